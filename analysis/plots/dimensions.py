@@ -1,0 +1,107 @@
+"""The searched hyperparameters as axes: where a value lies between the ends of its range."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.ledger import Ledger
+from analysis.plots.scales import even_ticks, log_ticks
+from analysis.plots.style import one_line
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_LABELS = {
+    "rotation": "rotation (degrees)",
+    "shift": "shift (of the side)",
+    "warmup_epochs": "warm-up (epochs)",
+}
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One searched hyperparameter.
+
+    Attributes:
+        name: As in the config.
+        low: The lowest value that the space or a trial has; 0 where there are `choices`.
+        high: The highest; the number of choices less 1 where there are `choices`.
+        log: Whether equal factors, not equal differences, are equally far apart.
+        choices: The values of a hyperparameter that is chosen from a list, else none.
+    """
+
+    name: str
+    low: float
+    high: float
+    log: bool
+    choices: tuple[Any, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")
+
+    @property
+    def label(self) -> str:
+        """The name in words, with its unit."""
+        return _LABELS.get(self.name, self.words)
+
+    def number(self, value: Any) -> float:
+        """Returns the value as a number on this axis: itself, or the place of a choice."""
+        return float(self.choices.index(value) if self.choices else value)
+
+    def position(self, value: Any) -> float:
+        """Returns where the value lies, from 0 at the low end to 1 at the high end."""
+        number, low, high = self.number(value), self.low, self.high
+        if high == low:
+            return 0.5
+        if self.log:
+            return math.log(number / low) / math.log(high / low)
+        return (number - low) / (high - low)
+
+    def ticks(self, n: int = 5) -> dict[float, str]:
+        """Returns positions for about `n` ticks, or one for each choice, with labels."""
+        if self.choices:
+            return {self.position(choice): short_value(choice) for choice in self.choices}
+        if self.log:
+            return {self.position(t): _power(t) for t in log_ticks(self.low, self.high, n - 1)}
+        if self.high == self.low:
+            return {0.5: short_value(self.low)}
+        ticks = even_ticks(self.low, self.high, n)
+        return {self.position(tick): label for tick, label in ticks.items()}
+
+
+def short_value(value: Any) -> str:
+    """Returns a value as a text, numbers to three digits: `0.0812`, `2.5e-06`, `true`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.3g}" if isinstance(value, float) else one_line(str(value), 16)
+
+
+def _power(value: float) -> str:
+    """A number as it is, or a small power of ten as one."""
+    exponent = round(math.log10(value))
+    if value >= 1e-3 or not math.isclose(value, 10.0**exponent):
+        return f"{value:g}"
+    return "10" + str(exponent).translate(_SUPERSCRIPTS)
+
+
+def dimensions(ledger: Ledger) -> list[Dimension]:
+    """Returns the hyperparameters that the sweep searches, in the config's order."""
+    return [
+        _dimension(name, spec, _values(ledger, name))
+        for name, spec in ledger.config["space"].items()
+    ]
+
+
+def _values(ledger: Ledger, name: str) -> list[Any]:
+    trials = ledger.trials.values()
+    return [t.hyperparameters[name] for t in trials if name in t.hyperparameters]
+
+
+def _dimension(name: str, spec: Any, values: Sequence[Any]) -> Dimension:
+    if isinstance(spec, list) or "choices" in spec:
+        listed = spec if isinstance(spec, list) else spec["choices"]
+        choices = tuple(dict.fromkeys([*listed, *values]))
+        return Dimension(name, 0, max(len(choices) - 1, 0), False, choices)
+    low, high = min([spec["low"], *values]), max([spec["high"], *values])
+    return Dimension(name, float(low), float(high), bool(spec.get("log")) and low > 0)

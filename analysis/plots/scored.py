@@ -1,0 +1,68 @@
+"""The trials as points: their searched hyperparameters, and their score if they have one."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.ledger import Ledger, Trial
+from analysis.plots.dimensions import Dimension, dimensions
+from analysis.plots.picture import NothingToDrawError
+from analysis.selection import rank_trials
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A trial that ran all its epochs, with the score that it is ranked by, a fraction."""
+
+    trial_id: int
+    hyperparameters: dict[str, Any]
+    score: float
+
+
+@dataclass(frozen=True)
+class Points:
+    """All trials of a search, by how they ended.
+
+    Attributes:
+        dimensions: The searched hyperparameters.
+        ranked: The trials that ran all their epochs, best first.
+        stopped: The hyperparameters of the trials that were stopped early.
+        failed: Those of the trials that failed.
+    """
+
+    dimensions: tuple[Dimension, ...]
+    ranked: tuple[Scored, ...]
+    stopped: tuple[dict[str, Any], ...]
+    failed: tuple[dict[str, Any], ...]
+
+
+def points(ledger: Ledger) -> Points:
+    """Returns the trials as points.
+
+    Raises:
+        NothingToDrawError: If no trial ran all its epochs, or nothing is searched.
+    """
+    axes = tuple(dimensions(ledger))
+    if not axes:
+        raise NothingToDrawError("no hyperparameter is searched")
+    ranked = tuple(
+        Scored(s.trial.trial_id, s.trial.hyperparameters, s.score)
+        for s in rank_trials(ledger)
+        if _has_all(s.trial, axes)
+    )
+    if not ranked:
+        raise NothingToDrawError("no trial has run all its epochs")
+    stopped, failed = (
+        tuple(t.hyperparameters for t in ledger.trials.values() if t.state == state and _has_all(t, axes))
+        for state in ("STOPPED", "FAILED")
+    )
+    return Points(axes, ranked, stopped, failed)
+
+
+def n_best(n: int) -> int:
+    """Returns how many of `n` ranked trials count as the best: a tenth, three at least."""
+    return min(n, max(3, math.ceil(n / 10)))
+
+
+def _has_all(trial: Trial, axes: tuple[Dimension, ...]) -> bool:
+    return all(axis.name in trial.hyperparameters for axis in axes)

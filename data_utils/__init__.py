@@ -1,0 +1,1 @@
+"""Getting and verifying MNIST, splits, batches and batched augmentation."""

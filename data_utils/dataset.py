@@ -1,0 +1,110 @@
+"""Labelled images in memory, and the split of them into training and validation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_utils.errors import DataError
+
+MEAN = 0.1307
+"""Mean pixel of the 60,000 training images, on the scale [0, 1]."""
+STD = 0.3081
+"""Standard deviation of the pixels of the 60,000 training images, on the scale [0, 1]."""
+
+SIDE = 28
+N_CLASSES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """Grey images with a digit each: a map-style data set over two arrays.
+
+    The arrays are kept as they are, not copied, and may be read-only.
+
+    Attributes:
+        images: uint8 pixels, shape [n, 28, 28].
+        labels: uint8 digits in 0..9, shape [n].
+
+    Raises:
+        DataError: If an array has another type or shape, or a label is above 9.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        for name, array in (("images", self.images), ("labels", self.labels)):
+            if array.dtype != np.uint8:
+                raise DataError(f"`{name}` must be of type uint8, but got {array.dtype}")
+        if self.images.shape[1:] != (SIDE, SIDE):
+            raise DataError(
+                f"`images` must have the shape [n, {SIDE}, {SIDE}], "
+                f"but got {list(self.images.shape)}"
+            )
+        if self.labels.shape != self.images.shape[:1]:
+            raise DataError(
+                f"`labels` must have the shape [{len(self.images)}], one for each image, "
+                f"but got {list(self.labels.shape)}"
+            )
+        if self.labels.max(initial=0) >= N_CLASSES:
+            raise DataError(f"`labels` must be between 0 and 9, but got {self.labels.max()}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
+        # A copy, because torch warns when it wraps a read-only array.
+        return self.images[index].copy(), int(self.labels[index])
+
+    def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> "ImageDataset":
+        """Copy the images at `indices`, in that order."""
+        chosen = np.asarray(indices, dtype=np.intp)
+        return ImageDataset(self.images[chosen], self.labels[chosen])
+
+
+def split_train_validation(
+    dataset: ImageDataset, n_validation: int, seed: int
+) -> tuple[ImageDataset, ImageDataset]:
+    """Split off a stratified validation set; the rest is for training.
+
+    Every class has the same share of the validation set as of the whole, rounded by largest
+    remainder (ties go to the lower class), so the counts depend on nothing but the labels.
+    Which images of a class go is drawn by `seed`. Both parts keep the order of `dataset`;
+    together they are `dataset`, and they share no image.
+
+    Args:
+        dataset: What is split, n images.
+        n_validation: Images in the validation set, between 1 and n - 1.
+        seed: Of the draw, at least 0.
+
+    Returns:
+        The training set and the validation set.
+
+    Raises:
+        DataError: If `n_validation` or `seed` is out of its range.
+    """
+    if not 1 <= n_validation < len(dataset):
+        raise DataError(
+            f"`n_validation` must be between 1 and {len(dataset) - 1} "
+            f"for a data set of {len(dataset):,} images, but got {n_validation}"
+        )
+    if seed < 0:
+        raise DataError(f"`seed` must be 0 or greater, but got {seed}")
+    generator = np.random.default_rng(seed)
+    held_out = np.zeros(len(dataset), dtype=np.bool)
+    for digit, n in enumerate(_quotas(dataset.labels, n_validation)):
+        of_class = np.flatnonzero(dataset.labels == digit)
+        held_out[generator.permutation(of_class)[:n]] = True
+    return dataset.take(np.flatnonzero(~held_out)), dataset.take(np.flatnonzero(held_out))
+
+
+def _quotas(labels: NDArray[np.uint8], n_total: int) -> NDArray[np.int64]:
+    """Images of each class among `n_total`, by largest remainder, in whole numbers."""
+    counts = np.bincount(labels, minlength=N_CLASSES).astype(np.int64)
+    quotas, remainders = np.divmod(counts * n_total, len(labels))
+    by_remainder = np.argsort(-remainders, kind="stable")
+    quotas[by_remainder[: n_total - quotas.sum()]] += 1
+    return quotas

@@ -1,0 +1,26 @@
+"""Weights drawn from an explicit generator, where PyTorch's layers use the global one."""
+
+import math
+
+import torch
+from torch import Generator, nn
+
+
+def initialise(model: nn.Module, generator: Generator) -> None:
+    """Draw the weights and biases of every layer from PyTorch's default distribution.
+
+    That is U(-b, b) with b = 1/sqrt(fan_in), for weight and bias alike: what
+    `nn.Linear.reset_parameters` and `nn.Conv2d.reset_parameters` draw.
+
+    Args:
+        model: Its layers may be on the meta device; they are moved to the generator's.
+        generator: Drawn from in the order of `model.modules()`, weight before bias.
+    """
+    model.to_empty(device=generator.device)
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            with torch.no_grad():
+                layer.weight.uniform_(-bound, bound, generator=generator)
+                if layer.bias is not None:
+                    layer.bias.uniform_(-bound, bound, generator=generator)

@@ -1,0 +1,1 @@
+"""Runs a hyperparameter sweep: config, search, resume, confirmation and command line."""

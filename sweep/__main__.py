@@ -1,0 +1,22 @@
+"""The command `sweep`."""
+
+import sys
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake ends in a line or two, never in a traceback."""
+    from sweep.commands import app
+    from sweep.commands.failures import describe_failure
+
+    try:
+        app()
+    except Exception as error:
+        failure = describe_failure(error)
+        if failure is None:
+            raise
+        print(f"error: {failure.message}", file=sys.stderr)
+        sys.exit(failure.exit_code)
+
+
+if __name__ == "__main__":
+    main()

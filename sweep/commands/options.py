@@ -1,0 +1,80 @@
+"""Options and arguments that several commands share."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from analysis.folder import Folder
+from analysis.ledger import Ledger
+from analysis.sweeps import open_sweep
+from sweep.errors import UsageError
+
+DEFAULT_STORAGE = "runs"
+
+StorageOption = Annotated[
+    str,
+    typer.Option("--storage", envvar="SWEEP_STORAGE", help="Folder that holds the sweeps."),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="SWEEP_DATA",
+        help="Folder with MNIST's files. [default: the user's cache]",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+]
+NameArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[NAME]", help="The sweep; the newest if left out.", show_default=False),
+]
+ConcurrencyOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Trials at a time. [default: as the processors allow]", show_default=False
+    ),
+]
+
+
+def storage_folder(location: str) -> Folder:
+    """Returns the folder that `--storage` names.
+
+    Raises:
+        UsageError: It names an object store, or something that is no folder.
+    """
+    if "://" in location:
+        raise UsageError(f"`--storage` must be a folder, but got {location!r}")
+    path = Path(location).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"`--storage` must be a folder, but {path} is a file")
+    return Folder(path)
+
+
+def find_sweep(storage: str, name: str | None) -> tuple[Folder, Ledger]:
+    """Returns the folder and the ledger of the sweep that a command is about.
+
+    Raises:
+        UsageError: There is no such sweep.
+        LedgerError: Its ledger is damaged.
+    """
+    try:
+        folder, ledger = open_sweep(storage_folder(storage), name)
+    except FileNotFoundError as error:
+        raise UsageError(str(error)) from error
+    if ledger.torn:
+        print(
+            f"warning: the last line of {folder}/ledger.jsonl is half written and was left out",
+            file=sys.stderr,
+        )
+    return folder, ledger
+
+
+def print_json(document: Any) -> None:
+    """Prints a JSON document on standard output."""
+    print(json.dumps(document, indent=2, allow_nan=False))

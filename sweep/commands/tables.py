@@ -1,0 +1,145 @@
+"""Tables of sweeps and of trials: as JSON, as CSV and on the screen."""
+
+import csv
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from analysis.errors import LedgerError
+from analysis.folder import Folder
+from analysis.ledger import Ledger, read_ledger
+from analysis.selection import rank_trials, trial_accuracy
+from analysis.sweeps import list_sweeps
+from sweep import formatting
+from sweep.errors import UsageError
+
+_COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
+
+
+def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
+    """Returns one document a trial: those that ran all epochs first, by the best's rule."""
+    ranked = [selection.trial for selection in rank_trials(ledger)]
+    complete = {trial.trial_id for trial in ranked}
+    others = [trial for trial in ledger.trials.values() if trial.trial_id not in complete]
+    others.sort(key=lambda t: (-len(t.epochs), -(t.val_accuracy or 0), t.trial_id))
+    return [
+        {
+            "trial_id": trial.trial_id,
+            "state": trial.state,
+            "hyperparameters": trial.hyperparameters,
+            "epochs": len(trial.epochs),
+            "val_accuracy": trial_accuracy(trial, ledger.config),
+            "seconds": round(trial.seconds, 3),
+        }
+        for trial in (*ranked, *others)
+    ]
+
+
+def write_csv(documents: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Writes trials as CSV, a column a hyperparameter.
+
+    Raises:
+        UsageError: The file cannot be written.
+    """
+    rows = [
+        {
+            "trial_id": document["trial_id"],
+            "state": document["state"],
+            **document["hyperparameters"],
+            **{name: document[name] for name in ("epochs", "val_accuracy", "seconds")},
+        }
+        for document in documents
+    ]
+    columns = list(rows[0]) if rows else ["trial_id", "state", "epochs", "val_accuracy", "seconds"]
+    try:
+        with sys.stdout if path == Path("-") else path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None:
+    """Prints trials as a table."""
+    names = list(documents[0]["hyperparameters"]) if documents else []
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("trial", justify="right")
+    table.add_column("state")
+    table.add_column("epochs", justify="right")
+    table.add_column("validation", justify="right")
+    table.add_column("time", justify="right")
+    for name in names:
+        table.add_column(name, justify="right")
+    for document in documents:
+        table.add_row(
+            str(document["trial_id"]),
+            Text(document["state"].lower(), style=_COLORS[document["state"]]),
+            f"{document['epochs']}/{ledger.config['epochs']}",
+            formatting.percent(document["val_accuracy"]),
+            formatting.duration(document["seconds"]),
+            *(formatting.hyperparameter(n, document["hyperparameters"][n]) for n in names),
+        )
+    _print(table)
+
+
+def list_documents(storage: Folder) -> list[dict[str, Any]]:
+    """Returns one document a sweep, newest first; of a damaged one, what is wrong with it."""
+    documents = []
+    for entry in list_sweeps(storage):
+        document: dict[str, Any] = {"sweep": entry.name}
+        try:
+            ledger = read_ledger(storage.child(entry.name))
+        except LedgerError as error:
+            documents.append(document | {"error": str(error)})
+            continue
+        ranking = rank_trials(ledger)
+        ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
+        documents.append(
+            document
+            | {
+                "started": ledger.created.time,
+                "trials": int(ledger.config["trials"]),
+                "trials_ended": len(ended),
+                "finished": len(ended) >= int(ledger.config["trials"]),
+                "best_trial_id": ranking[0].trial.trial_id if ranking else None,
+                "best_val_accuracy": ranking[0].score if ranking else None,
+            }
+        )
+    return documents
+
+
+def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
+    """Prints sweeps as a table."""
+    if not documents:
+        print(f"there is no sweep in {storage} yet; start one with `sweep run`")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name, justify in (("sweep", "left"), ("started", "left"), ("trials", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("best validation", justify="right")
+    for document in documents:
+        if "error" in document:
+            table.add_row(document["sweep"], Text(f"damaged: {document['error']}", style="red"))
+            continue
+        table.add_row(
+            document["sweep"],
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(document["started"])),
+            f"{document['trials_ended']}/{document['trials']}",
+            formatting.percent(document["best_val_accuracy"]),
+        )
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    """Prints a table, at its full width where the output is no terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=10_000)
+    console.print(table)

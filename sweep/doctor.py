@@ -1,0 +1,86 @@
+"""Checks of this machine before a sweep, each with one line to say."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.folder import Folder
+from data_utils.mnist import cached, default_folder
+from sweep.environment import machine, versions
+
+_PROBE = ".doctor"
+_TIMEOUT_S = 3.0
+_MIRROR = ("ossci-datasets.s3.amazonaws.com", 443)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: What was looked at.
+        text: What was found; where it is not well, what to do.
+        is_problem: Whether a sweep cannot run like this.
+    """
+
+    check: str
+    text: str
+    is_problem: bool = False
+
+
+def examine(storage: Folder, data: Path | None) -> Iterator[Finding]:
+    """Yields a finding a check; takes a few seconds."""
+    found = versions()
+    missing = [name for name, version in found.items() if version == "not installed"]
+    text = ", ".join(f"{name} {version}" for name, version in found.items())
+    yield Finding("versions", text, is_problem=bool(missing))
+    here = machine()
+    yield Finding("processors", f"{here['processors']} ({here['processor']})")
+    memory = int(here["memory_bytes"]) / 2**30
+    yield Finding(
+        "memory",
+        f"{memory:.0f} GiB" + ("" if memory >= 3 else "; a sweep wants 3 or more"),
+        is_problem=memory < 2,
+    )
+    yield _gpu()
+    is_cached = cached(data)
+    yield _data(data or default_folder(), is_cached)
+    yield _storage(storage)
+    yield _network(is_cached)
+
+
+def _gpu() -> Finding:
+    import torch
+
+    if not torch.cuda.is_available():
+        return Finding("gpu", "none usable with CUDA; trials train on processors")
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return Finding("gpu", f"{', '.join(names)}; `--set resources.gpu=0.25` shares one by four")
+
+
+def _data(folder: Path, is_cached: bool) -> Finding:
+    if is_cached:
+        return Finding("data", f"MNIST is complete in {folder}")
+    return Finding("data", f"MNIST is not in {folder} yet; `sweep data` fetches it")
+
+
+def _storage(storage: Folder) -> Finding:
+    try:
+        storage.write(_PROBE, b"")
+        storage.delete(_PROBE)
+        free = shutil.disk_usage(storage.path).free / 2**30
+    except OSError as error:
+        text = f"{storage} cannot be written: {error.strerror}; choose another with --storage"
+        return Finding("storage", text, is_problem=True)
+    return Finding("storage", f"{storage} can be written, {free:.1f} GiB free", free < 0.1)
+
+
+def _network(is_cached: bool) -> Finding:
+    try:
+        socket.create_connection(_MIRROR, timeout=_TIMEOUT_S).close()
+    except OSError:
+        needed = "not needed: MNIST is here" if is_cached else "MNIST comes from the package index"
+        return Finding("network", f"MNIST's mirror cannot be reached ({needed})")
+    return Finding("network", "MNIST's mirror can be reached")

@@ -1,0 +1,82 @@
+"""Where a sweep ran: versions, machine, commit; for `environment.json` and the doctor."""
+
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+import psutil
+
+PACKAGES = ("lenet-sweep", "torch", "torchvision", "ray", "optuna", "numpy", "pandas")
+
+
+def versions() -> dict[str, str]:
+    """Returns the version of Python and of each package that a result may depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def n_processors() -> int:
+    """Returns the processor cores this process may use; hyperthreads count once."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    physical = psutil.cpu_count(logical=False)
+    return max(1, min(usable or 1, physical or usable or 1))
+
+
+def memory_bytes() -> int:
+    """Returns the machine's memory in bytes."""
+    return int(psutil.virtual_memory().total)
+
+
+def machine() -> dict[str, str | int]:
+    """Returns what kind of machine this is."""
+    return {
+        "host": platform.node(),
+        "system": platform.platform(),
+        "processor": _processor_name(),
+        "processors": n_processors(),
+        "memory_bytes": memory_bytes(),
+    }
+
+
+def commit() -> str | None:
+    """Returns the commit of the checkout that this program was installed from, if any.
+
+    pip notes the checkout's folder (PEP 610). A commit with changes on top ends in `-dirty`.
+    """
+    try:
+        origin = distribution("lenet-sweep").read_text("direct_url.json")
+        folder = url2pathname(urlparse(json.loads(origin or "{}").get("url", "")).path)
+        run = subprocess.run(
+            ["git", "-C", folder or os.devnull, "describe", "--always", "--dirty", "--abbrev=40"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (PackageNotFoundError, OSError, subprocess.SubprocessError):
+        return None
+    return run.stdout.strip()
+
+
+def describe_environment() -> dict[str, object]:
+    """Returns everything for `environment.json`."""
+    return {"versions": versions(), "commit": commit(), "machine": machine()}
+
+
+def _processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

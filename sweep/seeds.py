@@ -1,0 +1,26 @@
+"""Seeds that follow from the sweep's own."""
+
+import numpy as np
+
+_TRIAL, _SAMPLER = 1, 2
+
+
+def trial_seed(sweep_seed: int, trial_id: int) -> int:
+    """Returns the seed of one trial, in [0, 2**32).
+
+    Seeds of different trials, or of different sweeps, are unrelated; see numpy's
+    `SeedSequence` for how.
+    """
+    return _derive(sweep_seed, _TRIAL, trial_id)
+
+
+def sampler_seed(sweep_seed: int, n_trials: int) -> int:
+    """Returns the seed of the searcher that begins with `n_trials` trials already known.
+
+    A sweep that goes on must not draw again what it drew at its beginning.
+    """
+    return _derive(sweep_seed, _SAMPLER, n_trials)
+
+
+def _derive(*words: int) -> int:
+    return int(np.random.SeedSequence(words).generate_state(1)[0])

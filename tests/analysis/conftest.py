@@ -1,0 +1,96 @@
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from analysis.confirmation import Arm, Confirmation, ConfirmationBegun, RunEnded, RunEpoch
+from analysis.folder import Folder
+
+
+def _load_synthetic() -> ModuleType:
+    """Loads the generator of synthetic sweeps, which lies in no package."""
+    path = Path(__file__).parents[1] / "synthetic.py"
+    spec = importlib.util.spec_from_file_location("synthetic", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["synthetic"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> ModuleType:
+    return _load_synthetic()
+
+
+@pytest.fixture
+def search_folder(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Folder]:
+    """Makes a searched sweep; takes what `synthetic.Search` takes."""
+
+    def make(**search: Any) -> Folder:
+        made = synthetic.Search(**search)
+        folder = Folder(tmp_path / made.name)
+        synthetic.write_search(folder, made)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def confirmed_folder(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Folder]:
+    """Makes a confirmed sweep; takes what `synthetic.Confirming` takes, and a search."""
+
+    def make(search: dict[str, Any] | None = None, **confirming: Any) -> Folder:
+        made = synthetic.Search(**(search or {}))
+        folder = Folder(tmp_path / made.name)
+        ledger = synthetic.write_search(folder, made)
+        synthetic.write_confirmed(folder, ledger, synthetic.Confirming(**confirming))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def make_confirmation() -> Callable[..., Confirmation]:
+    """Makes a confirmation in memory from accuracies by arm and seed; None is a failed run.
+
+    Arms called `finalist…` are finalists, the others baselines, the first of them the
+    reference. Every run has two epochs, of which the first is the better one.
+    """
+
+    def make(accuracies: dict[str, dict[int, float | None]]) -> Confirmation:
+        confirmation = Confirmation(ConfirmationBegun(0.0, 1, "made", 2))
+        reference = next((name for name in accuracies if not name.startswith("finalist")), None)
+        for name in accuracies:
+            confirmation.apply(
+                Arm(
+                    time=1.0,
+                    arm=name,
+                    title=f"the {name}",
+                    role="finalist" if name.startswith("finalist") else "baseline",
+                    model="lenet5",
+                    trial_id=None,
+                    hyperparameters={},
+                    epochs=2,
+                    reference=name == reference,
+                )
+            )
+        for name, by_seed in accuracies.items():
+            for seed, accuracy in by_seed.items():
+                for epoch, value in ((1, 0.999), (2, accuracy)):
+                    if value is None:
+                        confirmation.apply(RunEnded(3.0, name, seed, "FAILED", "loss became nan"))
+                        break
+                    confirmation.apply(
+                        RunEpoch(2.0, name, seed, epoch, 0.1, 0.97, 0.02, value, 4.0, 1e4)
+                    )
+                else:
+                    confirmation.apply(RunEnded(3.0, name, seed, "COMPLETE", None))
+        return confirmation
+
+    return make

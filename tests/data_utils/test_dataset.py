@@ -1,0 +1,149 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from data_utils.dataset import MEAN, STD, ImageDataset, split_train_validation
+from data_utils.errors import DataError
+from data_utils.mnist import Mnist
+
+
+def numbered(labels: list[int] | NDArray[np.integer]) -> ImageDataset:
+    """A data set whose n-th image is filled with n."""
+    images = np.empty((len(labels), 28, 28), dtype=np.uint8)
+    images[:] = np.arange(len(labels), dtype=np.uint8)[:, None, None]
+    return ImageDataset(images, np.asarray(labels, dtype=np.uint8))
+
+
+def numbers(dataset: ImageDataset) -> list[int]:
+    return [int(n) for n in dataset.images[:, 0, 0]]
+
+
+def test_image_dataset_gives_image_and_label() -> None:
+    dataset = numbered([3, 1, 4])
+    image, label = dataset[1]
+    assert len(dataset) == 3
+    assert label == 1
+    assert type(label) is int
+    np.testing.assert_array_equal(image, np.full((28, 28), 1, dtype=np.uint8))
+
+
+def test_image_dataset_ends_after_its_last_image() -> None:
+    with pytest.raises(IndexError):
+        numbered([3, 1, 4])[3]
+
+
+def test_image_dataset_feeds_a_dataloader_from_read_only_arrays() -> None:
+    from torch.utils.data import DataLoader
+
+    dataset = numbered([3, 1, 4])
+    dataset.images.setflags(write=False)
+    dataset.labels.setflags(write=False)
+    images, labels = next(iter(DataLoader(dataset, batch_size=3)))  # type: ignore[arg-type]
+    assert tuple(images.shape) == (3, 28, 28)
+    assert labels.tolist() == [3, 1, 4]
+
+
+def test_image_dataset_take_keeps_the_order_asked_for() -> None:
+    taken = numbered([3, 1, 4]).take([2, 0])
+    assert numbers(taken) == [2, 0]
+    assert taken.labels.tolist() == [4, 3]
+    assert len(numbered([3, 1, 4]).take([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.zeros((2, 28, 28)), np.zeros(2, np.uint8), "`images` must be of type uint8"),
+        (np.zeros((2, 28, 28), np.uint8), np.zeros(2, np.int64), "but got int64"),
+        (np.zeros((2, 784), np.uint8), np.zeros(2, np.uint8), r"but got \[2, 784\]"),
+        (np.zeros((2, 28, 28), np.uint8), np.zeros(3, np.uint8), r"but got \[3\]"),
+        (np.zeros((1, 28, 28), np.uint8), np.full(1, 10, np.uint8), "between 0 and 9, but got 10"),
+    ],
+)
+def test_image_dataset_refuses_other_arrays(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        ImageDataset(images, labels)
+
+
+def test_mean_and_std_are_those_of_the_training_images(mnist: Mnist) -> None:
+    counts = np.bincount(mnist.train.images.reshape(-1), minlength=256)
+    values = np.arange(256) / 255
+    mean = np.average(values, weights=counts)
+    assert round(mean, 4) == MEAN
+    assert round(np.average((values - mean) ** 2, weights=counts) ** 0.5, 4) == STD
+
+
+@pytest.mark.parametrize(
+    ("counts", "n_validation", "expected"),
+    [
+        ([5, 3, 2], 5, [3, 1, 1]),  # shares 2.5, 1.5, 1: the tie goes to the lower class
+        ([1, 1, 8], 5, [1, 0, 4]),  # 0.5, 0.5, 4
+        ([7, 2, 1], 3, [2, 1, 0]),  # 2.1, 0.6, 0.3
+        ([4, 0, 4], 2, [1, 0, 1]),
+        ([9, 1], 1, [1, 0]),  # 0.9, 0.1
+        ([9, 1], 9, [8, 1]),  # 8.1, 0.9
+    ],
+)
+def test_split_rounds_class_shares_by_largest_remainder(
+    counts: list[int], n_validation: int, expected: list[int]
+) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    _, validation = split_train_validation(numbered(labels), n_validation, seed=1)
+    assert np.bincount(validation.labels, minlength=len(counts)).tolist() == expected
+
+
+def test_split_of_mnist_has_exact_class_counts(mnist: Mnist) -> None:
+    train, validation = split_train_validation(mnist.train, 10_000, seed=0)
+    # A sixth of 5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949.
+    in_validation = [987, 1124, 993, 1022, 974, 904, 986, 1044, 975, 991]
+    in_train = [4936, 5618, 4965, 5109, 4868, 4517, 4932, 5221, 4876, 4958]
+    assert np.bincount(validation.labels).tolist() == in_validation
+    assert np.bincount(train.labels).tolist() == in_train
+
+
+@given(
+    labels=st.lists(st.integers(0, 9), min_size=2, max_size=60),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 2**64),
+)
+def test_split_is_disjoint_complete_and_in_order(
+    labels: list[int], share: float, seed: int
+) -> None:
+    dataset = numbered(labels)
+    n_validation = 1 + int(share * (len(labels) - 2))
+    train, validation = split_train_validation(dataset, n_validation, seed)
+    assert len(validation) == n_validation
+    assert sorted(numbers(train) + numbers(validation)) == list(range(len(labels)))
+    for part in (train, validation):
+        assert numbers(part) == sorted(numbers(part))
+        assert part.labels.tolist() == [labels[n] for n in numbers(part)]
+    for digit, n in Counter(labels).items():
+        in_validation = int((validation.labels == digit).sum())
+        assert abs(in_validation - n * n_validation / len(labels)) < 1
+
+
+def test_split_depends_on_the_seed_alone() -> None:
+    dataset = numbered(np.tile(np.arange(10), 3))
+    chosen = [numbers(split_train_validation(dataset, 10, seed)[1]) for seed in (0, 0, 1)]
+    assert chosen[0] == chosen[1]
+    assert chosen[0] != chosen[2]
+    # Pinned: another draw after an upgrade of numpy would mix training and validation images
+    # of a sweep that is resumed.
+    assert chosen[0] == [4, 5, 6, 13, 18, 20, 21, 22, 27, 29]
+
+
+@pytest.mark.parametrize("n_validation", [-1, 0, 3, 4])
+def test_split_refuses_an_empty_part(n_validation: int) -> None:
+    with pytest.raises(DataError, match=f"between 1 and 2 .* but got {n_validation}"):
+        split_train_validation(numbered([0, 1, 2]), n_validation, seed=0)
+
+
+def test_split_refuses_a_negative_seed() -> None:
+    with pytest.raises(DataError, match="`seed` must be 0 or greater, but got -1"):
+        split_train_validation(numbered([0, 1, 2]), 1, seed=-1)

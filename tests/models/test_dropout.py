@@ -1,0 +1,61 @@
+import math
+
+import pytest
+import torch
+from torch import Generator
+
+from models.dropout import Dropout
+
+
+@pytest.mark.parametrize("p", [0.01, 0.25, 0.5, 0.9])
+def test_dropout_drops_with_its_probability(p: float):
+    n = 1_000_000
+    dropped = Dropout(p, Generator().manual_seed(1))(torch.ones(n)) == 0
+    # 5 standard deviations of a binomial count, and half a level of 1/65,536: a false alarm in
+    # 1.7 million.
+    tolerance = 5 * math.sqrt(p * (1 - p) / n) + 0.5 / 65_536
+    assert abs(dropped.float().mean().item() - p) < tolerance
+    # Neighbours share a 64-bit draw: they must be independent all the same.
+    for distance in (1, 2, 3, 4):
+        both = (dropped[:-distance] & dropped[distance:]).float().mean().item()
+        assert abs(both - p * p) < 5 * math.sqrt(p * p / n) + 2 * p / 65_536
+
+
+@pytest.mark.parametrize(
+    ("p", "n_levels"), [(0.25, 16384), (0.5, 32768), (0.1, 6554), (1e-6, 0), (0.999999, 65535)]
+)
+def test_dropout_scales_by_the_probability_it_uses(p: float, n_levels: int):
+    out = Dropout(p, Generator().manual_seed(2))(torch.full((400_000,), 3.0))
+    kept = out[out != 0]
+    assert torch.equal(kept, torch.full_like(kept, 3 * 65_536 / (65_536 - n_levels)))
+    assert (len(kept) == len(out)) == (n_levels == 0)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout_of_zero_or_in_evaluation_is_the_identity_and_draws_nothing(training: bool):
+    generator = Generator().manual_seed(3)
+    before = generator.get_state()
+    x = torch.randn(5, 7)
+    assert Dropout(0.0 if training else 0.5, generator).train(training)(x) is x
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_dropout_drops_gradients_where_it_drops_activations():
+    x = torch.ones(3, 4, 5, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
+    out = Dropout(0.5, Generator().manual_seed(4))(x)
+    out.sum().backward()
+    assert torch.equal(x.grad, out.detach())
+    assert set(out.unique().tolist()) == {0.0, 2.0}
+
+
+def test_dropout_draws_the_same_mask_for_a_seed():
+    masks = [Dropout(0.5, Generator().manual_seed(5))(torch.ones(1001)) for _ in range(2)]
+    assert torch.equal(*masks)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_dropout_drops_with_its_probability_on_cuda():
+    n = 1_000_000
+    out = Dropout(0.25, Generator("cuda").manual_seed(1))(torch.ones(n, device="cuda"))
+    # 5 standard deviations: a false alarm in 1.7 million.
+    assert abs((out == 0).double().mean().item() - 0.25) < 5 * math.sqrt(0.25 * 0.75 / n)
