@@ -30,17 +30,22 @@ class Kind(Protocol):
 
 R = TypeVar("R", bound=Kind)
 
-_Check = tuple[str, Callable[[Any], bool]]
+# A field's name, what puts a value into it, and what tells whether the value is of its type.
+_Field = tuple[str, Callable[[Any, Any], None], Callable[[Any], bool]]
 
 
 class Codec(Generic[R]):
     """Turns the records of one file into lines and back.
 
-    Fields may be numbers, strings, truth values, literals, dicts, and any of these or None.
+    Records have slots. Fields may be numbers, strings, truth values, literals, dicts, and
+    any of these or None.
     """
 
     def __init__(self, *kinds: type[R]) -> None:
-        self._kinds = {record.kind: (record, _checks(record)) for record in kinds}
+        self._kinds = {
+            record.kind: (record, _fields(record), getattr(record, "__post_init__", None))
+            for record in kinds
+        }
         self._names = {record: [f.name for f in fields(record)] for record in kinds}
 
     def dump(self, record: R) -> bytes:
@@ -82,16 +87,26 @@ class Codec(Generic[R]):
             yield from map(self.parse, lines)
 
     def _record(self, values: Any, line: bytes) -> R:
-        """Makes a record of a line's JSON value."""
+        """Makes a record of a line's JSON value.
+
+        It fills the slots itself: with the checks that takes a third less than a frozen
+        dataclass's own `__init__`, and a large ledger has 150,000 lines.
+        """
         try:
-            record, checks = self._kinds[values.pop("kind")]
-            parsed = record(**values)
-            for name, is_right in checks:
-                if not is_right(values[name]):
+            kind, layout, finish = self._kinds[values["kind"]]
+            record = object.__new__(kind)
+            for name, put, is_right in layout:
+                value = values[name]
+                if not is_right(value):
                     raise ValueError(name)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+                put(record, value)
+            if len(values) != len(layout) + 1:
+                raise ValueError("more fields than there should be")
+        except (ValueError, KeyError, TypeError) as error:
             raise LedgerError(_complaint(line)) from error
-        return parsed
+        if finish is not None:
+            finish(record)
+        return record
 
 
 def _reject(word: str) -> NoReturn:
@@ -107,14 +122,11 @@ def _is_number(value: Any) -> bool:
     return (type(value) is float and isfinite(value)) or type(value) is int
 
 
-def _one_of(*types: type) -> Callable[[Any], bool]:
-    return lambda value: type(value) in types
-
-
-def _checks(record: type) -> list[_Check]:
-    """Returns for each field of a record whether a value is of its type."""
+def _fields(record: type) -> list[_Field]:
     hints = get_type_hints(record)
-    return [(f.name, _check(hints[f.name])) for f in fields(record)]
+    return [
+        (f.name, getattr(record, f.name).__set__, _check(hints[f.name])) for f in fields(record)
+    ]
 
 
 def _check(hint: Any) -> Callable[[Any], bool]:
@@ -125,7 +137,8 @@ def _check(hint: Any) -> Callable[[Any], bool]:
     if get_origin(hint) is UnionType:
         (inner,) = (_check(part) for part in get_args(hint) if part is not NoneType)
         return lambda value: value is None or inner(value)
-    return _one_of(get_origin(hint) or hint)
+    kind = get_origin(hint) or hint
+    return lambda value: type(value) is kind
 
 
 def _complaint(line: bytes) -> str:

@@ -45,8 +45,6 @@ class Comparison:
         p_adjusted: The same, adjusted for all comparisons that were made.
         p_sign_flip: Two-sided, of the exact permutation test; not adjusted.
         n_comparisons: How many comparisons the adjustment is for.
-        seeds_needed: With how many seeds such a difference would be seen with
-            probability 0.8, where these have not sufficed.
     """
 
     finalist: str
@@ -60,7 +58,6 @@ class Comparison:
     p_adjusted: float | None = None
     p_sign_flip: float | None = None
     n_comparisons: int = 1
-    seeds_needed: int | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -68,6 +65,16 @@ class Comparison:
         if self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
             return "open"
         return "better" if self.interval[0] > 0 else "worse"
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """With how many seeds such a difference would be seen with probability 0.8.
+
+        None where these have sufficed, or where there is no spread to tell it from.
+        """
+        if self.interval is None or self.outcome != "open" or not self.difference or not self.sd:
+            return None
+        return seeds_needed(self.difference, self.sd, level=self.level)
 
 
 def summarize_arm(confirmation: Confirmation, arm: str) -> Summary | None:
@@ -167,16 +174,13 @@ def _adjusted(
     n_comparisons: int,
 ) -> Comparison:
     summary = summarize(differences, level=level)
-    comparison = replace(
+    return replace(
         comparison,
         interval=summary.interval,
         level=level,
         p_adjusted=None if comparison.p is None else p_adjusted,
         n_comparisons=n_comparisons,
     )
-    if comparison.outcome != "open" or not summary.sd:
-        return comparison
-    return replace(comparison, seeds_needed=seeds_needed(summary.mean, summary.sd, level=level))
 
 
 def _differences(

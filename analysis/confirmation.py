@@ -1,122 +1,46 @@
-"""A sweep's confirmation: finalists and baselines, trained afresh and tested.
-
-Its file holds one JSON object a line, as the ledger does:
-
-| kind           | written when                                      | fields            |
-|----------------|---------------------------------------------------|-------------------|
-| `confirmation` | the confirmation begins; always the first record  | `ConfirmationBegun` |
-| `arm`          | a finalist or a baseline is to be trained         | `Arm`             |
-| `run_epoch`    | a run has finished an epoch                       | `RunEpoch`        |
-| `run_ended`    | a run is over                                     | `RunEnded`        |
-| `notice`       | something happened that a user should know        | `ConfirmationNotice` |
-
-Times are seconds since 1970 (UTC), accuracies fractions in [0, 1].
-"""
+"""A sweep's confirmation: finalists and baselines, trained afresh and tested."""
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import Self
 
-from analysis.codec import Codec
+from analysis.confirmation_records import (
+    CODEC,
+    CONFIRMATION_FORMAT,
+    Arm,
+    ConfirmationBegun,
+    ConfirmationNotice,
+    ConfirmationRecord,
+    Role,
+    RunEnded,
+    RunEpoch,
+    RunState,
+    dump_confirmation_record,
+)
 from analysis.errors import LedgerError
 from analysis.folder import Folder
 from analysis.jsonl import LineWriter, read_records
 
-CONFIRMATION_FILE = "confirm.jsonl"
-CONFIRMATION_FORMAT = 1
+__all__ = [
+    "CONFIRMATION_FILE",
+    "CONFIRMATION_FORMAT",
+    "Arm",
+    "Confirmation",
+    "ConfirmationBegun",
+    "ConfirmationNotice",
+    "ConfirmationRecord",
+    "ConfirmationWriter",
+    "Run",
+    "RunEnded",
+    "RunEpoch",
+    "dump_confirmation_record",
+    "read_confirmation",
+]
 
-Role = Literal["finalist", "baseline"]
-RunEndState = Literal["COMPLETE", "FAILED"]
-RunState = Literal["RUNNING", "COMPLETE", "FAILED"]
+CONFIRMATION_FILE = "confirm.jsonl"
 
 # An arm's name becomes part of a file's.
 _ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmationBegun:
-    """A confirmation of the sweep `name` begins; its arms are trained for `epochs`."""
-
-    kind: ClassVar[str] = "confirmation"
-    time: float
-    format: int
-    name: str
-    epochs: int
-
-    def __post_init__(self) -> None:
-        if self.format != CONFIRMATION_FORMAT:
-            raise LedgerError(
-                f"is of confirmation format {self.format}, but this program reads format "
-                f"{CONFIRMATION_FORMAT}; use the version of the program that wrote it"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """Something to be trained with several seeds: a finalist or a baseline.
-
-    `title` is its name for people, `trial_id` the trial that it comes from, if any,
-    `hyperparameters` are all of them. The verdict on the hyperparameters is against the
-    baseline that is the `reference`.
-    """
-
-    kind: ClassVar[str] = "arm"
-    time: float
-    arm: str
-    title: str
-    role: Role
-    model: str
-    trial_id: int | None
-    hyperparameters: dict[str, Any]
-    epochs: int
-    reference: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RunEpoch:
-    """One epoch of one run, tested on the 10,000 test images afterwards.
-
-    `train_loss` and `train_accuracy` are running figures, as in `EpochRecord`. `seconds`
-    is training and testing, `images_per_s` training only.
-    """
-
-    kind: ClassVar[str] = "run_epoch"
-    time: float
-    arm: str
-    seed: int
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    test_loss: float
-    test_accuracy: float
-    seconds: float
-    images_per_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class RunEnded:
-    """A run is over: COMPLETE, or FAILED for `reason`."""
-
-    kind: ClassVar[str] = "run_ended"
-    time: float
-    arm: str
-    seed: int
-    state: RunEndState
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmationNotice:
-    """Something a user should know."""
-
-    kind: ClassVar[str] = "notice"
-    time: float
-    text: str
-
-
-ConfirmationRecord = ConfirmationBegun | Arm | RunEpoch | RunEnded | ConfirmationNotice
-
-_CODEC = Codec[ConfirmationRecord](ConfirmationBegun, Arm, RunEpoch, RunEnded, ConfirmationNotice)
 
 
 @dataclass(slots=True)
@@ -219,22 +143,16 @@ class Confirmation:
         if isinstance(record, RunEpoch):
             following = len(run.epochs) + 1 if run else 1
             if record.epoch != following or record.epoch > arm.epochs:
+                expected = f"epoch {following} comes next"
+                if following > arm.epochs:
+                    expected = f"there are only {arm.epochs}"
                 raise LedgerError(
                     f"is epoch {record.epoch} of {record.arm!r}, seed {record.seed}, "
-                    f"but epoch {following} of {arm.epochs} comes next"
+                    f"but {expected}"
                 )
 
     def _run(self, record: RunEpoch | RunEnded) -> Run:
         return self.runs.setdefault((record.arm, record.seed), Run(record.arm, record.seed))
-
-
-def dump_confirmation_record(record: ConfirmationRecord) -> bytes:
-    """Returns the record as one line, line end included.
-
-    Raises:
-        ValueError: If a number is not finite; JSON has no word for it.
-    """
-    return _CODEC.dump(record)
 
 
 def read_confirmation(folder: Folder) -> Confirmation | None:
@@ -255,7 +173,7 @@ def read_confirmation(folder: Folder) -> Confirmation | None:
             raise LedgerError("comes before the record that begins the confirmation")
 
     try:
-        torn = read_records(folder, CONFIRMATION_FILE, _CODEC, take)
+        torn = read_records(folder, CONFIRMATION_FILE, CODEC, take)
     except FileNotFoundError:
         return None
     if confirmation is not None:

@@ -2,4 +2,4 @@
 
 
 class LedgerError(Exception):
-    """A sweep's ledger cannot be read; the message names the file and the line."""
+    """A file of a sweep's is damaged; the message names it, and the line if it has lines."""

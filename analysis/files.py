@@ -4,11 +4,21 @@ CONFIG_FILE = "config.yaml"
 ENVIRONMENT_FILE = "environment.json"
 
 
-def checkpoint_name(trial_id: int) -> str:
-    """Returns the name of a trial's checkpoint."""
-    return f"checkpoints/trial-{trial_id:04d}.pt"
+def trial_name(trial_id: int) -> str:
+    """Returns what a trial's files are called by."""
+    return f"trial-{trial_id:04d}"
 
 
-def failure_name(trial_id: int) -> str:
-    """Returns the name of the traceback of a trial's failure."""
-    return f"failures/trial-{trial_id:04d}.txt"
+def run_name(arm: str, seed: int) -> str:
+    """Returns what the files of a confirmation's run are called by."""
+    return f"{arm}-seed-{seed}"
+
+
+def checkpoint_name(name: str) -> str:
+    """Returns the name of the checkpoint of a trial or a run."""
+    return f"checkpoints/{name}.pt"
+
+
+def failure_name(name: str) -> str:
+    """Returns the name of the traceback of a trial's or a run's failure."""
+    return f"failures/{name}.txt"

@@ -20,6 +20,11 @@ class Folder:
     def __str__(self) -> str:
         return str(self.path)
 
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
     def child(self, name: str) -> "Folder":
         """Returns the folder `name` in this one; it need not exist."""
         return Folder(self.path / name)

@@ -1,7 +1,6 @@
 """What the runs of a confirmation predicted for the test images: npz files, no pickles."""
 
 import io
-import zipfile
 from dataclasses import dataclass, fields
 from typing import Any, Self, TypeVar
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import LedgerError
+from analysis.files import run_name
 from analysis.folder import Folder
 
 PREDICTIONS_FOLDER = "predictions"
@@ -100,7 +100,7 @@ def load_images(folder: Folder) -> ShownImages:
 
 
 def _run_file(arm: str, seed: int) -> str:
-    return f"{PREDICTIONS_FOLDER}/{arm}-seed-{seed}.npz"
+    return f"{PREDICTIONS_FOLDER}/{run_name(arm, seed)}.npz"
 
 
 def _save(folder: Folder, name: str, arrays: Predictions | ShownImages) -> None:
@@ -117,7 +117,8 @@ def _load(folder: Folder, name: str, kind: type[T]) -> T | None:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             loaded = kind(**{f.name: arrays[f.name] for f in fields(kind)})
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+    # zipfile, zlib and NumPy have a dozen kinds of error between them for damaged bytes.
+    except Exception as error:
         raise LedgerError(f"{folder.local_path(name)} is damaged ({error})") from error
     if not loaded.are_whole():
         raise LedgerError(f"{folder.local_path(name)} does not hold what it should")

@@ -63,9 +63,11 @@ def rank_trials(ledger: Ledger) -> list[Selection]:
 
 def describe_rule(config: dict[str, Any]) -> str:
     """Returns the rule in words."""
-    n_last = {1: "last epoch", 2: "last two epochs"}.get(config["epochs"], "last three epochs")
-    constant = f"mean validation accuracy of the {n_last}"
     decaying = "validation accuracy of the last epoch"
+    n_last = "two" if config["epochs"] == 2 else "three"
+    constant = f"mean validation accuracy of the last {n_last} epochs"
+    if config["epochs"] == 1:
+        constant = decaying
     if "schedule" in config["space"]:
         measure = f"{constant} (constant learning rate) or {decaying} (decaying)"
     else:

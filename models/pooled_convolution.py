@@ -1,14 +1,19 @@
 """A 5×5 convolution, 2×2 max pooling and ReLU as one matrix product, for a CPU core.
 
-LeNet's few channels leave the usual kernels half idle: they convolve and pool at a quarter of
-the speed of a matrix product. But a pooled pixel depends on a 6×6 window of the input, on which
-the kernel has four places. So each window is multiplied with four copies of the kernel, padded
-with zeros to 6×6 by their places, and pooling takes the largest of four rows. The zeros cost
-44 % more multiplications, of a kind that is three times faster; and there are four times fewer
-windows to gather than pixels to convolve.
+LeNet's few channels leave the usual kernels half idle, in the convolution and more so in the
+pooling. But a pooled pixel depends on a 6×6 window of the input, on which the kernel has four
+places. So each window is multiplied with four copies of the kernel, padded with zeros to 6×6 by
+their places, and pooling takes the largest of four rows. The zeros cost 44 % more products; a
+matrix product makes up for them, and there are four times fewer windows to gather than pixels
+to convolve. The numbers are those of the plain layers, but for rounding.
 
 Arrays have the images as their innermost dimension, so that gathering, comparing and adding
-run through contiguous memory. The numbers are those of the plain layers, but for rounding.
+run through contiguous memory.
+
+Forward and backward of a batch of 64, on a core with AVX2: C1's block takes a third of the plain
+layers' time, C3's four fifths. With channels_last and the batch folded into four channel groups
+the two take 1.4 and 1.1 times as long as here. Without the four places (more windows, and a
+product with 6 or 16 rows) nothing is gained.
 """
 
 from typing import Any
@@ -45,7 +50,7 @@ def convolve_pool_relu(x: Tensor, weight: Tensor, bias: Tensor, *, padding: int)
     """
     if padding:
         x = F.pad(x, (0, 0, padding, padding, padding, padding))
-    pooled: Tensor = _PooledConvolution.apply(x.contiguous(), weight, bias)  # type: ignore[no-untyped-call]
+    pooled: Tensor = _PooledConvolution.apply(x.contiguous(), weight, bias)
     return pooled
 
 
@@ -58,8 +63,7 @@ class _PooledConvolution(torch.autograd.Function):
         _, height, width, n_images = x.shape
         windows = _windows(x)
         places = weight.view(n_out * n_in, -1) @ _PLACES.to(weight.dtype)
-        kernels = places.view(n_out, n_in, 4, -1).transpose(0, 2).transpose(1, 2)
-        kernels = kernels.reshape(4 * n_out, -1)
+        kernels = places.view(n_out, n_in, 4, -1).permute(2, 0, 1, 3).reshape(4 * n_out, -1)
         # Pooling sees the four places as 2×2 pixels, and all the rest as channels, which come
         # last in memory: so it works on whole vectors.
         candidates = (kernels @ windows).view(1, 2, 2, -1).permute(0, 3, 1, 2)
@@ -82,8 +86,9 @@ class _PooledConvolution(torch.autograd.Function):
             *([2, 2], [2, 2], [0, 0], [1, 1], False, winners),
         )
         grad = grad.permute(0, 2, 3, 1).view(4 * n_out, -1)
-        kernels_grad = (grad @ windows.T).view(4, n_out, n_in, -1)
-        places_grad = kernels_grad.permute(1, 2, 0, 3).reshape(n_out * n_in, -1)
+        # This way round, and not grad @ windows.T: an eighth less time.
+        kernels_grad = (windows @ grad.T).view(n_in, -1, 4, n_out)
+        places_grad = kernels_grad.permute(3, 0, 2, 1).reshape(n_out * n_in, -1)
         weight_grad = (places_grad @ _PLACES.to(grad.dtype).T).view(ctx.weight_shape)
         x_grad = _add_windows(kernels.T @ grad, ctx.x_shape) if ctx.needs_input_grad[0] else None
         return x_grad, weight_grad, bias_grad
@@ -91,11 +96,8 @@ class _PooledConvolution(torch.autograd.Function):
 
 def _windows(x: Tensor) -> Tensor:
     """Gather the 6×6 windows, two pixels apart: [c * 36, windows a channel * n]."""
-    n_channels, height, width, n_images = x.shape
-    channel, row, column, image = x.stride()
-    shape = (n_channels, _WINDOW, _WINDOW, height // 2 - 2, width // 2 - 2, n_images)
-    windows = x.as_strided(shape, (channel, row, column, 2 * row, 2 * column, image))
-    return windows.reshape(n_channels * _WINDOW**2, -1)
+    windows = x.unfold(1, _WINDOW, 2).unfold(2, _WINDOW, 2)  # [c, down, right, n, 6, 6]
+    return windows.permute(0, 4, 5, 1, 2, 3).reshape(len(x) * _WINDOW**2, -1)
 
 
 def _add_windows(windows: Tensor, shape: Size) -> Tensor:

@@ -1,4 +1,4 @@
-"""From a config to a finished search: the assembly that `sweep run` is."""
+"""The two halves of a sweep, each from its files to its files."""
 
 import json
 import os
@@ -6,19 +6,31 @@ import re
 import socket
 import time
 
+from analysis.confirmation import (
+    CONFIRMATION_FORMAT,
+    Confirmation,
+    ConfirmationBegun,
+    ConfirmationWriter,
+)
 from analysis.files import CONFIG_FILE, ENVIRONMENT_FILE
 from analysis.folder import Folder
 from analysis.ledger import Ledger, LedgerWriter
 from analysis.records import FORMAT, SessionEnded, SessionStarted, SweepCreated
+from analysis.selection import rank_trials
 from analysis.sweeps import open_sweep
 from data_utils.dataset import split_train_validation
 from data_utils.mnist import Mnist
-from sweep.config import SweepConfig
-from sweep.display import open_display
-from sweep.environment import describe_environment, n_processors
-from sweep.errors import StorageError, UsageError
-from sweep.interruption import Interrupted, Interruption
-from sweep.ray_session import ray_session, terminal
+from sweep.arms import plan_arms
+from sweep.config import Confirm, SweepConfig
+from sweep.confirm import run_confirmation
+from sweep.environment import describe_environment
+from sweep.errors import NoTrialError, StorageError, UsageError
+from sweep.interruption import Interrupted
+from sweep.screen.confirm_view import ConfirmationView
+from sweep.screen.search_view import SearchView
+from sweep.search import run_search
+from sweep.seeds import confirmation_seeds
+from sweep.session import Session
 
 N_VALIDATION = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -37,8 +49,8 @@ def check_name(name: str) -> None:
         )
 
 
-def prepare_folder(storage: Folder, name: str) -> Folder:
-    """Returns the folder of a new sweep, tried out by writing to it.
+def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
+    """Returns the folder of a new sweep, tried out by writing the config to it.
 
     Raises:
         UsageError: There is such a sweep already.
@@ -52,7 +64,8 @@ def prepare_folder(storage: Folder, name: str) -> Folder:
     else:
         raise UsageError(f"there is a sweep {name!r} in {storage} already; choose another --name")
     try:
-        folder.write(CONFIG_FILE, b"")
+        folder.write(CONFIG_FILE, config.to_yaml().encode())
+        folder.write(ENVIRONMENT_FILE, json.dumps(describe_environment(), indent=2).encode())
     except OSError as error:
         raise StorageError(
             f"cannot write to {folder}: {error.strerror}; choose another folder with --storage"
@@ -60,83 +73,65 @@ def prepare_folder(storage: Folder, name: str) -> Folder:
     return folder
 
 
-def count_slots(config: SweepConfig, concurrency: int | None) -> int:
-    """Returns how many trials run at a time on this machine.
-
-    Raises:
-        UsageError: The machine does not have the resources.
-    """
-    available = n_processors()
-    slots = int(available / config.resources.cpu)
-    if slots == 0:
-        raise UsageError(
-            f"`resources.cpu` is {config.resources.cpu:g}, but this machine has {available}"
-        )
-    if config.resources.gpu:
-        slots = min(slots, int(_count_gpus() / config.resources.gpu))
-        if slots == 0:
-            raise UsageError(
-                f"`resources.gpu` is {config.resources.gpu:g}, but this machine has "
-                f"{_count_gpus()} usable with CUDA; set `resources.gpu` to 0 to train on processors"
-            )
-    if concurrency is not None and concurrency > slots:
-        raise UsageError(f"`--concurrency` must be at most {slots} here, but got {concurrency}")
-    return concurrency or slots
-
-
-def launch_search(
-    config: SweepConfig, *, folder: Folder, name: str, mnist: Mnist, slots: int
-) -> Ledger:
+def search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist) -> Ledger:
     """Runs a new sweep's search from beginning to end.
 
     Returns:
         The finished ledger.
 
     Raises:
-        ClusterError: Ray cannot be started.
         OSError: The storage does not take a record any more.
         Interrupted: A signal came; the ledger has all that was finished.
     """
+    folder, slots = session.engine.folder, session.engine.slots
     train, validation = split_train_validation(mnist.train, N_VALIDATION, config.split_seed)
-    folder.write(CONFIG_FILE, config.to_yaml().encode())
-    folder.write(ENVIRONMENT_FILE, json.dumps(describe_environment(), indent=2).encode())
-    screen = terminal()
-    print("starting Ray …", file=screen, flush=True)
-    with (
-        ray_session(address=None, n_cpus=n_processors()) as scratch,
-        Interruption() as interruption,
-        LedgerWriter.create(
-            folder, SweepCreated(time.time(), FORMAT, name, config.model_dump(mode="json"))
-        ) as writer,
-    ):
-        from sweep.search import run_search
-
+    created = SweepCreated(time.time(), FORMAT, name, config.model_dump(mode="json"))
+    with LedgerWriter.create(folder, created) as writer:
         writer.append(SessionStarted(time.time(), socket.gethostname(), os.getpid(), slots))
-        with open_display(writer.ledger, screen) as display:
-
-            def on_step() -> None:
-                interruption.check()
-                display.update()
-
-            try:
+        try:
+            with session.showing(SearchView(writer.ledger)) as on_step:
                 run_search(
                     config,
-                    folder=folder,
-                    writer=writer,
+                    session.engine,
+                    writer,
                     train=train,
                     validation=validation,
-                    slots=slots,
-                    scratch=scratch,
                     on_step=on_step,
                 )
-            except Interrupted as interrupted:
-                writer.append(SessionEnded(time.time(), f"interrupted by {interrupted}"))
-                raise
-            writer.append(SessionEnded(time.time(), "finished"))
+        except Interrupted as interrupted:
+            writer.append(SessionEnded(time.time(), f"interrupted by {interrupted}"))
+            raise
+        writer.append(SessionEnded(time.time(), "finished"))
         return writer.ledger
 
 
-def _count_gpus() -> int:
-    import torch
+def confirm(
+    session: Session, config: SweepConfig, ledger: Ledger, *, confirm: Confirm, mnist: Mnist
+) -> Confirmation:
+    """Confirms a sweep's finalists, going on from what is confirmed already.
 
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    Returns:
+        The finished confirmation.
+
+    Raises:
+        NoTrialError: No trial ran all its epochs.
+        OSError: The storage does not take a record any more.
+        Interrupted: A signal came; all that was finished is recorded.
+    """
+    finalists = rank_trials(ledger)[: confirm.top_k]
+    if not finalists:
+        raise NoTrialError(f"no trial of {ledger.name} ran all its epochs: nothing to confirm")
+    arms = plan_arms(config, ledger, finalists)
+    seeds = confirmation_seeds(config.seed, confirm.seeds)
+    begun = ConfirmationBegun(time.time(), CONFIRMATION_FORMAT, ledger.name, config.epochs)
+    with ConfirmationWriter.open(session.engine.folder, begun) as writer:
+        for arm in arms:
+            if arm.arm not in writer.confirmation.arms:
+                writer.append(arm)
+        names = [arm.arm for arm in arms]
+        view = ConfirmationView(writer.confirmation, names, seeds, session.engine.slots)
+        with session.showing(view) as on_step:
+            run_confirmation(
+                session.engine, writer, arms=names, seeds=seeds, mnist=mnist, on_step=on_step
+            )
+        return writer.confirmation

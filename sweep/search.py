@@ -1,78 +1,107 @@
-"""A search: trials through Ray Tune until the ledger holds as many as were asked for."""
+"""The search: trials until the ledger holds as many as were asked for."""
 
-from collections.abc import Callable
-from pathlib import Path
+import bisect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
 
-from ray import tune
-
+from analysis.files import checkpoint_name, trial_name
 from analysis.folder import Folder
 from analysis.ledger import LedgerWriter
+from analysis.records import EpochRecord, Notice, TrialEnded, TrialStarted
+from analysis.selection import rank_trials, trial_score
 from data_utils.dataset import ImageDataset
 from sweep.config import SweepConfig
-from sweep.recorder import Recorder
-from sweep.scheduler import build_scheduler
-from sweep.searcher import StudySearcher
-from sweep.trainable import TrialSettings, TrialTrainable
-
-_RETRIES = 2
+from sweep.training.loop import EpochMetrics
+from sweep.tuning.assignment import Assignment, Report
+from sweep.tuning.engine import Engine, Recorder
+from sweep.tuning.scheduler import build_scheduler
+from sweep.tuning.searcher import TRIAL_ID, StudySearcher
 
 
 def run_search(
     config: SweepConfig,
-    *,
-    folder: Folder,
+    engine: Engine,
     writer: LedgerWriter,
+    *,
     train: ImageDataset,
     validation: ImageDataset,
-    slots: int,
-    scratch: Path,
     on_step: Callable[[], None],
 ) -> None:
-    """Runs the trials of a sweep; Ray must be running.
+    """Runs the trials of a sweep.
 
     Args:
         config: The sweep's.
-        folder: The sweep's; checkpoints go there.
+        engine: What runs them.
         writer: Of the sweep's ledger, which gets every event as it happens.
         train: Images the trials learn from.
         validation: Images they are measured on.
-        slots: Trials at a time.
-        scratch: Where Tune keeps its own files, of which nothing is needed later.
         on_step: Called several times a second; an exception in it ends the search.
 
     Raises:
-        OSError: The storage does not take a record or a checkpoint any more.
+        OSError: The storage does not take a record any more.
     """
-    trainable = tune.with_resources(
-        tune.with_parameters(
-            TrialTrainable,
-            train=train,
-            validation=validation,
-            settings=TrialSettings(
-                device="cuda" if config.resources.gpu else "cpu",
-                threads=max(1, int(config.resources.cpu)),
-                folder=folder,
-            ),
-        ),
-        {"cpu": config.resources.cpu, "gpu": config.resources.gpu},
+    engine.run(
+        train=train,
+        evaluation=validation,
+        recorder=TrialRecorder(config, engine.folder, writer, on_step),
+        searcher=StudySearcher(config),
+        n_trainings=config.trials,
+        scheduler=build_scheduler(config),
     )
-    tuner = tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            num_samples=config.trials,
-            search_alg=StudySearcher(config),
-            scheduler=build_scheduler(config),
-            max_concurrent_trials=slots,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(
-            name="search",
-            storage_path=str(scratch / "tune"),
-            callbacks=[Recorder(config, folder, writer, on_step)],
-            # The trainable writes its own, where a retry on any node finds them.
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            failure_config=tune.FailureConfig(max_failures=_RETRIES),
-            verbose=0,
-        ),
-    )
-    tuner.fit()
+
+
+class TrialRecorder(Recorder):
+    """Writes the ledger, and deletes the checkpoints that nothing needs any more."""
+
+    def __init__(
+        self,
+        config: SweepConfig,
+        folder: Folder,
+        writer: LedgerWriter,
+        on_step: Callable[[], None],
+    ) -> None:
+        super().__init__(folder, on_step)
+        self._config, self._writer, self._ledger = config, writer, writer.ledger
+        self._n_kept = max(1, config.n_finalists)
+        # Ascending by score; of equals, the earlier trial is the better one.
+        self._kept = sorted(
+            (selection.score, -selection.trial.trial_id)
+            for selection in rank_trials(writer.ledger)[: self._n_kept]
+        )
+
+    def start(self, config: Mapping[str, Any]) -> None:
+        """Records a new trial; one that is tried again is there already."""
+        if config[TRIAL_ID] not in self._ledger.trials:
+            assignment = Assignment.from_config(config)
+            shown = self._config.reported(assignment.hyperparameters)
+            self._writer.append(
+                TrialStarted(time.time(), config[TRIAL_ID], assignment.seed, dict(shown))
+            )
+
+    def n_epochs(self, config: Mapping[str, Any]) -> int:
+        """Returns how many of a trial's epochs are in the ledger."""
+        return len(self._ledger.trials[config[TRIAL_ID]].epochs)
+
+    def epoch(self, config: Mapping[str, Any], metrics: EpochMetrics) -> None:
+        """Records an epoch."""
+        self._writer.append(EpochRecord(time.time(), config[TRIAL_ID], **asdict(metrics)))
+
+    def notice(self, config: Mapping[str, Any], text: str) -> None:
+        """Records something that the user should know."""
+        self._writer.append(Notice(time.time(), config[TRIAL_ID], text))
+
+    def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
+        """Records a trial's end, and deletes its checkpoint or that of the one it displaces."""
+        trial_id = config[TRIAL_ID]
+        outcome = "FAILED" if report is None else report.outcome()
+        self._writer.append(TrialEnded(time.time(), trial_id, outcome, reason))
+        dropped = trial_id
+        score = trial_score(self._ledger.trials[trial_id], self._ledger.config)
+        if score is not None:
+            bisect.insort(self._kept, (score, -trial_id))
+            if len(self._kept) <= self._n_kept:
+                return
+            dropped = -self._kept.pop(0)[1]
+        self._folder.delete(checkpoint_name(trial_name(dropped)))

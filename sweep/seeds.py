@@ -2,7 +2,7 @@
 
 import numpy as np
 
-_TRIAL, _SAMPLER = 1, 2
+_TRIAL, _SAMPLER, _CONFIRMATION = 1, 2, 3
 
 
 def trial_seed(sweep_seed: int, trial_id: int) -> int:
@@ -20,6 +20,14 @@ def sampler_seed(sweep_seed: int, n_trials: int) -> int:
     A sweep that goes on must not draw again what it drew at its beginning.
     """
     return _derive(sweep_seed, _SAMPLER, n_trials)
+
+
+def confirmation_seeds(sweep_seed: int, n_seeds: int) -> list[int]:
+    """Returns the seeds of the confirmation's runs, which no trial has.
+
+    With a larger `n_seeds` the list begins with the same seeds.
+    """
+    return [_derive(sweep_seed, _CONFIRMATION, number) for number in range(n_seeds)]
 
 
 def _derive(*words: int) -> int:

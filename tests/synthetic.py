@@ -163,8 +163,9 @@ def _trial_records(
     yield TrialStarted(time, trial_id, int(rng.integers(2**31)), values)
     error = error_rate(values, decaying=search.decaying)
     metrics = curve(error, search.epochs, rng, decaying=search.decaying)
-    fails_in = int(rng.integers(1, 4)) if rng.random() < search.failure_rate else 0
-    cut_in = 5 if trial_id > search.n_trials - search.n_running else 0
+    cut_in = 2 if trial_id > search.n_trials - search.n_running else 0
+    fails = not cut_in and rng.random() < search.failure_rate
+    fails_in = int(rng.integers(1, 4)) if fails else 0
     for epoch in range(1, search.epochs + 1):
         time += float(metrics["seconds"][epoch - 1]) + 0.01
         if epoch == fails_in:

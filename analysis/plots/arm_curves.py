@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -12,9 +13,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.confirmation import Confirmation, Run, RunEpoch
+from analysis.plots.final_accuracies import describe_summary
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
-from analysis.plots.scales import percent, set_accuracy_scale, set_loss_scale
+from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale, set_loss_scale
 from analysis.plots.style import (
     Frame,
     Look,
@@ -24,6 +26,7 @@ from analysis.plots.style import (
     new_figure,
     one_line,
 )
+from analysis.statistics import summarize
 
 
 @dataclass(frozen=True)
@@ -111,15 +114,16 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     confirmation = results.confirmed()
     data = arm_curves(confirmation, arm)
     look = arm_looks({name: a.role for name, a in confirmation.arms.items()})[arm]
-    final = percent(float(data.test_accuracy.mean[-1]), 2)
     n = len(data.seeds)
     note = (
         "Trained on all 60,000 training images. Training figures are running ones, as the "
-        "network sees the images: with dropout and augmentation."
+        f"network sees the images: with dropout and augmentation. {AXIS_NOTE}"
     )
     if data.n_left_out:
         note += f" Left out: {counted(data.n_left_out, 'run')} that did not finish."
-    about = f"{counted(n, 'seed')} · test accuracy after the last epoch: {final} %"
+    summary = summarize(np.array(list(confirmation.test_accuracies(arm).values())))
+    final = describe_summary(summary)
+    about = f"{counted(n, 'seed')} · test accuracy after the last epoch: {final}"
     frame = Frame(f"Learning curves: {data.title}", about, keys=1, note=note)
     figure = new_figure(6.3, frame)
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
@@ -139,12 +143,14 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     for axes in panels[1]:
         axes.set_xlabel("epoch")
     mean = partial(Line2D, [], [], color=look.color, linestyle=look.line, marker=look.marker)
-    keys = [mean(label=f"mean of {counted(n, 'seed')}")]
+    keys: list[Artist] = [mean(label=f"mean of {counted(n, 'seed')}")]
     if n > 1:
-        keys.append(Patch(color=look.color, alpha=0.2, label="lowest to highest seed"))
+        keys.append(
+            Patch(color=look.color, alpha=0.2, linewidth=0, label="lowest to highest seed")
+        )
     add_keys(figure, keys)
     alt = (
         f"Accuracy and loss of {data.title} by epoch, on training and test images, "
-        f"{describe_band(n)}. Mean test accuracy after the last epoch: {final} %."
+        f"{describe_band(n)}. Mean test accuracy after the last epoch: {final}."
     )
     return Picture(figure, alt)

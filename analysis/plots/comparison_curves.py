@@ -8,7 +8,7 @@ from analysis.confirmation import Confirmation
 from analysis.plots.arm_curves import ArmCurves, arm_curves, draw_band
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
-from analysis.plots.scales import percent, set_accuracy_scale, set_loss_scale
+from analysis.plots.scales import AXIS_NOTE, percent, set_accuracy_scale, set_loss_scale
 from analysis.plots.style import (
     Frame,
     Look,
@@ -53,7 +53,7 @@ def draw_comparison_curves(results: Results) -> Picture:
     n_rows = -(-len(data.arms) // 2)
     frame = Frame(
         "Test accuracy and loss of all arms",
-        f"{results.ledger.name} · mean over seeds, band from the lowest to the highest seed",
+        f"{results.name} · {_seeds(data)}, mean after the last epoch behind each name",
         keys=n_rows,
         note=_note(data),
     )
@@ -75,17 +75,25 @@ def draw_comparison_curves(results: Results) -> Picture:
     return Picture(figure, f"Test accuracy and loss by epoch. After the last epoch: {finals}.")
 
 
+def _seeds(data: ComparisonCurves) -> str:
+    counts = sorted({len(arm.seeds) for arm in data.arms})
+    if counts == [1]:
+        return "1 seed each"
+    return " or ".join(str(count) for count in counts) + " seeds each"
+
+
 def _final(arm: ArmCurves) -> str:
     return f"{percent(float(arm.test_accuracy.mean[-1]), 2)} %"
 
 
 def _key(arm: ArmCurves, look: Look) -> Line2D:
-    label = f"{arm.title}: {_final(arm)} in the end ({counted(len(arm.seeds), 'seed')})"
+    label = f"{one_line(arm.title, 36)}: {_final(arm)}"
     return Line2D([], [], color=look.color, linestyle=look.line, marker=look.marker, label=label)
 
 
 def _note(data: ComparisonCurves) -> str:
-    note = "Trained on all 60,000 training images, tested on the 10,000 test images."
+    note = "Lines: mean over seeds; bands: from the lowest to the highest seed. Trained on all "
+    note += f"60,000 training images, tested on the 10,000 test images. {AXIS_NOTE}"
     n_left_out = sum(arm.n_left_out for arm in data.arms)
     if n_left_out:
         note += f" Left out: {counted(n_left_out, 'run')} that did not finish."

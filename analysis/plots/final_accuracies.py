@@ -1,5 +1,8 @@
 """The arms' final test accuracies: every seed, the mean and its interval."""
 
+import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -73,25 +76,36 @@ def draw_final_accuracies(results: Results) -> Picture:
     confirmation = results.confirmed()
     rows = final_accuracies(confirmation)
     looks = arm_looks({name: arm.role for name, arm in confirmation.arms.items()})
+    ranges = split_at_gap([value for row in rows for value in _extent(row)])
     frame = Frame(
         "Final test accuracy of all arms",
-        f"{results.ledger.name} · after the last epoch of each run, trained on all 60,000 images",
+        f"{results.name} · after the last epoch of each run, trained on all 60,000 images",
         keys=1,
         note="Interval: Student's, for the mean over seeds; another 10,000 test images would "
         "move all of them together (standard error 0.09 points at 99.2 %). The axis is "
-        "logarithmic in the error. The published figures are of single runs.",
+        f"logarithmic in the error{', and broken at //' if len(ranges) > 1 else ''}. "
+        "The published figures are of single runs.",
     )
-    figure = new_figure(2.7 + 0.52 * len(rows), frame)
-    axes = figure.subplots()
-    _set_axes(axes, rows)
-    for place, row in enumerate(reversed(rows)):
-        _draw_row(axes, place, row, looks[row.arm])
-    _draw_references(axes)
+    figure = new_figure(2.7 + 0.56 * len(rows), frame)
+    widths = [1.0] if len(ranges) == 1 else [1.0, 3.4]
+    panels = figure.subplots(1, len(ranges), sharey=True, width_ratios=widths, squeeze=False)[0]
+    for axes, values in zip(panels, ranges, strict=True):
+        set_accuracy_scale(axes, "x", values, n_ticks=8 if axes is panels[-1] else 2)
+        axes.grid(visible=False, axis="y")
+        for place, row in enumerate(reversed(rows)):
+            _draw_row(axes, place, row, looks[row.arm])
+    _label_rows(panels[0], rows)
+    panels[-1].set_xlabel("test accuracy (%)")
+    _draw_references(panels[-1])
+    if len(panels) > 1:
+        _mark_break(panels[0], panels[1])
     add_keys(
         figure,
         [
-            Line2D([], [], color=MUTED, ls="", marker="o", ms=5, alpha=0.6, label="one seed"),
-            Line2D([], [], color=INK, marker="|", ms=13, mew=2.4, lw=2, label="mean, 95 % interval"),
+            Line2D([], [], color=MUTED, ls="", marker="o", mew=0, alpha=0.8, label="one seed"),
+            Line2D(
+                [], [], color=INK, marker="|", ms=13, mew=2.4, lw=2, label="mean, 95 % interval"
+            ),
         ],
     )
     words = "; ".join(f"{row.title} {describe_summary(row.summary)}" for row in rows)
@@ -107,28 +121,71 @@ def describe_summary(summary: Summary) -> str:
     return f"{mean} ({low} to {high})"
 
 
-def _set_axes(axes: Axes, rows: list[FinalAccuracies]) -> None:
-    values = [reference.accuracy for reference in REFERENCES]
-    for row in rows:
-        values += [*row.by_seed.values(), *(row.summary.interval or ())]
-    set_accuracy_scale(axes, "x", [min(value, 1.0) for value in values], n_ticks=8)
-    axes.set_xlabel("test accuracy (%)")
+def split_at_gap(values: Sequence[float]) -> list[list[float]]:
+    """Returns the values in one group, or in two if a wide gap lies between them.
+
+    The references belong to the upper group. A gap is wide if it takes two fifths of the
+    way from the lowest to the highest error, in factors: what lies beyond it would leave
+    too little room for the rest, whose differences are what matters.
+
+    Args:
+        values: Fractions, at least one.
+
+    Returns:
+        The groups, lower accuracies first, the references' among the last.
+    """
+    ends = sorted([*values, *(reference.accuracy for reference in REFERENCES)])
+    lowest_reference = min(reference.accuracy for reference in REFERENCES)
+    errors = [math.log(max(1 - value, 1e-4)) for value in ends]
+    gaps = [lower - upper for lower, upper in itertools.pairwise(errors)]
+    widest = max(range(len(gaps)), key=gaps.__getitem__)
+    if gaps[widest] < 0.4 * sum(gaps) or ends[widest] >= lowest_reference:
+        return [ends]
+    return [ends[: widest + 1], ends[widest + 1 :]]
+
+
+def _extent(row: FinalAccuracies) -> list[float]:
+    ends = [*row.by_seed.values(), *(row.summary.interval or ())]
+    return [min(end, 1.0) for end in ends]
+
+
+def _label_rows(axes: Axes, rows: list[FinalAccuracies]) -> None:
     axes.set_ylim(-0.6, len(rows) - 0.4)
     labels = [f"{row.title}\n{describe_summary(row.summary)}" for row in reversed(rows)]
     axes.set_yticks(range(len(rows)), labels, linespacing=1.35)
     axes.tick_params(axis="y", length=0)
-    axes.grid(visible=False, axis="y")
+
+
+def _mark_break(lower: Axes, upper: Axes) -> None:
+    """Shows that the axis leaves something out between the two."""
+    upper.spines["left"].set_visible(False)
+    upper.tick_params(axis="y", length=0)
+    for axes, end in ((lower, 1.0), (upper, 0.0)):
+        axes.plot(
+            [end],
+            [0],
+            ls="",
+            marker=[(-0.5, -1), (0.5, 1)],
+            ms=10,
+            mew=1,
+            color=MUTED,
+            transform=axes.transAxes,
+            clip_on=False,
+        )
 
 
 def _draw_row(axes: Axes, place: int, row: FinalAccuracies, look: Look) -> None:
     accuracies = list(row.by_seed.values())
     n = len(accuracies)
-    # The seeds lie under each other, in order, so that none hides another.
-    heights = [place + 0.26 * (1 - 2 * i / (n - 1)) if n > 1 else place for i in range(n)]
-    axes.plot(accuracies, heights, ls="", marker=look.marker, ms=5, mew=0, alpha=0.6, color=look.color)
-    axes.plot([row.summary.mean], [place], ls="", marker="|", ms=15, mew=2.6, color=INK)
+    # The seeds lie above each other, in order, so that none hides another.
+    heights = [place + 0.32 - 0.3 * (i / (n - 1) if n > 1 else 0.5) for i in range(n)]
+    axes.plot(
+        accuracies, heights, ls="", marker=look.marker, ms=5.5, mew=0, alpha=0.85, color=look.color
+    )
+    below = place - 0.2
+    axes.plot([row.summary.mean], [below], ls="", marker="|", ms=11, mew=2.6, color=INK)
     if row.summary.interval is not None:
-        axes.plot([min(end, 1.0) for end in row.summary.interval], [place] * 2, lw=2, color=INK)
+        axes.plot([min(end, 1.0) for end in row.summary.interval], [below] * 2, lw=2, color=INK)
 
 
 def _draw_references(axes: Axes) -> None:

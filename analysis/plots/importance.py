@@ -21,10 +21,10 @@ from optuna.distributions import (
 from optuna.importance import PedAnovaImportanceEvaluator
 
 from analysis.ledger import Ledger
-from analysis.plots.dimensions import Dimension
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
 from analysis.plots.scored import Points, n_best, points
+from analysis.plots.space_axes import Dimension
 from analysis.plots.style import BLUE, INK, Frame, add_keys, counted, new_figure
 
 # The fewest of which the best three can be so special that chance does it once in 20 times.
@@ -143,10 +143,10 @@ def draw_importance(results: Results) -> Picture:
         "Which hyperparameters matter: PED-ANOVA",
         f"{results.about_search} · {_verdict(data)}",
         keys=1,
-        note=f"Importance: how far the values of the best {data.n_best} lie from those of all {count} "
-        "that ran all epochs (Optuna's PED-ANOVA, Pearson divergence). Chance: what 1 in 20 "
-        "shuffles of the scores exceeds. Few trials show strong effects only, and early stopping "
-        "has weeded out the worst values before.",
+        note=f"Importance: how far the values of the best {data.n_best} lie from those of all "
+        f"{count} that ran all epochs (Optuna's PED-ANOVA, Pearson divergence). Chance: what 1 in "
+        "20 shuffles of the scores exceeds. Few trials show strong effects only, and early "
+        "stopping has weeded out the worst values before.",
     )
     figure = new_figure(2.1 + 0.42 * n, frame)
     axes = figure.subplots()

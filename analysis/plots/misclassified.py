@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
-from analysis.plots.style import GRID, MUTED, VERMILLION, Frame, new_figure, one_line
+from analysis.plots.style import GRID, MUTED, Frame, new_figure, one_line
 from analysis.predictions import Predictions, ShownImages
 
 _COLUMNS, _ROWS = 9, 4
@@ -77,23 +78,34 @@ def draw_misclassified(results: Results) -> Picture:
     frame = Frame(
         "Misclassified digits, surest first",
         f"{title}, seed {seed} · {len(data.shown)} of {data.n_total:,} mistakes",
-        note="Above each: what it is, what it was seen as, and the probability given to that.",
+        note="Above each image: what it is, and what it was seen as; below: the probability that "
+        "the network gave to that.",
     )
     figure = new_figure(1.15 + 1.32 * n_rows, frame)
     panels = figure.subplots(n_rows, _COLUMNS, squeeze=False)
     for i, axes in enumerate(panels.flat):
-        axes.set_axis_off()
         if i < len(data.shown):
-            mistake = data.shown[i]
-            axes.imshow(mistake.image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_title(
-                f"{mistake.label}, seen as {mistake.predicted}\n{mistake.confidence:.1%}",
-                size=8,
-            )
+            _draw_mistake(axes, data.shown[i])
+        else:
+            axes.set_visible(False)
     surest = data.shown[0]
     alt = (
         f"The {len(data.shown)} surest of {data.n_total:,} mistakes of {title}, seed {seed}. "
         f"The surest: a {surest.label} seen as {surest.predicted} "
-        f"with probability {surest.confidence:.1%}."
+        f"with probability {_percent(surest)}."
     )
     return Picture(figure, alt)
+
+
+def _draw_mistake(axes: Axes, mistake: Mistake) -> None:
+    axes.imshow(mistake.image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set(visible=True, color=GRID)
+    words = f"{mistake.label}, seen as {mistake.predicted}"
+    axes.set_title(words, size=9, weight="normal", loc="center", pad=4)
+    axes.set_xlabel(_percent(mistake), size=8.5, color=MUTED, labelpad=3)
+
+
+def _percent(mistake: Mistake) -> str:
+    return f"{100 * mistake.confidence:.1f} %"

@@ -1,5 +1,6 @@
 """Parallel coordinates: every trial a line through its hyperparameters to its score."""
 
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +10,16 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis.ledger import Ledger
-from analysis.plots.dimensions import Dimension
 from analysis.plots.picture import Picture
 from analysis.plots.results import Results
-from analysis.plots.scales import accuracy_positions, percent
+from analysis.plots.scales import AXIS_NOTE, accuracy_positions, percent
 from analysis.plots.scored import Points, points
+from analysis.plots.space_axes import Dimension
 from analysis.plots.style import INK, Frame, add_keys, counted, new_figure, sequence
 from analysis.selection import describe_rule
 
 _RASTER_ABOVE = 100
+_MOST = 150
 _PALE = "#C4C4C4"
 
 
@@ -27,8 +29,9 @@ class Parallel:
 
     Attributes:
         points: The trials that the lines stand for.
-        scored: Of those that ran all epochs, best first: [n, dimensions + 1], the score last.
-        stopped: Of those that were stopped early: [n, dimensions].
+        scored: Of those that ran all epochs, best first: [n, dimensions + 1], the score last;
+            of many evenly chosen ones, n at most 150.
+        stopped: Of those that were stopped early: [n, dimensions], chosen alike.
         score_ticks: Heights on the score's axis, with labels.
     """
 
@@ -49,7 +52,16 @@ def parallel(ledger: Ledger) -> Parallel:
     rows = [_heights(data.dimensions, trial.hyperparameters) for trial in data.ranked]
     scored = np.column_stack([np.array(rows), scores])
     stopped = np.array([_heights(data.dimensions, trial) for trial in data.stopped])
-    return Parallel(data, scored, stopped.reshape(-1, len(data.dimensions)), ticks)
+    stopped = stopped.reshape(-1, len(data.dimensions))
+    return Parallel(data, _thinned(scored), _thinned(stopped), ticks)
+
+
+def _thinned(lines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At most so many lines as can be told apart, the first and the last among them."""
+    if len(lines) <= _MOST:
+        return lines
+    chosen = np.linspace(0, len(lines) - 1, _MOST).round().astype(np.intp)
+    return np.take(lines, chosen, axis=0)
 
 
 def _heights(dimensions: tuple[Dimension, ...], trial: dict[str, object]) -> list[float]:
@@ -69,7 +81,8 @@ def draw_parallel(results: Results) -> Picture:
     axes = figure.subplots()
     names = [*(d.label for d in data.points.dimensions), "score (%)"]
     axes.set(xlim=(-0.12, len(names) - 0.8), ylim=(-0.04, 1.04))
-    axes.set_xticks(range(len(names)), names)
+    room = int(114 / len(names))  # characters that fit between two axes
+    axes.set_xticks(range(len(names)), [textwrap.fill(name, max(8, room)) for name in names])
     axes.tick_params(axis="x", length=0, pad=6, labelsize=9.5)
     axes.set_yticks([])
     axes.grid(visible=False)
@@ -83,9 +96,16 @@ def draw_parallel(results: Results) -> Picture:
 
 
 def _note(data: Parallel, rule: str) -> str:
-    note = f"Score: {rule.removeprefix('highest ')}."
-    if data.points.failed:
-        note += f" Not drawn: {counted(len(data.points.failed), 'trial')} that failed."
+    note = f"Score: {rule.removeprefix('highest ')}. {AXIS_NOTE}"
+    trials = data.points
+    if trials.failed:
+        note += f" Not drawn: {counted(len(trials.failed), 'trial')} that failed."
+    for drawn, n, what in (
+        (len(data.scored), len(trials.ranked), "that ran all epochs"),
+        (len(data.stopped), len(trials.stopped), "that were stopped"),
+    ):
+        if drawn < n:
+            note += f" Of {n:,} trials {what}, {drawn} are drawn."
     return note
 
 
@@ -122,7 +142,7 @@ def _keys(data: Parallel) -> list[Line2D]:
         if len(ranked) > 1:
             keys.append(Line2D([], [], color=sequence(np.array([height]))[0], label=label))
     if len(data.stopped):
-        label = f"stopped early, no score ({len(data.stopped):,})"
+        label = f"stopped early, no score ({len(data.points.stopped):,})"
         keys.append(Line2D([], [], color=_PALE, lw=1.2, label=label))
     return keys
 

@@ -6,7 +6,7 @@ from analysis.confirmation import Arm, Confirmation, read_confirmation
 from analysis.folder import Folder
 from analysis.ledger import Ledger, read_ledger
 from analysis.plots.picture import NothingToDrawError
-from analysis.plots.style import counted
+from analysis.plots.style import counted, one_line
 from analysis.predictions import Predictions, ShownImages, load_images, load_predictions
 
 
@@ -17,7 +17,7 @@ class Results:
     Attributes:
         ledger: The search.
         confirmation: None where nothing was confirmed yet.
-        predictions: By arm and seed, of the finished runs that have them.
+        predictions: By arm and seed, of the finalists' finished runs that have them.
         images: The test images that may be shown.
     """
 
@@ -27,10 +27,15 @@ class Results:
     images: ShownImages
 
     @property
+    def name(self) -> str:
+        """The sweep's name, fit for a picture."""
+        return one_line(self.ledger.name, 40)
+
+    @property
     def about_search(self) -> str:
         """The sweep in a few words."""
         epochs = counted(int(self.ledger.config["epochs"]), "epoch")
-        return f"{self.ledger.name} · {counted(len(self.ledger.trials), 'trial')} of {epochs}"
+        return f"{self.name} · {counted(len(self.ledger.trials), 'trial')} of {epochs}"
 
     def confirmed(self) -> Confirmation:
         """Returns the confirmation.
@@ -41,7 +46,7 @@ class Results:
         if self.confirmation is None:
             raise NothingToDrawError(
                 "not confirmed yet: the test images were never used. "
-                f"`sweep confirm {self.ledger.name}` does it"
+                f"`sweep confirm {self.name}` does it"
             )
         return self.confirmation
 
@@ -72,9 +77,9 @@ def read_results(folder: Folder) -> Results:
     confirmation = read_confirmation(folder)
     predictions = {}
     if confirmation is not None:
-        for name in confirmation.arms:
-            for seed in confirmation.test_accuracies(name):
-                loaded = load_predictions(folder, name, seed)
+        for arm in confirmation.in_role("finalist"):
+            for seed in confirmation.test_accuracies(arm.arm):
+                loaded = load_predictions(folder, arm.arm, seed)
                 if loaded is not None:
-                    predictions[name, seed] = loaded
+                    predictions[arm.arm, seed] = loaded
     return Results(read_ledger(folder), confirmation, predictions, load_images(folder))

@@ -13,11 +13,22 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from numpy.typing import NDArray
 
+AXIS_NOTE = "Accuracy axes are logarithmic in the error."
+
 Side = Literal["x", "y"]
 Array = NDArray[np.float64]
 
-_SMALLEST_ERROR = 2e-5  # below one image in 10,000, so that 100 % has a place
+_HALF_AN_IMAGE = 5e-5  # of 10,000; added to errors, so that 100 % has a place
 _SMALLEST_LOSS = 1e-6
+# The densest that leaves few enough ticks is taken.
+_MANTISSAS = (
+    (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
+    (1, 2, 3, 4, 6, 8),
+    (1, 2, 3, 5),
+    (1, 2, 5),
+    (1, 3),
+    (1,),
+)
 _ROOM = 0.06  # left at both ends, as a part of what the values take
 _EVEN_BELOW = 3  # the ratio of an axis' ends below which round even steps fit it best
 
@@ -28,12 +39,16 @@ def accuracy_ticks(lowest: float, highest: float, n: int = 6) -> dict[float, str
     Where the error changes little they are evenly spaced, else 90, 95, 98, 99, 99.5, …
     Accuracies are fractions, labels percent.
     """
-    errors = max(1 - highest, _SMALLEST_ERROR), max(1 - lowest, _SMALLEST_ERROR)
+    if lowest > 1 - 2 * _HALF_AN_IMAGE:
+        return {1.0: "100"}
+    errors = max(1 - highest, 2 * _HALF_AN_IMAGE), 1 - lowest
     if errors[1] / errors[0] < _EVEN_BELOW:
         even = even_ticks(100 * lowest, min(100 * highest, 100), n)
         return {float(label) / 100: label for label in even.values()}
     ticks = [1 - error for error in log_ticks(*errors, n)][::-1]
-    return {tick: percent(tick) for tick in [*ticks, *[1.0][: highest >= 1]]}
+    if highest >= 1:
+        ticks.append(1.0)
+    return {tick: percent(tick) for tick in ticks}
 
 
 def loss_ticks(lowest: float, highest: float, n: int = 6) -> dict[float, str]:
@@ -57,7 +72,7 @@ def log_ticks(lowest: float, highest: float, n: int) -> list[float]:
     """Returns about `n` round numbers in a range above 0, as far apart as powers are."""
     powers = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
     ticks: list[float] = []
-    for mantissas in ((1, 2, 3, 4, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+    for mantissas in _MANTISSAS:
         every = [mantissa * 10.0**power for power in powers for mantissa in mantissas]
         ticks = [t for t in every if lowest * (1 - 1e-9) <= t <= highest * (1 + 1e-9)]
         if len(ticks) <= n + 2:
@@ -86,9 +101,7 @@ def set_accuracy_scale(
     _set_ticks(axes, side, accuracy_ticks(above_strip, highest, n_ticks))
 
 
-def set_loss_scale(
-    axes: Axes, side: Side, values: Iterable[float], *, n_ticks: int = 6
-) -> None:
+def set_loss_scale(axes: Axes, side: Side, values: Iterable[float], *, n_ticks: int = 6) -> None:
     """Makes `axes`' `side` a logarithmic loss axis that holds `values` (at least one)."""
     lowest, highest = np.exp(_with_room(_log(_extremes(values)))).tolist()
     _set_scale(axes, side, (_log, np.exp), (lowest, highest))
@@ -127,11 +140,11 @@ def _with_room(span: Array) -> tuple[float, float]:
 
 
 def _stretch(accuracy: Array) -> Array:
-    return -np.log10(np.maximum(1 - accuracy, _SMALLEST_ERROR))
+    return -np.log10(np.maximum(1 + _HALF_AN_IMAGE - accuracy, _HALF_AN_IMAGE / 100))
 
 
 def _shrink(position: Array) -> Array:
-    return np.asarray(1 - 10.0**-position)
+    return np.asarray(1 + _HALF_AN_IMAGE - 10.0**-position)
 
 
 def _log(loss: Array) -> Array:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.ledger import Ledger, Trial
-from analysis.plots.dimensions import Dimension, dimensions
 from analysis.plots.picture import NothingToDrawError
+from analysis.plots.space_axes import Dimension, dimensions
 from analysis.selection import rank_trials
 
 
@@ -53,7 +53,11 @@ def points(ledger: Ledger) -> Points:
     if not ranked:
         raise NothingToDrawError("no trial has run all its epochs")
     stopped, failed = (
-        tuple(t.hyperparameters for t in ledger.trials.values() if t.state == state and _has_all(t, axes))
+        tuple(
+            t.hyperparameters
+            for t in ledger.trials.values()
+            if t.state == state and _has_all(t, axes)
+        )
         for state in ("STOPPED", "FAILED")
     )
     return Points(axes, ranked, stopped, failed)

@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
 from analysis.ledger import Ledger
-from analysis.plots.dimensions import Dimension, short_value
 from analysis.plots.picture import Picture
 from analysis.plots.results import Results
-from analysis.plots.scales import percent, set_accuracy_scale
+from analysis.plots.scales import AXIS_NOTE, percent, set_accuracy_scale
 from analysis.plots.scored import Points, n_best, points
+from analysis.plots.space_axes import Dimension, short_value
 from analysis.plots.style import (
     BLUE,
     INK,
@@ -66,12 +66,15 @@ def draw_slices(results: Results) -> Picture:
     n = len(data.points.dimensions)
     n_columns = 2 if n in (2, 4) else min(n, 3)
     n_rows = math.ceil(n / n_columns)
+    note = f"Score: {describe_rule(results.ledger.config).removeprefix('highest ')}."
+    if _has_strip(data.points):
+        note += " Other trials have no comparable score: they are below the line, at their value."
+    note += f" {AXIS_NOTE}"
     frame = Frame(
         "Score against each hyperparameter",
         results.about_search,
         keys=1,
-        note=f"Score: {describe_rule(results.ledger.config).removeprefix('highest ')}. "
-        "Other trials have no comparable score: they are shown below the line, at their value.",
+        note=note,
     )
     figure = new_figure(1.4 + 2.5 * n_rows, frame)
     panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
@@ -87,24 +90,34 @@ def draw_slices(results: Results) -> Picture:
 
 
 def _panel(axes: Axes, data: Slices, dimension: Dimension) -> None:
-    set_accuracy_scale(axes, "y", [trial.score for trial in data.points.ranked], strip=_STRIP)
+    strip = _STRIP if _has_strip(data.points) else 0.0
+    set_accuracy_scale(axes, "y", [trial.score for trial in data.points.ranked], strip=strip)
     ticks = dimension.ticks()
     margin = 0.5 / max(len(dimension.choices) - 1, 1) if dimension.choices else 0.04
     axes.set_xlim(-margin, 1 + margin)
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set_xlabel(dimension.label)
-    _shade_best(axes, data, dimension)
+    _shade_best(axes, data, dimension, strip)
     ranked = data.points.ranked
     across = _across(dimension, [trial.hyperparameters for trial in ranked])
     scores = [trial.score for trial in ranked]
     size = 4 if len(ranked) > _MANY else 6
-    for trials, look in (
-        (slice(data.n_best, None), {"marker": "o", "ms": size, "mew": 0, "color": SKY}),
-        (slice(1, data.n_best), {"marker": "o", "ms": size, "mew": 0, "color": BLUE}),
-        (slice(1), {"marker": "*", "ms": 12, "color": INK}),
+    for trials, marker, markersize, color in (
+        (slice(data.n_best, None), "o", size, SKY),
+        (slice(1, data.n_best), "o", size, BLUE),
+        (slice(1), "*", 12, INK),
     ):
-        axes.plot(across[trials], scores[trials], ls="", **look)
-    _draw_strip(axes, data.points, dimension)
+        axes.plot(
+            across[trials],
+            scores[trials],
+            ls="",
+            marker=marker,
+            ms=markersize,
+            mew=0,
+            color=color,
+        )
+    if strip:
+        _draw_strip(axes, data.points, dimension)
 
 
 def _across(dimension: Dimension, trials: Sequence[dict[str, Any]]) -> list[float]:
@@ -116,7 +129,11 @@ def _across(dimension: Dimension, trials: Sequence[dict[str, Any]]) -> list[floa
     return [p + width * ((i * _GOLDEN + 0.5) % 1 - 0.5) for i, p in enumerate(positions)]
 
 
-def _shade_best(axes: Axes, data: Slices, dimension: Dimension) -> None:
+def _has_strip(trials: Points) -> bool:
+    return bool(trials.stopped or trials.failed)
+
+
+def _shade_best(axes: Axes, data: Slices, dimension: Dimension, strip: float) -> None:
     positions = [dimension.position(value) for value in data.best_values(dimension)]
     spans = [(min(positions), max(positions))]
     width = 0.004
@@ -124,7 +141,7 @@ def _shade_best(axes: Axes, data: Slices, dimension: Dimension) -> None:
         spans = sorted({(position, position) for position in positions})
         width = 0.2 / max(len(dimension.choices) - 1, 1)
     for low, high in spans:
-        axes.axvspan(low - width, high + width, ymin=_STRIP, color=SHADE, linewidth=0, zorder=0.5)
+        axes.axvspan(low - width, high + width, ymin=strip, color=SHADE, linewidth=0, zorder=0.5)
 
 
 def _draw_strip(axes: Axes, trials: Points, dimension: Dimension) -> None:

@@ -1,5 +1,6 @@
 """How every picture looks: one size, one set of fonts, one palette."""
 
+import itertools
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,14 +10,14 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 WIDTH = 8.8  # inches: 880 pixels where a page shows the picture at 100 a inch
 DPI = 200
 _MARGIN = 0.1  # inches left of the words
-_NOTE_LENGTH = 112  # characters of the note's size that fit the width
+_ABOUT_LENGTH = 112  # characters of the plain size that fit the width
+_NOTE_LENGTH = 132  # characters of the note's size that fit the width
 _KEYS_TOP = 0.64  # inches from the top to the row of keys
 
 INK = "#222222"
@@ -34,7 +35,7 @@ SKY = "#56B4E9"
 STOPPED = "#D9912B"  # the orange, dark enough for thin marks
 SHADE = "#DCEBF5"
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": ["DejaVu Sans"],
     "font.size": 10,
     "mathtext.fontset": "dejavusans",
@@ -88,22 +89,29 @@ _FINALISTS = (
     Look(SKY, (0, (5, 1.5)), "P"),
     Look(ORANGE, (0, (3, 1, 1, 1)), "X"),
 )
-_BASELINES = (
-    Look(VERMILLION, (0, (5, 1.5)), "s"),
+_BASELINES = {
+    "hand-tuned": Look(VERMILLION, (0, (5, 1.5)), "s"),
+    "lenet5": Look(PURPLE, (0, (1.5, 1.2)), "D"),
+    "mlp": Look("#4D4D4D", (0, (3, 1.2, 1, 1.2, 1, 1.2)), "v"),
+}
+_OTHER_BASELINES = (
     Look(GREEN, (0, (6, 1.5, 1.5, 1.5)), "^"),
-    Look(PURPLE, (0, (1.5, 1.2)), "D"),
-    Look("#4D4D4D", (0, (3, 1.2, 1, 1.2, 1, 1.2)), "v"),
+    Look("#8C6D31", (0, (8, 2)), "p"),
 )
 
 
 def arm_looks(roles: dict[str, str]) -> dict[str, Look]:
-    """Returns each arm's look, from the arms' roles in order (`finalist` or `baseline`)."""
+    """Returns each arm's look, from the arms' roles in order (`finalist` or `baseline`).
+
+    The baselines that every sweep has look the same in every sweep.
+    """
+    finalists, others = itertools.cycle(_FINALISTS), itertools.cycle(_OTHER_BASELINES)
     looks = {}
-    counts = {"finalist": 0, "baseline": 0}
     for arm, role in roles.items():
-        palette = _FINALISTS if role == "finalist" else _BASELINES
-        looks[arm] = palette[counts[role] % len(palette)]
-        counts[role] += 1
+        if role == "finalist":
+            looks[arm] = next(finalists)
+        else:
+            looks[arm] = _BASELINES.get(arm) or next(others)
     return looks
 
 
@@ -143,7 +151,9 @@ def new_figure(height: float, frame: Frame) -> Figure:
     figure.set_layout_engine("constrained", rect=area, w_pad=0.08, h_pad=0.06)
     left = _MARGIN / WIDTH
     figure.text(left, 1 - 0.1 / height, frame.title, size=13, weight="bold", va="top")
-    figure.text(left, 1 - 0.36 / height, frame.about, color=MUTED, va="top")
+    figure.text(
+        left, 1 - 0.36 / height, one_line(frame.about, _ABOUT_LENGTH), color=MUTED, va="top"
+    )
     figure.text(left, 0.07 / height, "\n".join(notes), size=8.5, color=MUTED, va="bottom")
     return figure
 
@@ -180,18 +190,3 @@ def one_line(text: str, longest: int = 60) -> str:
 def counted(n: int, noun: str) -> str:
     """Returns `n` with its noun, in the plural where it must be."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-def mark(axes: Axes, x: float, label: str, *, color: str = MUTED) -> None:
-    """Draws a thin vertical line at `x`, with its label along its top."""
-    axes.axvline(x, color=color, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-    axes.annotate(
-        label,
-        (x, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(3, -3),
-        textcoords="offset points",
-        color=color,
-        size=8.5,
-        va="top",
-    )

@@ -1,7 +1,9 @@
 """Every trial's validation accuracy by epoch, told apart by how the trial ended."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -12,22 +14,23 @@ from matplotlib.ticker import MaxNLocator
 from analysis.ledger import Ledger
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
-from analysis.plots.scales import percent, set_accuracy_scale
+from analysis.plots.scales import AXIS_NOTE, percent, set_accuracy_scale
 from analysis.plots.style import (
     BLUE,
     GREEN,
     INK,
+    MUTED,
     STOPPED,
     VERMILLION,
     Frame,
     add_keys,
     counted,
-    mark,
     new_figure,
 )
 from analysis.records import State
 from analysis.selection import describe_rule, rank_trials
 
+_LABEL_WIDTH = 0.12  # of a rung's label, as a part of the axis
 _RASTER_ABOVE = 100  # so many lines are smaller as pixels than as paths
 
 
@@ -101,7 +104,7 @@ class _Ending:
     label: str
     color: str
     width: float
-    style: str
+    style: Any
     mark: str = ""
 
 
@@ -128,10 +131,8 @@ def draw_trial_curves(results: Results) -> Picture:
     axes.set_xlim(0.7, data.epochs + 0.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.set(xlabel="epoch", ylabel="validation accuracy (%)")
-    for rung in data.rungs:
-        mark(axes, rung, f"rung: {_stopped_at(data, rung)} stopped")
     keys = [_draw_ending(axes, data, state) for state in _ENDINGS if _in_state(data, state)]
-    keys += _draw_best(axes, data)
+    keys += [*_draw_best(axes, data), *_draw_rungs(axes, data)]
     add_keys(figure, keys)
     return Picture(figure, _alt(data))
 
@@ -139,11 +140,13 @@ def draw_trial_curves(results: Results) -> Picture:
 def _notes(data: TrialCurves, rule: str) -> list[str]:
     notes = [] if data.best is None else [f"Best: {rule}."]
     if data.rungs:
-        notes.append("At a rung a trial goes on only if it is among the best that reached it so far.")
+        notes.append(
+            "At a rung a trial goes on only if it is among the best that reached it so far."
+        )
     if data.without_epoch:
         missing = counted(data.without_epoch, "trial")
         notes.append(f"Not drawn: {missing} that ended before the first epoch did.")
-    return notes
+    return [*notes, AXIS_NOTE]
 
 
 def _in_state(data: TrialCurves, state: State) -> list[Curve]:
@@ -188,6 +191,30 @@ def _draw_ending(axes: Axes, data: TrialCurves, state: State) -> Artist:
         marker=look.mark or "none",
         label=f"{look.label} ({len(curves):,})",
     )
+
+
+def _draw_rungs(axes: Axes, data: TrialCurves) -> list[Artist]:
+    """Draws a line at each rung, above it how many trials it stopped; returns the key."""
+    dashed: Any = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (4, 3))}
+    row_ends = [-math.inf, -math.inf]
+    for rung in data.rungs:
+        axes.axvline(rung, zorder=1, **dashed)
+        row = next((i for i, end in enumerate(row_ends) if rung >= end), None)
+        if row is None:
+            continue  # its label would lie on others
+        row_ends[row] = rung + data.epochs * _LABEL_WIDTH
+        axes.annotate(
+            f"{_stopped_at(data, rung):,} stopped",
+            (rung, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3 + 11 * row),
+            textcoords="offset points",
+            # Centred, the label of an early rung would reach over the axis' own.
+            ha="left" if rung < data.epochs * _LABEL_WIDTH / 2 else "center",
+            size=8.5,
+            color=MUTED,
+        )
+    return [Line2D([], [], label="rung", **dashed)] if data.rungs else []
 
 
 def _draw_best(axes: Axes, data: TrialCurves) -> list[Artist]:

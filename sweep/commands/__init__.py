@@ -2,7 +2,7 @@
 
 import typer
 
-from sweep.commands import inspect, run, setup
+from sweep.commands import confirm, inspect, run, setup
 
 app = typer.Typer(
     name="sweep",
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 
 app.command("run")(run.run)
+app.command("confirm")(confirm.confirm)
 app.command("list")(inspect.list_)
 app.command("trials")(inspect.trials)
 app.command("best")(inspect.best)

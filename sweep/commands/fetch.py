@@ -17,11 +17,13 @@ def load_data(folder: Path | None) -> Mnist:
     """
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
+    ) as bar:
         task = bar.add_task("receiving", visible=False)
 
         def on_bytes(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total or None, visible=sys.stderr.isatty())
+            bar.update(task, completed=done, total=total or None, visible=True)
 
         return load_mnist(
             folder,

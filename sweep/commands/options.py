@@ -1,7 +1,9 @@
 """Options and arguments that several commands share."""
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +34,7 @@ JsonOption = Annotated[
 ]
 NameArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[NAME]", help="The sweep; the newest if left out.", show_default=False),
+    typer.Argument(metavar="[NAME]", help="A sweep; if left out, the newest.", show_default=False),
 ]
 ConcurrencyOption = Annotated[
     int | None,
@@ -68,11 +70,25 @@ def find_sweep(storage: str, name: str | None) -> tuple[Folder, Ledger]:
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
     if ledger.torn:
-        print(
-            f"warning: the last line of {folder}/ledger.jsonl is half written and was left out",
-            file=sys.stderr,
-        )
+        say(f"warning: the last line of {folder}/ledger.jsonl is half written and was left out")
     return folder, ledger
+
+
+def say(text: str) -> None:
+    """Prints something that is not the result, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def interruptible(folder: Folder) -> Iterator[None]:
+    """Ends the command with the signal's exit code if one interrupts the `with` block."""
+    from sweep.interruption import Interrupted
+
+    try:
+        yield
+    except Interrupted as interrupted:
+        say(f"interrupted; every finished epoch is in {folder}")
+        raise typer.Exit(interrupted.exit_code) from None
 
 
 def print_json(document: Any) -> None:

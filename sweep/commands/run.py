@@ -1,6 +1,5 @@
 """`sweep run`."""
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,8 @@ from sweep.commands.options import (
     DataOption,
     JsonOption,
     StorageOption,
-    print_json,
+    interruptible,
+    say,
     storage_folder,
 )
 
@@ -27,7 +27,7 @@ def run(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Set one key, as recipe.learning_rate=0.02."),
+        typer.Option("--set", metavar="KEY=VALUE", help="One key, as recipe.momentum=0.95."),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Of the sweep. [default: the preset's, and the time]")
@@ -35,36 +35,39 @@ def run(
     trials: Annotated[int | None, typer.Option(help="How many trials to run.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a trial.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the search and its trials.")] = None,
+    search_only: Annotated[bool, typer.Option("--search-only", help="Do not confirm.")] = False,
     concurrency: ConcurrencyOption = None,
     data: DataOption = None,
     storage: StorageOption = DEFAULT_STORAGE,
     as_json: JsonOption = False,
 ) -> None:
-    """Search for the best hyperparameters."""
+    """Search for the best hyperparameters, then confirm them against the baselines."""
     from sweep.commands.fetch import load_data
-    from sweep.commands.summary import best_document, print_summary
-    from sweep.config_file import Overrides, resolve_config
-    from sweep.interruption import Interrupted
-    from sweep.launch import check_name, count_slots, launch_search, prepare_folder
+    from sweep.commands.summary import print_result
+    from sweep.config.resolve import Overrides, resolve_config
 
     resolved = resolve_config(
         preset=preset,
         path=config,
         overrides=Overrides(settings or (), trials=trials, epochs=epochs, seed=seed),
-        notify=lambda note: print(f"note: {note}", file=sys.stderr),
+        notify=lambda note: say(f"note: {note}"),
     )
     stem = config.stem if config is not None else preset or "classic"
     name = name or f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    # Ray and torch take seconds to import: a mistake is told before.
+    from sweep.launch import check_name, confirm, prepare_folder, search
+    from sweep.session import count_slots, open_session
+
     check_name(name)
-    slots = count_slots(resolved, concurrency)
-    folder = prepare_folder(storage_folder(storage), name)
+    slots = count_slots(resolved.resources, concurrency)
+    folder = prepare_folder(storage_folder(storage), name, resolved)
     mnist = load_data(data)
-    try:
-        ledger = launch_search(resolved, folder=folder, name=name, mnist=mnist, slots=slots)
-    except Interrupted as interrupted:
-        print(f"interrupted; every finished epoch is in {folder}", file=sys.stderr)
-        raise typer.Exit(interrupted.exit_code) from None
-    if as_json:
-        print_json(best_document(folder, ledger))
-    else:
-        print_summary(folder, ledger)
+    say(
+        f"sweep {name}: {resolved.trials} trials of up to {resolved.epochs} epochs, "
+        f"{slots} at a time; starting Ray"
+    )
+    with interruptible(folder), open_session(resolved.resources, folder, slots) as session:
+        ledger = search(session, resolved, name=name, mnist=mnist)
+        if resolved.confirm is not None and not search_only:
+            confirm(session, resolved, ledger, confirm=resolved.confirm, mnist=mnist)
+    print_result(folder, ledger, as_json=as_json)

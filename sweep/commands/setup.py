@@ -1,6 +1,5 @@
 """`sweep data`, `sweep preset`, `sweep validate`, `sweep doctor`: before a sweep."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from sweep.commands.options import (
     JsonOption,
     StorageOption,
     print_json,
+    say,
     storage_folder,
 )
 from sweep.errors import ClusterError
@@ -39,7 +39,7 @@ def preset(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)] = None,
 ) -> None:
     """List the presets, or print one, ready to be saved and changed."""
-    from sweep.config_file import PRESETS, preset_text
+    from sweep.config.resolve import PRESETS, preset_text
 
     if name is not None:
         print(preset_text(name), end="")
@@ -53,11 +53,9 @@ def validate(
     file: Annotated[Path, typer.Argument(metavar="FILE")], as_json: JsonOption = False
 ) -> None:
     """Check a config without running anything."""
-    from sweep.config_file import resolve_config
+    from sweep.config.resolve import resolve_config
 
-    config = resolve_config(
-        path=file, notify=lambda note: print(f"note: {note}", file=sys.stderr)
-    )
+    config = resolve_config(path=file, notify=lambda note: say(f"note: {note}"))
     if as_json:
         print_json({"valid": True, "config": config.model_dump(mode="json")})
         return

@@ -1,39 +1,63 @@
 """What a finished search came to: for the screen and as JSON."""
 
+import json
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from analysis.comparison import summarize_arm
+from analysis.confirmation import Arm, Confirmation, read_confirmation
 from analysis.cost import search_cost
-from analysis.files import checkpoint_name
+from analysis.files import checkpoint_name, trial_name
 from analysis.folder import Folder
 from analysis.ledger import Ledger
 from analysis.selection import describe_rule, rank_trials
-from sweep import formatting
+from analysis.verdict import describe_verdict
 from sweep.errors import NoTrialError
+from sweep.screen import formatting
 
 
 def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
-    """Returns the best trial as a JSON document.
+    """Returns the best trial as a JSON document, with its test accuracy if it is confirmed.
 
     Raises:
         NoTrialError: No trial ran all its epochs.
+        LedgerError: The confirmation's file is damaged.
     """
     ranking = rank_trials(ledger)
     if not ranking:
         raise NoTrialError(_no_trial(ledger))
     best = ranking[0]
-    checkpoint = checkpoint_name(best.trial.trial_id)
-    return {
-        "sweep": ledger.name,
+    checkpoint = checkpoint_name(trial_name(best.trial.trial_id))
+    document = {
+        "sweep": folder.name,
         "trial_id": best.trial.trial_id,
         "hyperparameters": best.trial.hyperparameters,
         "val_accuracy": best.score,
         "epoch": len(best.trial.epochs),
         "selection": describe_rule(ledger.config),
         "checkpoint": f"{folder}/{checkpoint}" if folder.exists(checkpoint) else None,
+    }
+    confirmation = read_confirmation(folder)
+    if confirmation is not None:
+        for arm in confirmation.in_role("finalist"):
+            if arm.trial_id == best.trial.trial_id:
+                document |= _confirmed(confirmation, arm)
+    return document
+
+
+def _confirmed(confirmation: Confirmation, arm: Arm) -> dict[str, Any]:
+    summary = summarize_arm(confirmation, arm.arm)
+    if summary is None:
+        return {}
+    return {
+        "confirmed": {
+            "test_accuracy_mean": summary.mean,
+            "test_accuracy_ci95": None if summary.interval is None else list(summary.interval),
+            "n_seeds": summary.n,
+        }
     }
 
 
@@ -47,41 +71,83 @@ def print_best(document: dict[str, Any]) -> None:
             " on the validation images",
         )
     )
-    grid = Table.grid(padding=(0, 2))
-    for name, value in document["hyperparameters"].items():
-        grid.add_row(f"  {name}", Text(formatting.hyperparameter(name, value), style="bold"))
-    console.print(grid)
-    console.print(Text(f"  rule        {document['selection']}", style="dim"))
-    console.print(Text(f"  checkpoint  {document['checkpoint']}", style="dim"))
+    rows = [
+        *((n, formatting.hyperparameter(n, v)) for n, v in document["hyperparameters"].items()),
+        ("rule", document["selection"]),
+        ("checkpoint", document["checkpoint"] or "none"),
+    ]
+    if "confirmed" in document:
+        rows.append(("test accuracy", _accuracy(document["confirmed"])))
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        style = "bold" if name in document["hyperparameters"] else "dim"
+        console.print(Text.assemble(f"  {name:{width}}  ", (value, style)))
 
 
-def print_summary(folder: Folder, ledger: Ledger) -> None:
-    """Prints the end of a search: the best, what it cost, what failed, what to do next.
+def _accuracy(confirmed: dict[str, Any]) -> str:
+    text = formatting.percent(confirmed["test_accuracy_mean"])
+    interval = confirmed["test_accuracy_ci95"]
+    if interval is not None:
+        low, high = (formatting.percent(bound) for bound in interval)
+        text += f" (95 % interval {low} to {high})"
+    return f"{text}, mean of {formatting.count(confirmed['n_seeds'], 'seed')}"
+
+
+def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
+    """Prints the end of a sweep: the best, what it cost, what failed, what to do next.
 
     Raises:
-        NoTrialError: No trial ran all its epochs.
+        NoTrialError: No trial ran all its epochs, or one failed otherwise than by diverging.
     """
     document = best_document(folder, ledger)
-    print_best(document)
+    if as_json:
+        print(json.dumps(document, indent=2))
+    else:
+        print_best(document)
+        print()
+        confirmation = read_confirmation(folder)
+        if confirmation is not None:
+            _print_arms(confirmation)
+        print(describe_cost(ledger))
+        for trial in ledger.in_state("FAILED"):
+            print(f"trial {trial.trial_id} failed: {trial.reason}")
+        print(f"files  {folder}")
+        print("next   sweep trials --top 10      the ten best trials")
+        if confirmation is None:
+            print("       sweep confirm              the test accuracy, against the baselines")
+        print("       sweep best --json          the best one, for a program")
+
+
+def _print_arms(confirmation: Confirmation) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("test accuracy")
+    table.add_column("mean", justify="right")
+    table.add_column("95 % interval")
+    table.add_column("seeds", justify="right")
+    for arm in confirmation.arms.values():
+        summary = summarize_arm(confirmation, arm.arm)
+        if summary is not None:
+            interval = "–"
+            if summary.interval is not None:
+                interval = " to ".join(formatting.percent(bound) for bound in summary.interval)
+            table.add_row(arm.title, formatting.percent(summary.mean), interval, str(summary.n))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    console.print(f"\n{describe_verdict(confirmation)}\n", markup=False)
+
+
+def describe_cost(ledger: Ledger) -> str:
+    """Returns what the search cost, in a line."""
     cost = search_cost(ledger)
-    print()
-    print(
-        f"{formatting.count(len(ledger.trials), 'trial')}, "
-        f"{formatting.count(cost.epochs, 'epoch')} in {formatting.duration(cost.elapsed_s)}; "
+    parts = [
+        f"{formatting.count(len(ledger.trials), 'trial')} and "
+        f"{formatting.count(cost.epochs, 'epoch')} in {formatting.duration(cost.elapsed_s)}",
         f"stopping {len(ledger.in_state('STOPPED'))} early saved "
-        f"{formatting.count(cost.epochs_saved, 'epoch')}"
-        + (
-            ""
-            if cost.utilization is None
-            else f"; {100 * cost.utilization:.1f} % of the slots' time was training and validation"
-        )
-    )
-    for trial in ledger.in_state("FAILED"):
-        print(f"trial {trial.trial_id} failed: {trial.reason}")
-    print(f"files  {folder}")
-    print()
-    print("next   sweep trials --top 10      the ten best trials")
-    print("       sweep best --json          the best one, for a program")
+        f"{formatting.count(cost.epochs_saved, 'epoch')}",
+    ]
+    if cost.utilization is not None:
+        parts.append(f"{100 * cost.utilization:.1f} % of the slots' time was training")
+    return "search: " + "; ".join(parts)
 
 
 def _no_trial(ledger: Ledger) -> str:

@@ -16,8 +16,8 @@ from analysis.folder import Folder
 from analysis.ledger import Ledger, read_ledger
 from analysis.selection import rank_trials, trial_accuracy
 from analysis.sweeps import list_sweeps
-from sweep import formatting
 from sweep.errors import UsageError
+from sweep.screen import formatting
 
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
 

@@ -55,42 +55,43 @@ def confirmed_folder(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Fol
     return make
 
 
-@pytest.fixture
-def make_confirmation() -> Callable[..., Confirmation]:
+def _make_confirmation(accuracies: dict[str, dict[int, float | None]]) -> Confirmation:
     """Makes a confirmation in memory from accuracies by arm and seed; None is a failed run.
 
     Arms called `finalist…` are finalists, the others baselines, the first of them the
     reference. Every run has two epochs, of which the first is the better one.
     """
 
-    def make(accuracies: dict[str, dict[int, float | None]]) -> Confirmation:
-        confirmation = Confirmation(ConfirmationBegun(0.0, 1, "made", 2))
-        reference = next((name for name in accuracies if not name.startswith("finalist")), None)
-        for name in accuracies:
-            confirmation.apply(
-                Arm(
-                    time=1.0,
-                    arm=name,
-                    title=f"the {name}",
-                    role="finalist" if name.startswith("finalist") else "baseline",
-                    model="lenet5",
-                    trial_id=None,
-                    hyperparameters={},
-                    epochs=2,
-                    reference=name == reference,
-                )
+    confirmation = Confirmation(ConfirmationBegun(0.0, 1, "made", 2))
+    reference = next((name for name in accuracies if not name.startswith("finalist")), None)
+    for name in accuracies:
+        confirmation.apply(
+            Arm(
+                time=1.0,
+                arm=name,
+                title=f"the {name}",
+                role="finalist" if name.startswith("finalist") else "baseline",
+                model="lenet5",
+                trial_id=None,
+                hyperparameters={},
+                epochs=2,
+                reference=name == reference,
             )
-        for name, by_seed in accuracies.items():
-            for seed, accuracy in by_seed.items():
-                for epoch, value in ((1, 0.999), (2, accuracy)):
-                    if value is None:
-                        confirmation.apply(RunEnded(3.0, name, seed, "FAILED", "loss became nan"))
-                        break
-                    confirmation.apply(
-                        RunEpoch(2.0, name, seed, epoch, 0.1, 0.97, 0.02, value, 4.0, 1e4)
-                    )
-                else:
-                    confirmation.apply(RunEnded(3.0, name, seed, "COMPLETE", None))
-        return confirmation
+        )
+    for name, by_seed in accuracies.items():
+        for seed, accuracy in by_seed.items():
+            for epoch, value in ((1, 0.999), (2, accuracy)):
+                if value is None:
+                    confirmation.apply(RunEnded(3.0, name, seed, "FAILED", "loss became nan"))
+                    break
+                confirmation.apply(
+                    RunEpoch(2.0, name, seed, epoch, 0.1, 0.97, 0.02, value, 4.0, 1e4)
+                )
+            else:
+                confirmation.apply(RunEnded(3.0, name, seed, "COMPLETE", None))
+    return confirmation
 
-    return make
+
+@pytest.fixture(scope="session")
+def make_confirmation() -> Callable[..., Confirmation]:
+    return _make_confirmation

@@ -329,5 +329,5 @@ def test_ledger_of_a_large_sweep_is_read_fast(search_folder: Callable[..., Any])
     took = time.process_time() - begin
     assert sum(len(trial.epochs) for trial in ledger.trials.values()) == 15_000
     assert best.score > 0.99
-    # A tenth of 10,000 trials, for which 3 s are allowed; measured: 0.12 to 0.2.
-    assert took < 0.3 * 3, f"took {took:.2f} s"
+    # A tenth of 10,000 trials, which took 1.4 to 2.1 s; 4 times that is somebody's mistake.
+    assert took < 0.8, f"took {took:.2f} s"

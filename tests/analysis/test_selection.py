@@ -108,3 +108,6 @@ def test_rule_does_not_promise_more_epochs_than_there_are() -> None:
     assert describe_rule(config("constant") | {"epochs": 2}).startswith(
         "highest mean validation accuracy of the last two epochs, "
     )
+    assert describe_rule(config("constant") | {"epochs": 1}).startswith(
+        "highest validation accuracy of the last epoch, "
+    )

@@ -3,8 +3,8 @@
     python tests/benchmarks/step.py [--rounds N] [--images N] [--json FILE]
 
 Both train the regularized LeNet-5 (batch 64, dropout, rotation, shift, weight decay) on real
-MNIST with one thread. They take turns, an epoch each a round, so that whatever else the machine
-does meets both; what counts is the ratio.
+MNIST with one thread. They take turns, a short epoch each a round, so that whatever else the
+machine does meets both; what counts is the ratio.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from torchvision import transforms
 
 from data_utils.dataset import MEAN, STD, ImageDataset
 from data_utils.mnist import load_mnist
-from sweep.hyperparameters import Hyperparameters
-from sweep.training import TrainingRun, train_epochs
+from sweep.training.hyperparameters import Hyperparameters
+from sweep.training.loop import TrainingRun, train_epochs
 
 HAND_TUNED = Hyperparameters(
     dropout=0.25,
@@ -141,8 +141,8 @@ def measure(n_images: int, n_rounds: int) -> tuple[dict[str, Speed], Speed]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="at least 3 (default: 5)")
-    parser.add_argument("--images", type=int, default=6400, help="an epoch (default: 6400)")
+    parser.add_argument("--rounds", type=int, default=9, help="at least 3 (default: 9)")
+    parser.add_argument("--images", type=int, default=1920, help="an epoch (default: 1920)")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     arguments = parser.parse_args()
     if arguments.rounds < 3:

@@ -1,0 +1,147 @@
+"""All the pictures of a sweep, by name: drawn, or skipped for a reason."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from analysis.folder import Folder
+from analysis.plots.arm_curves import draw_arm_curves
+from analysis.plots.best_so_far import draw_best_so_far
+from analysis.plots.comparison_curves import draw_comparison_curves
+from analysis.plots.confusion import draw_confusion
+from analysis.plots.final_accuracies import draw_final_accuracies
+from analysis.plots.importance import draw_importance
+from analysis.plots.misclassified import draw_misclassified
+from analysis.plots.parallel import draw_parallel
+from analysis.plots.picture import (
+    Format,
+    NothingToDrawError,
+    Picture,
+    check_format,
+    encode,
+)
+from analysis.plots.results import Results, read_results
+from analysis.plots.slices import draw_slices
+from analysis.plots.style import one_line, plot_style
+from analysis.plots.trial_curves import draw_trial_curves
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture that can be drawn.
+
+    Attributes:
+        name: Its file's name, without the ending.
+        title: What it shows.
+        draw: Draws it; raises NothingToDrawError if there is nothing to draw.
+    """
+
+    name: str
+    title: str
+    draw: Callable[[Results], Picture]
+
+
+CONFIRMATION_PLOTS = (
+    Plot("final-accuracies", "Final test accuracy of all arms", draw_final_accuracies),
+    Plot("comparison", "Test accuracy and loss of all arms", draw_comparison_curves),
+)
+SEARCH_PLOTS = (
+    Plot("best-so-far", "Best so far", draw_best_so_far),
+    Plot("learning-curves", "Learning curves of the search", draw_trial_curves),
+    Plot("slices", "Score against each hyperparameter", draw_slices),
+    Plot("parallel-coordinates", "From hyperparameters to score", draw_parallel),
+    Plot("importance", "Which hyperparameters matter", draw_importance),
+)
+MODEL_PLOTS = (
+    Plot("confusion-matrix", "What is taken for what", draw_confusion),
+    Plot("misclassified", "Misclassified digits, surest first", draw_misclassified),
+)
+
+
+def arm_plots(results: Results) -> list[Plot]:
+    """Returns a plot of learning curves for every arm of the confirmation, if there is one."""
+    if results.confirmation is None:
+        return []
+    return [
+        Plot(
+            f"curves-{name}",
+            f"Learning curves: {one_line(arm.title)}",
+            partial(draw_arm_curves, arm=name),
+        )
+        for name, arm in results.confirmation.arms.items()
+    ]
+
+
+def list_plots(results: Results) -> list[Plot]:
+    """Returns every plot of a sweep, whether or not it has something to draw."""
+    return [*CONFIRMATION_PLOTS, *arm_plots(results), *SEARCH_PLOTS, *MODEL_PLOTS]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A drawn picture as the bytes of a file, with what it shows in words."""
+
+    name: str
+    title: str
+    alt: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture for which there is nothing to draw."""
+
+    name: str
+    title: str
+    reason: str
+
+
+def render(plot: Plot, results: Results, file_format: Format) -> Rendered | Skipped:
+    """Draws one plot; the same results always give the same bytes."""
+    with plot_style():
+        try:
+            picture = plot.draw(results)
+        except NothingToDrawError as nothing:
+            return Skipped(plot.name, plot.title, str(nothing))
+        data = encode(picture.figure, file_format)
+    return Rendered(plot.name, plot.title, picture.alt, data)
+
+
+def render_all(results: Results, file_format: Format) -> Iterator[Rendered | Skipped]:
+    """Draws every plot of a sweep, one after another."""
+    for plot in list_plots(results):
+        yield render(plot, results, file_format)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The files that were written, in the gallery's order, and what was skipped."""
+
+    files: list[Path]
+    skipped: list[Skipped]
+
+
+def draw_all(folder: Folder, out: Path, file_format: str) -> Drawn:
+    """Draws every plot of the sweep in `folder` into the folder `out`.
+
+    Args:
+        folder: The sweep's.
+        out: Made if it is not there; files of the plots' names are replaced.
+        file_format: `png`, `svg` or `pdf`.
+
+    Raises:
+        FileNotFoundError: If there is no sweep.
+        LedgerError: If one of its files is damaged.
+        ValueError: If there is no such format.
+    """
+    checked = check_format(file_format)
+    drawn = Drawn([], [])
+    for result in render_all(read_results(folder), checked):
+        if isinstance(result, Skipped):
+            drawn.skipped.append(result)
+        else:
+            file = f"{result.name}.{checked}"
+            Folder(out).write(file, result.data)
+            drawn.files.append(out / file)
+    return drawn

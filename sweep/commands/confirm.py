@@ -1,0 +1,47 @@
+"""`sweep confirm`."""
+
+from typing import Annotated
+
+import typer
+
+from sweep.commands.options import (
+    DEFAULT_STORAGE,
+    ConcurrencyOption,
+    DataOption,
+    JsonOption,
+    NameArgument,
+    StorageOption,
+    find_sweep,
+    interruptible,
+    say,
+)
+
+
+def confirm(
+    name: NameArgument = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="How many finalists.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each arm.")] = None,
+    concurrency: ConcurrencyOption = None,
+    data: DataOption = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the finalists with the baselines on the test images, over fresh seeds."""
+    from sweep.commands.fetch import load_data
+    from sweep.commands.summary import best_document, print_result
+    from sweep.config import Confirm, SweepConfig
+
+    folder, ledger = find_sweep(storage, name)
+    best_document(folder, ledger)  # nothing to confirm is told before Ray is started
+    config = SweepConfig.model_validate(ledger.config)
+    default = config.confirm or Confirm()
+    plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds)
+    from sweep import launch
+    from sweep.session import count_slots, open_session
+
+    slots = count_slots(config.resources, concurrency)
+    mnist = load_data(data)
+    say(f"confirming {ledger.name}: {plan.seeds} seeds an arm, {slots} at a time; starting Ray")
+    with interruptible(folder), open_session(config.resources, folder, slots) as session:
+        launch.confirm(session, config, ledger, confirm=plan, mnist=mnist)
+    print_result(folder, ledger, as_json=as_json)

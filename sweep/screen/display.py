@@ -1,0 +1,90 @@
+"""What a user sees while a sweep runs: a live picture on a terminal, a few lines elsewhere."""
+
+import time
+from collections.abc import Iterable
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+_REFRESH_S = 0.5
+_PARTS = 8
+
+
+class View(Protocol):
+    """What there is to show of something that makes progress."""
+
+    def news(self) -> Iterable[str]:
+        """Returns the lines that must not be missed and have not been returned yet."""
+
+    def fraction(self) -> float:
+        """Returns how much is done, from 0 to 1."""
+
+    def picture(self) -> RenderableType:
+        """Returns the whole state, for a terminal."""
+
+    def line(self) -> str:
+        """Returns the state in one line."""
+
+
+def open_display(view: View, stream: TextIO) -> "LiveDisplay | LineDisplay":
+    """Returns the display that suits `stream`."""
+    return LiveDisplay(view, stream) if stream.isatty() else LineDisplay(view, stream)
+
+
+class LiveDisplay:
+    """A picture that is redrawn in place, twice a second, and gone at the end."""
+
+    def __init__(self, view: View, stream: TextIO) -> None:
+        self._view = view
+        self._drawn = 0.0
+        self._live = Live(
+            console=Console(file=stream, highlight=False),
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._draw()
+        self._live.stop()
+
+    def update(self) -> None:
+        """Draws, if the last time was half a second ago."""
+        if time.monotonic() - self._drawn >= _REFRESH_S:
+            self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        for line in self._view.news():
+            self._live.console.print(Text(line, style="yellow"))
+        self._live.update(self._view.picture(), refresh=True)
+
+
+class LineDisplay:
+    """A line whenever another eighth is done, and for what must not be missed."""
+
+    def __init__(self, view: View, stream: TextIO) -> None:
+        self._view, self._stream = view, stream
+        self._shown = int(_PARTS * view.fraction())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.update()
+
+    def update(self) -> None:
+        """Writes what is new."""
+        for line in self._view.news():
+            print(line, file=self._stream, flush=True)
+        done = int(_PARTS * self._view.fraction())
+        if done > self._shown:
+            self._shown = done
+            print(self._view.line(), file=self._stream, flush=True)

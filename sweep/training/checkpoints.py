@@ -1,0 +1,48 @@
+"""The checkpoint of a training, in the sweep's own storage."""
+
+import io
+import pickle
+from typing import Any
+
+import torch
+
+from analysis.files import checkpoint_name
+from analysis.folder import Folder
+from sweep.training.loop import TrainingRun
+from sweep.tuning.assignment import Assignment
+
+_FORMAT = 1
+
+
+class CheckpointError(Exception):
+    """There is a checkpoint, but nothing can go on from it; the message says why."""
+
+
+def save_checkpoint(folder: Folder, assignment: Assignment, run: TrainingRun) -> None:
+    """Writes or replaces a training's checkpoint, whole or not at all."""
+    buffer = io.BytesIO()
+    torch.save({"format": _FORMAT, **assignment.to_dict(), "run": run.state_dict()}, buffer)
+    folder.write(checkpoint_name(assignment.name), buffer.getvalue())
+
+
+def load_checkpoint(folder: Folder, assignment: Assignment) -> dict[str, Any] | None:
+    """Returns the state for `TrainingRun.load_state_dict`; None if there is no checkpoint.
+
+    Nothing but tensors and plain data is ever unpickled.
+
+    Raises:
+        CheckpointError: It is damaged, or not of this assignment.
+    """
+    name = checkpoint_name(assignment.name)
+    try:
+        data = folder.read(name)
+    except FileNotFoundError:
+        return None
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        state: dict[str, Any] = content.pop("run")
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, AttributeError) as error:
+        raise CheckpointError(f"its checkpoint {name} is damaged") from error
+    if content != {"format": _FORMAT, **assignment.to_dict()}:
+        raise CheckpointError(f"its checkpoint {name} was written for another assignment")
+    return state

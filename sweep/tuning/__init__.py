@@ -1,0 +1,27 @@
+"""Everything that touches Ray.
+
+Ray and Tune read some of their settings when they are imported, so these are made here,
+before any module of this package can import them.
+"""
+
+import os
+import secrets
+
+os.environ.update(
+    RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+    RAY_AIR_NEW_OUTPUT="0",
+    RAY_CHDIR_TO_TRIAL_DIR="0",  # relative paths mean what they mean to the driver
+    RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",
+    RAY_USAGE_STATS_ENABLED="0",
+    TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
+    TUNE_DISABLE_SIGINT_HANDLER="1",
+    TUNE_DISABLE_STRICT_METRIC_CHECKING="1",  # a trial that diverges has no metric
+    TUNE_GLOBAL_CHECKPOINT_S="1000000",  # the ledger is what a sweep resumes from
+    TUNE_PRINT_ALL_TRIAL_ERRORS="0",
+    TUNE_WARN_INSUFFICIENT_RESOURCE_THRESHOLD_S="1000000",
+)
+
+# Nobody is let in without a token; without one of the user's, one is made for this process.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

@@ -1,0 +1,193 @@
+"""Trainings through Ray Tune: what the search and the confirmation have in common."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import BasicVariantGenerator, SearchAlgorithm, Searcher
+
+from analysis.files import failure_name
+from analysis.folder import Folder
+from data_utils.dataset import ImageDataset
+from sweep.config import Resources
+from sweep.training.loop import EpochMetrics
+from sweep.tuning.assignment import Assignment, Report
+from sweep.tuning.trainable import SweepTrainable, WorkerSettings
+
+_RETRIES = 2
+
+
+class Recorder(tune.Callback, ABC):
+    """Writes down everything that Ray Tune reports, as it happens.
+
+    An epoch that is known already is ignored: after a retry a worker tells its checkpoint's
+    last epoch once more.
+    """
+
+    def __init__(self, folder: Folder, on_step: Callable[[], None]) -> None:
+        self._folder, self._on_step = folder, on_step
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks for a restore that is never asked for."""
+        return {}
+
+    @abstractmethod
+    def start(self, config: Mapping[str, Any]) -> None:
+        """Records that a training begins, unless it did before."""
+
+    @abstractmethod
+    def n_epochs(self, config: Mapping[str, Any]) -> int:
+        """Returns how many of a training's epochs are recorded."""
+
+    @abstractmethod
+    def epoch(self, config: Mapping[str, Any], metrics: EpochMetrics) -> None:
+        """Records an epoch."""
+
+    @abstractmethod
+    def notice(self, config: Mapping[str, Any], text: str) -> None:
+        """Records something that the user should know."""
+
+    @abstractmethod
+    def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
+        """Records the end: after the last report, or without one where its process died."""
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Gives the display, and whoever wants to stop the sweep, their turn."""
+        self._on_step()
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Records a training that begins or is tried again."""
+        self.start(trial.config)
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: Any,
+    ) -> None:
+        """Records the epochs that are not recorded yet."""
+        report = Report.from_result(result)
+        if report.notice is not None:
+            self.notice(trial.config, report.notice)
+        known = self.n_epochs(trial.config)
+        for metrics in report.epochs:
+            if metrics.epoch > known:
+                self.epoch(trial.config, metrics)
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Records how a training ended by itself or by the scheduler."""
+        report = Report.from_result(trial.last_result)
+        reason = None
+        if report.failure is not None:
+            reason = report.failure.reason
+            if report.failure.traceback is not None:
+                name = failure_name(Assignment.from_config(trial.config).name)
+                self._folder.write(name, report.failure.traceback.encode())
+                reason += f" (traceback in {name})"
+        self.end(trial.config, report, reason)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Records a training whose process died once too often."""
+        self.end(trial.config, None, f"its process died {_RETRIES + 1} times")
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Records that a process died and another one goes on in its place."""
+        n_epochs = self.n_epochs(trial.config)
+        where = f"after epoch {n_epochs}" if n_epochs else "in its first epoch"
+        self.notice(trial.config, f"its process died {where}; another one goes on")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How trainings are run; Ray must be running.
+
+    Attributes:
+        resources: Of one training.
+        slots: Trainings at a time.
+        folder: The sweep's; checkpoints go there.
+        scratch: Where Tune keeps its own files, of which nothing is needed later.
+    """
+
+    resources: Resources
+    slots: int
+    folder: Folder
+    scratch: Path
+
+    def run(
+        self,
+        *,
+        train: ImageDataset,
+        evaluation: ImageDataset,
+        recorder: Recorder,
+        searcher: Searcher | Sequence[Assignment],
+        n_trainings: int,
+        scheduler: TrialScheduler | None = None,
+        predict: bool = False,
+    ) -> None:
+        """Trains until there is nothing left to train.
+
+        Args:
+            train: Images to learn from.
+            evaluation: Images to measure each epoch on.
+            recorder: Is told everything; what it raises ends the whole.
+            searcher: Proposes the configs, or lists the assignments.
+            n_trainings: How many there are to be.
+            scheduler: Stops some early; by default none.
+            predict: Whether the last reports are to have the evaluation images' predictions.
+        """
+        settings = WorkerSettings(
+            device="cuda" if self.resources.gpu else "cpu",
+            threads=max(1, int(self.resources.cpu)),
+            folder=self.folder,
+            predict=predict,
+        )
+        trainable = tune.with_resources(
+            tune.with_parameters(
+                SweepTrainable, train=train, evaluation=evaluation, settings=settings
+            ),
+            {"cpu": self.resources.cpu, "gpu": self.resources.gpu},
+        )
+        search_alg: Searcher | SearchAlgorithm
+        param_space: dict[str, Any] = {}
+        if isinstance(searcher, Sequence):
+            configs = [assignment.to_config() for assignment in searcher]
+            param_space = {key: tune.grid_search([c[key] for c in configs]) for key in configs[0]}
+            search_alg, n_samples = BasicVariantGenerator(), 1
+        else:
+            search_alg, n_samples = searcher, n_trainings
+        tune.Tuner(
+            trainable,
+            param_space=param_space,
+            tune_config=tune.TuneConfig(
+                num_samples=n_samples,
+                search_alg=search_alg,
+                scheduler=scheduler or FIFOScheduler(),
+                max_concurrent_trials=self.slots,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name=f"tune-{time.monotonic_ns()}",
+                storage_path=str(self.scratch),
+                callbacks=[recorder],
+                # The trainable writes its own, where a retry on any node finds them.
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                verbose=0,
+            ),
+        ).fit()

@@ -1,0 +1,94 @@
+"""Ray, started quietly for one sweep and ended with nothing left behind."""
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import ray
+
+from sweep.errors import ClusterError
+
+_OBJECT_STORE_BYTES = 256 * 2**20  # the dataset takes 47 MB
+
+
+@contextlib.contextmanager
+def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
+    """Starts Ray on this machine, or connects to `address`, for the time of a `with` block.
+
+    Whatever Ray's own code prints meanwhile goes to a file. A local Ray is protected by a
+    token and has no dashboard.
+
+    Yields:
+        A scratch folder on this machine, gone at the end.
+
+    Raises:
+        ClusterError: Ray cannot be started or reached.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="sweep-", dir=_short_temporary_folder()))
+    for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        with _output_to(scratch / "ray.log"):
+            try:
+                ray.init(
+                    address=address or "local",
+                    include_dashboard=None if address else False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    **({} if address else _local_options(scratch, n_cpus)),
+                )
+            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                where = f"reach Ray at {address}" if address else "start Ray"
+                reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+                raise ClusterError(f"cannot {where}: {reason}") from error
+            try:
+                yield scratch
+            finally:
+                ray.shutdown()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _local_options(scratch: Path, n_cpus: int) -> dict[str, object]:
+    return {
+        "num_cpus": n_cpus,
+        "object_store_memory": _OBJECT_STORE_BYTES,
+        "_temp_dir": str(scratch / "ray"),
+    }
+
+
+def _short_temporary_folder() -> str | None:
+    """Ray's sockets lie below it, and a socket's path may have 107 characters at most."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) <= 20 or not os.access("/tmp", os.W_OK) else "/tmp"
+
+
+def terminal() -> TextIO:
+    """Returns a stream to where standard error goes now, whatever becomes of it later."""
+    return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace")
+
+
+@contextlib.contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Sends this process's output to `log`: native code writes past Python's streams."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(saved[0], 1)
+        os.dup2(saved[1], 2)
+        for descriptor in (handle, *saved):
+            os.close(descriptor)

@@ -1,0 +1,109 @@
+"""The searcher: an Optuna study that Ray Tune asks for trials and tells the truth."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from analysis.files import trial_name
+from analysis.selection import selection_score, trial_schedule
+from sweep.config import SweepConfig
+from sweep.seeds import sampler_seed, trial_seed
+from sweep.tuning.assignment import METRIC, Assignment, Report
+from sweep.tuning.space import distributions
+
+TRIAL_ID = "trial_id"
+
+
+def build_sampler(name: str, seed: int) -> BaseSampler:
+    """Builds the Optuna sampler behind a searcher's name: `tpe`, `random` or `gp`."""
+    match name:
+        case "tpe":
+            return TPESampler(seed=seed)
+        case "random":
+            return RandomSampler(seed=seed)
+        case "gp":
+            return GPSampler(seed=seed)
+    raise ValueError(f"`searcher` must be tpe, random or gp, but got {name!r}")
+
+
+class StudySearcher(Searcher):
+    """Proposes trials from an Optuna study, numbered from 1 as the ledger numbers them.
+
+    Ray's own adapter tells Optuna COMPLETE for a trial that was stopped early, leaves one
+    that diverged RUNNING for ever, and never learns a stopped trial's last epoch. Here a
+    trial that ran all its epochs is COMPLETE with the score that the best is chosen by,
+    one stopped early is PRUNED at its last epoch, and one that failed is FAIL.
+    """
+
+    def __init__(self, config: SweepConfig) -> None:
+        super().__init__(metric=METRIC, mode="max")
+        self._config = config
+        self._plain_config = config.model_dump(mode="json")
+        self._distributions: dict[str, BaseDistribution] = distributions(config.space)
+        sampler = build_sampler(config.searcher, sampler_seed(config.seed, 0))
+        self.study = optuna.create_study(direction="maximize", sampler=sampler)
+        self._running: dict[str, optuna.Trial] = {}
+        self._curves: dict[str, dict[int, float]] = {}
+        for point in config.first:
+            self.study.enqueue_trial(
+                {name: value for name, value in point.items() if name in self._distributions}
+            )
+
+    def suggest(self, trial_id: str) -> dict[str, Any]:
+        """Returns the config of the next trial, which Tune calls `trial_id`."""
+        trial = self.study.ask(self._distributions)
+        self._running[trial_id] = trial
+        self._curves[trial_id] = {}
+        number = trial.number + 1
+        assignment = Assignment(
+            name=trial_name(number),
+            seed=trial_seed(self._config.seed, number),
+            model=self._config.model,
+            epochs=self._config.epochs,
+            hyperparameters=self._config.hyperparameters(trial.params),
+        )
+        return {TRIAL_ID: number, **assignment.to_config()}
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Tells Optuna of an epoch, unless the trial ends with it."""
+        self._report(trial_id, Report.from_result(result))
+
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tells Optuna how a trial ended; `error` where its process died once too often."""
+        if trial_id not in self._running:
+            return
+        last = None if error or result is None else Report.from_result(result)
+        if last is not None:
+            self._report(trial_id, last)
+        trial, curve = self._running.pop(trial_id), self._curves.pop(trial_id)
+        outcome = "FAILED" if last is None else last.outcome()
+        if outcome == "COMPLETE":
+            accuracies = [curve[epoch] for epoch in sorted(curve)]
+            score = selection_score(accuracies, schedule=self._schedule(trial.params))
+            self.study.tell(trial, score, skip_if_finished=True)
+        else:
+            state = TrialState.PRUNED if outcome == "STOPPED" else TrialState.FAIL
+            self.study.tell(trial, state=state, skip_if_finished=True)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Does nothing: the ledger is what a sweep resumes from."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Does nothing: the ledger is what a sweep resumes from."""
+
+    def _report(self, trial_id: str, report: Report) -> None:
+        curve = self._curves[trial_id]
+        for metrics in report.epochs:
+            if metrics.epoch not in curve:  # a retried trial tells its last epoch once more
+                curve[metrics.epoch] = metrics.val_accuracy
+                self._running[trial_id].report(metrics.val_accuracy, metrics.epoch)
+
+    def _schedule(self, params: dict[str, Any]) -> str:
+        return trial_schedule(self._plain_config, params)

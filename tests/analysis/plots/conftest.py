@@ -1,0 +1,68 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from analysis.ledger import Ledger
+from analysis.plots.results import Results
+from analysis.predictions import ShownImages
+from analysis.records import (
+    EndState,
+    EpochRecord,
+    SessionStarted,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+)
+
+CONFIG: dict[str, Any] = {
+    "trials": 4,
+    "epochs": 4,
+    "recipe": {"schedule": "linear"},
+    "space": {
+        "dropout": {"low": 0.0, "high": 0.5},
+        "weight_decay": {"low": 1e-6, "high": 1e-2, "log": True},
+    },
+    "scheduler": {"name": "asha", "grace_period": 1, "reduction_factor": 2},
+}
+Made = tuple[EndState | None, dict[str, Any], Sequence[float]]
+
+
+def _make_ledger(*trials: Made, **config: Any) -> Ledger:
+    """Makes a ledger of trials one after another: how each ended, its hyperparameters, and its
+    validation accuracies by epoch. An epoch takes 2 s, starting and ending a trial nothing."""
+    ledger = Ledger(SweepCreated(100.0, 1, "made", CONFIG | config))
+    ledger.apply(SessionStarted(100.0, "host", 1, 1))
+    time = 100.0
+    for trial_id, (state, hyperparameters, accuracies) in enumerate(trials, start=1):
+        ledger.apply(TrialStarted(time, trial_id, trial_id, hyperparameters))
+        for epoch, accuracy in enumerate(accuracies, start=1):
+            time += 2.0
+            ledger.apply(EpochRecord(time, trial_id, epoch, 0.1, 0.9, 0.05, accuracy, 2.0, 1e4))
+        if state is not None:
+            reason = "training loss became nan" if state == "FAILED" else None
+            ledger.apply(TrialEnded(time, trial_id, state, reason))
+    return ledger
+
+
+@pytest.fixture(scope="session")
+def make_ledger() -> Callable[..., Ledger]:
+    return _make_ledger
+
+
+@pytest.fixture(scope="session")
+def some_ledger() -> Ledger:
+    """Two trials that ran all epochs, one that was stopped, one that failed, one that runs."""
+    return _make_ledger(
+        ("COMPLETE", {"dropout": 0.25, "weight_decay": 1e-4}, [0.9, 0.95, 0.98, 0.985]),
+        ("STOPPED", {"dropout": 0.5, "weight_decay": 1e-2}, [0.8]),
+        ("COMPLETE", {"dropout": 0.0, "weight_decay": 1e-3}, [0.92, 0.96, 0.985, 0.99]),
+        ("FAILED", {"dropout": 0.1, "weight_decay": 1e-6}, []),
+        (None, {"dropout": 0.2, "weight_decay": 1e-5}, [0.91, 0.94]),
+    )
+
+
+@pytest.fixture(scope="session")
+def only_search() -> Callable[[Ledger], Results]:
+    """Makes the results of a search that was not confirmed."""
+    return lambda ledger: Results(ledger, None, {}, ShownImages.none())

@@ -1,0 +1,46 @@
+from collections.abc import Callable
+
+import pytest
+
+from analysis.cost import search_cost
+from analysis.folder import Folder
+from analysis.ledger import Ledger, read_ledger
+from analysis.plots.best_so_far import Finish, rise
+from analysis.plots.picture import NothingToDrawError
+from analysis.records import SessionStarted
+
+
+def test_rise_follows_the_trials_that_ran_all_epochs(some_ledger: Ledger) -> None:
+    data = rise(some_ledger)
+    assert data.finishes == (
+        Finish(trial_id=1, epochs=4, seconds=8.0, score=0.985, best=0.985),
+        Finish(trial_id=3, epochs=9, seconds=18.0, score=0.99, best=0.99),
+    )
+    assert (data.epochs, data.seconds) == (11, 22.0)
+
+
+def test_rise_never_falls(make_ledger: Callable[..., Ledger]) -> None:
+    ledger = make_ledger(
+        ("COMPLETE", {}, [0.9, 0.9, 0.9, 0.98]), ("COMPLETE", {}, [0.9, 0.9, 0.9, 0.95])
+    )
+    assert [finish.best for finish in rise(ledger).finishes] == [0.98, 0.98]
+
+
+def test_rise_leaves_out_the_pause_before_a_session(make_ledger: Callable[..., Ledger]) -> None:
+    ledger = make_ledger(("COMPLETE", {}, [0.9, 0.9, 0.9, 0.98]))
+    ledger.apply(SessionStarted(10_000.0, "host", 2, 1))
+    assert rise(ledger).seconds == 8.0
+
+
+def test_rise_takes_as_long_as_the_search_cost(search_folder: Callable[..., Folder]) -> None:
+    ledger = read_ledger(search_folder(n_trials=12))
+    ledger.ended = None  # the driver's own last moments are no trial's
+    cost = search_cost(ledger)
+    data = rise(ledger)
+    assert data.epochs == cost.epochs
+    assert data.seconds == pytest.approx(cost.elapsed_s)
+
+
+def test_rise_needs_a_trial_that_ran_all_epochs(make_ledger: Callable[..., Ledger]) -> None:
+    with pytest.raises(NothingToDrawError, match="no trial has run all its epochs"):
+        rise(make_ledger(("STOPPED", {}, [0.9])))

@@ -1,0 +1,69 @@
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from analysis.confirmation import Confirmation
+from analysis.ledger import Ledger
+from analysis.plots.confusion import confusion, draw_confusion
+from analysis.plots.picture import NothingToDrawError, Picture
+from analysis.plots.results import Results
+from analysis.plots.style import plot_style
+from analysis.predictions import Predictions, ShownImages
+
+
+def answers(labels: list[int], predicted: list[int]) -> Predictions:
+    return Predictions(
+        np.array(predicted, np.uint8), np.full(len(labels), 0.9), np.array(labels, np.uint8)
+    )
+
+
+def test_confusion_adds_up_the_runs() -> None:
+    counts = confusion([answers([4, 4, 9], [4, 9, 9]), answers([4, 4, 9], [9, 9, 0])])
+    expected = np.zeros((10, 10), int)
+    expected[4, 4], expected[4, 9], expected[9, 9], expected[9, 0] = 1, 3, 1, 1
+    assert np.array_equal(counts, expected)
+
+
+def draw(ledger: Ledger, confirmation: Confirmation, predictions: Predictions) -> Picture:
+    results = Results(ledger, confirmation, {("finalist", 1): predictions}, ShownImages.none())
+    with plot_style():
+        return draw_confusion(results)
+
+
+def cell_texts(figure: Figure) -> list[str]:
+    return sorted(text.get_text() for text in figure.axes[0].texts)
+
+
+def test_draw_confusion_writes_errors_and_recognition(
+    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
+) -> None:
+    confirmation = make_confirmation({"finalist": {1: 0.99}})
+    picture = draw(some_ledger, confirmation, answers([4, 4, 4, 9], [4, 9, 9, 9]))
+    texts = cell_texts(picture.figure)
+    assert "33.3 %" in texts
+    assert "100.0 %" in texts
+    # The cell, and three sums: of its row, of its column, of all.
+    assert texts.count("2") == 4
+    assert "Most often a 4 is taken for a 9: 2 times." in picture.alt
+
+
+def test_draw_confusion_bears_no_errors_and_missing_digits(
+    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
+) -> None:
+    confirmation = make_confirmation({"finalist": {1: 1.0}})
+    picture = draw(some_ledger, confirmation, answers([4], [4]))
+    assert "1 seed together: 0 errors." in picture.alt
+
+
+def test_draw_confusion_needs_a_finalists_predictions(
+    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
+) -> None:
+    confirmation = make_confirmation({"finalist": {1: 0.99}})
+    results = Results(some_ledger, confirmation, {}, ShownImages.none())
+    with pytest.raises(NothingToDrawError, match="no finalist's run has finished"):
+        draw_confusion(results)
+    with pytest.raises(NothingToDrawError, match="`sweep confirm made`"):
+        draw_confusion(dataclasses.replace(results, confirmation=None))

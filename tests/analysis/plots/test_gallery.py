@@ -1,0 +1,274 @@
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from matplotlib.backend_bases import RendererBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from analysis.folder import Folder
+from analysis.ledger import Ledger
+from analysis.plots import Skipped, draw_all, list_plots, read_results, render
+from analysis.plots.gallery import CONFIRMATION_PLOTS, MODEL_PLOTS, SEARCH_PLOTS
+from analysis.plots.picture import NothingToDrawError
+from analysis.plots.results import Results
+from analysis.plots.style import plot_style
+
+MakeFolder = Callable[..., Folder]
+SMALL = {"n_trials": 14, "epochs": 4, "failure_rate": 0.1}
+
+# What a user's own settings may do to a picture.
+RC = """
+backend: svg
+font.family: monospace
+font.size: 20
+text.usetex: True
+text.parse_math: True
+lines.linewidth: 7
+axes.facecolor: black
+axes.formatter.use_locale: True
+figure.dpi: 300
+figure.constrained_layout.use: False
+path.simplify: False
+savefig.dpi: 31
+savefig.bbox: tight
+savefig.transparent: True
+svg.fonttype: none
+svg.hashsalt: other
+pdf.fonttype: 3
+timezone: Asia/Kolkata
+"""
+DRAW = """
+import sys
+from pathlib import Path
+from analysis.folder import Folder
+from analysis.plots import list_plots, read_results, render
+folder, out = Folder(Path(sys.argv[1])), Path(sys.argv[2])
+out.mkdir()
+results = read_results(folder)
+for plot in list_plots(results):
+    if plot.name not in ("curves-hand-tuned", "curves-lenet5", "curves-mlp"):
+        every = plot.name in ("learning-curves", "misclassified")
+        for kind in ("svg", "png", "pdf") if every else ("svg",):
+            (out / f"{plot.name}.{kind}").write_bytes(render(plot, results, kind).data)
+"""
+
+
+def test_draw_all_writes_every_plot(confirmed_folder: MakeFolder, tmp_path: Path) -> None:
+    folder = confirmed_folder({**SMALL, "scheduler": "none"}, n_seeds=2)
+    drawn = draw_all(folder, tmp_path / "out", "png")
+    assert [file.name for file in drawn.files] == [
+        "final-accuracies.png",
+        "comparison.png",
+        "curves-finalist-1.png",
+        "curves-hand-tuned.png",
+        "curves-lenet5.png",
+        "curves-mlp.png",
+        "best-so-far.png",
+        "learning-curves.png",
+        "slices.png",
+        "parallel-coordinates.png",
+        "importance.png",
+        "confusion-matrix.png",
+        "misclassified.png",
+    ]
+    assert drawn.skipped == []
+    for file in drawn.files:
+        data = file.read_bytes()
+        assert data.startswith(b"\x89PNG\r\n\x1a\n")
+        assert int.from_bytes(data[16:20], "big") == 1760
+
+
+def test_draw_all_of_an_unconfirmed_sweep_says_how_to_confirm(
+    search_folder: MakeFolder, tmp_path: Path
+) -> None:
+    drawn = draw_all(search_folder(**SMALL, scheduler="none"), tmp_path / "out", "svg")
+    assert [file.stem for file in drawn.files] == [plot.name for plot in SEARCH_PLOTS]
+    unconfirmed = [plot.name for plot in (*CONFIRMATION_PLOTS, *MODEL_PLOTS)]
+    assert [skipped.name for skipped in drawn.skipped] == unconfirmed
+    assert all("`sweep confirm synthetic`" in skipped.reason for skipped in drawn.skipped)
+
+
+def test_draw_all_refuses_an_unknown_format(search_folder: MakeFolder, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`format` must be one of png, svg, pdf, but got gif"):
+        draw_all(search_folder(n_trials=1), tmp_path, "gif")
+
+
+def test_draw_all_without_a_sweep_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        draw_all(Folder(tmp_path / "none"), tmp_path, "png")
+
+
+@pytest.mark.parametrize("trials", [0, 3])
+def test_render_without_a_finished_epoch_says_why(
+    make_ledger: Callable[..., Ledger],
+    only_search: Callable[[Ledger], Results],
+    trials: int,
+) -> None:
+    values = {"dropout": 0.1, "weight_decay": 1e-4}
+    results = only_search(make_ledger(*[("FAILED", values, [])] * trials))
+    for plot in list_plots(results):
+        skipped = render(plot, results, "png")
+        assert isinstance(skipped, Skipped)
+        assert skipped.reason
+
+
+def test_render_gives_files_of_each_format(
+    some_ledger: Ledger, only_search: Callable[[Ledger], Results]
+) -> None:
+    results = only_search(some_ledger)
+    (plot,) = [plot for plot in list_plots(results) if plot.name == "best-so-far"]
+    rendered = {kind: render(plot, results, kind) for kind in ("png", "svg", "pdf")}
+    files = {kind: r.data for kind, r in rendered.items() if not isinstance(r, Skipped)}
+    assert files["png"].startswith(b"\x89PNG")
+    assert ET.fromstring(files["svg"]).tag == "{http://www.w3.org/2000/svg}svg"
+    assert files["pdf"].startswith(b"%PDF-")
+
+
+def drawn_texts(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Bbox]]:
+    """Draws a figure and returns every text in it with its place, in pixels."""
+    texts = []
+    draw = Text.draw
+
+    def record(self: Text, renderer: RendererBase) -> None:
+        if self.get_visible() and self.get_text().strip():
+            texts.append((self.get_text(), self.get_window_extent(renderer)))
+        draw(self, renderer)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Text, "draw", record)
+        FigureCanvasAgg(figure).draw()
+    return texts
+
+
+def assert_legible(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asserts that in no picture a text leaves the figure or lies on another."""
+    curves = [plot for plot in list_plots(results) if plot.name.startswith("curves-")]
+    for plot in list_plots(results):
+        if plot in curves[1:]:
+            continue  # they only differ in their lines
+        with plot_style():
+            try:
+                figure = plot.draw(results).figure
+            except NothingToDrawError:
+                continue
+            texts = drawn_texts(figure, monkeypatch)
+        frame = figure.bbox.padded(1)
+        for text, box in texts:
+            inside = frame.x0 <= box.x0 <= box.x1 <= frame.x1
+            assert inside, (plot.name, text, box)
+            assert frame.y0 <= box.y0 <= box.y1 <= frame.y1, (plot.name, text, box)
+        for (text, box), (other, other_box) in itertools.combinations(texts, 2):
+            shared = Bbox.intersection(box, other_box)
+            overlap = shared is not None and shared.width > 2 and shared.height > 2
+            assert not overlap, (plot.name, text, other)
+
+
+@pytest.mark.parametrize(
+    ("search", "confirming"),
+    [
+        ({"n_trials": 24, "failure_rate": 0.2}, {"n_seeds": 5, "top_k": 3}),
+        ({"n_trials": 8, "decaying": True, "scheduler": "none"}, {"n_seeds": 1}),
+        ({"n_trials": 2, "epochs": 1}, {"n_seeds": 2, "fails": ("mlp", 1001)}),
+        ({"n_trials": 1, "epochs": 200, "name": "long-name-" * 12}, {"n_seeds": 2, "top_k": 1}),
+    ],
+)
+def test_texts_are_legible(
+    confirmed_folder: MakeFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    search: dict[str, object],
+    confirming: dict[str, object],
+) -> None:
+    assert_legible(read_results(confirmed_folder(search, **confirming)), monkeypatch)
+
+
+def test_texts_are_legible_in_a_wide_space_with_hostile_names(
+    make_ledger: Callable[..., Ledger],
+    only_search: Callable[[Ledger], Results],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    space = {f"hyperparameter_{i}": {"low": 1e-5, "high": 1.0, "log": True} for i in range(6)}
+    space |= {"schedule": ["constant", "linear", "$x_1$ and $y$"], "flag": [True, False]}
+    trials = [
+        (
+            "COMPLETE",
+            dict.fromkeys(list(space)[:6], 0.1 / i)
+            | {"schedule": "$x_1$ and $y$", "flag": i % 2 == 0},
+            [0.1 * i] * 4,
+        )
+        for i in range(1, 11)
+    ]
+    assert_legible(only_search(make_ledger(*trials, space=space)), monkeypatch)
+
+
+def test_render_bears_a_name_that_the_font_lacks(
+    confirmed_folder: MakeFolder,
+) -> None:
+    results = read_results(confirmed_folder({"n_trials": 2, "name": "掃引 $x"}, n_seeds=1))
+    plot = list_plots(results)[0]
+    assert not isinstance(render(plot, results, "svg"), Skipped)
+
+
+def test_same_files_give_the_same_bytes_wherever_they_are_drawn(
+    confirmed_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder = confirmed_folder({**SMALL, "scheduler": "none"}, n_seeds=2)
+    elsewhere = tmp_path / "else where" / "copy"
+    shutil.copytree(folder.path, elsewhere)
+    rc = tmp_path / "matplotlibrc"
+    rc.write_text(RC)
+    environments = (
+        (folder.path, {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"}),
+        (
+            elsewhere,
+            {
+                "PYTHONHASHSEED": "2",
+                "TZ": "Pacific/Auckland",
+                "LC_ALL": "C",
+                "MATPLOTLIBRC": str(rc),
+                "SOURCE_DATE_EPOCH": "12345",
+            },
+        ),
+    )
+    outs = [tmp_path / "first", tmp_path / "second"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", DRAW, str(path), str(out)], env={**os.environ, **environment}
+        )
+        for (path, environment), out in zip(environments, outs, strict=True)
+    ]
+    assert [process.wait() for process in processes] == [0, 0]
+    first, second = ({f.name: f.read_bytes() for f in out.iterdir()} for out in outs)
+    assert len(first) == 14
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_drawing_loads_neither_engine_nor_windows() -> None:
+    code = "import sys, analysis.plots; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert loaded.isdisjoint({"torch", "ray", "matplotlib.pyplot", "sweep", "models"})
+
+
+@pytest.mark.long
+def test_draw_all_of_a_thousand_trials_is_quick(
+    confirmed_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder = confirmed_folder({"n_trials": 1000}, n_seeds=10, top_k=3)
+    code = (
+        "import sys, time; from pathlib import Path; from analysis.folder import Folder; "
+        "from analysis.plots import draw_all; "
+        "draw_all(Folder(Path(sys.argv[1])), Path(sys.argv[2]), 'png'); print(time.process_time())"
+    )
+    command = [sys.executable, "-c", code, str(folder.path), str(tmp_path / "out")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(run.stdout) < 20

@@ -1,0 +1,35 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from analysis.folder import Folder
+from analysis.ledger import Ledger, read_ledger
+from analysis.plots.parallel import parallel
+
+
+def test_parallel_gives_heights_best_first(some_ledger: Ledger) -> None:
+    data = parallel(some_ledger)
+    assert data.scored == pytest.approx(np.array([[0.0, 0.75, 1.0], [0.5, 0.5, 0.0]]))
+    assert data.stopped == pytest.approx(np.array([[1.0, 1.0]]))
+    assert next(iter(data.score_ticks.values())) == "98.5"
+
+
+def test_parallel_without_stopped_trials_has_no_such_lines(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    values = {"dropout": 0.1, "weight_decay": 1e-4}
+    data = parallel(make_ledger(("COMPLETE", values, [0.9, 0.9, 0.9, 0.95])))
+    assert data.stopped.shape == (0, 2)
+    assert data.scored[:, -1].tolist() == [0.5]
+
+
+def test_parallel_thins_many_lines_but_keeps_the_ends(
+    search_folder: Callable[..., Folder],
+) -> None:
+    data = parallel(read_ledger(search_folder(n_trials=400, scheduler="none", epochs=1)))
+    assert len(data.points.ranked) > 300
+    assert data.scored.shape == (150, 5)
+    assert data.scored[0, -1] == 1.0
+    assert data.scored[-1, -1] == 0.0
+    assert np.all(np.diff(data.scored[:, -1]) <= 0)

@@ -1,0 +1,39 @@
+from collections.abc import Callable
+
+import pytest
+
+from analysis.ledger import Ledger
+from analysis.plots.picture import NothingToDrawError
+from analysis.plots.scored import Scored, n_best, points
+
+
+def test_points_tell_the_trials_apart(some_ledger: Ledger) -> None:
+    data = points(some_ledger)
+    assert data.ranked == (
+        Scored(3, {"dropout": 0.0, "weight_decay": 1e-3}, 0.99),
+        Scored(1, {"dropout": 0.25, "weight_decay": 1e-4}, 0.985),
+    )
+    assert data.stopped == ({"dropout": 0.5, "weight_decay": 1e-2},)
+    assert data.failed == ({"dropout": 0.1, "weight_decay": 1e-6},)
+
+
+def test_points_leave_out_trials_of_another_space(make_ledger: Callable[..., Ledger]) -> None:
+    data = points(
+        make_ledger(
+            ("COMPLETE", {"dropout": 0.1}, [0.9, 0.9, 0.9, 0.95]),
+            ("COMPLETE", {"rotation": 5.0}, [0.9, 0.9, 0.9, 0.99]),
+            space={"dropout": {"low": 0.0, "high": 0.5}},
+        )
+    )
+    assert [trial.trial_id for trial in data.ranked] == [1]
+
+
+def test_points_need_something_searched(make_ledger: Callable[..., Ledger]) -> None:
+    ledger = make_ledger(("COMPLETE", {}, [0.9, 0.9, 0.9, 0.95]), space={})
+    with pytest.raises(NothingToDrawError, match="no hyperparameter is searched"):
+        points(ledger)
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, 1), (2, 2), (5, 3), (30, 3), (31, 4), (170, 17)])
+def test_n_best_is_a_tenth_and_three_at_least(n: int, expected: int) -> None:
+    assert n_best(n) == expected

@@ -1,0 +1,44 @@
+from collections.abc import Callable
+
+import pytest
+
+from analysis.ledger import Ledger
+from analysis.plots.results import Results
+from analysis.plots.slices import draw_slices, slices
+from analysis.plots.style import STOPPED, VERMILLION, plot_style
+
+
+def test_slices_know_the_values_of_the_best(make_ledger: Callable[..., Ledger]) -> None:
+    trials = [
+        ("COMPLETE", {"dropout": d, "weight_decay": 1e-4}, [0.9, 0.9, 0.9, 0.99 - d / 10])
+        for d in (0.3, 0.1, 0.4, 0.2, 0.5)
+    ]
+    data = slices(make_ledger(*trials))
+    assert data.n_best == 3
+    assert data.best_values(data.points.dimensions[0]) == [0.1, 0.2, 0.3]
+
+
+def test_draw_slices_shows_trials_without_a_score_where_they_lie(
+    some_ledger: Ledger, only_search: Callable[[Ledger], Results]
+) -> None:
+    with plot_style():
+        picture = draw_slices(only_search(some_ledger))
+    dropout = picture.figure.axes[0]
+    xs = {
+        str(line.get_color()): list(line.get_xdata())
+        for line in dropout.get_lines()
+        if line.get_color() in (STOPPED, VERMILLION)
+    }
+    assert xs == {STOPPED: [1.0], VERMILLION: [pytest.approx(0.2)]}
+
+
+def test_draw_slices_marks_the_best_trial(
+    some_ledger: Ledger, only_search: Callable[[Ledger], Results]
+) -> None:
+    with plot_style():
+        picture = draw_slices(only_search(some_ledger))
+    weight_decay = picture.figure.axes[1]
+    (star,) = [line for line in weight_decay.get_lines() if line.get_marker() == "*"]
+    assert list(star.get_xdata()) == [pytest.approx(0.75)]
+    assert list(star.get_ydata()) == [0.99]
+    assert "trial, 3, reached 99.00 % with dropout 0, weight decay 0.001" in picture.alt

@@ -1,0 +1,61 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from analysis.ledger import Ledger
+from analysis.plots.picture import NothingToDrawError
+from analysis.plots.results import Results
+from analysis.plots.style import plot_style
+from analysis.plots.trial_curves import Curve, draw_trial_curves, rungs, trial_curves
+
+
+def test_trial_curves_are_those_of_the_trials_with_an_epoch(some_ledger: Ledger) -> None:
+    data = trial_curves(some_ledger)
+    assert data.curves[:2] == (
+        Curve(1, "COMPLETE", (0.9, 0.95, 0.98, 0.985)),
+        Curve(2, "STOPPED", (0.8,)),
+    )
+    assert [curve.trial_id for curve in data.curves] == [1, 2, 3, 5]
+    assert (data.best, data.epochs, data.without_epoch) == (3, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "expected"),
+    [
+        ({"name": "asha", "grace_period": 1, "reduction_factor": 2}, (1, 2)),
+        ({"name": "asha", "grace_period": 1, "reduction_factor": 3}, (1, 3)),
+        ({"name": "asha", "grace_period": 4, "reduction_factor": 3}, ()),
+        ({"name": "none", "grace_period": 1, "reduction_factor": 2}, ()),
+        ("none", ()),
+        (None, ()),
+    ],
+)
+def test_rungs_lie_before_the_last_epoch(
+    make_ledger: Callable[..., Ledger], scheduler: Any, expected: tuple[int, ...]
+) -> None:
+    assert rungs(make_ledger(scheduler=scheduler)) == expected
+
+
+def test_trial_curves_need_an_epoch(make_ledger: Callable[..., Ledger]) -> None:
+    with pytest.raises(NothingToDrawError, match="no trial has finished an epoch"):
+        trial_curves(make_ledger(("FAILED", {}, [])))
+
+
+def test_draw_trial_curves_says_how_the_trials_ended(
+    some_ledger: Ledger, only_search: Callable[[Ledger], Results]
+) -> None:
+    with plot_style():
+        picture = draw_trial_curves(only_search(some_ledger))
+    labels = [text.get_text() for text in picture.figure.legends[0].get_texts()]
+    # The failed trial has no epoch, hence no curve, which the note below says.
+    assert labels == [
+        "stopped early (1)",
+        "not finished (1)",
+        "ran all epochs (2)",
+        "best: trial 3",
+        "rung",
+    ]
+    words = " ".join(text.get_text() for text in picture.figure.texts).replace("\n", " ")
+    assert "Not drawn: 1 trial that ended before the first epoch did." in words
+    assert "The best, trial 3, ends at 99.00 %." in picture.alt

@@ -1,0 +1,37 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from analysis.comparison import compare_arms
+from analysis.confirmation import read_confirmation
+from analysis.folder import Folder
+from analysis.ledger import read_ledger
+from analysis.predictions import load_images, load_predictions
+
+SCRIPT = Path(__file__).with_name("synthetic.py")
+
+
+def test_synthetic_sweep_is_like_a_real_one(tmp_path: Path) -> None:
+    given = ["made", "--trials", "60", "--seeds", "4", "--running", "1", "--top-k", "2"]
+    subprocess.run([sys.executable, SCRIPT, tmp_path, *given], check=True)
+    folder = Folder(tmp_path / "made")
+    ledger = read_ledger(folder)
+    assert len(ledger.trials) == 60
+    assert [len(ledger.in_state("RUNNING")), ledger.ended] == [1, None]
+    assert len(ledger.in_state("STOPPED")) > 30
+    assert ledger.in_state("FAILED")
+    times = [epoch.time for trial in ledger.trials.values() for epoch in trial.epochs]
+    assert min(times) > ledger.created.time
+
+    confirmation = read_confirmation(folder)
+    assert confirmation is not None
+    assert [arm.role for arm in confirmation.arms.values()] == ["finalist"] * 2 + ["baseline"] * 3
+    shown = load_images(folder)
+    for arm in confirmation.arms:
+        for seed, accuracy in confirmation.test_accuracies(arm).items():
+            predictions = load_predictions(folder, arm, seed)
+            assert predictions is not None
+            assert predictions.correct.mean() == accuracy
+            wrong = (~predictions.correct).nonzero()[0]
+            assert set(wrong) <= set(shown.indices)
+    assert len(compare_arms(confirmation)) == 6
