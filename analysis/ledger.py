@@ -8,6 +8,7 @@ from analysis.folder import Folder
 from analysis.jsonl import LineWriter, read_records
 from analysis.records import (
     CODEC,
+    ConfigChanged,
     EpochRecord,
     Notice,
     Record,
@@ -54,25 +55,25 @@ class Trial:
 class Ledger:
     """What a ledger's records say, taken together.
 
-    `torn` is the number of bytes of a half-written last line, which was dropped.
+    `config` is the sweep's resolved config, as plain data, as it was last changed. `torn` is
+    the number of bytes of a half-written last line, which was dropped.
     """
 
     created: SweepCreated
+    config: dict[str, Any] = field(init=False)
     trials: dict[int, Trial] = field(default_factory=dict)
     sessions: list[SessionStarted] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     ended: SessionEnded | None = None
     torn: int = 0
 
+    def __post_init__(self) -> None:
+        self.config = self.created.config
+
     @property
     def name(self) -> str:
         """The sweep's name."""
         return self.created.name
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The sweep's resolved config, as plain data."""
-        return self.created.config
 
     def in_state(self, state: State) -> list[Trial]:
         """Returns the trials in `state`, by number."""
@@ -117,6 +118,8 @@ class Ledger:
             case TrialEnded():
                 trial = self.trials[record.trial_id]
                 trial.state, trial.ended, trial.reason = record.state, record.time, record.reason
+            case ConfigChanged():
+                self.config = record.config
             case SessionStarted():
                 self.sessions.append(record)
                 self.ended = None

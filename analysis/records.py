@@ -3,6 +3,7 @@
 | kind            | written when                               | fields beside `kind` and `time` |
 |-----------------|--------------------------------------------|---------------------------------|
 | `sweep`         | the sweep begins; always the first record  | `format`, `name`, `config`      |
+| `config`        | the sweep goes on with another config      | `config`                        |
 | `session`       | a driver begins to work on the sweep       | `host`, `pid`, `slots`          |
 | `trial_started` | a trial gets its hyperparameters           | see `TrialStarted`              |
 | `epoch`         | a trial has finished an epoch              | see `EpochRecord`               |
@@ -41,6 +42,15 @@ class SweepCreated:
                 f"is of ledger format {self.format}, but this program reads format {FORMAT}; "
                 "use the version of the program that wrote it"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChanged:
+    """From here on the sweep has another config: more trials, or what the user accepted."""
+
+    kind: ClassVar[str] = "config"
+    time: float
+    config: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +127,19 @@ class SessionEnded:
 
 
 Record = (
-    SweepCreated | SessionStarted | TrialStarted | EpochRecord | TrialEnded | Notice | SessionEnded
+    SweepCreated
+    | ConfigChanged
+    | SessionStarted
+    | TrialStarted
+    | EpochRecord
+    | TrialEnded
+    | Notice
+    | SessionEnded
 )
 
 CODEC = Codec[Record](
     SweepCreated,
+    ConfigChanged,
     SessionStarted,
     TrialStarted,
     EpochRecord,

@@ -14,6 +14,7 @@ from analysis.confirmation import (
     RunEnded,
     RunEpoch,
 )
+from analysis.confirmation_records import RunEndState
 from analysis.files import checkpoint_name, run_name
 from analysis.folder import Folder
 from analysis.predictions import (
@@ -129,7 +130,7 @@ class RunRecorder(Recorder):
         complete = report is not None and report.outcome() == "COMPLETE"
         if report is not None and report.predictions is not None:
             save_predictions(self._folder, arm, seed, report.predictions)
-        state = "COMPLETE" if complete else "FAILED"
+        state: RunEndState = "COMPLETE" if complete else "FAILED"
         self._writer.append(RunEnded(time.time(), arm, seed, state, reason))
         is_finalist = self._confirmation.arms[arm].role == "finalist"
         if not (complete and is_finalist and seed == self._first_seed):  # else it is for export

@@ -1,8 +1,6 @@
 """The two halves of a sweep, each from its files to its files."""
 
-import json
 import os
-import re
 import socket
 import time
 
@@ -12,19 +10,17 @@ from analysis.confirmation import (
     ConfirmationBegun,
     ConfirmationWriter,
 )
-from analysis.files import CONFIG_FILE, ENVIRONMENT_FILE
+from analysis.files import CONFIG_FILE
 from analysis.folder import Folder
 from analysis.ledger import Ledger, LedgerWriter
-from analysis.records import FORMAT, SessionEnded, SessionStarted, SweepCreated
+from analysis.records import FORMAT, ConfigChanged, SessionEnded, SessionStarted, SweepCreated
 from analysis.selection import rank_trials
-from analysis.sweeps import open_sweep
 from data_utils.dataset import split_train_validation
 from data_utils.mnist import Mnist
 from sweep.arms import plan_arms
 from sweep.config import Confirm, SweepConfig
 from sweep.confirm import run_confirmation
-from sweep.environment import describe_environment
-from sweep.errors import NoTrialError, StorageError, UsageError
+from sweep.errors import NoTrialError
 from sweep.interruption import Interrupted
 from sweep.screen.confirm_view import ConfirmationView
 from sweep.screen.search_view import SearchView
@@ -33,48 +29,10 @@ from sweep.seeds import confirmation_seeds
 from sweep.session import Session
 
 N_VALIDATION = 10_000
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-def check_name(name: str) -> None:
-    """Accepts what is a folder's name everywhere.
-
-    Raises:
-        UsageError: It is none.
-    """
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            "a sweep's name must be 1 to 100 letters, digits, `.`, `_` or `-`, beginning with a "
-            f"letter or a digit, but got {name[:120]!r}"
-        )
-
-
-def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
-    """Returns the folder of a new sweep, tried out by writing the config to it.
-
-    Raises:
-        UsageError: There is such a sweep already.
-        StorageError: The storage cannot be written.
-    """
-    folder = storage.child(name)
-    try:
-        open_sweep(storage, name)
-    except FileNotFoundError:
-        pass
-    else:
-        raise UsageError(f"there is a sweep {name!r} in {storage} already; choose another --name")
-    try:
-        folder.write(CONFIG_FILE, config.to_yaml().encode())
-        folder.write(ENVIRONMENT_FILE, json.dumps(describe_environment(), indent=2).encode())
-    except OSError as error:
-        raise StorageError(
-            f"cannot write to {folder}: {error.strerror}; choose another folder with --storage"
-        ) from error
-    return folder
 
 
 def search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist) -> Ledger:
-    """Runs a new sweep's search from beginning to end.
+    """Runs the search of the sweep `name`: a new one, or one that has begun.
 
     Returns:
         The finished ledger.
@@ -85,8 +43,7 @@ def search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist) ->
     """
     folder, slots = session.engine.folder, session.engine.slots
     train, validation = split_train_validation(mnist.train, N_VALIDATION, config.split_seed)
-    created = SweepCreated(time.time(), FORMAT, name, config.model_dump(mode="json"))
-    with LedgerWriter.create(folder, created) as writer:
+    with _open_ledger(folder, name, config) as writer:
         writer.append(SessionStarted(time.time(), socket.gethostname(), os.getpid(), slots))
         try:
             with session.showing(SearchView(writer.ledger)) as on_step:
@@ -103,6 +60,19 @@ def search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist) ->
             raise
         writer.append(SessionEnded(time.time(), "finished"))
         return writer.ledger
+
+
+def _open_ledger(folder: Folder, name: str, config: SweepConfig) -> LedgerWriter:
+    """Begins a ledger, or goes on with the one there is."""
+    plain = config.model_dump(mode="json")
+    try:
+        writer = LedgerWriter.reopen(folder)
+    except FileNotFoundError:
+        return LedgerWriter.create(folder, SweepCreated(time.time(), FORMAT, name, plain))
+    if writer.ledger.config != plain:
+        folder.write(CONFIG_FILE, config.to_yaml().encode())
+        writer.append(ConfigChanged(time.time(), plain))
+    return writer
 
 
 def confirm(

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.files import checkpoint_name, trial_name
 from analysis.folder import Folder
-from analysis.ledger import LedgerWriter
+from analysis.ledger import Ledger, LedgerWriter
 from analysis.records import EpochRecord, Notice, TrialEnded, TrialStarted
 from analysis.selection import rank_trials, trial_score
 from data_utils.dataset import ImageDataset
@@ -29,7 +29,7 @@ def run_search(
     validation: ImageDataset,
     on_step: Callable[[], None],
 ) -> None:
-    """Runs the trials of a sweep.
+    """Runs the trials of a sweep that its ledger lacks, those that were cut off first.
 
     Args:
         config: The sweep's.
@@ -46,10 +46,15 @@ def run_search(
         train=train,
         evaluation=validation,
         recorder=TrialRecorder(config, engine.folder, writer, on_step),
-        searcher=StudySearcher(config),
-        n_trainings=config.trials,
-        scheduler=build_scheduler(config),
+        searcher=StudySearcher(config, writer.ledger),
+        n_trainings=missing_trials(config, writer.ledger),
+        scheduler=build_scheduler(config, writer.ledger),
     )
+
+
+def missing_trials(config: SweepConfig, ledger: Ledger) -> int:
+    """Returns how many trials have not ended yet, of those that the config asks for."""
+    return max(0, config.trials - len(ledger.trials) + len(ledger.in_state("RUNNING")))
 
 
 class TrialRecorder(Recorder):
@@ -70,6 +75,10 @@ class TrialRecorder(Recorder):
             (selection.score, -selection.trial.trial_id)
             for selection in rank_trials(writer.ledger)[: self._n_kept]
         )
+        needed = {-negative_id for _, negative_id in self._kept}
+        for trial in self._ledger.trials.values():  # a driver may have been killed in between
+            if trial.state != "RUNNING" and trial.trial_id not in needed:
+                folder.delete(checkpoint_name(trial_name(trial.trial_id)))
 
     def start(self, config: Mapping[str, Any]) -> None:
         """Records a new trial; one that is tried again is there already."""

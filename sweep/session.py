@@ -10,6 +10,7 @@ from sweep.config import Resources
 from sweep.environment import n_processors
 from sweep.errors import UsageError
 from sweep.interruption import Interruption
+from sweep.lock import hold
 from sweep.screen.display import View, open_display
 from sweep.tuning.engine import Engine
 from sweep.tuning.ray_session import ray_session, terminal
@@ -45,9 +46,11 @@ def open_session(resources: Resources, folder: Folder, slots: int) -> Iterator[S
     """Starts Ray for the sweep in `folder`, `slots` trainings at a time.
 
     Raises:
+        StorageError: Another process is at work on the sweep.
         ClusterError: Ray cannot be started.
     """
     with (
+        hold(folder),
         terminal() as screen,
         ray_session(address=None, n_cpus=n_processors()) as scratch,
         Interruption() as interruption,

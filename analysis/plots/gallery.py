@@ -23,7 +23,7 @@ from analysis.plots.picture import (
 )
 from analysis.plots.results import Results, read_results
 from analysis.plots.slices import draw_slices
-from analysis.plots.style import one_line, plot_style
+from analysis.plots.style import DPI, one_line, plot_style
 from analysis.plots.trial_curves import draw_trial_curves
 
 
@@ -97,14 +97,16 @@ class Skipped:
     reason: str
 
 
-def render(plot: Plot, results: Results, file_format: Format) -> Rendered | Skipped:
+def render(
+    plot: Plot, results: Results, file_format: Format, *, dpi: int = DPI
+) -> Rendered | Skipped:
     """Draws one plot; the same results always give the same bytes."""
     with plot_style():
         try:
             picture = plot.draw(results)
         except NothingToDrawError as nothing:
             return Skipped(plot.name, plot.title, str(nothing))
-        data = encode(picture.figure, file_format)
+        data = encode(picture.figure, file_format, dpi)
     return Rendered(plot.name, plot.title, picture.alt, data)
 
 

@@ -41,11 +41,14 @@ def check_format(name: str) -> Format:
     raise ValueError(f"`format` must be one of {', '.join(get_args(Format))}, but got {name}")
 
 
-def encode(figure: Figure, file_format: Format) -> bytes:
-    """Returns the figure as the bytes of a file; call it within `plot_style`."""
+def encode(figure: Figure, file_format: Format, dpi: int) -> bytes:
+    """Returns the figure as the bytes of a file; call it within `plot_style`.
+
+    `dpi` is the resolution, in pixels an inch, of a PNG, and of what a vector format holds as pixels.
+    """
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # A sweep may be named in a script that the font lacks: it then shows boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format=file_format, metadata=_METADATA[file_format])
+        figure.savefig(buffer, format=file_format, dpi=dpi, metadata=_METADATA[file_format])
     return buffer.getvalue()

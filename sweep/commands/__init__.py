@@ -2,7 +2,7 @@
 
 import typer
 
-from sweep.commands import confirm, inspect, run, setup
+from sweep.commands import confirm, inspect, resume, run, setup, status
 
 app = typer.Typer(
     name="sweep",
@@ -15,7 +15,9 @@ app = typer.Typer(
 )
 
 app.command("run")(run.run)
+app.command("resume")(resume.resume)
 app.command("confirm")(confirm.confirm)
+app.command("status")(status.status)
 app.command("list")(inspect.list_)
 app.command("trials")(inspect.trials)
 app.command("best")(inspect.best)

@@ -12,7 +12,6 @@ from sweep.commands.options import (
     NameArgument,
     StorageOption,
     find_sweep,
-    interruptible,
     say,
 )
 
@@ -29,10 +28,11 @@ def confirm(
     """Compare the finalists with the baselines on the test images, over fresh seeds."""
     from sweep.commands.fetch import load_data
     from sweep.commands.summary import best_document, print_result
+    from sweep.commands.work import interruptible
     from sweep.config import Confirm, SweepConfig
 
     folder, ledger = find_sweep(storage, name)
-    best_document(folder, ledger)  # nothing to confirm is told before Ray is started
+    best_document(folder, ledger)  # that nothing can be confirmed is told before Ray starts
     config = SweepConfig.model_validate(ledger.config)
     default = config.confirm or Confirm()
     plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds)

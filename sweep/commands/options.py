@@ -1,9 +1,7 @@
 """Options and arguments that several commands share."""
 
-import contextlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +41,11 @@ ConcurrencyOption = Annotated[
     ),
 ]
 
+AcceptOption = Annotated[
+    bool,
+    typer.Option("--accept-changes", help="Go on although config or versions have changed."),
+]
+
 
 def storage_folder(location: str) -> Folder:
     """Returns the folder that `--storage` names.
@@ -77,18 +80,6 @@ def find_sweep(storage: str, name: str | None) -> tuple[Folder, Ledger]:
 def say(text: str) -> None:
     """Prints something that is not the result, on standard error."""
     print(text, file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def interruptible(folder: Folder) -> Iterator[None]:
-    """Ends the command with the signal's exit code if one interrupts the `with` block."""
-    from sweep.interruption import Interrupted
-
-    try:
-        yield
-    except Interrupted as interrupted:
-        say(f"interrupted; every finished epoch is in {folder}")
-        raise typer.Exit(interrupted.exit_code) from None
 
 
 def print_json(document: Any) -> None:

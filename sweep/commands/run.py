@@ -8,11 +8,12 @@ import typer
 
 from sweep.commands.options import (
     DEFAULT_STORAGE,
+    AcceptOption,
     ConcurrencyOption,
     DataOption,
     JsonOption,
     StorageOption,
-    interruptible,
+    find_sweep,
     say,
     storage_folder,
 )
@@ -35,6 +36,10 @@ def run(
     trials: Annotated[int | None, typer.Option(help="How many trials to run.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a trial.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the search and its trials.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the sweep --name, if there is one.")
+    ] = False,
+    accept_changes: AcceptOption = False,
     search_only: Annotated[bool, typer.Option("--search-only", help="Do not confirm.")] = False,
     concurrency: ConcurrencyOption = None,
     data: DataOption = None,
@@ -42,9 +47,10 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Search for the best hyperparameters, then confirm them against the baselines."""
-    from sweep.commands.fetch import load_data
-    from sweep.commands.summary import print_result
+    from sweep.commands.resume import go_on
+    from sweep.commands.work import work_on
     from sweep.config.resolve import Overrides, resolve_config
+    from sweep.folders import check_name, exists, prepare_folder
 
     resolved = resolve_config(
         preset=preset,
@@ -52,22 +58,21 @@ def run(
         overrides=Overrides(settings or (), trials=trials, epochs=epochs, seed=seed),
         notify=lambda note: say(f"note: {note}"),
     )
+    if search_only:
+        resolved = resolved.model_copy(update={"confirm": None})
     stem = config.stem if config is not None else preset or "classic"
     name = name or f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-    # Ray and torch take seconds to import: a mistake is told before.
-    from sweep.launch import check_name, confirm, prepare_folder, search
-    from sweep.session import count_slots, open_session
-
     check_name(name)
-    slots = count_slots(resolved.resources, concurrency)
-    folder = prepare_folder(storage_folder(storage), name, resolved)
-    mnist = load_data(data)
-    say(
-        f"sweep {name}: {resolved.trials} trials of up to {resolved.epochs} epochs, "
-        f"{slots} at a time; starting Ray"
-    )
-    with interruptible(folder), open_session(resolved.resources, folder, slots) as session:
-        ledger = search(session, resolved, name=name, mnist=mnist)
-        if resolved.confirm is not None and not search_only:
-            confirm(session, resolved, ledger, confirm=resolved.confirm, mnist=mnist)
-    print_result(folder, ledger, as_json=as_json)
+    sweeps = storage_folder(storage)
+    if resume and exists(sweeps, name):
+        go_on(
+            *find_sweep(storage, name),
+            resolved,
+            accept_changes=accept_changes,
+            data=data,
+            concurrency=concurrency,
+            as_json=as_json,
+        )
+        return
+    folder = prepare_folder(sweeps, name, resolved)
+    work_on(folder, resolved, data=data, concurrency=concurrency, as_json=as_json)

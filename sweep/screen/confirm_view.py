@@ -50,7 +50,9 @@ class ConfirmationView:
 
     def line(self) -> str:
         """Returns the state in one line."""
-        return ", ".join(part for part in (self._done(), self._elapsed(), self._left()) if part)
+        epochs = f"{self._n_epochs()}/{self._n_planned()} epochs"
+        parts = (self._done(), epochs, self._elapsed(), self._left())
+        return ", ".join(part for part in parts if part)
 
     def picture(self) -> RenderableType:
         """Returns the progress, and each arm's runs so far."""

@@ -52,12 +52,13 @@ class ProgressMeter:
         self._best: Selection | None = None
 
     def measure(self, now: float) -> Progress:
-        """Returns the state at `now`, in seconds since 1970."""
+        """Returns the state at `now`, in seconds since 1970; a session that ended stands still."""
         self._update()
         config = self._ledger.config
         running = list(self._running.values())
         n_ended = sum(self._ended.values())
         n_epochs = self._epochs_of_ended + sum(len(trial.epochs) for trial in running)
+        ended = self._ledger.ended
         session = self._ledger.sessions[-1] if self._ledger.sessions else None
         return Progress(
             running=running,
@@ -66,7 +67,7 @@ class ProgressMeter:
             n_stopped=self._ended["STOPPED"],
             n_trials=int(config["trials"]),
             n_epochs=n_epochs,
-            elapsed_s=now - (session or self._ledger.created).time,
+            elapsed_s=(ended.time if ended else now) - (session or self._ledger.created).time,
             left_s=self._time_left(n_ended, running, session.slots if session else 1),
             best=self._best,
         )

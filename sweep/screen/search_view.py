@@ -27,6 +27,10 @@ class SearchView:
         self._n_notices = len(ledger.notices)
         self._n_failures = len(self._measure().failures)
 
+    def look_at(self, ledger: Ledger) -> None:
+        """Goes on with a ledger that was read again."""
+        self._ledger, self._meter = ledger, ProgressMeter(ledger)
+
     def news(self) -> Iterable[str]:
         """Returns the new notices and failures, a line each."""
         notices = self._ledger.notices[self._n_notices :]
@@ -63,7 +67,8 @@ class SearchView:
         """Returns the progress, the running trials with their curves, and the best so far."""
         progress = self._measure()
         parts: list[RenderableType] = [_bar(progress), _counts(progress), Text()]
-        parts += [_running(self._ledger, progress), Text()]
+        if progress.running:
+            parts += [_running(self._ledger, progress), Text()]
         if progress.best is not None:
             trial = progress.best.trial
             accuracy = formatting.percent(progress.best.score)

@@ -6,17 +6,26 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
 from analysis.files import trial_name
-from analysis.selection import selection_score, trial_schedule
+from analysis.ledger import Ledger, Trial
+from analysis.selection import selection_score, trial_accuracy, trial_schedule
 from sweep.config import SweepConfig
 from sweep.seeds import sampler_seed, trial_seed
 from sweep.tuning.assignment import METRIC, Assignment, Report
 from sweep.tuning.space import distributions
 
 TRIAL_ID = "trial_id"
+
+_STATES = {
+    "COMPLETE": TrialState.COMPLETE,
+    "STOPPED": TrialState.PRUNED,
+    "FAILED": TrialState.FAIL,
+}
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def build_sampler(name: str, seed: int) -> BaseSampler:
@@ -34,25 +43,38 @@ def build_sampler(name: str, seed: int) -> BaseSampler:
 class StudySearcher(Searcher):
     """Proposes trials from an Optuna study, numbered from 1 as the ledger numbers them.
 
+    It begins with what the ledger holds: trials that have ended are told as they ended, and
+    those that were cut off are proposed again, under their own number, before anything new.
+
     Ray's own adapter tells Optuna COMPLETE for a trial that was stopped early, leaves one
     that diverged RUNNING for ever, and never learns a stopped trial's last epoch. Here a
     trial that ran all its epochs is COMPLETE with the score that the best is chosen by,
     one stopped early is PRUNED at its last epoch, and one that failed is FAIL.
     """
 
-    def __init__(self, config: SweepConfig) -> None:
+    def __init__(self, config: SweepConfig, ledger: Ledger) -> None:
         super().__init__(metric=METRIC, mode="max")
         self._config = config
         self._plain_config = config.model_dump(mode="json")
         self._distributions: dict[str, BaseDistribution] = distributions(config.space)
-        sampler = build_sampler(config.searcher, sampler_seed(config.seed, 0))
+        n_past = max(ledger.trials, default=0)
+        sampler = build_sampler(config.searcher, sampler_seed(config.seed, n_past))
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
         self._running: dict[str, optuna.Trial] = {}
         self._curves: dict[str, dict[int, float]] = {}
-        for point in config.first:
-            self.study.enqueue_trial(
-                {name: value for name, value in point.items() if name in self._distributions}
-            )
+        # Optuna numbers what it is given from 0 on, waiting or not, and asks for what waits
+        # first: so every trial keeps its number, and a number that a driver was killed
+        # before it could record is drawn anew.
+        for trial_id in range(1, n_past + 1):
+            trial = ledger.trials.get(trial_id)
+            if trial is None:
+                self.study.enqueue_trial({})
+            elif trial.state == "RUNNING":
+                self.study.enqueue_trial(self._searched(trial.hyperparameters))
+            else:
+                self.study.add_trial(self._finished(trial))
+        for point in config.first[n_past:]:
+            self.study.enqueue_trial(self._searched(point))
 
     def suggest(self, trial_id: str) -> dict[str, Any]:
         """Returns the config of the next trial, which Tune calls `trial_id`."""
@@ -84,13 +106,11 @@ class StudySearcher(Searcher):
             self._report(trial_id, last)
         trial, curve = self._running.pop(trial_id), self._curves.pop(trial_id)
         outcome = "FAILED" if last is None else last.outcome()
+        score = None
         if outcome == "COMPLETE":
             accuracies = [curve[epoch] for epoch in sorted(curve)]
             score = selection_score(accuracies, schedule=self._schedule(trial.params))
-            self.study.tell(trial, score, skip_if_finished=True)
-        else:
-            state = TrialState.PRUNED if outcome == "STOPPED" else TrialState.FAIL
-            self.study.tell(trial, state=state, skip_if_finished=True)
+        self.study.tell(trial, score, state=_STATES[outcome], skip_if_finished=True)
 
     def save(self, checkpoint_path: str) -> None:
         """Does nothing: the ledger is what a sweep resumes from."""
@@ -104,6 +124,21 @@ class StudySearcher(Searcher):
             if metrics.epoch not in curve:  # a retried trial tells its last epoch once more
                 curve[metrics.epoch] = metrics.val_accuracy
                 self._running[trial_id].report(metrics.val_accuracy, metrics.epoch)
+
+    def _searched(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {n: value for n, value in hyperparameters.items() if n in self._distributions}
+
+    def _finished(self, trial: Trial) -> FrozenTrial:
+        """A trial of the ledger's, as Optuna would know it."""
+        curve = {epoch.epoch: epoch.val_accuracy for epoch in trial.epochs}
+        value = trial_accuracy(trial, self._plain_config)
+        return optuna.trial.create_trial(
+            state=_STATES[trial.state],
+            value=None if trial.state == "FAILED" else value,
+            params=self._searched(trial.hyperparameters),
+            distributions=self._distributions,
+            intermediate_values=curve,
+        )
 
     def _schedule(self, params: dict[str, Any]) -> str:
         return trial_schedule(self._plain_config, params)

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.font_manager import FontProperties, findfont
 
 from analysis.plots.style import arm_looks, counted, one_line, plot_style, sequence
 
@@ -54,3 +57,9 @@ def test_one_line(text: str, expected: str) -> None:
 )
 def test_counted(n: int, expected: str) -> None:
     assert counted(n, "trial") == expected
+
+
+def test_plot_style_draws_with_the_font_that_comes_with_matplotlib() -> None:
+    with plot_style():
+        found = findfont(FontProperties())
+    assert found == str(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")

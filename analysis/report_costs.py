@@ -1,0 +1,133 @@
+"""What a sweep cost, what went wrong, and where it ran: the report's last tables."""
+
+import json
+import shlex
+import statistics
+
+from analysis.confirmation import Confirmation
+from analysis.cost import search_cost
+from analysis.files import CONFIG_FILE, ENVIRONMENT_FILE
+from analysis.folder import Folder
+from analysis.ledger import Ledger
+from analysis.report_facts import Row, show
+from analysis.yaml_text import yaml_text
+
+_MOST = 20  # of failures, and of notices
+
+
+def cost_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
+    """Returns what search and confirmation cost."""
+    cost = search_cost(ledger)
+    planned = cost.epochs + cost.epochs_saved
+    saved = f"{cost.epochs_saved:,} epochs"
+    if cost.epochs_saved:
+        saved += f", {cost.epochs_saved / planned:.0%} of the {planned:,} without it"
+    rows = [
+        ("Search: epochs trained", f"{cost.epochs:,}"),
+        ("Search: saved by early stopping", saved),
+        ("Search: core time", _core_time(ledger, cost.slot_seconds)),
+        ("Search: time from start to end, pauses left out", duration(cost.elapsed_s)),
+    ]
+    if cost.utilization is not None:
+        rows.append(("Search: slots' time spent training", f"{cost.utilization:.0%}"))
+    speeds = [e.images_per_s for trial in ledger.trials.values() for e in trial.epochs]
+    if speeds:
+        speed = f"{statistics.median(speeds):,.0f} images/s in each slot (median epoch)"
+        rows.append(("Search: training speed", speed))
+    if confirmation is not None:
+        epochs = [epoch for run in confirmation.runs.values() for epoch in run.epochs]
+        seconds = sum(epoch.seconds for epoch in epochs)
+        rows += [
+            ("Confirmation: runs", f"{len(confirmation.runs):,}"),
+            ("Confirmation: epochs trained", f"{len(epochs):,}"),
+            ("Confirmation: core time", _core_time(ledger, seconds)),
+        ]
+    return rows
+
+
+def failure_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
+    """Returns what failed and why, at most 20 lines and one that counts the others."""
+    rows = [
+        (f"trial {t.trial_id}", t.reason or "no reason given") for t in ledger.in_state("FAILED")
+    ]
+    if confirmation is not None:
+        rows += [
+            (f"{confirmation.arms[run.arm].title}, seed {run.seed}", run.reason or "")
+            for run in confirmation.runs.values()
+            if run.state == "FAILED"
+        ]
+    return _shortened(rows)
+
+
+def notice_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
+    """Returns the notices that are not about a failed trial, at most 20 and their number."""
+    failed = {trial.trial_id for trial in ledger.in_state("FAILED")}
+    rows = [("search", n.text) for n in ledger.notices if n.trial_id not in failed]
+    if confirmation is not None:
+        rows += [("confirmation", notice.text) for notice in confirmation.notices]
+    return _shortened(rows)
+
+
+def environment_rows(folder: Folder) -> list[Row]:
+    """Returns where the sweep ran, from `environment.json`, whatever it holds."""
+    if not folder.exists(ENVIRONMENT_FILE):
+        return []
+    try:
+        recorded = json.loads(folder.read(ENVIRONMENT_FILE))
+    except (ValueError, RecursionError):
+        return [(ENVIRONMENT_FILE, "is damaged")]
+    if not isinstance(recorded, dict):
+        return [(ENVIRONMENT_FILE, "is damaged")]
+    rows = []
+    for name, value in recorded.items():
+        if isinstance(value, dict):
+            rows += [(f"{name}: {inner}", show(item)) for inner, item in value.items()]
+        elif value is not None:
+            rows.append((name, show(value)))
+    return rows
+
+
+def resolved_config(folder: Folder, ledger: Ledger) -> str:
+    """Returns the sweep's config as YAML: its file's text, or else what the ledger has."""
+    if folder.exists(CONFIG_FILE):
+        return folder.read(CONFIG_FILE).decode("utf-8", "replace")
+    return yaml_text(ledger.config)
+
+
+def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str]:
+    """Returns commands with what each is for, in the order in which one needs them."""
+    name = shlex.quote(ledger.name)
+    todo = {
+        f"sweep run --config {CONFIG_FILE} --concurrency 1": "search again, from the config below",
+        f"sweep plot {name}": "draw these pictures again, from the sweep's files",
+        f"sweep report {name}": "write this page again",
+        f"sweep export {name} --out model": "the best model's weights, to use elsewhere",
+    }
+    if confirmation is None:
+        purpose = "test the best trial on fresh seeds, against the baselines"
+        return {f"sweep confirm {name}": purpose} | todo
+    return todo
+
+
+def duration(seconds: float) -> str:
+    """Returns a time in its two largest units."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes:02d} min"
+
+
+def _core_time(ledger: Ledger, slot_seconds: float) -> str:
+    cores = float(ledger.config.get("resources", {}).get("cpu", 1))
+    seconds = slot_seconds * cores
+    return f"{seconds:,.0f} core-seconds ({duration(seconds)})"
+
+
+def _shortened(rows: list[Row]) -> list[Row]:
+    if len(rows) <= _MOST:
+        return rows
+    return [*rows[:_MOST], ("and others", f"{len(rows) - _MOST:,} more in the ledger")]

@@ -1,0 +1,51 @@
+"""What `run`, `resume` and `confirm` share: from a prepared folder to the printed result."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from analysis.folder import Folder
+from sweep.commands.fetch import load_data
+from sweep.commands.options import say
+from sweep.commands.summary import print_result
+from sweep.config import SweepConfig
+
+
+def work_on(
+    folder: Folder,
+    config: SweepConfig,
+    *,
+    data: Path | None,
+    concurrency: int | None,
+    as_json: bool,
+) -> None:
+    """Runs what a sweep lacks, its confirmation included, and prints the result."""
+    # Ray and torch take seconds to import: mistakes in the command line are told before.
+    from sweep.launch import confirm, search
+    from sweep.session import count_slots, open_session
+
+    slots = count_slots(config.resources, concurrency)
+    mnist = load_data(data)
+    say(
+        f"sweep {folder.name}: {config.trials} trials of up to {config.epochs} epochs, "
+        f"{slots} at a time; starting Ray"
+    )
+    with interruptible(folder), open_session(config.resources, folder, slots) as session:
+        ledger = search(session, config, name=folder.name, mnist=mnist)
+        if config.confirm is not None:
+            confirm(session, config, ledger, confirm=config.confirm, mnist=mnist)
+    print_result(folder, ledger, as_json=as_json)
+
+
+@contextlib.contextmanager
+def interruptible(folder: Folder) -> Iterator[None]:
+    """Ends the command with the signal's exit code if one interrupts the `with` block."""
+    from sweep.interruption import Interrupted
+
+    try:
+        yield
+    except Interrupted as interrupted:
+        say(f"interrupted; every finished epoch is kept, go on with: sweep resume {folder.name}")
+        raise typer.Exit(interrupted.exit_code) from None

@@ -1,0 +1,63 @@
+"""The folder of a new sweep."""
+
+import json
+import re
+
+from analysis.files import CONFIG_FILE, ENVIRONMENT_FILE
+from analysis.folder import Folder
+from analysis.sweeps import open_sweep
+from sweep.config import SweepConfig
+from sweep.environment import describe_environment
+from sweep.errors import StorageError, UsageError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_name(name: str) -> None:
+    """Accepts what is a folder's name everywhere.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            "a sweep's name must be 1 to 100 letters, digits, `.`, `_` or `-`, beginning with a "
+            f"letter or a digit, but got {name[:120]!r}"
+        )
+
+
+def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
+    """Returns the folder of a new sweep, tried out by writing the config to it.
+
+    Raises:
+        UsageError: There is such a sweep already.
+        StorageError: The storage cannot be written.
+    """
+    if exists(storage, name):
+        raise UsageError(
+            f"there is a sweep {name!r} in {storage} already; choose another --name, or go on "
+            f"with it: sweep resume {name}"
+        )
+    folder = storage.child(name)
+    try:
+        folder.write(CONFIG_FILE, config.to_yaml().encode())
+        write_environment(folder)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to {folder}: {error.strerror}; choose another folder with --storage"
+        ) from error
+    return folder
+
+
+def exists(storage: Folder, name: str) -> bool:
+    """Tells whether there is a sweep of that name."""
+    try:
+        open_sweep(storage, name)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def write_environment(folder: Folder) -> None:
+    """Writes what the sweep runs with, for whoever wants to repeat it."""
+    folder.write(ENVIRONMENT_FILE, json.dumps(describe_environment(), indent=2).encode())
