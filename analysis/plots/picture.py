@@ -44,7 +44,7 @@ def check_format(name: str) -> Format:
 def encode(figure: Figure, file_format: Format, dpi: int) -> bytes:
     """Returns the figure as the bytes of a file; call it within `plot_style`.
 
-    `dpi` is the resolution, in pixels an inch, of a PNG, and of what a vector format holds as pixels.
+    `dpi` is the resolution of a PNG, and of what a vector format holds as pixels.
     """
     buffer = io.BytesIO()
     with warnings.catch_warnings():

@@ -2,7 +2,7 @@
 
 import typer
 
-from sweep.commands import confirm, inspect, resume, run, setup, status
+from sweep.commands import confirm, inspect, pictures, resume, run, setup, status
 
 app = typer.Typer(
     name="sweep",
@@ -21,6 +21,8 @@ app.command("status")(status.status)
 app.command("list")(inspect.list_)
 app.command("trials")(inspect.trials)
 app.command("best")(inspect.best)
+app.command("plot")(pictures.plot)
+app.command("report")(pictures.report)
 app.command("data")(setup.data)
 app.command("preset")(setup.preset)
 app.command("validate")(setup.validate)

@@ -27,8 +27,8 @@ def confirm(
 ) -> None:
     """Compare the finalists with the baselines on the test images, over fresh seeds."""
     from sweep.commands.fetch import load_data
-    from sweep.commands.summary import best_document, print_result
-    from sweep.commands.work import interruptible
+    from sweep.commands.summary import best_document
+    from sweep.commands.work import finish, interruptible
     from sweep.config import Confirm, SweepConfig
 
     folder, ledger = find_sweep(storage, name)
@@ -44,4 +44,4 @@ def confirm(
     say(f"confirming {ledger.name}: {plan.seeds} seeds an arm, {slots} at a time; starting Ray")
     with interruptible(folder), open_session(config.resources, folder, slots) as session:
         launch.confirm(session, config, ledger, confirm=plan, mnist=mnist)
-    print_result(folder, ledger, as_json=as_json)
+    finish(folder, ledger, as_json=as_json)

@@ -112,6 +112,7 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
         for trial in ledger.in_state("FAILED"):
             print(f"trial {trial.trial_id} failed: {trial.reason}")
         print(f"files  {folder}")
+        print(f"report {folder}/report.html")
         print("next   sweep trials --top 10      the ten best trials")
         if confirmation is None:
             print("       sweep confirm              the test accuracy, against the baselines")

@@ -7,8 +7,10 @@ from pathlib import Path
 import typer
 
 from analysis.folder import Folder
+from analysis.ledger import Ledger
 from sweep.commands.fetch import load_data
 from sweep.commands.options import say
+from sweep.commands.pictures import plots_folder
 from sweep.commands.summary import print_result
 from sweep.config import SweepConfig
 
@@ -36,6 +38,16 @@ def work_on(
         ledger = search(session, config, name=folder.name, mnist=mnist)
         if config.confirm is not None:
             confirm(session, config, ledger, confirm=config.confirm, mnist=mnist)
+    finish(folder, ledger, as_json=as_json)
+
+
+def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
+    """Draws the pictures, writes the report and prints the result."""
+    from analysis.plots import draw_all
+    from analysis.report import write_report
+
+    draw_all(folder, plots_folder(folder), "png")
+    write_report(folder)
     print_result(folder, ledger, as_json=as_json)
 
 

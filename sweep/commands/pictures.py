@@ -1,0 +1,64 @@
+"""`sweep plot` and `sweep report`: every picture, from files alone."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from analysis.folder import Folder
+from sweep.commands.options import (
+    DEFAULT_STORAGE,
+    JsonOption,
+    NameArgument,
+    StorageOption,
+    find_sweep,
+    print_json,
+)
+
+
+class Format(StrEnum):
+    """What pictures can be written as."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+def plot(
+    name: NameArgument = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to. [default: the sweep's plots/]"),
+    ] = None,
+    file_format: Annotated[Format, typer.Option("--format")] = Format.png,
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw every comparison plot again."""
+    from analysis.plots import draw_all
+
+    folder, _ = find_sweep(storage, name)
+    drawn = draw_all(folder, out or plots_folder(folder), file_format.value)
+    if as_json:
+        skipped = {plot.name: plot.reason for plot in drawn.skipped}
+        print_json({"files": [str(path) for path in drawn.files], "skipped": skipped})
+        return
+    for path in drawn.files:
+        print(path)
+    for plot in drawn.skipped:
+        print(f"not drawn: {plot.name}: {plot.reason}")
+
+
+def report(name: NameArgument = None, storage: StorageOption = DEFAULT_STORAGE) -> None:
+    """Write the sweep as one self-contained HTML page."""
+    from analysis.report import REPORT_FILE, write_report
+
+    folder, _ = find_sweep(storage, name)
+    write_report(folder)
+    print(folder.local_path(REPORT_FILE))
+
+
+def plots_folder(folder: Folder) -> Path:
+    """Returns where a sweep's pictures are kept."""
+    return folder.local_path("plots")

@@ -1,0 +1,90 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sweep.interruption import Interrupted, Interruption
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+# Says when its handlers are in place, then what it is told to do; `check` every 20 ms.
+DRIVER = """
+import sys, time
+from sweep.interruption import Interrupted, Interruption
+import sweep.interruption
+sweep.interruption._TERMINATION_LIMIT_S = 0.5
+try:
+    with Interruption() as interruption:
+        print("ready", flush=True)
+        while True:
+            if sys.argv[1] == "attentive":
+                interruption.check()
+            time.sleep(0.02)
+except Interrupted as interrupted:
+    print(interrupted, flush=True)
+    sys.exit(interrupted.exit_code)
+"""
+
+
+def _start(how: str) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, how], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_check_does_nothing_before_a_signal() -> None:
+    with Interruption() as interruption:
+        interruption.check()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_handlers_are_put_back(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Interruption():
+        assert signal.getsignal(number) != before
+    assert signal.getsignal(number) == before
+
+
+def test_check_raises_after_a_signal_and_again() -> None:
+    with Interruption() as interruption:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        for _ in range(2):
+            with pytest.raises(Interrupted, match="SIGINT") as raised:
+                interruption.check()
+            assert raised.value.exit_code == 130
+
+
+def test_interrupted_is_no_error_that_a_library_would_swallow() -> None:
+    assert not issubclass(Interrupted, Exception)
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_ends_a_process_in_good_order(number: signal.Signals, exit_code: int) -> None:
+    with _start("attentive") as process:
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=20)
+    assert (process.returncode, output) == (exit_code, f"{number.name}\n")
+
+
+def test_second_sigint_leaves_at_once() -> None:
+    with _start("deaf") as process:
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.3)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    assert (process.returncode, output) == (130, "")
+
+
+def test_sigterm_leaves_in_time_whatever_the_process_does() -> None:
+    with _start("deaf") as process:
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=20)
+    assert (process.returncode, output) == (143, "")
