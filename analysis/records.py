@@ -22,6 +22,9 @@ from analysis.errors import LedgerError
 
 FORMAT = 1
 
+DIVERGED = "diverged"
+"""How the reason of a trial begins that failed because its loss was no finite number."""
+
 EndState = Literal["COMPLETE", "STOPPED", "FAILED"]
 State = Literal["RUNNING", "COMPLETE", "STOPPED", "FAILED"]
 

@@ -79,7 +79,7 @@ def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> Verdict:
     """Returns what came out, as far as there is evidence."""
     ranked = rank_trials(ledger)
     if confirmation is not None:
-        text = describe_verdict(confirmation)
+        text = f"{describe_verdict(confirmation)}."
         outcomes = [row.outcome for row in comparison_rows(confirmation) if row.is_reference]
         note = (
             "Each figure is of the last epoch. The runs were trained on all 60,000 training "
@@ -117,9 +117,9 @@ def arm_rows(confirmation: Confirmation) -> list[ArmRow]:
             continue
         low_high = "–"
         if summary.interval is not None:
-            low_high = " to ".join(percent(end) for end in summary.interval)
+            low_high = " to ".join(f"{100 * end:.2f}" for end in summary.interval)
         sd = "–" if summary.sd is None else f"{100 * summary.sd:.3f}"
-        rows.append(ArmRow(arm.title, role, seeds, percent(summary.mean), low_high, sd))
+        rows.append(ArmRow(arm.title, role, seeds, f"{100 * summary.mean:.2f}", low_high, sd))
     return rows
 
 

@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 from analysis.confirmation import Arm
-from analysis.ledger import Ledger
 from analysis.selection import Selection
 from sweep.config import HAND_TUNED, Recipe, SweepConfig
 from sweep.config.domains import REGULARIZERS
@@ -12,7 +11,7 @@ from sweep.config.domains import REGULARIZERS
 HAND_TUNED_ARM = "hand-tuned"
 
 
-def plan_arms(config: SweepConfig, ledger: Ledger, finalists: list[Selection]) -> list[Arm]:
+def plan_arms(config: SweepConfig, finalists: list[Selection]) -> list[Arm]:
     """Returns the finalists, then the baselines, all for as many epochs as the sweep's.
 
     The baselines are the hand-tuned point, the plain LeNet-5 and the MLP in the recipe of
@@ -22,11 +21,10 @@ def plan_arms(config: SweepConfig, ledger: Ledger, finalists: list[Selection]) -
 
     Args:
         config: The sweep's.
-        ledger: The sweep's.
         finalists: Best first, at least one.
     """
     classic = Recipe().model_dump()
-    arms = [_finalist(config, ledger, finalist) for finalist in finalists]
+    arms = [_finalist(config, finalist) for finalist in finalists]
     own = {name: arms[0].hyperparameters[name] for name in classic if name not in REGULARIZERS}
     has_own_recipe = config.model != "lenet5" or any(own[k] != classic[k] for k in own)
     if has_own_recipe:
@@ -56,13 +54,13 @@ def plan_arms(config: SweepConfig, ledger: Ledger, finalists: list[Selection]) -
     ]
 
 
-def _finalist(config: SweepConfig, ledger: Ledger, finalist: Selection) -> Arm:
+def _finalist(config: SweepConfig, finalist: Selection) -> Arm:
     trial = finalist.trial
     draw = {name: trial.hyperparameters[name] for name in config.space}
     return Arm(
         time=time.time(),
         arm=f"trial-{trial.trial_id}",
-        title=f"trial {trial.trial_id} of {ledger.name}",
+        title=f"trial {trial.trial_id}",
         role="finalist",
         model=config.model,
         trial_id=trial.trial_id,

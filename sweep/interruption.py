@@ -4,9 +4,10 @@ import os
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 _TERMINATION_LIMIT_S = 8.0
+_SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 class Interrupted(BaseException):
@@ -25,11 +26,13 @@ class Interrupted(BaseException):
 class Interruption:
     """Catches SIGINT and SIGTERM in a `with` block, for `check` to act on.
 
-    A second SIGINT leaves at once. After SIGTERM the process has eight seconds: whoever sent
-    it will send SIGKILL next, and the ledger is whole at any moment.
+    A second SIGINT leaves at once, by way of a visible cursor on `screen`. After SIGTERM the
+    process has eight seconds: whoever sent it will send SIGKILL next, and the ledger is whole
+    at any moment.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, screen: TextIO) -> None:
+        self._screen = screen
         self._received: int | None = None
         self._timer: threading.Timer | None = None
 
@@ -56,9 +59,14 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._received is not None and number == signal.SIGINT:
-            os._exit(128 + number)
+            self._leave(number)
         self._received = number
         if number == signal.SIGTERM and self._timer is None:
-            self._timer = threading.Timer(_TERMINATION_LIMIT_S, os._exit, (128 + number,))
+            self._timer = threading.Timer(_TERMINATION_LIMIT_S, self._leave, (number,))
             self._timer.daemon = True
             self._timer.start()
+
+    def _leave(self, number: int) -> None:
+        if self._screen.isatty():
+            os.write(self._screen.fileno(), _SHOW_CURSOR)
+        os._exit(128 + number)

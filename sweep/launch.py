@@ -1,5 +1,6 @@
 """The two halves of a sweep, each from its files to its files."""
 
+import contextlib
 import os
 import socket
 import time
@@ -20,7 +21,7 @@ from data_utils.mnist import Mnist
 from sweep.arms import plan_arms
 from sweep.config import Confirm, SweepConfig
 from sweep.confirm import run_confirmation
-from sweep.errors import NoTrialError
+from sweep.errors import NoTrialError, StorageError
 from sweep.interruption import Interrupted
 from sweep.screen.confirm_view import ConfirmationView
 from sweep.screen.search_view import SearchView
@@ -58,6 +59,10 @@ def search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist) ->
         except Interrupted as interrupted:
             writer.append(SessionEnded(time.time(), f"interrupted by {interrupted}"))
             raise
+        except (OSError, StorageError) as error:
+            with contextlib.suppress(OSError):  # the ledger's disk may be the one that is full
+                writer.append(SessionEnded(time.time(), str(error)))
+            raise
         writer.append(SessionEnded(time.time(), "finished"))
         return writer.ledger
 
@@ -91,7 +96,7 @@ def confirm(
     finalists = rank_trials(ledger)[: confirm.top_k]
     if not finalists:
         raise NoTrialError(f"no trial of {ledger.name} ran all its epochs: nothing to confirm")
-    arms = plan_arms(config, ledger, finalists)
+    arms = plan_arms(config, finalists)
     seeds = confirmation_seeds(config.seed, confirm.seeds)
     begun = ConfirmationBegun(time.time(), CONFIRMATION_FORMAT, ledger.name, config.epochs)
     with ConfirmationWriter.open(session.engine.folder, begun) as writer:

@@ -52,8 +52,8 @@ def open_session(resources: Resources, folder: Folder, slots: int) -> Iterator[S
     with (
         hold(folder),
         terminal() as screen,
+        Interruption(screen) as interruption,
         ray_session(address=None, n_cpus=n_processors()) as scratch,
-        Interruption() as interruption,
     ):
         yield Session(Engine(resources, slots, folder, scratch), interruption, screen)
 

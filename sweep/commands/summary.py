@@ -13,6 +13,7 @@ from analysis.cost import search_cost
 from analysis.files import checkpoint_name, trial_name
 from analysis.folder import Folder
 from analysis.ledger import Ledger
+from analysis.records import DIVERGED
 from analysis.selection import describe_rule, rank_trials
 from analysis.verdict import describe_verdict
 from sweep.errors import NoTrialError
@@ -97,7 +98,7 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     """Prints the end of a sweep: the best, what it cost, what failed, what to do next.
 
     Raises:
-        NoTrialError: No trial ran all its epochs, or one failed otherwise than by diverging.
+        NoTrialError: No trial ran all its epochs.
     """
     document = best_document(folder, ledger)
     if as_json:
@@ -117,6 +118,20 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
         if confirmation is None:
             print("       sweep confirm              the test accuracy, against the baselines")
         print("       sweep best --json          the best one, for a program")
+
+
+def check_failures(ledger: Ledger) -> None:
+    """Tells of the trials that failed otherwise than by diverging, which is their own fault.
+
+    Raises:
+        NoTrialError: There are such trials.
+    """
+    failed = [t for t in ledger.in_state("FAILED") if not (t.reason or "").startswith(DIVERGED)]
+    if failed:
+        raise NoTrialError(
+            f"{formatting.count(len(failed), 'trial')} of {ledger.name} failed, trial "
+            f"{failed[0].trial_id} because {failed[0].reason}"
+        )
 
 
 def _print_arms(confirmation: Confirmation) -> None:

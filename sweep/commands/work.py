@@ -11,7 +11,7 @@ from analysis.ledger import Ledger
 from sweep.commands.fetch import load_data
 from sweep.commands.options import say
 from sweep.commands.pictures import plots_folder
-from sweep.commands.summary import print_result
+from sweep.commands.summary import check_failures, print_result
 from sweep.config import SweepConfig
 
 
@@ -42,13 +42,18 @@ def work_on(
 
 
 def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
-    """Draws the pictures, writes the report and prints the result."""
+    """Draws the pictures, writes the report and prints the result.
+
+    Raises:
+        NoTrialError: No trial ran all its epochs, or one failed otherwise than by diverging.
+    """
     from analysis.plots import draw_all
     from analysis.report import write_report
 
     draw_all(folder, plots_folder(folder), "png")
     write_report(folder)
     print_result(folder, ledger, as_json=as_json)
+    check_failures(ledger)
 
 
 @contextlib.contextmanager

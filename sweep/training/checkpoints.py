@@ -18,11 +18,23 @@ class CheckpointError(Exception):
     """There is a checkpoint, but nothing can go on from it; the message says why."""
 
 
+class CheckpointWriteError(Exception):
+    """The storage does not take a checkpoint; the message says why."""
+
+
 def save_checkpoint(folder: Folder, assignment: Assignment, run: TrainingRun) -> None:
-    """Writes or replaces a training's checkpoint, whole or not at all."""
+    """Writes or replaces a training's checkpoint, whole or not at all.
+
+    Raises:
+        CheckpointWriteError: The storage does not take it.
+    """
     buffer = io.BytesIO()
     torch.save({"format": _FORMAT, **assignment.to_dict(), "run": run.state_dict()}, buffer)
-    folder.write(checkpoint_name(assignment.name), buffer.getvalue())
+    name = checkpoint_name(assignment.name)
+    try:
+        folder.write(name, buffer.getvalue())
+    except OSError as error:
+        raise CheckpointWriteError(f"cannot write {folder}/{name}: {error.strerror}") from error
 
 
 def load_checkpoint(folder: Folder, assignment: Assignment) -> dict[str, Any] | None:

@@ -46,10 +46,17 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a training cannot go on: one line, and the traceback where there is one."""
+    """Why a training cannot go on.
+
+    Attributes:
+        reason: In a line.
+        traceback: Where there is one.
+        is_storage: Whether it is the storage that failed, so that no training can go on.
+    """
 
     reason: str
     traceback: str | None = None
+    is_storage: bool = False
 
 
 @dataclass(frozen=True)

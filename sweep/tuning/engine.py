@@ -1,8 +1,9 @@
 """Trainings through Ray Tune: what the search and the confirmation have in common."""
 
+import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from analysis.files import failure_name
 from analysis.folder import Folder
 from data_utils.dataset import ImageDataset
 from sweep.config import Resources
+from sweep.errors import StorageError
 from sweep.training.loop import EpochMetrics
 from sweep.tuning.assignment import Assignment, Report
 from sweep.tuning.trainable import SweepTrainable, WorkerSettings
@@ -32,6 +34,7 @@ class Recorder(tune.Callback, ABC):
 
     def __init__(self, folder: Folder, on_step: Callable[[], None]) -> None:
         self._folder, self._on_step = folder, on_step
+        self.error: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore that is never asked for."""
@@ -65,7 +68,8 @@ class Recorder(tune.Callback, ABC):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """Records a training that begins or is tried again."""
-        self.start(trial.config)
+        with self._error_kept():
+            self.start(trial.config)
 
     def on_trial_result(
         self,
@@ -77,12 +81,15 @@ class Recorder(tune.Callback, ABC):
     ) -> None:
         """Records the epochs that are not recorded yet."""
         report = Report.from_result(result)
-        if report.notice is not None:
-            self.notice(trial.config, report.notice)
-        known = self.n_epochs(trial.config)
-        for metrics in report.epochs:
-            if metrics.epoch > known:
-                self.epoch(trial.config, metrics)
+        with self._error_kept():
+            if report.failure is not None and report.failure.is_storage:
+                raise StorageError(report.failure.reason)
+            if report.notice is not None:
+                self.notice(trial.config, report.notice)
+            known = self.n_epochs(trial.config)
+            for metrics in report.epochs:
+                if metrics.epoch > known:
+                    self.epoch(trial.config, metrics)
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -90,19 +97,21 @@ class Recorder(tune.Callback, ABC):
         """Records how a training ended by itself or by the scheduler."""
         report = Report.from_result(trial.last_result)
         reason = None
-        if report.failure is not None:
-            reason = report.failure.reason
-            if report.failure.traceback is not None:
-                name = failure_name(Assignment.from_config(trial.config).name)
-                self._folder.write(name, report.failure.traceback.encode())
-                reason += f" (traceback in {name})"
-        self.end(trial.config, report, reason)
+        with self._error_kept():
+            if report.failure is not None:
+                reason = report.failure.reason
+                if report.failure.traceback is not None:
+                    name = failure_name(Assignment.from_config(trial.config).name)
+                    self._folder.write(name, report.failure.traceback.encode())
+                    reason += f" (traceback in {name})"
+            self.end(trial.config, report, reason)
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """Records a training whose process died once too often."""
-        self.end(trial.config, None, f"its process died {_RETRIES + 1} times")
+        with self._error_kept():
+            self.end(trial.config, None, f"its process {_cause(trial)} {_RETRIES + 1} times")
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -110,7 +119,26 @@ class Recorder(tune.Callback, ABC):
         """Records that a process died and another one goes on in its place."""
         n_epochs = self.n_epochs(trial.config)
         where = f"after epoch {n_epochs}" if n_epochs else "in its first epoch"
-        self.notice(trial.config, f"its process died {where}; another one goes on")
+        with self._error_kept():
+            self.notice(trial.config, f"its process {_cause(trial)} {where}; another goes on")
+
+    @contextlib.contextmanager
+    def _error_kept(self) -> Iterator[None]:
+        """Keeps what goes wrong here: Tune turns it into an error of its own."""
+        try:
+            yield
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def _cause(trial: Trial) -> str:
+    """Why a worker's process is gone, as far as Ray knows."""
+    try:
+        text = Path(trial.error_file).read_text(errors="replace")
+    except (OSError, TypeError):
+        text = ""
+    return "ran out of memory" if "OutOfMemory" in text else "died"
 
 
 @dataclass(frozen=True)
@@ -171,7 +199,7 @@ class Engine:
             search_alg, n_samples = BasicVariantGenerator(), 1
         else:
             search_alg, n_samples = searcher, n_trainings
-        tune.Tuner(
+        tuner = tune.Tuner(
             trainable,
             param_space=param_space,
             tune_config=tune.TuneConfig(
@@ -190,4 +218,10 @@ class Engine:
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
                 verbose=0,
             ),
-        ).fit()
+        )
+        try:
+            tuner.fit()
+        except Exception:
+            if recorder.error is not None:
+                raise recorder.error from None
+            raise

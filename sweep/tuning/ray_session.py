@@ -4,16 +4,19 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+import psutil
 import ray
 
 from sweep.errors import ClusterError
 
+_PREFIX = "sweep-"
 _OBJECT_STORE_BYTES = 256 * 2**20  # the dataset takes 47 MB
 
 
@@ -30,19 +33,22 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
     Raises:
         ClusterError: Ray cannot be started or reached.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="sweep-", dir=_short_temporary_folder()))
+    folder = _short_temporary_folder()
+    _clear_remains(folder)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=folder))
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with _output_to(scratch / "ray.log"):
             try:
-                ray.init(
-                    address=address or "local",
-                    include_dashboard=None if address else False,
-                    log_to_driver=False,
-                    logging_level="ERROR",
-                    **({} if address else _local_options(scratch, n_cpus)),
-                )
+                with _signal_kept(signal.SIGTERM):
+                    ray.init(
+                        address=address or "local",
+                        include_dashboard=None if address else False,
+                        log_to_driver=False,
+                        logging_level="ERROR",
+                        **({} if address else _local_options(scratch, n_cpus)),
+                    )
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
                 where = f"reach Ray at {address}" if address else "start Ray"
                 reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
@@ -55,6 +61,22 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _signal_kept(number: signal.Signals) -> Iterator[None]:
+    """Keeps a signal's handler, which Ray replaces, and the signal itself until the end.
+
+    Ray's processes inherit the mask, so that a signal to the whole process group ends this
+    process first and in good order.
+    """
+    handler = signal.getsignal(number)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+
+
 def _local_options(scratch: Path, n_cpus: int) -> dict[str, object]:
     return {
         "num_cpus": n_cpus,
@@ -63,10 +85,18 @@ def _local_options(scratch: Path, n_cpus: int) -> dict[str, object]:
     }
 
 
-def _short_temporary_folder() -> str | None:
+def _short_temporary_folder() -> Path:
     """Ray's sockets lie below it, and a socket's path may have 107 characters at most."""
     folder = tempfile.gettempdir()
-    return folder if len(folder) <= 20 or not os.access("/tmp", os.W_OK) else "/tmp"
+    return Path(folder if len(folder) <= 20 or not os.access("/tmp", os.W_OK) else "/tmp")
+
+
+def _clear_remains(folder: Path) -> None:
+    """Deletes the scratch folders of this user's drivers that were killed."""
+    for path in folder.glob(f"{_PREFIX}*-*"):
+        pid = path.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)) and path.stat().st_uid == os.getuid():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def terminal() -> TextIO:

@@ -11,9 +11,15 @@ from ray import tune
 
 from analysis.folder import Folder
 from analysis.predictions import Predictions
+from analysis.records import DIVERGED
 from data_utils.batches import evaluation_batches, to_device
 from data_utils.dataset import ImageDataset
-from sweep.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from sweep.training.checkpoints import (
+    CheckpointError,
+    CheckpointWriteError,
+    load_checkpoint,
+    save_checkpoint,
+)
 from sweep.training.evaluation import predict_probabilities
 from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import DivergenceError, EpochMetrics, TrainingRun, train_epochs
@@ -68,7 +74,9 @@ class SweepTrainable(tune.Trainable):
         try:
             report = next(self._reports)
         except DivergenceError as error:
-            report = Report(epoch=None, failure=Failure(str(error)))
+            report = Report(epoch=None, failure=Failure(f"{DIVERGED}: {error}"))
+        except CheckpointWriteError as error:
+            report = Report(epoch=None, failure=Failure(str(error), is_storage=True))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             failure = Failure(reason, traceback.format_exc())
