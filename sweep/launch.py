@@ -25,7 +25,7 @@ from sweep.errors import NoTrialError, StorageError
 from sweep.interruption import Interrupted
 from sweep.screen.confirm_view import ConfirmationView
 from sweep.screen.search_view import SearchView
-from sweep.search import run_search
+from sweep.search import missing_trials, run_search
 from sweep.seeds import confirmation_seeds
 from sweep.session import Session
 
@@ -45,6 +45,8 @@ def search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist) ->
     folder, slots = session.engine.folder, session.engine.slots
     train, validation = split_train_validation(mnist.train, N_VALIDATION, config.split_seed)
     with _open_ledger(folder, name, config) as writer:
+        if missing_trials(config, writer.ledger) == 0:
+            return writer.ledger
         writer.append(SessionStarted(time.time(), socket.gethostname(), os.getpid(), slots))
         try:
             with session.showing(SearchView(writer.ledger)) as on_step:
