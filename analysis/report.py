@@ -70,6 +70,7 @@ def render_report(folder: Folder) -> str:
         notices=report_costs.notice_rows(ledger, confirmation),
         environment=report_costs.environment_rows(folder),
         config=report_costs.resolved_config(folder, ledger),
+        confirm_command=report_costs.confirm_command(ledger),
         commands=report_costs.commands(ledger, confirmation),
         confirmation_pictures=_pictures(CONFIRMATION_PLOTS, results),
         arm_pictures=_pictures(arm_plots(results), results),

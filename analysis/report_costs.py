@@ -10,6 +10,7 @@ from analysis.files import CONFIG_FILE, ENVIRONMENT_FILE
 from analysis.folder import Folder
 from analysis.ledger import Ledger
 from analysis.report_facts import Row, show
+from analysis.selection import rank_trials
 from analysis.yaml_text import yaml_text
 
 _MOST = 20  # of failures, and of notices
@@ -21,7 +22,7 @@ def cost_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
     planned = cost.epochs + cost.epochs_saved
     saved = f"{cost.epochs_saved:,} epochs"
     if cost.epochs_saved:
-        saved += f", {cost.epochs_saved / planned:.0%} of the {planned:,} without it"
+        saved += f", {100 * cost.epochs_saved / planned:.0f} % of the {planned:,} without it"
     rows = [
         ("Search: epochs trained", f"{cost.epochs:,}"),
         ("Search: saved by early stopping", saved),
@@ -29,7 +30,7 @@ def cost_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
         ("Search: time from start to end, pauses left out", duration(cost.elapsed_s)),
     ]
     if cost.utilization is not None:
-        rows.append(("Search: slots' time spent training", f"{cost.utilization:.0%}"))
+        rows.append(("Search: slots' time spent training", f"{100 * cost.utilization:.0f} %"))
     speeds = [e.images_per_s for trial in ledger.trials.values() for e in trial.epochs]
     if speeds:
         speed = f"{statistics.median(speeds):,.0f} images/s in each slot (median epoch)"
@@ -81,9 +82,9 @@ def environment_rows(folder: Folder) -> list[Row]:
     rows = []
     for name, value in recorded.items():
         if isinstance(value, dict):
-            rows += [(f"{name}: {inner}", show(item)) for inner, item in value.items()]
+            rows += [_environment_row(inner, item) for inner, item in value.items()]
         elif value is not None:
-            rows.append((name, show(value)))
+            rows.append(_environment_row(name, value))
     return rows
 
 
@@ -97,16 +98,23 @@ def resolved_config(folder: Folder, ledger: Ledger) -> str:
 def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str]:
     """Returns commands with what each is for, in the order in which one needs them."""
     name = shlex.quote(ledger.name)
-    todo = {
-        f"sweep run --config {CONFIG_FILE} --concurrency 1": "search again, from the config below",
-        f"sweep plot {name}": "draw these pictures again, from the sweep's files",
-        f"sweep report {name}": "write this page again",
-        f"sweep export {name} --out model": "the best model's weights, to use elsewhere",
-    }
-    if confirmation is None:
-        purpose = "test the best trial on fresh seeds, against the baselines"
-        return {f"sweep confirm {name}": purpose} | todo
+    todo = {}
+    has_best = bool(rank_trials(ledger))
+    if has_best and confirmation is None:
+        todo[confirm_command(ledger)] = "test the best trial on fresh seeds, against the baselines"
+    todo[f"sweep run --config {CONFIG_FILE} --concurrency 1"] = (
+        "search again, with the config below as the file"
+    )
+    todo[f"sweep plot {name}"] = "draw these pictures again, from the sweep's files"
+    todo[f"sweep report {name}"] = "write this page again"
+    if has_best:
+        todo[f"sweep export {name} --out model"] = "the best model's weights, to use elsewhere"
     return todo
+
+
+def confirm_command(ledger: Ledger) -> str:
+    """Returns the command that confirms the sweep."""
+    return f"sweep confirm {shlex.quote(ledger.name)}"
 
 
 def duration(seconds: float) -> str:
@@ -119,6 +127,12 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours:,} h {minutes:02d} min"
+
+
+def _environment_row(name: str, value: object) -> Row:
+    if name.endswith("_bytes") and isinstance(value, int):
+        return name.removesuffix("_bytes"), f"{value / 2**30:.1f} GiB"
+    return name, show(value)
 
 
 def _core_time(ledger: Ledger, slot_seconds: float) -> str:

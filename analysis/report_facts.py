@@ -7,6 +7,7 @@ from typing import Any
 from analysis.comparison import Outcome, compare_arms, summarize_arm
 from analysis.confirmation import Arm, Confirmation
 from analysis.ledger import Ledger
+from analysis.plots.style import counted
 from analysis.selection import describe_rule, rank_trials
 from analysis.verdict import describe_comparison, describe_verdict
 from analysis.yaml_text import yaml_text
@@ -70,34 +71,36 @@ class Best:
 def describe_sweep(ledger: Ledger) -> str:
     """Returns the sweep in one line: its model, its size, when it began."""
     begun = datetime.fromtimestamp(ledger.created.time, UTC)
-    n, epochs = len(ledger.trials), int(ledger.config["epochs"])
-    trials = f"{n:,} trial{'' if n == 1 else 's'} of {epochs} epoch{'' if epochs == 1 else 's'}"
-    return f"{ledger.config['model']} · {trials} · begun {begun:%Y-%m-%d %H:%M} UTC"
+    trials = counted(len(ledger.trials), "trial")
+    epochs = counted(int(ledger.config["epochs"]), "epoch")
+    model = ledger.config["model"]
+    return f"{model} · {trials} of {epochs} · begun {begun:%Y-%m-%d %H:%M} UTC"
 
 
 def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> Verdict:
     """Returns what came out, as far as there is evidence."""
     ranked = rank_trials(ledger)
+    unfinished = _unfinished(ledger)
     if confirmation is not None:
         text = f"{describe_verdict(confirmation)}."
         outcomes = [row.outcome for row in comparison_rows(confirmation) if row.is_reference]
         note = (
             "Each figure is of the last epoch. The runs were trained on all 60,000 training "
             "images with seeds that the search never used, and the 10,000 test images played no "
-            "part in the search."
+            f"part in the search.{unfinished}"
         )
         return Verdict(text[:1].upper() + text[1:], outcomes[0] if outcomes else "none", note)
     if not ranked:
         text = "No trial has run all its epochs, so there is no best one."
-        return Verdict(text, "none", "")
+        return Verdict(text, "none", unfinished.strip())
     best = ranked[0]
     text = (
-        f"Not confirmed yet. The best of {len(ledger.trials):,} trials is trial "
+        f"Not confirmed yet. The best of {counted(len(ledger.trials), 'trial')} is trial "
         f"{best.trial.trial_id}, with {percent(best.score)} on the validation images."
     )
     note = (
         "These images also chose it, so the figure flatters it, and it was not compared with "
-        "the hand-tuned hyperparameters."
+        f"the hand-tuned hyperparameters.{unfinished}"
     )
     return Verdict(text, "none", note)
 
@@ -182,6 +185,15 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _unfinished(ledger: Ledger) -> str:
+    """A sentence, a space before it, for a search that has not run all its trials."""
+    n_ended = sum(trial.ended is not None for trial in ledger.trials.values())
+    planned = int(ledger.config["trials"])
+    if n_ended >= planned:
+        return ""
+    return f" The search is not finished: {n_ended:,} of {planned:,} trials have ended."
 
 
 def _first_finalist(confirmation: Confirmation) -> Arm | None:

@@ -54,4 +54,13 @@ def _scalar(value: Any) -> str:
         return text.replace("e", ".0e") if "e" in text and "." not in text else text
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _RESERVED:
         return value
+    if isinstance(value, str):
+        return f'"{"".join(map(_escaped, value))}"'
     return json.dumps(value)
+
+
+def _escaped(character: str) -> str:
+    # JSON's way of writing what lies beyond 16 bits is none of YAML's.
+    if ord(character) > 0xFFFF:
+        return f"\\U{ord(character):08x}"
+    return json.dumps(character)[1:-1]

@@ -13,19 +13,15 @@ import numpy as np
 import optuna
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 
 from analysis.ledger import Ledger
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
 from analysis.plots.scored import Points, n_best, points
-from analysis.plots.space_axes import Dimension
 from analysis.plots.style import BLUE, INK, Frame, add_keys, counted, new_figure
+from analysis.study import distributions
 
 # The fewest of which the best three can be so special that chance does it once in 20 times.
 _FEWEST = 6
@@ -84,7 +80,7 @@ def importances(ledger: Ledger) -> Importances:
     generator = np.random.default_rng(_SEED)
     # Half a trial less, lest rounding adds one.
     evaluator = PedAnovaImportanceEvaluator(target_quantile=(n_best(n) - 0.5) / n)
-    study = _study(data)
+    study = _study(data, distributions(ledger))
 
     def evaluate(scores: np.ndarray) -> dict[str, float]:
         return evaluator.evaluate(study, target=lambda trial: -float(scores[trial.number]))
@@ -100,25 +96,16 @@ def importances(ledger: Ledger) -> Importances:
     return Importances(tuple(found), n, n_best(n))
 
 
-def _study(data: Points) -> optuna.Study:
+def _study(data: Points, space: dict[str, BaseDistribution]) -> optuna.Study:
     """The trials that ran all epochs, as a study in memory, in their order."""
-    distributions = {d.name: _distribution(d) for d in data.dimensions}
     with _quiet():
         study = optuna.create_study(direction="maximize")
     for trial in data.ranked:
-        values = {name: trial.hyperparameters[name] for name in distributions}
+        values = {name: trial.hyperparameters[name] for name in space}
         study.add_trial(
-            optuna.trial.create_trial(
-                params=values, distributions=distributions, value=trial.score
-            )
+            optuna.trial.create_trial(params=values, distributions=space, value=trial.score)
         )
     return study
-
-
-def _distribution(dimension: Dimension) -> BaseDistribution:
-    if dimension.choices:
-        return CategoricalDistribution(dimension.choices)
-    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """The test images that the best model gets wrong, the surest mistakes first."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from analysis.plots.picture import NothingToDrawError, Picture
@@ -12,6 +14,9 @@ from analysis.plots.style import GRID, MUTED, Frame, new_figure, one_line
 from analysis.predictions import Predictions, ShownImages
 
 _COLUMNS, _ROWS = 9, 4
+_GAP, _WORDS = 0.19, 0.66  # between images and between rows, in sides of an image
+_ENLARGED = 6
+_BELOW: Any = {"size": 8.5, "color": MUTED, "ha": "center", "va": "top"}
 
 
 @dataclass(frozen=True)
@@ -81,13 +86,14 @@ def draw_misclassified(results: Results) -> Picture:
         note="Above each image: what it is, and what it was seen as; below: the probability that "
         "the network gave to that.",
     )
-    figure = new_figure(1.15 + 1.32 * n_rows, frame)
-    panels = figure.subplots(n_rows, _COLUMNS, squeeze=False)
-    for i, axes in enumerate(panels.flat):
-        if i < len(data.shown):
-            _draw_mistake(axes, data.shown[i])
-        else:
-            axes.set_visible(False)
+    figure = new_figure(1.22 + 1.35 * n_rows, frame)
+    axes = figure.subplots()
+    axes.set(xlim=(-0.01, _COLUMNS * (1 + _GAP) - _GAP + 0.01), aspect="equal")
+    axes.set_ylim(n_rows * (1 + _WORDS) - 0.2, -0.35)
+    axes.set_axis_off()
+    for i, mistake in enumerate(data.shown):
+        row, column = divmod(i, _COLUMNS)
+        _draw_mistake(axes, mistake, column * (1 + _GAP), row * (1 + _WORDS))
     surest = data.shown[0]
     alt = (
         f"The {len(data.shown)} surest of {data.n_total:,} mistakes of {title}, seed {seed}. "
@@ -97,14 +103,21 @@ def draw_misclassified(results: Results) -> Picture:
     return Picture(figure, alt)
 
 
-def _draw_mistake(axes: Axes, mistake: Mistake) -> None:
-    axes.imshow(mistake.image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set(visible=True, color=GRID)
+def _draw_mistake(axes: Axes, mistake: Mistake, left: float, top: float) -> None:
+    """Draws an image of side 1, with words above and below."""
+    axes.imshow(
+        # Enlarged here, because not every viewer of an SVG keeps pixels sharp.
+        np.kron(mistake.image, np.ones((_ENLARGED, _ENLARGED), np.uint8)),
+        extent=(left, left + 1, top + 1, top),
+        cmap="gray_r",
+        vmin=0,
+        vmax=255,
+        interpolation="nearest",
+    )
+    axes.add_patch(Rectangle((left, top), 1, 1, fill=False, edgecolor=GRID, linewidth=0.8))
     words = f"{mistake.label}, seen as {mistake.predicted}"
-    axes.set_title(words, size=9, weight="normal", loc="center", pad=4)
-    axes.set_xlabel(_percent(mistake), size=8.5, color=MUTED, labelpad=3)
+    axes.text(left + 0.5, top - 0.07, words, size=9, ha="center", va="bottom")
+    axes.text(left + 0.5, top + 1.07, _percent(mistake), **_BELOW)
 
 
 def _percent(mistake: Mistake) -> str:

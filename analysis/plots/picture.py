@@ -3,12 +3,20 @@
 import io
 import warnings
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 Format = Literal["png", "svg", "pdf"]
 
+_CANVASES: dict[str, Any] = {
+    "png": FigureCanvasAgg,
+    "svg": FigureCanvasSVG,
+    "pdf": FigureCanvasPdf,
+}
 # No date and no version: the same results give the same bytes.
 _METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
@@ -47,8 +55,11 @@ def encode(figure: Figure, file_format: Format, dpi: int) -> bytes:
     `dpi` is the resolution of a PNG, and of what a vector format holds as pixels.
     """
     buffer = io.BytesIO()
+    figure.dpi = dpi
     with warnings.catch_warnings():
         # A sweep may be named in a script that the font lacks: it then shows boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format=file_format, dpi=dpi, metadata=_METADATA[file_format])
+        # Figure.savefig would draw everything twice, once to settle the layout.
+        canvas = _CANVASES[file_format](figure)
+        getattr(canvas, f"print_{file_format}")(buffer, metadata=_METADATA[file_format])
     return buffer.getvalue()

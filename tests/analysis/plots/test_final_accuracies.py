@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from analysis.confirmation import Confirmation
@@ -73,7 +74,7 @@ def draw(confirmation: Confirmation, ledger: Ledger) -> list[list[float]]:
         picture = draw_final_accuracies(Results(ledger, confirmation, {}, ShownImages.none()))
     lines = picture.figure.axes[-1].get_lines()
     bars = [line for line in lines if line.get_color() == INK and line.get_linewidth() == 2]
-    return [[float(x) for x in bar.get_xdata()] for bar in bars]
+    return [np.asarray(bar.get_xdata(), float).tolist() for bar in bars]
 
 
 def test_draw_final_accuracies_draws_the_interval_that_statistics_give(

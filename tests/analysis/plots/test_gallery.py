@@ -145,7 +145,7 @@ def drawn_texts(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[tuple[s
 
     with monkeypatch.context() as patched:
         patched.setattr(Text, "draw", record)
-        FigureCanvasAgg(figure).draw()
+        FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
     return texts
 
 
@@ -176,9 +176,15 @@ def assert_legible(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     ("search", "confirming"),
     [
         ({"n_trials": 24, "failure_rate": 0.2}, {"n_seeds": 5, "top_k": 3}),
-        ({"n_trials": 8, "decaying": True, "scheduler": "none"}, {"n_seeds": 1}),
-        ({"n_trials": 2, "epochs": 1}, {"n_seeds": 2, "fails": ("mlp", 1001)}),
-        ({"n_trials": 1, "epochs": 200, "name": "long-name-" * 12}, {"n_seeds": 2, "top_k": 1}),
+        (
+            {"n_trials": 8, "decaying": True, "scheduler": "none"},
+            {"n_seeds": 1, "predictions": False},
+        ),
+        (
+            {"n_trials": 2, "epochs": 1},
+            {"n_seeds": 2, "fails": ("mlp", 1001), "predictions": False},
+        ),
+        ({"n_trials": 1, "epochs": 200, "name": "long-name-" * 12}, {"n_seeds": 2}),
     ],
 )
 def test_texts_are_legible(
@@ -195,7 +201,9 @@ def test_texts_are_legible_in_a_wide_space_with_hostile_names(
     only_search: Callable[[Ledger], Results],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    space = {f"hyperparameter_{i}": {"low": 1e-5, "high": 1.0, "log": True} for i in range(6)}
+    space: dict[str, object] = {
+        f"hyperparameter_{i}": {"low": 1e-5, "high": 1.0, "log": True} for i in range(6)
+    }
     space |= {"schedule": ["constant", "linear", "$x_1$ and $y$"], "flag": [True, False]}
     trials = [
         (

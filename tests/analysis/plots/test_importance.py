@@ -33,7 +33,7 @@ def test_importances_are_optunas(make_ledger: Callable[..., Ledger]) -> None:
     trials = make_trials(40)
     data = importances(make_ledger(*trials))
     study = optuna.create_study(direction="maximize")
-    distributions = {
+    distributions: dict[str, optuna.distributions.BaseDistribution] = {
         "dropout": optuna.distributions.FloatDistribution(0.0, 0.5),
         "weight_decay": optuna.distributions.FloatDistribution(1e-6, 1e-2, log=True),
     }

@@ -23,7 +23,8 @@ def test_mistakes_come_surest_first() -> None:
     found = [(m.index, m.label, m.predicted, m.confidence) for m in data.shown]
     # Of equally sure ones, the earlier image comes first.
     assert [index for index, *_ in found] == [2, 3, 1, 4]
-    assert found[0] == (2, 2, 1, pytest.approx(0.99, abs=1e-3))
+    assert found[0][:3] == (2, 2, 1)
+    assert found[0][3] == pytest.approx(0.99, abs=1e-3)
     assert all(np.all(mistake.image == mistake.index) for mistake in data.shown)
 
 

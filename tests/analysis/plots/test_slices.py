@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from analysis.ledger import Ledger
@@ -25,7 +26,7 @@ def test_draw_slices_shows_trials_without_a_score_where_they_lie(
         picture = draw_slices(only_search(some_ledger))
     dropout = picture.figure.axes[0]
     xs = {
-        str(line.get_color()): list(line.get_xdata())
+        str(line.get_color()): np.asarray(line.get_xdata()).tolist()
         for line in dropout.get_lines()
         if line.get_color() in (STOPPED, VERMILLION)
     }
@@ -39,6 +40,6 @@ def test_draw_slices_marks_the_best_trial(
         picture = draw_slices(only_search(some_ledger))
     weight_decay = picture.figure.axes[1]
     (star,) = [line for line in weight_decay.get_lines() if line.get_marker() == "*"]
-    assert list(star.get_xdata()) == [pytest.approx(0.75)]
-    assert list(star.get_ydata()) == [0.99]
+    assert np.asarray(star.get_xdata()).tolist() == [pytest.approx(0.75)]
+    assert np.asarray(star.get_ydata()).tolist() == [0.99]
     assert "trial, 3, reached 99.00 % with dropout 0, weight decay 0.001" in picture.alt
