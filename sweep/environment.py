@@ -12,6 +12,8 @@ from urllib.request import url2pathname
 import psutil
 
 PACKAGES = ("lenet-sweep", "torch", "torchvision", "ray", "optuna", "numpy", "pandas")
+# The commit itself, never the name of a tag that points at it.
+_DESCRIBE = ("describe", "--always", "--exclude=*", "--dirty", "--abbrev=40")
 
 
 def versions() -> dict[str, str]:
@@ -57,7 +59,7 @@ def commit() -> str | None:
         origin = distribution("lenet-sweep").read_text("direct_url.json")
         folder = url2pathname(urlparse(json.loads(origin or "{}").get("url", "")).path)
         run = subprocess.run(
-            ["git", "-C", folder or os.devnull, "describe", "--always", "--dirty", "--abbrev=40"],
+            ["git", "-C", folder or os.devnull, *_DESCRIBE],
             capture_output=True,
             text=True,
             timeout=5,

@@ -1,5 +1,6 @@
 """Signals that end a sweep: noted when they come, acted on when nothing is half done."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -67,6 +68,7 @@ class Interruption:
             self._timer.start()
 
     def _leave(self, number: int) -> None:
-        if self._screen.isatty():
-            os.write(self._screen.fileno(), _SHOW_CURSOR)
+        with contextlib.suppress(OSError, ValueError):  # nothing may keep us from leaving
+            if self._screen.isatty():
+                os.write(self._screen.fileno(), _SHOW_CURSOR)
         os._exit(128 + number)

@@ -2,7 +2,7 @@
 
 import typer
 
-from sweep.commands import confirm, inspect, pictures, resume, run, setup, status
+from sweep.commands import confirm, inspect, models, pictures, resume, run, setup, status
 
 app = typer.Typer(
     name="sweep",
@@ -23,6 +23,9 @@ app.command("trials")(inspect.trials)
 app.command("best")(inspect.best)
 app.command("plot")(pictures.plot)
 app.command("report")(pictures.report)
+app.command("export")(models.export)
+app.command("predict")(models.predict)
+app.command("dashboard")(models.dashboard)
 app.command("data")(setup.data)
 app.command("preset")(setup.preset)
 app.command("validate")(setup.validate)

@@ -19,7 +19,8 @@ class Progress:
         n_trials: Trials asked for.
         n_epochs: Epochs run, by all trials.
         elapsed_s: Time since the driver at work began, in seconds.
-        left_s: Time that is probably left, in seconds; None before the first epoch.
+        left_s: Time that is probably left, in seconds; None before the first epoch, and at
+            the end.
         best: The best trial so far.
     """
 
@@ -48,6 +49,7 @@ class ProgressMeter:
         self._failures: list[Trial] = []
         self._ended = {"COMPLETE": 0, "STOPPED": 0, "FAILED": 0}
         self._epochs_of_ended = 0
+        self._last_epoch_s: float | None = None
         self._n_seen = 0
         self._best: Selection | None = None
 
@@ -84,6 +86,8 @@ class ProgressMeter:
             if trial.state == "FAILED":
                 self._failures.append(trial)
             self._epochs_of_ended += len(trial.epochs)
+            if trial.epochs:
+                self._last_epoch_s = trial.epochs[-1].seconds
             score = trial_score(trial, self._ledger.config)
             if score is not None and (self._best is None or score > self._best.score):
                 self._best = Selection(trial, score)
@@ -91,11 +95,13 @@ class ProgressMeter:
     def _time_left(self, n_ended: int, running: list[Trial], slots: int) -> float | None:
         """Supposes that the trials to come are like those that have ended."""
         seconds = [trial.epochs[-1].seconds for trial in running if trial.epochs]
-        if not seconds:
-            return None
+        if not seconds and self._last_epoch_s is not None:
+            seconds = [self._last_epoch_s]
         longest = int(self._ledger.config["epochs"])
         typical = self._epochs_of_ended / n_ended if n_ended else longest
         waiting = max(0, int(self._ledger.config["trials"]) - n_ended - len(running))
+        if not seconds or not (waiting or running):
+            return None
         epochs = waiting * typical
         for trial in running:
             done = len(trial.epochs)

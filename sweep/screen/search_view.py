@@ -125,11 +125,11 @@ def _counts(progress: Progress) -> RenderableType:
 
 def _running(ledger: Ledger, progress: Progress) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("trial", justify="right")
-    table.add_column("epoch", justify="right")
-    table.add_column("validation", justify="right")
-    table.add_column("curve")
-    table.add_column("hyperparameters", overflow="ellipsis", no_wrap=True)
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("epoch", justify="right", no_wrap=True)
+    table.add_column("validation", justify="right", no_wrap=True)
+    table.add_column("curve", no_wrap=True)
+    table.add_column("hyperparameters")  # where it is too narrow, this is what gives way
     epochs = int(ledger.config["epochs"])
     for trial in progress.running[:_SHOWN_TRIALS]:
         table.add_row(
@@ -137,8 +137,12 @@ def _running(ledger: Ledger, progress: Progress) -> RenderableType:
             f"{len(trial.epochs)}/{epochs}",
             formatting.percent(trial.val_accuracy),
             sparkline(trial, width=min(epochs, 20)),
-            Text(formatting.hyperparameters(trial.hyperparameters), style="dim"),
+            _one_line(formatting.hyperparameters(trial.hyperparameters)),
         )
     if len(progress.running) > _SHOWN_TRIALS:
         table.add_row("…", "", "", "", f"and {len(progress.running) - _SHOWN_TRIALS} more")
     return table
+
+
+def _one_line(text: str) -> Text:
+    return Text(text, style="dim", no_wrap=True, overflow="ellipsis")

@@ -1,7 +1,7 @@
 """The checkpoint of a training, in the sweep's own storage."""
 
 import io
-import pickle
+import zipfile
 from typing import Any
 
 import torch
@@ -51,9 +51,14 @@ def load_checkpoint(folder: Folder, assignment: Assignment) -> dict[str, Any] | 
     except FileNotFoundError:
         return None
     try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            broken = archive.testzip()  # `torch.load` does not look at the checksums
+        if broken is not None:
+            raise zipfile.BadZipFile(broken)
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         state: dict[str, Any] = content.pop("run")
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, AttributeError) as error:
+    # zipfile, zlib and torch have a dozen kinds of error between them for damaged bytes.
+    except Exception as error:
         raise CheckpointError(f"its checkpoint {name} is damaged") from error
     if content != {"format": _FORMAT, **assignment.to_dict()}:
         raise CheckpointError(f"its checkpoint {name} was written for another assignment")

@@ -62,7 +62,8 @@ class Recorder(tune.Callback, ABC):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Gives the display, and whoever wants to stop the sweep, their turn."""
-        self._on_step()
+        with self._error_kept():
+            self._on_step()
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -124,7 +125,13 @@ class Recorder(tune.Callback, ABC):
 
     @contextlib.contextmanager
     def _error_kept(self) -> Iterator[None]:
-        """Keeps what goes wrong here: Tune turns it into an error of its own."""
+        """Keeps what goes wrong here, and lets nothing more be recorded.
+
+        Tune turns it into an error of its own, or, at a trial's end, takes it for a failure
+        of the trial, which it would try again.
+        """
+        if self.error is not None:
+            raise self.error
         try:
             yield
         except Exception as error:

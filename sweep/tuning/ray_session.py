@@ -95,8 +95,10 @@ def _clear_remains(folder: Path) -> None:
     """Deletes the scratch folders of this user's drivers that were killed."""
     for path in folder.glob(f"{_PREFIX}*-*"):
         pid = path.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)) and path.stat().st_uid == os.getuid():
-            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another driver may be clearing as well
+            is_ours = path.stat().st_uid == os.getuid()
+            if is_ours and pid.isdigit() and not psutil.pid_exists(int(pid)):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def terminal() -> TextIO:

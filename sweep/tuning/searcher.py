@@ -64,11 +64,12 @@ class StudySearcher(Searcher):
         self._curves: dict[str, dict[int, float]] = {}
         # Optuna numbers what it is given from 0 on, waiting or not, and asks for what waits
         # first: so every trial keeps its number, and a number that a driver was killed
-        # before it could record is drawn anew.
+        # before it could record is proposed as if for the first time.
         for trial_id in range(1, n_past + 1):
             trial = ledger.trials.get(trial_id)
             if trial is None:
-                self.study.enqueue_trial({})
+                point = config.first[trial_id - 1] if trial_id <= len(config.first) else {}
+                self.study.enqueue_trial(self._searched(point))
             elif trial.state == "RUNNING":
                 self.study.enqueue_trial(self._searched(trial.hyperparameters))
             else:
@@ -126,17 +127,24 @@ class StudySearcher(Searcher):
                 self._running[trial_id].report(metrics.val_accuracy, metrics.epoch)
 
     def _searched(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-        return {n: value for n, value in hyperparameters.items() if n in self._distributions}
+        """Those that are in the space, which may have been another when they were drawn."""
+        space = self._config.space
+        return {
+            name: value
+            for name, value in hyperparameters.items()
+            if name in space and space[name].refusal(value) is None
+        }
 
     def _finished(self, trial: Trial) -> FrozenTrial:
         """A trial of the ledger's, as Optuna would know it."""
         curve = {epoch.epoch: epoch.val_accuracy for epoch in trial.epochs}
         value = trial_accuracy(trial, self._plain_config)
+        searched = self._searched(trial.hyperparameters)
         return optuna.trial.create_trial(
             state=_STATES[trial.state],
             value=None if trial.state == "FAILED" else value,
-            params=self._searched(trial.hyperparameters),
-            distributions=self._distributions,
+            params=searched,
+            distributions={name: self._distributions[name] for name in searched},
             intermediate_values=curve,
         )
 

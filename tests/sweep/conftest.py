@@ -1,15 +1,26 @@
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
+import sweep.tuning  # noqa: F401  # makes the settings that Ray reads when it is imported
+from analysis.confirmation import Arm, ConfirmationBegun, ConfirmationWriter, RunEnded, RunEpoch
 from analysis.folder import Folder
-from analysis.ledger import Ledger
+from analysis.ledger import Ledger, LedgerWriter
+from analysis.records import EpochRecord, SweepCreated, TrialEnded, TrialStarted
 from data_utils.mnist import Mnist
+from sweep.config import SweepConfig
+from sweep.seeds import confirmation_seeds
+
+if TYPE_CHECKING:
+    from sweep.training.loop import TrainingRun
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +71,90 @@ def clean_environment() -> dict[str, str]:
     """This process's environment without what Ray, Tune and the sweep would read in it."""
     prefixes = ("RAY_", "TUNE_", "SWEEP_")
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+
+
+def _train(data: Mnist, seed: int, epochs: int) -> "TrainingRun":
+    from sweep.training.hyperparameters import Hyperparameters
+    from sweep.training.loop import TrainingRun, train_epochs
+
+    hyperparameters = Hyperparameters(
+        dropout=0.0,
+        rotation=10.0,
+        shift=0.05,
+        weight_decay=1e-4,
+        batch_size=64,
+        learning_rate=0.05,
+        schedule="linear",
+        warmup_epochs=0.1,
+        momentum=0.9,
+        nesterov=True,
+    )
+    run = TrainingRun.start("lenet5", hyperparameters, seed=seed)
+    list(train_epochs(run, data.train, data.test, epochs=epochs))
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_runs(tiny: Mnist) -> "list[TrainingRun]":
+    """Three LeNet-5s that were trained for two epochs on next to nothing."""
+    return [_train(tiny, seed, epochs=2) for seed in (1, 2, 3)]
+
+
+@pytest.fixture(scope="session")
+def trained_run(mnist: Mnist, tiny: Mnist) -> "TrainingRun":
+    """A LeNet-5 trained for an epoch on all training images: some seconds."""
+    return _train(Mnist(mnist.train, tiny.test), seed=1, epochs=1)
+
+
+@pytest.fixture
+def make_trained_sweep(tmp_path: Path) -> "Callable[..., Folder]":
+    """Writes a sweep `trained`: its search's one trial, then its confirmation's runs by seed.
+
+    A failed run is None. Every sweep has a storage of its own.
+    """
+
+    def make(trial: "TrainingRun", *confirmed: "TrainingRun | None") -> Folder:
+        folder = Folder(Path(tempfile.mkdtemp(dir=tmp_path)) / "trained")
+        _write_search(folder, trial)
+        if confirmed:
+            _write_confirmation(folder, trial, confirmed)
+        return folder
+
+    return make
+
+
+def _write_search(folder: Folder, run: "TrainingRun") -> None:
+    from sweep.training.checkpoints import save_checkpoint
+    from sweep.tuning.assignment import Assignment
+
+    hyperparameters = asdict(run.hyperparameters)
+    searched = {name: hyperparameters[name] for name in SweepConfig().space}
+    recipe = {k: v for k, v in hyperparameters.items() if k not in searched}
+    config = SweepConfig(trials=1, epochs=2, recipe=recipe).model_dump(mode="json")
+    with LedgerWriter.create(folder, SweepCreated(1.0, 1, "trained", config)) as writer:
+        writer.append(TrialStarted(2.0, 1, 7, searched))
+        for metrics in run.history:
+            writer.append(EpochRecord(3.0, 1, **asdict(metrics)))
+        writer.append(TrialEnded(4.0, 1, "COMPLETE", None))
+    save_checkpoint(folder, Assignment("trial-0001", 7, "lenet5", 2, hyperparameters), run)
+
+
+def _write_confirmation(
+    folder: Folder, trial: "TrainingRun", runs: "Sequence[TrainingRun | None]"
+) -> None:
+    from sweep.training.checkpoints import save_checkpoint
+    from sweep.tuning.assignment import Assignment
+
+    values = asdict(trial.hyperparameters)
+    arm = Arm(5.0, "trial-1", "trial 1", "finalist", "lenet5", 1, values, 2, False)
+    with ConfirmationWriter.open(folder, ConfirmationBegun(5.0, 1, "trained", 2)) as writer:
+        writer.append(arm)
+        for seed, run in zip(confirmation_seeds(0, len(runs)), runs, strict=True):
+            for metrics in run.history if run else ():
+                of_test = {k.replace("val_", "test_"): v for k, v in asdict(metrics).items()}
+                writer.append(RunEpoch(6.0, "trial-1", seed, **of_test))
+            state, reason = ("COMPLETE", None) if run else ("FAILED", "loss became nan")
+            writer.append(RunEnded(7.0, "trial-1", seed, state, reason))
+            if run:
+                name = f"trial-1-seed-{seed}"
+                save_checkpoint(folder, Assignment(name, seed, "lenet5", 2, values), run)

@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analysis.confirmation import Arm
 from analysis.folder import Folder
-from analysis.ledger import Ledger, LedgerWriter
+from analysis.ledger import LedgerWriter
 from analysis.records import FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
 from analysis.selection import Selection, rank_trials
 from sweep.arms import plan_arms
@@ -23,14 +24,14 @@ PLAIN = {"dropout": 0.0, "rotation": 0.0, "shift": 0.0, "weight_decay": 0.0}
 HAND_TUNED = {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
 FOUND = {"dropout": 0.1, "rotation": 12.0, "shift": 0.06, "weight_decay": 0.0005}
 
-MakeFinalists = Callable[..., tuple[Ledger, list[Selection]]]
+MakeFinalists = Callable[..., list[Selection]]
 
 
 @pytest.fixture
-def make_finalists(tmp_path) -> MakeFinalists:
+def make_finalists(tmp_path: Path) -> MakeFinalists:
     """Runs each draw as a trial of one epoch, better than those before; best first."""
 
-    def make(config: SweepConfig, *draws: dict[str, Any]) -> tuple[Ledger, list[Selection]]:
+    def make(config: SweepConfig, *draws: dict[str, Any]) -> list[Selection]:
         created = SweepCreated(0.0, FORMAT, "made", config.model_dump(mode="json"))
         with LedgerWriter.create(Folder(tmp_path), created) as writer:
             for trial_id, draw in enumerate(draws, start=1):
@@ -38,7 +39,7 @@ def make_finalists(tmp_path) -> MakeFinalists:
                 accuracy = 0.9 + 0.01 * trial_id
                 writer.append(EpochRecord(2.0, trial_id, 1, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
                 writer.append(TrialEnded(3.0, trial_id, "COMPLETE", None))
-            return writer.ledger, rank_trials(writer.ledger)
+            return rank_trials(writer.ledger)
 
     return make
 
@@ -51,8 +52,8 @@ def test_arms_of_the_classic_recipe_have_the_hand_tuned_point_as_reference(
     make_finalists: MakeFinalists,
 ) -> None:
     config = SweepConfig(epochs=7)
-    ledger, finalists = make_finalists(config, HAND_TUNED, FOUND)
-    arms = plan_arms(config, ledger, finalists[:1])
+    finalists = make_finalists(config, HAND_TUNED, FOUND)
+    arms = plan_arms(config, finalists[:1])
     assert _shown(arms) == [
         ("trial-2", "finalist", "lenet5", 2, False),
         ("hand-tuned", "baseline", "lenet5", None, True),
@@ -67,7 +68,7 @@ def test_arms_of_the_classic_recipe_have_the_hand_tuned_point_as_reference(
     ]
     assert {arm.epochs for arm in arms} == {7}
     assert [arm.title for arm in arms] == [
-        "trial 2 of made",
+        "trial 2",
         "hand-tuned LeNet-5",
         "plain LeNet-5",
         "MLP",
@@ -87,8 +88,8 @@ def test_arms_of_another_recipe_have_the_hand_tuned_point_in_it_as_reference(
     plain = SweepConfig().model_dump()["space"]
     rate = {"learning_rate": {"low": 0.005, "high": 0.2, "log": True}}
     config = SweepConfig.model_validate({"recipe": recipe, "space": plain | rate})
-    ledger, finalists = make_finalists(config, FOUND | {"learning_rate": 0.04})
-    arms = plan_arms(config, ledger, finalists)
+    finalists = make_finalists(config, FOUND | {"learning_rate": 0.04})
+    arms = plan_arms(config, finalists)
     assert _shown(arms) == [
         ("trial-1", "finalist", "lenet5", 1, False),
         ("hand-tuned-recipe-of-trial-1", "baseline", "lenet5", None, True),
@@ -107,8 +108,8 @@ def test_reference_has_the_recipe_of_the_best_finalist(make_finalists: MakeFinal
     rate = {"learning_rate": {"low": 0.005, "high": 0.2, "log": True}}
     config = SweepConfig.model_validate({"space": space | rate, "recipe": {}})
     draws = [FOUND | {"learning_rate": rate} for rate in (0.01, 0.03, 0.02)]
-    ledger, finalists = make_finalists(config, *draws)
-    arms = plan_arms(config, ledger, finalists[:2])
+    finalists = make_finalists(config, *draws)
+    arms = plan_arms(config, finalists[:2])
     assert [arm.arm for arm in arms[:3]] == [
         "trial-3",
         "trial-2",
@@ -119,8 +120,8 @@ def test_reference_has_the_recipe_of_the_best_finalist(make_finalists: MakeFinal
 
 def test_reference_is_of_the_sweeps_own_model(make_finalists: MakeFinalists) -> None:
     config = SweepConfig(model="mlp")
-    ledger, finalists = make_finalists(config, FOUND)
-    arms = plan_arms(config, ledger, finalists)
+    finalists = make_finalists(config, FOUND)
+    arms = plan_arms(config, finalists)
     assert _shown(arms)[:3] == [
         ("trial-1", "finalist", "mlp", 1, False),
         ("hand-tuned-recipe-of-trial-1", "baseline", "mlp", None, True),
@@ -134,8 +135,8 @@ def test_regularizer_that_is_not_searched_does_not_make_another_recipe(
     config = SweepConfig.model_validate(
         {"space": {"dropout": {"low": 0.0, "high": 0.5}}, "recipe": {"rotation": 5.0}}
     )
-    ledger, finalists = make_finalists(config, {"dropout": 0.2, "rotation": 5.0})
-    arms = plan_arms(config, ledger, finalists)
+    finalists = make_finalists(config, {"dropout": 0.2, "rotation": 5.0})
+    arms = plan_arms(config, finalists)
     assert [arm.arm for arm in arms] == ["trial-1", "hand-tuned", "lenet5", "mlp"]
     assert arms[0].hyperparameters == CLASSIC | PLAIN | {"dropout": 0.2, "rotation": 5.0}
     assert arms[1].hyperparameters == CLASSIC | HAND_TUNED

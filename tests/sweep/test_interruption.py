@@ -1,4 +1,5 @@
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -15,9 +16,12 @@ DRIVER = """
 import sys, time
 from sweep.interruption import Interrupted, Interruption
 import sweep.interruption
+screen = open(sys.argv[2], "w")
 sweep.interruption._TERMINATION_LIMIT_S = 0.5
+if sys.argv[1] == "closed":
+    screen.close()
 try:
-    with Interruption() as interruption:
+    with Interruption(screen) as interruption:
         print("ready", flush=True)
         while True:
             if sys.argv[1] == "attentive":
@@ -29,30 +33,29 @@ except Interrupted as interrupted:
 """
 
 
-def _start(how: str) -> "subprocess.Popen[str]":
-    process = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, how], stdout=subprocess.PIPE, text=True
-    )
+def _start(how: str, screen: str = os.devnull) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", DRIVER, how, screen]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
 
 
 def test_check_does_nothing_before_a_signal() -> None:
-    with Interruption() as interruption:
+    with Interruption(sys.stderr) as interruption:
         interruption.check()
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_handlers_are_put_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with Interruption():
+    with Interruption(sys.stderr):
         assert signal.getsignal(number) != before
     assert signal.getsignal(number) == before
 
 
 def test_check_raises_after_a_signal_and_again() -> None:
-    with Interruption() as interruption:
+    with Interruption(sys.stderr) as interruption:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)
         for _ in range(2):
@@ -83,8 +86,22 @@ def test_second_sigint_leaves_at_once() -> None:
     assert (process.returncode, output) == (130, "")
 
 
-def test_sigterm_leaves_in_time_whatever_the_process_does() -> None:
-    with _start("deaf") as process:
+@pytest.mark.parametrize("how", ["deaf", "closed"])
+def test_sigterm_leaves_in_time_whatever_the_process_does(how: str) -> None:
+    with _start(how) as process:
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=20)
     assert (process.returncode, output) == (143, "")
+
+
+def test_leaving_at_once_shows_the_cursor_on_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        with _start("deaf", os.ttyname(theirs)) as process:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+        assert process.returncode == 143
+        assert os.read(ours, 100).startswith(b"\x1b[?25h")
+    finally:
+        os.close(ours)
+        os.close(theirs)

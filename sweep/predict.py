@@ -1,0 +1,70 @@
+"""Which digits a network sees in image files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from data_utils.batches import normalise
+from data_utils.digits import read_digit
+from data_utils.errors import DataError
+from sweep.errors import UsageError
+from sweep.training.evaluation import predict_probabilities
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network sees in one image.
+
+    Attributes:
+        image: The file.
+        probabilities: Of the digits 0 to 9.
+    """
+
+    image: Path
+    probabilities: tuple[float, ...]
+
+    @property
+    def ranking(self) -> list[int]:
+        """The digits, the most probable first."""
+        return sorted(range(10), key=lambda digit: -self.probabilities[digit])
+
+    @property
+    def digit(self) -> int:
+        """The most probable digit."""
+        return self.ranking[0]
+
+
+def read_images(paths: Sequence[Path]) -> NDArray[np.uint8]:
+    """Reads image files, and prepares them as MNIST's images are: uint8 [n, 28, 28].
+
+    Raises:
+        UsageError: One of them cannot be read, or shows nothing; the text names each of those.
+    """
+    images, complaints = [], []
+    for path in paths:
+        try:
+            images.append(read_digit(path))
+        except DataError as error:
+            complaints.append(str(error))
+    if complaints:
+        several = f"{len(complaints)} images cannot be used:\n  " if len(complaints) > 1 else ""
+        raise UsageError(several + "\n  ".join(complaints))
+    return np.stack(images)
+
+
+def predict(
+    network: nn.Module, images: NDArray[np.uint8], paths: Sequence[Path]
+) -> list[Prediction]:
+    """Returns what a network sees in images, uint8 [n, 28, 28], which are called `paths`."""
+    pixels = torch.from_numpy(images).unsqueeze(1).float()
+    labels = torch.zeros(len(images), dtype=torch.int64)
+    probabilities = predict_probabilities(network, [(normalise(pixels), labels)])
+    return [
+        Prediction(path, tuple(row))
+        for path, row in zip(paths, probabilities.tolist(), strict=True)
+    ]

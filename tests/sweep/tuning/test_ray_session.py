@@ -1,0 +1,165 @@
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from sweep.errors import ClusterError
+from sweep.tuning.ray_session import ray_session, terminal
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Python's temporary folder, with a name that is short enough for Ray's sockets."""
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """With what Ray was started; it does not really start."""
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(ray, "init", lambda **options: calls.append(options))
+    monkeypatch.setattr(ray, "shutdown", lambda: calls.append({"shutdown": True}))
+    return calls
+
+
+def test_session_starts_ray_here_and_ends_it(
+    started: list[dict[str, Any]], temporary: Path
+) -> None:
+    with ray_session(address=None, n_cpus=3) as scratch:
+        assert scratch.parent == temporary
+        assert list(temporary.iterdir()) == [scratch]
+        (options,) = started
+    assert (options["address"], options["num_cpus"]) == ("local", 3)
+    assert options["include_dashboard"] is False
+    assert Path(options["_temp_dir"]).is_relative_to(scratch)
+    assert started[1:] == [{"shutdown": True}]
+    assert not list(temporary.iterdir())
+
+
+def test_session_connects_to_an_address(started: list[dict[str, Any]], temporary: Path) -> None:
+    with ray_session(address="ray://head:10001", n_cpus=3):
+        (options,) = started
+    assert options["address"] == "ray://head:10001"
+    assert not {"num_cpus", "object_store_memory", "_temp_dir"} & set(options)
+
+
+def test_session_ends_ray_after_an_error(started: list[dict[str, Any]], temporary: Path) -> None:
+    with pytest.raises(KeyError), ray_session(address=None, n_cpus=1):
+        raise KeyError
+    assert started[1:] == [{"shutdown": True}]
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "message"),
+    [
+        ("head:6379", ConnectionError("no answer\nand more"), "cannot reach Ray at head:6379: no"),
+        (None, RuntimeError("too little memory"), "cannot start Ray: too little memory"),
+        (None, OSError(), r"cannot start Ray: OSError\(\)"),
+    ],
+)
+def test_session_tells_in_a_line_why_there_is_no_ray(
+    address: str | None,
+    error: Exception,
+    message: str,
+    temporary: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(ClusterError, match=f"^{message}") as raised:
+        ray_session(address=address, n_cpus=1).__enter__()
+    assert "\n" not in str(raised.value)
+    assert not list(temporary.iterdir())
+
+
+# In a process of its own, because pytest's streams write past the descriptors.
+NOISY = """
+import os, sys, ray
+from sweep.errors import ClusterError
+from sweep.tuning.ray_session import ray_session, terminal
+
+def init(**options):
+    print("from Python")
+    os.write(1, b"from native code\\n")
+    print("and its errors", file=sys.stderr)
+    os.write(2, b"and native errors\\n")
+    if sys.argv[1] == "fails":
+        raise RuntimeError("no")
+
+ray.init, ray.shutdown = init, lambda: print("at the end")
+print("before")
+try:
+    with terminal() as screen, ray_session(address=None, n_cpus=1) as scratch:
+        print("shown", file=screen, flush=True)
+        sys.stdout.flush()
+        assert (scratch / "ray.log").read_text().count("and ") == 2
+except ClusterError as error:
+    print(error)
+print("after")
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "out", "err"),
+    [
+        ("works", "before\nafter\n", "shown\n"),
+        ("fails", "before\ncannot start Ray: no\nafter\n", ""),
+    ],
+)
+def test_session_keeps_what_is_printed_meanwhile_off_the_terminal(
+    how: str, out: str, err: str
+) -> None:
+    command = [sys.executable, "-c", NOISY, how]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (out, err)
+
+
+def test_session_keeps_the_handler_of_sigterm(
+    started: list[dict[str, Any]], temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(**_: Any) -> None:
+        # What Ray starts inherits this: a signal to the whole group is for us to act on.
+        assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        signal.signal(signal.SIGTERM, lambda number, frame: None)  # as Ray does
+
+    monkeypatch.setattr(ray, "init", start)
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_session(address=None, n_cpus=1):
+        assert signal.getsignal(signal.SIGTERM) == before
+        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_session_clears_what_killed_drivers_left(
+    started: list[dict[str, Any]], temporary: Path
+) -> None:
+    with subprocess.Popen(["true"]) as process:
+        pass
+    left = temporary / f"sweep-{process.pid}-abc"
+    (left / "ray").mkdir(parents=True)
+    others = [temporary / f"sweep-{os.getppid()}-abc", temporary / "sweep-notes-1"]
+    for other in others:
+        other.mkdir()
+    with ray_session(address=None, n_cpus=1):
+        assert not left.exists()
+        assert all(other.exists() for other in others)
+
+
+def test_session_keeps_sockets_paths_short(
+    started: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # much too long
+    with ray_session(address=None, n_cpus=1) as scratch:
+        # Below it lie `ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store`.
+        assert len(str(scratch)) <= 107 - len("/ray/session_") - 34 - len("/sockets/plasma_store")
