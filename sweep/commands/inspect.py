@@ -14,6 +14,7 @@ from sweep.commands.options import (
     print_json,
     storage_folder,
 )
+from sweep.errors import UsageError
 
 
 def list_(storage: StorageOption = DEFAULT_STORAGE, as_json: JsonOption = False) -> None:
@@ -40,6 +41,8 @@ def trials(
     """Show one row a trial, best first."""
     from sweep.commands.tables import print_trials, trial_documents, write_csv
 
+    if as_json and csv == Path("-"):
+        raise UsageError("`--csv -` and `--json` both want the standard output; choose one")
     _, ledger = find_sweep(storage, name)
     documents = trial_documents(ledger)[:top]
     if csv is not None:

@@ -32,7 +32,7 @@ JsonOption = Annotated[
 ]
 NameArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[NAME]", help="A sweep; if left out, the newest.", show_default=False),
+    typer.Argument(metavar="NAME", help="A sweep; if left out, the newest.", show_default=False),
 ]
 ConcurrencyOption = Annotated[
     int | None,

@@ -36,7 +36,7 @@ def data(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 
 def preset(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", show_default=False)] = None,
 ) -> None:
     """List the presets, or print one, ready to be saved and changed."""
     from sweep.config.resolve import PRESETS, preset_text

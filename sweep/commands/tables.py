@@ -1,11 +1,12 @@
 """Tables of sweeps and of trials: as JSON, as CSV and on the screen."""
 
+import contextlib
 import csv
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +16,7 @@ from analysis.errors import LedgerError
 from analysis.folder import Folder
 from analysis.ledger import Ledger, read_ledger
 from analysis.selection import rank_trials, trial_accuracy
-from analysis.sweeps import list_sweeps
+from analysis.sweeps import damaged_sweeps, list_sweeps
 from sweep.errors import UsageError
 from sweep.screen import formatting
 
@@ -57,11 +58,21 @@ def write_csv(documents: Sequence[Mapping[str, Any]], path: Path) -> None:
         for document in documents
     ]
     columns = list(rows[0]) if rows else ["trial_id", "state", "epochs", "val_accuracy", "seconds"]
+    with _opened(path) as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """Opens a file to write to; `-` is the standard output, which stays open."""
+    if path == Path("-"):
+        yield sys.stdout
+        return
     try:
-        with sys.stdout if path == Path("-") else path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
@@ -90,7 +101,10 @@ def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None
 
 
 def list_documents(storage: Folder) -> list[dict[str, Any]]:
-    """Returns one document a sweep, newest first; of a damaged one, what is wrong with it."""
+    """Returns one document a sweep, newest first; of a damaged one, what is wrong with it.
+
+    Those of which not even the beginning can be read come last.
+    """
     documents = []
     for entry in list_sweeps(storage):
         document: dict[str, Any] = {"sweep": entry.name}
@@ -112,7 +126,8 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
                 "best_val_accuracy": ranking[0].score if ranking else None,
             }
         )
-    return documents
+    unreadable = damaged_sweeps(storage).items()
+    return documents + [{"sweep": name, "error": reason} for name, reason in unreadable]
 
 
 def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:

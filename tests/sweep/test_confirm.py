@@ -1,3 +1,4 @@
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -187,6 +188,7 @@ def confirmed(
 
     with pytest.raises(Interrupted):
         work(2, interrupt)
+    gc.collect()  # Tune's workers end with the last reference to them
     cut = read_confirmation(folder)
     assert cut is not None
     work(3, lambda: None)

@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import sys
@@ -271,6 +272,7 @@ def test_search_that_was_interrupted_goes_on_and_can_be_extended(
 
     with pytest.raises(Interrupted):
         _run(config, folder, tiny, ray_scratch, on_step=interrupt, slots=1)
+    gc.collect()  # Tune's workers end with the last reference to them
     cut = read_ledger(folder)
     assert cut.trials[1].state == "COMPLETE"
     assert cut.trials[2].state == "RUNNING"

@@ -3,7 +3,11 @@ from sweep.seeds import confirmation_seeds, sampler_seed, trial_seed
 
 def test_seeds_never_change() -> None:
     # A sweep can be repeated only if these stay what they are.
-    assert [trial_seed(0, 1), trial_seed(0, 2), trial_seed(7, 1)] == [901243215, 3884055042, 582607262]
+    assert [trial_seed(0, 1), trial_seed(0, 2), trial_seed(7, 1)] == [
+        901243215,
+        3884055042,
+        582607262,
+    ]
     assert [sampler_seed(0, 0), sampler_seed(0, 5)] == [3141116543, 3608231367]
     assert confirmation_seeds(0, 3) == [2613022947, 3679268941, 3170341645]
 

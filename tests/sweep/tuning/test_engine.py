@@ -161,7 +161,7 @@ def test_recorder_tells_of_dead_processes(
 
 def test_recorder_ends_the_whole_where_a_worker_cannot_write(recorder: ListRecorder) -> None:
     failure = Failure("cannot write a checkpoint: No space left", is_storage=True)
-    with pytest.raises(StorageError, match="^cannot write a checkpoint: No space left$"):
+    with pytest.raises(StorageError, match=r"^cannot write a checkpoint: No space left$"):
         recorder.on_trial_result(1, [], _trial(), Report(None, failure=failure).to_result())
     assert isinstance(recorder.error, StorageError)
 

@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from sweep.errors import ClusterError
-from sweep.tuning.ray_session import ray_session, terminal
+from sweep.tuning.ray_session import ray_session
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_session_tells_in_a_line_why_there_is_no_ray(
 NOISY = """
 import os, sys, ray
 from sweep.errors import ClusterError
-from sweep.tuning.ray_session import ray_session, terminal
+from sweep.tuning.ray_session import ray_session
 
 def init(**options):
     print("from Python")
