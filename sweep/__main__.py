@@ -1,5 +1,6 @@
 """The command `sweep`."""
 
+import os
 import sys
 
 
@@ -9,7 +10,13 @@ def main() -> None:
     from sweep.commands.failures import describe_failure
 
     try:
-        app()
+        try:
+            app()
+        finally:
+            print(end="", flush=True)
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)  # as click has it for longer outputs
     except Exception as error:
         failure = describe_failure(error)
         if failure is None:

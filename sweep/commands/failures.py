@@ -1,7 +1,5 @@
 """Exit codes: which error is whose."""
 
-import os
-import sys
 from dataclasses import dataclass
 
 from analysis.errors import LedgerError
@@ -29,9 +27,6 @@ def describe_failure(error: Exception) -> Failure | None:
             return Failure(str(error), 3)
         case LedgerError():
             return Failure(str(error), 4)
-        case BrokenPipeError():  # whoever read our output has gone, as `head` does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return Failure("the reader of the output has gone", 4)
         case OSError():
             return Failure(_storage_message(error), 4)
     return None

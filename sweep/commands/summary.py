@@ -153,7 +153,7 @@ def _print_arms(confirmation: Confirmation) -> None:
 
 
 def describe_cost(ledger: Ledger) -> str:
-    """Returns what the search cost, in a line."""
+    """Returns what the search cost, a figure a line."""
     cost = search_cost(ledger)
     parts = [
         f"{formatting.count(len(ledger.trials), 'trial')} and "
@@ -162,8 +162,8 @@ def describe_cost(ledger: Ledger) -> str:
         f"{formatting.count(cost.epochs_saved, 'epoch')}",
     ]
     if cost.utilization is not None:
-        parts.append(f"{100 * cost.utilization:.1f} % of the slots' time was training")
-    return "search: " + "; ".join(parts)
+        parts.append(f"{100 * cost.utilization:.1f} % of the time was training and validation")
+    return "search " + ",\n       ".join(parts)
 
 
 def _no_trial(ledger: Ledger) -> str:

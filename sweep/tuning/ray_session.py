@@ -56,9 +56,29 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             try:
                 yield scratch
             finally:
-                ray.shutdown()
+                _end_ray()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _end_ray() -> None:
+    """Ends Ray, and whatever of it was started here.
+
+    Its processes do not hear SIGTERM, as `_signal_kept` has it: `ray.shutdown` would send it
+    to one after the other, and wait a second for each before killing it. Workers that were
+    only just beginning would go on for half a minute.
+    """
+    node = ray._private.worker._global_node
+    started = [] if node is None else sum(node.all_processes.values(), [])
+    workers = []
+    for info in started:
+        info.process.terminate = info.process.kill
+        with contextlib.suppress(psutil.NoSuchProcess):
+            workers += psutil.Process(info.process.pid).children(recursive=True)
+    ray.shutdown()
+    for worker in workers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.kill()
 
 
 @contextlib.contextmanager

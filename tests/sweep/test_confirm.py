@@ -115,9 +115,7 @@ def _config_of(folder: Folder, arm: str, seed: int) -> dict[str, Any]:
     return assignment.to_config()
 
 
-def test_recorder_writes_a_run_with_its_predictions(
-    recorder: RunRecorder, tmp_path: Path
-) -> None:
+def test_recorder_writes_a_run_with_its_predictions(recorder: RunRecorder, tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     config = _config_of(folder, "mlp", 102)
     recorder.start(config)
@@ -269,7 +267,5 @@ def test_confirmation_that_is_finished_needs_no_engine(
     engine = Engine(nothing, 0, folder, tmp_path)
     before = folder.read("confirm.jsonl")
     with _open(folder) as writer:
-        run_confirmation(
-            engine, writer, arms=ARMS, seeds=SEEDS, mnist=tiny, on_step=lambda: None
-        )
+        run_confirmation(engine, writer, arms=ARMS, seeds=SEEDS, mnist=tiny, on_step=lambda: None)
     assert folder.read("confirm.jsonl") == before

@@ -70,9 +70,7 @@ def test_view_of_a_confirmation_that_goes_on(
     _train(confirmation, "mlp", 11, 0.97, seconds=6.0)
     assert view.fraction() == 5 / 8
     # Three more epochs of the MLP, of 6 s each, two at a time.
-    assert view.line() == (
-        "2/4 runs confirmed, 5/8 epochs, 0:00 elapsed, about a minute left"
-    )
+    assert view.line() == ("2/4 runs confirmed, 5/8 epochs, 0:00 elapsed, about a minute left")
     assert render(view.picture())[2:] == [
         "arm      runs  mean test accuracy so far",
         "trial 3   2/2                    99.10 %",
@@ -89,9 +87,7 @@ def test_view_estimates_an_arm_that_has_not_begun_by_the_others(
     assert view.line().endswith("about 7 min left")
 
 
-def test_view_of_a_confirmation_at_its_end(
-    confirmation: Confirmation, clock: list[float]
-) -> None:
+def test_view_of_a_confirmation_at_its_end(confirmation: Confirmation, clock: list[float]) -> None:
     view = ConfirmationView(confirmation, ARMS, SEEDS, slots=2)
     for arm in ARMS:
         for seed in SEEDS:

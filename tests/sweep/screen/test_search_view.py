@@ -35,9 +35,7 @@ def test_view_of_a_running_search(make_story: MakeStory, render: Render) -> None
     story.start(1, 2)
     story.epoch(1, 0.9, 0.95)
     # 5 s later than the session's own beginning, two trials wait with 3 and 5 epochs to go.
-    assert view.line() == (
-        "0/4 trials, 0 stopped early, 2 epochs, 1:05 elapsed, about 2 min left"
-    )
+    assert view.line() == ("0/4 trials, 0 stopped early, 2 epochs, 1:05 elapsed, about 2 min left")
     picture = render(view.picture())
     assert picture[1] == "0 complete  0 stopped early  2 running  0 failed  2 epochs"
     assert picture[3:] == [

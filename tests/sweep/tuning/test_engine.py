@@ -112,9 +112,7 @@ def test_recorder_passes_a_notice_on_before_its_epoch(recorder: ListRecorder) ->
     assert recorder.told == [("notice", "t", "over"), ("epoch", "t", 1)]
 
 
-@pytest.mark.parametrize(
-    ("n_epochs", "outcome"), [(4, "COMPLETE"), (3, "STOPPED")]
-)
+@pytest.mark.parametrize(("n_epochs", "outcome"), [(4, "COMPLETE"), (3, "STOPPED")])
 def test_recorder_records_the_end(
     n_epochs: int, outcome: str, recorder: ListRecorder, make_result: MakeResult
 ) -> None:
@@ -122,9 +120,7 @@ def test_recorder_records_the_end(
     assert recorder.told == [("end", "t", outcome, None)]
 
 
-def test_recorder_keeps_the_traceback_of_a_failure(
-    recorder: ListRecorder, folder: Folder
-) -> None:
+def test_recorder_keeps_the_traceback_of_a_failure(recorder: ListRecorder, folder: Folder) -> None:
     failure = Failure("KeyError: 'x'", "Traceback …")
     recorder.on_trial_complete(1, [], _trial(Report(None, failure=failure).to_result()))
     reason = "KeyError: 'x' (traceback in failures/t.txt)"
@@ -194,9 +190,7 @@ def engine(folder: Folder, ray_scratch: Path) -> Engine:
     return Engine(Resources(), 2, folder, ray_scratch)
 
 
-def _run(
-    engine: Engine, recorder: Recorder, assignments: list[Assignment], data: Mnist
-) -> None:
+def _run(engine: Engine, recorder: Recorder, assignments: list[Assignment], data: Mnist) -> None:
     engine.run(
         train=data.train,
         evaluation=data.test,

@@ -164,9 +164,7 @@ def test_one_trial_at_a_time_is_repeated_exactly(
 def test_searcher_draws_where_it_was_good(
     name: str, make_searcher: MakeSearcher, make_result: MakeResult
 ) -> None:
-    searcher = make_searcher(
-        space={"dropout": {"low": 0.0, "high": 0.5}}, first=[], searcher=name
-    )
+    searcher = make_searcher(space={"dropout": {"low": 0.0, "high": 0.5}}, first=[], searcher=name)
     draws = []
     for number in range(25):
         values = Assignment.from_config(searcher.suggest(f"t{number}")).hyperparameters
@@ -374,9 +372,7 @@ def test_resumed_searcher_does_not_repeat_its_draws(
         _record(ledger, trial_id, [0.9] * 4, "COMPLETE", dropout=values["dropout"])
     more = _draw(StudySearcher(config, ledger), 5, make_result(0.9, 0.9, 0.9, 0.9))
     before = [values["dropout"] for values in drawn]
-    assert not any(
-        math.isclose(values["dropout"], old) for values in more for old in before
-    )
+    assert not any(math.isclose(values["dropout"], old) for values in more for old in before)
 
 
 def test_resumed_searcher_takes_what_its_space_does_not_hold_any_more(

@@ -63,16 +63,12 @@ def make_worker(tiny: Mnist, folder: Folder) -> MakeWorker:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(
-    tiny: Mnist, tmp_path_factory: pytest.TempPathFactory
-) -> list[dict[str, Any]]:
+def uninterrupted(tiny: Mnist, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The metrics of the assignment, trained in one go."""
     folder = Folder(tmp_path_factory.mktemp("uninterrupted"))
     worker = object.__new__(SweepTrainable)
     settings = WorkerSettings(device="cpu", threads=1, folder=folder, predict=False)
-    worker.setup(
-        ASSIGNMENT.to_config(), train=tiny.train, evaluation=tiny.test, settings=settings
-    )
+    worker.setup(ASSIGNMENT.to_config(), train=tiny.train, evaluation=tiny.test, settings=settings)
     return [_timeless(report.epoch) for report in _steps(worker, 3)]
 
 
@@ -218,9 +214,7 @@ def test_checkpoint_of_another_assignment_starts_over(
     assert len(_history(folder)) == 1
 
 
-def test_divergence_is_an_end_without_traceback(
-    make_worker: MakeWorker, folder: Folder
-) -> None:
+def test_divergence_is_an_end_without_traceback(make_worker: MakeWorker, folder: Folder) -> None:
     run = TrainingRun.start(
         ASSIGNMENT.model, Hyperparameters(**ASSIGNMENT.hyperparameters), seed=ASSIGNMENT.seed
     )

@@ -1,0 +1,172 @@
+import json
+import os
+import pty
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from analysis.folder import Folder
+from analysis.ledger import read_ledger
+from data_utils.mnist import Mnist
+
+Call = Callable[..., Any]
+StartDriver = Callable[..., Any]
+
+
+def _records(folder: Folder, kind: str) -> list[dict[str, Any]]:
+    """The ledger's records of a kind, read without the program's own code."""
+    lines = folder.read("ledger.jsonl").decode().splitlines()
+    return [record for line in lines if (record := json.loads(line))["kind"] == kind]
+
+
+def test_run_says_on_stdout_one_json_document_and_nothing_else(real_sweep: Any) -> None:
+    assert real_sweep.outcome.exit_code == 0, real_sweep.outcome
+    document = json.loads(real_sweep.outcome.out)
+    assert document["sweep"] == "real"
+    assert set(document) >= {"trial_id", "hyperparameters", "val_accuracy", "checkpoint"}
+
+
+def test_run_says_little_and_nothing_of_rays_on_stderr(real_sweep: Any) -> None:
+    lines = real_sweep.outcome.err.splitlines()
+    assert lines[0].startswith("note: no trial will be stopped early: ")
+    assert lines[1] == "sweep real: 2 trials of up to 1 epochs, 2 at a time; starting Ray"
+    progress = re.compile(
+        r"[12]/2 trials, 0 stopped early, [12] epochs?, 0:\d\d elapsed(, about .* left)?"
+        r"(, best \d\d\.\d\d % \(trial [12]\))?"
+    )
+    assert 1 <= len(lines[2:]) <= 2
+    for line in lines[2:]:
+        assert progress.fullmatch(line), line
+    assert lines[-1].startswith("2/2 trials, 0 stopped early, 2 epochs, ")
+
+
+def test_run_leaves_nothing_over(real_sweep: Any) -> None:
+    assert real_sweep.driver.left_over() == []
+
+
+def test_run_leaves_the_files_of_a_sweep(real_sweep: Any) -> None:
+    folder = real_sweep.folder
+    best = json.loads(real_sweep.outcome.out)["trial_id"]
+    assert folder.child("checkpoints").files() == [f"trial-{best:04d}.pt"]
+    files = {"config.yaml", "environment.json", "ledger.jsonl", "report.html"}
+    assert set(folder.files()) - {".lock"} == files
+    assert set(folder.folders()) == {"checkpoints", "plots"}
+    assert folder.child("plots").files()
+    assert not [name for name in folder.files() if name.endswith(".part")]
+
+
+def test_run_writes_the_config_that_it_ran_with(real_sweep: Any) -> None:
+    written = yaml.safe_load(real_sweep.folder.read("config.yaml"))
+    assert (written["trials"], written["epochs"], written["confirm"]) == (2, 1, "none")
+    (created,) = _records(real_sweep.folder, "sweep")
+    assert created["name"] == "real"
+    assert (created["config"]["trials"], created["config"]["epochs"]) == (2, 1)
+    versions = json.loads(real_sweep.folder.read("environment.json"))["versions"]
+    assert set(versions) >= {"python", "torch", "ray", "optuna"}
+
+
+def test_run_trains_on_mnist(real_sweep: Any, mnist: Mnist) -> None:
+    folder = real_sweep.folder
+    trials = _records(folder, "trial_started")
+    assert [trial["trial_id"] for trial in trials] == [1, 2]
+    assert len({trial["seed"] for trial in trials}) == 2
+    hand_tuned = {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
+    assert trials[0]["hyperparameters"] == hand_tuned
+    epochs = _records(folder, "epoch")
+    assert sorted((epoch["trial_id"], epoch["epoch"]) for epoch in epochs) == [(1, 1), (2, 1)]
+    for epoch in epochs:
+        assert epoch["val_accuracy"] > 0.9  # after an epoch of all 50,000 images
+        assert round(epoch["val_accuracy"] * 10_000) == pytest.approx(
+            epoch["val_accuracy"] * 10_000
+        )
+    assert {end["state"] for end in _records(folder, "trial_ended")} == {"COMPLETE"}
+    assert [end["reason"] for end in _records(folder, "session_ended")] == ["finished"]
+
+
+def test_run_of_a_name_that_is_taken_is_refused(real_sweep: Any, call: Call) -> None:
+    before = real_sweep.folder.read("ledger.jsonl")
+    storage = str(real_sweep.driver.storage)
+    outcome = call("run", "--name", "real", "--storage", storage)
+    assert outcome.exit_code == 2
+    assert "there is a sweep 'real'" in outcome.err
+    assert real_sweep.folder.read("ledger.jsonl") == before
+
+
+def test_resume_of_a_finished_sweep_has_nothing_to_do(real_sweep: Any, call: Call) -> None:
+    before = real_sweep.folder.read("ledger.jsonl")
+    outcome = call("resume", "real", "--storage", real_sweep.driver.storage, "--json")
+    assert outcome.exit_code == 0
+    assert json.loads(outcome.out) == json.loads(real_sweep.outcome.out)
+    assert outcome.err == "nothing is left to do for real\n"
+    assert real_sweep.folder.read("ledger.jsonl") == before
+
+
+class _Terminal:
+    """A terminal that a driver writes to."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = pty.openpty()
+        self._text = b""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        try:
+            while data := os.read(self._ours, 4096):
+                self._text += data
+        except OSError:
+            pass
+
+    def close(self) -> str:
+        """Returns everything that was written."""
+        os.close(self.theirs)
+        self._reader.join(timeout=5)
+        os.close(self._ours)
+        return self._text.decode()
+
+
+def test_sigint_in_the_middle_loses_nothing(start_driver: StartDriver) -> None:
+    terminal = _Terminal()
+    driver = start_driver(
+        "run", "--name", "cut", "--trials", "4", "--search-only", stderr=terminal.theirs
+    )
+    driver.wait_for_ledger('"trial_started"')
+    driver.process.send_signal(signal.SIGINT)
+    outcome = driver.wait(timeout=60)
+    shown = terminal.close()
+    assert (outcome.exit_code, outcome.out) == (130, "")
+    ledger = read_ledger(Folder(driver.storage / "cut"))
+    assert ledger.torn == 0
+    assert ledger.ended is not None
+    assert ledger.ended.reason == "interrupted by SIGINT"
+    assert {trial.state for trial in ledger.trials.values()} == {"RUNNING"}
+    last = shown.strip().splitlines()[-1]
+    assert last.endswith("interrupted; every finished epoch is kept, go on with: sweep resume cut")
+    assert "Traceback" not in shown
+    assert "raylet" not in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")  # the cursor is there again
+    assert driver.left_over() == []
+
+
+def test_sigterm_to_all_of_its_processes_ends_a_run_within_ten_seconds(
+    start_driver: StartDriver,
+) -> None:
+    driver = start_driver("run", "--name", "cut", "--search-only", start_new_session=True)
+    driver.wait_for_ledger('"trial_started"')
+    begin = time.monotonic()
+    os.killpg(driver.process.pid, signal.SIGTERM)
+    outcome = driver.wait(timeout=60)
+    assert time.monotonic() - begin < 10
+    assert (outcome.exit_code, outcome.out) == (143, "")
+    assert "Traceback" not in outcome.err
+    ledger = read_ledger(Folder(driver.storage / "cut"))
+    assert ledger.torn == 0
+    assert ledger.ended is not None
+    assert ledger.ended.reason == "interrupted by SIGTERM"
+    assert driver.left_over() == []
