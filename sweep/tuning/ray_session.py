@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -69,9 +70,8 @@ def _end_ray() -> None:
     only just beginning would go on for half a minute.
     """
     node = ray._private.worker._global_node
-    started = [] if node is None else sum(node.all_processes.values(), [])
     workers = []
-    for info in started:
+    for info in [] if node is None else chain.from_iterable(node.all_processes.values()):
         info.process.terminate = info.process.kill
         with contextlib.suppress(psutil.NoSuchProcess):
             workers += psutil.Process(info.process.pid).children(recursive=True)

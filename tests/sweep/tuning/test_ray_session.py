@@ -88,7 +88,7 @@ def test_session_tells_in_a_line_why_there_is_no_ray(
 NOISY = """
 import os, sys, ray
 from sweep.errors import ClusterError
-from sweep.tuning.ray_session import ray_session
+from sweep.tuning.ray_session import ray_session, terminal
 
 def init(**options):
     print("from Python")
