@@ -15,7 +15,16 @@ TOP_LEVEL = {"README.md", "pyproject.toml", "tests", *PACKAGES}
 ALLOWED = {
     "models": {"torch"},
     "data_utils": {"torch", "torchvision", "numpy", "platformdirs", "PIL"},
-    "analysis": {"numpy", "pandas", "scipy", "matplotlib", "optuna", "pyarrow", "jinja2"},
+    "analysis": {
+        "numpy",
+        "pandas",
+        "scipy",
+        "matplotlib",
+        "optuna",
+        "pyarrow",
+        "jinja2",
+        "PIL",
+    },
 }
 
 
