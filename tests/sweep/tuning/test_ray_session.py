@@ -24,8 +24,9 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """With what Ray was started; it does not really start."""
+    """With what Ray was started; it does not really start, nor end where it is running."""
     calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(ray._private.worker, "_global_node", None)
     monkeypatch.setattr(ray, "init", lambda **options: calls.append(options))
     monkeypatch.setattr(ray, "shutdown", lambda: calls.append({"shutdown": True}))
     return calls
