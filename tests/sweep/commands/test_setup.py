@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from data_utils.mnist import default_folder
-from sweep.config.resolve import load_config
+from sweep.config import SweepConfig
 from sweep.doctor import Finding
 
 Call = Callable[..., Any]
@@ -41,7 +41,7 @@ def test_validate_writes_the_whole_config_as_json(call: Call, tmp_path: Path) ->
     document = json.loads(outcome.out)
     assert document["valid"] is True
     assert (document["config"]["trials"], document["config"]["epochs"]) == (4, 2)
-    config = load_config(json.dumps(document["config"]), "again")
+    config = SweepConfig.model_validate(document["config"])
     assert config.model_dump(mode="json") == document["config"]
     assert outcome.err.startswith("note: no trial will be stopped early")
 

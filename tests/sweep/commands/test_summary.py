@@ -112,15 +112,15 @@ def test_any_other_failure_is_not(make_sweep: MakeSweep) -> None:
         check_failures(ledger)
 
 
-def test_cost_is_a_line(make_sweep: MakeSweep) -> None:
+def test_cost_counts_what_was_run_and_saved(make_sweep: MakeSweep) -> None:
     _, ledger = make_sweep(n_trials=12, failure_rate=0)
     n_epochs = sum(len(trial.epochs) for trial in ledger.trials.values())
     stopped = ledger.in_state("STOPPED")
     saved = sum(15 - len(trial.epochs) for trial in stopped)
-    line = describe_cost(ledger)
-    assert line.startswith(f"search: 12 trials and {n_epochs} epochs in ")
-    assert f"; stopping {len(stopped)} early saved {saved} epochs; " in line
-    assert line.endswith(" % of the slots' time was training")
+    text = describe_cost(ledger)
+    assert f"12 trials and {n_epochs} epochs in " in text
+    assert f"stopping {len(stopped)} early saved {saved} epochs" in text
+    assert " % of the time was training" in text
 
 
 def test_result_for_people_says_it_all(
@@ -131,7 +131,7 @@ def test_result_for_people_says_it_all(
     print_result(folder, ledger, as_json=False)
     text = capsys.readouterr().out
     assert text.startswith("best of synthetic: trial ")
-    assert "search: 10 trials" in text
+    assert describe_cost(ledger) in text
     assert f"trial 3 failed: {DIVERGED}: training loss became nan in epoch 2" in text
     assert str(folder) in text
     assert "sweep confirm" in text

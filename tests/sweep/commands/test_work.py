@@ -1,0 +1,230 @@
+import contextlib
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import analysis.plots
+import analysis.report
+import sweep.commands.fetch
+import sweep.commands.work
+import sweep.launch
+import sweep.session
+from analysis.folder import Folder
+from analysis.ledger import Ledger, LedgerWriter, read_ledger
+from analysis.records import DIVERGED, FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
+from sweep.config import Confirm, SweepConfig
+from sweep.interruption import Interrupted
+
+Call = Callable[..., Any]
+DATA = object()
+
+
+class Pretended:
+    """What is done instead of training: it is noted, and the ledger gets its trials.
+
+    Attributes:
+        done: What was done, in order.
+        failures: Why which trials are to fail.
+        interruption: What is raised instead of the search.
+    """
+
+    def __init__(self, storage: Path) -> None:
+        self.storage = Folder(storage)
+        self.done: list[tuple[Any, ...]] = []
+        self.failures: dict[int, str] = {}
+        self.interruption: Interrupted | None = None
+
+    @contextlib.contextmanager
+    def open_session(self, resources: Any, folder: Folder, slots: int) -> Iterator[Folder]:
+        self.done.append(("open", folder.name, slots))
+        yield folder
+
+    def search(self, session: Folder, config: SweepConfig, *, name: str, mnist: Any) -> Ledger:
+        assert mnist is DATA
+        self.done.append(("search", name, config.trials, config.epochs))
+        if self.interruption is not None:
+            raise self.interruption
+        plain = config.model_dump(mode="json")
+        try:
+            opened = LedgerWriter.reopen(session)
+        except FileNotFoundError:
+            opened = LedgerWriter.create(session, SweepCreated(1.0, FORMAT, name, plain))
+        with opened as writer:
+            for trial_id in range(len(writer.ledger.trials) + 1, config.trials + 1):
+                self._finish(writer, trial_id)
+        return writer.ledger
+
+    def _finish(self, writer: LedgerWriter, trial_id: int) -> None:
+        values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
+        writer.append(TrialStarted(1.0, trial_id, 0, values))
+        if trial_id in self.failures:
+            reason = self.failures[trial_id]
+            writer.append(TrialEnded(3.0, trial_id, "FAILED", reason))
+            return
+        for epoch in range(1, int(writer.ledger.config["epochs"]) + 1):
+            accuracy = 0.9 + trial_id / 100
+            writer.append(EpochRecord(2.0, trial_id, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
+        writer.append(TrialEnded(3.0, trial_id, "COMPLETE", None))
+
+    def confirm(
+        self, session: Folder, config: SweepConfig, ledger: Ledger, *, confirm: Any, mnist: Any
+    ) -> None:
+        assert mnist is DATA
+        self.done.append(("confirm", confirm))
+
+    def draw_all(self, folder: Folder, out: Path, file_format: str) -> None:
+        assert out == folder.path / "plots"
+        self.done.append(("draw", folder.name, file_format))
+
+    def write_report(self, folder: Folder) -> None:
+        self.done.append(("report", folder.name))
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretended:
+    pretended = Pretended(tmp_path / "storage")
+    for module, name in (
+        (sweep.session, "open_session"),
+        (sweep.launch, "search"),
+        (sweep.launch, "confirm"),
+        (analysis.plots, "draw_all"),
+        (analysis.report, "write_report"),
+    ):
+        monkeypatch.setattr(module, name, getattr(pretended, name))
+    for module in (sweep.commands.work, sweep.commands.fetch):
+        monkeypatch.setattr(module, "load_data", lambda folder: DATA)
+    monkeypatch.setattr(sweep.session, "n_processors", lambda: 4)
+    return pretended
+
+
+def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> None:
+    options = ("--preset", "classic", "--name", "mine", "--trials", "3", "--epochs", "5")
+    outcome = call("run", *options)
+    assert (outcome.exit_code, outcome.err.splitlines()[-1]) == (
+        0,
+        "sweep mine: 3 trials of up to 5 epochs, 4 at a time; starting Ray",
+    )
+    assert pretended.done == [
+        ("open", "mine", 4),
+        ("search", "mine", 3, 5),
+        ("confirm", Confirm(top_k=1, seeds=5)),
+        ("draw", "mine", "png"),
+        ("report", "mine"),
+    ]
+    assert outcome.out.startswith("best of mine: trial 3, 93.00 % on the validation images")
+
+
+def test_run_of_the_search_only_confirms_nothing(call: Call, pretended: Pretended) -> None:
+    call("run", "--name", "mine", "--trials", "2", "--search-only", "--concurrency", "3")
+    assert pretended.done[:3] == [
+        ("open", "mine", 3),
+        ("search", "mine", 2, 15),
+        ("draw", "mine", "png"),
+    ]
+    config = read_ledger(pretended.storage.child("mine")).config
+    assert config["confirm"] is None
+
+
+def test_run_without_a_name_is_called_by_its_preset_and_the_time(
+    call: Call, pretended: Pretended, tmp_path: Path
+) -> None:
+    (tmp_path / "own.yaml").write_text("trials: 1\n")
+    assert call("run", "--preset", "quick", "--trials", "1").exit_code == 0
+    assert call("run", "--config", "own.yaml", "--search-only").exit_code == 0
+    names = sorted(pretended.storage.folders())
+    assert [name.rpartition("-")[0].rpartition("-")[0] for name in names] == ["own", "quick"]
+
+
+def test_run_in_which_a_trial_fails_ends_in_5_after_its_result(
+    call: Call, pretended: Pretended
+) -> None:
+    pretended.failures[2] = "KeyError: 'x' (traceback in failures/trial-0002.txt)"
+    outcome = call("run", "--name", "mine", "--trials", "3", "--search-only", "--json")
+    assert outcome.exit_code == 5
+    assert json.loads(outcome.out)["trial_id"] == 3
+    assert outcome.err.splitlines()[-1] == (
+        f"error: 1 trial of mine failed, trial 2 because {pretended.failures[2]}"
+    )
+
+
+def test_run_in_which_a_trial_diverges_is_fine(call: Call, pretended: Pretended) -> None:
+    pretended.failures[2] = f"{DIVERGED}: training loss became nan in epoch 2"
+    outcome = call("run", "--name", "mine", "--trials", "3", "--search-only")
+    assert outcome.exit_code == 0
+    assert pretended.failures[2] in outcome.out
+
+
+def test_run_in_which_all_trials_fail_ends_in_5(call: Call, pretended: Pretended) -> None:
+    pretended.failures = dict.fromkeys((1, 2), f"{DIVERGED}: training loss became nan in epoch 1")
+    outcome = call("run", "--name", "mine", "--trials", "2", "--search-only", "--json")
+    assert (outcome.exit_code, outcome.out) == (5, "")
+    assert outcome.err.splitlines()[-1].startswith(
+        "error: no trial of mine ran all its epochs: 2 of 2 failed, trial 1 because diverged"
+    )
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_run_that_is_interrupted_says_how_to_go_on(
+    number: signal.Signals, exit_code: int, call: Call, pretended: Pretended
+) -> None:
+    pretended.interruption = Interrupted(number)
+    outcome = call("run", "--name", "mine", "--json")
+    assert (outcome.exit_code, outcome.out) == (exit_code, "")
+    assert outcome.err.splitlines()[-1] == (
+        "interrupted; every finished epoch is kept, go on with: sweep resume mine"
+    )
+    assert [step[0] for step in pretended.done] == ["open", "search"]
+
+
+def test_resume_extends_a_sweep(call: Call, pretended: Pretended) -> None:
+    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    pretended.done.clear()
+    outcome = call("resume", "--trials", "4", "--json")
+    assert outcome.exit_code == 0
+    assert json.loads(outcome.out)["trial_id"] == 4
+    assert "resuming mine: 2 of 4 trials have ended" in outcome.err
+    assert pretended.done[:2] == [("open", "mine", 4), ("search", "mine", 4, 15)]
+
+
+def test_run_with_resume_goes_on_only_with_the_same_config(
+    call: Call, pretended: Pretended
+) -> None:
+    options = ("run", "--resume", "--name", "mine", "--search-only")
+    assert call(*options, "--trials", "2").exit_code == 0
+    assert call(*options, "--trials", "2").err.endswith("nothing is left to do for mine\n")
+    assert call(*options, "--trials", "3").exit_code == 0
+    refused = call(*options, "--trials", "4", "--seed", "9")
+    assert refused.exit_code == 2
+    assert "`seed`: 0 then, 9 now" in refused.err
+    assert call(*options, "--trials", "4", "--seed", "9", "--accept-changes").exit_code == 0
+    searches = [step for step in pretended.done if step[0] == "search"]
+    assert [trials for _, _, trials, _ in searches] == [2, 3, 4]
+
+
+def test_confirm_takes_its_plan_from_options_then_from_the_config(
+    call: Call, pretended: Pretended, synthetic: ModuleType
+) -> None:
+    config = ("--set", "confirm={top_k: 2, seeds: 7}")
+    call("run", "--name", "mine", "--trials", "3", *config)
+    call("run", "--name", "other", "--trials", "3", "--search-only")
+    pretended.done.clear()
+    outcome = call("confirm", "mine")
+    assert outcome.exit_code == 0
+    assert "confirming mine: 7 seeds an arm, 4 at a time; starting Ray" in outcome.err
+    call("confirm", "mine", "--seeds", "9")
+    call("confirm", "mine", "--top-k", "1", "--concurrency", "2")
+    call("confirm", "other")
+    plans = [step[1] for step in pretended.done if step[0] == "confirm"]
+    assert plans == [
+        Confirm(top_k=2, seeds=7),
+        Confirm(top_k=2, seeds=9),
+        Confirm(top_k=1, seeds=7),
+        Confirm(top_k=1, seeds=5),
+    ]
+    assert [step[2] for step in pretended.done if step[0] == "open"] == [4, 4, 2, 4]
+    assert pretended.done[-2:] == [("draw", "other", "png"), ("report", "other")]
