@@ -279,7 +279,7 @@ def test_search_that_was_interrupted_goes_on_and_can_be_extended(
     assert missing_trials(config, cut) == 3
 
     more = config.model_copy(update={"trials": 5})
-    done = _run(more, folder, tiny, ray_scratch)
+    done = _run(more, folder, tiny, ray_scratch, slots=1)
     _require_in_order(done)
     for trial_id, trial in done.ledger.trials.items():
         numbers = [_timeless(epoch) for epoch in trial.epochs]

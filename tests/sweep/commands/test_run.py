@@ -18,6 +18,8 @@ from data_utils.mnist import Mnist
 Call = Callable[..., Any]
 StartDriver = Callable[..., Any]
 
+CUT = ("run", "--name", "cut", "--trials", "4", "--search-only", "--concurrency", "1")
+
 
 def _records(folder: Folder, kind: str) -> list[dict[str, Any]]:
     """The ledger's records of a kind, read without the program's own code."""
@@ -133,9 +135,7 @@ class _Terminal:
 
 def test_sigint_in_the_middle_loses_nothing(start_driver: StartDriver) -> None:
     terminal = _Terminal()
-    driver = start_driver(
-        "run", "--name", "cut", "--trials", "4", "--search-only", stderr=terminal.theirs
-    )
+    driver = start_driver(*CUT, stderr=terminal.theirs)
     driver.wait_for_ledger('"trial_started"')
     driver.process.send_signal(signal.SIGINT)
     outcome = driver.wait(timeout=60)
@@ -157,7 +157,7 @@ def test_sigint_in_the_middle_loses_nothing(start_driver: StartDriver) -> None:
 def test_sigterm_to_all_of_its_processes_ends_a_run_within_ten_seconds(
     start_driver: StartDriver,
 ) -> None:
-    driver = start_driver("run", "--name", "cut", "--search-only", start_new_session=True)
+    driver = start_driver(*CUT, start_new_session=True)
     driver.wait_for_ledger('"trial_started"')
     begin = time.monotonic()
     os.killpg(driver.process.pid, signal.SIGTERM)
