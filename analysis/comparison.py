@@ -88,9 +88,13 @@ def summarize_arm(confirmation: Confirmation, arm: str) -> Summary | None:
 
 
 def compare_arms(confirmation: Confirmation) -> list[Comparison]:
-    """Compares every finalist with every baseline, in the order of the arms."""
-    finalists = [arm.arm for arm in confirmation.in_role("finalist")]
-    baselines = [arm.arm for arm in confirmation.in_role("baseline")]
+    """Compares every finalist with every baseline, in the order of the arms.
+
+    A finalist that has the hand-tuned point is a baseline to the others, too.
+    """
+    arms = confirmation.arms.values()
+    finalists = [arm.arm for arm in arms if arm.role == "finalist"]
+    baselines = [arm.arm for arm in arms if arm.role == "baseline" or arm.reference]
     accuracies = {arm: confirmation.test_accuracies(arm) for arm in confirmation.arms}
     return compare_accuracies(accuracies, finalists, baselines)
 
@@ -100,14 +104,14 @@ def compare_accuracies(
     finalists: Sequence[str],
     baselines: Sequence[str],
 ) -> list[Comparison]:
-    """Compares every finalist with every baseline.
+    """Compares every finalist with every baseline but itself.
 
     Args:
         accuracies: By arm and seed, fractions.
         finalists: Arms.
         baselines: Arms.
     """
-    pairs = [(finalist, baseline) for finalist in finalists for baseline in baselines]
+    pairs = [(one, other) for one in finalists for other in baselines if one != other]
     measured = [_measure(accuracies, *pair) for pair in pairs]
     tested = [i for i, comparison in enumerate(measured) if len(comparison.seeds) > 1]
     # A test without spread claims nothing, but takes its share of the error all the same.
@@ -124,9 +128,7 @@ def compare_accuracies(
     return measured
 
 
-def compare_predictions(
-    folder: Folder, confirmation: Confirmation, comparison: Comparison
-) -> tuple[int, McNemar] | None:
+def compare_predictions(folder: Folder, comparison: Comparison) -> tuple[int, McNemar] | None:
     """Compares, image by image, the two networks of the first seed that both arms have.
 
     One seed only: the images are the same for all seeds, so that pooling them would count

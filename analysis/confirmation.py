@@ -19,7 +19,7 @@ from analysis.confirmation_records import (
 )
 from analysis.errors import LedgerError
 from analysis.folder import Folder
-from analysis.jsonl import LineWriter, read_records
+from analysis.jsonl import RecordWriter, read_records
 
 __all__ = [
     "CONFIRMATION_FILE",
@@ -72,10 +72,23 @@ class Confirmation:
         """Returns the finalists or the baselines, in order."""
         return [arm for arm in self.arms.values() if arm.role == role]
 
+    def finalist(self, trial_id: int) -> Arm | None:
+        """Returns the finalist that the trial `trial_id` is, if it is one."""
+        return next((arm for arm in self.in_role("finalist") if arm.trial_id == trial_id), None)
+
+    def reference_of(self, finalist: Arm) -> Arm | None:
+        """Returns what the verdict on a finalist's hyperparameters is against, if there is any.
+
+        It is the hand-tuned point in the finalist's own recipe, or in the nearest to it: what
+        a recipe brings must not be credited to the hyperparameters. It may be the finalist.
+        """
+        references = [arm for arm in self.arms.values() if arm.reference]
+        return min(references, key=finalist.differences, default=None)
+
     @property
-    def reference(self) -> Arm | None:
-        """The baseline that the verdict on the hyperparameters is against, if there is one."""
-        return next((arm for arm in self.in_role("baseline") if arm.reference), None)
+    def seeds(self) -> set[int]:
+        """The seeds with which any arm has begun to be trained."""
+        return {seed for _, seed in self.runs}
 
     def runs_of(self, arm: str) -> list[Run]:
         """Returns an arm's runs, by seed."""
@@ -181,14 +194,14 @@ def read_confirmation(folder: Folder) -> Confirmation | None:
     return confirmation
 
 
-class ConfirmationWriter(LineWriter):
-    """Appends records to a confirmation's file; each is on the disk when `append` returns.
+class ConfirmationWriter(RecordWriter):
+    """Appends records to a confirmation's file, as `LedgerWriter` does to the ledger.
 
     `confirmation` is the sum of all records.
     """
 
     def __init__(self, folder: Folder, confirmation: Confirmation) -> None:
-        super().__init__(folder.local_path(CONFIRMATION_FILE), torn=confirmation.torn)
+        super().__init__(folder, CONFIRMATION_FILE, torn=confirmation.torn)
         confirmation.torn = 0
         self.confirmation = confirmation
 
@@ -200,17 +213,17 @@ class ConfirmationWriter(LineWriter):
             return cls(folder, confirmation)
         folder.delete(CONFIRMATION_FILE)
         writer = cls(folder, Confirmation(begun))
-        writer.write_line(dump_confirmation_record(begun))
+        writer.write_line(dump_confirmation_record(begun), flush=True)
         return writer
 
     def append(self, record: ConfirmationRecord) -> None:
-        """Writes one record to the disk.
+        """Writes one record.
 
         Raises:
             LedgerError: If it contradicts those before it; then nothing is written.
-            OSError: If the disk does not take it; what was there before stays whole.
+            OSError: If the storage does not take it; what was there before stays whole.
         """
         line = dump_confirmation_record(record)
         self.confirmation.check(record)
-        self.write_line(line)
+        self.write_line(line, flush=isinstance(record, RunEnded))
         self.confirmation.apply(record)

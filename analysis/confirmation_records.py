@@ -47,8 +47,8 @@ class Arm:
     """Something to be trained with several seeds: a finalist or a baseline.
 
     `title` is its name for people, `trial_id` the trial that it comes from, if any,
-    `hyperparameters` are all of them. The verdict on the hyperparameters is against the
-    baseline that is the `reference`.
+    `hyperparameters` are all of them. A `reference` has the hand-tuned point, in whatever
+    recipe, and is what verdicts are against.
     """
 
     kind: ClassVar[str] = "arm"
@@ -61,6 +61,15 @@ class Arm:
     hyperparameters: dict[str, Any]
     epochs: int
     reference: bool
+
+    def differences(self, other: "Arm") -> int:
+        """Returns in how many respects another arm's training differs; in 0 it is the same.
+
+        Model and epochs are a respect each, and so is every hyperparameter.
+        """
+        mine, others = self.hyperparameters, other.hyperparameters
+        differing = [mine.get(name) != others.get(name) for name in mine.keys() | others.keys()]
+        return sum([self.model != other.model, self.epochs != other.epochs, *differing])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,84 @@
 
 import os
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.appending import Appender, FileAppender
+
+
+class Folder(ABC):
+    """A folder in a storage that every process of the sweep can reach.
+
+    Names are relative and use `/`. A file is there whole or not at all. What goes wrong is
+    an OSError. `str` of a folder is for people.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The folder's own name."""
+
+    @abstractmethod
+    def child(self, name: str) -> "Folder":
+        """Returns the folder `name` in this one; it need not exist."""
+
+    @abstractmethod
+    def exists(self, name: str) -> bool:
+        """Tells whether there is a file `name`."""
+
+    @abstractmethod
+    def folders(self) -> list[str]:
+        """Returns the names of the folders in this one, sorted; none if it does not exist."""
+
+    @abstractmethod
+    def files(self) -> list[str]:
+        """Returns the names of the files in this folder, sorted; none if it does not exist."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Returns the file's bytes.
+
+        Raises:
+            FileNotFoundError: If there is none.
+        """
+
+    @abstractmethod
+    def write(self, name: str, data: bytes) -> None:
+        """Writes or replaces a file: a reader, or a crash, sees the old or the new bytes."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Deletes a file, if there is one."""
+
+    @abstractmethod
+    def lines(self, name: str) -> Iterator[bytes]:
+        """Yields the file's lines, line ends included.
+
+        Raises:
+            FileNotFoundError: If there is none.
+        """
+
+    @abstractmethod
+    def append_to(self, name: str, *, torn: int = 0) -> Appender:
+        """Returns what appends lines to a file, which is begun if there is none.
+
+        Args:
+            name: The file's.
+            torn: The number of bytes of a half-written last line, to be taken away.
+        """
+
+    def place(self, name: str) -> str:
+        """Returns where a file is, for people."""
+        return f"{self}/{name}"
+
 
 @dataclass(frozen=True)
-class Folder:
-    """A folder on a file system that every process of the sweep can reach.
-
-    Names are relative and use `/`. A file is there whole or not at all.
-    """
+class LocalFolder(Folder):
+    """A folder on a file system, this machine's own or one that several machines share."""
 
     path: Path
 
@@ -25,9 +91,9 @@ class Folder:
         """The folder's own name."""
         return self.path.name
 
-    def child(self, name: str) -> "Folder":
+    def child(self, name: str) -> "LocalFolder":
         """Returns the folder `name` in this one; it need not exist."""
-        return Folder(self.path / name)
+        return LocalFolder(self.path / name)
 
     def exists(self, name: str) -> bool:
         """Tells whether there is a file `name`."""
@@ -86,3 +152,7 @@ class Folder:
         """
         with (self.path / name).open("rb") as file:
             yield from file
+
+    def append_to(self, name: str, *, torn: int = 0) -> FileAppender:
+        """Returns what appends lines to a file, which is begun if there is none."""
+        return FileAppender(self.path / name, torn=torn)

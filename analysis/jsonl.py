@@ -5,11 +5,9 @@ Such a line never counts, and the next writer takes it away.
 """
 
 import gc
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -44,7 +42,7 @@ def read_records(folder: Folder, name: str, codec: Codec[R], take: Callable[[R],
                     take(record)
                     number += 1
         except LedgerError as error:
-            raise LedgerError(f"{folder.local_path(name)}:{number + 1} {error}") from error
+            raise LedgerError(f"{folder.place(name)}:{number + 1} {error}") from error
     return torn
 
 
@@ -60,50 +58,31 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class LineWriter:
-    """Appends lines to a file; each is on the disk when `write_line` returns.
+class RecordWriter:
+    """Appends records, as lines, to a file in `folder`; a `with` block closes it.
 
     Args:
-        path: The file; it is begun, with its folders, if there is none.
+        folder: A sweep's.
+        name: The file's.
         torn: The number of bytes of a half-written last line, to be taken away.
     """
 
-    def __init__(self, path: Path, *, torn: int = 0) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = not path.exists()
-        self._file = path.open("ab", buffering=0)
-        self._cut: int | None = None
-        if torn:
-            self._file.truncate(path.stat().st_size - torn)
-        if new:
-            _sync_folder(path.parent)
+    def __init__(self, folder: Folder, name: str, *, torn: int = 0) -> None:
+        self._appender = folder.append_to(name, torn=torn)
 
-    def write_line(self, line: bytes) -> None:
-        """Writes one whole line.
+    def write_line(self, line: bytes, *, flush: bool = False) -> None:
+        """Writes one record's line; with `flush` it does not wait for others on its way.
 
         Raises:
-            OSError: If the disk does not take it; what was there before stays whole.
+            OSError: If the storage does not take it; what was there before stays whole.
         """
-        if self._cut is not None:
-            self._file.truncate(self._cut)
-            self._cut = None
-        end = self._file.seek(0, os.SEEK_END)
-        try:
-            written = self._file.write(line)
-            if written != len(line):
-                raise OSError(f"the disk took {written} of {len(line)} bytes; is it full?")
-            os.fsync(self._file.fileno())
-        except OSError:
-            # Should even this fail, the next line waits until it succeeds.
-            self._cut = end
-            with suppress(OSError):
-                self._file.truncate(end)
-                self._cut = None
-            raise
+        self._appender.write_line(line)
+        if flush:
+            self._appender.flush()
 
     def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        """Ends the writing."""
+        self._appender.close()
 
     def __enter__(self) -> Self:
         return self
@@ -115,12 +94,3 @@ class LineWriter:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _sync_folder(path: Path) -> None:
-    """Makes the new file's name as durable as its bytes."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from analysis.errors import LedgerError
 from analysis.folder import Folder
-from analysis.jsonl import LineWriter, read_records
+from analysis.jsonl import RecordWriter, read_records
 from analysis.records import (
     CODEC,
     ConfigChanged,
@@ -162,15 +162,16 @@ def read_ledger(folder: Folder) -> Ledger:
     return ledger
 
 
-class LedgerWriter(LineWriter):
-    """Appends records to a ledger file; each is on the disk when `append` returns.
+class LedgerWriter(RecordWriter):
+    """Appends records to a ledger file.
 
-    The writer keeps `ledger`, the sum of all records, up to date, so that a driver needs
-    no second account of what happened.
+    On a file system each is on the disk when `append` returns; an object store has it 20 s
+    later at most. The writer keeps `ledger`, the sum of all records, up to date, so that a
+    driver needs no second account of what happened.
     """
 
     def __init__(self, folder: Folder, ledger: Ledger) -> None:
-        super().__init__(folder.local_path(LEDGER_FILE), torn=ledger.torn)
+        super().__init__(folder, LEDGER_FILE, torn=ledger.torn)
         ledger.torn = 0
         self.ledger = ledger
 
@@ -186,7 +187,7 @@ class LedgerWriter(LineWriter):
                 raise FileExistsError(f"there is a sweep in {folder} already")
             folder.delete(LEDGER_FILE)
         writer = cls(folder, Ledger(created))
-        writer.write_line(dump_record(created))
+        writer.write_line(dump_record(created), flush=True)
         return writer
 
     @classmethod
@@ -195,13 +196,13 @@ class LedgerWriter(LineWriter):
         return cls(folder, read_ledger(folder))
 
     def append(self, record: Record) -> None:
-        """Writes one record to the disk.
+        """Writes one record.
 
         Raises:
             LedgerError: If it contradicts those before it; then nothing is written.
-            OSError: If the disk does not take it; what was there before stays whole.
+            OSError: If the storage does not take it; what was there before stays whole.
         """
         line = dump_record(record)
         self.ledger.check(record)
-        self.write_line(line)
+        self.write_line(line, flush=isinstance(record, TrialEnded | SessionStarted | SessionEnded))
         self.ledger.apply(record)

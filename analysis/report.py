@@ -22,6 +22,7 @@ from analysis.plots.gallery import (
     render,
 )
 from analysis.plots.results import Results, read_results
+from analysis.verdict import confirm_command
 
 REPORT_FILE = "report.html"
 
@@ -62,15 +63,16 @@ def render_report(folder: Folder) -> str:
         about=report_facts.describe_sweep(ledger),
         verdict=report_facts.find_verdict(ledger, confirmation),
         confirmed=confirmation is not None,
-        arms=report_facts.arm_rows(confirmation) if confirmation else [],
-        comparisons=report_facts.comparison_rows(confirmation) if confirmation else [],
+        arms=report_facts.arm_rows(ledger, confirmation) if confirmation else [],
+        comparisons=report_facts.comparison_rows(ledger, confirmation) if confirmation else [],
+        predictions=report_facts.prediction_rows(folder, confirmation) if confirmation else [],
         best=report_facts.find_best(ledger),
         costs=report_costs.cost_rows(ledger, confirmation),
         failures=report_costs.failure_rows(ledger, confirmation),
         notices=report_costs.notice_rows(ledger, confirmation),
         environment=report_costs.environment_rows(folder),
         config=report_costs.resolved_config(folder, ledger),
-        confirm_command=report_costs.confirm_command(ledger),
+        confirm_command=confirm_command(ledger, confirmation),
         commands=report_costs.commands(ledger, confirmation),
         confirmation_pictures=_pictures(CONFIRMATION_PLOTS, results),
         arm_pictures=_pictures(arm_plots(results), results),

@@ -11,6 +11,7 @@ from analysis.folder import Folder
 from analysis.ledger import Ledger
 from analysis.report_facts import Row, show
 from analysis.selection import rank_trials
+from analysis.verdict import confirm_command
 from analysis.yaml_text import yaml_text
 
 _MOST = 20  # of failures, and of notices
@@ -99,22 +100,17 @@ def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str
     """Returns commands with what each is for, in the order in which one needs them."""
     name = shlex.quote(ledger.name)
     todo = {}
-    has_best = bool(rank_trials(ledger))
-    if has_best and confirmation is None:
-        todo[confirm_command(ledger)] = "test the best trial on fresh seeds, against the baselines"
+    confirm = confirm_command(ledger, confirmation)
+    if confirm is not None:
+        todo[confirm] = "test the best trial on fresh seeds, against the baselines"
     todo[f"sweep run --config {CONFIG_FILE} --concurrency 1"] = (
         "search again, with the config below as the file"
     )
     todo[f"sweep plot {name}"] = "draw these pictures again, from the sweep's files"
     todo[f"sweep report {name}"] = "write this page again"
-    if has_best:
+    if rank_trials(ledger):
         todo[f"sweep export {name} --out model"] = "the best model's weights, to use elsewhere"
     return todo
-
-
-def confirm_command(ledger: Ledger) -> str:
-    """Returns the command that confirms the sweep."""
-    return f"sweep confirm {shlex.quote(ledger.name)}"
 
 
 def duration(seconds: float) -> str:

@@ -4,12 +4,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from analysis.comparison import Outcome, compare_arms, summarize_arm
-from analysis.confirmation import Arm, Confirmation
+from analysis.comparison import (
+    Comparison,
+    Outcome,
+    compare_arms,
+    compare_predictions,
+    summarize_arm,
+)
+from analysis.confirmation import Confirmation
+from analysis.folder import Folder
 from analysis.ledger import Ledger
 from analysis.plots.style import counted
-from analysis.selection import describe_rule, rank_trials
-from analysis.verdict import describe_comparison, describe_verdict
+from analysis.selection import best_finalist, describe_rule, rank_trials
+from analysis.verdict import decisive_comparison, describe_comparison, describe_verdict
 from analysis.yaml_text import yaml_text
 
 Row = tuple[str, str]
@@ -21,8 +28,8 @@ class Verdict:
 
     Attributes:
         text: The sentence.
-        outcome: Of the first finalist against the reference, or `none` where nothing was
-            confirmed.
+        outcome: Of the best trial against its reference, or `none` where they were not
+            compared.
         note: What else a reader must know to take it right.
     """
 
@@ -49,12 +56,25 @@ class ComparisonRow:
 
     finalist: str
     baseline: str
-    is_reference: bool
+    is_verdict: bool
     difference: str
     interval: str
     p: str
+    p_exact: str
     finding: str
     outcome: Outcome
+
+
+@dataclass(frozen=True)
+class PredictionRow:
+    """A line of the table of two networks' answers: images that only one of them knows."""
+
+    finalist: str
+    baseline: str
+    seed: int
+    only_finalist: int
+    only_baseline: int
+    p: str
 
 
 @dataclass(frozen=True)
@@ -81,19 +101,21 @@ def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> Verdict:
     """Returns what came out, as far as there is evidence."""
     ranked = rank_trials(ledger)
     unfinished = _unfinished(ledger)
+    if not ranked:
+        text = "No trial has run all its epochs, so there is no best one."
+        return Verdict(text, "none", unfinished.strip())
+    best = ranked[0]
     if confirmation is not None:
-        text = f"{describe_verdict(confirmation)}."
-        outcomes = [row.outcome for row in comparison_rows(confirmation) if row.is_reference]
+        text = f"{describe_verdict(confirmation, best.trial.trial_id)}."
+        finalist = best_finalist(ledger, confirmation)
+        comparison = decisive_comparison(confirmation, finalist) if finalist else None
         note = (
             "Each figure is of the last epoch. The runs were trained on all 60,000 training "
             "images with seeds that the search never used, and the 10,000 test images played no "
             f"part in the search.{unfinished}"
         )
-        return Verdict(text[:1].upper() + text[1:], outcomes[0] if outcomes else "none", note)
-    if not ranked:
-        text = "No trial has run all its epochs, so there is no best one."
-        return Verdict(text, "none", unfinished.strip())
-    best = ranked[0]
+        outcome = "none" if comparison is None else comparison.outcome
+        return Verdict(text[:1].upper() + text[1:], outcome, note)
     text = (
         f"Not confirmed yet. The best of {counted(len(ledger.trials), 'trial')} is trial "
         f"{best.trial.trial_id}, with {percent(best.score)} on the validation images."
@@ -105,16 +127,16 @@ def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> Verdict:
     return Verdict(text, "none", note)
 
 
-def arm_rows(confirmation: Confirmation) -> list[ArmRow]:
+def arm_rows(ledger: Ledger, confirmation: Confirmation) -> list[ArmRow]:
     """Returns a line for each arm, in their order."""
+    finalist = best_finalist(ledger, confirmation)
+    reference = confirmation.reference_of(finalist) if finalist else None
     rows = []
     for arm in confirmation.arms.values():
         summary = summarize_arm(confirmation, arm.arm)
-        role = "reference" if arm == confirmation.reference else arm.role
-        n_runs = len(confirmation.runs_of(arm.arm))
-        seeds = f"{summary.n if summary else 0}"
-        if n_runs > (summary.n if summary else 0):
-            seeds += f" of {n_runs}"
+        role = "reference" if arm == reference != finalist else arm.role
+        n_finished, n_seeds = summary.n if summary else 0, len(confirmation.seeds)
+        seeds = f"{n_finished}" if n_finished == n_seeds else f"{n_finished} of {n_seeds}"
         if summary is None:
             rows.append(ArmRow(arm.title, role, seeds, "–", "–", "–"))
             continue
@@ -126,26 +148,39 @@ def arm_rows(confirmation: Confirmation) -> list[ArmRow]:
     return rows
 
 
-def comparison_rows(confirmation: Confirmation) -> list[ComparisonRow]:
+def comparison_rows(ledger: Ledger, confirmation: Confirmation) -> list[ComparisonRow]:
     """Returns a line for each finalist against each baseline."""
+    finalist = best_finalist(ledger, confirmation)
+    decisive = decisive_comparison(confirmation, finalist) if finalist else None
+    return [
+        ComparisonRow(
+            *_titles(confirmation, comparison),
+            comparison == decisive,
+            "–" if comparison.difference is None else _signed(comparison.difference),
+            " to ".join(_signed(end) for end in comparison.interval or ()) or "–",
+            _p(comparison.p_adjusted),
+            _p(comparison.p_sign_flip),
+            describe_comparison(confirmation, comparison),
+            comparison.outcome,
+        )
+        for comparison in compare_arms(confirmation)
+    ]
+
+
+def prediction_rows(folder: Folder, confirmation: Confirmation) -> list[PredictionRow]:
+    """Returns a line for each finalist against each baseline, where both left predictions.
+
+    Raises:
+        LedgerError: If the predictions are damaged.
+    """
     rows = []
     for comparison in compare_arms(confirmation):
-        finalist = confirmation.arms[comparison.finalist]
-        baseline = confirmation.arms[comparison.baseline]
-        interval, p = comparison.interval, comparison.p_adjusted
-        finding = describe_comparison(confirmation, comparison)
-        rows.append(
-            ComparisonRow(
-                finalist.title,
-                baseline.title,
-                baseline == confirmation.reference and finalist == _first_finalist(confirmation),
-                "–" if comparison.difference is None else _signed(comparison.difference),
-                "–" if interval is None else " to ".join(_signed(end) for end in interval),
-                "–" if p is None else ("< 0.001" if p < 0.001 else f"{p:.3f}"),
-                finding,
-                comparison.outcome,
-            )
-        )
+        compared = compare_predictions(folder, comparison)
+        if compared is not None:
+            seed, mcnemar = compared
+            titles = _titles(confirmation, comparison)
+            p = _p(mcnemar.p)
+            rows.append(PredictionRow(*titles, seed, mcnemar.only_first, mcnemar.only_second, p))
     return rows
 
 
@@ -196,8 +231,16 @@ def _unfinished(ledger: Ledger) -> str:
     return f" The search is not finished: {n_ended:,} of {planned:,} trials have ended."
 
 
-def _first_finalist(confirmation: Confirmation) -> Arm | None:
-    return next(iter(confirmation.in_role("finalist")), None)
+def _titles(confirmation: Confirmation, comparison: Comparison) -> tuple[str, str]:
+    """The titles of the finalist and of the baseline."""
+    arms = confirmation.arms
+    return arms[comparison.finalist].title, arms[comparison.baseline].title
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _signed(difference: float) -> str:

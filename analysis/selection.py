@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from analysis.confirmation import Arm, Confirmation
 from analysis.ledger import Ledger, Trial
 
 _LAST = 3
@@ -59,6 +60,15 @@ def rank_trials(ledger: Ledger) -> list[Selection]:
         if (score := trial_score(trial, ledger.config)) is not None
     ]
     return sorted(scored, key=lambda selection: (-selection.score, selection.trial.trial_id))
+
+
+def best_finalist(ledger: Ledger, confirmation: Confirmation) -> Arm | None:
+    """Returns the arm of the best trial; None if that trial is not confirmed.
+
+    A search that went on may have found a better trial than those that were confirmed.
+    """
+    ranked = rank_trials(ledger)
+    return confirmation.finalist(ranked[0].trial.trial_id) if ranked else None
 
 
 def describe_rule(config: dict[str, Any]) -> str:

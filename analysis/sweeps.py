@@ -52,7 +52,7 @@ def _first_records(storage: Folder) -> dict[str, SweepCreated | LedgerError]:
     found: dict[str, SweepCreated | LedgerError] = {}
     for name in storage.folders():
         folder = storage.child(name)
-        place = folder.local_path(LEDGER_FILE)
+        place = folder.place(LEDGER_FILE)
         try:
             line = next(folder.lines(LEDGER_FILE), b"")
             if line.endswith(b"\n"):

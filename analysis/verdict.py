@@ -1,9 +1,12 @@
 """What a confirmation shows, in plain words, and no more than its numbers carry."""
 
+import shlex
 from math import floor, log10
 
 from analysis.comparison import Comparison, compare_arms
 from analysis.confirmation import Arm, Confirmation
+from analysis.ledger import Ledger
+from analysis.selection import best_finalist, rank_trials
 
 
 def describe_comparison(confirmation: Confirmation, comparison: Comparison) -> str:
@@ -15,19 +18,61 @@ def describe_comparison(confirmation: Confirmation, comparison: Comparison) -> s
     return "; ".join([shown, *(text for text in left_out if text)])
 
 
-def describe_verdict(confirmation: Confirmation) -> str:
-    """Returns the verdict on the hyperparameters: the first finalist against the reference."""
-    finalists, reference = confirmation.in_role("finalist"), confirmation.reference
-    if not finalists:
-        return "no finalist was confirmed"
+def decisive_comparison(confirmation: Confirmation, finalist: Arm) -> Comparison | None:
+    """Returns the comparison that the verdict on a finalist is about: with its reference.
+
+    None if it has no reference, or is its own.
+    """
+    reference = confirmation.reference_of(finalist)
+    for comparison in compare_arms(confirmation):
+        compared = (confirmation.arms[comparison.finalist], confirmation.arms[comparison.baseline])
+        if compared == (finalist, reference):
+            return comparison
+    return None
+
+
+def describe_verdict(confirmation: Confirmation, trial_id: int) -> str:
+    """Returns the verdict on the hyperparameters of the best trial, `trial_id`."""
+    finalist = confirmation.finalist(trial_id)
+    if finalist is None:
+        return f"trial {trial_id}, now the best, is not confirmed yet{_instead(confirmation)}"
+    reference = confirmation.reference_of(finalist)
     if reference is None:
-        return f"{finalists[0].title} was compared with no hand-tuned baseline"
-    (comparison,) = (
-        comparison
-        for comparison in compare_arms(confirmation)
-        if (comparison.finalist, comparison.baseline) == (finalists[0].arm, reference.arm)
-    )
-    return f"{finalists[0].title} {describe_comparison(confirmation, comparison)}"
+        return f"{finalist.title} was compared with no hand-tuned baseline"
+    if finalist.differences(reference) == 0:
+        return (
+            f"the best of the sweep is the hand-tuned point itself, trial {trial_id}: no other "
+            "trial scored higher on the validation images"
+        )
+    comparison = decisive_comparison(confirmation, finalist)
+    assert comparison is not None
+    return f"{finalist.title} {describe_comparison(confirmation, comparison)}"
+
+
+def confirm_command(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
+    """Returns the command that confirms the best trial, or trains what its verdict lacks.
+
+    None if nothing is lacking, or if no trial ran all its epochs.
+    """
+    if not rank_trials(ledger):
+        return None
+    command = f"sweep confirm {shlex.quote(ledger.name)}"
+    if confirmation is None:
+        return command
+    finalist = best_finalist(ledger, confirmation)
+    if finalist is not None:
+        reference = confirmation.reference_of(finalist)
+        if not any(_n_unfinished(confirmation, arm) for arm in (finalist, reference) if arm):
+            return None
+    planned = (ledger.config.get("confirm") or {}).get("seeds", 0)
+    n_seeds = len(confirmation.seeds)
+    return f"{command} --seeds {n_seeds}" if n_seeds > planned else command
+
+
+def _instead(confirmation: Confirmation) -> str:
+    """Says which trials are confirmed, where the best one is not."""
+    titles = [finalist.title for finalist in confirmation.in_role("finalist")]
+    return f"; what is confirmed: {', '.join(titles)}" if titles else ""
 
 
 def _finding(comparison: Comparison, title: str) -> str:
@@ -80,13 +125,19 @@ def _left_out(confirmation: Confirmation, arm: Arm) -> str:
     """Says which of an arm's runs do not count, if any."""
     runs = confirmation.runs_of(arm.arm)
     n_failed = sum(run.state == "FAILED" for run in runs)
-    n_unfinished = len(runs) - n_failed - len(confirmation.test_accuracies(arm.arm))
+    n_unfinished = _n_unfinished(confirmation, arm)
     parts = [
-        f"{count} of {len(runs)} runs of {arm.title} {what}"
+        f"{count} of {len(confirmation.seeds)} runs of {arm.title} {what}"
         for count, what in ((n_failed, "failed"), (n_unfinished, "unfinished"))
         if count
     ]
     return ", ".join(parts)
+
+
+def _n_unfinished(confirmation: Confirmation, arm: Arm) -> int:
+    """With how many of the confirmation's seeds an arm was not trained to the end."""
+    ended = [run for run in confirmation.runs_of(arm.arm) if run.state != "RUNNING"]
+    return len(confirmation.seeds) - len(ended)
 
 
 def _points(fraction: float, digits: int) -> str:

@@ -49,13 +49,17 @@ class Mirrors:
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 15.0
 
+    def addresses(self) -> Sequence[str]:
+        """Returns the folders' addresses."""
+        return _torchvision_urls() if self.urls is None else self.urls
+
     def fetch(
         self, files: Sequence[IdxFile], progress: Progress
     ) -> Iterator[tuple[IdxFile, bytes]]:
         """Deliver files as `Source.fetch` does."""
         missing = list(files)
         faults = []
-        for url in _torchvision_urls() if self.urls is None else self.urls:
+        for url in self.addresses():
             host = urlsplit(url).netloc
             try:
                 while missing:

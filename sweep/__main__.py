@@ -1,5 +1,6 @@
 """The command `sweep`."""
 
+import logging
 import os
 import sys
 
@@ -9,6 +10,8 @@ def main() -> None:
     from sweep.commands import app
     from sweep.commands.failures import describe_failure
 
+    # It warns of a home that cannot be written, and does without.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         try:
             app()

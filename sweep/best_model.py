@@ -119,7 +119,7 @@ def _first_confirmed(folder: Folder, ledger: Ledger, trial_id: int) -> Run | Non
 
 def _load(folder: Folder, training: _Training, trial_id: int) -> BestModel:
     name = checkpoint_name(training.name)
-    place = f"the checkpoint {folder.local_path(name)}"
+    place = f"the checkpoint {folder.place(name)}"
     remedy = f"; `sweep confirm {folder.name}` trains anew" if training.origin == "search" else ""
     try:
         data = folder.read(name)

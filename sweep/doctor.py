@@ -1,37 +1,25 @@
-"""Checks of this machine before a sweep, each with one line to say."""
+"""Checks of this machine, and of a cluster, before a sweep, each with one line to say."""
 
 import shutil
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from data_utils.mnist import cached, default_folder
+from data_utils.sources import Mirrors
+from sweep.config import Resources
 from sweep.environment import machine, versions
+from sweep.errors import ClusterError
+from sweep.finding import Finding
 
 _PROBE = ".doctor"
 _TIMEOUT_S = 3.0
-_MIRROR = ("ossci-datasets.s3.amazonaws.com", 443)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        check: What was looked at.
-        text: What was found; where it is not well, what to do.
-        is_problem: Whether a sweep cannot run like this.
-    """
-
-    check: str
-    text: str
-    is_problem: bool = False
-
-
-def examine(storage: Folder, data: Path | None) -> Iterator[Finding]:
-    """Yields a finding a check; takes a few seconds."""
+def examine(storage: Folder, data: Path | None, address: str | None = None) -> Iterator[Finding]:
+    """Yields a finding a check; takes a few seconds, with a cluster's `address` some more."""
     found = versions()
     missing = [name for name, version in found.items() if version == "not installed"]
     text = ", ".join(f"{name} {version}" for name, version in found.items())
@@ -49,6 +37,8 @@ def examine(storage: Folder, data: Path | None) -> Iterator[Finding]:
     yield _data(data or default_folder(), is_cached)
     yield _storage(storage)
     yield _network(is_cached)
+    if address is not None:
+        yield from _cluster(address, storage)
 
 
 def _gpu() -> Finding:
@@ -70,6 +60,8 @@ def _storage(storage: Folder) -> Finding:
     try:
         storage.write(_PROBE, b"")
         storage.delete(_PROBE)
+        if not isinstance(storage, LocalFolder):
+            return Finding("storage", f"{storage} can be written")
         free = shutil.disk_usage(storage.path).free / 2**30
     except OSError as error:
         text = f"{storage} cannot be written: {error.strerror}; choose another with --storage"
@@ -78,9 +70,23 @@ def _storage(storage: Folder) -> Finding:
 
 
 def _network(is_cached: bool) -> Finding:
+    url = urlsplit(Mirrors().addresses()[0])
+    port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        socket.create_connection(_MIRROR, timeout=_TIMEOUT_S).close()
+        socket.create_connection((url.hostname, port), timeout=_TIMEOUT_S).close()
     except OSError:
         needed = "not needed: MNIST is here" if is_cached else "MNIST comes from the package index"
         return Finding("network", f"MNIST's mirror cannot be reached ({needed})")
     return Finding("network", "MNIST's mirror can be reached")
+
+
+def _cluster(address: str, storage: Folder) -> Iterator[Finding]:
+    from sweep.tuning.preflight import examine_cluster
+    from sweep.tuning.ray_session import ray_session
+
+    try:
+        with ray_session(address=address, n_cpus=0):
+            findings = list(examine_cluster(Resources(), storage))
+    except ClusterError as error:
+        findings = [Finding("cluster", str(error), is_problem=True)]
+    yield from findings

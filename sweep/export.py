@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from analysis.folder import Folder
+from analysis.folder import LocalFolder
 from data_utils.dataset import MEAN, STD
 from sweep.best_model import BestModel
 from sweep.errors import UsageError
@@ -96,7 +96,7 @@ def write_export(best: BestModel, metrics: Mapping[str, Any], out: Path) -> None
         README_FILE: _readme(best, metrics).encode(),
         METRICS_FILE: _json(metrics),
     }
-    folder = Folder(out)
+    folder = LocalFolder(out)
     try:
         folder.delete(METRICS_FILE)
         for name in FILES:

@@ -42,7 +42,7 @@ def search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist) ->
         OSError: The storage does not take a record any more.
         Interrupted: A signal came; the ledger has all that was finished.
     """
-    folder, slots = session.engine.folder, session.engine.slots
+    folder, slots = session.engine.folder, session.engine.slots()
     train, validation = split_train_validation(mnist.train, N_VALIDATION, config.split_seed)
     with _open_ledger(folder, name, config) as writer:
         if missing_trials(config, writer.ledger) == 0:
@@ -106,7 +106,7 @@ def confirm(
             if arm.arm not in writer.confirmation.arms:
                 writer.append(arm)
         names = [arm.arm for arm in arms]
-        view = ConfirmationView(writer.confirmation, names, seeds, session.engine.slots)
+        view = ConfirmationView(writer.confirmation, names, seeds, session.engine.slots())
         with session.showing(view) as on_step:
             run_confirmation(
                 session.engine, writer, arms=names, seeds=seeds, mnist=mnist, on_step=on_step

@@ -5,56 +5,86 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from sweep.errors import StorageError
 
-_LOCK_FILE = ".lock"
+LOCK_FILE = ".lock"
 
 
 @contextlib.contextmanager
-def hold(folder: Folder) -> Iterator[None]:
+def hold(folder: Folder) -> Iterator[Callable[[], None]]:
     """Keeps every other driver off the sweep in `folder` for the time of a `with` block.
 
-    The operating system gives the lock back when its holder dies, however it dies, so there
-    is none to be cleared away by hand.
+    On a file system the operating system gives the lock back when its holder dies, however
+    it dies; in an object store it is stale half a minute later.
+
+    Yields:
+        What raises StorageError if the lock is another driver's by now; to be called often.
 
     Raises:
         StorageError: Another process holds it; the message names it and its host.
     """
-    path = folder.local_path(_LOCK_FILE)
+    if isinstance(folder, LocalFolder):
+        with _hold_file(folder):
+            yield lambda: None
+    else:
+        from sweep.store_lock import hold_object
+
+        with hold_object(folder) as check:
+            yield check
+
+
+def is_held(folder: Folder) -> bool:
+    """Tells whether a driver is at work on the sweep in `folder`."""
+    if isinstance(folder, LocalFolder):
+        return _is_file_held(folder)
+    from sweep.store_lock import is_object_held
+
+    return is_object_held(folder)
+
+
+def holder() -> dict[str, str | int]:
+    """Returns what a lock says of this process."""
+    return {"host": socket.gethostname(), "pid": os.getpid()}
+
+
+def refusal(folder: Folder, text: str | bytes) -> StorageError:
+    """Returns the error for a sweep whose lock, which reads `text`, is another driver's."""
+    try:
+        found = json.loads(text)
+        who = f"process {found['pid']} on {found['host']}"
+    except (ValueError, KeyError, TypeError):
+        who = "it has not said which"
+    return StorageError(
+        f"another process is at work on {folder}: {who}; wait for it to end, or watch it with "
+        "`sweep status --follow`"
+    )
+
+
+@contextlib.contextmanager
+def _hold_file(folder: LocalFolder) -> Iterator[None]:
+    path = folder.local_path(LOCK_FILE)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise StorageError(
-                f"another process is at work on {folder}: {_describe(file.read())}; wait for it "
-                f"to end, or watch it with `sweep status --follow`"
-            ) from None
+            raise refusal(folder, file.read()) from None
         file.truncate(0)
-        json.dump({"host": socket.gethostname(), "pid": os.getpid()}, file)
+        json.dump(holder(), file)
         file.flush()
         yield
 
 
-def is_held(folder: Folder) -> bool:
-    """Tells whether a driver is at work on the sweep in `folder`."""
+def _is_file_held(folder: LocalFolder) -> bool:
     try:
-        with folder.local_path(_LOCK_FILE).open(encoding="utf-8") as file:
+        with folder.local_path(LOCK_FILE).open(encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except FileNotFoundError:
         return False
     return False
-
-
-def _describe(text: str) -> str:
-    try:
-        holder = json.loads(text)
-        return f"process {holder['pid']} on {holder['host']}"
-    except (ValueError, KeyError, TypeError):
-        return "it has not said which"

@@ -8,12 +8,16 @@ from typing import TextIO
 from analysis.folder import Folder
 from sweep.config import Resources
 from sweep.environment import n_processors
-from sweep.errors import UsageError
+from sweep.errors import ClusterError, UsageError
 from sweep.interruption import Interruption
 from sweep.lock import hold
 from sweep.screen.display import View, open_display
 from sweep.tuning.engine import Engine
+from sweep.tuning.nodes import Slots
+from sweep.tuning.preflight import examine_cluster
 from sweep.tuning.ray_session import ray_session, terminal
+
+_PATIENCE_S = 15 * 60.0  # with a cluster that has lost its last node
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Session:
     """What a search or a confirmation runs in."""
 
     engine: Engine
-    _interruption: Interruption
+    _watch: Callable[[], str | None]
     _screen: TextIO
 
     @contextlib.contextmanager
@@ -30,32 +34,69 @@ class Session:
 
         Yields:
             What is to be called often: it shows what is new, and raises Interrupted if a
-            signal has come.
+            signal has come, ClusterError if no node is left, StorageError if another driver
+            has taken the sweep over.
         """
         with open_display(view, self._screen) as display:
 
             def on_step() -> None:
-                self._interruption.check()
+                news = self._watch()
+                if news is not None:
+                    display.say(news)
                 display.update()
 
             yield on_step
 
 
 @contextlib.contextmanager
-def open_session(resources: Resources, folder: Folder, slots: int) -> Iterator[Session]:
-    """Starts Ray for the sweep in `folder`, `slots` trainings at a time.
+def open_session(
+    resources: Resources, folder: Folder, *, address: str | None, concurrency: int | None
+) -> Iterator[Session]:
+    """Starts Ray on this machine for the sweep in `folder`, or connects to the one at `address`.
+
+    Args:
+        resources: Of one training.
+        folder: The sweep's.
+        address: `auto` or HOST:PORT of a cluster that this machine is a node of.
+        concurrency: Trainings at a time; by default as many as the nodes have room for.
 
     Raises:
         StorageError: Another process is at work on the sweep.
-        ClusterError: Ray cannot be started.
+        ClusterError: Ray cannot be started or reached, or the cluster is not fit for a sweep.
     """
     with (
-        hold(folder),
+        hold(folder) as check_lock,
         terminal() as screen,
         Interruption(screen) as interruption,
-        ray_session(address=None, n_cpus=n_processors()) as scratch,
+        ray_session(address=address, n_cpus=n_processors()) as scratch,
     ):
-        yield Session(Engine(resources, slots, folder, scratch), interruption, screen)
+        if address is not None:
+            for finding in examine_cluster(resources, folder, may_grow=concurrency is not None):
+                interruption.check()
+                if finding.is_problem:
+                    raise ClusterError(f"{finding.check}: {finding.text}")
+        slots = Slots(
+            resources, concurrency=concurrency, patience_s=_PATIENCE_S if address else 0.0
+        )
+        engine = Engine(resources, lambda: slots.count, folder, scratch)
+
+        def watch() -> str | None:
+            interruption.check()
+            check_lock()
+            return slots.follow()
+
+        yield Session(engine, watch, screen)
+
+
+def describe_start(resources: Resources, *, address: str | None, concurrency: int | None) -> str:
+    """Returns what `open_session` is about to do, in a few words.
+
+    Raises:
+        UsageError: This machine, where it is to do the work, does not have the resources.
+    """
+    if address is not None:
+        return f"joining Ray at {address}"
+    return f"{count_slots(resources, concurrency)} at a time; starting Ray"
 
 
 def count_slots(resources: Resources, concurrency: int | None) -> int:

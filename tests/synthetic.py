@@ -23,7 +23,7 @@ from analysis.confirmation import (
     dump_confirmation_record,
     read_confirmation,
 )
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import LEDGER_FILE, Ledger, read_ledger
 from analysis.predictions import Predictions, ShownImages, save_images, save_predictions
 from analysis.records import (
@@ -389,7 +389,7 @@ def main() -> None:
     parser.add_argument("--top-k", type=int, default=1)
     parser.add_argument("--gain", type=float, default=0.0012)
     given = parser.parse_args()
-    folder = Folder(given.storage).child(given.name)
+    folder = LocalFolder(given.storage).child(given.name)
     search = Search(
         n_trials=given.trials,
         epochs=given.epochs,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from analysis.comparison import compare_arms
 from analysis.confirmation import read_confirmation
-from analysis.folder import Folder
+from analysis.folder import LocalFolder
 from analysis.ledger import read_ledger
 from analysis.predictions import load_images, load_predictions
 
@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).with_name("synthetic.py")
 def test_synthetic_sweep_is_like_a_real_one(tmp_path: Path) -> None:
     given = ["made", "--trials", "60", "--seeds", "4", "--running", "1", "--top-k", "2"]
     subprocess.run([sys.executable, SCRIPT, tmp_path, *given], check=True)
-    folder = Folder(tmp_path / "made")
+    folder = LocalFolder(tmp_path / "made")
     ledger = read_ledger(folder)
     assert len(ledger.trials) == 60
     assert [len(ledger.in_state("RUNNING")), ledger.ended] == [1, None]

@@ -29,7 +29,7 @@ def confusion(runs: Sequence[Predictions]) -> NDArray[np.int64]:
 
 
 def draw_confusion(results: Results) -> Picture:
-    """Draws the confusion matrix of the first finalist, all its seeds together."""
+    """Draws the confusion matrix of the best trial, all its seeds together."""
     arm, by_seed = results.shown_finalist()
     counts = confusion(list(by_seed.values()))
     n_errors = int(counts.sum() - np.trace(counts))

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from analysis.folder import Folder
 from analysis.plots.arm_curves import draw_arm_curves
@@ -118,18 +117,18 @@ def render_all(results: Results, file_format: Format) -> Iterator[Rendered | Ski
 
 @dataclass(frozen=True)
 class Drawn:
-    """The files that were written, in the gallery's order, and what was skipped."""
+    """Where the files that were written are, in the gallery's order, and what was skipped."""
 
-    files: list[Path]
+    files: list[str]
     skipped: list[Skipped]
 
 
-def draw_all(folder: Folder, out: Path, file_format: str) -> Drawn:
+def draw_all(folder: Folder, out: Folder, file_format: str) -> Drawn:
     """Draws every plot of the sweep in `folder` into the folder `out`.
 
     Args:
         folder: The sweep's.
-        out: Made if it is not there; files of the plots' names are replaced.
+        out: Files of the plots' names are replaced.
         file_format: `png`, `svg` or `pdf`.
 
     Raises:
@@ -144,6 +143,6 @@ def draw_all(folder: Folder, out: Path, file_format: str) -> Drawn:
             drawn.skipped.append(result)
         else:
             file = f"{result.name}.{checked}"
-            Folder(out).write(file, result.data)
-            drawn.files.append(out / file)
+            out.write(file, result.data)
+            drawn.files.append(out.place(file))
     return drawn

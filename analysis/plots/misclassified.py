@@ -74,7 +74,7 @@ def mistakes(predictions: Predictions, images: ShownImages, n: int) -> Mistakes:
 
 
 def draw_misclassified(results: Results) -> Picture:
-    """Draws the surest mistakes of the first finalist's first seed."""
+    """Draws the surest mistakes of the best trial's first seed."""
     arm, by_seed = results.shown_finalist()
     seed, predictions = next(iter(by_seed.items()))
     data = mistakes(predictions, results.images, _COLUMNS * _ROWS)

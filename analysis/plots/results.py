@@ -8,6 +8,7 @@ from analysis.ledger import Ledger, read_ledger
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.style import counted, one_line
 from analysis.predictions import Predictions, ShownImages, load_images, load_predictions
+from analysis.selection import best_finalist
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,27 @@ class Results:
         return self.confirmation
 
     def shown_finalist(self) -> tuple[Arm, dict[int, Predictions]]:
-        """Returns the first finalist that has predictions, with them by seed.
+        """Returns the best trial's arm, with its runs' predictions by seed.
 
         Raises:
-            NothingToDrawError: If none has.
+            NothingToDrawError: If it is not confirmed, or left none.
         """
-        for arm in self.confirmed().in_role("finalist"):
-            by_seed = {
-                seed: predictions
-                for (name, seed), predictions in sorted(self.predictions.items())
-                if name == arm.arm
-            }
-            if by_seed:
-                return arm, by_seed
-        raise NothingToDrawError("no finalist's run has finished and left its predictions")
+        arm = best_finalist(self.ledger, self.confirmed())
+        if arm is None:
+            raise NothingToDrawError(
+                "the trial that is now the best is not confirmed yet. "
+                f"`sweep confirm {self.name}` does it"
+            )
+        by_seed = {
+            seed: predictions
+            for (name, seed), predictions in sorted(self.predictions.items())
+            if name == arm.arm
+        }
+        if not by_seed:
+            raise NothingToDrawError(
+                f"no run of {one_line(arm.title)} has finished and left its predictions"
+            )
+        return arm, by_seed
 
 
 def read_results(folder: Folder) -> Results:

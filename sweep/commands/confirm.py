@@ -6,6 +6,7 @@ import typer
 
 from sweep.commands.options import (
     DEFAULT_STORAGE,
+    AddressOption,
     ConcurrencyOption,
     DataOption,
     JsonOption,
@@ -20,6 +21,7 @@ def confirm(
     name: NameArgument = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="How many finalists.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each arm.")] = None,
+    address: AddressOption = None,
     concurrency: ConcurrencyOption = None,
     data: DataOption = None,
     storage: StorageOption = DEFAULT_STORAGE,
@@ -37,11 +39,16 @@ def confirm(
     default = config.confirm or Confirm()
     plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds)
     from sweep import launch
-    from sweep.session import count_slots, open_session
+    from sweep.session import describe_start, open_session
 
-    slots = count_slots(config.resources, concurrency)
+    start = describe_start(config.resources, address=address, concurrency=concurrency)
     mnist = load_data(data)
-    say(f"confirming {ledger.name}: {plan.seeds} seeds an arm, {slots} at a time; starting Ray")
-    with interruptible(folder), open_session(config.resources, folder, slots) as session:
+    say(f"confirming {ledger.name}: {plan.seeds} seeds an arm, {start}")
+    with (
+        interruptible(folder),
+        open_session(
+            config.resources, folder, address=address, concurrency=concurrency
+        ) as session,
+    ):
         launch.confirm(session, config, ledger, confirm=plan, mnist=mnist)
     finish(folder, ledger, as_json=as_json)

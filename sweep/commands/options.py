@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger
 from analysis.sweeps import open_sweep
 from sweep.errors import UsageError
@@ -16,7 +16,9 @@ DEFAULT_STORAGE = "runs"
 
 StorageOption = Annotated[
     str,
-    typer.Option("--storage", envvar="SWEEP_STORAGE", help="Folder that holds the sweeps."),
+    typer.Option(
+        "--storage", envvar="SWEEP_STORAGE", help="Folder or s3:// URI that holds the sweeps."
+    ),
 ]
 DataOption = Annotated[
     Path | None,
@@ -40,7 +42,15 @@ ConcurrencyOption = Annotated[
         min=1, help="Trials at a time. [default: as the processors allow]", show_default=False
     ),
 ]
-
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        envvar="RAY_ADDRESS",
+        help="Ray cluster: auto or HOST:PORT. [default: Ray on this machine]",
+        show_default=False,
+    ),
+]
 AcceptOption = Annotated[
     bool,
     typer.Option("--accept-changes", help="Go on although config or versions have changed."),
@@ -51,14 +61,21 @@ def storage_folder(location: str) -> Folder:
     """Returns the folder that `--storage` names.
 
     Raises:
-        UsageError: It names an object store, or something that is no folder.
+        UsageError: It names something that is no folder.
     """
     if "://" in location:
-        raise UsageError(f"`--storage` must be a folder, but got {location!r}")
+        from analysis.object_store import open_store, without_secrets
+
+        try:
+            return open_store(location)
+        except ValueError as error:
+            raise UsageError(
+                f"`--storage` cannot be {without_secrets(location)}: {error}"
+            ) from error
     path = Path(location).expanduser().absolute()
     if path.exists() and not path.is_dir():
         raise UsageError(f"`--storage` must be a folder, but {path} is a file")
-    return Folder(path)
+    return LocalFolder(path)
 
 
 def find_sweep(storage: str, name: str | None) -> tuple[Folder, Ledger]:

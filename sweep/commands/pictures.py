@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from sweep.commands.options import (
     DEFAULT_STORAGE,
     JsonOption,
@@ -39,13 +39,14 @@ def plot(
     from analysis.plots import draw_all
 
     folder, _ = find_sweep(storage, name)
-    drawn = draw_all(folder, out or plots_folder(folder), file_format.value)
+    target = plots_folder(folder) if out is None else LocalFolder(out)
+    drawn = draw_all(folder, target, file_format.value)
     if as_json:
         skipped = {plot.name: plot.reason for plot in drawn.skipped}
-        print_json({"files": [str(path) for path in drawn.files], "skipped": skipped})
+        print_json({"files": drawn.files, "skipped": skipped})
         return
-    for path in drawn.files:
-        print(path)
+    for file in drawn.files:
+        print(file)
     for plot in drawn.skipped:
         print(f"not drawn: {plot.name}: {plot.reason}")
 
@@ -56,9 +57,9 @@ def report(name: NameArgument = None, storage: StorageOption = DEFAULT_STORAGE) 
 
     folder, _ = find_sweep(storage, name)
     write_report(folder)
-    print(folder.local_path(REPORT_FILE))
+    print(folder.place(REPORT_FILE))
 
 
-def plots_folder(folder: Folder) -> Path:
+def plots_folder(folder: Folder) -> Folder:
     """Returns where a sweep's pictures are kept."""
-    return folder.local_path("plots")
+    return folder.child("plots")

@@ -10,6 +10,7 @@ from analysis.ledger import Ledger
 from sweep.commands.options import (
     DEFAULT_STORAGE,
     AcceptOption,
+    AddressOption,
     ConcurrencyOption,
     DataOption,
     JsonOption,
@@ -27,6 +28,7 @@ def resume(
     name: NameArgument = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Extend it to so many trials.")] = None,
     accept_changes: AcceptOption = False,
+    address: AddressOption = None,
     concurrency: ConcurrencyOption = None,
     data: DataOption = None,
     storage: StorageOption = DEFAULT_STORAGE,
@@ -42,6 +44,7 @@ def resume(
         SweepConfig.model_validate(ledger.config | ({"trials": trials} if trials else {})),
         accept_changes=accept_changes,
         data=data,
+        address=address,
         concurrency=concurrency,
         as_json=as_json,
     )
@@ -54,6 +57,7 @@ def go_on(
     *,
     accept_changes: bool,
     data: Path | None,
+    address: str | None,
     concurrency: int | None,
     as_json: bool,
 ) -> None:
@@ -76,4 +80,4 @@ def go_on(
     if changes:
         write_environment(folder)
     say(f"resuming {folder.name}: {missing}")
-    work_on(folder, config, data=data, concurrency=concurrency, as_json=as_json)
+    work_on(folder, config, data=data, address=address, concurrency=concurrency, as_json=as_json)

@@ -9,6 +9,7 @@ import typer
 from sweep.commands.options import (
     DEFAULT_STORAGE,
     AcceptOption,
+    AddressOption,
     ConcurrencyOption,
     DataOption,
     JsonOption,
@@ -41,6 +42,7 @@ def run(
     ] = False,
     accept_changes: AcceptOption = False,
     search_only: Annotated[bool, typer.Option("--search-only", help="Do not confirm.")] = False,
+    address: AddressOption = None,
     concurrency: ConcurrencyOption = None,
     data: DataOption = None,
     storage: StorageOption = DEFAULT_STORAGE,
@@ -70,9 +72,10 @@ def run(
             resolved,
             accept_changes=accept_changes,
             data=data,
+            address=address,
             concurrency=concurrency,
             as_json=as_json,
         )
         return
     folder = prepare_folder(sweeps, name, resolved)
-    work_on(folder, resolved, data=data, concurrency=concurrency, as_json=as_json)
+    work_on(folder, resolved, data=data, address=address, concurrency=concurrency, as_json=as_json)

@@ -8,6 +8,7 @@ import typer
 
 from sweep.commands.options import (
     DEFAULT_STORAGE,
+    AddressOption,
     DataOption,
     JsonOption,
     StorageOption,
@@ -65,13 +66,14 @@ def validate(
 def doctor(
     data: DataOption = None,
     storage: StorageOption = DEFAULT_STORAGE,
+    address: AddressOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check this machine: versions, processors, memory, GPU, data, storage, network."""
+    """Check this machine, and the cluster at --address: what a sweep needs of them."""
     from sweep.doctor import examine
 
     findings = []
-    for finding in examine(storage_folder(storage), data):
+    for finding in examine(storage_folder(storage), data, address):
         findings.append(finding)
         if not as_json:
             mark = "problem" if finding.is_problem else "ok"
@@ -80,4 +82,4 @@ def doctor(
     if as_json:
         print_json({"ok": not problems, "findings": [asdict(finding) for finding in findings]})
     if problems:
-        raise ClusterError(f"a sweep cannot run here: see {', '.join(problems)} above")
+        raise ClusterError(f"a sweep cannot run: see {', '.join(problems)} above")

@@ -20,21 +20,24 @@ def work_on(
     config: SweepConfig,
     *,
     data: Path | None,
+    address: str | None,
     concurrency: int | None,
     as_json: bool,
 ) -> None:
     """Runs what a sweep lacks, its confirmation included, and prints the result."""
     # Ray and torch take seconds to import: mistakes in the command line are told before.
     from sweep.launch import confirm, search
-    from sweep.session import count_slots, open_session
+    from sweep.session import describe_start, open_session
 
-    slots = count_slots(config.resources, concurrency)
+    start = describe_start(config.resources, address=address, concurrency=concurrency)
     mnist = load_data(data)
-    say(
-        f"sweep {folder.name}: {config.trials} trials of up to {config.epochs} epochs, "
-        f"{slots} at a time; starting Ray"
-    )
-    with interruptible(folder), open_session(config.resources, folder, slots) as session:
+    say(f"sweep {folder.name}: {config.trials} trials of up to {config.epochs} epochs, {start}")
+    with (
+        interruptible(folder),
+        open_session(
+            config.resources, folder, address=address, concurrency=concurrency
+        ) as session,
+    ):
         ledger = search(session, config, name=folder.name, mnist=mnist)
         if config.confirm is not None:
             confirm(session, config, ledger, confirm=config.confirm, mnist=mnist)

@@ -55,6 +55,10 @@ class LiveDisplay:
         self._draw()
         self._live.stop()
 
+    def say(self, line: str) -> None:
+        """Shows a line that must not be missed, above the picture."""
+        self._live.console.print(Text(line, style="yellow"))
+
     def update(self) -> None:
         """Draws, if the last time was half a second ago."""
         if time.monotonic() - self._drawn >= _REFRESH_S:
@@ -63,7 +67,7 @@ class LiveDisplay:
     def _draw(self) -> None:
         self._drawn = time.monotonic()
         for line in self._view.news():
-            self._live.console.print(Text(line, style="yellow"))
+            self.say(line)
         self._live.update(self._view.picture(), refresh=True)
 
 
@@ -80,11 +84,15 @@ class LineDisplay:
     def __exit__(self, *_: object) -> None:
         self.update()
 
+    def say(self, line: str) -> None:
+        """Writes a line."""
+        print(line, file=self._stream, flush=True)
+
     def update(self) -> None:
         """Writes what is new."""
         for line in self._view.news():
-            print(line, file=self._stream, flush=True)
+            self.say(line)
         done = int(_PARTS * self._view.fraction())
         if done > self._shown:
             self._shown = done
-            print(self._view.line(), file=self._stream, flush=True)
+            self.say(self._view.line())

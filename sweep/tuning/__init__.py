@@ -5,7 +5,6 @@ before any module of this package can import them.
 """
 
 import os
-import secrets
 
 os.environ.update(
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
@@ -21,7 +20,5 @@ os.environ.update(
     TUNE_WARN_INSUFFICIENT_RESOURCE_THRESHOLD_S="1000000",
 )
 
-# Nobody is let in without a token; without one of the user's, one is made for this process.
+# Nobody is let in without a token.
 os.environ.setdefault("RAY_AUTH_MODE", "token")
-if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

@@ -11,7 +11,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import BasicVariantGenerator, SearchAlgorithm, Searcher
+from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
 
 from analysis.files import failure_name
 from analysis.folder import Folder
@@ -139,6 +139,23 @@ class Recorder(tune.Callback, ABC):
             raise
 
 
+class _Limit(tune.Callback):
+    """Lets as many trainings run at a time as there are slots at the moment."""
+
+    def __init__(
+        self, limited: ConcurrencyLimiter | BasicVariantGenerator, slots: Callable[[], int]
+    ) -> None:
+        self._limited, self._slots = limited, slots
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks for a restore that is never asked for."""
+        return {}
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Passes the number on, before Tune asks for the next trial."""
+        self._limited.max_concurrent = self._slots()
+
+
 def _cause(trial: Trial) -> str:
     """Why a worker's process is gone, as far as Ray knows."""
     try:
@@ -154,13 +171,13 @@ class Engine:
 
     Attributes:
         resources: Of one training.
-        slots: Trainings at a time.
+        slots: Returns how many trainings may run at a time, as nodes come and go.
         folder: The sweep's; checkpoints go there.
         scratch: Where Tune keeps its own files, of which nothing is needed later.
     """
 
     resources: Resources
-    slots: int
+    slots: Callable[[], int]
     folder: Folder
     scratch: Path
 
@@ -198,28 +215,27 @@ class Engine:
             ),
             {"cpu": self.resources.cpu, "gpu": self.resources.gpu},
         )
-        search_alg: Searcher | SearchAlgorithm
+        limited: ConcurrencyLimiter | BasicVariantGenerator
         param_space: dict[str, Any] = {}
         if isinstance(searcher, Sequence):
             configs = [assignment.to_config() for assignment in searcher]
             param_space = {key: tune.grid_search([c[key] for c in configs]) for key in configs[0]}
-            search_alg, n_samples = BasicVariantGenerator(), 1
+            limited, n_samples = BasicVariantGenerator(max_concurrent=self.slots()), 1
         else:
-            search_alg, n_samples = searcher, n_trainings
+            limited, n_samples = ConcurrencyLimiter(searcher, self.slots()), n_trainings
         tuner = tune.Tuner(
             trainable,
             param_space=param_space,
             tune_config=tune.TuneConfig(
                 num_samples=n_samples,
-                search_alg=search_alg,
+                search_alg=limited,
                 scheduler=scheduler or FIFOScheduler(),
-                max_concurrent_trials=self.slots,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
                 name=f"tune-{time.monotonic_ns()}",
                 storage_path=str(self.scratch),
-                callbacks=[recorder],
+                callbacks=[recorder, _Limit(limited, self.slots)],
                 # The trainable writes its own, where a retry on any node finds them.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),

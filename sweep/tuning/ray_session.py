@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -10,12 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import psutil
 import ray
 
 from sweep.errors import ClusterError
+from sweep.tuning.joining import has_token, join_options
 
 _PREFIX = "sweep-"
 _OBJECT_STORE_BYTES = 256 * 2**20  # the dataset takes 47 MB
@@ -23,7 +25,7 @@ _OBJECT_STORE_BYTES = 256 * 2**20  # the dataset takes 47 MB
 
 @contextlib.contextmanager
 def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
-    """Starts Ray on this machine, or connects to `address`, for the time of a `with` block.
+    """Starts Ray on this machine, or joins the cluster at `address`, for a `with` block's time.
 
     Whatever Ray's own code prints meanwhile goes to a file. A local Ray is protected by a
     token and has no dashboard.
@@ -33,7 +35,9 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
 
     Raises:
         ClusterError: Ray cannot be started or reached.
+        UsageError: `address` is none.
     """
+    options = None if address is None else join_options(address)
     folder = _short_temporary_folder()
     _clear_remains(folder)
     scratch = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=folder))
@@ -44,16 +48,14 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             try:
                 with _signal_kept(signal.SIGTERM):
                     ray.init(
-                        address=address or "local",
-                        include_dashboard=None if address else False,
                         log_to_driver=False,
                         logging_level="ERROR",
-                        **({} if address else _local_options(scratch, n_cpus)),
+                        **(options or _local_options(scratch, n_cpus)),
                     )
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-                where = f"reach Ray at {address}" if address else "start Ray"
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-                raise ClusterError(f"cannot {where}: {reason}") from error
+                what = f"join Ray at {address}" if address else "start Ray"
+                reason = " ".join(str(error).split()) or repr(error)
+                raise ClusterError(f"cannot {what}: {reason}") from error
             try:
                 yield scratch
             finally:
@@ -97,8 +99,12 @@ def _signal_kept(number: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
 
-def _local_options(scratch: Path, n_cpus: int) -> dict[str, object]:
+def _local_options(scratch: Path, n_cpus: int) -> dict[str, Any]:
+    if not has_token():  # none of the user's: one for this Ray alone
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     return {
+        "address": "local",
+        "include_dashboard": False,
         "num_cpus": n_cpus,
         "object_store_memory": _OBJECT_STORE_BYTES,
         "_temp_dir": str(scratch / "ray"),

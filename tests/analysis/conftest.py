@@ -1,4 +1,5 @@
 import importlib.util
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis.confirmation import Arm, Confirmation, ConfirmationBegun, RunEnded, RunEpoch
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 
 
 def _load_synthetic() -> ModuleType:
@@ -34,7 +35,7 @@ def search_folder(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Folder
 
     def make(**search: Any) -> Folder:
         made = synthetic.Search(**search)
-        folder = Folder(tmp_path / made.name)
+        folder = LocalFolder(tmp_path / made.name)
         synthetic.write_search(folder, made)
         return folder
 
@@ -47,7 +48,7 @@ def confirmed_folder(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Fol
 
     def make(search: dict[str, Any] | None = None, **confirming: Any) -> Folder:
         made = synthetic.Search(**(search or {}))
-        folder = Folder(tmp_path / made.name)
+        folder = LocalFolder(tmp_path / made.name)
         ledger = synthetic.write_search(folder, made)
         synthetic.write_confirmed(folder, ledger, synthetic.Confirming(**confirming))
         return folder
@@ -55,16 +56,20 @@ def confirmed_folder(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Fol
     return make
 
 
-def _make_confirmation(accuracies: dict[str, dict[int, float | None]]) -> Confirmation:
+def _make_confirmation(
+    accuracies: dict[str, dict[int, float | None]], *, first_trial: int = 1
+) -> Confirmation:
     """Makes a confirmation in memory from accuracies by arm and seed; None is a failed run.
 
-    Arms called `finalist…` are finalists, the others baselines, the first of them the
-    reference. Every run has two epochs, of which the first is the better one.
+    Arms called `finalist…` are finalists, namely the trials from `first_trial` on, the others
+    baselines, the first of them the reference. Each has a learning rate of its own. Every run
+    has two epochs, of which the first is the better one.
     """
 
     confirmation = Confirmation(ConfirmationBegun(0.0, 1, "made", 2))
     reference = next((name for name in accuracies if not name.startswith("finalist")), None)
-    for name in accuracies:
+    trial_ids = itertools.count(first_trial)
+    for number, name in enumerate(accuracies):
         confirmation.apply(
             Arm(
                 time=1.0,
@@ -72,8 +77,8 @@ def _make_confirmation(accuracies: dict[str, dict[int, float | None]]) -> Confir
                 title=f"the {name}",
                 role="finalist" if name.startswith("finalist") else "baseline",
                 model="lenet5",
-                trial_id=None,
-                hyperparameters={},
+                trial_id=next(trial_ids) if name.startswith("finalist") else None,
+                hyperparameters={"learning_rate": float(number)},
                 epochs=2,
                 reference=name == reference,
             )

@@ -210,7 +210,7 @@ def test_predictions_of_the_first_common_seed_are_compared(
     confirmation = read_confirmation(folder)
     assert confirmation is not None
     comparison = compare_arms(confirmation)[0]
-    compared = compare_predictions(folder, confirmation, comparison)
+    compared = compare_predictions(folder, comparison)
     finalist = load_predictions(folder, "finalist-1", 1002)
     baseline = load_predictions(folder, "hand-tuned", 1002)
     assert finalist is not None
@@ -226,9 +226,9 @@ def test_predictions_that_are_not_there_are_not_compared(
     folder = confirmed_folder({"n_trials": 5}, n_seeds=2, predictions=False)
     confirmation = read_confirmation(folder)
     assert confirmation is not None
-    assert compare_predictions(folder, confirmation, compare_arms(confirmation)[0]) is None
+    assert compare_predictions(folder, compare_arms(confirmation)[0]) is None
     nothing = Comparison("finalist-1", "hand-tuned", ())
-    assert compare_predictions(folder, confirmation, nothing) is None
+    assert compare_predictions(folder, nothing) is None
 
 
 def test_mcnemar_of_equal_networks_is_one(confirmed_folder: Callable[..., Folder]) -> None:
@@ -236,4 +236,4 @@ def test_mcnemar_of_equal_networks_is_one(confirmed_folder: Callable[..., Folder
     confirmation = read_confirmation(folder)
     assert confirmation is not None
     same = Comparison("hand-tuned", "hand-tuned", (1001,))
-    assert compare_predictions(folder, confirmation, same) == (1001, McNemar(0, 0, 1.0))
+    assert compare_predictions(folder, same) == (1001, McNemar(0, 0, 1.0))

@@ -20,7 +20,7 @@ from analysis.confirmation import (
     read_confirmation,
 )
 from analysis.errors import LedgerError
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 
 BEGUN = ConfirmationBegun(0.0, 1, "s", 2)
 ARM = Arm(
@@ -53,14 +53,14 @@ def sum_of(*records: ConfirmationRecord) -> Confirmation:
 
 
 def test_confirmation_that_was_never_begun_is_none(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     assert read_confirmation(folder) is None
     folder.write(CONFIRMATION_FILE, b'{"kind": "conf')
     assert read_confirmation(folder) is None
 
 
 def test_writer_and_reader_agree(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     notice = ConfirmationNotice(2.5, "so it is")
     with ConfirmationWriter.open(folder, BEGUN) as writer:
         for record in (FINALIST, ARM, run_epoch(1), notice, run_epoch(2, 0.98), ended()):
@@ -94,7 +94,7 @@ def test_run_epoch_has_the_fields_that_were_promised() -> None:
 
 
 def test_writer_goes_on_after_a_half_written_line(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     with ConfirmationWriter.open(folder, BEGUN) as writer:
         writer.append(ARM)
     whole = folder.read(CONFIRMATION_FILE)
@@ -108,7 +108,7 @@ def test_writer_goes_on_after_a_half_written_line(tmp_path: Path) -> None:
 
 
 def test_writer_takes_over_a_file_without_a_whole_record(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write(CONFIRMATION_FILE, b'{"kind": "conf')
     ConfirmationWriter.open(folder, BEGUN).close()
     assert folder.read(CONFIRMATION_FILE) == dump_confirmation_record(BEGUN)
@@ -119,7 +119,7 @@ def test_every_prefix_can_be_read(
 ) -> None:
     search = {"n_trials": 3, "epochs": 3, "scheduler": "none", "failure_rate": 0.0}
     whole = confirmed_folder(search, n_seeds=2, predictions=False).read(CONFIRMATION_FILE)
-    folder = Folder(tmp_path / "prefix")
+    folder = LocalFolder(tmp_path / "prefix")
     for n_bytes in range(0, len(whole), 83):
         folder.write(CONFIRMATION_FILE, whole[:n_bytes])
         confirmation = read_confirmation(folder)
@@ -198,7 +198,7 @@ def test_runs_of_an_arm_are_by_seed() -> None:
 def test_contradiction_is_refused(
     tmp_path: Path, records: list[ConfirmationRecord], message: str
 ) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     with ConfirmationWriter.open(folder, BEGUN) as writer:
         for record in records[:-1]:
             writer.append(record)
@@ -227,7 +227,7 @@ def test_contradiction_is_refused(
     ],
 )
 def test_damaged_first_line_is_told(tmp_path: Path, first: bytes, message: str) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write(CONFIRMATION_FILE, first)
     with pytest.raises(LedgerError, match=rf"confirm\.jsonl:1 {message}"):
         read_confirmation(folder)

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.folder import Folder
+from analysis.folder import LocalFolder
 
 
 def test_write_is_read_back(tmp_path: Path) -> None:
-    folder = Folder(tmp_path).child("sweep")
+    folder = LocalFolder(tmp_path).child("sweep")
     folder.write("predictions/a.npz", b"\x00\xff")
     assert folder.read("predictions/a.npz") == b"\x00\xff"
     assert folder.exists("predictions/a.npz")
@@ -16,7 +16,7 @@ def test_write_is_read_back(tmp_path: Path) -> None:
 
 
 def test_write_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write("config.yaml", b"old and longer")
     folder.write("config.yaml", b"new")
     assert folder.read("config.yaml") == b"new"
@@ -26,7 +26,7 @@ def test_write_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
 def test_write_that_fails_keeps_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write("config.yaml", b"old")
 
     def refuse(handle: int) -> None:
@@ -42,7 +42,7 @@ def test_write_that_fails_keeps_the_old_file(
 def test_write_takes_the_place_of_a_file_only_when_all_is_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write("a", b"old")
     seen: list[bytes] = []
     monkeypatch.setattr(os, "fsync", lambda handle: seen.append(folder.read("a")))
@@ -54,7 +54,7 @@ def test_write_takes_the_place_of_a_file_only_when_all_is_on_the_disk(
 def test_written_file_may_be_read_by_those_who_may_read_new_files(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:
-        Folder(tmp_path).write("a", b"")
+        LocalFolder(tmp_path).write("a", b"")
     finally:
         os.umask(previous)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
@@ -62,12 +62,12 @@ def test_written_file_may_be_read_by_those_who_may_read_new_files(tmp_path: Path
 
 def test_long_names_can_be_written(tmp_path: Path) -> None:
     name = "a" * 250
-    Folder(tmp_path).write(name, b"x")
-    assert Folder(tmp_path).files() == [name]
+    LocalFolder(tmp_path).write(name, b"x")
+    assert LocalFolder(tmp_path).files() == [name]
 
 
 def test_listings_are_sorted_and_apart(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     for name in ("b", "a"):
         folder.write(name, b"")
         folder.write(f"folder-{name}/x", b"")
@@ -77,7 +77,7 @@ def test_listings_are_sorted_and_apart(tmp_path: Path) -> None:
 
 
 def test_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "nowhere")
+    folder = LocalFolder(tmp_path / "nowhere")
     assert folder.files() == []
     assert folder.folders() == []
     assert not folder.exists("a")
@@ -88,7 +88,7 @@ def test_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
 
 
 def test_delete_of_what_is_not_there_is_fine(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write("a", b"")
     folder.delete("a")
     folder.delete("a")
@@ -96,6 +96,6 @@ def test_delete_of_what_is_not_there_is_fine(tmp_path: Path) -> None:
 
 
 def test_lines_keep_their_ends(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write("a", b"one\n\r\x0b two\n\nthree")
     assert list(folder.lines("a")) == [b"one\n", b"\r\x0b two\n", b"\n", b"three"]

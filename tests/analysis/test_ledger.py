@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.errors import LedgerError
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import LEDGER_FILE, Ledger, LedgerWriter, read_ledger
 from analysis.records import (
     EpochRecord,
@@ -87,7 +87,7 @@ def sum_of(records: list[Record]) -> Ledger:
 def test_prefix_of_a_ledger_is_read_up_to_its_last_whole_record(
     tmp_path_factory: pytest.TempPathFactory, history: list[Record], part: float
 ) -> None:
-    folder = Folder(tmp_path_factory.mktemp("prefix"))
+    folder = LocalFolder(tmp_path_factory.mktemp("prefix"))
     lines = [dump_record(record) for record in history]
     whole = b"".join(lines)
     kept = whole[: round(part * len(whole))]
@@ -108,7 +108,7 @@ def test_prefix_of_a_ledger_is_read_up_to_its_last_whole_record(
 
 
 def test_every_byte_of_a_ledger_is_a_place_to_be_cut_at(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     history = [CREATED, started(1), epoch_record(1, 1), TrialEnded(20.0, 1, "FAILED", "héé")]
     whole = b"".join(dump_record(record) for record in history)
     for n_bytes in range(len(whole) + 1):
@@ -129,7 +129,7 @@ def test_every_byte_of_a_ledger_is_a_place_to_be_cut_at(tmp_path: Path) -> None:
 def test_damaged_ledger_is_read_or_refused_with_its_line(
     tmp_path_factory: pytest.TempPathFactory, history: list[Record], position: float, byte: int
 ) -> None:
-    folder = Folder(tmp_path_factory.mktemp("damaged"))
+    folder = LocalFolder(tmp_path_factory.mktemp("damaged"))
     data = bytearray(b"".join(dump_record(record) for record in history))
     data[int(position * len(data))] = byte
     folder.write(LEDGER_FILE, bytes(data))
@@ -142,7 +142,7 @@ def test_damaged_ledger_is_read_or_refused_with_its_line(
 
 @pytest.mark.parametrize("n_before", [0, 1, 300])
 def test_damage_is_told_with_file_and_line(tmp_path: Path, n_before: int) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     notices = [dump_record(Notice(1.0, None, "fine"))] * n_before
     lines = [dump_record(CREATED), *notices, b"damage\n", *notices]
     folder.write(LEDGER_FILE, b"".join(lines))
@@ -178,7 +178,7 @@ def test_damage_is_told_with_file_and_line(tmp_path: Path, n_before: int) -> Non
 def test_contradiction_is_refused_by_reader_and_writer(
     tmp_path: Path, records: list[Record], message: str
 ) -> None:
-    read, written = Folder(tmp_path / "read"), Folder(tmp_path / "written")
+    read, written = LocalFolder(tmp_path / "read"), LocalFolder(tmp_path / "written")
     read.write(LEDGER_FILE, b"".join(map(dump_record, [CREATED, *records])))
     with pytest.raises(LedgerError) as caught:
         read_ledger(read)
@@ -196,14 +196,14 @@ def test_contradiction_is_refused_by_reader_and_writer(
 
 
 def test_record_before_the_first_is_refused(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write(LEDGER_FILE, dump_record(started(1)))
     with pytest.raises(LedgerError, match="1 comes before the record that begins the sweep"):
         read_ledger(folder)
 
 
 def test_ledger_tells_what_its_records_say(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     session, notice = SessionStarted(5.0, "host", 3, 2), Notice(6.0, 1, "so it is")
     with LedgerWriter.create(folder, CREATED) as writer:
         for record in (
@@ -246,7 +246,7 @@ def test_new_session_makes_the_end_of_the_last_one_the_past(tmp_path: Path) -> N
 
 
 def test_create_never_replaces_a_sweep(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     LedgerWriter.create(folder, CREATED).close()
     with pytest.raises(FileExistsError, match="already"):
         LedgerWriter.create(folder, CREATED)
@@ -257,14 +257,14 @@ def test_create_never_replaces_a_sweep(tmp_path: Path) -> None:
 def test_create_takes_over_a_ledger_without_a_whole_record(
     tmp_path: Path, leftover: bytes
 ) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write(LEDGER_FILE, leftover)
     LedgerWriter.create(folder, CREATED).close()
     assert folder.read(LEDGER_FILE) == dump_record(CREATED)
 
 
 def test_not_finite_number_is_never_written(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     with LedgerWriter.create(folder, CREATED) as writer:
         before = folder.read(LEDGER_FILE)
         with pytest.raises(ValueError, match="JSON"):
@@ -274,7 +274,7 @@ def test_not_finite_number_is_never_written(tmp_path: Path) -> None:
 
 
 def test_record_that_the_disk_refuses_is_in_neither_ledger(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     with LedgerWriter.create(folder, CREATED) as writer:
         writer.append(started(1))
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -294,10 +294,10 @@ def test_killed_writer_loses_nothing_that_it_has_confirmed(tmp_path: Path) -> No
     script = """
 import sys
 from pathlib import Path
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import LedgerWriter
 from analysis.records import Notice, SweepCreated
-writer = LedgerWriter.create(Folder(Path(sys.argv[1])), SweepCreated(0.0, 1, "s", {}))
+writer = LedgerWriter.create(LocalFolder(Path(sys.argv[1])), SweepCreated(0.0, 1, "s", {}))
 for number in range(10**9):
     writer.append(Notice(1.0, None, str(number)))
     print(number, flush=True)
@@ -312,7 +312,7 @@ for number in range(10**9):
         for line in process.stdout:
             if line.endswith("\n"):
                 confirmed = int(line)
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     texts = [notice.text for notice in read_ledger(folder).notices]
     assert texts == [str(number) for number in range(len(texts))]
     assert len(texts) > confirmed

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.errors import LedgerError
-from analysis.folder import Folder
+from analysis.folder import LocalFolder
 from analysis.predictions import (
     Predictions,
     ShownImages,
@@ -30,7 +30,7 @@ def savez(**arrays: object) -> bytes:
 
 
 def test_predictions_survive_writing_and_reading(tmp_path: Path) -> None:
-    folder, predictions = Folder(tmp_path), some_predictions()
+    folder, predictions = LocalFolder(tmp_path), some_predictions()
     save_predictions(folder, "finalist-1", 1001, predictions)
     assert (tmp_path / "predictions" / "finalist-1-seed-1001.npz").is_file()
     read = load_predictions(folder, "finalist-1", 1001)
@@ -43,7 +43,7 @@ def test_predictions_survive_writing_and_reading(tmp_path: Path) -> None:
 
 
 def test_images_survive_writing_and_reading(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     images = np.arange(3 * 784, dtype=np.uint64).astype(np.uint8).reshape(3, 28, 28)
     save_images(folder, ShownImages(np.array([4, 9, 12], np.int32), images))
     read = load_images(folder)
@@ -52,15 +52,15 @@ def test_images_survive_writing_and_reading(tmp_path: Path) -> None:
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     save_predictions(folder, "a", 1, some_predictions())
     save_predictions(folder, "a", 2, some_predictions())
     assert folder.read("predictions/a-seed-1.npz") == folder.read("predictions/a-seed-2.npz")
 
 
 def test_what_is_not_there_is_none(tmp_path: Path) -> None:
-    assert load_predictions(Folder(tmp_path), "finalist-1", 1001) is None
-    images = load_images(Folder(tmp_path))
+    assert load_predictions(LocalFolder(tmp_path), "finalist-1", 1001) is None
+    images = load_images(LocalFolder(tmp_path))
     assert (images.indices.shape, images.images.shape) == ((0,), (0, 28, 28))
 
 
@@ -93,14 +93,14 @@ CERTAIN = np.ones(5, np.float32)
     ],
 )
 def test_damaged_predictions_are_refused(tmp_path: Path, data: bytes) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write("predictions/a-seed-1.npz", data)
     with pytest.raises(LedgerError, match=r"a-seed-1\.npz "):
         load_predictions(folder, "a", 1)
 
 
 def test_damaged_byte_of_predictions_is_noticed(tmp_path: Path) -> None:
-    folder, predictions = Folder(tmp_path), some_predictions()
+    folder, predictions = LocalFolder(tmp_path), some_predictions()
     save_predictions(folder, "a", 1, predictions)
     whole = folder.read("predictions/a-seed-1.npz")
     n_refused = 0
@@ -119,7 +119,7 @@ def test_damaged_byte_of_predictions_is_noticed(tmp_path: Path) -> None:
 
 
 def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     indices = np.zeros(2, np.int32)
     folder.write(
         "predictions/images.npz", savez(indices=indices, images=np.zeros((3, 28, 28), np.uint8))

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from analysis.errors import LedgerError
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.report import render_report, write_report
 
 MakeFolder = Callable[..., Folder]
@@ -58,7 +58,7 @@ class Page(HTMLParser):
 def confirmed_report(
     tmp_path_factory: pytest.TempPathFactory, synthetic: ModuleType
 ) -> tuple[Folder, str]:
-    folder = Folder(tmp_path_factory.mktemp("report") / "synthetic")
+    folder = LocalFolder(tmp_path_factory.mktemp("report") / "synthetic")
     ledger = synthetic.write_search(folder, synthetic.Search(**SMALL))
     synthetic.write_confirmed(folder, ledger, synthetic.Confirming(n_seeds=3))
     return folder, render_report(folder)
@@ -155,8 +155,8 @@ def test_report_is_the_same_for_the_same_files(
     copy = tmp_path / "elsewhere"
     shutil.copytree(folder.path, copy)
     code = (
-        "import sys; from pathlib import Path; from analysis.folder import Folder; "
-        "from analysis.report import write_report; write_report(Folder(Path(sys.argv[1])))"
+        "import sys; from pathlib import Path; from analysis.folder import Folder, LocalFolder; "
+        "from analysis.report import write_report; write_report(LocalFolder(Path(sys.argv[1])))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Kolkata", "LC_ALL": "C"}
     subprocess.run([sys.executable, "-c", code, str(copy)], check=True, env=environment)
@@ -178,7 +178,7 @@ def test_report_of_damaged_files_says_which(confirmed_folder: MakeFolder) -> Non
 
 def test_report_without_a_sweep_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        render_report(Folder(tmp_path))
+        render_report(LocalFolder(tmp_path))
 
 
 MEASURE = """<!DOCTYPE html><body style="margin:0">

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from analysis.errors import LedgerError
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import LEDGER_FILE, LedgerWriter
 from analysis.records import Notice, SweepCreated
 from analysis.sweeps import damaged_sweeps, list_sweeps, open_sweep
@@ -12,7 +12,7 @@ from analysis.sweeps import damaged_sweeps, list_sweeps, open_sweep
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "runs")
+    return LocalFolder(tmp_path / "runs")
 
 
 def begin(storage: Folder, name: str, time: float) -> None:

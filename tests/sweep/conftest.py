@@ -12,7 +12,7 @@ import pytest
 
 import sweep.tuning  # noqa: F401  # makes the settings that Ray reads when it is imported
 from analysis.confirmation import Arm, ConfirmationBegun, ConfirmationWriter, RunEnded, RunEpoch
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger, LedgerWriter
 from analysis.records import EpochRecord, SweepCreated, TrialEnded, TrialStarted
 from data_utils.mnist import Mnist
@@ -42,7 +42,7 @@ def make_sweep(tmp_path: Path, synthetic: ModuleType) -> Callable[..., tuple[Fol
 
     def make(**search: object) -> tuple[Folder, Ledger]:
         made = synthetic.Search(**search)
-        folder = Folder(tmp_path / made.name)
+        folder = LocalFolder(tmp_path / made.name)
         return folder, synthetic.write_search(folder, made)
 
     return make
@@ -114,7 +114,7 @@ def make_trained_sweep(tmp_path: Path) -> "Callable[..., Folder]":
     """
 
     def make(trial: "TrainingRun", *confirmed: "TrainingRun | None") -> Folder:
-        folder = Folder(Path(tempfile.mkdtemp(dir=tmp_path)) / "trained")
+        folder = LocalFolder(Path(tempfile.mkdtemp(dir=tmp_path)) / "trained")
         _write_search(folder, trial)
         if confirmed:
             _write_confirmation(folder, trial, confirmed)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from analysis.confirmation import Arm
-from analysis.folder import Folder
+from analysis.folder import LocalFolder
 from analysis.ledger import LedgerWriter
 from analysis.records import FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
 from analysis.selection import Selection, rank_trials
@@ -33,7 +33,7 @@ def make_finalists(tmp_path: Path) -> MakeFinalists:
 
     def make(config: SweepConfig, *draws: dict[str, Any]) -> list[Selection]:
         created = SweepCreated(0.0, FORMAT, "made", config.model_dump(mode="json"))
-        with LedgerWriter.create(Folder(tmp_path), created) as writer:
+        with LedgerWriter.create(LocalFolder(tmp_path), created) as writer:
             for trial_id, draw in enumerate(draws, start=1):
                 writer.append(TrialStarted(1.0, trial_id, 5, draw))
                 accuracy = 0.9 + 0.01 * trial_id

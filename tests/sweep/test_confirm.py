@@ -17,7 +17,7 @@ from analysis.confirmation import (
     read_confirmation,
 )
 from analysis.files import checkpoint_name, run_name
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.predictions import Predictions, load_images, load_predictions
 from data_utils.mnist import Mnist
 from sweep.config import Recipe, Resources
@@ -62,7 +62,7 @@ def _end(confirmation: Confirmation, arm: str, seed: int, state: Any) -> None:
 
 
 def test_missing_runs_are_all_at_first_seed_by_seed(tmp_path: Path) -> None:
-    with _open(Folder(tmp_path)) as writer:
+    with _open(LocalFolder(tmp_path)) as writer:
         assignments = missing_runs(writer.confirmation, ARMS, SEEDS[:2])
     assert [assignment.name for assignment in assignments] == [
         f"{arm}-seed-{seed}" for seed in SEEDS[:2] for arm in ARMS
@@ -74,7 +74,7 @@ def test_missing_runs_are_all_at_first_seed_by_seed(tmp_path: Path) -> None:
 
 
 def test_missing_runs_are_those_that_are_not_complete(tmp_path: Path) -> None:
-    with _open(Folder(tmp_path)) as writer:
+    with _open(LocalFolder(tmp_path)) as writer:
         confirmation = writer.confirmation
         _end(confirmation, "trial-7", 101, "COMPLETE")
         _end(confirmation, "mlp", 101, "FAILED")
@@ -86,8 +86,8 @@ def test_missing_runs_are_those_that_are_not_complete(tmp_path: Path) -> None:
 
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[RunRecorder]:
-    with _open(Folder(tmp_path)) as writer:
-        yield RunRecorder(Folder(tmp_path), writer, ARMS, SEEDS, lambda: None)
+    with _open(LocalFolder(tmp_path)) as writer:
+        yield RunRecorder(LocalFolder(tmp_path), writer, ARMS, SEEDS, lambda: None)
 
 
 def _metrics(epoch: int) -> EpochMetrics:
@@ -116,7 +116,7 @@ def _config_of(folder: Folder, arm: str, seed: int) -> dict[str, Any]:
 
 
 def test_recorder_writes_a_run_with_its_predictions(recorder: RunRecorder, tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     config = _config_of(folder, "mlp", 102)
     recorder.start(config)
     for epoch in (1, 2):
@@ -138,7 +138,7 @@ def test_recorder_writes_a_run_with_its_predictions(recorder: RunRecorder, tmp_p
 
 
 def test_recorder_writes_why_a_run_failed(recorder: RunRecorder, tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     for arm, report in (("mlp", None), ("lenet5", Report(None, failure=Failure("why")))):
         recorder.end(_config_of(folder, arm, 101), report, "why")
     confirmation = read_confirmation(folder)
@@ -153,7 +153,7 @@ def test_recorder_writes_why_a_run_failed(recorder: RunRecorder, tmp_path: Path)
 def test_recorder_keeps_only_the_checkpoints_that_are_for_export(
     recorder: RunRecorder, tmp_path: Path
 ) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     for arm in ("trial-7", "mlp"):
         for seed in SEEDS[:2]:
             folder.write(checkpoint_name(run_name(arm, seed)), b"weights")
@@ -169,8 +169,8 @@ def confirmed(
 
     It was begun with two seeds, interrupted, and continued with three.
     """
-    folder = Folder(tmp_path_factory.mktemp("confirmed"))
-    engine = Engine(Resources(), 2, folder, ray_scratch)
+    folder = LocalFolder(tmp_path_factory.mktemp("confirmed"))
+    engine = Engine(Resources(), lambda: 2, folder, ray_scratch)
 
     def interrupt() -> None:
         confirmation = read_confirmation(folder)
@@ -264,7 +264,7 @@ def test_confirmation_that_is_finished_needs_no_engine(
 ) -> None:
     folder = confirmed[0]
     nothing: Any = None
-    engine = Engine(nothing, 0, folder, tmp_path)
+    engine = Engine(nothing, nothing, folder, tmp_path)
     before = folder.read("confirm.jsonl")
     with _open(folder) as writer:
         run_confirmation(engine, writer, arms=ARMS, seeds=SEEDS, mnist=tiny, on_step=lambda: None)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from analysis.folder import Folder
+from analysis.folder import LocalFolder
 from sweep import doctor
 from sweep.doctor import Finding, examine
 
@@ -37,7 +37,7 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _examine(storage: Path, data: Path | None = None) -> dict[str, Finding]:
-    return {finding.check: finding for finding in examine(Folder(storage), data)}
+    return {finding.check: finding for finding in examine(LocalFolder(storage), data)}
 
 
 def _problems(findings: dict[str, Finding]) -> list[str]:

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from analysis.errors import LedgerError
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from sweep.config import SweepConfig
 from sweep.config.resolve import load_config
 from sweep.environment import versions
@@ -30,7 +30,7 @@ def test_name_that_is_no_folders_everywhere_is_refused(name: str) -> None:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "storage")
+    return LocalFolder(tmp_path / "storage")
 
 
 def test_folder_begins_with_config_and_environment(storage: Folder) -> None:
@@ -55,7 +55,7 @@ def test_folder_of_a_sweep_is_left_alone(
     make_sweep: Callable[..., object], tmp_path: Path, synthetic: ModuleType
 ) -> None:
     make_sweep(n_trials=2, name="mine")
-    storage = Folder(tmp_path)
+    storage = LocalFolder(tmp_path)
     assert exists(storage, "mine")
     with pytest.raises(UsageError, match="there is a sweep 'mine' in .* already"):
         prepare_folder(storage, "mine", SweepConfig())
@@ -71,6 +71,6 @@ def test_folder_of_a_damaged_sweep_is_left_alone(storage: Folder) -> None:
 
 def test_storage_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    storage = Folder(tmp_path / "file")
+    storage = LocalFolder(tmp_path / "file")
     with pytest.raises(StorageError, match="^cannot write to .*/file/mine: Not a directory; "):
         prepare_folder(storage, "mine", SweepConfig())

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import torch
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger, read_ledger
 from data_utils.dataset import split_train_validation
 from data_utils.mnist import Mnist
@@ -87,7 +87,7 @@ def test_sweep_survives_sigkill_at_random_moments(
     tmp_path: Path, mnist: Mnist, n_kills: int, trials: int, epochs: int
 ) -> None:
     moments = random.Random(n_kills)
-    folder = Folder(tmp_path / "killed")
+    folder = LocalFolder(tmp_path / "killed")
     options = ("--trials", str(trials), "--epochs", str(epochs))
     before: dict[int, list[dict]] = {}
     for _ in range(n_kills):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.confirmation import RunEnded, read_confirmation
-from analysis.folder import Folder
+from analysis.folder import LocalFolder
 from analysis.ledger import Ledger, LedgerWriter, read_ledger
 from analysis.records import EpochRecord, TrialEnded, TrialStarted
 from data_utils.dataset import ImageDataset
@@ -29,7 +29,7 @@ RunSearch = Callable[..., None]
 def session(tmp_path: Path) -> Iterator[Session]:
     """A session on a sweep in `tmp_path`, without Ray."""
     with Interruption(sys.stderr) as interruption:
-        engine = Engine(Resources(), 2, Folder(tmp_path / "mine"), tmp_path / "scratch")
+        engine = Engine(Resources(), lambda: 2, LocalFolder(tmp_path / "mine"), tmp_path / "scratch")
         yield Session(engine, interruption, io.StringIO())
 
 
@@ -88,7 +88,7 @@ def test_search_sees_a_stratified_split_that_the_seed_does_not_touch(
         return (256 * corner[:, 0] + corner[:, 1]).tolist()
 
     for n, given in enumerate(({"seed": 0}, {"seed": 9}, {"split_seed": 1})):
-        engine = Engine(Resources(), 2, Folder(tmp_path / str(n)), tmp_path)
+        engine = Engine(Resources(), lambda: 2, LocalFolder(tmp_path / str(n)), tmp_path)
         other = Session(engine, session._interruption, session._screen)
         launch.search(other, SweepConfig(trials=1, epochs=1, **given), name="mine", mnist=data)
     train, validation = ([numbers(run[part]) for run in runs] for part in ("train", "validation"))

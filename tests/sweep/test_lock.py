@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from sweep.errors import StorageError
 from sweep.lock import hold, is_held
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from analysis.folder import Folder
+from analysis.folder import LocalFolder
 from sweep.lock import hold
-with hold(Folder(Path(sys.argv[1]))):
+with hold(LocalFolder(Path(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -24,7 +24,7 @@ with hold(Folder(Path(sys.argv[1]))):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "sweep")
+    return LocalFolder(tmp_path / "sweep")
 
 
 def test_lock_is_held_by_one_at_a_time(folder: Folder) -> None:

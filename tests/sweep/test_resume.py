@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from analysis.confirmation import ConfirmationBegun, ConfirmationWriter, RunEnded
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger
 from analysis.records import FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
 from analysis.selection import rank_trials
@@ -21,7 +21,7 @@ from sweep.seeds import confirmation_seeds
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     """The folder of a sweep that began with the versions of today."""
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     write_environment(folder)
     return folder
 

@@ -12,7 +12,7 @@ import ray
 import torch
 
 from analysis.files import checkpoint_name, trial_name
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger, LedgerWriter, Trial, read_ledger
 from analysis.records import DIVERGED, FORMAT, EpochRecord, SweepCreated
 from analysis.selection import rank_trials
@@ -89,7 +89,7 @@ def _run(
     opened = LedgerWriter.reopen(folder) if exists else _begin(config, folder)
     with opened as writer, pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "StudySearcher", Kept)
-        engine = Engine(config.resources, slots, folder, scratch)
+        engine = Engine(config.resources, lambda: slots, folder, scratch)
         run_search(config, engine, writer, train=data.train, validation=data.test, on_step=on_step)
         return TinySearch(config, folder, writer.ledger, searchers[0])
 
@@ -137,7 +137,7 @@ def test_search_comes_to_its_end_in_order(
         scheduler={"name": scheduler, "grace_period": 1, "reduction_factor": 3},
         confirm={"top_k": 2, "seeds": 1},
     )
-    done = _run(config, Folder(tmp_path), tiny, ray_scratch)
+    done = _run(config, LocalFolder(tmp_path), tiny, ray_scratch)
     _require_in_order(done)
     assert done.ledger.in_state("FAILED") == []
     n_stopped = len(done.ledger.in_state("STOPPED"))
@@ -151,7 +151,7 @@ def test_search_comes_to_its_end_in_order(
 
 
 @dataclass(frozen=True)
-class DeadlyFolder(Folder):
+class DeadlyFolder(LocalFolder):
     """A folder whose writer is killed at some of its attempts to write some of its files.
 
     Attributes:
@@ -264,7 +264,7 @@ def test_search_that_was_interrupted_goes_on_and_can_be_extended(
     tmp_path: Path, tiny: Mnist, ray_scratch: Path
 ) -> None:
     config = _config(trials=4, epochs=4, scheduler="none")
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
 
     def interrupt() -> None:
         if len(read_ledger(folder).trials.get(2, NO_TRIAL).epochs) >= 2:
@@ -324,7 +324,7 @@ def make_recorder(tmp_path: Path) -> Iterator[MakeRecorder]:
 
     def make(**given: Any) -> TrialRecorder:
         config = _config(epochs=2, **given)
-        folder = Folder(tmp_path)
+        folder = LocalFolder(tmp_path)
         exists = folder.exists("ledger.jsonl")
         writers.append(LedgerWriter.reopen(folder) if exists else _begin(config, folder))
         return TrialRecorder(config, folder, writers[-1], lambda: None)
@@ -383,7 +383,7 @@ def test_recorder_writes_what_results_show(make_recorder: MakeRecorder, tmp_path
     recorder.epoch(config, _metrics(1, 0.9))
     recorder.notice(config, "its process died after epoch 1; another goes on")
     recorder.end(config, None, "its process died 3 times")
-    ledger = read_ledger(Folder(tmp_path))
+    ledger = read_ledger(LocalFolder(tmp_path))
     (trial,) = ledger.trials.values()
     shown = {"dropout": 0.3, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
     assert (trial.trial_id, trial.seed, trial.hyperparameters) == (1, 41, shown)
@@ -410,7 +410,7 @@ def test_recorder_writes_what_results_show(make_recorder: MakeRecorder, tmp_path
 def test_recorder_keeps_only_the_checkpoints_of_the_best(
     confirm: Any, kept: list[list[int]], make_recorder: MakeRecorder, tmp_path: Path
 ) -> None:
-    recorder, folder = make_recorder(confirm=confirm), Folder(tmp_path)
+    recorder, folder = make_recorder(confirm=confirm), LocalFolder(tmp_path)
     accuracies: tuple[tuple[float, ...], ...] = (
         (0.8, 0.8),
         (0.99,),  # stopped early
@@ -429,7 +429,7 @@ def test_recorder_keeps_only_the_checkpoints_of_the_best(
 def test_recorder_of_a_resumed_search_knows_what_it_kept(
     make_recorder: MakeRecorder, tmp_path: Path
 ) -> None:
-    folder, confirm = Folder(tmp_path), {"top_k": 2, "seeds": 1}
+    folder, confirm = LocalFolder(tmp_path), {"top_k": 2, "seeds": 1}
     first = make_recorder(confirm=confirm)
     for trial_id, accuracy in ((1, 0.8), (2, 0.9)):
         _play(first, folder, trial_id, accuracy, accuracy)

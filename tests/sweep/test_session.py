@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from analysis.folder import Folder
+from analysis.folder import LocalFolder
 from sweep import session
 from sweep.config import Resources
 from sweep.errors import StorageError, UsageError
 from sweep.interruption import Interrupted, Interruption
 from sweep.lock import hold, is_held
 from sweep.session import Session, count_slots, open_session
+from sweep.tuning import nodes
+from sweep.tuning.nodes import Node
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +80,7 @@ class _View:
 
 def _session(screen: io.StringIO, interruption: Interruption) -> Session:
     nothing: Any = None
-    return Session(nothing, interruption, screen)
+    return Session(nothing, lambda: interruption.check(), screen)
 
 
 def test_session_shows_progress_until_a_signal_comes() -> None:
@@ -112,21 +114,22 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[An
             calls.append("ended")
 
     monkeypatch.setattr(session, "ray_session", Pretended)
+    monkeypatch.setattr(nodes, "alive_nodes", lambda: [Node("1", "10.0.0.1", 4.0, 0.0)])
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(fileno=lambda: 2, flush=lambda: None))
     return calls
 
 
 def test_open_session_keeps_others_off_the_sweep(started: list[Any], tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "sweep")
-    with open_session(Resources(cpu=2), folder, 2) as opened:
+    folder = LocalFolder(tmp_path / "sweep")
+    with open_session(Resources(cpu=2), folder, address=None, concurrency=2) as opened:
         assert is_held(folder)
-        assert (opened.engine.folder, opened.engine.slots) == (folder, 2)
+        assert (opened.engine.folder, opened.engine.slots()) == (folder, 2)
         assert opened.engine.scratch == tmp_path / "scratch"
         assert opened.engine.resources == Resources(cpu=2)
         assert len(started) == 1
         with (
             pytest.raises(StorageError, match=f"at work on .*process {os.getpid()} on "),
-            open_session(Resources(), folder, 1),
+            open_session(Resources(), folder, address=None, concurrency=1),
         ):
             pass
         assert len(started) == 1  # the second was refused before it started Ray
@@ -140,6 +143,6 @@ def test_open_session_catches_signals_before_ray_starts(
     started: list[Any], tmp_path: Path
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with open_session(Resources(), Folder(tmp_path / "sweep"), 1):
+    with open_session(Resources(), LocalFolder(tmp_path / "sweep"), address=None, concurrency=1):
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger
 from analysis.plots import Skipped, draw_all, list_plots, read_results, render
 from analysis.plots.gallery import CONFIRMATION_PLOTS, MODEL_PLOTS, SEARCH_PLOTS
@@ -49,9 +49,9 @@ timezone: Asia/Kolkata
 DRAW = """
 import sys
 from pathlib import Path
-from analysis.folder import Folder
+from analysis.folder import LocalFolder
 from analysis.plots import list_plots, read_results, render
-folder, out = Folder(Path(sys.argv[1])), Path(sys.argv[2])
+folder, out = LocalFolder(Path(sys.argv[1])), Path(sys.argv[2])
 out.mkdir()
 results = read_results(folder)
 for plot in list_plots(results):
@@ -64,8 +64,8 @@ for plot in list_plots(results):
 
 def test_draw_all_writes_every_plot(confirmed_folder: MakeFolder, tmp_path: Path) -> None:
     folder = confirmed_folder({**SMALL, "scheduler": "none"}, n_seeds=2)
-    drawn = draw_all(folder, tmp_path / "out", "png")
-    assert [file.name for file in drawn.files] == [
+    drawn = draw_all(folder, LocalFolder(tmp_path / "out"), "png")
+    assert [Path(file).name for file in drawn.files] == [
         "final-accuracies.png",
         "comparison.png",
         "curves-finalist-1.png",
@@ -82,7 +82,7 @@ def test_draw_all_writes_every_plot(confirmed_folder: MakeFolder, tmp_path: Path
     ]
     assert drawn.skipped == []
     for file in drawn.files:
-        data = file.read_bytes()
+        data = Path(file).read_bytes()
         assert data.startswith(b"\x89PNG\r\n\x1a\n")
         assert int.from_bytes(data[16:20], "big") == 1760
 
@@ -90,8 +90,10 @@ def test_draw_all_writes_every_plot(confirmed_folder: MakeFolder, tmp_path: Path
 def test_draw_all_of_an_unconfirmed_sweep_says_how_to_confirm(
     search_folder: MakeFolder, tmp_path: Path
 ) -> None:
-    drawn = draw_all(search_folder(**SMALL, scheduler="none"), tmp_path / "out", "svg")
-    assert [file.stem for file in drawn.files] == [plot.name for plot in SEARCH_PLOTS]
+    drawn = draw_all(
+        search_folder(**SMALL, scheduler="none"), LocalFolder(tmp_path / "out"), "svg"
+    )
+    assert [Path(file).stem for file in drawn.files] == [plot.name for plot in SEARCH_PLOTS]
     unconfirmed = [plot.name for plot in (*CONFIRMATION_PLOTS, *MODEL_PLOTS)]
     assert [skipped.name for skipped in drawn.skipped] == unconfirmed
     assert all("`sweep confirm synthetic`" in skipped.reason for skipped in drawn.skipped)
@@ -99,12 +101,12 @@ def test_draw_all_of_an_unconfirmed_sweep_says_how_to_confirm(
 
 def test_draw_all_refuses_an_unknown_format(search_folder: MakeFolder, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`format` must be one of png, svg, pdf, but got gif"):
-        draw_all(search_folder(n_trials=1), tmp_path, "gif")
+        draw_all(search_folder(n_trials=1), LocalFolder(tmp_path), "gif")
 
 
 def test_draw_all_without_a_sweep_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        draw_all(Folder(tmp_path / "none"), tmp_path, "png")
+        draw_all(LocalFolder(tmp_path / "none"), LocalFolder(tmp_path), "png")
 
 
 @pytest.mark.parametrize("trials", [0, 3])
@@ -273,9 +275,10 @@ def test_draw_all_of_a_thousand_trials_is_quick(
 ) -> None:
     folder = confirmed_folder({"n_trials": 1000}, n_seeds=10, top_k=3)
     code = (
-        "import sys, time; from pathlib import Path; from analysis.folder import Folder; "
+        "import sys, time; from pathlib import Path; from analysis.folder import LocalFolder; "
         "from analysis.plots import draw_all; "
-        "draw_all(Folder(Path(sys.argv[1])), Path(sys.argv[2]), 'png'); print(time.process_time())"
+        "folder, out = (LocalFolder(Path(name)) for name in sys.argv[1:]); "
+        "draw_all(folder, out, 'png'); print(time.process_time())"
     )
     command = [sys.executable, "-c", code, str(folder.path), str(tmp_path / "out")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -6,15 +6,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 import psutil
 import pytest
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from sweep.__main__ import main
 
 
@@ -59,7 +59,7 @@ def add_sweep(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Folder]:
     """Writes a sweep that never ran into the storage; takes what `synthetic.Search` takes."""
 
     def add(name: str, **search: object) -> Folder:
-        folder = Folder(tmp_path / "storage" / name)
+        folder = LocalFolder(tmp_path / "storage" / name)
         synthetic.write_search(folder, synthetic.Search(name=name, **search))
         return folder
 
@@ -85,10 +85,30 @@ class Driver:
         out, err = self.process.communicate(timeout=timeout)
         return Outcome(self.process.returncode, out or "", err or "")
 
-    def wait_for_ledger(self, text: str, timeout: float = 120) -> None:
-        """Waits until a text is in a ledger of the storage."""
+    def wait_for_record(self, text: str, file: str = "ledger.jsonl", timeout: float = 120) -> None:
+        """Waits until a text is in a sweep's file."""
+
+        def is_there() -> bool:
+            return any(text in path.read_text() for path in self.storage.glob(f"*/{file}"))
+
+        self._wait_until(is_there, timeout)
+
+    def wait_for_process(self, name: str, timeout: float = 120) -> psutil.Process:
+        """Waits until something it has started is called so; returns that."""
+        found: list[psutil.Process] = []
+
+        def is_there() -> bool:
+            with contextlib.suppress(psutil.Error):
+                children = psutil.Process(self.process.pid).children(recursive=True)
+                found.extend(child for child in children if child.name().startswith(name))
+            return bool(found)
+
+        self._wait_until(is_there, timeout)
+        return found[0]
+
+    def _wait_until(self, is_there: Callable[[], bool], timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        while not any(text in path.read_text() for path in self.storage.glob("*/ledger.jsonl")):
+        while not is_there():
             assert self.process.poll() is None, "it has ended"
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -114,19 +134,29 @@ class Driver:
 
 @pytest.fixture(scope="session")
 def start_driver() -> Iterator[Callable[..., Driver]]:
-    """Starts `sweep` with a storage of its own."""
+    """Starts `sweep` with a storage of its own, unless one is given.
+
+    `within` is a command that runs the command it is given; `settings` are of the environment.
+    """
     drivers: list[Driver] = []
     prefixes = ("RAY_", "TUNE_", "SWEEP_")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
-    def start(*arguments: str, **streams: object) -> Driver:
+    def start(
+        *arguments: str,
+        storage: Path | None = None,
+        within: Sequence[str] = (),
+        settings: Mapping[str, str] = MappingProxyType({}),
+        **streams: object,
+    ) -> Driver:
         # Short, as Ray's sockets are to lie in it.
         temporary = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
-        storage = Path(tempfile.mkdtemp(prefix="storage-"))
+        storage = storage or Path(tempfile.mkdtemp(prefix="storage-"))
+        places = {"TMPDIR": str(temporary), "SWEEP_STORAGE": str(storage)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "sweep", *arguments],
-            cwd=storage,
-            env=clean | {"TMPDIR": str(temporary), "SWEEP_STORAGE": str(storage)},
+            [*within, sys.executable, "-m", "sweep", *arguments],
+            cwd=temporary,
+            env={**clean, **places, **settings},
             text=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
         )
@@ -141,6 +171,19 @@ def start_driver() -> Iterator[Callable[..., Driver]]:
         shutil.rmtree(driver.storage, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def brief() -> tuple[str, ...]:
+    """Options of a search of three trials whose epochs are short, though on all of MNIST."""
+    settings = (
+        "model=mlp",
+        "recipe.batch_size=1000",
+        "space={weight_decay: {low: 1.0e-6, high: 1.0e-2, log: true}}",
+        "scheduler=none",
+    )
+    options = [word for setting in settings for word in ("--set", setting)]
+    return ("--trials", "3", "--epochs", "8", *options)
+
+
 @dataclass(frozen=True)
 class RealSweep:
     """A sweep `real` of two trials of an epoch, run by the command line on all of MNIST."""
@@ -150,7 +193,7 @@ class RealSweep:
 
     @property
     def folder(self) -> Folder:
-        return Folder(self.driver.storage / "real")
+        return LocalFolder(self.driver.storage / "real")
 
 
 @pytest.fixture(scope="session")

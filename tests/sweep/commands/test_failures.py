@@ -1,5 +1,7 @@
+import gzip
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from analysis.errors import LedgerError
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from data_utils.errors import DataError
 from sweep.commands.failures import describe_failure
 from sweep.errors import ClusterError, NoTrialError, StorageError, UsageError
@@ -54,13 +56,32 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
     """A storage with good and bad sweeps, and files that are not what they should be."""
     made = add_sweep("made", n_trials=6, epochs=4)
     add_sweep("young", n_trials=2, epochs=4, n_running=2)
-    storage = Folder(tmp_path / "storage")
+    storage = LocalFolder(tmp_path / "storage")
     storage.child("damaged").write("ledger.jsonl", made.read("ledger.jsonl") + b"garbage\n")
     storage.child("unreadable").write("ledger.jsonl", b"garbage\n")
     (tmp_path / "file").write_text("")
     (tmp_path / "bad.yaml").write_text("trials: 8\nepoch: 3\n")
     (tmp_path / "raw").mkdir()  # called as torchvision's: nothing in it is replaced
     (tmp_path / "raw" / "train-images-idx3-ubyte").write_bytes(b"not what it should be")
+    for name, config in {
+        "broken": b"epochs: [1\ntrials: 2\n",
+        "list": b"- trials: 8\n",
+        "binary": bytes(range(256)),
+        "deep": b"[" * 100_000,
+        "tagged": b"trials: !!python/object/apply:os.abort []\n",
+    }.items():
+        (tmp_path / f"{name}.yaml").write_bytes(config)
+    labels = bytes.fromhex("00000801 0000ea60") + bytes(60_000)
+    for name, data in {
+        "few": bytes.fromhex("00000801 00000003 000000"),
+        "short": labels[:-1],
+        "other": labels,
+        "cut": gzip.compress(labels)[:-20],
+    }.items():
+        folder = tmp_path / name / "raw"
+        folder.mkdir(parents=True)
+        ending = ".gz" if name == "cut" else ""
+        (folder / f"train-labels-idx1-ubyte{ending}").write_bytes(data)
     return tmp_path
 
 
@@ -72,13 +93,36 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("run --preset fast", 2, "there is no preset `fast`"),
         ("run --preset best --config none.yaml", 2, "there is no config file none.yaml"),
         ("run --config bad.yaml", 2, "`epoch` is unknown; did you mean `epochs`? (bad.yaml:2)"),
+        ("run --config broken.yaml", 2, "but got ':' (broken.yaml:2, column 7)"),
+        ("run --config list.yaml", 2, "must be a mapping, such as `trials: 8`, but got a list"),
+        ("run --config binary.yaml", 2, "a config must be text in UTF-8"),
+        ("run --config deep.yaml", 2, "it is nested too deeply (deep.yaml:1"),
+        ("run --config tagged.yaml", 2, "tags (!!python/object/apply:os.abort) are not"),
         ("run --set trails=8", 2, "did you mean `trials`? (--set trails=8)"),
         ("run --set trials", 2, "`--set` takes KEY=VALUE"),
         ("run --set recipe.momentum=2", 2, "`recipe.momentum` must be"),
+        (
+            "run --set 'space.shift={low: 0.2, high: 0.1}'",
+            2,
+            "must be above `low`, 0.2, but got 0.1",
+        ),
+        (
+            "run --set 'space.shift={low: 0, high: 1, log: true}'",
+            2,
+            "`space.shift.low` must be above",
+        ),
+        ("run --set space.dropout.high=1.5", 2, "must be at least 0 and below 1, but got 1.5"),
+        ("run --set space.rotation.high=181", 2, "between 0 and 180 degrees, but got 181"),
+        ("run --set space.shift=[]", 2, "must have two choices or more, but got 0"),
+        ("run --set recipe.batch_size=0", 2, "between 1 and 50,000 images, but got 0"),
         ("run --trials 0", 2, "`trials` must be between 1 and 1,000,000, but got 0"),
+        ("run --epochs 0", 2, "`epochs` must be between 1 and 10,000, but got 0"),
         ("run --epochs many", 2, "--epochs"),
         ("run --seed -1", 2, "`seed` must be between 0"),
         ("run --name a/b", 2, "but got 'a/b'"),
+        ("run --name ..", 2, "but got '..'"),
+        ("run --name a\x1b[2Jb", 2, "but got 'a\\x1b[2Jb'"),
+        (f"run --name {300 * 'x'}", 2, "a sweep's name must be 1 to 100 letters"),
         ("run --name .hidden", 2, "beginning with a letter or a digit"),
         ("run --name made", 2, "there is a sweep 'made' in"),
         ("run --name made", 2, "sweep resume made"),
@@ -89,6 +133,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("run --concurrency 0", 2, "--concurrency"),
         ("run --concurrency 100000", 2, "`--concurrency` must be at most"),
         ("run --set resources.cpu=1000", 2, "`resources.cpu` is 1000, but this machine has"),
+        ("run --set resources.gpu=64", 2, "`resources.gpu` is 64, but this machine has"),
         ("run --data raw", 3, "raw/train-images-idx3-ubyte"),
         ("resume nowhere", 2, "there is no sweep 'nowhere' in"),
         ("resume made --trials 2", 2, "`trials` must be at least 6"),
@@ -115,13 +160,20 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("preset fast", 2, "there is no preset `fast`"),
         ("validate none.yaml", 2, "there is no config file none.yaml"),
         ("validate bad.yaml", 2, "`epoch` is unknown; did you mean `epochs`? (bad.yaml:2)"),
+        ("predict made bad.yaml", 2, "bad.yaml is not an image that can be read"),
+        ("data --data raw", 3, "has the wrong magic number: expected 0x00000803"),
         ("data --data raw", 3, "Delete it, put a good copy in its place"),
+        ("data --data few/raw", 3, "has the wrong counts: expected 60,000, found 3"),
+        ("data --data short/raw", 3, "has the wrong length: expected 60,008 bytes, found 60,007"),
+        ("data --data other/raw", 3, "has the wrong SHA-256: expected 65a50cbbf4e906d7"),
+        ("data --data cut/raw", 3, "is a gzip file that was cut off"),
+        ("data --data file/below", 3, "cannot be written to (Not a directory)"),
     ],
 )
 def test_mistake_ends_in_a_line_or_two(
     command: str, exit_code: int, says: str, call: Call, surroundings: Path
 ) -> None:
-    outcome = call(*command.split())
+    outcome = call(*shlex.split(command))
     assert outcome.exit_code == exit_code, outcome
     assert outcome.out == ""
     assert says in outcome.err

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 
 Call = Callable[..., Any]
 AddSweep = Callable[..., Folder]
@@ -196,7 +196,7 @@ def test_list_shows_every_sweep_newest_first(
     newer = add_sweep("newer", n_trials=8, scheduler="none", failure_rate=0)
     later = newer.read("ledger.jsonl").replace(b'"time": 1800000000.0', b'"time": 1800000900.0')
     newer.write("ledger.jsonl", later)
-    storage = Folder(tmp_path / "storage")
+    storage = LocalFolder(tmp_path / "storage")
     storage.child("damaged").write("ledger.jsonl", older.read("ledger.jsonl") + b"{}\n")
     storage.child("unreadable").write("ledger.jsonl", b"{}\n")
     storage.child("begun").write("config.yaml", b"trials: 3\n")  # no sweep yet

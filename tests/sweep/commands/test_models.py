@@ -1,4 +1,5 @@
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,6 +137,32 @@ def test_predict_with_a_bad_image_predicts_none(storage: Path, digit: Path) -> N
     result = run("predict", digit, digit.with_name("none.png"), "--storage", storage)
     assert complaint(result) == (f"{digit.parent}/none.png does not exist", 2)
     assert result.stdout == ""
+
+
+class _Malicious:
+    """Something that runs code when it is unpickled."""
+
+    def __init__(self, victim: Path) -> None:
+        self._victim = victim
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self._victim,))
+
+
+@pytest.mark.parametrize("command", ["export", "predict"])
+def test_malicious_checkpoint_is_not_executed(
+    command: str, storage: Path, digit: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "executed"
+    checkpoint = storage / "trained" / "checkpoints" / "trial-0001.pt"
+    checkpoint.write_bytes(pickle.dumps(_Malicious(victim)))
+    arguments = ["--out", tmp_path / "out"] if command == "export" else [digit]
+    result = run(command, *arguments, "--storage", storage)
+    assert complaint(result) == (
+        f"the checkpoint {checkpoint} is damaged; `sweep confirm trained` trains anew",
+        4,
+    )
+    assert not victim.exists()
 
 
 def test_predict_needs_something(storage: Path) -> None:

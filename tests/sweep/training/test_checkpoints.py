@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from analysis.files import checkpoint_name
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from sweep.training.checkpoints import (
     CheckpointError,
     CheckpointWriteError,
@@ -52,7 +52,7 @@ class _Evil:
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     """A folder with the checkpoint of a run that has not begun."""
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     save_checkpoint(folder, ASSIGNMENT, _start())
     return folder
 
@@ -83,7 +83,7 @@ def test_checkpoint_comes_back_as_it_was(folder: Folder) -> None:
 
 
 def test_no_checkpoint_is_none(tmp_path: Path) -> None:
-    assert load_checkpoint(Folder(tmp_path), ASSIGNMENT) is None
+    assert load_checkpoint(LocalFolder(tmp_path), ASSIGNMENT) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"garbage", b"\x80\x04N.", b"PK\x05\x06" + bytes(18)])
@@ -130,6 +130,6 @@ def test_code_in_a_checkpoint_is_not_run(folder: Folder, tmp_path: Path) -> None
 
 def test_storage_that_does_not_take_a_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    folder = Folder(tmp_path / "file")
+    folder = LocalFolder(tmp_path / "file")
     with pytest.raises(CheckpointWriteError, match=f"^cannot write {folder}/{NAME}: Not a dir"):
         save_checkpoint(folder, ASSIGNMENT, _start())

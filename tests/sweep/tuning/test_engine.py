@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from data_utils.mnist import Mnist
 from sweep.config import Resources
 from sweep.errors import StorageError
@@ -80,7 +80,7 @@ def _trial(result: dict[str, Any] | None = None, error_file: str | None = None) 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
+    return LocalFolder(tmp_path)
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_recorder_is_pickled_without_its_files(recorder: ListRecorder) -> None:
 @pytest.fixture
 def engine(folder: Folder, ray_scratch: Path) -> Engine:
     """Two trainings at a time, in processes of Ray's."""
-    return Engine(Resources(), 2, folder, ray_scratch)
+    return Engine(Resources(), lambda: 2, folder, ray_scratch)
 
 
 def _run(engine: Engine, recorder: Recorder, assignments: list[Assignment], data: Mnist) -> None:

@@ -46,11 +46,17 @@ def test_session_starts_ray_here_and_ends_it(
     assert not list(temporary.iterdir())
 
 
-def test_session_connects_to_an_address(started: list[dict[str, Any]], temporary: Path) -> None:
-    with ray_session(address="ray://head:10001", n_cpus=3):
+def test_session_joins_a_cluster(
+    started: list[dict[str, Any]], temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a token")
+    with ray_session(address="auto", n_cpus=3):
         (options,) = started
-    assert options["address"] == "ray://head:10001"
+    assert options["address"] == "auto"
     assert not {"num_cpus", "object_store_memory", "_temp_dir"} & set(options)
+    shipped = [Path(path) for path in options["runtime_env"]["py_modules"]]
+    assert [path.name for path in shipped] == ["analysis", "data_utils", "models", "sweep"]
+    assert all((path / "__init__.py").is_file() for path in shipped)
 
 
 def test_session_ends_ray_after_an_error(started: list[dict[str, Any]], temporary: Path) -> None:
@@ -63,7 +69,7 @@ def test_session_ends_ray_after_an_error(started: list[dict[str, Any]], temporar
 @pytest.mark.parametrize(
     ("address", "error", "message"),
     [
-        ("head:6379", ConnectionError("no answer\nand more"), "cannot reach Ray at head:6379: no"),
+        ("auto", ConnectionError("no answer\nand more"), "cannot join Ray at auto: no answer and"),
         (None, RuntimeError("too little memory"), "cannot start Ray: too little memory"),
         (None, OSError(), r"cannot start Ray: OSError\(\)"),
     ],

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from analysis.files import checkpoint_name
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.records import DIVERGED
 from data_utils.mnist import Mnist
 from sweep.training.checkpoints import load_checkpoint, save_checkpoint
@@ -43,7 +43,7 @@ CHECKPOINT = checkpoint_name(ASSIGNMENT.name)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
+    return LocalFolder(tmp_path)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def make_worker(tiny: Mnist, folder: Folder) -> MakeWorker:
 @pytest.fixture(scope="module")
 def uninterrupted(tiny: Mnist, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The metrics of the assignment, trained in one go."""
-    folder = Folder(tmp_path_factory.mktemp("uninterrupted"))
+    folder = LocalFolder(tmp_path_factory.mktemp("uninterrupted"))
     worker = object.__new__(SweepTrainable)
     settings = WorkerSettings(device="cpu", threads=1, folder=folder, predict=False)
     worker.setup(ASSIGNMENT.to_config(), train=tiny.train, evaluation=tiny.test, settings=settings)

@@ -2,12 +2,12 @@ import io
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from analysis.jsonl import LineWriter
+from analysis.appending import FileAppender
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def file_size_limit(n_bytes: int) -> Iterator[None]:
 
 def test_writer_begins_a_file_and_its_folders(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "lines.jsonl"
-    with LineWriter(path) as writer:
+    with closing(FileAppender(path)) as writer:
         writer.write_line(b"one\n")
         writer.write_line(b"two\n")
     assert path.read_bytes() == b"one\ntwo\n"
@@ -32,7 +32,7 @@ def test_writer_begins_a_file_and_its_folders(tmp_path: Path) -> None:
 def test_writer_goes_on_where_the_last_whole_line_ends(tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
     path.write_bytes(b"one\ntw")
-    with LineWriter(path, torn=2) as writer:
+    with closing(FileAppender(path, torn=2)) as writer:
         assert path.read_bytes() == b"one\n"
         writer.write_line(b"two\n")
     assert path.read_bytes() == b"one\ntwo\n"
@@ -43,7 +43,7 @@ def test_line_is_whole_in_the_file_when_it_is_synced(
 ) -> None:
     path = tmp_path / "lines.jsonl"
     synced: list[bytes] = []
-    with LineWriter(path) as writer:
+    with closing(FileAppender(path)) as writer:
         monkeypatch.setattr(os, "fsync", lambda handle: synced.append(path.read_bytes()))
         writer.write_line(b"one\n")
         writer.write_line(b"two\n")
@@ -52,7 +52,7 @@ def test_line_is_whole_in_the_file_when_it_is_synced(
 
 def test_full_disk_leaves_what_was_there_and_later_lines_fit(tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
-    with LineWriter(path) as writer:
+    with closing(FileAppender(path)) as writer:
         writer.write_line(b"one\n")
         with file_size_limit(7), pytest.raises(OSError, match="3 of 4 bytes"):
             writer.write_line(b"two\n")
@@ -74,7 +74,7 @@ def test_part_of_a_line_that_could_not_be_taken_back_goes_before_the_next(
                 raise OSError("no")
             return super().truncate(size)
 
-    with LineWriter(path) as writer:
+    with closing(FileAppender(path)) as writer:
         writer.write_line(b"one\n")
         writer._file.close()
         writer._file = stubborn = Stubborn(path, "ab")

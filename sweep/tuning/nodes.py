@@ -1,0 +1,97 @@
+"""The nodes that Ray runs on, which may come and go while a sweep runs."""
+
+import time
+from dataclasses import dataclass
+
+import ray
+
+from sweep.config import Resources
+from sweep.errors import ClusterError
+
+_LOOK_EVERY_S = 2.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine, or a container, with what Ray may use of it."""
+
+    node_id: str
+    address: str
+    cpus: float
+    gpus: float
+
+    def slots(self, resources: Resources) -> int:
+        """Returns how many trainings fit on it at a time."""
+        slots = int(self.cpus / resources.cpu)
+        return min(slots, int(self.gpus / resources.gpu)) if resources.gpu else slots
+
+
+def alive_nodes() -> list[Node]:
+    """Returns the nodes of the Ray that this process is connected to, by address."""
+    found = [
+        Node(
+            node["NodeID"],
+            node["NodeManagerAddress"],
+            node["Resources"].get("CPU", 0.0),
+            node["Resources"].get("GPU", 0.0),
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+    return sorted(found, key=lambda node: (node.address, node.node_id))
+
+
+class Slots:
+    """How many trainings run at a time: as many as fit on the nodes there are at the moment.
+
+    Args:
+        resources: Of one training.
+        concurrency: As many as this instead, also where the cluster is yet to grow.
+        patience_s: How long no node at all may be left.
+    """
+
+    def __init__(
+        self, resources: Resources, *, concurrency: int | None, patience_s: float
+    ) -> None:
+        self._resources, self._concurrency = resources, concurrency
+        self._patience_s = patience_s
+        self._available = self._look()
+        self._alone_since: float | None = None
+
+    @property
+    def count(self) -> int:
+        """Trainings at a time, at least one."""
+        return self._concurrency or max(1, self._available)
+
+    def follow(self) -> str | None:
+        """Looks at the nodes again, if the last time was two seconds ago.
+
+        Returns:
+            What the user should know of a change.
+
+        Raises:
+            ClusterError: No node has been left for too long.
+        """
+        now = time.monotonic()
+        if now - self._looked < _LOOK_EVERY_S:
+            return None
+        before, self._available = self._available, self._look()
+        if self._available:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
+        if self._alone_since is not None and now - self._alone_since >= self._patience_s:
+            waited = f" for {self._patience_s / 60:.0f} minutes" if self._patience_s else ""
+            raise ClusterError(f"no node has been left to run a trial{waited}")
+        if self._available == before:
+            return None
+        if not self._available:
+            return (
+                "no node is left that can run a trial; waiting for one, "
+                f"{self._patience_s / 60:.0f} minutes at most"
+            )
+        return f"nodes have changed: {self._available} trials at a time instead of {before}"
+
+    def _look(self) -> int:
+        self._looked = time.monotonic()
+        return sum(node.slots(self._resources) for node in alive_nodes())
