@@ -1,0 +1,228 @@
+"""The files for clusters, held against what Ray and this project accept.
+
+Neither AWS nor Kubernetes is here: what can be checked without them is.
+"""
+
+import copy
+import fnmatch
+import re
+import shlex
+import tomllib
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import ray
+import typer
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.scripts.scripts import start as ray_start
+
+import sweep
+from sweep.commands import app
+from sweep.folders import check_name
+
+ROOT = Path(__file__).parents[2]
+CLUSTER = Path(sweep.__file__).parent / "cluster"
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def aws() -> Document:
+    return yaml.safe_load((CLUSTER / "aws.yaml").read_text())
+
+
+@pytest.fixture
+def rayjob() -> Document:
+    return next(yaml.safe_load_all((CLUSTER / "rayjob.yaml").read_text()))
+
+
+@pytest.fixture
+def network_policy() -> Document:
+    return list(yaml.safe_load_all((CLUSTER / "rayjob.yaml").read_text()))[1]
+
+
+def _validate(config: Document) -> None:
+    """As `ray up` does before it asks the cloud for anything."""
+    validate_config(prepare_config(copy.deepcopy(config)))
+
+
+def _ray_start(commands: list[str]) -> dict[str, Any]:
+    """The options of the one `ray start` in a list of commands, as Ray reads them."""
+    (command,) = [command for command in commands if "ray start" in command]
+    words = shlex.split(command.partition("ray start")[2])
+    return ray_start.make_context("ray start", words).params
+
+
+def _sweep(line: str) -> dict[str, Any]:
+    """The options of a command of this project, as its command line reads them."""
+    program, name, *words = shlex.split(line)
+    assert program == "sweep"
+    return typer.main.get_group(app).commands[name].make_context(name, words).params
+
+
+def _node_configs(aws: Document) -> dict[str, Document]:
+    return {name: node["node_config"] for name, node in aws["available_node_types"].items()}
+
+
+def _pods(rayjob: Document) -> Iterator[Document]:
+    cluster = rayjob["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        yield group["template"]
+
+
+def test_aws_is_what_ray_accepts(aws: Document) -> None:
+    _validate(aws)
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        lambda aws: aws.update(max_workers=-1),
+        lambda aws: aws.update(max_workers=0),  # fewer than the worker's min_workers
+        lambda aws: aws.update(idle_timeout_minutes="5"),
+        lambda aws: aws.update(head_node_type="nobody"),
+        lambda aws: aws.update(idle_timeout=5),
+        lambda aws: aws["provider"].pop("type"),
+        lambda aws: aws["provider"]["security_group"].update(Ingress=[]),
+        lambda aws: aws["available_node_types"]["worker"].update(minimum=1),
+        lambda aws: aws["head_start_ray_commands"].append({"ray": "start"}),
+    ],
+)
+def test_aws_with_a_broken_field_is_not(aws: Document, breaks: Callable[[Document], Any]) -> None:
+    breaks(aws)
+    with pytest.raises((jsonschema.ValidationError, ValueError, KeyError)):
+        _validate(aws)
+
+
+def test_aws_head_keeps_the_dashboard_to_itself_and_grows_the_cluster(aws: Document) -> None:
+    options = _ray_start(aws["head_start_ray_commands"])
+    assert options["head"]
+    assert options["dashboard_host"] == "127.0.0.1"
+    assert options["autoscaling_config"] == "~/ray_bootstrap_config.yaml"
+
+
+def test_aws_worker_joins_the_head(aws: Document) -> None:
+    port = _ray_start(aws["head_start_ray_commands"])["port"]
+    options = _ray_start(aws["worker_start_ray_commands"])
+    assert not options["head"]
+    assert options["address"] == f"$RAY_HEAD_IP:{port}"
+
+
+def test_aws_nodes_want_the_token_from_a_file(aws: Document) -> None:
+    assert "~/.ray/auth_token" in aws["file_mounts"]
+    (command,) = [command for command in aws["setup_commands"] if "RAY_AUTH" in command]
+    assert re.search(r"echo 'export .*RAY_AUTH_MODE=token' >> ~/\.bashrc", command)
+
+
+def test_aws_opens_nothing_but_ssh(aws: Document) -> None:
+    assert aws["provider"]["security_group"]["IpPermissions"] == []
+    assert all("SecurityGroupIds" not in node for node in _node_configs(aws).values())
+
+
+def test_aws_nodes_have_roles_of_their_own(aws: Document) -> None:
+    roles = {name: node["IamInstanceProfile"] for name, node in _node_configs(aws).items()}
+    assert roles == {
+        "head": {"Name": "lenet-sweep-head"},
+        "worker": {"Name": "lenet-sweep-worker"},
+    }
+
+
+def test_aws_concurrency_fills_the_cluster_when_it_has_grown(aws: Document) -> None:
+    text = (CLUSTER / "aws.yaml").read_text()
+    (line,) = re.findall(r"'(sweep run .*)'", text)
+    options = _sweep(line)
+    head, worker = (aws["available_node_types"][name] for name in ("head", "worker"))
+    assert worker["max_workers"] == aws["max_workers"]
+    assert options["concurrency"] == (
+        head["resources"]["CPU"] + worker["max_workers"] * worker["resources"]["CPU"]
+    )
+    assert options["address"] == "auto"
+
+
+def test_rayjob_runs_or_resumes_on_shared_storage(rayjob: Document) -> None:
+    assert (rayjob["apiVersion"], rayjob["kind"]) == ("ray.io/v1", "RayJob")
+    assert rayjob["spec"]["backoffLimit"] > 0
+    options = _sweep(rayjob["spec"]["entrypoint"])
+    check_name(options["name"])
+    assert options["resume"]
+    assert options["storage"].startswith("s3://")
+    assert options["address"] == "auto"
+
+
+def test_rayjob_ends_with_its_cluster(rayjob: Document) -> None:
+    spec = rayjob["spec"]
+    assert spec["shutdownAfterJobFinishes"] is True
+    assert spec["ttlSecondsAfterFinished"] > 0
+    assert spec["activeDeadlineSeconds"] > 0
+
+
+def test_rayjob_names_the_ray_that_is_installed(rayjob: Document) -> None:
+    named = rayjob["spec"]["rayClusterSpec"]["rayVersion"]
+    assert named.split(".")[:2] == ray.__version__.split(".")[:2]
+
+
+def test_rayjob_wants_a_token_and_exposes_no_service(rayjob: Document) -> None:
+    cluster = rayjob["spec"]["rayClusterSpec"]
+    assert cluster["authOptions"] == {"mode": "token"}
+    assert cluster["headGroupSpec"]["serviceType"] == "ClusterIP"
+    assert "enableIngress" not in cluster["headGroupSpec"]
+
+
+def test_rayjob_pods_are_not_root_and_have_no_inline_secret(rayjob: Document) -> None:
+    for pod in _pods(rayjob):
+        assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
+        assert pod["spec"]["automountServiceAccountToken"] is False
+        (container,) = pod["spec"]["containers"]
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["envFrom"] == [{"secretRef": {"name": "lenet-sweep-s3"}}]
+        assert "env" not in container
+
+
+def test_rayjob_pods_hear_the_operator_on_the_dashboard_port_alone(
+    rayjob: Document, network_policy: Document
+) -> None:
+    spec = network_policy["spec"]
+    assert spec["policyTypes"] == ["Ingress"]
+    for pod in _pods(rayjob):
+        assert pod["metadata"]["labels"] == spec["podSelector"]["matchLabels"]
+    siblings, operator = spec["ingress"]
+    assert siblings == {"from": [{"podSelector": spec["podSelector"]}]}
+    assert [port["port"] for port in operator["ports"]] == [8265]
+
+
+def test_image_is_the_one_that_the_containerfile_builds(rayjob: Document) -> None:
+    (tag,) = re.findall(r"--tag (\S+)", (CLUSTER / "Containerfile").read_text())
+    assert tag == f"lenet-sweep:{version('lenet-sweep')}"
+    for pod in _pods(rayjob):
+        assert [container["image"] for container in pod["spec"]["containers"]] == [tag]
+
+
+def test_containerfile_installs_every_package_and_leaves_root(rayjob: Document) -> None:
+    text = (CLUSTER / "Containerfile").read_text()
+    copied = set(re.findall(r"^COPY (\w+) \1$", text, re.MULTILINE))
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["packages"]
+    assert copied == set(packages)
+    (user,) = re.findall(r"^USER (\d+):", text, re.MULTILINE)
+    assert {pod["spec"]["securityContext"]["runAsUser"] for pod in _pods(rayjob)} == {int(user)}
+
+
+@pytest.mark.parametrize("name", ["aws.yaml", "rayjob.yaml"])
+def test_sweep_takes_the_commands_that_the_head_comments_show(name: str) -> None:
+    text = (CLUSTER / name).read_text()
+    lines = re.findall(r"^#.*?(sweep (?:run|status) [^'\n]*)", text, re.MULTILINE)
+    assert lines
+    for line in lines:
+        assert _sweep(line)["storage"] == "s3://BUCKET/sweeps"
+
+
+def test_every_file_is_in_a_wheel() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["*"]
+    names = sorted(path.name for path in CLUSTER.iterdir())
+    assert names == ["Containerfile", "aws.yaml", "rayjob.yaml"]
+    assert all(any(fnmatch.fnmatch(name, pattern) for pattern in patterns) for name in names)
