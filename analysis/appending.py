@@ -1,5 +1,6 @@
 """Appending to a file, line by line, so that a line is there whole or does not count."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -58,9 +59,12 @@ class FileAppender:
         try:
             written = self._file.write(line)
             if written != len(line):
-                raise OSError(f"the disk took {written} of {len(line)} bytes; is it full?")
+                text = f"the disk took {written} of {len(line)} bytes; is it full?"
+                raise OSError(errno.ENOSPC, text)
             os.fsync(self._file.fileno())
-        except OSError:
+        except OSError as error:
+            if error.errno is not None:
+                error.filename = self._file.name  # writing and syncing name no file
             # Should even this fail, the next line waits until it succeeds.
             self._cut = end
             with suppress(OSError):

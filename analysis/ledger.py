@@ -137,6 +137,14 @@ class Ledger:
         return trial
 
 
+def has_begun(folder: Folder) -> bool:
+    """Tells whether there is a sweep in `folder`: a ledger with a whole record."""
+    try:
+        return next(folder.lines(LEDGER_FILE), b"").endswith(b"\n")
+    except FileNotFoundError:
+        return False
+
+
 def read_ledger(folder: Folder) -> Ledger:
     """Reads the ledger of the sweep in `folder`.
 
@@ -182,10 +190,9 @@ class LedgerWriter(RecordWriter):
         Raises:
             FileExistsError: If there is a sweep already.
         """
-        if folder.exists(LEDGER_FILE):
-            if next(folder.lines(LEDGER_FILE), b"").endswith(b"\n"):
-                raise FileExistsError(f"there is a sweep in {folder} already")
-            folder.delete(LEDGER_FILE)
+        if has_begun(folder):
+            raise FileExistsError(f"there is a sweep in {folder} already")
+        folder.delete(LEDGER_FILE)
         writer = cls(folder, Ledger(created))
         writer.write_line(dump_record(created), flush=True)
         return writer

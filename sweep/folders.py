@@ -8,7 +8,7 @@ from analysis.folder import Folder
 from analysis.sweeps import open_sweep
 from sweep.config import SweepConfig
 from sweep.environment import describe_environment
-from sweep.errors import StorageError, UsageError
+from sweep.errors import StorageError, UsageError, describe_cause
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -44,7 +44,8 @@ def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
         write_environment(folder)
     except OSError as error:
         raise StorageError(
-            f"cannot write to {folder}: {error.strerror}; choose another folder with --storage"
+            f"cannot write to {folder}: {describe_cause(error)}; "
+            "`--storage` chooses another folder"
         ) from error
     return folder
 

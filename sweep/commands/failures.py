@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from analysis.errors import LedgerError
 from data_utils.errors import DataError
-from sweep.errors import SweepError
+from sweep.errors import SweepError, describe_cause
 
 
 @dataclass(frozen=True)
@@ -18,20 +18,23 @@ class Failure:
 def describe_failure(error: Exception) -> Failure | None:
     """Returns what to tell the user; None for what no user can have caused: a bug.
 
-    2: usage or config; 3: data; 4: cluster or storage; 5: no trial completed.
+    2: usage or config; 3: data; 4: cluster or storage; 5: no trial completed. The notes that
+    were added to an error follow it, a line each.
     """
     match error:
         case SweepError():
-            return Failure(str(error), error.exit_code)
+            message, exit_code = str(error), error.exit_code
         case DataError():
-            return Failure(str(error), 3)
+            message, exit_code = str(error), 3
         case LedgerError():
-            return Failure(str(error), 4)
+            message, exit_code = str(error), 4
         case OSError():
-            return Failure(_storage_message(error), 4)
-    return None
+            message, exit_code = _storage_message(error), 4
+        case _:
+            return None
+    return Failure("\n".join([message, *getattr(error, "__notes__", ())]), exit_code)
 
 
 def _storage_message(error: OSError) -> str:
     where = f" {error.filename}" if error.filename else ""
-    return f"storage{where}: {error.strerror or error}"
+    return f"storage{where}: {describe_cause(error)}"

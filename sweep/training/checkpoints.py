@@ -8,6 +8,7 @@ import torch
 
 from analysis.files import checkpoint_name
 from analysis.folder import Folder
+from sweep.errors import describe_cause
 from sweep.training.loop import TrainingRun
 from sweep.tuning.assignment import Assignment
 
@@ -34,7 +35,9 @@ def save_checkpoint(folder: Folder, assignment: Assignment, run: TrainingRun) ->
     try:
         folder.write(name, buffer.getvalue())
     except OSError as error:
-        raise CheckpointWriteError(f"cannot write {folder}/{name}: {error.strerror}") from error
+        raise CheckpointWriteError(
+            f"cannot write {folder.place(name)}: {describe_cause(error)}"
+        ) from error
 
 
 def load_checkpoint(folder: Folder, assignment: Assignment) -> dict[str, Any] | None:

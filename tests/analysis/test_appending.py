@@ -54,8 +54,9 @@ def test_full_disk_leaves_what_was_there_and_later_lines_fit(tmp_path: Path) -> 
     path = tmp_path / "lines.jsonl"
     with closing(FileAppender(path)) as writer:
         writer.write_line(b"one\n")
-        with file_size_limit(7), pytest.raises(OSError, match="3 of 4 bytes"):
+        with file_size_limit(7), pytest.raises(OSError, match="3 of 4 bytes") as raised:
             writer.write_line(b"two\n")
+        assert raised.value.filename == str(path)
         assert path.read_bytes() == b"one\n"
         writer.write_line(b"three\n")
     assert path.read_bytes() == b"one\nthree\n"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from analysis.errors import LedgerError
 from analysis.folder import Folder, LocalFolder
-from analysis.ledger import LEDGER_FILE, Ledger, LedgerWriter, read_ledger
+from analysis.ledger import LEDGER_FILE, Ledger, LedgerWriter, has_begun, read_ledger
 from analysis.records import (
     EpochRecord,
     Notice,
@@ -271,6 +271,18 @@ def test_not_finite_number_is_never_written(tmp_path: Path) -> None:
             writer.append(TrialStarted(1.0, 1, 1, {"dropout": float("nan")}))
         assert folder.read(LEDGER_FILE) == before
         assert writer.ledger.trials == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "begun"), [(None, False), (b"", False), (b'{"kind"', False), (b"{}\n", True)]
+)
+def test_sweep_has_begun_with_its_first_whole_record(
+    content: bytes | None, begun: bool, tmp_path: Path
+) -> None:
+    folder = LocalFolder(tmp_path)
+    if content is not None:
+        folder.write(LEDGER_FILE, content)
+    assert has_begun(folder) == begun
 
 
 def test_record_that_the_disk_refuses_is_in_neither_ledger(tmp_path: Path) -> None:

@@ -29,7 +29,12 @@ AddSweep = Callable[..., Folder]
         (StorageError("why"), 4, "why"),
         (LedgerError("why"), 4, "why"),
         (NoTrialError("why"), 5, "why"),
-        (OSError(28, "No space left on device"), 4, "storage: No space left on device"),
+        (
+            OSError(28, "No space left on device", "/a/b"),
+            4,
+            "storage /a/b: the disk is full, make room there",
+        ),
+        (OSError("the store does not answer"), 4, "storage: the store does not answer"),
         (
             PermissionError(13, "Permission denied", "/a/b"),
             4,
@@ -44,6 +49,14 @@ def test_failure_has_its_exit_code_and_a_line(
     failure = describe_failure(error)
     assert failure is not None
     assert (failure.exit_code, failure.message) == (exit_code, message)
+
+
+def test_failure_tells_what_was_noted_of_it() -> None:
+    error = ClusterError("why")
+    error.add_note("go on like this")
+    failure = describe_failure(error)
+    assert failure is not None
+    assert failure.message == "why\ngo on like this"
 
 
 @pytest.mark.parametrize("error", [ValueError("why"), KeyError("why"), RuntimeError("why")])
@@ -129,7 +142,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("run --name damaged", 4, "damaged/ledger.jsonl:"),
         ("run --name unreadable", 4, "unreadable/ledger.jsonl:1"),
         ("run --storage file", 2, "file is a file"),
-        ("run --storage file/below", 4, "choose another folder with --storage"),
+        ("run --storage file/below", 4, "`--storage` chooses another folder"),
         ("run --concurrency 0", 2, "--concurrency"),
         ("run --concurrency 100000", 2, "`--concurrency` must be at most"),
         ("run --set resources.cpu=1000", 2, "`resources.cpu` is 1000, but this machine has"),
