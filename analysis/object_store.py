@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urlsplit, urlunsplit
 
-from pyarrow import ArrowInvalid
+from pyarrow import ArrowInvalid, NativeFile
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
 from analysis.folder import Folder
@@ -21,6 +21,7 @@ from analysis.folder import Folder
 SCHEMES = ("s3", "gs")
 
 _REPLACE_EVERY_S = 20.0
+_PART_BYTES = 1 << 20
 _GOOGLE_GIVES_UP = "retry_limit_seconds=20"  # pyarrow's own default is 15 minutes
 
 
@@ -80,6 +81,11 @@ class StoreFolder(Folder):
         """The folder's own name."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def storage(self) -> str:
+        """The storage's URI, without credentials."""
+        return without_secrets(self.uri)
+
     def child(self, name: str) -> "StoreFolder":
         """Returns the folder `name` in this one; it need not exist."""
         return StoreFolder(self.uri, f"{self.path}/{name}")
@@ -104,10 +110,7 @@ class StoreFolder(Folder):
         Raises:
             FileNotFoundError: If there is none.
         """
-        with (
-            self._errors_named(name),
-            self._filesystem.open_input_stream(f"{self.path}/{name}", compression=None) as stream,
-        ):
+        with self._errors_named(name), self._open(name) as stream:
             data: bytes = stream.read()
         return data
 
@@ -130,7 +133,9 @@ class StoreFolder(Folder):
         Raises:
             FileNotFoundError: If there is none.
         """
-        yield from io.BytesIO(self.read(name))
+        with self._errors_named(name), self._open(name) as stream:
+            # In parts: to list sweeps, the first line of each is enough.
+            yield from io.BufferedReader(stream, _PART_BYTES)
 
     def modified(self, name: str) -> float:
         """Returns when a file was last written, in seconds since 1970 by the store's clock.
@@ -151,6 +156,9 @@ class StoreFolder(Folder):
     @property
     def _filesystem(self) -> FileSystem:
         return _connect(self.uri)[0]
+
+    def _open(self, name: str) -> NativeFile:
+        return self._filesystem.open_input_stream(f"{self.path}/{name}", compression=None)
 
     def _entries(self, kind: FileType) -> list[str]:
         selector = FileSelector(self.path, allow_not_found=True)
