@@ -12,6 +12,7 @@ from analysis.folder import Folder, LocalFolder
 from sweep.config import Resources
 from sweep.environment import versions
 from sweep.finding import Finding
+from sweep.screen.formatting import count
 from sweep.tuning.nodes import Node, alive_nodes
 
 _TIMEOUT_S = 60.0
@@ -39,7 +40,7 @@ def examine_cluster(
     nodes = alive_nodes()
     yield Finding(
         "cluster",
-        f"{len(nodes)} nodes with {sum(node.cpus for node in nodes):g} CPUs and "
+        f"{count(len(nodes), 'node')} with {sum(node.cpus for node in nodes):g} CPUs and "
         f"{sum(node.gpus for node in nodes):g} GPUs",
     )
     yield _resources(nodes, resources, may_grow=may_grow)
@@ -112,7 +113,7 @@ def _look_at_storage(storage: Folder, probe: str, node_id: str) -> str | None:
 def _code(looks: dict[str, _Look | str]) -> Finding:
     broken = [f"{address}: {look}" for address, look in looks.items() if isinstance(look, str)]
     if not broken:
-        return Finding("code", f"runs on {len(looks)} nodes")
+        return Finding("code", f"runs on {count(len(looks), 'node')}")
     text = f"a trial cannot run on {'; '.join(broken)}; install the same packages there as here"
     return Finding("code", text, is_problem=True)
 
@@ -127,7 +128,7 @@ def _versions(looks: dict[str, _Look | str]) -> Finding:
         if theirs != here[name]
     ]
     if not differing:
-        return Finding("versions", "are the same on all nodes")
+        return Finding("versions", "the same on all nodes")
     return Finding("versions", f"{'; '.join(differing)}: their results may differ")
 
 
