@@ -90,9 +90,8 @@ class Slots:
                 "no node is left that can run a trial; waiting for one, "
                 f"{self._patience_s / 60:.0f} minutes at most"
             )
-        return (
-            f"nodes have changed: {count(self._available, 'trial')} at a time instead of {before}"
-        )
+        possible = formatting.count(self._available, "trial")
+        return f"nodes have changed: {possible} at a time instead of {before}"
 
     def _look(self) -> int:
         self._looked = time.monotonic()
