@@ -7,6 +7,7 @@ import ray
 
 from sweep.config import Resources
 from sweep.errors import ClusterError
+from sweep.screen import formatting
 
 _LOOK_EVERY_S = 2.0
 
