@@ -1,0 +1,54 @@
+"""An S3 server on a machine of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cluster.machines import Machine, Network
+
+_PORT = 5000
+_BUCKET = "sweeps"
+
+
+class ObjectStore(Machine):
+    """One bucket of Moto's S3. It plays dead: refuses after `stop`, is silent when unplugged.
+
+    Attributes:
+        uri: A folder in it, as pyarrow reads it.
+        credentials: The environment of a machine that may use it.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network, "store")
+        self.credentials = {
+            "AWS_ACCESS_KEY_ID": "sweeper",
+            "AWS_SECRET_ACCESS_KEY": "a-secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        self.uri = f"s3://{_BUCKET}/team?endpoint_override=http://{self.ip}:{_PORT}"
+        server = Path(__file__).with_name("moto_server.py")
+        self._server = self.popen(
+            [sys.executable, str(server), self.ip, str(_PORT), _BUCKET],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self._expect("up\n")
+
+    def stop(self) -> None:
+        """Has every connection refused."""
+        self._tell("stop\n")
+
+    def start(self) -> None:
+        """Undoes `stop`; nothing was lost."""
+        self._tell("start\n")
+
+    def _tell(self, command: str) -> None:
+        assert self._server.stdin is not None
+        self._server.stdin.write(command)
+        self._server.stdin.flush()
+        self._expect("done\n")
+
+    def _expect(self, answer: str) -> None:
+        assert self._server.stdout is not None
+        if self._server.stdout.readline() != answer:
+            raise RuntimeError("the S3 server has died")
