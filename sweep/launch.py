@@ -98,10 +98,10 @@ def confirm(
     finalists = rank_trials(ledger)[: confirm.top_k]
     if not finalists:
         raise NoTrialError(f"no trial of {ledger.name} ran all its epochs: nothing to confirm")
-    arms = plan_arms(config, finalists)
     seeds = confirmation_seeds(config.seed, confirm.seeds)
     begun = ConfirmationBegun(time.time(), CONFIRMATION_FORMAT, ledger.name, config.epochs)
     with ConfirmationWriter.open(session.engine.folder, begun) as writer:
+        arms = plan_arms(config, finalists, writer.confirmation.arms.values())
         for arm in arms:
             if arm.arm not in writer.confirmation.arms:
                 writer.append(arm)

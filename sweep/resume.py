@@ -60,7 +60,8 @@ def describe_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> str
         return None
     confirmation = read_confirmation(folder)
     finalists = rank_trials(ledger)[: config.confirm.top_k]
-    arms = [arm.arm for arm in plan_arms(config, finalists)]
+    recorded = () if confirmation is None else confirmation.arms.values()
+    arms = [arm.arm for arm in plan_arms(config, finalists, recorded)]
     seeds = confirmation_seeds(config.seed, config.confirm.seeds)
     done = {} if confirmation is None else confirmation.runs
     missing = [

@@ -93,7 +93,7 @@ def test_arms_of_another_recipe_have_the_hand_tuned_point_in_it_as_reference(
     assert _shown(arms) == [
         ("trial-1", "finalist", "lenet5", 1, False),
         ("hand-tuned-recipe-of-trial-1", "baseline", "lenet5", None, True),
-        ("hand-tuned", "baseline", "lenet5", None, False),
+        ("hand-tuned", "baseline", "lenet5", None, True),
         ("lenet5", "baseline", "lenet5", None, False),
         ("mlp", "baseline", "mlp", None, False),
     ]
@@ -125,7 +125,7 @@ def test_reference_is_of_the_sweeps_own_model(make_finalists: MakeFinalists) -> 
     assert _shown(arms)[:3] == [
         ("trial-1", "finalist", "mlp", 1, False),
         ("hand-tuned-recipe-of-trial-1", "baseline", "mlp", None, True),
-        ("hand-tuned", "baseline", "lenet5", None, False),
+        ("hand-tuned", "baseline", "lenet5", None, True),
     ]
 
 
@@ -140,3 +140,75 @@ def test_regularizer_that_is_not_searched_does_not_make_another_recipe(
     assert [arm.arm for arm in arms] == ["trial-1", "hand-tuned", "lenet5", "mlp"]
     assert arms[0].hyperparameters == CLASSIC | PLAIN | {"dropout": 0.2, "rotation": 5.0}
     assert arms[1].hyperparameters == CLASSIC | HAND_TUNED
+
+
+def test_finalist_with_the_hand_tuned_point_is_not_trained_twice(
+    make_finalists: MakeFinalists,
+) -> None:
+    config = SweepConfig()
+    finalists = make_finalists(config, FOUND, HAND_TUNED)
+    arms = plan_arms(config, finalists[:1])
+    assert _shown(arms) == [
+        ("trial-2", "finalist", "lenet5", 2, True),
+        ("lenet5", "baseline", "lenet5", None, False),
+        ("mlp", "baseline", "mlp", None, False),
+    ]
+    assert arms[0].title == "trial 2 (the hand-tuned point)"
+    # A second finalist is measured against the first, which is the hand-tuned point.
+    assert [arm.arm for arm in plan_arms(config, finalists)] == [
+        "trial-2",
+        "trial-1",
+        "lenet5",
+        "mlp",
+    ]
+
+
+def test_second_finalist_with_the_hand_tuned_point_is_the_firsts_reference(
+    make_finalists: MakeFinalists,
+) -> None:
+    config = SweepConfig()
+    arms = plan_arms(config, make_finalists(config, HAND_TUNED, FOUND))
+    assert [(arm.arm, arm.reference) for arm in arms] == [
+        ("trial-2", False),
+        ("trial-1", True),
+        ("lenet5", False),
+        ("mlp", False),
+    ]
+
+
+def test_hand_tuned_point_in_another_recipe_is_not_the_published_one(
+    make_finalists: MakeFinalists,
+) -> None:
+    config = SweepConfig.model_validate({"recipe": {"schedule": "linear"}})
+    arms = plan_arms(config, make_finalists(config, FOUND, HAND_TUNED)[:1])
+    assert _shown(arms)[:2] == [
+        ("trial-2", "finalist", "lenet5", 2, True),
+        ("hand-tuned", "baseline", "lenet5", None, True),
+    ]
+
+
+def test_finalists_of_one_training_are_one_arm(make_finalists: MakeFinalists) -> None:
+    config = SweepConfig()
+    arms = plan_arms(config, make_finalists(config, FOUND, FOUND, FOUND))
+    assert [arm.arm for arm in arms] == ["trial-3", "hand-tuned", "lenet5", "mlp"]
+
+
+def test_what_is_recorded_is_not_planned_under_another_name(
+    make_finalists: MakeFinalists,
+) -> None:
+    """A sweep was confirmed, then extended, and has another best trial."""
+    config = SweepConfig.model_validate({"recipe": {"schedule": "linear"}})
+    better, best = make_finalists(config, FOUND, HAND_TUNED, FOUND | {"shift": 0.08})[1::-1]
+    recorded = plan_arms(config, [better])
+    assert [arm.arm for arm in plan_arms(config, [best], recorded)] == [
+        "trial-3",
+        "trial-2",  # the hand-tuned point in the same recipe, confirmed as a finalist
+        "hand-tuned",
+        "lenet5",
+        "mlp",
+    ]
+    own = plan_arms(config, [best])
+    assert own[1].arm == "hand-tuned-recipe-of-trial-3"
+    assert own[1] in plan_arms(config, [best, better], own)
+    # What is now the best is a finalist, whatever is recorded.
+    assert plan_arms(config, [better], own)[0].arm == "trial-2"

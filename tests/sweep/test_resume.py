@@ -10,7 +10,7 @@ from analysis.ledger import Ledger
 from analysis.records import FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
 from analysis.selection import rank_trials
 from sweep.arms import plan_arms
-from sweep.config import SweepConfig
+from sweep.config import HAND_TUNED, SweepConfig
 from sweep.environment import versions
 from sweep.errors import UsageError
 from sweep.folders import write_environment
@@ -31,7 +31,7 @@ def _ledger(config: SweepConfig, *states: str) -> Ledger:
     ledger = Ledger(SweepCreated(0.0, FORMAT, "made", config.model_dump(mode="json")))
     values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
     for trial_id, state in enumerate(states, start=1):
-        ledger.apply(TrialStarted(1.0, trial_id, 0, values))
+        ledger.apply(TrialStarted(1.0, trial_id, 0, dict(values)))
         accuracy = 0.9 + trial_id / 100
         ledger.apply(EpochRecord(2.0, trial_id, 1, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
         if state != "RUNNING":
@@ -146,3 +146,28 @@ def test_missing_runs_of_a_confirmation_are_counted(folder: Folder) -> None:
         for arm in arms:
             writer.append(RunEnded(1.0, arm.arm, second, "COMPLETE", None))
     assert describe_missing(folder, ledger, config) is None
+
+
+def test_missing_runs_of_a_sweep_whose_best_is_the_hand_tuned_point_are_three_arms(
+    folder: Folder,
+) -> None:
+    config = SweepConfig(trials=1, epochs=1)
+    ledger = _ledger(config, "COMPLETE")
+    ledger.trials[1].hyperparameters.update(HAND_TUNED)
+    assert describe_missing(folder, ledger, config) == "15 of 15 runs are still to be confirmed"
+
+
+def test_missing_runs_of_an_extended_sweep_are_the_new_finalists(folder: Folder) -> None:
+    config = SweepConfig.model_validate(
+        {"trials": 2, "epochs": 1, "confirm": {"top_k": 1, "seeds": 1}}
+    )
+    ledger = _ledger(config, "COMPLETE", "COMPLETE")
+    ledger.trials[1].hyperparameters.update(HAND_TUNED)
+    (seed,) = confirmation_seeds(0, 1)
+    with ConfirmationWriter.open(folder, ConfirmationBegun(0.0, 1, "made", 1)) as writer:
+        for arm in plan_arms(config, rank_trials(ledger)[1:]):
+            writer.append(arm)
+            writer.append(RunEnded(1.0, arm.arm, seed, "COMPLETE", None))
+    # The first trial, confirmed before, is the hand-tuned baseline.
+    missing = "1 of 4 runs are still to be confirmed"
+    assert describe_missing(folder, ledger, config) == missing
