@@ -1,7 +1,5 @@
 """The network of a sweep's best trial: which weights those are, and reading them."""
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -17,6 +15,7 @@ from analysis.selection import rank_trials
 from models import build_model
 from sweep.errors import NoTrialError, StorageError
 from sweep.seeds import confirmation_seeds
+from sweep.training.checkpoints import unpack_checkpoint
 from sweep.training.hyperparameters import Hyperparameters
 
 
@@ -111,10 +110,10 @@ def _first_confirmed(folder: Folder, ledger: Ledger, trial_id: int) -> Run | Non
     if confirmation is None:
         return None
     (seed,) = confirmation_seeds(ledger.config["seed"], 1)
-    for arm in confirmation.in_role("finalist"):
-        if arm.trial_id == trial_id and seed in confirmation.test_accuracies(arm.arm):
-            return confirmation.runs[arm.arm, seed]
-    return None
+    arm = confirmation.finalist(trial_id)
+    if arm is None or seed not in confirmation.test_accuracies(arm.arm):
+        return None
+    return confirmation.runs[arm.arm, seed]
 
 
 def _load(folder: Folder, training: _Training, trial_id: int) -> BestModel:
@@ -128,7 +127,7 @@ def _load(folder: Folder, training: _Training, trial_id: int) -> BestModel:
             f"{place} is missing, and with it the weights of trial {trial_id}{remedy}"
         ) from error
     try:
-        content = _content(data)
+        content = unpack_checkpoint(data)
         history = content["run"]["history"]
         network = _network(content["model"], content["run"]["model"])
         hyperparameters = asdict(Hyperparameters(**content["hyperparameters"]))
@@ -139,7 +138,6 @@ def _load(folder: Folder, training: _Training, trial_id: int) -> BestModel:
             len(history),
             history[-1]["val_accuracy"],
         )
-    # zipfile, pickle and torch have a dozen kinds of error between them for damaged bytes.
     except Exception as error:
         raise StorageError(f"{place} is damaged{remedy}") from error
     if found != training:
@@ -154,15 +152,6 @@ def _load(folder: Folder, training: _Training, trial_id: int) -> BestModel:
         accuracy=training.accuracy,
         network=network,
     )
-
-
-def _content(data: bytes) -> dict[str, Any]:
-    """Unpickles tensors and plain data; anything else is an error, and is not executed."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if archive.testzip() is not None:  # torch does not look at the checksums
-            raise ValueError("checksum")
-    content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    return content
 
 
 def _network(model: str, weights: Mapping[str, Any]) -> nn.Module:

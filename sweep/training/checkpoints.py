@@ -40,6 +40,20 @@ def save_checkpoint(folder: Folder, assignment: Assignment, run: TrainingRun) ->
         ) from error
 
 
+def unpack_checkpoint(data: bytes) -> dict[str, Any]:
+    """Returns what a checkpoint holds, on the CPU: tensors and plain data, and nothing run.
+
+    Raises:
+        Exception: The bytes are damaged, or hold anything else; zipfile, zlib, pickle and
+            torch have a dozen kinds of error between them for that.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if archive.testzip() is not None:  # `torch.load` does not look at the checksums
+            raise zipfile.BadZipFile("checksum")
+    content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return content
+
+
 def load_checkpoint(folder: Folder, assignment: Assignment) -> dict[str, Any] | None:
     """Returns the state for `TrainingRun.load_state_dict`; None if there is no checkpoint.
 
@@ -54,13 +68,8 @@ def load_checkpoint(folder: Folder, assignment: Assignment) -> dict[str, Any] | 
     except FileNotFoundError:
         return None
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            broken = archive.testzip()  # `torch.load` does not look at the checksums
-        if broken is not None:
-            raise zipfile.BadZipFile(broken)
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        content = unpack_checkpoint(data)
         state: dict[str, Any] = content.pop("run")
-    # zipfile, zlib and torch have a dozen kinds of error between them for damaged bytes.
     except Exception as error:
         raise CheckpointError(f"its checkpoint {name} is damaged") from error
     if content != {"format": _FORMAT, **assignment.to_dict()}:

@@ -6,24 +6,19 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from ray.tune.search import Searcher
 
 from analysis.files import trial_name
 from analysis.ledger import Ledger, Trial
-from analysis.selection import selection_score, trial_accuracy, trial_schedule
+from analysis.selection import selection_score, trial_schedule
+from analysis.study import STATES, optuna_trial
 from sweep.config import SweepConfig
 from sweep.seeds import sampler_seed, trial_seed
 from sweep.tuning.assignment import METRIC, Assignment, Report
 from sweep.tuning.space import distributions
 
 TRIAL_ID = "trial_id"
-
-_STATES = {
-    "COMPLETE": TrialState.COMPLETE,
-    "STOPPED": TrialState.PRUNED,
-    "FAILED": TrialState.FAIL,
-}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -111,7 +106,7 @@ class StudySearcher(Searcher):
         if outcome == "COMPLETE":
             accuracies = [curve[epoch] for epoch in sorted(curve)]
             score = selection_score(accuracies, schedule=self._schedule(trial.params))
-        self.study.tell(trial, score, state=_STATES[outcome], skip_if_finished=True)
+        self.study.tell(trial, score, state=STATES[outcome], skip_if_finished=True)
 
     def save(self, checkpoint_path: str) -> None:
         """Does nothing: the ledger is what a sweep resumes from."""
@@ -137,16 +132,9 @@ class StudySearcher(Searcher):
 
     def _finished(self, trial: Trial) -> FrozenTrial:
         """A trial of the ledger's, as Optuna would know it."""
-        curve = {epoch.epoch: epoch.val_accuracy for epoch in trial.epochs}
-        value = trial_accuracy(trial, self._plain_config)
         searched = self._searched(trial.hyperparameters)
-        return optuna.trial.create_trial(
-            state=_STATES[trial.state],
-            value=None if trial.state == "FAILED" else value,
-            params=searched,
-            distributions={name: self._distributions[name] for name in searched},
-            intermediate_values=curve,
-        )
+        known = {name: self._distributions[name] for name in searched}
+        return optuna_trial(trial, self._plain_config, known)
 
     def _schedule(self, params: dict[str, Any]) -> str:
         return trial_schedule(self._plain_config, params)
