@@ -2,6 +2,8 @@
 
 CONFIG_FILE = "config.yaml"
 ENVIRONMENT_FILE = "environment.json"
+REPORT_FILE = "report.html"
+PLOTS_FOLDER = "plots"
 
 
 def trial_name(trial_id: int) -> str:

@@ -10,6 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from analysis import report_costs, report_facts
+from analysis.files import REPORT_FILE
 from analysis.folder import Folder
 from analysis.plots.gallery import (
     CONFIRMATION_PLOTS,
@@ -22,9 +23,6 @@ from analysis.plots.gallery import (
     render,
 )
 from analysis.plots.results import Results, read_results
-from analysis.verdict import confirm_command
-
-REPORT_FILE = "report.html"
 
 # A picture of many lines is smaller, and no less sharp than a screen, as pixels.
 _LARGEST_SVG = 200_000
@@ -72,7 +70,7 @@ def render_report(folder: Folder) -> str:
         notices=report_costs.notice_rows(ledger, confirmation),
         environment=report_costs.environment_rows(folder),
         config=report_costs.resolved_config(folder, ledger),
-        confirm_command=confirm_command(ledger, confirmation),
+        confirm_command=report_costs.confirm_command(ledger, confirmation),
         commands=report_costs.commands(ledger, confirmation),
         confirmation_pictures=_pictures(CONFIRMATION_PLOTS, results),
         arm_pictures=_pictures(arm_plots(results), results),

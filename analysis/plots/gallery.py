@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from analysis.files import PLOTS_FOLDER
 from analysis.folder import Folder
 from analysis.plots.arm_curves import draw_arm_curves
 from analysis.plots.best_so_far import draw_best_so_far
@@ -123,13 +124,14 @@ class Drawn:
     skipped: list[Skipped]
 
 
-def draw_all(folder: Folder, out: Folder, file_format: str) -> Drawn:
-    """Draws every plot of the sweep in `folder` into the folder `out`.
+def draw_all(folder: Folder, file_format: str, out: Folder | None = None) -> Drawn:
+    """Draws every plot of the sweep in `folder`.
 
     Args:
         folder: The sweep's.
-        out: Files of the plots' names are replaced.
         file_format: `png`, `svg` or `pdf`.
+        out: Where to; files of the plots' names are replaced. Without it, it is the sweep's
+            own `plots/`, from where a picture goes that can no longer be drawn.
 
     Raises:
         FileNotFoundError: If there is no sweep.
@@ -137,12 +139,15 @@ def draw_all(folder: Folder, out: Folder, file_format: str) -> Drawn:
         ValueError: If there is no such format.
     """
     checked = check_format(file_format)
+    target = folder.child(PLOTS_FOLDER) if out is None else out
     drawn = Drawn([], [])
     for result in render_all(read_results(folder), checked):
-        if isinstance(result, Skipped):
-            drawn.skipped.append(result)
-        else:
-            file = f"{result.name}.{checked}"
-            out.write(file, result.data)
-            drawn.files.append(out.place(file))
+        file = f"{result.name}.{checked}"
+        if isinstance(result, Rendered):
+            target.write(file, result.data)
+            drawn.files.append(target.place(file))
+            continue
+        drawn.skipped.append(result)
+        if out is None:
+            target.delete(file)
     return drawn

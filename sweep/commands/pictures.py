@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from analysis.folder import Folder, LocalFolder
+from analysis.files import REPORT_FILE
+from analysis.folder import LocalFolder
 from sweep.commands.options import (
     DEFAULT_STORAGE,
     JsonOption,
@@ -39,8 +40,8 @@ def plot(
     from analysis.plots import draw_all
 
     folder, _ = find_sweep(storage, name)
-    target = plots_folder(folder) if out is None else LocalFolder(out)
-    drawn = draw_all(folder, target, file_format.value)
+    target = None if out is None else LocalFolder(out)
+    drawn = draw_all(folder, file_format.value, target)
     if as_json:
         skipped = {plot.name: plot.reason for plot in drawn.skipped}
         print_json({"files": drawn.files, "skipped": skipped})
@@ -53,13 +54,8 @@ def plot(
 
 def report(name: NameArgument = None, storage: StorageOption = DEFAULT_STORAGE) -> None:
     """Write the sweep as one self-contained HTML page."""
-    from analysis.report import REPORT_FILE, write_report
+    from analysis.report import write_report
 
     folder, _ = find_sweep(storage, name)
     write_report(folder)
     print(folder.place(REPORT_FILE))
-
-
-def plots_folder(folder: Folder) -> Folder:
-    """Returns where a sweep's pictures are kept."""
-    return folder.child("plots")

@@ -10,7 +10,6 @@ from analysis.folder import Folder
 from analysis.ledger import Ledger
 from sweep.commands.fetch import load_data
 from sweep.commands.options import say
-from sweep.commands.pictures import plots_folder
 from sweep.commands.summary import check_failures, print_result
 from sweep.config import SweepConfig
 
@@ -53,7 +52,7 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     from analysis.plots import draw_all
     from analysis.report import write_report
 
-    draw_all(folder, plots_folder(folder), "png")
+    draw_all(folder, "png")
     write_report(folder)
     print_result(folder, ledger, as_json=as_json)
     check_failures(ledger)

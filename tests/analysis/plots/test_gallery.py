@@ -64,7 +64,7 @@ for plot in list_plots(results):
 
 def test_draw_all_writes_every_plot(confirmed_folder: MakeFolder, tmp_path: Path) -> None:
     folder = confirmed_folder({**SMALL, "scheduler": "none"}, n_seeds=2)
-    drawn = draw_all(folder, LocalFolder(tmp_path / "out"), "png")
+    drawn = draw_all(folder, "png", LocalFolder(tmp_path / "out"))
     assert [Path(file).name for file in drawn.files] == [
         "final-accuracies.png",
         "comparison.png",
@@ -90,23 +90,37 @@ def test_draw_all_writes_every_plot(confirmed_folder: MakeFolder, tmp_path: Path
 def test_draw_all_of_an_unconfirmed_sweep_says_how_to_confirm(
     search_folder: MakeFolder, tmp_path: Path
 ) -> None:
-    drawn = draw_all(
-        search_folder(**SMALL, scheduler="none"), LocalFolder(tmp_path / "out"), "svg"
-    )
+    folder = search_folder(**SMALL, scheduler="none")
+    drawn = draw_all(folder, "svg", LocalFolder(tmp_path / "out"))
     assert [Path(file).stem for file in drawn.files] == [plot.name for plot in SEARCH_PLOTS]
     unconfirmed = [plot.name for plot in (*CONFIRMATION_PLOTS, *MODEL_PLOTS)]
     assert [skipped.name for skipped in drawn.skipped] == unconfirmed
     assert all("`sweep confirm synthetic`" in skipped.reason for skipped in drawn.skipped)
 
 
+def test_draw_all_takes_pictures_away_that_no_longer_hold(search_folder: MakeFolder) -> None:
+    """From the sweep's own folder, and only those that it draws itself."""
+    folder = search_folder(n_trials=3, epochs=2)
+    own, elsewhere = folder.child("plots"), folder.child("elsewhere")
+    for out in (own, elsewhere):
+        for name in ("misclassified.png", "misclassified.svg", "mine.png"):
+            out.write(name, b"of before")
+    drawn = draw_all(folder, "png")
+    assert "misclassified" in [skipped.name for skipped in drawn.skipped]
+    written = [file.rpartition("/")[2] for file in drawn.files]
+    assert own.files() == sorted([*written, "mine.png", "misclassified.svg"])
+    draw_all(folder, "png", elsewhere)
+    assert elsewhere.read("misclassified.png") == b"of before"
+
+
 def test_draw_all_refuses_an_unknown_format(search_folder: MakeFolder, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`format` must be one of png, svg, pdf, but got gif"):
-        draw_all(search_folder(n_trials=1), LocalFolder(tmp_path), "gif")
+        draw_all(search_folder(n_trials=1), "gif")
 
 
 def test_draw_all_without_a_sweep_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        draw_all(LocalFolder(tmp_path / "none"), LocalFolder(tmp_path), "png")
+        draw_all(LocalFolder(tmp_path / "none"), "png")
 
 
 @pytest.mark.parametrize("trials", [0, 3])
@@ -278,7 +292,7 @@ def test_draw_all_of_a_thousand_trials_is_quick(
         "import sys, time; from pathlib import Path; from analysis.folder import LocalFolder; "
         "from analysis.plots import draw_all; "
         "folder, out = (LocalFolder(Path(name)) for name in sys.argv[1:]); "
-        "draw_all(folder, out, 'png'); print(time.process_time())"
+        "draw_all(folder, 'png', out); print(time.process_time())"
     )
     command = [sys.executable, "-c", code, str(folder.path), str(tmp_path / "out")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
