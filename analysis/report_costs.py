@@ -11,7 +11,7 @@ from analysis.folder import Folder
 from analysis.ledger import Ledger
 from analysis.report_facts import Row, show
 from analysis.selection import rank_trials
-from analysis.verdict import confirm_command
+from analysis.verdict import missing_step
 from analysis.yaml_text import yaml_text
 
 _MOST = 20  # of failures, and of notices
@@ -100,8 +100,7 @@ def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str
     """Returns commands with what each is for, in the order in which one needs them."""
     name = shlex.quote(ledger.name)
     todo = {}
-    confirm = confirm_command(ledger, confirmation)
-    if confirm is not None:
+    if (confirm := confirm_command(ledger, confirmation)) is not None:
         todo[confirm] = "test the best trial on fresh seeds, against the baselines"
     todo[f"sweep run --config {CONFIG_FILE} --concurrency 1"] = (
         "search again, with the config below as the file"
@@ -111,6 +110,12 @@ def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str
     if rank_trials(ledger):
         todo[f"sweep export {name} --out model"] = "the best model's weights, to use elsewhere"
     return todo
+
+
+def confirm_command(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
+    """Returns the command that trains what the verdict lacks; None if it lacks nothing."""
+    step = missing_step(ledger, confirmation)
+    return None if step is None else f"sweep {step} {shlex.quote(ledger.name)}"
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,5 @@
 """What a confirmation shows, in plain words, and no more than its numbers carry."""
 
-import shlex
 from math import floor, log10
 
 from analysis.comparison import Comparison, compare_arms
@@ -24,11 +23,14 @@ def decisive_comparison(confirmation: Confirmation, finalist: Arm) -> Comparison
     None if it has no reference, or is its own.
     """
     reference = confirmation.reference_of(finalist)
-    for comparison in compare_arms(confirmation):
-        compared = (confirmation.arms[comparison.finalist], confirmation.arms[comparison.baseline])
-        if compared == (finalist, reference):
-            return comparison
-    return None
+    if reference is None or finalist.differences(reference) == 0:
+        return None
+    (comparison,) = (
+        comparison
+        for comparison in compare_arms(confirmation)
+        if (comparison.finalist, comparison.baseline) == (finalist.arm, reference.arm)
+    )
+    return comparison
 
 
 def describe_verdict(confirmation: Confirmation, trial_id: int) -> str:
@@ -36,29 +38,26 @@ def describe_verdict(confirmation: Confirmation, trial_id: int) -> str:
     finalist = confirmation.finalist(trial_id)
     if finalist is None:
         return f"trial {trial_id}, now the best, is not confirmed yet{_instead(confirmation)}"
-    reference = confirmation.reference_of(finalist)
-    if reference is None:
-        return f"{finalist.title} was compared with no hand-tuned baseline"
-    if finalist.differences(reference) == 0:
-        return (
-            f"the best of the sweep is the hand-tuned point itself, trial {trial_id}: no other "
-            "trial scored higher on the validation images"
-        )
     comparison = decisive_comparison(confirmation, finalist)
-    assert comparison is not None
-    return f"{finalist.title} {describe_comparison(confirmation, comparison)}"
+    if comparison is not None:
+        return f"{finalist.title} {describe_comparison(confirmation, comparison)}"
+    if confirmation.reference_of(finalist) is None:
+        return f"{finalist.title} was compared with no hand-tuned baseline"
+    return (
+        f"the best of the sweep is the hand-tuned point itself, trial {trial_id}: no other "
+        "trial scored higher on the validation images"
+    )
 
 
-def confirm_command(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
-    """Returns the command that confirms the best trial, or trains what its verdict lacks.
+def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
+    """Returns the command, without program and sweep, that trains what the verdict lacks.
 
     None if nothing is lacking, or if no trial ran all its epochs.
     """
     if not rank_trials(ledger):
         return None
-    command = f"sweep confirm {shlex.quote(ledger.name)}"
     if confirmation is None:
-        return command
+        return "confirm"
     finalist = best_finalist(ledger, confirmation)
     if finalist is not None:
         reference = confirmation.reference_of(finalist)
@@ -66,7 +65,7 @@ def confirm_command(ledger: Ledger, confirmation: Confirmation | None) -> str | 
             return None
     planned = (ledger.config.get("confirm") or {}).get("seeds", 0)
     n_seeds = len(confirmation.seeds)
-    return f"{command} --seeds {n_seeds}" if n_seeds > planned else command
+    return f"confirm --seeds {n_seeds}" if n_seeds > planned else "confirm"
 
 
 def _instead(confirmation: Confirmation) -> str:

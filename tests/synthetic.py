@@ -322,7 +322,7 @@ def _arms(
                 trial_id=None,
                 hyperparameters=values,
                 epochs=epochs,
-                reference=name == baselines[0][0],
+                reference=name.startswith("hand-tuned"),
             ),
             error,
         )

@@ -71,7 +71,9 @@ def test_writer_and_reader_agree(tmp_path: Path) -> None:
     assert list(confirmation.arms) == ["finalist-1", "hand-tuned"]
     assert confirmation.in_role("finalist") == [FINALIST]
     assert confirmation.in_role("baseline") == [ARM]
-    assert confirmation.reference == ARM
+    assert confirmation.reference_of(FINALIST) == ARM
+    assert confirmation.finalist(17) == FINALIST
+    assert confirmation.finalist(18) is None
     assert confirmation.notices == [notice]
     run = confirmation.runs["hand-tuned", 1001]
     assert (run.state, run.reason, [e.epoch for e in run.epochs]) == ("COMPLETE", None, [1, 2])

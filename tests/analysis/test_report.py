@@ -1,3 +1,4 @@
+import dataclasses
 import html
 import itertools
 import json
@@ -15,6 +16,8 @@ import pytest
 
 from analysis.errors import LedgerError
 from analysis.folder import Folder, LocalFolder
+from analysis.ledger import LedgerWriter, read_ledger
+from analysis.records import EpochRecord, TrialEnded, TrialStarted
 from analysis.report import render_report, write_report
 
 MakeFolder = Callable[..., Folder]
@@ -109,6 +112,44 @@ def test_report_is_accessible(confirmed_report: tuple[Folder, str]) -> None:
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_report_tells_the_networks_apart_by_their_answers(
+    confirmed_report: tuple[Folder, str],
+) -> None:
+    page = Page(confirmed_report[1])
+    captions = [text for text in page.text_of("p") if "McNemar" in text]
+    assert len(captions) == 1
+    assert page.text_of("span").count("seed 1001") == 3
+    # From seven seeds on there is another column.
+    assert "Only finalist right" in page.text_of("th")
+    assert "Exact p" not in page.text_of("th")
+
+
+def test_report_of_seven_seeds_has_the_exact_p(confirmed_folder: MakeFolder) -> None:
+    folder = confirmed_folder({"n_trials": 2, "epochs": 1}, n_seeds=7, predictions=False)
+    page = Page(render_report(folder))
+    assert "Exact p" in page.text_of("th")
+    assert "Only finalist right" not in page.text_of("th")
+
+
+def test_report_of_an_extended_sweep_is_about_its_best_trial(
+    confirmed_folder: MakeFolder,
+) -> None:
+    folder = confirmed_folder({**SMALL, "failure_rate": 0}, n_seeds=2)
+    ledger = read_ledger(folder)
+    better = dataclasses.asdict(ledger.trials[1].epochs[0]) | {"val_accuracy": 1.0}
+    with LedgerWriter.reopen(folder) as writer:
+        writer.append(TrialStarted(2e9, 9, 5, ledger.trials[1].hyperparameters))
+        for epoch in (1, 2, 3):
+            writer.append(EpochRecord(**better | {"trial_id": 9, "epoch": epoch}))
+        writer.append(TrialEnded(2e9, 9, "COMPLETE", None))
+    report = render_report(folder)
+    page = Page(report)
+    assert "Trial 9, now the best, is not confirmed yet" in report
+    assert "sweep confirm synthetic" in page.text_of("code")
+    assert "Misclassified digits, surest first:</strong> not drawn, because" in report
+    assert "the verdict" not in page.text_of("span")
 
 
 def test_report_of_an_unconfirmed_sweep_says_how_to_confirm(search_folder: MakeFolder) -> None:

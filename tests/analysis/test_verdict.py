@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,14 @@ from hypothesis import strategies as st
 
 from analysis.comparison import compare_arms
 from analysis.confirmation import Confirmation, RunEpoch
-from analysis.verdict import describe_comparison, describe_verdict
+from analysis.ledger import Ledger
+from analysis.records import EpochRecord, SweepCreated, TrialEnded, TrialStarted
+from analysis.verdict import (
+    decisive_comparison,
+    describe_comparison,
+    describe_verdict,
+    missing_step,
+)
 
 Maker = Callable[..., Confirmation]
 
@@ -17,6 +25,25 @@ def by_seed(*accuracies: float | None) -> dict[int, float | None]:
 
 
 BASE = by_seed(0.992, 0.992, 0.992, 0.992)
+
+
+@pytest.fixture
+def some_search() -> Callable[..., Ledger]:
+    """Makes a search of one trial, which is to be confirmed with so many seeds, if at all."""
+
+    def make(seeds: int | None) -> Ledger:
+        config = {
+            "epochs": 1,
+            "recipe": {"schedule": "constant"},
+            "confirm": None if seeds is None else {"top_k": 1, "seeds": seeds},
+        }
+        ledger = Ledger(SweepCreated(1.0, 1, "my sweep", config))
+        ledger.apply(TrialStarted(1.0, 1, 1, {}))
+        ledger.apply(EpochRecord(2.0, 1, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1e4))
+        ledger.apply(TrialEnded(3.0, 1, "COMPLETE", None))
+        return ledger
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -60,7 +87,8 @@ BASE = by_seed(0.992, 0.992, 0.992, 0.992)
         (
             by_seed(0.9917),
             "is not shown to beat the hand-tuned: difference -0.03 points with the one seed "
-            "that has finished in both, which cannot tell it from chance",
+            "that has finished in both, which cannot tell it from chance; "
+            "3 of 4 runs of the finalist-1 unfinished",
         ),
         (
             by_seed(0.9940, None, 0.9942, None),
@@ -71,16 +99,20 @@ BASE = by_seed(0.992, 0.992, 0.992, 0.992)
         (
             by_seed(None, None),
             "cannot be compared with the hand-tuned: no seed has finished in both; "
-            "2 of 2 runs of the finalist-1 failed",
+            "2 of 4 runs of the finalist-1 failed, 2 of 4 runs of the finalist-1 unfinished",
         ),
-        ({}, "cannot be compared with the hand-tuned: no seed has finished in both"),
+        (
+            {},
+            "cannot be compared with the hand-tuned: no seed has finished in both; "
+            "4 of 4 runs of the finalist-1 unfinished",
+        ),
     ],
 )
 def test_verdict_is_a_plain_sentence(
     make_confirmation: Maker, finalist: dict[int, float | None], verdict: str
 ) -> None:
     confirmation = make_confirmation({"finalist-1": finalist, "hand-tuned": BASE})
-    assert describe_verdict(confirmation) == f"the finalist-1 {verdict}"
+    assert describe_verdict(confirmation, 1) == f"the finalist-1 {verdict}"
 
 
 def test_several_comparisons_are_mentioned(make_confirmation: Maker) -> None:
@@ -102,21 +134,118 @@ def test_several_comparisons_are_mentioned(make_confirmation: Maker) -> None:
         "beats the hand-tuned by 0.21 points "
         "(95 % interval 0.20 to 0.22, 4 seeds, adjusted for 2 comparisons)"
     )
-    assert describe_verdict(confirmation) == (
+    assert describe_verdict(confirmation, 1) == (
         f"the finalist-1 {describe_comparison(confirmation, hand_tuned)}"
     )
 
 
-def test_verdict_is_on_the_first_finalist_and_the_reference(make_confirmation: Maker) -> None:
+def test_verdict_is_on_the_trial_asked_for_and_its_reference(make_confirmation: Maker) -> None:
     confirmation = make_confirmation(
         {
             "lenet5": by_seed(0.991, 0.9915),
-            "finalist-2": by_seed(0.999, 0.9991),
-            "finalist-1": by_seed(0.992, 0.992),
+            "finalist-1": by_seed(0.999, 0.9991),
+            "finalist-2": by_seed(0.992, 0.992),
         }
     )
-    assert describe_verdict(confirmation).startswith("the finalist-2 ")
-    assert "the lenet5" in describe_verdict(confirmation)
+    for trial_id in (1, 2):
+        finalist = confirmation.finalist(trial_id)
+        assert finalist is not None
+        comparison = decisive_comparison(confirmation, finalist)
+        assert comparison is not None
+        assert (comparison.finalist, comparison.baseline) == (f"finalist-{trial_id}", "lenet5")
+        assert describe_verdict(confirmation, trial_id) == (
+            f"the finalist-{trial_id} {describe_comparison(confirmation, comparison)}"
+        )
+
+
+def test_verdict_on_a_trial_that_is_not_confirmed_says_which_are(
+    make_confirmation: Maker,
+) -> None:
+    confirmation = make_confirmation(
+        {"finalist-1": BASE, "finalist-2": BASE, "hand-tuned": by_seed(0.99, 0.98)}
+    )
+    assert describe_verdict(confirmation, 40) == (
+        "trial 40, now the best, is not confirmed yet; "
+        "what is confirmed: the finalist-1, the finalist-2"
+    )
+
+
+def test_verdict_on_the_hand_tuned_point_itself_is_that_nothing_was_better(
+    make_confirmation: Maker,
+) -> None:
+    """Whether the baseline was left out for it, or trained a second time."""
+    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE, "mlp": BASE})
+    itself = (
+        "the best of the sweep is the hand-tuned point itself, trial 1: no other trial scored "
+        "higher on the validation images"
+    )
+    finalist, hand_tuned = confirmation.arms["finalist-1"], confirmation.arms["hand-tuned"]
+    confirmation.arms["hand-tuned"] = replace(hand_tuned, hyperparameters=finalist.hyperparameters)
+    assert describe_verdict(confirmation, 1) == itself
+    assert decisive_comparison(confirmation, finalist) is None
+    del confirmation.arms["hand-tuned"]
+    confirmation.arms["finalist-1"] = replace(finalist, reference=True)
+    assert describe_verdict(confirmation, 1) == itself
+    assert decisive_comparison(confirmation, confirmation.arms["finalist-1"]) is None
+
+
+def test_verdict_is_against_the_reference_in_the_finalists_recipe(
+    make_confirmation: Maker,
+) -> None:
+    confirmation = make_confirmation(
+        {"finalist-1": BASE, "finalist-2": BASE, "own-1": BASE, "classic": BASE, "own-2": BASE}
+    )
+    recipes: dict[str, dict[str, Any]] = {
+        "finalist-1": {"learning_rate": 0.04, "schedule": "linear", "dropout": 0.1, "shift": 0.1},
+        "own-1": {"learning_rate": 0.04, "schedule": "linear", "dropout": 0.25, "shift": 0.05},
+        "classic": {"learning_rate": 0.01, "schedule": "constant", "dropout": 0.25, "shift": 0.05},
+        "own-2": {"learning_rate": 0.03, "schedule": "linear", "dropout": 0.25, "shift": 0.05},
+        "finalist-2": {"learning_rate": 0.03, "schedule": "linear", "dropout": 0.0, "shift": 0.1},
+    }
+    for name, recipe in recipes.items():
+        arm = replace(confirmation.arms[name], hyperparameters=recipe)
+        confirmation.arms[name] = replace(arm, reference=arm.role == "baseline")
+    for trial_id in (1, 2):
+        finalist = confirmation.arms[f"finalist-{trial_id}"]
+        assert confirmation.reference_of(finalist) == confirmation.arms[f"own-{trial_id}"]
+    of_mlp = replace(confirmation.arms["finalist-1"], model="mlp")
+    confirmation.arms["own-2"] = replace(confirmation.arms["own-2"], model="mlp")
+    assert confirmation.reference_of(of_mlp) == confirmation.arms["own-1"]
+
+
+@pytest.mark.parametrize(
+    ("finalist", "hand_tuned", "planned", "step"),
+    [
+        (BASE, BASE, 4, None),
+        (by_seed(0.99, None, 0.99, 0.99), BASE, 4, None),  # a run that fails fails again
+        (by_seed(0.99, 0.99), BASE, 4, "confirm"),
+        (BASE, by_seed(0.99), 5, "confirm"),
+        (by_seed(0.99), BASE, 3, "confirm --seeds 4"),
+        (by_seed(0.99), BASE, None, "confirm --seeds 4"),
+    ],
+)
+def test_missing_step_is_what_the_verdict_lacks(
+    make_confirmation: Maker,
+    some_search: Callable[..., Ledger],
+    finalist: dict[int, float | None],
+    hand_tuned: dict[int, float | None],
+    planned: int | None,
+    step: str | None,
+) -> None:
+    ledger = some_search(planned)
+    arms = {"finalist-1": finalist, "hand-tuned": hand_tuned, "mlp": by_seed(0.9)}
+    assert missing_step(ledger, make_confirmation(arms)) == step
+
+
+def test_missing_step_confirms_a_best_trial_that_is_not(
+    make_confirmation: Maker, some_search: Callable[..., Ledger]
+) -> None:
+    ledger = some_search(5)
+    assert missing_step(ledger, None) == "confirm"
+    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE}, first_trial=2)
+    assert missing_step(ledger, confirmation) == "confirm"
+    ledger.trials[1].state = "FAILED"
+    assert missing_step(ledger, confirmation) is None
 
 
 def test_run_that_is_not_over_is_mentioned(make_confirmation: Maker) -> None:
@@ -127,15 +256,18 @@ def test_run_that_is_not_over_is_mentioned(make_confirmation: Maker) -> None:
         }
     )
     confirmation.apply(RunEpoch(9.0, "hand-tuned", 1005, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
-    assert describe_verdict(confirmation).endswith(
-        ", 3 seeds); 1 of 5 runs of the hand-tuned failed, "
+    assert describe_verdict(confirmation, 1).endswith(
+        ", 3 seeds); 1 of 5 runs of the finalist-1 unfinished; "
+        "1 of 5 runs of the hand-tuned failed, "
         "1 of 5 runs of the hand-tuned unfinished"
     )
 
 
 def test_verdict_without_finalist_or_reference(make_confirmation: Maker) -> None:
-    assert describe_verdict(make_confirmation({"hand-tuned": BASE})) == "no finalist was confirmed"
-    assert describe_verdict(make_confirmation({"finalist-1": BASE})) == (
+    assert describe_verdict(make_confirmation({"hand-tuned": BASE}), 1) == (
+        "trial 1, now the best, is not confirmed yet"
+    )
+    assert describe_verdict(make_confirmation({"finalist-1": BASE}), 1) == (
         "the finalist-1 was compared with no hand-tuned baseline"
     )
 
@@ -148,7 +280,7 @@ def test_more_seeds_are_told_with_two_digits(
     confirmation = make_confirmation(
         {"finalist-1": by_seed(0.9921, 0.9926, 0.9922, 0.9927), "hand-tuned": BASE}
     )
-    assert describe_verdict(confirmation).endswith(f"; about {words} seeds would tell")
+    assert describe_verdict(confirmation, 1).endswith(f"; about {words} seeds would tell")
 
 
 accuracies = st.none() | st.integers(0, 10_000).map(lambda n: n / 10_000)
@@ -165,7 +297,7 @@ def test_verdict_on_anything_agrees_with_its_interval(
     make_confirmation: Maker, arms: dict[str, Any]
 ) -> None:
     confirmation = make_confirmation(arms)
-    assert describe_verdict(confirmation)
+    assert describe_verdict(confirmation, 1)
     for comparison in compare_arms(confirmation):
         text = describe_comparison(confirmation, comparison)
         assert "nan" not in text

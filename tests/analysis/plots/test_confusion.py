@@ -40,7 +40,7 @@ def cell_texts(figure: Figure) -> list[str]:
 def test_draw_confusion_writes_errors_and_recognition(
     some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
 ) -> None:
-    confirmation = make_confirmation({"finalist": {1: 0.99}})
+    confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)
     picture = draw(some_ledger, confirmation, answers([4, 4, 4, 9], [4, 9, 9, 9]))
     texts = cell_texts(picture.figure)
     assert "33.3 %" in texts
@@ -53,7 +53,7 @@ def test_draw_confusion_writes_errors_and_recognition(
 def test_draw_confusion_bears_no_errors_and_missing_digits(
     some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
 ) -> None:
-    confirmation = make_confirmation({"finalist": {1: 1.0}})
+    confirmation = make_confirmation({"finalist": {1: 1.0}}, first_trial=3)
     picture = draw(some_ledger, confirmation, answers([4], [4]))
     assert "1 seed together: 0 errors." in picture.alt
 
@@ -61,9 +61,29 @@ def test_draw_confusion_bears_no_errors_and_missing_digits(
 def test_draw_confusion_needs_a_finalists_predictions(
     some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
 ) -> None:
-    confirmation = make_confirmation({"finalist": {1: 0.99}})
+    confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)
     results = Results(some_ledger, confirmation, {}, ShownImages.none())
-    with pytest.raises(NothingToDrawError, match="no finalist's run has finished"):
+    with pytest.raises(NothingToDrawError, match="no run of the finalist has finished"):
         draw_confusion(results)
     with pytest.raises(NothingToDrawError, match="`sweep confirm made`"):
         draw_confusion(dataclasses.replace(results, confirmation=None))
+
+
+def test_draw_confusion_is_of_the_best_trial_alone(
+    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
+) -> None:
+    confirmation = make_confirmation({"finalist-1": {1: 0.99}, "finalist-2": {1: 0.98}})
+    both = {
+        ("finalist-1", 1): answers([4, 4], [9, 9]),
+        ("finalist-2", 1): answers([4, 4], [4, 9]),
+    }
+    results = Results(some_ledger, confirmation, both, ShownImages.none())
+    # The best trial is the third: nobody has confirmed it, however good the others are.
+    with pytest.raises(NothingToDrawError, match="not confirmed yet. `sweep confirm made`"):
+        draw_confusion(results)
+    renumbered = make_confirmation(
+        {"finalist-1": {1: 0.99}, "finalist-2": {1: 0.98}}, first_trial=2
+    )
+    with plot_style():
+        picture = draw_confusion(dataclasses.replace(results, confirmation=renumbered))
+    assert picture.alt.startswith("Confusion matrix of the finalist-2, 1 seed together: 1 errors.")
