@@ -21,7 +21,7 @@ from data_utils.mnist import Mnist
 from sweep.arms import plan_arms
 from sweep.config import Confirm, SweepConfig
 from sweep.confirm import run_confirmation
-from sweep.errors import NoTrialError, StorageError
+from sweep.errors import ClusterError, NoTrialError, StorageError
 from sweep.interruption import Interrupted
 from sweep.screen.confirm_view import ConfirmationView
 from sweep.screen.search_view import SearchView
@@ -61,7 +61,7 @@ def search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist) ->
         except Interrupted as interrupted:
             writer.append(SessionEnded(time.time(), f"interrupted by {interrupted}"))
             raise
-        except (OSError, StorageError) as error:
+        except (OSError, StorageError, ClusterError) as error:
             with contextlib.suppress(OSError):  # the ledger's disk may be the one that is full
                 writer.append(SessionEnded(time.time(), str(error)))
             raise

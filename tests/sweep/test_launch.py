@@ -16,7 +16,7 @@ from data_utils.dataset import ImageDataset
 from data_utils.mnist import Mnist
 from sweep import launch
 from sweep.config import Confirm, Resources, SweepConfig
-from sweep.errors import NoTrialError
+from sweep.errors import ClusterError, NoTrialError
 from sweep.interruption import Interrupted, Interruption
 from sweep.seeds import confirmation_seeds
 from sweep.session import Session
@@ -44,7 +44,7 @@ def data() -> Mnist:
 
 def _finish_trials(writer: LedgerWriter, n: int) -> None:
     for trial_id in range(len(writer.ledger.trials) + 1, n + 1):
-        values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
+        values = {"dropout": trial_id / 100, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
         writer.append(TrialStarted(1.0, trial_id, 0, values))
         accuracy = 0.9 + trial_id / 100
         writer.append(EpochRecord(2.0, trial_id, 1, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
@@ -126,8 +126,9 @@ def test_search_that_is_extended_notes_its_new_config(
     [
         (Interrupted(signal.SIGTERM), "interrupted by SIGTERM"),
         (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (ClusterError("no node is left"), "no node is left"),
     ],
-    ids=["signal", "disk"],
+    ids=["signal", "disk", "cluster"],
 )
 def test_search_notes_why_it_ended_early(
     error: BaseException,
