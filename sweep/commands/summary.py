@@ -10,12 +10,13 @@ from rich.text import Text
 from analysis.comparison import summarize_arm
 from analysis.confirmation import Arm, Confirmation, read_confirmation
 from analysis.cost import search_cost
-from analysis.files import checkpoint_name, trial_name
+from analysis.files import REPORT_FILE, checkpoint_name, trial_name
 from analysis.folder import Folder
 from analysis.ledger import Ledger
 from analysis.records import DIVERGED
 from analysis.selection import describe_rule, rank_trials
-from analysis.verdict import describe_verdict
+from analysis.verdict import describe_verdict, missing_step
+from sweep.commands.options import follow_up
 from sweep.errors import NoTrialError
 from sweep.screen import formatting
 
@@ -39,13 +40,11 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         "val_accuracy": best.score,
         "epoch": len(best.trial.epochs),
         "selection": describe_rule(ledger.config),
-        "checkpoint": f"{folder}/{checkpoint}" if folder.exists(checkpoint) else None,
+        "checkpoint": folder.place(checkpoint) if folder.exists(checkpoint) else None,
     }
     confirmation = read_confirmation(folder)
-    if confirmation is not None:
-        for arm in confirmation.in_role("finalist"):
-            if arm.trial_id == best.trial.trial_id:
-                document |= _confirmed(confirmation, arm)
+    if confirmation is not None and (arm := confirmation.finalist(best.trial.trial_id)):
+        document |= _confirmed(confirmation, arm)
     return document
 
 
@@ -77,8 +76,9 @@ def print_best(document: dict[str, Any]) -> None:
         ("rule", document["selection"]),
         ("checkpoint", document["checkpoint"] or "none"),
     ]
-    if "confirmed" in document:
-        rows.append(("test accuracy", _accuracy(document["confirmed"])))
+    confirmed = document.get("confirmed")
+    accuracy = _accuracy(confirmed) if confirmed else "not known yet: `sweep confirm` measures it"
+    rows.append(("test accuracy", accuracy))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         style = "bold" if name in document["hyperparameters"] else "dim"
@@ -108,15 +108,15 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
         print()
         confirmation = read_confirmation(folder)
         if confirmation is not None:
-            _print_arms(confirmation)
+            _print_arms(confirmation, document["trial_id"])
         print(describe_cost(ledger))
         for trial in ledger.in_state("FAILED"):
             print(f"trial {trial.trial_id} failed: {trial.reason}")
         print(f"files  {folder}")
-        print(f"report {folder}/report.html")
+        print(f"report {folder.place(REPORT_FILE)}")
         print("next   sweep trials --top 10      the ten best trials")
-        if confirmation is None:
-            print("       sweep confirm              the test accuracy, against the baselines")
+        if (step := missing_step(ledger, confirmation)) is not None:
+            print(f"       {follow_up(step, folder):25}  the test accuracy, against the baselines")
         print("       sweep best --json          the best one, for a program")
 
 
@@ -134,7 +134,7 @@ def check_failures(ledger: Ledger) -> None:
         )
 
 
-def _print_arms(confirmation: Confirmation) -> None:
+def _print_arms(confirmation: Confirmation, best_trial_id: int) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("test accuracy")
     table.add_column("mean", justify="right")
@@ -149,7 +149,7 @@ def _print_arms(confirmation: Confirmation) -> None:
             table.add_row(arm.title, formatting.percent(summary.mean), interval, str(summary.n))
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
-    console.print(f"\n{describe_verdict(confirmation)}\n", markup=False)
+    console.print(f"\n{describe_verdict(confirmation, best_trial_id)}\n", markup=False)
 
 
 def describe_cost(ledger: Ledger) -> str:

@@ -123,6 +123,7 @@ def test_best_for_people_says_the_same(
         "weight_decay",
         "rule",
         "checkpoint",
+        "test",
     ]
     assert lines[1][1] == f"{document['hyperparameters']['dropout']:.3g}"
     assert lines[2][1].endswith("°")

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +7,17 @@ from typing import Any
 
 import pytest
 
+from analysis.confirmation import (
+    Arm,
+    ConfirmationBegun,
+    ConfirmationWriter,
+    RunEnded,
+    RunEpoch,
+    read_confirmation,
+)
 from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger, read_ledger
+from analysis.records import EpochRecord, TrialEnded, TrialStarted
 from sweep.commands.summary import (
     best_document,
     check_failures,
@@ -79,6 +89,58 @@ def test_best_is_not_given_another_trials_accuracy(
     assert "confirmed" not in document
 
 
+def _extend(ledger: Ledger) -> int:
+    """Adds a trial that is better than all others; returns its number."""
+    trial_id = len(ledger.trials) + 1
+    ledger.apply(TrialStarted(2e9, trial_id, 5, dict(ledger.trials[2].hyperparameters)))
+    for epoch in range(1, ledger.config["epochs"] + 1):
+        ledger.apply(EpochRecord(2e9, trial_id, epoch, 0.1, 0.9, 0.1, 0.9999, 1.0, 1e4))
+    ledger.apply(TrialEnded(2e9, trial_id, "COMPLETE", None))
+    return trial_id
+
+
+def test_result_of_an_extended_sweep_is_the_new_best_trials(
+    make_sweep: MakeSweep, synthetic: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, ledger = make_sweep(n_trials=8, scheduler="none", failure_rate=0)
+    synthetic.write_confirmed(folder, ledger, synthetic.Confirming(n_seeds=6, predictions=False))
+    before = best_document(folder, ledger)["trial_id"]
+    trial_id = _extend(ledger)
+    print_result(folder, ledger, as_json=False)
+    text = capsys.readouterr().out
+    assert f"best of synthetic: trial {trial_id}, 99.99 % on the validation images" in text
+    assert "test accuracy  not known yet" in text
+    assert (
+        f"\ntrial {trial_id}, now the best, is not confirmed yet; "
+        f"what is confirmed: best of classic (trial {before})\n"
+    ) in text
+    # As many seeds as the arms that there are: the config asks for five.
+    assert "\n       sweep confirm --seeds 6 synthetic" in text
+
+    arm = f"trial-{trial_id}"
+    values = _first_arm(folder).hyperparameters | {"dropout": 0.1}
+    new = {"arm": arm, "title": arm, "trial_id": trial_id, "hyperparameters": values}
+    with ConfirmationWriter.open(folder, ConfirmationBegun(0.0, 1, "synthetic", 15)) as writer:
+        writer.append(dataclasses.replace(_first_arm(folder), **new))
+        for seed in (1001, 1002):
+            for epoch in range(1, 16):
+                writer.append(RunEpoch(2e9, arm, seed, epoch, 0.1, 0.9, 0.1, 0.995, 1.0, 1e4))
+            writer.append(RunEnded(2e9, arm, seed, "COMPLETE", None))
+    assert best_document(folder, ledger)["confirmed"]["n_seeds"] == 2
+    print_result(folder, ledger, as_json=False)
+    text = capsys.readouterr().out
+    assert f"\n{arm} beats hand-tuned LeNet-5 by " in text
+    assert f"4 of 6 runs of {arm} unfinished" in text
+    assert "\n       sweep confirm --seeds 6 synthetic" in text
+
+
+def _first_arm(folder: Folder) -> Arm:
+    """The first arm of a sweep's confirmation."""
+    confirmation = read_confirmation(folder)
+    assert confirmation is not None
+    return next(iter(confirmation.arms.values()))
+
+
 def test_no_best_says_why(make_sweep: MakeSweep) -> None:
     folder, ledger = make_sweep(n_trials=2, n_running=2)
     with pytest.raises(NoTrialError, match="^no trial of synthetic has run all its epochs yet$"):
@@ -140,6 +202,7 @@ def test_result_for_people_says_it_all(
     print_result(folder, ledger, as_json=False)
     text = capsys.readouterr().out
     assert "mean of 3 seeds" in text
+    assert "sweep confirm" not in text
     for title in ("hand-tuned LeNet-5", "plain LeNet-5", "CustomMLP"):
         assert title in text
     assert "95 % interval" in text
