@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis.folder import Folder
+from analysis.folder import Folder, LocalFolder
 from analysis.ledger import read_ledger
 from models import build_model
 from sweep.best_model import BestModel, load_best_model
@@ -175,7 +175,7 @@ def test_export_cut_off_leaves_no_metrics_of_other_weights(
     def full_disk(folder: Folder, name: str, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Folder, "write", full_disk)
+    monkeypatch.setattr(LocalFolder, "write", full_disk)
     with pytest.raises(UsageError, match="No space left on device"):
         write_export(best, metrics, out)
     assert not (out / "metrics.json").exists()
