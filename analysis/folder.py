@@ -23,6 +23,11 @@ class Folder(ABC):
     def name(self) -> str:
         """The folder's own name."""
 
+    @property
+    @abstractmethod
+    def storage(self) -> str:
+        """Where the folder lies, as somebody would type it; without credentials."""
+
     @abstractmethod
     def child(self, name: str) -> "Folder":
         """Returns the folder `name` in this one; it need not exist."""
@@ -91,6 +96,11 @@ class LocalFolder(Folder):
         """The folder's own name."""
         return self.path.name
 
+    @property
+    def storage(self) -> str:
+        """The path of the folder that this one lies in."""
+        return str(self.path.parent)
+
     def child(self, name: str) -> "LocalFolder":
         """Returns the folder `name` in this one; it need not exist."""
         return LocalFolder(self.path / name)
@@ -131,9 +141,11 @@ class LocalFolder(Folder):
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):
                 temporary.unlink()
+            if isinstance(error, OSError) and error.errno is not None:
+                error.filename = str(target)  # writing and syncing name no file
             raise
 
     def delete(self, name: str) -> None:

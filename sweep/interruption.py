@@ -60,15 +60,16 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._received is not None and number == signal.SIGINT:
-            self._leave(number)
+            self.leave(128 + number)
         self._received = number
         if number == signal.SIGTERM and self._timer is None:
-            self._timer = threading.Timer(_TERMINATION_LIMIT_S, self._leave, (number,))
+            self._timer = threading.Timer(_TERMINATION_LIMIT_S, self.leave, (128 + number,))
             self._timer.daemon = True
             self._timer.start()
 
-    def _leave(self, number: int) -> None:
+    def leave(self, exit_code: int, words: str = "") -> None:
+        """Ends the process at once, with words on `screen`; does not return."""
         with contextlib.suppress(OSError, ValueError):  # nothing may keep us from leaving
-            if self._screen.isatty():
-                os.write(self._screen.fileno(), _SHOW_CURSOR)
-        os._exit(128 + number)
+            cursor = _SHOW_CURSOR if self._screen.isatty() else b""
+            os.write(self._screen.fileno(), cursor + words.encode())
+        os._exit(exit_code)

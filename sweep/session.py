@@ -16,6 +16,7 @@ from sweep.tuning.engine import Engine
 from sweep.tuning.nodes import Slots
 from sweep.tuning.preflight import examine_cluster
 from sweep.tuning.ray_session import ray_session, terminal
+from sweep.tuning.watchdog import watchdog
 
 _PATIENCE_S = 15 * 60.0  # with a cluster that has lost its last node
 
@@ -50,7 +51,12 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(
-    resources: Resources, folder: Folder, *, address: str | None, concurrency: int | None
+    resources: Resources,
+    folder: Folder,
+    *,
+    address: str | None,
+    concurrency: int | None,
+    advise: Callable[[], str],
 ) -> Iterator[Session]:
     """Starts Ray on this machine for the sweep in `folder`, or connects to the one at `address`.
 
@@ -59,17 +65,25 @@ def open_session(
         folder: The sweep's.
         address: `auto` or HOST:PORT of a cluster that this machine is a node of.
         concurrency: Trainings at a time; by default as many as the nodes have room for.
+        advise: Returns what the user is to do where Ray dies, which ends the process.
 
     Raises:
         StorageError: Another process is at work on the sweep.
         ClusterError: Ray cannot be started or reached, or the cluster is not fit for a sweep.
     """
+
+    def leave(process: str) -> None:
+        error = f"error: a process of Ray's, the {process}, has died"
+        interruption.leave(ClusterError.exit_code, f"{error}\n{advise()}\n")
+
     with (
         hold(folder) as check_lock,
         terminal() as screen,
         Interruption(screen) as interruption,
         ray_session(address=address, n_cpus=n_processors()) as scratch,
+        watchdog(scratch, leave),
     ):
+        interruption.check()  # a signal may have come while Ray started
         if address is not None:
             for finding in examine_cluster(resources, folder, may_grow=concurrency is not None):
                 interruption.check()

@@ -29,26 +29,26 @@ def confirm(
 ) -> None:
     """Compare the finalists with the baselines on the test images, over fresh seeds."""
     from sweep.commands.fetch import load_data
-    from sweep.commands.summary import best_document
-    from sweep.commands.work import finish, interruptible
+    from sweep.commands.summary import best_document, print_result
+    from sweep.commands.work import at_work, finish
     from sweep.config import Confirm, SweepConfig
+    from sweep.resume import describe_unconfirmed
 
     folder, ledger = find_sweep(storage, name)
     best_document(folder, ledger)  # that nothing can be confirmed is told before Ray starts
     config = SweepConfig.model_validate(ledger.config)
     default = config.confirm or Confirm()
     plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds)
+    if describe_unconfirmed(folder, ledger, config.model_copy(update={"confirm": plan})) is None:
+        say(f"all of it is confirmed already for {ledger.name}")
+        print_result(folder, ledger, as_json=as_json)
+        return
     from sweep import launch
-    from sweep.session import describe_start, open_session
+    from sweep.session import describe_start
 
     start = describe_start(config.resources, address=address, concurrency=concurrency)
     mnist = load_data(data)
     say(f"confirming {ledger.name}: {plan.seeds} seeds an arm, {start}")
-    with (
-        interruptible(folder),
-        open_session(
-            config.resources, folder, address=address, concurrency=concurrency
-        ) as session,
-    ):
+    with at_work(folder, config, address=address, concurrency=concurrency) as session:
         launch.confirm(session, config, ledger, confirm=plan, mnist=mnist)
     finish(folder, ledger, as_json=as_json)

@@ -1,6 +1,8 @@
 """Options and arguments that several commands share."""
 
 import json
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,6 +94,13 @@ def find_sweep(storage: str, name: str | None) -> tuple[Folder, Ledger]:
     if ledger.torn:
         say(f"warning: the last line of {folder}/ledger.jsonl is half written and was left out")
     return folder, ledger
+
+
+def follow_up(command: str, folder: Folder) -> str:
+    """Returns a command to type next about the sweep in `folder`, wherever that lies."""
+    words = ["sweep", *command.split(), folder.name]
+    usual = storage_folder(os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE)).child(folder.name)
+    return shlex.join(words if folder == usual else [*words, "--storage", folder.storage])
 
 
 def say(text: str) -> None:

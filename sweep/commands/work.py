@@ -3,15 +3,20 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from analysis.folder import Folder
-from analysis.ledger import Ledger
+from analysis.ledger import Ledger, has_begun
 from sweep.commands.fetch import load_data
-from sweep.commands.options import say
+from sweep.commands.options import follow_up, say
 from sweep.commands.summary import check_failures, print_result
 from sweep.config import SweepConfig
+from sweep.errors import ClusterError, StorageError
+
+if TYPE_CHECKING:
+    from sweep.session import Session
 
 
 def work_on(
@@ -26,17 +31,12 @@ def work_on(
     """Runs what a sweep lacks, its confirmation included, and prints the result."""
     # Ray and torch take seconds to import: mistakes in the command line are told before.
     from sweep.launch import confirm, search
-    from sweep.session import describe_start, open_session
+    from sweep.session import describe_start
 
     start = describe_start(config.resources, address=address, concurrency=concurrency)
     mnist = load_data(data)
     say(f"sweep {folder.name}: {config.trials} trials of up to {config.epochs} epochs, {start}")
-    with (
-        interruptible(folder),
-        open_session(
-            config.resources, folder, address=address, concurrency=concurrency
-        ) as session,
-    ):
+    with at_work(folder, config, address=address, concurrency=concurrency) as session:
         ledger = search(session, config, name=folder.name, mnist=mnist)
         if config.confirm is not None:
             confirm(session, config, ledger, confirm=config.confirm, mnist=mnist)
@@ -48,23 +48,53 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
 
     Raises:
         NoTrialError: No trial ran all its epochs, or one failed otherwise than by diverging.
+        OSError: The storage does not take the pictures; the result is printed all the same.
     """
     from analysis.plots import draw_all
     from analysis.report import write_report
 
-    draw_all(folder, "png")
-    write_report(folder)
-    print_result(folder, ledger, as_json=as_json)
+    try:
+        draw_all(folder, "png")
+        write_report(folder)
+    except OSError as error:
+        again = f"{follow_up('plot', folder)}; {follow_up('report', folder)}"
+        error.add_note(f"the sweep itself is finished; draw it again with: {again}")
+        raise
+    finally:
+        print_result(folder, ledger, as_json=as_json)
     check_failures(ledger)
 
 
 @contextlib.contextmanager
-def interruptible(folder: Folder) -> Iterator[None]:
-    """Ends the command with the signal's exit code if one interrupts the `with` block."""
+def at_work(
+    folder: Folder, config: SweepConfig, *, address: str | None, concurrency: int | None
+) -> "Iterator[Session]":
+    """Opens a session, and says how to go on where a signal, the storage or the cluster ends it.
+
+    After a signal the command ends with its exit code.
+    """
     from sweep.interruption import Interrupted
+    from sweep.session import open_session
 
     try:
-        yield
+        with open_session(
+            config.resources,
+            folder,
+            address=address,
+            concurrency=concurrency,
+            advise=lambda: _how_to_go_on(folder),
+        ) as session:
+            yield session
     except Interrupted as interrupted:
-        say(f"interrupted; every finished epoch is kept, go on with: sweep resume {folder.name}")
+        say(f"interrupted; {_how_to_go_on(folder)}")
         raise typer.Exit(interrupted.exit_code) from None
+    except (OSError, StorageError, ClusterError) as error:
+        error.add_note(_how_to_go_on(folder))
+        raise
+
+
+def _how_to_go_on(folder: Folder) -> str:
+    with contextlib.suppress(OSError):  # the storage may be what has failed
+        if not has_begun(folder):
+            return f"the sweep {folder.name} has not begun"
+    return f"every finished epoch is kept, go on with: {follow_up('resume', folder)}"

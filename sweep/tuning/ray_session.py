@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -71,16 +71,38 @@ def _end_ray() -> None:
     to one after the other, and wait a second for each before killing it. Workers that were
     only just beginning would go on for half a minute.
     """
-    node = ray._private.worker._global_node
-    workers = []
-    for info in [] if node is None else chain.from_iterable(node.all_processes.values()):
+    started = _started()
+    for info in _daemons():
         info.process.terminate = info.process.kill
-        with contextlib.suppress(psutil.NoSuchProcess):
-            workers += psutil.Process(info.process.pid).children(recursive=True)
     ray.shutdown()
-    for worker in workers:
+    _kill(started)
+
+
+def kill_ray() -> None:
+    """Ends what is left of the Ray that was started here, without asking it anything."""
+    _kill(_started())
+
+
+def _daemons() -> Iterable[Any]:
+    """What Ray knows of the processes that it has started in this one's stead."""
+    node = ray._private.worker._global_node
+    return () if node is None else chain.from_iterable(node.all_processes.values())
+
+
+def _started() -> list[psutil.Process]:
+    """The daemons, and what they have started."""
+    started = []
+    for info in _daemons():
         with contextlib.suppress(psutil.NoSuchProcess):
-            worker.kill()
+            daemon = psutil.Process(info.process.pid)
+            started += [daemon, *daemon.children(recursive=True)]
+    return started
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @contextlib.contextmanager

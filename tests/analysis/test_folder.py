@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -30,11 +31,12 @@ def test_write_that_fails_keeps_the_old_file(
     folder.write("config.yaml", b"old")
 
     def refuse(handle: int) -> None:
-        raise OSError("disk gone")
+        raise OSError(errno.EIO, "disk gone")
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OSError, match="disk gone"):
+    with pytest.raises(OSError, match="disk gone") as raised:
         folder.write("config.yaml", b"new")
+    assert raised.value.filename == str(tmp_path / "config.yaml")
     assert folder.read("config.yaml") == b"old"
     assert folder.files() == ["config.yaml"]
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -92,6 +93,18 @@ def test_sigterm_leaves_in_time_whatever_the_process_does(how: str) -> None:
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=20)
     assert (process.returncode, output) == (143, "")
+
+
+def test_leaving_at_once_says_why(tmp_path: Path) -> None:
+    code = """
+import sys
+from sweep.interruption import Interruption
+with open(sys.argv[1], "w") as screen:
+    Interruption(screen).leave(4, "why\\n")
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "screen"], check=False)
+    assert done.returncode == 4
+    assert (tmp_path / "screen").read_text() == "why\n"
 
 
 def test_leaving_at_once_shows_the_cursor_on_a_terminal() -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import signal
@@ -114,6 +115,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[An
             calls.append("ended")
 
     monkeypatch.setattr(session, "ray_session", Pretended)
+    monkeypatch.setattr(session, "watchdog", lambda scratch, on_death: contextlib.nullcontext())
     monkeypatch.setattr(nodes, "alive_nodes", lambda: [Node("1", "10.0.0.1", 4.0, 0.0)])
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(fileno=lambda: 2, flush=lambda: None))
     return calls
@@ -121,7 +123,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[An
 
 def test_open_session_keeps_others_off_the_sweep(started: list[Any], tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path / "sweep")
-    with open_session(Resources(cpu=2), folder, address=None, concurrency=2) as opened:
+    with open_session(Resources(cpu=2), folder, address=None, concurrency=2, advise=str) as opened:
         assert is_held(folder)
         assert (opened.engine.folder, opened.engine.slots()) == (folder, 2)
         assert opened.engine.scratch == tmp_path / "scratch"
@@ -129,7 +131,7 @@ def test_open_session_keeps_others_off_the_sweep(started: list[Any], tmp_path: P
         assert len(started) == 1
         with (
             pytest.raises(StorageError, match=f"at work on .*process {os.getpid()} on "),
-            open_session(Resources(), folder, address=None, concurrency=1),
+            open_session(Resources(), folder, address=None, concurrency=1, advise=str),
         ):
             pass
         assert len(started) == 1  # the second was refused before it started Ray
@@ -143,6 +145,8 @@ def test_open_session_catches_signals_before_ray_starts(
     started: list[Any], tmp_path: Path
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with open_session(Resources(), LocalFolder(tmp_path / "sweep"), address=None, concurrency=1):
+    with open_session(
+        Resources(), LocalFolder(tmp_path / "sweep"), address=None, concurrency=1, advise=str
+    ):
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -13,11 +14,13 @@ import analysis.report
 import sweep.commands.fetch
 import sweep.commands.work
 import sweep.launch
+import sweep.resume
 import sweep.session
 from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger, LedgerWriter, read_ledger
 from analysis.records import DIVERGED, FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
 from sweep.config import Confirm, SweepConfig
+from sweep.errors import ClusterError, StorageError
 from sweep.interruption import Interrupted
 
 Call = Callable[..., Any]
@@ -30,26 +33,37 @@ class Pretended:
     Attributes:
         done: What was done, in order.
         failures: Why which trials are to fail.
-        interruption: What is raised instead of the search.
+        interruption: What is raised in the middle of the search.
+        begins: Whether there is a ledger by then.
+        is_full: Whether there is no room for the pictures.
     """
 
     def __init__(self, storage: Path) -> None:
         self.storage = LocalFolder(storage)
         self.done: list[tuple[Any, ...]] = []
         self.failures: dict[int, str] = {}
-        self.interruption: Interrupted | None = None
+        self.interruption: BaseException | None = None
+        self.begins = True
+        self.is_full = False
 
     @contextlib.contextmanager
     def open_session(
-        self, resources: Any, folder: Folder, *, address: str | None, concurrency: int | None
+        self,
+        resources: Any,
+        folder: Folder,
+        *,
+        address: str | None,
+        concurrency: int | None,
+        advise: Callable[[], str],
     ) -> Iterator[Folder]:
+        self.advise = advise
         self.done.append(("open", folder.name, address, concurrency))
         yield folder
 
     def search(self, session: Folder, config: SweepConfig, *, name: str, mnist: Any) -> Ledger:
         assert mnist is DATA
         self.done.append(("search", name, config.trials, config.epochs))
-        if self.interruption is not None:
+        if not self.begins and self.interruption is not None:
             raise self.interruption
         plain = config.model_dump(mode="json")
         try:
@@ -57,6 +71,8 @@ class Pretended:
         except FileNotFoundError:
             opened = LedgerWriter.create(session, SweepCreated(1.0, FORMAT, name, plain))
         with opened as writer:
+            if self.interruption is not None:
+                raise self.interruption
             for trial_id in range(len(writer.ledger.trials) + 1, config.trials + 1):
                 self._finish(writer, trial_id)
         return writer.ledger
@@ -80,6 +96,8 @@ class Pretended:
         self.done.append(("confirm", confirm))
 
     def draw_all(self, folder: Folder, file_format: str) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device", folder.place("plots/a.png"))
         self.done.append(("draw", folder.name, file_format))
 
     def write_report(self, folder: Folder) -> None:
@@ -182,6 +200,50 @@ def test_run_that_is_interrupted_says_how_to_go_on(
     assert [step[0] for step in pretended.done] == ["open", "search"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (StorageError, ["no room"], "no room"),
+        (ClusterError, ["no node"], "no node"),
+        (OSError, [errno.EROFS, "Read-only", "/a/b"], "storage /a/b: Read-only"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("begins", "advice"),
+    [
+        (True, "every finished epoch is kept, go on with: sweep resume mine"),
+        (False, "the sweep mine has not begun"),
+    ],
+)
+def test_run_whose_surroundings_fail_says_how_to_go_on(
+    kind: type[Exception],
+    arguments: list[Any],
+    message: str,
+    begins: bool,
+    advice: str,
+    call: Call,
+    pretended: Pretended,
+) -> None:
+    pretended.interruption, pretended.begins = kind(*arguments), begins
+    outcome = call("run", "--name", "mine", "--json")
+    assert (outcome.exit_code, outcome.out) == (4, "")
+    assert outcome.err.splitlines()[-2:] == [f"error: {message}", advice]
+    assert pretended.advise() == advice  # for where not even this much can be said
+
+
+def test_run_without_room_for_its_pictures_still_has_its_result(
+    call: Call, pretended: Pretended
+) -> None:
+    pretended.is_full = True
+    outcome = call("run", "--name", "mine", "--trials", "2", "--search-only", "--json")
+    assert outcome.exit_code == 4
+    assert json.loads(outcome.out)["trial_id"] == 2
+    assert outcome.err.splitlines()[-2:] == [
+        f"error: storage {pretended.storage}/mine/plots/a.png: the disk is full, make room there",
+        "the sweep itself is finished; draw it again with: sweep plot mine; sweep report mine",
+    ]
+
+
 def test_resume_extends_a_sweep(call: Call, pretended: Pretended) -> None:
     call("run", "--name", "mine", "--trials", "2", "--search-only")
     pretended.done.clear()
@@ -229,3 +291,21 @@ def test_confirm_takes_its_plan_from_options_then_from_the_config(
     ]
     assert [step[3] for step in pretended.done if step[0] == "open"] == [None, None, 2, None]
     assert pretended.done[-2:] == [("draw", "other", "png"), ("report", "other")]
+
+
+def test_confirm_of_what_is_confirmed_starts_nothing(
+    call: Call, pretended: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("run", "--name", "mine", "--trials", "3")
+    pretended.done.clear()
+    asked = []
+
+    def nothing_is_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> None:
+        asked.append((folder.name, config.confirm))
+
+    monkeypatch.setattr(sweep.resume, "describe_unconfirmed", nothing_is_missing)
+    outcome = call("confirm", "mine", "--seeds", "3")
+    assert (outcome.exit_code, outcome.err) == (0, "all of it is confirmed already for mine\n")
+    assert outcome.out.startswith("best of mine: trial 3, ")
+    assert asked == [("mine", Confirm(top_k=1, seeds=3))]
+    assert pretended.done == []
