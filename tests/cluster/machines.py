@@ -136,11 +136,17 @@ def _namespace_ids(pid: int) -> set[int]:
 
 
 def finish(process: Process, timeout: float) -> subprocess.CompletedProcess[str]:
-    """Waits for the end of a process; kills it, and raises TimeoutExpired, after `timeout` s."""
+    """Waits for the end of a process.
+
+    Raises:
+        TimeoutExpired: It has not ended after `timeout` seconds, and was killed, with all that
+            it had started.
+    """
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        process.kill()
+        for descendant in psutil.Process(process.pid).children(recursive=True):
+            descendant.kill()
         process.communicate()
         raise
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)

@@ -88,7 +88,7 @@ def test_signal_reaches_the_process_on_the_machine(machine: Machine, number: int
 
 def test_command_that_takes_too_long_is_killed(machine: Machine) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
-        machine.run(["sleep", "60"], timeout=1)
+        machine.run(["sh", "-c", "sleep 60; true"], timeout=1)
     assert "sleep" not in {process.name() for process in machine.processes()}
 
 
