@@ -181,7 +181,7 @@ def brief() -> tuple[str, ...]:
         "scheduler=none",
     )
     options = [word for setting in settings for word in ("--set", setting)]
-    return ("--trials", "3", "--epochs", "8", *options)
+    return ("--trials", "3", "--epochs", "6", *options)
 
 
 @dataclass(frozen=True)

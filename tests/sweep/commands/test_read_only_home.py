@@ -1,0 +1,76 @@
+"""A home folder that cannot be written: everything works, or says plainly what to do."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_utils.mnist import Mnist, default_folder
+
+StartDriver = Callable[..., Any]
+
+# Root may write to any folder, but not to one that is mounted read-only.
+_MOUNT = 'mount --bind "$HOME" "$HOME" && mount -o remount,bind,ro "$HOME" && exec "$@"'
+
+
+@pytest.fixture
+def homeless(tmp_path: Path, mnist: Mnist) -> dict[str, Any]:
+    """How to start a driver whose home is read-only, with MNIST somewhere else."""
+    home = tmp_path / "home"
+    home.mkdir()
+    within: tuple[str, ...] = ()
+    if os.geteuid() == 0:
+        within = ("unshare", "--mount", "sh", "-c", _MOUNT, "sh")
+    else:
+        home.chmod(0o555)
+    settings = {"HOME": str(home), "SWEEP_DATA": str(default_folder())}
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR"):
+        settings[name] = ""  # which is to all of them as if it were not set
+    attempt = [*within, "touch", str(home / "file")]
+    done = subprocess.run(
+        attempt, env={**os.environ, **settings}, capture_output=True, check=False
+    )
+    if not re.search(rb"Read-only file system|Permission denied", done.stderr):
+        pytest.skip("cannot make a folder read-only")
+    return {"within": within, "settings": settings}
+
+
+def test_sweep_runs_and_draws_without_a_home(
+    homeless: dict[str, Any], start_driver: StartDriver, brief: tuple[str, ...]
+) -> None:
+    options = ("run", "--name", "mine", "--search-only", *brief, "--epochs", "1")
+    outcome = start_driver(*options, "--json", **homeless).wait()
+    assert outcome.exit_code == 0, outcome
+    assert json.loads(outcome.out)["sweep"] == "mine"
+    lines = outcome.err.splitlines()
+    assert lines[0].startswith("sweep mine: 3 trials")
+    assert all(" trials, " in line for line in lines[1:])
+
+
+@pytest.mark.parametrize("command", ["best", "plot", "report", "doctor"])
+def test_command_is_quiet_without_a_home(
+    command: str,
+    homeless: dict[str, Any],
+    start_driver: StartDriver,
+    add_sweep: Callable[..., Any],
+) -> None:
+    storage = add_sweep("made", n_trials=6, epochs=4).path.parent
+    outcome = start_driver(command, storage=storage, **homeless).wait()
+    assert (outcome.exit_code, outcome.err) == (0, "")
+    assert outcome.out
+
+
+def test_data_that_finds_no_place_says_so(
+    homeless: dict[str, Any], start_driver: StartDriver
+) -> None:
+    homeless["settings"]["SWEEP_DATA"] = ""
+    outcome = start_driver("data", **homeless).wait()
+    assert (outcome.exit_code, outcome.out) == (3, "")
+    (line,) = outcome.err.splitlines()
+    assert "/home/.cache/lenet-sweep/mnist cannot be written to" in line
+    assert line.endswith("Make it writable or give another folder.")
