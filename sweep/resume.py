@@ -56,6 +56,11 @@ def describe_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> str
     if ended < config.trials:
         text = f"{ended} of {config.trials} trials have ended"
         return f"{text}, {cut_off} were cut off" if cut_off else text
+    return describe_unconfirmed(folder, ledger, config)
+
+
+def describe_unconfirmed(folder: Folder, ledger: Ledger, config: SweepConfig) -> str | None:
+    """Returns what a confirmation lacks of what its config asks for; None for nothing."""
     if config.confirm is None or not rank_trials(ledger):
         return None
     confirmation = read_confirmation(folder)

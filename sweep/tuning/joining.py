@@ -5,6 +5,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from ray._private import ray_constants
+
 import analysis
 import data_utils
 import models
@@ -12,6 +14,7 @@ import sweep
 from sweep.errors import ClusterError, UsageError
 
 _CONNECT_TIMEOUT_S = 5.0
+_TRIES = 5  # a second each, where the token is refused; Ray itself makes 20
 _DEFAULT_TOKEN = Path("~/.ray/auth_token").expanduser()
 _TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
@@ -37,6 +40,7 @@ def join_options(address: str) -> dict[str, Any]:
             f"no token for the Ray cluster at {address}: set RAY_AUTH_TOKEN_PATH to the file with "
             "the token that the cluster was started with"
         )
+    ray_constants.NUM_REDIS_GET_RETRIES = _TRIES
     packages = [
         str(Path(package.__path__[0])) for package in (analysis, data_utils, models, sweep)
     ]

@@ -20,6 +20,8 @@ from sweep.errors import ClusterError
 from sweep.tuning.joining import has_token, join_options
 
 _PREFIX = "sweep-"
+_LOG = "ray.log"
+_REFUSED_TOKEN = "InvalidAuthToken"  # said in the log alone
 _OBJECT_STORE_BYTES = 256 * 2**20  # the dataset takes 47 MB
 
 
@@ -44,7 +46,7 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        with _output_to(scratch / "ray.log"):
+        with _output_to(scratch / _LOG):
             try:
                 with _signal_kept(signal.SIGTERM):
                     ray.init(
@@ -55,6 +57,10 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
                 what = f"join Ray at {address}" if address else "start Ray"
                 reason = " ".join(str(error).split()) or repr(error)
+                if _REFUSED_TOKEN in (scratch / _LOG).read_text(errors="replace"):
+                    reason = (
+                        "it refuses the token; set RAY_AUTH_TOKEN_PATH to the file with its own"
+                    )
                 raise ClusterError(f"cannot {what}: {reason}") from error
             try:
                 yield scratch

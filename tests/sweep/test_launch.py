@@ -29,7 +29,9 @@ RunSearch = Callable[..., None]
 def session(tmp_path: Path) -> Iterator[Session]:
     """A session on a sweep in `tmp_path`, without Ray."""
     with Interruption(sys.stderr) as interruption:
-        engine = Engine(Resources(), lambda: 2, LocalFolder(tmp_path / "mine"), tmp_path / "scratch")
+        engine = Engine(
+            Resources(), lambda: 2, LocalFolder(tmp_path / "mine"), tmp_path / "scratch"
+        )
         yield Session(engine, interruption, io.StringIO())
 
 

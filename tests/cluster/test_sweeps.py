@@ -1,0 +1,199 @@
+"""Sweeps on several nodes that share nothing but a network and an object store."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.machines import Process, finish
+from tests.cluster.nodes import Cluster, Node
+from tests.cluster.object_store import ObjectStore
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+N_TRIALS = 6
+SMALL = ("--trials", f"{N_TRIALS}", "--epochs", "2", "--set", "scheduler=none", "--search-only")
+READ_LEDGER = """
+import sys
+from pyarrow.fs import FileSystem
+
+store, folder = FileSystem.from_uri(sys.argv[1])
+sys.stdout.buffer.write(store.open_input_stream(f"{folder}/{sys.argv[2]}/ledger.jsonl").read())
+"""
+
+Records = list[dict[str, Any]]
+
+
+def _eventually(driver: Process, condition: Callable[[], bool], seconds: float = 180) -> None:
+    """Waits for something that is to come true while a driver is at work."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert driver.poll() is None, driver.communicate()[1]
+        assert time.monotonic() < end, "it has not come true"
+        time.sleep(1)
+
+
+def _trains(node: Node) -> bool:
+    """Tells whether a trial is running on a node."""
+    return node.run(["pgrep", "-f", "ray::.*Trainable"]).returncode == 0
+
+
+def _ledger(node: Node, store: ObjectStore, name: str) -> Records:
+    """What the ledger says, as another machine sees it; nothing, if it is not there yet."""
+    done = node.run([sys.executable, "-c", READ_LEDGER, store.uri, name])
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _of_kind(records: Records, kind: str) -> Records:
+    return [record for record in records if record["kind"] == kind]
+
+
+def _check_whole(records: Records, n_trials: int) -> None:
+    """Every trial is there once, complete, with its epochs once and in order."""
+    starts = [record["trial_id"] for record in _of_kind(records, "trial_started")]
+    assert sorted(starts) == list(range(1, n_trials + 1))
+    ends = _of_kind(records, "trial_ended")
+    assert sorted(record["trial_id"] for record in ends) == sorted(starts)
+    assert {record["state"] for record in ends} == {"COMPLETE"}
+    for trial_id in starts:
+        epochs = [e["epoch"] for e in _of_kind(records, "epoch") if e["trial_id"] == trial_id]
+        assert epochs == list(range(1, len(epochs) + 1))
+
+
+def _popen_run(node: Node, cluster: Cluster, store: ObjectStore, name: str, *more: str) -> Process:
+    given = ("--name", name, "--storage", store.uri, "--address", cluster.address)
+    return node.popen_sweep("run", *given, *SMALL, *more)
+
+
+@pytest.fixture
+def third(cluster: Cluster) -> Iterator[Node]:
+    """A node that a test may lose."""
+    node = cluster.add_node(f"worker-{len(cluster.nodes)}")
+    yield node
+    if node is cluster.nodes.get(node.name):
+        node.cut_off()
+        del cluster.nodes[node.name]
+
+
+def test_sweep_runs_on_every_node(cluster: Cluster, store: ObjectStore) -> None:
+    run = _popen_run(cluster.head, cluster, store, "everywhere")
+    _eventually(run, lambda: all(_trains(node) for node in cluster.nodes.values()))
+    done = finish(run, timeout=300)
+    assert (done.returncode, "3 trials at a time" in done.stderr) == (0, True), done.stderr
+    records = _ledger(cluster.head, store, "everywhere")
+    _check_whole(records, N_TRIALS)
+    for node in cluster.nodes.values():
+        best = node.sweep("best", "--json", "--storage", store.uri)
+        assert best.stdout == cluster.head.sweep("best", "--json", "--storage", store.uri).stdout
+    plots = cluster.nodes["worker-1"].sweep("plot", "everywhere", "--storage", store.uri)
+    assert plots.returncode == 0, plots.stderr
+    token = cluster.environment["RAY_AUTH_TOKEN"]
+    assert token not in done.stdout + done.stderr + json.dumps(records)
+
+
+def test_lost_node_takes_no_result_with_it_and_a_new_one_gets_trials(
+    cluster: Cluster, store: ObjectStore, third: Node
+) -> None:
+    run = _popen_run(cluster.head, cluster, store, "losing", "--trials", "10")
+    _eventually(run, lambda: _trains(third) and len(_ledger(cluster.head, store, "losing")) > 6)
+    before = _ledger(cluster.head, store, "losing")
+    third.cut_off()
+    del cluster.nodes[third.name]
+    late = cluster.add_node("late")
+    _eventually(run, lambda: _trains(late))
+    done = finish(run, timeout=400)
+    assert done.returncode == 0, done.stderr
+    records = _ledger(cluster.head, store, "losing")
+    assert records[: len(before)] == before
+    _check_whole(records, 10)
+    assert "another goes on" in json.dumps(_of_kind(records, "notice"))
+    assert "trials at a time instead of" in done.stderr
+
+
+def test_sweep_whose_driver_is_killed_goes_on_from_another_node(
+    cluster: Cluster, store: ObjectStore
+) -> None:
+    run = _popen_run(cluster.head, cluster, store, "orphaned")
+    _eventually(run, lambda: len(_of_kind(_ledger(cluster.head, store, "orphaned"), "epoch")) > 2)
+    run.send_signal(signal.SIGKILL)
+    finish(run, timeout=10)
+    before = _ledger(cluster.head, store, "orphaned")
+    other = cluster.nodes["worker-2"]
+    done = other.sweep("resume", "orphaned", "--storage", store.uri, "--address", cluster.address)
+    assert done.returncode == 0, done.stderr
+    records = _ledger(cluster.head, store, "orphaned")
+    assert records[: len(before)] == before
+    _check_whole(records, N_TRIALS)
+    assert {record["host"] for record in _of_kind(records, "session")} == {
+        "head",
+        "worker-2",
+    }
+
+
+OLD_RAY = """
+import ray
+ray.__version__ = "2.9.9"
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("wrong token", "it refuses the token; set RAY_AUTH_TOKEN_PATH"),
+        ("missing token", "no token for the Ray cluster at "),
+        ("other version", "2.9.9"),
+        ("nobody there", "cannot reach Ray at 10.77.0.1:6379: "),
+        ("no answer", "cannot reach Ray at 192.0.2.1:6379: "),
+        ("no resources", "no node has them"),
+        ("dead store", "the object store says NETWORK_CONNECTION"),
+        ("local folder", "--storage must be s3://"),
+    ],
+)
+def test_what_is_wrong_is_told_and_not_waited_for(
+    fault: str, message: str, cluster: Cluster, store: ObjectStore
+) -> None:
+    options = {"--address": cluster.address, "--storage": store.uri}
+    env: dict[str, str] = {}
+    more: tuple[str, ...] = ()
+    match fault:
+        case "wrong token":
+            env = {"RAY_AUTH_TOKEN": "0" * 64}
+        case "missing token":
+            env = {"RAY_AUTH_TOKEN": ""}
+        case "other version":
+            env = {"PYTHONPATH": "/dev/shm/old"}
+            cluster.head.run(["sh", "-c", "mkdir -p /dev/shm/old"])
+            script = "import sys; open('/dev/shm/old/sitecustomize.py', 'w').write(sys.argv[1])"
+            cluster.head.run([sys.executable, "-c", script, OLD_RAY])
+        case "nobody there":
+            options["--address"] = "10.77.0.1:6379"
+        case "no answer":
+            options["--address"] = "192.0.2.1:6379"
+        case "no resources":
+            more = ("--set", "resources.cpu=64")
+        case "dead store":
+            store.stop()
+        case "local folder":
+            options["--storage"] = "/tmp/runs"
+    given = ["--name", "faulty", *(word for option in options.items() for word in option)]
+    try:
+        done = cluster.head.sweep("run", *given, *SMALL, *more, env=env, timeout=60)
+    finally:
+        if fault == "dead store":
+            store.start()
+    assert done.returncode == 4, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not _of_kind(_ledger(cluster.head, store, "faulty"), "trial_started")
+
+
+def test_doctor_examines_the_cluster(cluster: Cluster, store: ObjectStore) -> None:
+    where = ("--address", cluster.address, "--storage", store.uri)
+    done = cluster.head.sweep("doctor", *where)
+    assert done.returncode == 0, done.stdout
+    for line in ("3 nodes with 3 CPUs", "runs on 3 nodes", "written and read by all nodes"):
+        assert line in done.stdout
