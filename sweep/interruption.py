@@ -7,7 +7,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Self, TextIO
 
-_TERMINATION_LIMIT_S = 8.0
+_LIMIT_S = 8.0
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
@@ -27,9 +27,9 @@ class Interrupted(BaseException):
 class Interruption:
     """Catches SIGINT and SIGTERM in a `with` block, for `check` to act on.
 
-    A second SIGINT leaves at once, by way of a visible cursor on `screen`. After SIGTERM the
-    process has eight seconds: whoever sent it will send SIGKILL next, and the ledger is whole
-    at any moment.
+    After a signal the process has eight seconds, then it leaves at once, by way of a visible
+    cursor on `screen`, as it does on a second SIGINT: whoever sent the signal will send SIGKILL
+    next, and the ledger is whole at any moment.
     """
 
     def __init__(self, screen: TextIO) -> None:
@@ -50,6 +50,8 @@ class Interruption:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -62,8 +64,8 @@ class Interruption:
         if self._received is not None and number == signal.SIGINT:
             self.leave(128 + number)
         self._received = number
-        if number == signal.SIGTERM and self._timer is None:
-            self._timer = threading.Timer(_TERMINATION_LIMIT_S, self.leave, (128 + number,))
+        if self._timer is None:
+            self._timer = threading.Timer(_LIMIT_S, self.leave, (128 + number,))
             self._timer.daemon = True
             self._timer.start()
 

@@ -18,7 +18,7 @@ import sys, time
 from sweep.interruption import Interrupted, Interruption
 import sweep.interruption
 screen = open(sys.argv[2], "w")
-sweep.interruption._TERMINATION_LIMIT_S = 0.5
+sweep.interruption._LIMIT_S = float(sys.argv[3])
 if sys.argv[1] == "closed":
     screen.close()
 try:
@@ -34,8 +34,8 @@ except Interrupted as interrupted:
 """
 
 
-def _start(how: str, screen: str = os.devnull) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", DRIVER, how, screen]
+def _start(how: str, screen: str = os.devnull, limit_s: float = 0.5) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", DRIVER, how, screen, str(limit_s)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -78,7 +78,7 @@ def test_signal_ends_a_process_in_good_order(number: signal.Signals, exit_code: 
 
 
 def test_second_sigint_leaves_at_once() -> None:
-    with _start("deaf") as process:
+    with _start("deaf", limit_s=60) as process:
         process.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=0.3)
@@ -87,12 +87,15 @@ def test_second_sigint_leaves_at_once() -> None:
     assert (process.returncode, output) == (130, "")
 
 
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("how", ["deaf", "closed"])
-def test_sigterm_leaves_in_time_whatever_the_process_does(how: str) -> None:
+def test_signal_ends_a_process_in_time_whatever_it_does(
+    how: str, number: signal.Signals, exit_code: int
+) -> None:
     with _start(how) as process:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         output, _ = process.communicate(timeout=20)
-    assert (process.returncode, output) == (143, "")
+    assert (process.returncode, output) == (exit_code, "")
 
 
 def test_leaving_at_once_says_why(tmp_path: Path) -> None:
