@@ -72,9 +72,8 @@ def open_session(
         ClusterError: Ray cannot be started or reached, or the cluster is not fit for a sweep.
     """
 
-    def leave(process: str) -> None:
-        error = f"error: a process of Ray's, the {process}, has died"
-        interruption.leave(ClusterError.exit_code, f"{error}\n{advise()}\n")
+    def leave(death: str) -> None:
+        interruption.leave(ClusterError.exit_code, f"error: {death}\n{advise()}\n")
 
     with (
         hold(folder) as check_lock,

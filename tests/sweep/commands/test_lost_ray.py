@@ -44,7 +44,7 @@ def _lose_ray(
     assert time.monotonic() - begin < 20
     assert (outcome.exit_code, outcome.out) == (4, "")
     assert outcome.err.splitlines()[-2:] == [
-        f"error: a process of Ray's, the {process}, has died",
+        f"error: Ray's {process} has died",
         "every finished epoch is kept, go on with: sweep resume mine",
     ]
     assert "Traceback" not in outcome.err
