@@ -11,6 +11,7 @@ from sweep.environment import n_processors
 from sweep.errors import ClusterError, UsageError
 from sweep.interruption import Interruption
 from sweep.lock import hold
+from sweep.screen import formatting
 from sweep.screen.display import View, open_display
 from sweep.tuning.engine import Engine
 from sweep.tuning.nodes import Slots
@@ -91,6 +92,8 @@ def open_session(
         slots = Slots(
             resources, concurrency=concurrency, patience_s=_PATIENCE_S if address else 0.0
         )
+        if address is not None:
+            print(f"{formatting.count(slots.count, 'trial')} at a time", file=screen, flush=True)
         engine = Engine(resources, lambda: slots.count, folder, scratch)
 
         def watch() -> str | None:

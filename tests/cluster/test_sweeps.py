@@ -15,7 +15,7 @@ from tests.cluster.object_store import ObjectStore
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-N_TRIALS = 6
+N_TRIALS = 4
 SMALL = ("--trials", f"{N_TRIALS}", "--epochs", "2", "--set", "scheduler=none", "--search-only")
 READ_LEDGER = """
 import sys
@@ -80,7 +80,7 @@ def third(cluster: Cluster) -> Iterator[Node]:
 
 
 def test_sweep_runs_on_every_node(cluster: Cluster, store: ObjectStore) -> None:
-    run = _popen_run(cluster.head, cluster, store, "everywhere")
+    run = _popen_run(cluster.head, cluster, store, "everywhere", "--epochs", "1")
     _eventually(run, lambda: all(_trains(node) for node in cluster.nodes.values()))
     done = finish(run, timeout=300)
     assert (done.returncode, "3 trials at a time" in done.stderr) == (0, True), done.stderr
@@ -98,7 +98,7 @@ def test_sweep_runs_on_every_node(cluster: Cluster, store: ObjectStore) -> None:
 def test_lost_node_takes_no_result_with_it_and_a_new_one_gets_trials(
     cluster: Cluster, store: ObjectStore, third: Node
 ) -> None:
-    run = _popen_run(cluster.head, cluster, store, "losing", "--trials", "10")
+    run = _popen_run(cluster.head, cluster, store, "losing", "--trials", "8")
     _eventually(run, lambda: _trains(third) and len(_ledger(cluster.head, store, "losing")) > 6)
     before = _ledger(cluster.head, store, "losing")
     third.cut_off()
@@ -109,7 +109,7 @@ def test_lost_node_takes_no_result_with_it_and_a_new_one_gets_trials(
     assert done.returncode == 0, done.stderr
     records = _ledger(cluster.head, store, "losing")
     assert records[: len(before)] == before
-    _check_whole(records, 10)
+    _check_whole(records, 8)
     assert "another goes on" in json.dumps(_of_kind(records, "notice"))
     assert "trials at a time instead of" in done.stderr
 
