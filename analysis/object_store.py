@@ -14,7 +14,7 @@ from functools import cache
 from urllib.parse import urlsplit, urlunsplit
 
 from pyarrow import ArrowInvalid, NativeFile
-from pyarrow.fs import FileSelector, FileSystem, FileType
+from pyarrow.fs import FileSelector, FileSystem, FileType, S3FileSystem
 
 from analysis.folder import Folder
 
@@ -22,6 +22,7 @@ SCHEMES = ("s3", "gs")
 
 _REPLACE_EVERY_S = 20.0
 _PART_BYTES = 1 << 20
+_S3_GIVES_UP = {"connect_timeout": 2.0, "request_timeout": 5.0}  # seconds; three attempts
 _GOOGLE_GIVES_UP = "retry_limit_seconds=20"  # pyarrow's own default is 15 minutes
 
 
@@ -55,6 +56,10 @@ def without_secrets(uri: str) -> str:
 @cache
 def _connect(uri: str) -> tuple[FileSystem, str]:
     filesystem, path = FileSystem.from_uri(uri)
+    if isinstance(filesystem, S3FileSystem):
+        # A URI cannot say how long to wait, and by itself it would be a minute and a half.
+        rebuild, (options,) = filesystem.__reduce__()
+        filesystem = rebuild({**options, **_S3_GIVES_UP})
     return filesystem, path
 
 

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from ray._private import ray_constants
+from ray._private import ray_constants, services
 
 import analysis
 import data_utils
@@ -14,7 +14,7 @@ import sweep
 from sweep.errors import ClusterError, UsageError
 
 _CONNECT_TIMEOUT_S = 5.0
-_TRIES = 5  # a second each, where the token is refused; Ray itself makes 20
+_TRIES = 2  # to get an answer from what is there; by itself Ray makes 20, of up to 41 s each
 _DEFAULT_TOKEN = Path("~/.ray/auth_token").expanduser()
 _TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
@@ -33,8 +33,7 @@ def join_options(address: str) -> dict[str, Any]:
         UsageError: It is no address of a cluster that can be joined.
         ClusterError: Nothing answers there, or there is no token to show.
     """
-    if address != "auto":
-        _knock(address)
+    _knock(_address_here() if address == "auto" else address)
     if os.environ["RAY_AUTH_MODE"] == "token" and not (has_token() or _DEFAULT_TOKEN.is_file()):
         raise ClusterError(
             f"no token for the Ray cluster at {address}: set RAY_AUTH_TOKEN_PATH to the file with "
@@ -48,6 +47,16 @@ def join_options(address: str) -> dict[str, Any]:
         "address": address,
         "runtime_env": {"py_modules": packages, "excludes": ["__pycache__", "*.png"]},
     }
+
+
+def _address_here() -> str:
+    """Returns where the head is of the cluster that this machine is a node of."""
+    try:
+        return str(services.canonicalize_bootstrap_address_or_die("auto"))
+    except ConnectionError as error:
+        raise ClusterError(
+            "Ray is not running on this machine: start it with `ray start`, or leave --address out"
+        ) from error
 
 
 def _knock(address: str) -> None:

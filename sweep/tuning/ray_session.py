@@ -54,7 +54,7 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
                         logging_level="ERROR",
                         **(options or _local_options(scratch, n_cpus)),
                     )
-            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
                 what = f"join Ray at {address}" if address else "start Ray"
                 reason = " ".join(str(error).split()) or repr(error)
                 if _REFUSED_TOKEN in (scratch / _LOG).read_text(errors="replace"):

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ray._private import services
 
 from sweep.errors import ClusterError, UsageError
 from sweep.tuning import joining
@@ -39,18 +40,39 @@ def test_address_where_nobody_listens_is_told_in_seconds(listening: str) -> None
         join_options("127.0.0.1:99999")
 
 
+def test_auto_is_the_cluster_of_this_machine(
+    listening: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [listening, "127.0.0.1:1"]
+    monkeypatch.setattr(
+        services, "canonicalize_bootstrap_address_or_die", lambda address: found.pop(0)
+    )
+    assert join_options("auto")["address"] == "auto"
+    with pytest.raises(ClusterError, match="cannot reach Ray at 127.0.0.1:1: connection refused"):
+        join_options("auto")
+
+
+def test_auto_where_no_ray_runs_says_how_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_found(address: str) -> str:
+        raise ConnectionError
+
+    monkeypatch.setattr(services, "canonicalize_bootstrap_address_or_die", nothing_found)
+    with pytest.raises(ClusterError, match="^Ray is not running on this machine: start it with"):
+        join_options("auto")
+
+
 def test_cluster_is_not_joined_without_a_token(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listening: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_AUTH_TOKEN")
     monkeypatch.setattr(joining, "_DEFAULT_TOKEN", tmp_path / "auth_token")
-    with pytest.raises(ClusterError, match="^no token for the Ray cluster at auto: set RAY_AUTH_"):
-        join_options("auto")
+    with pytest.raises(ClusterError, match="^no token for the Ray cluster at 127"):
+        join_options(listening)
     (tmp_path / "auth_token").write_text("a token")
-    join_options("auto")
+    join_options(listening)
     (tmp_path / "auth_token").unlink()
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "elsewhere"))
-    join_options("auto")
+    join_options(listening)
     monkeypatch.delenv("RAY_AUTH_TOKEN_PATH")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    join_options("auto")
+    join_options(listening)

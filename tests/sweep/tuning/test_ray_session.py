@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ import pytest
 import ray
 
 from sweep.errors import ClusterError
+from sweep.tuning import ray_session as ray_session_module
 from sweep.tuning.ray_session import ray_session
 
 
@@ -50,9 +52,11 @@ def test_session_joins_a_cluster(
     started: list[dict[str, Any]], temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a token")
-    with ray_session(address="auto", n_cpus=3):
-        (options,) = started
-    assert options["address"] == "auto"
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        with ray_session(address=address, n_cpus=3):
+            (options,) = started
+    assert options["address"] == address
     assert not {"num_cpus", "object_store_memory", "_temp_dir"} & set(options)
     shipped = [Path(path) for path in options["runtime_env"]["py_modules"]]
     assert [path.name for path in shipped] == ["analysis", "data_utils", "models", "sweep"]
@@ -85,6 +89,7 @@ def test_session_tells_in_a_line_why_there_is_no_ray(
         raise error
 
     monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setattr(ray_session_module, "join_options", lambda address: {"address": address})
     with pytest.raises(ClusterError, match=f"^{message}") as raised:
         ray_session(address=address, n_cpus=1).__enter__()
     assert "\n" not in str(raised.value)
