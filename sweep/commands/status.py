@@ -12,6 +12,7 @@ from sweep.commands.options import (
     NameArgument,
     StorageOption,
     find_sweep,
+    follow_up,
     print_json,
 )
 
@@ -58,3 +59,7 @@ def status(
                 _, ledger = find_sweep(storage, folder.name)
                 view.look_at(ledger)
     Console(highlight=False).print(f"sweep {ledger.name}", SearchView(ledger).picture(), sep="\n")
+    progress = ProgressMeter(ledger).measure(time.time())
+    if progress.n_ended < progress.n_trials and not is_held(folder):
+        why = f" ({ledger.ended.reason})" if ledger.ended is not None else ""
+        print(f"nobody is at work on it{why}; go on with: {follow_up('resume', folder)}")
