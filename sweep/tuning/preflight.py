@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from sweep.screen.formatting import count
 from sweep.tuning.nodes import Node, alive_nodes
 
 _TIMEOUT_S = 60.0
+_AGAIN_S = 0.5
 _PROBE = ".preflight"
 
 
@@ -73,21 +75,29 @@ def _resources(nodes: list[Node], resources: Resources, *, may_grow: bool) -> Fi
 def _ask(nodes: list[Node], storage: Folder, probe: str) -> dict[str, _Look | str]:
     """Returns by node what it tells, or why it cannot."""
     remote_look = ray.remote(num_cpus=0, max_retries=0)(_look)
-    asked = {
-        remote_look.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-        ).remote(storage, probe, node.node_id): node
-        for node in nodes
-    }
-    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=_TIMEOUT_S)
-    found: dict[str, _Look | str] = {
-        asked[reference].address: f"has not answered in {_TIMEOUT_S:.0f} s" for reference in silent
-    }
-    for reference in answered:
-        try:
-            found[asked[reference].address] = ray.get(reference)
-        except ray.exceptions.RayError as error:
-            found[asked[reference].address] = str(error).strip().splitlines()[-1]
+
+    def ask(node: Node) -> ray.ObjectRef:
+        there = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+        return remote_look.options(scheduling_strategy=there).remote(storage, probe, node.node_id)
+
+    end = time.monotonic() + _TIMEOUT_S
+    found: dict[str, _Look | str] = {}
+    asked = {ask(node): node for node in nodes}
+    while asked:
+        left = end - time.monotonic()
+        for reference in ray.wait(list(asked), timeout=max(0.0, left))[0]:
+            node = asked.pop(reference)
+            try:
+                found[node.address] = ray.get(reference)
+            except ray.exceptions.TaskUnschedulableError:
+                # The nodes hear of one that has only just joined a moment later.
+                time.sleep(_AGAIN_S)
+                asked[ask(node)] = node
+            except ray.exceptions.RayError as error:
+                found[node.address] = str(error).strip().splitlines()[-1]
+        if left <= 0:
+            silence = f"has not answered in {_TIMEOUT_S:.0f} s"
+            return found | dict.fromkeys((node.address for node in asked.values()), silence)
     return found
 
 

@@ -79,9 +79,23 @@ def third(cluster: Cluster) -> Iterator[Node]:
         del cluster.nodes[node.name]
 
 
+def test_doctor_examines_the_cluster(cluster: Cluster, store: ObjectStore) -> None:
+    where = ("--address", cluster.address, "--storage", store.uri)
+    done = cluster.head.sweep("doctor", *where)
+    assert done.returncode == 0, done.stdout
+    for line in ("3 nodes with 3 CPUs", "runs on 3 nodes", "written and read by all nodes"):
+        assert line in done.stdout
+
+
 def test_sweep_runs_on_every_node(cluster: Cluster, store: ObjectStore) -> None:
     run = _popen_run(cluster.head, cluster, store, "everywhere", "--epochs", "1")
-    _eventually(run, lambda: all(_trains(node) for node in cluster.nodes.values()))
+    seen: set[str] = set()
+
+    def all_have_trained() -> bool:
+        seen.update(name for name, node in cluster.nodes.items() if _trains(node))
+        return seen == set(cluster.nodes)
+
+    _eventually(run, all_have_trained)
     done = finish(run, timeout=300)
     assert (done.returncode, "3 trials at a time" in done.stderr) == (0, True), done.stderr
     records = _ledger(cluster.head, store, "everywhere")
@@ -189,11 +203,3 @@ def test_what_is_wrong_is_told_and_not_waited_for(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not _of_kind(_ledger(cluster.head, store, "faulty"), "trial_started")
-
-
-def test_doctor_examines_the_cluster(cluster: Cluster, store: ObjectStore) -> None:
-    where = ("--address", cluster.address, "--storage", store.uri)
-    done = cluster.head.sweep("doctor", *where)
-    assert done.returncode == 0, done.stdout
-    for line in ("3 nodes with 3 CPUs", "runs on 3 nodes", "written and read by all nodes"):
-        assert line in done.stdout

@@ -32,7 +32,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
         engine = Engine(
             Resources(), lambda: 2, LocalFolder(tmp_path / "mine"), tmp_path / "scratch"
         )
-        yield Session(engine, interruption, io.StringIO())
+        yield Session(engine, lambda: interruption.check(), io.StringIO())
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_search_sees_a_stratified_split_that_the_seed_does_not_touch(
 
     for n, given in enumerate(({"seed": 0}, {"seed": 9}, {"split_seed": 1})):
         engine = Engine(Resources(), lambda: 2, LocalFolder(tmp_path / str(n)), tmp_path)
-        other = Session(engine, session._interruption, session._screen)
+        other = Session(engine, session._watch, session._screen)
         launch.search(other, SweepConfig(trials=1, epochs=1, **given), name="mine", mnist=data)
     train, validation = ([numbers(run[part]) for run in runs] for part in ("train", "validation"))
     assert validation[0] == validation[1] != validation[2]

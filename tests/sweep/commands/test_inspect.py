@@ -276,7 +276,20 @@ def test_status_counts(call: Call, add_sweep: AddSweep, words: Words) -> None:
     lines = words(call("status").out)
     assert lines[0] == ["sweep", "made"]
     assert lines[2][0] == str(document["complete"])
-    assert lines[-1] == "nobody is at work on it; go on with: sweep resume made".split()
+    assert lines[-1] == [
+        "nobody",
+        "is",
+        "at",
+        "work",
+        "on",
+        "it;",
+        "go",
+        "on",
+        "with:",
+        "sweep",
+        "resume",
+        "made",
+    ]
 
 
 def test_storage_comes_from_the_environment_or_the_option(

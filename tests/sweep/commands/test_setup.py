@@ -1,5 +1,6 @@
 import json
 import os
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ def test_data_is_checked_and_counted(call: Call) -> None:
 def test_data_that_is_not_to_be_had_is_told(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of its first use
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
     for name in ("no_proxy", "NO_PROXY", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
@@ -81,7 +83,7 @@ def test_data_that_is_not_to_be_had_is_told(
 def found(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
     """What the doctor finds, which may be changed."""
     findings = [Finding("memory", "16 GiB"), Finding("data", "MNIST is complete")]
-    monkeypatch.setattr("sweep.doctor.examine", lambda storage, data: iter(findings))
+    monkeypatch.setattr("sweep.doctor.examine", lambda storage, data, address: iter(findings))
     return findings
 
 
@@ -102,7 +104,7 @@ def test_doctor_with_a_problem_ends_in_4(call: Call, found: list[Finding]) -> No
     outcome = call("doctor")
     assert outcome.exit_code == 4
     assert outcome.out.splitlines()[0].split()[:2] == ["problem", "memory"]
-    assert outcome.err == "error: a sweep cannot run here: see memory above\n"
+    assert outcome.err == "error: a sweep cannot run: see memory above\n"
     as_json = call("doctor", "--json")
     assert as_json.exit_code == 4
     assert json.loads(as_json.out)["ok"] is False

@@ -237,6 +237,11 @@ def test_engine_ends_with_what_the_recorder_raises_at_a_trials_end(
     # Of all moments the one at which Tune would go on: it takes the error for the trial's.
     recorder = ListRecorder(folder, fails_at="end")
     with pytest.raises(OSError, match="No space left on device"):
-        _run(replace(engine, slots=1), recorder, [_assignment(name) for name in "abcdefgh"], tiny)
+        _run(
+            replace(engine, slots=lambda: 1),
+            recorder,
+            [_assignment(name) for name in "abcdefgh"],
+            tiny,
+        )
     assert not [event for event in recorder.told if event[0] in ("notice", "end")]
     assert len([event for event in recorder.told if event[0] == "start"]) < 8
