@@ -109,6 +109,7 @@ def test_sweep_runs_on_every_node(cluster: Cluster, store: ObjectStore) -> None:
     assert token not in done.stdout + done.stderr + json.dumps(records)
 
 
+@pytest.mark.long
 def test_lost_node_takes_no_result_with_it_and_a_new_one_gets_trials(
     cluster: Cluster, store: ObjectStore, third: Node
 ) -> None:
@@ -128,6 +129,7 @@ def test_lost_node_takes_no_result_with_it_and_a_new_one_gets_trials(
     assert "trials at a time instead of" in done.stderr
 
 
+@pytest.mark.long
 def test_sweep_whose_driver_is_killed_goes_on_from_another_node(
     cluster: Cluster, store: ObjectStore
 ) -> None:

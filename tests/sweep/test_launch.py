@@ -1,4 +1,5 @@
 import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -155,7 +156,7 @@ def test_search_notes_why_it_ended_early(
 def test_search_acts_on_a_signal_between_steps(
     session: Session, data: Mnist, runs: list[dict[str, Any]]
 ) -> None:
-    session._interruption._handle(signal.SIGINT, None)
+    os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(Interrupted):
         launch.search(session, SweepConfig(), name="mine", mnist=data)
     ended = read_ledger(session.engine.folder).ended
