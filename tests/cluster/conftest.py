@@ -23,9 +23,12 @@ def store(network: Network) -> Iterator[ObjectStore]:
         yield store
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(network: Network, store: ObjectStore, mnist: Mnist) -> Iterator[Cluster]:
-    """Ray on `head`, `worker-1` and `worker-2`; who wants to lose a node adds one first."""
+    """Ray on `head`, `worker-1` and `worker-2`; who wants to lose a node adds one first.
+
+    A module has its own, because Ray believes for a minute that a silent node is alive.
+    """
     with Cluster(network, store.credentials) as cluster:
         for name in ("head", "worker-1", "worker-2"):
             cluster.add_node(name)
