@@ -11,7 +11,7 @@ from data_utils.mnist import cached, default_folder
 from data_utils.sources import Mirrors
 from sweep.config import Resources
 from sweep.environment import machine, versions
-from sweep.errors import ClusterError
+from sweep.errors import ClusterError, describe_cause
 from sweep.finding import Finding
 
 _PROBE = ".doctor"
@@ -64,7 +64,9 @@ def _storage(storage: Folder) -> Finding:
             return Finding("storage", f"{storage} can be written")
         free = shutil.disk_usage(storage.path).free / 2**30
     except OSError as error:
-        text = f"{storage} cannot be written: {error.strerror}; choose another with --storage"
+        text = (
+            f"{storage} cannot be written: {describe_cause(error)}; choose another with --storage"
+        )
         return Finding("storage", text, is_problem=True)
     return Finding("storage", f"{storage} can be written, {free:.1f} GiB free", free < 0.1)
 

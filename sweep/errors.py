@@ -34,6 +34,10 @@ class StorageError(SweepError):
     exit_code = 4
 
 
+class InUseError(StorageError):
+    """Another process is at work on the sweep: there is nothing to go on with yet."""
+
+
 class NoTrialError(SweepError):
     """No trial ran all its epochs, or one failed for another reason than divergence."""
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 
 from analysis.folder import Folder, LocalFolder
-from sweep.errors import StorageError
+from sweep.errors import InUseError
 
 LOCK_FILE = ".lock"
 
@@ -18,13 +18,13 @@ def hold(folder: Folder) -> Iterator[Callable[[], None]]:
     """Keeps every other driver off the sweep in `folder` for the time of a `with` block.
 
     On a file system the operating system gives the lock back when its holder dies, however
-    it dies; in an object store it is stale half a minute later.
+    it dies; in an object store it is free after 20 s in which nobody has renewed it.
 
     Yields:
-        What raises StorageError if the lock is another driver's by now; to be called often.
+        What raises InUseError if the lock is another driver's by now; to be called often.
 
     Raises:
-        StorageError: Another process holds it; the message names it and its host.
+        InUseError: Another process holds it; the message names it and its host.
     """
     if isinstance(folder, LocalFolder):
         with _hold_file(folder):
@@ -50,14 +50,14 @@ def holder() -> dict[str, str | int]:
     return {"host": socket.gethostname(), "pid": os.getpid()}
 
 
-def refusal(folder: Folder, text: str | bytes) -> StorageError:
+def refusal(folder: Folder, text: str | bytes) -> InUseError:
     """Returns the error for a sweep whose lock, which reads `text`, is another driver's."""
     try:
         found = json.loads(text)
         who = f"process {found['pid']} on {found['host']}"
     except (ValueError, KeyError, TypeError):
         who = "it has not said which"
-    return StorageError(
+    return InUseError(
         f"another process is at work on {folder}: {who}; wait for it to end, or watch it with "
         "`sweep status --follow`"
     )

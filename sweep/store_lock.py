@@ -26,10 +26,10 @@ def hold_object(folder: Folder) -> Iterator[Callable[[], None]]:
     """Holds the lock of the sweep in `folder` for the time of a `with` block.
 
     Yields:
-        What raises StorageError if another driver has taken the lock over.
+        What raises InUseError if another driver has taken the lock over.
 
     Raises:
-        StorageError: Another process holds it.
+        InUseError: Another process holds it.
     """
     assert isinstance(folder, StoreFolder)
     found = _beating(folder)
@@ -82,7 +82,7 @@ class _Heart:
         self._thread.start()
 
     def check(self) -> None:
-        """Raises StorageError if another driver has taken the lock over."""
+        """Raises InUseError if another driver has taken the lock over."""
         if self._taken_by is not None:
             raise refusal(self._folder, self._taken_by)
 

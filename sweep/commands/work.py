@@ -13,7 +13,7 @@ from sweep.commands.fetch import load_data
 from sweep.commands.options import follow_up, say
 from sweep.commands.summary import check_failures, print_result
 from sweep.config import SweepConfig
-from sweep.errors import ClusterError, StorageError
+from sweep.errors import ClusterError, InUseError, StorageError
 
 if TYPE_CHECKING:
     from sweep.session import Session
@@ -88,6 +88,8 @@ def at_work(
     except Interrupted as interrupted:
         say(f"interrupted; {_how_to_go_on(folder)}")
         raise typer.Exit(interrupted.exit_code) from None
+    except InUseError:
+        raise
     except (OSError, StorageError, ClusterError) as error:
         error.add_note(_how_to_go_on(folder))
         raise

@@ -12,6 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from analysis.folder import Folder, LocalFolder
 from sweep.config import Resources
 from sweep.environment import versions
+from sweep.errors import describe_cause
 from sweep.finding import Finding
 from sweep.screen.formatting import count
 from sweep.tuning.nodes import Node, alive_nodes
@@ -55,7 +56,7 @@ def examine_cluster(
         yield _versions(looks)
         yield _storage(looks, storage, probe, n_nodes=len(nodes))
     except OSError as error:
-        text = f"{storage} cannot be written from here: {error.strerror or error}"
+        text = f"{storage} cannot be written from here: {describe_cause(error)}"
         yield Finding("storage", text, is_problem=True)
     finally:
         _clear(storage, probe, able)
@@ -72,8 +73,8 @@ def _resources(nodes: list[Node], resources: Resources, *, may_grow: bool) -> Fi
     return Finding("resources", text + "grows by itself, give --concurrency", is_problem=True)
 
 
-def _ask(nodes: list[Node], storage: Folder, probe: str) -> dict[str, _Look | str]:
-    """Returns by node what it tells, or why it cannot."""
+def _ask(nodes: list[Node], storage: Folder, probe: str) -> dict[str, _Look | str | None]:
+    """Returns by node what it tells, or why it cannot; None where it is silent."""
     remote_look = ray.remote(num_cpus=0, max_retries=0)(_look)
 
     def ask(node: Node) -> ray.ObjectRef:
@@ -81,7 +82,7 @@ def _ask(nodes: list[Node], storage: Folder, probe: str) -> dict[str, _Look | st
         return remote_look.options(scheduling_strategy=there).remote(storage, probe, node.node_id)
 
     end = time.monotonic() + _TIMEOUT_S
-    found: dict[str, _Look | str] = {}
+    found: dict[str, _Look | str | None] = {}
     asked = {ask(node): node for node in nodes}
     while asked:
         left = end - time.monotonic()
@@ -96,8 +97,7 @@ def _ask(nodes: list[Node], storage: Folder, probe: str) -> dict[str, _Look | st
             except ray.exceptions.RayError as error:
                 found[node.address] = str(error).strip().splitlines()[-1]
         if left <= 0:
-            silence = f"has not answered in {_TIMEOUT_S:.0f} s"
-            return found | dict.fromkeys((node.address for node in asked.values()), silence)
+            return found | dict.fromkeys(node.address for node in asked.values())
     return found
 
 
@@ -116,11 +116,16 @@ def _look_at_storage(storage: Folder, probe: str, node_id: str) -> str | None:
     except FileNotFoundError:
         return "does not see there what the driver has written"
     except OSError as error:
-        return f"cannot use it: {error.strerror or error}"
+        return f"cannot use it: {describe_cause(error)}"
     return None
 
 
-def _code(looks: dict[str, _Look | str]) -> Finding:
+def _code(looks: dict[str, _Look | str | None]) -> Finding:
+    silent = [address for address, look in looks.items() if look is None]
+    if silent:
+        text = f"no answer from {', '.join(silent)} in {_TIMEOUT_S:.0f} s; "
+        mend = "if Ray has lost a node, it knows within a minute: try again then"
+        return Finding("code", text + mend, is_problem=True)
     broken = [f"{address}: {look}" for address, look in looks.items() if isinstance(look, str)]
     if not broken:
         return Finding("code", f"runs on {count(len(looks), 'node')}")
@@ -128,7 +133,7 @@ def _code(looks: dict[str, _Look | str]) -> Finding:
     return Finding("code", text, is_problem=True)
 
 
-def _versions(looks: dict[str, _Look | str]) -> Finding:
+def _versions(looks: dict[str, _Look | str | None]) -> Finding:
     here = versions()
     differing = [
         f"{name} {theirs} on {address}, {here[name]} here"
@@ -143,7 +148,7 @@ def _versions(looks: dict[str, _Look | str]) -> Finding:
 
 
 def _storage(
-    looks: dict[str, _Look | str], storage: Folder, probe: str, *, n_nodes: int
+    looks: dict[str, _Look | str | None], storage: Folder, probe: str, *, n_nodes: int
 ) -> Finding:
     broken = [
         f"{address} {look.storage}"

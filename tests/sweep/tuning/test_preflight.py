@@ -56,7 +56,9 @@ def _nodes(n: int) -> list[Node]:
     return [Node(str(i), f"10.0.0.{i}", 1.0, 0.0) for i in range(1, n + 1)]
 
 
-def _pretend(monkeypatch: pytest.MonkeyPatch, looks: dict[str, "preflight._Look | str"]) -> None:
+def _pretend(
+    monkeypatch: pytest.MonkeyPatch, looks: dict[str, "preflight._Look | str | None"]
+) -> None:
     monkeypatch.setattr(preflight, "alive_nodes", lambda: _nodes(len(looks)))
     monkeypatch.setattr(preflight, "_ask", lambda *_: looks)
 
@@ -104,3 +106,13 @@ def test_what_goes_wrong_on_a_node_is_told_by_its_last_line(
     findings = _examine(tmp_path, Resources())
     assert _problems(findings) == ["code"]
     assert ": ModuleNotFoundError: No module named 'torch';" in findings["code"].text
+
+
+def test_silent_node_is_a_problem_that_more_packages_do_not_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _pretend(monkeypatch, {"10.0.0.1": preflight._Look(versions(), None), "10.0.0.2": None})
+    findings = _examine(tmp_path, Resources())
+    assert _problems(findings) == ["code"]
+    assert findings["code"].text.startswith("no answer from 10.0.0.2 in 60 s; ")
+    assert "install" not in findings["code"].text
