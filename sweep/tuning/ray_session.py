@@ -29,8 +29,8 @@ _OBJECT_STORE_BYTES = 256 * 2**20  # the dataset takes 47 MB
 def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
     """Starts Ray on this machine, or joins the cluster at `address`, for a `with` block's time.
 
-    Whatever Ray's own code prints meanwhile goes to a file. A local Ray is protected by a
-    token and has no dashboard.
+    Whatever Ray's own code prints meanwhile goes to a file. A local Ray listens on loopback
+    alone, is protected by a token and has no dashboard.
 
     Yields:
         A scratch folder on this machine, gone at the end.
@@ -48,7 +48,7 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
     try:
         with _output_to(scratch / _LOG):
             try:
-                with _signal_kept(signal.SIGTERM):
+                with _signal_kept(signal.SIGTERM), _on_loopback(address is None):
                     ray.init(
                         log_to_driver=False,
                         logging_level="ERROR",
@@ -125,6 +125,21 @@ def _signal_kept(number: signal.Signals) -> Iterator[None]:
     finally:
         signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+
+
+@contextlib.contextmanager
+def _on_loopback(is_local: bool) -> Iterator[None]:
+    """Lets the servers of a local Ray listen on loopback alone, as on macOS and Windows.
+
+    Its processes pass the address on to those that they start; `_node_ip_address` is ignored.
+    """
+    constants = ray._private.ray_constants
+    usual = constants.ENABLE_RAY_CLUSTER
+    constants.ENABLE_RAY_CLUSTER = usual and not is_local
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = usual
 
 
 def _local_options(scratch: Path, n_cpus: int) -> dict[str, Any]:

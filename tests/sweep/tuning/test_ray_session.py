@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import socket
@@ -175,3 +176,29 @@ def test_session_keeps_sockets_paths_short(
     with ray_session(address=None, n_cpus=1) as scratch:
         # Below it lie `ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store`.
         assert len(str(scratch)) <= 107 - len("/ray/session_") - 34 - len("/sockets/plasma_store")
+
+
+_LISTENING = """
+import json
+import psutil
+import sweep.tuning
+import ray
+from sweep.tuning.ray_session import ray_session, terminal
+with terminal() as screen, ray_session(address=None, n_cpus=1):
+    ray.get(ray.remote(lambda: None).remote())
+    driver = psutil.Process()
+    listening = {
+        connection.laddr.ip.removeprefix("::ffff:")
+        for process in (driver, *driver.children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    print(json.dumps(sorted(listening)), file=screen)
+"""
+
+
+def test_local_ray_listens_on_loopback_alone() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", _LISTENING], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert json.loads(run.stderr) == ["127.0.0.1"]
