@@ -114,10 +114,18 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
             print(f"trial {trial.trial_id} failed: {trial.reason}")
         print(f"files  {folder}")
         print(f"report {folder.place(REPORT_FILE)}")
-        print("next   sweep trials --top 10      the ten best trials")
-        if (step := missing_step(ledger, confirmation)) is not None:
-            print(f"       {follow_up(step, folder):25}  the test accuracy, against the baselines")
-        print("       sweep best --json          the best one, for a program")
+        _print_next_steps(folder, missing_step(ledger, confirmation))
+
+
+def _print_next_steps(folder: Folder, missing: str | None) -> None:
+    steps = {"trials --top 10": "the ten best trials"}
+    if missing is not None:
+        steps[missing] = "the test accuracy, against the baselines"
+    steps["best --json"] = "the best one, for a program"
+    commands = {follow_up(step, folder): does for step, does in steps.items()}
+    width = max(map(len, commands))
+    for label, (command, does) in zip(["next", "", ""], commands.items(), strict=False):
+        print(f"{label:6} {command:{width}}  {does}")
 
 
 def check_failures(ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -206,6 +207,31 @@ def test_result_for_people_says_it_all(
     for title in ("hand-tuned LeNet-5", "plain LeNet-5", "CustomMLP"):
         assert title in text
     assert "95 % interval" in text
+
+
+def test_next_steps_can_be_typed_as_they_are_wherever_the_sweep_lies(
+    make_sweep: MakeSweep,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, ledger = make_sweep(n_trials=10, failure_rate=0)
+    print_result(folder, ledger, as_json=False)
+    steps = _next_steps(capsys.readouterr().out)
+    assert [step.split()[1] for step in steps] == ["trials", "confirm", "best"]
+    assert all(step.endswith(f"synthetic --storage {tmp_path}") for step in steps)
+
+    monkeypatch.setenv("SWEEP_STORAGE", str(tmp_path))
+    print_result(folder, ledger, as_json=False)
+    steps = _next_steps(capsys.readouterr().out)
+    assert steps[0] == "sweep trials --top 10 synthetic"
+    assert all(step.endswith(" synthetic") for step in steps)
+
+
+def _next_steps(text: str) -> list[str]:
+    """The commands that the end of a sweep proposes."""
+    lines = text[text.index("\nnext ") + 1 :].splitlines()
+    return [re.split(r" {2,}", line[7:])[0] for line in lines]
 
 
 def test_result_as_json_is_the_best_document(
