@@ -1,180 +1,182 @@
-"""How many images a second one core trains on, beside the pipeline that everybody writes first.
+"""Images a second of a regularized training step, beside the usual pipeline and the limit."""
 
-    python tests/benchmarks/step.py [--rounds N] [--images N] [--json FILE]
-
-Both train the regularized LeNet-5 (batch 64, dropout, rotation, shift, weight decay) on real
-MNIST with one thread. They take turns, a short epoch each a round, so that whatever else the
-machine does meets both; what counts is the ratio.
-"""
-
-import argparse
-import json
-import platform
-import statistics
-import struct
+import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-import torchvision
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from torchvision import transforms
 
-from data_utils.dataset import MEAN, STD, ImageDataset
+from arms import idiomatic
+from arms.problem import with_recipe, write_images
+from data_utils.batches import to_device, training_batches
+from data_utils.dataset import ImageDataset
 from data_utils.mnist import load_mnist
+from measuring import Spread
+from results import Row, Section, Target
+from sweep.config import HAND_TUNED
 from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun, train_epochs
 
-HAND_TUNED = Hyperparameters(
-    dropout=0.25,
-    rotation=10.0,
-    shift=0.05,
-    weight_decay=0.001,
-    batch_size=64,
-    learning_rate=0.01,
-    schedule="constant",
-    warmup_epochs=0,
-    momentum=0.9,
-    nesterov=False,
-)
-IDIOMATIC, OURS = "DataLoader, PIL transforms, plain LeNet-5", "sweep.training.train_epochs"
+CONFIG = with_recipe(HAND_TUNED)
+N_IMAGES = 6_400  # an epoch of a round
+MFLOP_AN_IMAGE = 2.264  # forward 0.833, backward twice that, but for the first layer's input
+PARTS = ("data", "augmentation", "forward", "dropout", "loss", "backward", "optimizer")
+N_SHARING = (1, 2, 4, 8)  # trials on one GPU
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Images a second, over the rounds."""
+def measure(rounds: int) -> Section:
+    """Lets the pipelines take turns, and takes one of them apart."""
+    torch.set_num_threads(1)
+    images = load_mnist().train.take(range(N_IMAGES))
+    with tempfile.TemporaryDirectory() as folder:
+        write_images(Path(folder), images)
+        loader = idiomatic.training_loader(folder, CONFIG, N_IMAGES)
+        torch.manual_seed(0)
+        model, optimizer = idiomatic.build(CONFIG)
+        run = TrainingRun.start("lenet5", Hyperparameters(**CONFIG), seed=0)
+        n_rounds = 3 * rounds
+        epochs = train_epochs(run, images, images.take(range(64)), epochs=n_rounds + 1)
 
-    median: float
-    min: float
-    max: float
-    rounds: list[float]
+        def idiomatic_epoch() -> float:
+            begin = time.perf_counter()
+            idiomatic.train_one_epoch(model, optimizer, loader)
+            return N_IMAGES / (time.perf_counter() - begin)
 
-    @classmethod
-    def of(cls, rounds: list[float]) -> "Speed":
-        return cls(statistics.median(rounds), min(rounds), max(rounds), rounds)
+        pipelines: dict[str, Callable[[], float]] = {
+            "DataLoader, PIL transforms, plain LeNet-5": idiomatic_epoch,
+            "this project": lambda: next(epochs).images_per_s,
+            "the limit: all in matrix products": lambda: sgemm_flops() / (1e6 * MFLOP_AN_IMAGE),
+        }
+        for pipeline in pipelines.values():
+            pipeline()  # warms caches and allocators up
+        taken = [{name: run() for name, run in pipelines.items()} for _ in range(n_rounds)]
+    usual, ours, _ = pipelines
+    rows: list[Row] = [
+        {
+            "one thread, batch 64": name,
+            "images/s": Spread.of(speeds[name] for speeds in taken),
+            "times the usual": Spread.of(speeds[name] / speeds[usual] for speeds in taken),
+        }
+        for name in pipelines
+    ]
+    seconds = split_step(images)
+    total = sum(seconds.values())
+    parts: list[Row] = [
+        {"part of a step here": part, "µs": 1e6 * s, "share, %": 100 * s / total}
+        for part, s in seconds.items()
+    ]
+    tables = [rows, parts]
+    if torch.cuda.is_available():
+        tables.append(_sharing("cuda", images))
+    ratio = Spread.of(speeds[ours] / speeds[usual] for speeds in taken)
+    return Section(
+        "Step",
+        "A training step of the regularized LeNet-5: dropout, rotation, shift, weight decay. "
+        f"Medians of {n_rounds} rounds in turn, with their range.",
+        tables,
+        [Target("this project over the usual pipeline", ratio.median, 3.7, "×", at_least=True)],
+    )
 
 
-class PlainLeNet5(nn.Module):
-    """LeNet-5 as tutorials write it."""
+def sgemm_flops(side: int = 1024) -> float:
+    """Returns the floating-point operations a second of a large matrix product."""
+    left, right = torch.rand(side, side), torch.rand(side, side)
+    begin = time.perf_counter()
+    for _ in range(4):
+        left @ right
+    return 4 * 2 * side**3 / (time.perf_counter() - begin)
+
+
+def split_step(images: ImageDataset) -> dict[str, float]:
+    """Returns the seconds a step spends in each of `PARTS`, in the mean over three epochs.
+
+    The backward passes of dropout and loss are in `backward`.
+    """
+    run = TrainingRun.start("lenet5", Hyperparameters(**CONFIG), seed=0)
+    run.model.train()
+    data = to_device(images, "cpu")
+    clock = _Clock()
+    dropout = run.model.dropout
+    assert isinstance(dropout, torch.nn.Module)
+    dropout.register_forward_pre_hook(lambda *_: clock.lap("forward"))
+    dropout.register_forward_hook(lambda *_: clock.lap("dropout"))
+    for epoch in range(4):
+        if epoch == 1:
+            clock.seconds = dict.fromkeys(PARTS, 0.0)
+        for _ in _batches(run, data, augmented=False):
+            clock.lap("data")
+        clock.lap("data")
+        for inputs, labels in _batches(run, data, augmented=True):
+            clock.lap("augmentation")
+            logits = run.model(inputs)
+            clock.lap("forward")
+            loss = F.cross_entropy(logits, labels)
+            clock.lap("loss")
+            run.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            clock.lap("backward")
+            run.optimizer.step()
+            clock.lap("optimizer")
+    # What was booked as augmentation has fetched the images again.
+    clock.seconds["augmentation"] -= clock.seconds["data"]
+    n_steps = 3 * N_IMAGES // run.hyperparameters.batch_size
+    return {part: seconds / n_steps for part, seconds in clock.seconds.items()}
+
+
+def _batches(run: TrainingRun, data: Any, *, augmented: bool) -> Iterator[Any]:
+    own = run.hyperparameters
+    return training_batches(
+        data,
+        batch_size=own.batch_size,
+        rotation=own.rotation if augmented else 0,
+        shift=own.shift if augmented else 0,
+        generator=run.generator,
+    )
+
+
+class _Clock:
+    """Books the time since the last lap."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 6, 5, padding=2)
-        self.conv2 = nn.Conv2d(6, 16, 5)
-        self.conv3 = nn.Conv2d(16, 120, 5)
-        self.fc1 = nn.Linear(120, 84)
-        self.fc2 = nn.Linear(84, 10)
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self._last = time.perf_counter()
 
-    def forward(self, x: Tensor) -> Tensor:
-        for conv in (self.conv1, self.conv2):
-            x = F.max_pool2d(F.relu(conv(x)), 2)
-            x = F.dropout(x, HAND_TUNED.dropout, self.training)
-        x = F.relu(self.conv3(x)).flatten(1)
-        return self.fc2(F.relu(self.fc1(x)))
+    def lap(self, part: str) -> None:
+        now = time.perf_counter()
+        self.seconds[part] += now - self._last
+        self._last = now
 
 
-def idiomatic_pipeline(train: ImageDataset, folder: Path) -> Callable[[], float]:
-    """Return a function that trains one epoch with torchvision and returns its images/s."""
-    _write_idx(train, folder / "MNIST" / "raw")
-    transform = transforms.Compose(
-        [
-            transforms.RandomRotation(HAND_TUNED.rotation),
-            transforms.RandomAffine(0, translate=(HAND_TUNED.shift, HAND_TUNED.shift)),
-            transforms.ToTensor(),
-            transforms.Normalize((MEAN,), (STD,)),
-        ]
-    )
-    dataset = torchvision.datasets.MNIST(str(folder), train=True, transform=transform)
-    loader = DataLoader(dataset, batch_size=HAND_TUNED.batch_size, shuffle=True, num_workers=0)
-    torch.manual_seed(0)
-    model = PlainLeNet5()
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=HAND_TUNED.learning_rate,
-        momentum=HAND_TUNED.momentum,
-        weight_decay=HAND_TUNED.weight_decay,
-    )
-
-    def train_one_epoch() -> float:
-        start = time.perf_counter()
-        model.train()
-        for images, labels in loader:
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(images), labels)
-            loss.backward()
-            optimizer.step()
-        return len(dataset) / (time.perf_counter() - start)
-
-    return train_one_epoch
+def _sharing(device: str, images: ImageDataset) -> list[Row]:
+    """Images a second of several trials that share a device, each in a process of its own."""
+    return [
+        {
+            f"trials sharing `{device}`": n,
+            "images/s, all together": sum(speeds),
+            "images/s, each": Spread.of(speeds),
+        }
+        for n in N_SHARING
+        for speeds in [_share(device, images, n)]
+    ]
 
 
-def our_pipeline(train: ImageDataset, n_epochs: int) -> Callable[[], float]:
-    """Return a function that trains one epoch as a trial does and returns its images/s."""
-    run = TrainingRun.start("lenet5", HAND_TUNED, seed=0)
-    epochs = train_epochs(run, train, train.take(range(64)), epochs=n_epochs)
-    return lambda: next(epochs).images_per_s
+def _share(device: str, images: ImageDataset, n: int) -> list[float]:
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Manager() as manager, spawn.Pool(n) as pool:
+        barrier = manager.Barrier(n)
+        return pool.starmap(_train_alongside, [(device, images, barrier)] * n, chunksize=1)
 
 
-def measure(n_images: int, n_rounds: int) -> tuple[dict[str, Speed], Speed]:
-    """Let the pipelines take turns; return the images/s of each and the ratio of the two."""
+def _train_alongside(device: str, images: ImageDataset, barrier: Any) -> float:
+    """Trains on once all are ready; returns the images/s while none has ended yet."""
     torch.set_num_threads(1)
-    train = load_mnist().train.take(range(n_images))
-    with tempfile.TemporaryDirectory() as folder:
-        pipelines = {
-            IDIOMATIC: idiomatic_pipeline(train, Path(folder)),
-            OURS: our_pipeline(train, n_rounds + 1),
-        }
-        for run_epoch in pipelines.values():
-            run_epoch()  # warms caches and allocators up
-        rounds = [
-            {name: run_epoch() for name, run_epoch in pipelines.items()} for _ in range(n_rounds)
-        ]
-    speeds = {name: Speed.of([speed[name] for speed in rounds]) for name in pipelines}
-    return speeds, Speed.of([speed[OURS] / speed[IDIOMATIC] for speed in rounds])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9, help="at least 3 (default: 9)")
-    parser.add_argument("--images", type=int, default=1920, help="an epoch (default: 1920)")
-    parser.add_argument("--json", type=Path, help="write the figures to this file as well")
-    arguments = parser.parse_args()
-    if arguments.rounds < 3:
-        parser.error(f"`--rounds` must be at least 3, but got {arguments.rounds}")
-    speeds, ratio = measure(arguments.images, arguments.rounds)
-    print(f"{'images/s, one thread, batch 64':<44}{'median':>8}  {'min':>6} – {'max':>6}")
-    for name, speed in speeds.items():
-        print(f"{name:<44}{speed.median:>8.0f}  {speed.min:>6.0f} – {speed.max:>6.0f}")
-    print(f"{'ratio':<44}{ratio.median:>8.2f}  {ratio.min:>6.2f} – {ratio.max:>6.2f}")
-    if arguments.json:
-        figures = {
-            "images_per_s": {name: asdict(speed) for name, speed in speeds.items()},
-            "ratio": asdict(ratio),
-            "n_images": arguments.images,
-            "hyperparameters": asdict(HAND_TUNED),
-            "machine": platform.processor() or platform.machine(),
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "torch": torch.__version__,
-        }
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
-
-
-def _write_idx(dataset: ImageDataset, folder: Path) -> None:
-    """Write a dataset where torchvision looks for MNIST, as its training and its test set."""
-    folder.mkdir(parents=True)
-    n = len(dataset)
-    images = struct.pack(">4i", 2051, n, 28, 28) + np.ascontiguousarray(dataset.images).tobytes()
-    labels = struct.pack(">2i", 2049, n) + np.ascontiguousarray(dataset.labels).tobytes()
-    for part in ("train", "t10k"):
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(images)
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(labels)
-
-
-if __name__ == "__main__":
-    main()
+    run = TrainingRun.start("lenet5", Hyperparameters(**CONFIG), seed=0, device=device)
+    epochs = train_epochs(run, images, images.take(range(64)), epochs=4)
+    next(epochs)
+    barrier.wait()
+    speeds = [metrics.images_per_s for metrics in epochs]
+    return sum(speeds[:2]) / 2

@@ -1,0 +1,77 @@
+"""The comparison of sweeps: Syne Tune with its Python backend, a process a trial.
+
+After https://github.com/syne-tune/syne-tune/blob/main/examples/launch_height_python_backend.py.
+"""
+
+import os
+import sys
+
+from syne_tune import StoppingCriterion, Tuner
+from syne_tune.backend import PythonBackend
+from syne_tune.config_space import loguniform, uniform
+from syne_tune.optimizer.baselines import ASHA
+
+from arms.marks import mark
+from arms.problem import (
+    BOUNDS,
+    EPOCHS,
+    GRACE_PERIOD,
+    LOGARITHMIC,
+    N_TRIALS,
+    REDUCTION_FACTOR,
+    WORKERS,
+    draw_points,
+)
+
+
+def train_mnist(dropout, rotation, shift, weight_decay, folder):
+    # Syne Tune sends this function alone to the trial's process, so it imports what it needs.
+    from syne_tune import Reporter
+
+    from arms.idiomatic import train
+    from arms.problem import with_recipe
+
+    report = Reporter()
+    point = {
+        "dropout": dropout,
+        "rotation": rotation,
+        "shift": shift,
+        "weight_decay": weight_decay,
+    }
+    for epoch, accuracy in enumerate(train(folder, with_recipe(point)), start=1):
+        report(epoch=epoch, val_accuracy=accuracy)
+
+
+if __name__ == "__main__":
+    space = {
+        name: (loguniform if name in LOGARITHMIC else uniform)(*bounds)
+        for name, bounds in BOUNDS.items()
+    } | {"folder": sys.argv[1]}
+    scheduler = ASHA(
+        space,
+        metric="val_accuracy",
+        do_minimize=False,
+        time_attr="epoch",
+        max_t=EPOCHS,
+        grace_period=GRACE_PERIOD,
+        reduction_factor=REDUCTION_FACTOR,
+        points_to_evaluate=[point | {"folder": sys.argv[1]} for point in draw_points()],
+        random_seed=0,
+    )
+    os.environ["SYNETUNE_FOLDER"] = f"{sys.argv[1]}/syne-tune-{os.getpid()}"
+    tuner = Tuner(
+        trial_backend=PythonBackend(tune_function=train_mnist, config_space=space),
+        scheduler=scheduler,
+        # It stops once there are more, and then waits for those that run.
+        stop_criterion=StoppingCriterion(max_num_trials_started=N_TRIALS - 1),
+        wait_trial_completion_when_stopping=True,
+        n_workers=WORKERS,
+    )
+    mark("started")
+    tuner.run()
+    statuses = tuner.tuning_status.trial_rows
+    mark(
+        "done",
+        epochs=sum(row.get("epoch", 0) for row in statuses.values()),
+        trials=len(statuses),
+    )

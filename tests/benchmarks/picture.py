@@ -1,0 +1,64 @@
+"""The comparison as one picture."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from analysis.plots.style import BLUE, FAINT, MUTED, Frame, new_figure, plot_style
+from measuring import Spread
+from results import Section
+
+
+def draw(sections: dict[str, Section], about: str, path: Any) -> None:
+    """Draws wall times of the sweeps, speeds of a step, and where a step's time goes."""
+    with plot_style():
+        frame = Frame("What a sweep costs, side by side", about)
+        figure = new_figure(5.4, frame)
+        grid = figure.add_gridspec(2, 2, height_ratios=[1.45, 1])
+        sweep, step, parts = (
+            figure.add_subplot(place) for place in (grid[0, :], grid[1, 0], grid[1, 1])
+        )
+        rows = sections["sweep"].tables[0]
+        values = {str(row[""]): row["wall time, s"] for row in rows}
+        ratios = {str(row[""]): row["times ours"] for row in rows}
+        _bars(
+            sweep,
+            values,
+            [f"{_median(v):.0f} s, {_median(ratios[k]):.1f} ×" for k, v in values.items()],
+        )
+        sweep.set_title("The same 16 trials, seconds to the last result")
+        speed_rows, part_rows = sections["step"].tables[:2]
+        speeds = {
+            str(row["one thread, batch 64"]).replace(", ", ",\n", 1): row["images/s"]
+            for row in speed_rows
+        }
+        _bars(step, speeds, [f"{_median(v):,.0f}" for v in speeds.values()])
+        step.set_title("A step, images a second, one thread")
+        shares = {str(row["part of a step here"]): row["µs"] for row in part_rows}
+        _bars(parts, shares, [f"{_median(v):,.0f}" for v in shares.values()])
+        parts.set_title("Where its time goes here, µs")
+        figure.savefig(path)
+
+
+def _bars(axes: Axes, values: dict[str, Any], labels: list[str]) -> None:
+    """Horizontal bars, the first on top, with range and label."""
+    medians = [_median(value) for value in values.values()]
+    colors = [BLUE if name == "this project" or len(values) > 6 else FAINT for name in values]
+    places = range(len(values))
+    axes.barh(places, medians, color=colors, height=0.66)
+    room = 0.02 * max(medians)
+    for place, (value, label) in enumerate(zip(values.values(), labels, strict=True)):
+        end = _median(value)
+        if isinstance(value, Spread):
+            axes.plot([value.min, value.max], [place, place], color=MUTED, linewidth=1.2)
+            end = value.max
+        axes.text(end + room, place, label, va="center", size=9)
+    axes.set_yticks(places, list(values))
+    axes.set_ylim(len(values) - 0.5, -0.5)
+    axes.set_xlim(0, 1.2 * max(medians))
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def _median(value: Any) -> float:
+    return value.median if isinstance(value, Spread) else float(value)

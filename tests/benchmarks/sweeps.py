@@ -1,0 +1,74 @@
+"""The same 16 trials by this project and by what a user would otherwise write."""
+
+import tempfile
+from pathlib import Path
+
+from arms.problem import EPOCHS, N_TRAIN, N_TRIALS, N_VALIDATION, write_images
+from data_utils.mnist import load_mnist
+from measuring import Measured, Spread, run_arm
+from results import Row, Section, Target
+
+OURS, LOOP, EXAMPLE = "this project", "a plain loop over `train_epochs`", "Ray Tune, its example"
+ARMS = {
+    OURS: "ours",
+    LOOP: "plain_loop",
+    "Ray Tune's defaults, this training": "ray_defaults",
+    EXAMPLE: "ray_example",
+    "Optuna, its example": "optuna_example",
+    "Syne Tune, Python backend": "syne_tune_backend",
+}
+
+
+def measure(rounds: int) -> Section:
+    """Lets the arms take turns, each round in another order."""
+    measured: dict[str, list[Measured]] = {name: [] for name in ARMS}
+    with tempfile.TemporaryDirectory() as folder:
+        images = load_mnist().train.take(range(N_TRAIN + N_VALIDATION))
+        write_images(Path(folder), images)
+        for n in range(rounds):
+            names = list(ARMS)
+            for name in names[n % len(names) :] + names[: n % len(names)]:
+                measured[name].append(run_arm(ARMS[name], folder))
+                print(f"  round {n + 1}: {name}: {measured[name][-1].seconds:.0f} s", flush=True)
+    ours = measured[OURS]
+    totals = {
+        name: Spread.of(other.seconds / own.seconds for other, own in zip(runs, ours, strict=True))
+        for name, runs in measured.items()
+    }
+    rows: list[Row] = [
+        {
+            "": name,
+            "wall time, s": Spread.of(run.seconds for run in runs),
+            "times ours": totals[name],
+            "core-seconds": Spread.of(run.cpu_seconds for run in runs),
+            "epochs trained": Spread.of(_epochs(run) for run in runs),
+            "s to the first epoch": Spread.of(run.marks["began"]["after"] for run in runs),
+            "s an epoch from then on": Spread.of(_s_an_epoch(run) for run in runs),
+        }
+        for name, runs in measured.items()
+    ]
+    over_loop = Spread.of(
+        _s_an_epoch(own) / _s_an_epoch(loop)
+        for own, loop in zip(ours, measured[LOOP], strict=True)
+    )
+    return Section(
+        "Sweep",
+        f"{N_TRIALS} trials of up to {EPOCHS} epochs on {N_TRAIN:,} images, the same "
+        "hyperparameters in every arm, two at a time, one thread each, stopped early by each "
+        "one's own successive halving; from the command to the last result. Medians of "
+        f"{rounds} rounds in turn, with their range.",
+        [rows],
+        [
+            Target("Ray Tune's example over this project", totals[EXAMPLE].median, 5, "×", True),
+            Target("an epoch here over one of the plain loop", over_loop.median, 1.03, "×"),
+        ],
+    )
+
+
+def _epochs(run: Measured) -> int:
+    assert run.marks["done"]["trials"] == N_TRIALS
+    return int(run.marks["done"]["epochs"])
+
+
+def _s_an_epoch(run: Measured) -> float:
+    return (run.seconds - run.marks["began"]["after"]) / _epochs(run)

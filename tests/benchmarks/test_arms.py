@@ -1,0 +1,83 @@
+"""That the arms of the comparison have the same to do."""
+
+import threading
+import types
+
+import pytest
+import torch
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+
+from arms import idiomatic, plain_loop
+from arms.problem import (
+    BOUNDS,
+    EPOCHS,
+    GRACE_PERIOD,
+    LOGARITHMIC,
+    N_TRIALS,
+    REDUCTION_FACTOR,
+    draw_points,
+    with_recipe,
+)
+from measuring import run_arm
+from models import build_model
+from sweep.config import HAND_TUNED, SweepConfig
+
+
+def test_space_is_that_of_the_default_sweep() -> None:
+    space = SweepConfig().space
+    assert {name: (one.low, one.high) for name, one in space.items()} == BOUNDS
+    assert {name for name, one in space.items() if one.log} == LOGARITHMIC
+
+
+def test_trials_are_the_same_each_time_and_lie_in_the_space() -> None:
+    points = draw_points()
+    assert points == draw_points()
+    assert len(points) == N_TRIALS
+    assert points[0] == HAND_TUNED
+    assert SweepConfig(first=points).first == tuple(points)
+
+
+def test_network_is_the_same_layer_by_layer() -> None:
+    theirs, _ = idiomatic.build(with_recipe(HAND_TUNED))
+    ours = build_model("lenet5", dropout=0.25, generator=torch.Generator().manual_seed(0))
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
+    images = torch.randn(3, 1, 28, 28)
+    with torch.no_grad():
+        torch.testing.assert_close(ours.eval()(images), theirs.eval()(images), rtol=0, atol=1e-5)
+
+
+def test_plain_loop_stops_what_rays_scheduler_would_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached: dict[int, list[float]] = {rung: [] for rung in plain_loop.RUNGS}
+    monkeypatch.setattr(plain_loop, "reached", reached, raising=False)
+    monkeypatch.setattr(plain_loop, "lock", threading.Lock(), raising=False)
+    asha = ASHAScheduler(
+        metric="val_accuracy",
+        mode="max",
+        max_t=EPOCHS,
+        grace_period=GRACE_PERIOD,
+        reduction_factor=REDUCTION_FACTOR,
+    )
+    accuracies = torch.rand(N_TRIALS, EPOCHS, generator=torch.Generator().manual_seed(0))
+    decided = {False: 0, True: 0}
+    for number, row in enumerate(accuracies.tolist()):
+        trial = types.SimpleNamespace(trial_id=str(number))
+        asha.on_trial_add(None, trial)
+        for epoch, accuracy in enumerate(row, start=1):
+            result = {"training_iteration": epoch, "val_accuracy": accuracy}
+            decision = asha.on_trial_result(None, trial, result)
+            too_bad = epoch in plain_loop.RUNGS and plain_loop.is_too_bad(epoch, accuracy)
+            if epoch < EPOCHS:
+                assert too_bad == (decision == TrialScheduler.STOP), (number, epoch)
+                decided[too_bad] += 1
+            if too_bad:
+                break
+    assert all(decided.values()), "both decisions are compared"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("arm", ["ours", "plain_loop", "ray_defaults"])
+def test_arm_runs_all_trials(arm: str) -> None:
+    run = run_arm(arm)
+    assert run.marks["done"]["trials"] == N_TRIALS
+    assert N_TRIALS < run.marks["done"]["epochs"] < N_TRIALS * EPOCHS
+    assert run.marks["began"]["after"] < run.seconds
