@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import sweep.tuning  # noqa: F401  # makes the settings that Ray reads when it is imported
 from data_utils.mnist import Mnist, load_mnist
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import sweep.tuning  # noqa: F401  # makes the settings that Ray reads when it is imported
 from analysis.confirmation import Arm, ConfirmationBegun, ConfirmationWriter, RunEnded, RunEpoch
 from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger, LedgerWriter

@@ -11,7 +11,6 @@ import tempfile
 from pathlib import Path
 
 import optuna
-from optuna.study import MaxTrialsCallback
 from optuna.trial import TrialState
 
 from arms.idiomatic import train
@@ -26,8 +25,6 @@ from arms.problem import (
     draw_points,
     with_recipe,
 )
-
-STARTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 def open_study(path: str) -> optuna.Study:
@@ -44,7 +41,12 @@ def open_study(path: str) -> optuna.Study:
 
 
 def work(path: str, folder: str) -> None:
+    study = open_study(path)
+
     def objective(trial: optuna.Trial) -> float:
+        if trial.number >= N_TRIALS:  # all are taken
+            study.stop()
+            raise optuna.TrialPruned
         point = {
             name: trial.suggest_float(name, *bounds, log=name in LOGARITHMIC)
             for name, bounds in BOUNDS.items()
@@ -55,7 +57,7 @@ def work(path: str, folder: str) -> None:
                 raise optuna.TrialPruned
         return accuracy
 
-    open_study(path).optimize(objective, callbacks=[MaxTrialsCallback(N_TRIALS, states=STARTED)])
+    study.optimize(objective)
 
 
 if __name__ == "__main__":
@@ -72,5 +74,6 @@ if __name__ == "__main__":
             process.start()
         for process in processes:
             process.join()
-        trials = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+        trials = study.trials[:N_TRIALS]
+        assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials)
         mark("done", epochs=sum(len(t.intermediate_values) for t in trials), trials=len(trials))
