@@ -29,7 +29,7 @@ def work_on(
     as_json: bool,
 ) -> None:
     """Runs what a sweep lacks, its confirmation included, and prints the result."""
-    # Ray and torch take seconds to import: mistakes in the command line are told before.
+    # Ray takes seconds to import: mistakes in the command line are told before.
     from sweep.launch import confirm, search
     from sweep.session import describe_start
 

@@ -15,35 +15,12 @@ from data_utils.dataset import ImageDataset
 from models import build_model
 from sweep.training.evaluation import evaluate
 from sweep.training.hyperparameters import Hyperparameters
+from sweep.training.metrics import EpochMetrics
 from sweep.training.schedule import schedule_factor
 
 
 class DivergenceError(ArithmeticError):
     """A loss is not a finite number any more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochMetrics:
-    """What one epoch came to.
-
-    Attributes:
-        epoch: From 1.
-        train_loss: Mean cross-entropy of the images as the network saw them in training, each
-            before the step it went into.
-        train_accuracy: Fraction of those classified correctly, in [0, 1].
-        val_loss: Mean cross-entropy of the evaluation images, after the epoch.
-        val_accuracy: Fraction of those classified correctly, in [0, 1].
-        seconds: Wall time, training and evaluation.
-        images_per_s: Training alone.
-    """
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    seconds: float
-    images_per_s: float
 
 
 @dataclass(kw_only=True)

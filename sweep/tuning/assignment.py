@@ -1,11 +1,12 @@
-"""What travels between the driver and a worker: an assignment there, reports back."""
+"""What travels between the driver and a worker: assignments there, reports back."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from analysis.folder import Folder
 from analysis.predictions import Predictions
-from sweep.training.loop import EpochMetrics
+from sweep.training.metrics import EpochMetrics
 
 METRIC = "val_accuracy"
 TIME_ATTRIBUTE = "training_iteration"
@@ -109,3 +110,20 @@ class Report:
         if self.failure is not None:
             return "FAILED"
         return "COMPLETE" if self.is_last else "STOPPED"
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What is the same for everything a worker trains.
+
+    Attributes:
+        device: `cpu` or `cuda`.
+        threads: Threads to compute with.
+        folder: The sweep's, which every worker must be able to reach.
+        predict: Whether the last report is to have the predictions of the evaluation images.
+    """
+
+    device: str
+    threads: int
+    folder: Folder
+    predict: bool

@@ -7,12 +7,10 @@ from typing import Any
 
 from ray._private import ray_constants, services
 
-import analysis
-import data_utils
-import models
 import sweep
 from sweep.errors import ClusterError, UsageError
 
+_PACKAGES = ("analysis", "data_utils", "models", "sweep")  # side by side, wherever that is
 _CONNECT_TIMEOUT_S = 5.0
 _TRIES = 2  # to get an answer from what is there; by itself Ray makes 20, of up to 41 s each
 _DEFAULT_TOKEN = Path("~/.ray/auth_token").expanduser()
@@ -40,9 +38,8 @@ def join_options(address: str) -> dict[str, Any]:
             "the token that the cluster was started with"
         )
     ray_constants.NUM_REDIS_GET_RETRIES = _TRIES
-    packages = [
-        str(Path(package.__path__[0])) for package in (analysis, data_utils, models, sweep)
-    ]
+    root = Path(sweep.__path__[0]).parent
+    packages = [str(root / name) for name in _PACKAGES]
     return {
         "address": address,
         "runtime_env": {"py_modules": packages, "excludes": ["__pycache__", "*.png"]},

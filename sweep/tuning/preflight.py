@@ -103,7 +103,7 @@ def _ask(nodes: list[Node], storage: Folder, probe: str) -> dict[str, _Look | st
 
 def _look(storage: Folder, probe: str, node_id: str) -> _Look:
     """Runs on a node."""
-    import sweep.tuning.trainable  # noqa: F401  # what the trials will need
+    import sweep.tuning.worker  # noqa: F401  # what the trials will need
 
     return _Look(versions(), _look_at_storage(storage, probe, node_id))
 

@@ -1,54 +1,18 @@
 """What Ray runs: one actor that trains one network after another, an epoch a step."""
 
-import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from ray import tune
 
-from analysis.folder import Folder
-from analysis.predictions import Predictions
-from analysis.records import DIVERGED
-from data_utils.batches import evaluation_batches, to_device
 from data_utils.dataset import ImageDataset
-from sweep.training.checkpoints import (
-    CheckpointError,
-    CheckpointWriteError,
-    load_checkpoint,
-    save_checkpoint,
-)
-from sweep.training.evaluation import predict_probabilities
-from sweep.training.hyperparameters import Hyperparameters
-from sweep.training.loop import DivergenceError, EpochMetrics, TrainingRun, train_epochs
-from sweep.tuning.assignment import Assignment, Failure, Report
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What is the same for everything a worker trains.
-
-    Attributes:
-        device: `cpu` or `cuda`.
-        threads: Threads to compute with.
-        folder: The sweep's, which every worker must be able to reach.
-        predict: Whether the last report is to have the predictions of the evaluation images.
-    """
-
-    device: str
-    threads: int
-    folder: Folder
-    predict: bool
+from sweep.tuning.assignment import Assignment, WorkerSettings
 
 
 class SweepTrainable(tune.Trainable):
     """Trains what its config assigns to it; the actor is then reused for the next one.
 
-    A step never raises: what goes wrong in a training is the same at every try, so it is
-    reported as its end. Only a process that dies is for Ray to retry, and the retry goes on
-    from the checkpoint that the last step wrote before it reported.
+    Only a process that dies is for Ray to retry, and the retry goes on from the checkpoint
+    that the last step wrote before it reported.
     """
 
     def setup(
@@ -59,70 +23,17 @@ class SweepTrainable(tune.Trainable):
         settings: WorkerSettings,
     ) -> None:
         """Keeps what all trainings share and prepares the first."""
-        torch.set_num_threads(settings.threads)
-        self._train, self._evaluation, self._settings = train, evaluation, settings
+        # Torch takes seconds to import: the driver, which does not train, need not wait.
+        from sweep.tuning.worker import Worker
+
+        self._worker = Worker(train, evaluation, settings)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Prepares the next training; its work, and so what can fail, begins with a step."""
-        self._assignment = Assignment.from_config(new_config)
-        self._reports = self._reports_of_training()
+        """Prepares the next training."""
+        self._worker.assign(Assignment.from_config(new_config))
         return True
 
     def step(self) -> dict[str, Any]:
         """Trains one epoch."""
-        try:
-            report = next(self._reports)
-        except DivergenceError as error:
-            report = Report(epoch=None, failure=Failure(f"{DIVERGED}: {error}"))
-        except CheckpointWriteError as error:
-            report = Report(epoch=None, failure=Failure(str(error), is_storage=True))
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            failure = Failure(reason, traceback.format_exc())
-            report = Report(epoch=None, failure=failure)
-        return report.to_result()
-
-    def _reports_of_training(self) -> Iterator[Report]:
-        settings, assignment = self._settings, self._assignment
-        run = TrainingRun.start(
-            assignment.model,
-            Hyperparameters(**assignment.hyperparameters),
-            seed=assignment.seed,
-            device=settings.device,
-        )
-        notice = None
-        try:
-            state = load_checkpoint(settings.folder, assignment)
-        except CheckpointError as error:
-            state, notice = None, f"{error}: it starts over"
-        if state is not None:
-            run.load_state_dict(state)
-            *past, last = run.history
-            yield self._report(run, last, past=tuple(past))
-        epochs = assignment.epochs
-        for metrics in train_epochs(run, self._train, self._evaluation, epochs=epochs):
-            save_checkpoint(settings.folder, assignment, run)
-            yield self._report(run, metrics, notice=notice)
-            notice = None
-
-    def _report(
-        self,
-        run: TrainingRun,
-        metrics: EpochMetrics,
-        past: tuple[EpochMetrics, ...] = (),
-        notice: str | None = None,
-    ) -> Report:
-        is_last = metrics.epoch == self._assignment.epochs
-        predictions = self._predict(run) if is_last and self._settings.predict else None
-        return Report(metrics, past=past, notice=notice, is_last=is_last, predictions=predictions)
-
-    def _predict(self, run: TrainingRun) -> Predictions:
-        images = to_device(self._evaluation, torch.device(self._settings.device))
-        probabilities = predict_probabilities(run.model, evaluation_batches(images))
-        confidence, predicted = probabilities.max(dim=1)
-        return Predictions(
-            predicted=predicted.numpy().astype(np.uint8),
-            confidence=confidence.numpy(),
-            labels=self._evaluation.labels,
-        )
+        return self._worker.step().to_result()

@@ -18,7 +18,7 @@ from analysis.confirmation import (
 )
 from analysis.folder import Folder, LocalFolder
 from analysis.ledger import Ledger, read_ledger
-from analysis.records import EpochRecord, TrialEnded, TrialStarted
+from analysis.records import DIVERGED, EpochRecord, TrialEnded, TrialStarted
 from sweep.commands.summary import (
     best_document,
     check_failures,
@@ -27,7 +27,6 @@ from sweep.commands.summary import (
 )
 from sweep.errors import NoTrialError
 from sweep.training.loop import DivergenceError
-from sweep.tuning.trainable import DIVERGED
 
 MakeSweep = Callable[..., tuple[Folder, Ledger]]
 

@@ -6,7 +6,7 @@ import pytest
 from analysis.ledger import Ledger
 from analysis.records import FORMAT, SweepCreated
 from sweep.config import SweepConfig
-from sweep.training.loop import EpochMetrics
+from sweep.training.metrics import EpochMetrics
 from sweep.tuning.assignment import Report
 
 

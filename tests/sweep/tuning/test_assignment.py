@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from sweep.training.loop import EpochMetrics
+from sweep.training.metrics import EpochMetrics
 from sweep.tuning.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Failure, Report
 
 MakeMetrics = Callable[..., EpochMetrics]

@@ -11,7 +11,7 @@ from analysis.folder import Folder, LocalFolder
 from data_utils.mnist import Mnist
 from sweep.config import Resources
 from sweep.errors import StorageError
-from sweep.training.loop import EpochMetrics
+from sweep.training.metrics import EpochMetrics
 from sweep.tuning.assignment import Assignment, Failure, Report
 from sweep.tuning.engine import Engine, Recorder
 

@@ -13,10 +13,11 @@ from analysis.records import DIVERGED
 from data_utils.mnist import Mnist
 from sweep.training.checkpoints import load_checkpoint, save_checkpoint
 from sweep.training.hyperparameters import Hyperparameters
-from sweep.training.loop import EpochMetrics, TrainingRun
-from sweep.tuning import trainable
-from sweep.tuning.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report
-from sweep.tuning.trainable import SweepTrainable, WorkerSettings
+from sweep.training.loop import TrainingRun
+from sweep.training.metrics import EpochMetrics
+from sweep.tuning import worker as worker_module
+from sweep.tuning.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report, WorkerSettings
+from sweep.tuning.trainable import SweepTrainable
 
 MakeWorker = Callable[..., SweepTrainable]
 
@@ -252,7 +253,7 @@ def test_exception_is_an_end_with_traceback(
     def explode(*_: Any, **__: Any) -> None:
         raise RuntimeError("the first line\nand a second one")
 
-    monkeypatch.setattr(trainable, "train_epochs", explode)
+    monkeypatch.setattr(worker_module, "train_epochs", explode)
     result = make_worker().step()
     report = Report.from_result(result)
     assert result["done"]
