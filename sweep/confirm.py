@@ -18,8 +18,9 @@ from analysis.confirmation_records import RunEndState
 from analysis.files import checkpoint_name, run_name
 from analysis.folder import Folder
 from analysis.predictions import (
+    Predictions,
     ShownImages,
-    load_predictions,
+    load_images,
     save_images,
     save_predictions,
 )
@@ -82,16 +83,15 @@ def run_confirmation(
         engine.run(
             train=mnist.train,
             evaluation=mnist.test,
-            recorder=RunRecorder(engine.folder, writer, arms, seeds, on_step),
+            recorder=RunRecorder(engine.folder, writer, arms, seeds, mnist.test, on_step),
             searcher=assignments,
             n_trainings=len(assignments),
             predict=True,
         )
-    _keep_misclassified(engine.folder, confirmation, mnist.test)
 
 
 class RunRecorder(Recorder):
-    """Writes the confirmation's file, and each finished run's predictions."""
+    """Writes the confirmation's file, and for each finished run what pictures need of it."""
 
     def __init__(
         self,
@@ -99,10 +99,11 @@ class RunRecorder(Recorder):
         writer: ConfirmationWriter,
         arms: list[str],
         seeds: list[int],
+        test: ImageDataset,
         on_step: Callable[[], None],
     ) -> None:
         super().__init__(folder, on_step)
-        self._writer, self._confirmation = writer, writer.confirmation
+        self._writer, self._confirmation, self._test = writer, writer.confirmation, test
         self._runs = {run_name(arm, seed): (arm, seed) for arm in arms for seed in seeds}
         self._first_seed = seeds[0]
 
@@ -125,28 +126,24 @@ class RunRecorder(Recorder):
         self._writer.append(ConfirmationNotice(time.time(), f"{arm}, seed {seed}: {text}"))
 
     def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
-        """Records a run's end, after its predictions are safe."""
+        """Records a run's end, after its predictions and what they got wrong are safe."""
         arm, seed = self._run(config)
         complete = report is not None and report.outcome() == "COMPLETE"
+        is_finalist = self._confirmation.arms[arm].role == "finalist"
         if report is not None and report.predictions is not None:
             save_predictions(self._folder, arm, seed, report.predictions)
+            if is_finalist:
+                self._keep_misclassified(report.predictions)
         state: RunEndState = "COMPLETE" if complete else "FAILED"
         self._writer.append(RunEnded(time.time(), arm, seed, state, reason))
-        is_finalist = self._confirmation.arms[arm].role == "finalist"
         if not (complete and is_finalist and seed == self._first_seed):  # else it is for export
             self._folder.delete(checkpoint_name(run_name(arm, seed)))
 
+    def _keep_misclassified(self, predictions: Predictions) -> None:
+        """Adds the pixels of the test images that a finalist got wrong to those of others."""
+        wrong = np.flatnonzero(~predictions.correct)
+        indices = np.union1d(load_images(self._folder).indices, wrong).astype(np.int32)
+        save_images(self._folder, ShownImages(indices, self._test.images[indices]))
+
     def _run(self, config: Mapping[str, Any]) -> tuple[str, int]:
         return self._runs[Assignment.from_config(config).name]
-
-
-def _keep_misclassified(folder: Folder, confirmation: Confirmation, test: ImageDataset) -> None:
-    """Keeps the pixels of the test images that a finalist got wrong, for the pictures."""
-    wrong: set[int] = set()
-    for arm in confirmation.in_role("finalist"):
-        for run in confirmation.runs_of(arm.arm):
-            predictions = load_predictions(folder, arm.arm, run.seed)
-            if predictions is not None:
-                wrong.update(np.flatnonzero(~predictions.correct).tolist())
-    indices = np.array(sorted(wrong), dtype=np.int32)
-    save_images(folder, ShownImages(indices=indices, images=test.images[indices]))

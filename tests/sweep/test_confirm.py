@@ -1,3 +1,4 @@
+import errno
 import gc
 import signal
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import sweep.confirm
 from analysis.confirmation import (
     Arm,
     Confirmation,
@@ -19,6 +21,7 @@ from analysis.confirmation import (
 from analysis.files import checkpoint_name, run_name
 from analysis.folder import Folder, LocalFolder
 from analysis.predictions import Predictions, load_images, load_predictions
+from data_utils.dataset import ImageDataset
 from data_utils.mnist import Mnist
 from sweep.config import Recipe, Resources
 from sweep.confirm import RunRecorder, missing_runs, run_confirmation
@@ -88,7 +91,9 @@ def test_missing_runs_are_those_that_are_not_complete(tmp_path: Path) -> None:
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[RunRecorder]:
     with _open(LocalFolder(tmp_path)) as writer:
-        yield RunRecorder(LocalFolder(tmp_path), writer, ARMS, SEEDS, lambda: None)
+        pixels = np.arange(4, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
+        test = ImageDataset(pixels, np.arange(1, 5, dtype=np.uint8))
+        yield RunRecorder(LocalFolder(tmp_path), writer, ARMS, SEEDS, test, lambda: None)
 
 
 def _metrics(epoch: int) -> EpochMetrics:
@@ -103,9 +108,10 @@ def _metrics(epoch: int) -> EpochMetrics:
     )
 
 
-def _last_report() -> Report:
-    digits = np.array([1, 2, 3, 4], dtype=np.uint8)
-    predictions = Predictions(digits, np.full(4, 0.9, np.float32), digits)
+def _last_report(*predicted: int) -> Report:
+    labels = np.array([1, 2, 3, 4], dtype=np.uint8)
+    digits = np.array(predicted or labels, dtype=np.uint8)
+    predictions = Predictions(digits, np.full(4, 0.9, np.float32), labels)
     return Report(_metrics(EPOCHS), is_last=True, predictions=predictions)
 
 
@@ -160,6 +166,32 @@ def test_recorder_keeps_only_the_checkpoints_that_are_for_export(
             folder.write(checkpoint_name(run_name(arm, seed)), b"weights")
             recorder.end(_config_of(folder, arm, seed), _last_report(), None)
     assert folder.child("checkpoints").files() == ["trial-7-seed-101.pt"]
+
+
+def test_recorder_keeps_the_images_that_any_finalist_got_wrong(
+    recorder: RunRecorder, tmp_path: Path
+) -> None:
+    folder = LocalFolder(tmp_path)
+    recorder.end(_config_of(folder, "trial-7", 101), _last_report(1, 2, 3, 5), None)
+    recorder.end(_config_of(folder, "mlp", 101), _last_report(9, 2, 3, 4), None)
+    recorder.end(_config_of(folder, "trial-7", 102), _last_report(1, 7, 3, 5), None)
+    shown = load_images(folder)
+    assert shown.indices.tolist() == [1, 3]
+    assert shown.images[:, 14, 14].tolist() == [1, 3]
+
+
+def test_run_is_not_done_before_all_that_pictures_need_is_written(
+    recorder: RunRecorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    folder = LocalFolder(tmp_path)
+    config = _config_of(folder, "trial-7", 101)
+    monkeypatch.setattr(sweep.confirm, "save_images", fail)
+    with pytest.raises(OSError, match="no room"):
+        recorder.end(config, _last_report(1, 2, 3, 5), None)
+    assert _config_of(folder, "trial-7", 101) == config, "it is still missing"
 
 
 @pytest.fixture(scope="module")
