@@ -31,7 +31,7 @@ _OBJECT_STORE_BYTES = 160 * 2**20
 
 
 class Node(Machine):
-    """A node with one CPU."""
+    """A node of a Ray cluster."""
 
     def __init__(self, network: Network, name: str, environment: Mapping[str, str]) -> None:
         super().__init__(network, name, private_files(_HIDDEN, _KEPT))
@@ -40,7 +40,7 @@ class Node(Machine):
     def start_ray(self, *options: str) -> None:
         """Runs `ray start`, which leaves Ray's processes behind on the node."""
         command = [str(Path(sys.executable).with_name("ray")), "start", *options]
-        command += [f"--node-ip-address={self.ip}", "--num-cpus=1"]
+        command += [f"--node-ip-address={self.ip}"]
         command += [f"--object-store-memory={_OBJECT_STORE_BYTES}"]
         done = self.run(command, timeout=120)
         if done.returncode:
@@ -94,11 +94,12 @@ class Cluster:
         """Where Ray is, as `--address` takes it."""
         return f"{self.head.ip}:{_PORT}"
 
-    def add_node(self, name: str) -> Node:
+    def add_node(self, name: str, *, cpus: int = 1) -> Node:
         """Starts a node and lets it join; returns when it has."""
         node = self.nodes[name] = Node(self._network, name, self.environment)
+        options = [f"--num-cpus={cpus}"]
         if node is self.head:
-            node.start_ray("--head", f"--port={_PORT}", "--include-dashboard=false")
+            node.start_ray("--head", f"--port={_PORT}", "--include-dashboard=false", *options)
         else:
-            node.start_ray(f"--address={self.address}")
+            node.start_ray(f"--address={self.address}", *options)
         return node

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.machines import Process, finish
+from data_utils.mnist import Mnist
+from tests.cluster.machines import Network, Process, finish
 from tests.cluster.nodes import Cluster, Node
 from tests.cluster.object_store import ObjectStore
 
@@ -77,6 +79,15 @@ def third(cluster: Cluster) -> Iterator[Node]:
     if node is cluster.nodes.get(node.name):
         node.cut_off()
         del cluster.nodes[node.name]
+
+
+@pytest.fixture
+def doomed(network: Network, store: ObjectStore, mnist: Mnist) -> Iterator[Cluster]:
+    """A cluster for one test: a head on which no trial fits, and a worker."""
+    with Cluster(network, store.credentials) as cluster:
+        cluster.add_node("doomed-head", cpus=0)
+        cluster.add_node("doomed-worker")
+        yield cluster
 
 
 def test_doctor_examines_the_cluster(cluster: Cluster, store: ObjectStore) -> None:
@@ -148,6 +159,40 @@ def test_sweep_whose_driver_is_killed_goes_on_from_another_node(
         "head",
         "worker-2",
     }
+
+
+@pytest.mark.long
+def test_sweep_that_has_lost_its_last_node_waits_for_another(
+    doomed: Cluster, store: ObjectStore
+) -> None:
+    run = _popen_run(doomed.head, doomed, store, "alone", "--trials", "2")
+    _eventually(run, lambda: bool(_of_kind(_ledger(doomed.head, store, "alone"), "epoch")))
+    before = _ledger(doomed.head, store, "alone")
+    # Ray hears at once of a killed raylet; the node sees its own processes alone.
+    doomed.nodes["doomed-worker"].run(["sh", "-c", "kill -KILL $(pgrep raylet)"])
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.wait(timeout=20)
+    doomed.add_node("saviour")
+    done = finish(run, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "no node is left that can run a trial; waiting for one, 15 minutes" in done.stderr
+    records = _ledger(doomed.head, store, "alone")
+    assert records[: len(before)] == before
+    _check_whole(records, 2)
+
+
+@pytest.mark.long
+def test_lost_head_ends_the_command_with_how_to_go_on(doomed: Cluster, store: ObjectStore) -> None:
+    driver = doomed.nodes["doomed-worker"]
+    run = _popen_run(driver, doomed, store, "headless")
+    _eventually(run, lambda: bool(_of_kind(_ledger(driver, store, "headless"), "epoch")))
+    doomed.head.cut_off()
+    done = finish(run, timeout=90)
+    assert done.returncode == 4, done.stderr
+    assert f"the head of the Ray cluster at {doomed.address} does not answer" in done.stderr
+    assert "go on with: sweep resume headless --storage 's3://" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert _of_kind(_ledger(driver, store, "headless"), "epoch")
 
 
 OLD_RAY = """
