@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from analysis.plots.style import BLUE, FAINT, MUTED, Frame, new_figure, plot_style
 from measuring import Spread
 from results import Section
+from sweeps import OURS
 
 
 def draw(sections: dict[str, Section], about: str, path: Any) -> None:
@@ -19,13 +20,13 @@ def draw(sections: dict[str, Section], about: str, path: Any) -> None:
             figure.add_subplot(place) for place in (grid[0, :], grid[1, 0], grid[1, 1])
         )
         rows = sections["sweep"].tables[0]
-        values = {str(row[""]): row["wall time, s"] for row in rows}
-        ratios = {str(row[""]): row["times ours"] for row in rows}
-        _bars(
-            sweep,
-            values,
-            [f"{_median(v):.0f} s, {_median(ratios[k]):.1f} ×" for k, v in values.items()],
-        )
+        values = {str(row[""]).replace("`", ""): row["wall time, s"] for row in rows}
+        labels = [
+            f"{_median(row['wall time, s']):.0f} s"
+            + ("" if row[""] == OURS else f", {_median(row['times ours']):.1f} times ours")
+            for row in rows
+        ]
+        _bars(sweep, values, labels)
         sweep.set_title("The same 16 trials, seconds to the last result")
         speed_rows, part_rows = sections["step"].tables[:2]
         speeds = {
@@ -43,7 +44,7 @@ def draw(sections: dict[str, Section], about: str, path: Any) -> None:
 def _bars(axes: Axes, values: dict[str, Any], labels: list[str]) -> None:
     """Horizontal bars, the first on top, with range and label."""
     medians = [_median(value) for value in values.values()]
-    colors = [BLUE if name == "this project" or len(values) > 6 else FAINT for name in values]
+    colors = [BLUE if name == OURS or len(values) > 6 else FAINT for name in values]
     places = range(len(values))
     axes.barh(places, medians, color=colors, height=0.66)
     room = 0.02 * max(medians)
@@ -55,7 +56,8 @@ def _bars(axes: Axes, values: dict[str, Any], labels: list[str]) -> None:
         axes.text(end + room, place, label, va="center", size=9)
     axes.set_yticks(places, list(values))
     axes.set_ylim(len(values) - 0.5, -0.5)
-    axes.set_xlim(0, 1.2 * max(medians))
+    axes.set_xlim(0, 1.25 * max(medians))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
 
