@@ -12,7 +12,7 @@ from sweep.errors import describe_cause
 from sweep.training.loop import TrainingRun
 from sweep.tuning.assignment import Assignment
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class CheckpointError(Exception):
@@ -60,7 +60,7 @@ def load_checkpoint(folder: Folder, assignment: Assignment) -> dict[str, Any] | 
     Nothing but tensors and plain data is ever unpickled.
 
     Raises:
-        CheckpointError: It is damaged, or not of this assignment.
+        CheckpointError: It is damaged, or not of this assignment and version.
     """
     name = checkpoint_name(assignment.name)
     try:
@@ -73,5 +73,7 @@ def load_checkpoint(folder: Folder, assignment: Assignment) -> dict[str, Any] | 
     except Exception as error:
         raise CheckpointError(f"its checkpoint {name} is damaged") from error
     if content != {"format": _FORMAT, **assignment.to_dict()}:
-        raise CheckpointError(f"its checkpoint {name} was written for another assignment")
+        raise CheckpointError(
+            f"its checkpoint {name} was written for another assignment, or by another version"
+        )
     return state

@@ -17,6 +17,7 @@ from sweep.training.evaluation import evaluate
 from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.metrics import EpochMetrics
 from sweep.training.schedule import schedule_factor
+from sweep.training.sgd import SGD
 
 
 class DivergenceError(ArithmeticError):
@@ -39,7 +40,7 @@ class TrainingRun:
     model_name: str
     hyperparameters: Hyperparameters
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: SGD
     generator: torch.Generator
     history: list[EpochMetrics] = field(default_factory=list)
 
@@ -65,13 +66,11 @@ class TrainingRun:
         """
         generator = torch.Generator(device).manual_seed(seed)
         model = build_model(model_name, dropout=hyperparameters.dropout, generator=generator)
-        optimizer = torch.optim.SGD(
+        optimizer = SGD(
             model.parameters(),
-            lr=hyperparameters.learning_rate,
             momentum=hyperparameters.momentum,
             nesterov=hyperparameters.nesterov,
             weight_decay=hyperparameters.weight_decay,
-            fused=True,
         )
         return cls(
             model_name=model_name,
@@ -180,13 +179,10 @@ def _train_one_epoch(
             n_steps=epochs * steps_per_epoch,
             n_warmup_steps=n_warmup_steps,
         )
-        for group in run.optimizer.param_groups:
-            group["lr"] = factor * hyperparameters.learning_rate
         logits = run.model(images)
         loss = F.cross_entropy(logits, labels)
-        run.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        run.optimizer.step()
+        gradients = torch.autograd.grad(loss, run.optimizer.parameters)
+        run.optimizer.step(gradients, factor * hyperparameters.learning_rate)
         loss_sum += loss.detach() * len(labels)
         n_correct += (logits.detach().argmax(1) == labels).sum()
     return loss_sum.item() / len(data), n_correct.item() / len(data)

@@ -12,6 +12,7 @@ os.environ.update(
     RAY_CHDIR_TO_TRIAL_DIR="0",  # relative paths mean what they mean to the driver
     RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",
     RAY_USAGE_STATS_ENABLED="0",
+    RAY_prestart_worker_first_driver="0",  # no actor would wait for these processes
     TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
     TUNE_DISABLE_SIGINT_HANDLER="1",
     TUNE_DISABLE_STRICT_METRIC_CHECKING="1",  # a trial that diverges has no metric

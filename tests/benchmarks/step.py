@@ -116,10 +116,9 @@ def split_step(images: ImageDataset) -> dict[str, float]:
             clock.lap("forward")
             loss = F.cross_entropy(logits, labels)
             clock.lap("loss")
-            run.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            gradients = torch.autograd.grad(loss, run.optimizer.parameters)
             clock.lap("backward")
-            run.optimizer.step()
+            run.optimizer.step(gradients, run.hyperparameters.learning_rate)
             clock.lap("optimizer")
     # What was booked as augmentation has fetched the images again.
     clock.seconds["augmentation"] -= clock.seconds["data"]

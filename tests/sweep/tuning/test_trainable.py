@@ -208,7 +208,8 @@ def test_checkpoint_of_another_assignment_starts_over(
     _steps(make_worker(other), 1)
     (report,) = _steps(make_worker(), 1)
     assert report.notice == (
-        f"its checkpoint {CHECKPOINT} was written for another assignment: it starts over"
+        f"its checkpoint {CHECKPOINT} was written for another assignment, "
+        "or by another version: it starts over"
     )
     assert report.epoch is not None
     assert report.epoch.epoch == 1

@@ -1,0 +1,68 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from models import build_model
+from sweep.training.sgd import SGD
+
+SETTINGS = [
+    {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0},
+    {"momentum": 0.9, "nesterov": False, "weight_decay": 1e-3},
+    {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
+]
+
+
+def _parameters() -> list[Tensor]:
+    model = build_model("lenet5", dropout=0.0, generator=Generator().manual_seed(0))
+    return list(model.parameters())
+
+
+def _gradients(step: int) -> list[Tensor]:
+    generator = Generator().manual_seed(step)
+    return [torch.randn(one.shape, generator=generator) for one in _parameters()]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_step_is_that_of_torch_bit_for_bit(settings: dict[str, float]):
+    parameters, others = _parameters(), _parameters()
+    optimizer = SGD(parameters, **settings)
+    reference = torch.optim.SGD(others, lr=1.0, fused=True, **settings)
+    for step in range(4):
+        rate = 0.1 / (step + 1)
+        optimizer.step(_gradients(step), rate)
+        reference.param_groups[0]["lr"] = rate
+        for other, gradient in zip(others, _gradients(step), strict=True):
+            other.grad = gradient
+        reference.step()
+        assert all(map(torch.equal, parameters, others))
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("n_steps", [0, 2])
+def test_state_is_all_that_it_takes_to_go_on(settings: dict[str, float], n_steps: int):
+    parameters = _parameters()
+    optimizer = SGD(parameters, **settings)
+    for step in range(n_steps):
+        optimizer.step(_gradients(step), 0.1)
+    copies = [one.detach().clone().requires_grad_() for one in parameters]
+    resumed = SGD(copies, **settings)
+    resumed.load_state_dict(optimizer.state_dict())
+    for step in range(n_steps, n_steps + 2):
+        optimizer.step(_gradients(step), 0.1)
+        resumed.step(_gradients(step), 0.1)
+    assert all(map(torch.equal, parameters, copies))
+
+
+def test_step_does_not_load_the_compiler():
+    code = """
+import sys, torch
+from sweep.training.sgd import SGD
+one = torch.ones(2, requires_grad=True)
+SGD([one], momentum=0.9, nesterov=True, weight_decay=0.1).step([torch.ones(2)], 0.1)
+assert one.tolist() != [1.0, 1.0]
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
