@@ -48,7 +48,7 @@ def main() -> None:
         print(f"{name} …", flush=True)
         sections[name] = BENCHMARKS[name](given.rounds)
         print(sections[name].to_markdown(), flush=True)
-    write(sections, given.out)
+        write(sections, given.out)
     print(f"{given.out}, after {(time.monotonic() - begin) / 60:.0f} minutes")
     missed = [t for section in sections.values() for t in section.targets if not t.is_met]
     if missed:

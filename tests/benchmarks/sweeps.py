@@ -28,8 +28,10 @@ def measure(rounds: int) -> Section:
         for n in range(rounds):
             names = list(ARMS)
             for name in names[n % len(names) :] + names[: n % len(names)]:
-                measured[name].append(run_arm(ARMS[name], folder))
-                print(f"  round {n + 1}: {name}: {measured[name][-1].seconds:.0f} s", flush=True)
+                run = run_arm(ARMS[name], folder)
+                assert run.marks["done"]["trials"] == N_TRIALS, name
+                measured[name].append(run)
+                print(f"  round {n + 1}: {name}: {run.seconds:.0f} s", flush=True)
     ours = measured[OURS]
     totals = {
         name: Spread.of(other.seconds / own.seconds for other, own in zip(runs, ours, strict=True))
@@ -66,7 +68,6 @@ def measure(rounds: int) -> Section:
 
 
 def _epochs(run: Measured) -> int:
-    assert run.marks["done"]["trials"] == N_TRIALS
     return int(run.marks["done"]["epochs"])
 
 
