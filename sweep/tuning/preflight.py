@@ -103,7 +103,9 @@ def _ask(nodes: list[Node], storage: Folder, probe: str) -> dict[str, _Look | st
 
 def _look(storage: Folder, probe: str, node_id: str) -> _Look:
     """Runs on a node."""
-    import sweep.tuning.worker  # noqa: F401  # what the trials will need
+    # What the trials will need: Tune, and torch.
+    import sweep.tuning.trainable
+    import sweep.tuning.worker  # noqa: F401
 
     return _Look(versions(), _look_at_storage(storage, probe, node_id))
 

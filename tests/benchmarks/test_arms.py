@@ -9,10 +9,8 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from arms import idiomatic, plain_loop
 from arms.problem import (
-    BOUNDS,
     EPOCHS,
     GRACE_PERIOD,
-    LOGARITHMIC,
     N_TRIALS,
     REDUCTION_FACTOR,
     draw_points,
@@ -21,12 +19,6 @@ from arms.problem import (
 from measuring import run_arm
 from models import build_model
 from sweep.config import HAND_TUNED, SweepConfig
-
-
-def test_space_is_that_of_the_default_sweep() -> None:
-    space = SweepConfig().space
-    assert {name: (one.low, one.high) for name, one in space.items()} == BOUNDS
-    assert {name for name, one in space.items() if one.log} == LOGARITHMIC
 
 
 def test_trials_are_the_same_each_time_and_lie_in_the_space() -> None:

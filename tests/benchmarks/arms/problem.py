@@ -9,7 +9,7 @@ import numpy as np
 
 from data_utils.dataset import ImageDataset
 from data_utils.mnist import load_mnist
-from sweep.config import HAND_TUNED, Recipe
+from sweep.config import HAND_TUNED, Recipe, SweepConfig
 
 N_TRAIN, N_VALIDATION = 10_000, 2_000
 EPOCHS = 5
@@ -18,13 +18,9 @@ WORKERS = 2
 GRACE_PERIOD, REDUCTION_FACTOR = 1, 3  # of each one's own successive halving
 
 # What is searched; the recipe is the hand-tuned point's.
-BOUNDS = {
-    "dropout": (0.0, 0.5),
-    "rotation": (0.0, 30.0),
-    "shift": (0.0, 0.15),
-    "weight_decay": (1e-6, 1e-2),
-}
-LOGARITHMIC = {"weight_decay"}
+SPACE = SweepConfig().space
+BOUNDS = {name: (one.low, one.high) for name, one in SPACE.items()}
+LOGARITHMIC = {name for name, one in SPACE.items() if one.log}
 
 
 def draw_points() -> list[dict[str, float]]:
