@@ -139,21 +139,47 @@ class Recorder(tune.Callback, ABC):
             raise
 
 
-class _Limit(tune.Callback):
-    """Lets as many trainings run at a time as there are slots at the moment."""
+class _AllTrained(Exception):  # noqa: N818 - no error
+    """Ends Tune before it snapshots its trials, for a restore that is never asked for."""
+
+
+class _Supervisor(tune.Callback):
+    """Lets as many trainings run at a time as there are slots, and Tune keep little of them."""
 
     def __init__(
-        self, limited: ConcurrencyLimiter | BasicVariantGenerator, slots: Callable[[], int]
+        self,
+        limited: ConcurrencyLimiter | BasicVariantGenerator,
+        slots: Callable[[], int],
+        n_trainings: int,
     ) -> None:
-        self._limited, self._slots = limited, slots
+        self._limited, self._slots, self._n_left = limited, slots, n_trainings
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore that is never asked for."""
         return {}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Passes the number on, before Tune asks for the next trial."""
+        """Passes the number of slots on, before Tune asks for the next trial."""
         self._limited.max_concurrent = self._slots()
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Drops Tune's statistics of every metric: half of what it keeps of a trial."""
+        trial.run_metadata.metric_analysis.clear()
+        trial.run_metadata.metric_n_steps.clear()
+        self._n_left -= 1
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Counts a training whose process died once too often."""
+        self._n_left -= 1
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Ends Tune after the last training."""
+        if self._n_left == 0:
+            raise _AllTrained
 
 
 def _cause(trial: Trial) -> str:
@@ -235,7 +261,7 @@ class Engine:
             run_config=tune.RunConfig(
                 name=f"tune-{time.monotonic_ns()}",
                 storage_path=str(self.scratch),
-                callbacks=[recorder, _Limit(limited, self.slots)],
+                callbacks=[recorder, _Supervisor(limited, self.slots, n_trainings)],
                 # The trainable writes its own, where a retry on any node finds them.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
@@ -244,6 +270,8 @@ class Engine:
         )
         try:
             tuner.fit()
+        except _AllTrained:
+            pass
         except Exception:
             if recorder.error is not None:
                 raise recorder.error from None

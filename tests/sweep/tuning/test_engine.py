@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.tune.experiment import Trial
 
 from analysis.folder import Folder, LocalFolder
 from data_utils.mnist import Mnist
@@ -223,6 +224,25 @@ def test_engine_trains_a_list_and_goes_on_after_failures(
     assert ("step",) in recorder.told
     # The same assignment is the same training.
     assert len({_accuracy(recorder.reports[name]) for name in names}) == 1
+
+
+def test_engine_lets_tune_keep_no_history_of_trials(
+    engine: Engine, folder: Folder, tiny: Mnist, ray_scratch: Path
+) -> None:
+    class TrialKeeper(ListRecorder):
+        trials: list[Trial]
+
+        def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+            super().on_step_end(iteration, trials, **info)
+            self.trials = trials
+
+    recorder = TrialKeeper(folder)
+    _run(engine, recorder, [_assignment(name) for name in "ab"], tiny)
+    assert [trial.last_result["done"] for trial in recorder.trials] == [True, True]
+    assert [trial.run_metadata.metric_analysis for trial in recorder.trials] == [{}, {}]
+    assert [trial.run_metadata.metric_n_steps for trial in recorder.trials] == [{}, {}]
+    snapshots = [path.read_text() for path in ray_scratch.rglob("experiment_state*")]
+    assert not [snapshot for snapshot in snapshots if "TERMINATED" in snapshot]
 
 
 def _accuracy(report: Report | None) -> float:
