@@ -110,17 +110,22 @@ class Recorder(tune.Callback, ABC):
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Records a training whose process died once too often."""
+        """Records a training whose process died once too often, perhaps before it began."""
         with self._error_kept():
+            self.start(trial.config)
             self.end(trial.config, None, f"its process {_cause(trial)} {_RETRIES + 1} times")
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Records that a process died and another one goes on in its place."""
-        n_epochs = self.n_epochs(trial.config)
-        where = f"after epoch {n_epochs}" if n_epochs else "in its first epoch"
+        """Records that a process died and another one goes on in its place.
+
+        It may have died while it was handed on from another training, before this one began.
+        """
         with self._error_kept():
+            self.start(trial.config)
+            n_epochs = self.n_epochs(trial.config)
+            where = f"after epoch {n_epochs}" if n_epochs else "in its first epoch"
             self.notice(trial.config, f"its process {_cause(trial)} {where}; another goes on")
 
     @contextlib.contextmanager

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -395,6 +396,26 @@ def test_recorder_writes_what_results_show(make_recorder: MakeRecorder, tmp_path
     assert (trial.state, trial.reason) == ("FAILED", "its process died 3 times")
     assert [(notice.trial_id, notice.text) for notice in ledger.notices] == [
         (1, "its process died after epoch 1; another goes on")
+    ]
+
+
+def test_recorder_records_a_trial_whose_process_dies_before_it_begins(
+    make_recorder: MakeRecorder, tmp_path: Path
+) -> None:
+    recorder = make_recorder()
+    for trial_id in (1, 2):
+        trial: Any = SimpleNamespace(config=_tune_config(trial_id), error_file=None)
+        recorder.on_trial_recover(1, [], trial)
+    recorder.on_trial_start(1, [], trial)
+    trial.config = _tune_config(3)
+    recorder.on_trial_error(1, [], trial)
+    ledger = read_ledger(LocalFolder(tmp_path))
+    died = "its process died in its first epoch; another goes on"
+    assert [(notice.trial_id, notice.text) for notice in ledger.notices] == [(1, died), (2, died)]
+    assert [(trial.state, trial.reason) for trial in ledger.trials.values()] == [
+        ("RUNNING", None),
+        ("RUNNING", None),
+        ("FAILED", "its process died 3 times"),
     ]
 
 
