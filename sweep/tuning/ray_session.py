@@ -30,7 +30,7 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
     """Starts Ray on this machine, or joins the cluster at `address`, for a `with` block's time.
 
     Whatever Ray's own code prints meanwhile goes to a file. A local Ray listens on loopback
-    alone, is protected by a token and has no dashboard.
+    alone, is protected by a token and has neither dashboard nor autoscaler.
 
     Yields:
         A scratch folder on this machine, gone at the end.
@@ -48,7 +48,8 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
     try:
         with _output_to(scratch / _LOG):
             try:
-                with _signal_kept(signal.SIGTERM), _on_loopback(address is None):
+                small = contextlib.nullcontext() if options else _kept_small()
+                with _signal_kept(signal.SIGTERM), small:
                     ray.init(
                         log_to_driver=False,
                         logging_level="ERROR",
@@ -127,19 +128,32 @@ def _signal_kept(number: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
 
+class _SmallNode(ray._private.node.Node):
+    """A node without the servers that no sweep asks anything: it starts 2 s sooner."""
+
+    def start_api_server(self, **options: Any) -> None:
+        """Starts no dashboard, of which Ray would keep a part."""
+
+    def start_log_monitor(self) -> None:
+        """Starts nothing that would print the workers' output."""
+
+    def start_monitor(self) -> None:
+        """Starts no autoscaler."""
+
+
 @contextlib.contextmanager
-def _on_loopback(is_local: bool) -> Iterator[None]:
-    """Lets the servers of a local Ray listen on loopback alone, as on macOS and Windows.
+def _kept_small() -> Iterator[None]:
+    """Lets Ray start a `_SmallNode` whose servers listen on loopback alone.
 
     Its processes pass the address on to those that they start; `_node_ip_address` is ignored.
     """
-    constants = ray._private.ray_constants
-    usual = constants.ENABLE_RAY_CLUSTER
-    constants.ENABLE_RAY_CLUSTER = usual and not is_local
+    private = ray._private
+    usual = private.node.Node, private.ray_constants.ENABLE_RAY_CLUSTER
+    private.node.Node, private.ray_constants.ENABLE_RAY_CLUSTER = _SmallNode, False
     try:
         yield
     finally:
-        constants.ENABLE_RAY_CLUSTER = usual
+        private.node.Node, private.ray_constants.ENABLE_RAY_CLUSTER = usual
 
 
 def _local_options(scratch: Path, n_cpus: int) -> dict[str, Any]:

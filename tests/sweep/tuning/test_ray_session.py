@@ -178,7 +178,7 @@ def test_session_keeps_sockets_paths_short(
         assert len(str(scratch)) <= 107 - len("/ray/session_") - 34 - len("/sockets/plasma_store")
 
 
-_LISTENING = """
+_STARTED = """
 import json
 import psutil
 import sweep.tuning
@@ -187,18 +187,25 @@ from sweep.tuning.ray_session import ray_session, terminal
 with terminal() as screen, ray_session(address=None, n_cpus=1):
     ray.get(ray.remote(lambda: None).remote())
     driver = psutil.Process()
+    started = driver.children(recursive=True)
     listening = {
         connection.laddr.ip.removeprefix("::ffff:")
-        for process in (driver, *driver.children(recursive=True))
+        for process in (driver, *started)
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     }
-    print(json.dumps(sorted(listening)), file=screen)
+    commands = [" ".join(process.cmdline()) for process in started]
+    print(json.dumps([sorted(listening), commands]), file=screen)
 """
 
 
-def test_local_ray_listens_on_loopback_alone() -> None:
+def test_local_ray_starts_little_that_listens_on_loopback_alone() -> None:
     run = subprocess.run(
-        [sys.executable, "-c", _LISTENING], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", _STARTED], capture_output=True, text=True, timeout=120, check=True
     )
-    assert json.loads(run.stderr) == ["127.0.0.1"]
+    listening, commands = json.loads(run.stderr)
+    assert listening == ["127.0.0.1"]
+    assert [command for command in commands if "raylet" in command]
+    assert not [
+        command for command in commands if "dashboard.py" in command or "monitor" in command
+    ]
