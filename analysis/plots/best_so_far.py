@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from analysis.ledger import Ledger
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
-from analysis.plots.scales import AXIS_NOTE, percent, set_accuracy_scale
-from analysis.plots.style import BLUE, FAINT, INK, Frame, add_keys, new_figure
+from analysis.plots.scales import AXIS_NOTE, in_view, percent, set_accuracy_scale
+from analysis.plots.style import BLUE, FAINT, INK, Frame, add_keys, counted, new_figure
 from analysis.selection import describe_rule, trial_score
 
 
@@ -84,7 +84,7 @@ def draw_best_so_far(results: Results) -> Picture:
         "Best so far",
         f"{results.about_search} · best: trial {winner.trial_id}, {percent(final, 2)} %",
         keys=1,
-        note=f"Score: {rule}. {AXIS_NOTE}",
+        note=" ".join(_notes(data, rule)),
     )
     figure = new_figure(4.2, frame)
     left, right = figure.subplots(1, 2, sharey=True)
@@ -102,8 +102,16 @@ def draw_best_so_far(results: Results) -> Picture:
     return Picture(figure, alt)
 
 
+def _notes(data: Rise, rule: str) -> list[str]:
+    notes = [f"Score: {rule}.", AXIS_NOTE]
+    scores = [finish.score for finish in data.finishes]
+    if n := len(scores) - len(in_view(scores)):
+        notes.append(f"Not drawn: {counted(n, 'trial')} far below.")
+    return notes
+
+
 def _panel(axes: Axes, data: Rise, spent: list[float], end: float) -> None:
-    set_accuracy_scale(axes, "y", [f.score for f in data.finishes])
+    set_accuracy_scale(axes, "y", in_view(f.score for f in data.finishes))
     axes.plot(
         spent,
         [f.score for f in data.finishes],

@@ -100,6 +100,8 @@ def _note(data: Parallel, rule: str) -> str:
     trials = data.points
     if trials.failed:
         note += f" Not drawn: {counted(len(trials.failed), 'trial')} that failed."
+    if trials.far_below:
+        note += f" {counted(len(trials.far_below), 'trial')} scored less than the axis shows."
     for drawn, n, what in (
         (len(data.scored), len(trials.ranked), "that ran all epochs"),
         (len(data.stopped), len(trials.stopped), "that were stopped"),

@@ -29,8 +29,20 @@ _MANTISSAS = (
     (1, 3),
     (1,),
 )
+_FAR_BELOW = 3  # times the error of most
 _ROOM = 0.06  # left at both ends, as a part of what the values take
 _EVEN_BELOW = 3  # the ratio of an axis' ends below which round even steps fit it best
+
+
+def in_view(accuracies: Iterable[float]) -> list[float]:
+    """Returns the accuracies without the few so low that the others would be crowded together.
+
+    Those have more than three times the error that three quarters of all stay within.
+    """
+    values = list(accuracies)
+    errors = 1 + _HALF_AN_IMAGE - np.array(values)
+    largest = _FAR_BELOW * np.quantile(errors, 0.75)
+    return [value for value, error in zip(values, errors, strict=True) if error <= largest]
 
 
 def accuracy_ticks(lowest: float, highest: float, n: int = 6) -> dict[float, str]:
@@ -111,10 +123,12 @@ def set_loss_scale(axes: Axes, side: Side, values: Iterable[float], *, n_ticks: 
 def accuracy_positions(values: Sequence[float]) -> tuple[Array, dict[float, str]]:
     """Returns where accuracies lie between their lowest (0) and highest (1), on such an axis.
 
+    Those that are not `in_view` lie at its low end, too.
+
     Returns:
         The positions [n] of the n `values` (at least one), and those of ticks with labels.
     """
-    lowest, highest = min(values), max(values)
+    lowest, highest = min(in_view(values)), max(values)
     if highest == lowest:
         return np.full(len(values), 0.5), {0.5: percent(lowest, 2)}
     low, high = _stretch(np.array([lowest, highest])).tolist()
@@ -124,7 +138,7 @@ def accuracy_positions(values: Sequence[float]) -> tuple[Array, dict[float, str]
 
     ticks = accuracy_ticks(lowest, highest)
     positions = place(np.array(list(ticks))).tolist()
-    return place(np.array(values)), dict(zip(positions, ticks.values(), strict=True))
+    return place(np.maximum(values, lowest)), dict(zip(positions, ticks.values(), strict=True))
 
 
 def _extremes(values: Iterable[float]) -> Array:

@@ -6,6 +6,7 @@ from typing import Any
 
 from analysis.ledger import Ledger, Trial
 from analysis.plots.picture import NothingToDrawError
+from analysis.plots.scales import in_view
 from analysis.plots.space_axes import Dimension, dimensions
 from analysis.selection import rank_trials
 
@@ -28,12 +29,24 @@ class Points:
         ranked: The trials that ran all their epochs, best first.
         stopped: The hyperparameters of the trials that were stopped early.
         failed: Those of the trials that failed.
+        n_in_view: How many of the ranked an axis of scores should hold; the rest is far below.
     """
 
     dimensions: tuple[Dimension, ...]
     ranked: tuple[Scored, ...]
     stopped: tuple[dict[str, Any], ...]
     failed: tuple[dict[str, Any], ...]
+    n_in_view: int
+
+    @property
+    def in_view(self) -> tuple[Scored, ...]:
+        """The ranked trials that an axis of scores should hold."""
+        return self.ranked[: self.n_in_view]
+
+    @property
+    def far_below(self) -> tuple[dict[str, Any], ...]:
+        """The hyperparameters of the others."""
+        return tuple(trial.hyperparameters for trial in self.ranked[self.n_in_view :])
 
 
 def points(ledger: Ledger) -> Points:
@@ -60,7 +73,7 @@ def points(ledger: Ledger) -> Points:
         )
         for state in ("STOPPED", "FAILED")
     )
-    return Points(axes, ranked, stopped, failed)
+    return Points(axes, ranked, stopped, failed, len(in_view(trial.score for trial in ranked)))
 
 
 def n_best(n: int) -> int:

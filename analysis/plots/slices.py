@@ -30,9 +30,12 @@ from analysis.plots.style import (
 )
 from analysis.selection import describe_rule
 
-_STRIP = 0.14  # the part of a panel, at its bottom, for the trials that have no score
+_STRIP = (
+    0.14  # the part of a panel, at its bottom, for the trials that have no score, or a low one
+)
 _MANY = 60
 _STOPPED: dict[str, Any] = {"ls": "", "marker": "|", "ms": 5, "color": STOPPED}
+_FAR_BELOW: dict[str, Any] = {"ls": "", "marker": "v", "ms": 5, "mew": 0, "color": SKY}
 _FAILED: dict[str, Any] = {"ls": "", "marker": "x", "ms": 5, "color": VERMILLION}
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -68,7 +71,9 @@ def draw_slices(results: Results) -> Picture:
     n_rows = math.ceil(n / n_columns)
     note = f"Score: {describe_rule(results.ledger.config).removeprefix('highest ')}."
     if _has_strip(data.points):
-        note += " Other trials have no comparable score: they are below the line, at their value."
+        note += (
+            " Below the line, at their values: trials without a comparable score, or far below."
+        )
     note += f" {AXIS_NOTE}"
     frame = Frame(
         "Score against each hyperparameter",
@@ -91,17 +96,17 @@ def draw_slices(results: Results) -> Picture:
 
 def _panel(axes: Axes, data: Slices, dimension: Dimension) -> None:
     strip = _STRIP if _has_strip(data.points) else 0.0
-    set_accuracy_scale(axes, "y", [trial.score for trial in data.points.ranked], strip=strip)
+    shown = data.points.in_view
+    set_accuracy_scale(axes, "y", [trial.score for trial in shown], strip=strip)
     ticks = dimension.ticks()
     margin = 0.5 / max(len(dimension.choices) - 1, 1) if dimension.choices else 0.04
     axes.set_xlim(-margin, 1 + margin)
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set_xlabel(dimension.label)
     _shade_best(axes, data, dimension, strip)
-    ranked = data.points.ranked
-    across = _across(dimension, [trial.hyperparameters for trial in ranked])
-    scores = [trial.score for trial in ranked]
-    size = 4 if len(ranked) > _MANY else 6
+    across = _across(dimension, [trial.hyperparameters for trial in shown])
+    scores = [trial.score for trial in shown]
+    size = 4 if len(shown) > _MANY else 6
     for trials, marker, markersize, color in (
         (slice(data.n_best, None), "o", size, SKY),
         (slice(1, data.n_best), "o", size, BLUE),
@@ -130,7 +135,7 @@ def _across(dimension: Dimension, trials: Sequence[dict[str, Any]]) -> list[floa
 
 
 def _has_strip(trials: Points) -> bool:
-    return bool(trials.stopped or trials.failed)
+    return bool(trials.stopped or trials.failed or trials.far_below)
 
 
 def _shade_best(axes: Axes, data: Slices, dimension: Dimension, strip: float) -> None:
@@ -145,13 +150,17 @@ def _shade_best(axes: Axes, data: Slices, dimension: Dimension, strip: float) ->
 
 
 def _draw_strip(axes: Axes, trials: Points, dimension: Dimension) -> None:
-    """Shows the trials without a score in a strip at the bottom, where only x counts."""
+    """Shows the trials without a score, or with a low one, in a strip, where only x counts."""
     axes.plot([0, 1], [_STRIP, _STRIP], color=MUTED, linewidth=0.8, transform=axes.transAxes)
     mixed = blended_transform_factory(axes.transData, axes.transAxes)
-    for without_score, look in ((trials.stopped, _STOPPED), (trials.failed, _FAILED)):
+    for below, look in (
+        (trials.far_below, _FAR_BELOW),
+        (trials.stopped, _STOPPED),
+        (trials.failed, _FAILED),
+    ):
         axes.plot(
-            _across(dimension, without_score),
-            [_STRIP * (0.22 + 0.56 * (i * _GOLDEN % 1)) for i in range(len(without_score))],
+            _across(dimension, below),
+            [_STRIP * (0.22 + 0.56 * (i * _GOLDEN % 1)) for i in range(len(below))],
             transform=mixed,
             **look,
         )
@@ -159,7 +168,7 @@ def _draw_strip(axes: Axes, trials: Points, dimension: Dimension) -> None:
 
 def _keys(data: Slices) -> list[Artist]:
     ranked = data.points.ranked
-    best, n_other = data.n_best, len(ranked) - data.n_best
+    best, n_other = data.n_best, data.points.n_in_view - data.n_best
     looks: list[tuple[str, dict[str, Any]]] = [
         (f"best: trial {ranked[0].trial_id}", {"marker": "*", "ms": 11, "color": INK}),
     ]
@@ -168,6 +177,7 @@ def _keys(data: Slices) -> list[Artist]:
     if n_other:
         looks.append((f"other finished ({n_other:,})", {"marker": "o", "color": SKY}))
     for name, trials, look in (
+        ("far below", data.points.far_below, _FAR_BELOW),
         ("stopped early", data.points.stopped, _STOPPED),
         ("failed", data.points.failed, _FAILED),
     ):

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.ledger import Ledger
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
-from analysis.plots.scales import AXIS_NOTE, percent, set_accuracy_scale
+from analysis.plots.scales import AXIS_NOTE, in_view, percent, set_accuracy_scale
 from analysis.plots.style import (
     BLUE,
     GREEN,
@@ -127,7 +127,7 @@ def draw_trial_curves(results: Results) -> Picture:
     )
     figure = new_figure(4.9, frame)
     axes = figure.subplots()
-    set_accuracy_scale(axes, "y", [a for c in data.curves for a in c.accuracies])
+    set_accuracy_scale(axes, "y", in_view(_accuracies(data)))
     axes.set_xlim(0.7, data.epochs + 0.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.set(xlabel="epoch", ylabel="validation accuracy (%)")
@@ -146,7 +146,14 @@ def _notes(data: TrialCurves, rule: str) -> list[str]:
     if data.without_epoch:
         missing = counted(data.without_epoch, "trial")
         notes.append(f"Not drawn: {missing} that ended before the first epoch did.")
+    lowest = min(in_view(_accuracies(data)))
+    if min(_accuracies(data)) < lowest:
+        notes.append(f"Cut off: what is below {percent(lowest, 1)} %.")
     return [*notes, AXIS_NOTE]
+
+
+def _accuracies(data: TrialCurves) -> list[float]:
+    return [accuracy for curve in data.curves for accuracy in curve.accuracies]
 
 
 def _in_state(data: TrialCurves, state: State) -> list[Curve]:

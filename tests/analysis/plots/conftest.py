@@ -63,6 +63,15 @@ def some_ledger() -> Ledger:
 
 
 @pytest.fixture(scope="session")
+def ledger_with_a_wreck() -> Ledger:
+    """Five trials that ran all epochs well, and a sixth that ran them in vain."""
+    values = {"dropout": 0.25, "weight_decay": 1e-4}
+    good: Made = ("COMPLETE", values, [0.95, 0.96, 0.97, 0.98])
+    wreck: Made = ("COMPLETE", {"dropout": 0.5, "weight_decay": 1e-2}, [0.9, 0.5, 0.1, 0.1])
+    return _make_ledger(*[good] * 5, wreck)
+
+
+@pytest.fixture(scope="session")
 def only_search() -> Callable[[Ledger], Results]:
     """Makes the results of a search that was not confirmed."""
     return lambda ledger: Results(ledger, None, {}, ShownImages.none())

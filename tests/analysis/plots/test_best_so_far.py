@@ -5,8 +5,10 @@ import pytest
 from analysis.cost import search_cost
 from analysis.folder import Folder
 from analysis.ledger import Ledger, read_ledger
-from analysis.plots.best_so_far import Finish, rise
+from analysis.plots.best_so_far import Finish, draw_best_so_far, rise
 from analysis.plots.picture import NothingToDrawError
+from analysis.plots.results import Results
+from analysis.plots.style import plot_style
 from analysis.records import SessionStarted
 
 
@@ -44,3 +46,13 @@ def test_rise_takes_as_long_as_the_search_cost(search_folder: Callable[..., Fold
 def test_rise_needs_a_trial_that_ran_all_epochs(make_ledger: Callable[..., Ledger]) -> None:
     with pytest.raises(NothingToDrawError, match="no trial has run all its epochs"):
         rise(make_ledger(("STOPPED", {}, [0.9])))
+
+
+def test_draw_best_so_far_says_what_is_far_below(
+    ledger_with_a_wreck: Ledger, only_search: Callable[[Ledger], Results]
+) -> None:
+    with plot_style():
+        picture = draw_best_so_far(only_search(ledger_with_a_wreck))
+    words = " ".join(text.get_text() for text in picture.figure.texts).replace("\n", " ")
+    assert "Not drawn: 1 trial far below." in words
+    assert picture.figure.axes[0].get_ylim()[0] > 0.97

@@ -5,7 +5,9 @@ import pytest
 
 from analysis.folder import Folder
 from analysis.ledger import Ledger, read_ledger
-from analysis.plots.parallel import parallel
+from analysis.plots.parallel import draw_parallel, parallel
+from analysis.plots.results import Results
+from analysis.plots.style import plot_style
 
 
 def test_parallel_gives_heights_best_first(some_ledger: Ledger) -> None:
@@ -33,3 +35,13 @@ def test_parallel_thins_many_lines_but_keeps_the_ends(
     assert data.scored[0, -1] == 1.0
     assert data.scored[-1, -1] == 0.0
     assert np.all(np.diff(data.scored[:, -1]) <= 0)
+
+
+def test_draw_parallel_says_which_scores_the_axis_does_not_reach(
+    ledger_with_a_wreck: Ledger, only_search: Callable[[Ledger], Results]
+) -> None:
+    with plot_style():
+        picture = draw_parallel(only_search(ledger_with_a_wreck))
+    words = " ".join(text.get_text() for text in picture.figure.texts).replace("\n", " ")
+    assert "1 trial scored less than the axis shows." in words
+    assert "from 10.00 to 98.00 %" in picture.alt

@@ -5,11 +5,29 @@ from matplotlib.figure import Figure
 from analysis.plots.scales import (
     accuracy_positions,
     accuracy_ticks,
+    in_view,
     loss_ticks,
     percent,
     set_accuracy_scale,
     set_loss_scale,
 )
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [
+        ([0.99, 0.10, 0.98, 0.99, 0.99], [0.99, 0.98, 0.99, 0.99]),
+        ([0.99, 0.99, 0.99, 0.99, 0.971], [0.99, 0.99, 0.99, 0.99, 0.971]),
+        ([0.99, 0.99, 0.99, 0.99, 0.969], [0.99, 0.99, 0.99, 0.99]),
+        ([0.99, 0.10, 0.10, 0.11], [0.99, 0.10, 0.10, 0.11]),  # most are low
+        ([1.0, 1.0, 1.0, 1.0, 0.9999, 0.999], [1.0, 1.0, 1.0, 1.0, 0.9999]),
+        ([0.10], [0.10]),
+    ],
+)
+def test_in_view_are_all_but_the_few_far_below(
+    accuracies: list[float], expected: list[float]
+) -> None:
+    assert in_view(accuracies) == expected
 
 
 @pytest.mark.parametrize(
@@ -92,6 +110,12 @@ def test_accuracy_positions_reach_from_zero_to_one() -> None:
     assert positions == pytest.approx([1.0, 0.0, middle])
     assert ticks[0.0] == "90"
     assert min(ticks) == 0.0
+
+
+def test_accuracy_positions_put_what_is_far_below_at_the_low_end() -> None:
+    positions, ticks = accuracy_positions([0.99, 0.98, 0.985, 0.988, 0.1])
+    assert positions[[0, 1, 4]].tolist() == [1.0, 0.0, 0.0]
+    assert ticks[0.0] == "98.0"
 
 
 def test_accuracy_positions_put_equal_values_in_the_middle() -> None:

@@ -6,7 +6,7 @@ import pytest
 from analysis.ledger import Ledger
 from analysis.plots.results import Results
 from analysis.plots.slices import draw_slices, slices
-from analysis.plots.style import STOPPED, VERMILLION, plot_style
+from analysis.plots.style import SKY, STOPPED, VERMILLION, plot_style
 
 
 def test_slices_know_the_values_of_the_best(make_ledger: Callable[..., Ledger]) -> None:
@@ -31,6 +31,19 @@ def test_draw_slices_shows_trials_without_a_score_where_they_lie(
         if line.get_color() in (STOPPED, VERMILLION)
     }
     assert xs == {STOPPED: [1.0], VERMILLION: [pytest.approx(0.2)]}
+
+
+def test_draw_slices_shows_a_wreck_below_the_others(
+    ledger_with_a_wreck: Ledger, only_search: Callable[[Ledger], Results]
+) -> None:
+    with plot_style():
+        picture = draw_slices(only_search(ledger_with_a_wreck))
+    dropout = picture.figure.axes[0]
+    (wreck,) = [line for line in dropout.get_lines() if line.get_marker() == "v"]
+    assert (np.asarray(wreck.get_xdata()).tolist(), wreck.get_color()) == ([1.0], SKY)
+    assert dropout.get_ylim()[0] > 0.97
+    labels = [text.get_text() for text in picture.figure.legends[0].get_texts()]
+    assert labels[1:] == ["best 3, with their range", "other finished (2)", "far below (1)"]
 
 
 def test_draw_slices_marks_the_best_trial(

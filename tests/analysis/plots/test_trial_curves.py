@@ -59,3 +59,13 @@ def test_draw_trial_curves_says_how_the_trials_ended(
     words = " ".join(text.get_text() for text in picture.figure.texts).replace("\n", " ")
     assert "Not drawn: 1 trial that ended before the first epoch did." in words
     assert "The best, trial 3, ends at 99.00 %." in picture.alt
+
+
+def test_draw_trial_curves_says_what_is_cut_off(
+    ledger_with_a_wreck: Ledger, only_search: Callable[[Ledger], Results]
+) -> None:
+    with plot_style():
+        picture = draw_trial_curves(only_search(ledger_with_a_wreck))
+    words = " ".join(text.get_text() for text in picture.figure.texts).replace("\n", " ")
+    assert "Cut off: what is below 90.0 %." in words
+    assert 0.8 < picture.figure.axes[0].get_ylim()[0] < 0.9
