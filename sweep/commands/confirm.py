@@ -15,6 +15,7 @@ from sweep.commands.options import (
     find_sweep,
     say,
 )
+from sweep.screen.formatting import count
 
 
 def confirm(
@@ -48,7 +49,7 @@ def confirm(
 
     start = describe_start(config.resources, address=address, concurrency=concurrency)
     mnist = load_data(data)
-    say(f"confirming {ledger.name}: {plan.seeds} seeds an arm, {start}")
+    say(f"confirming {ledger.name}: {count(plan.seeds, 'seed')} an arm, {start}")
     with at_work(folder, config, address=address, concurrency=concurrency) as session:
         launch.confirm(session, config, ledger, confirm=plan, mnist=mnist)
     finish(folder, ledger, as_json=as_json)

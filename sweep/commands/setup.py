@@ -54,13 +54,14 @@ def validate(
     file: Annotated[Path, typer.Argument(metavar="FILE")], as_json: JsonOption = False
 ) -> None:
     """Check a config without running anything."""
+    from sweep.commands.work import size
     from sweep.config.resolve import resolve_config
 
     config = resolve_config(path=file, notify=lambda note: say(f"note: {note}"))
     if as_json:
         print_json({"valid": True, "config": config.model_dump(mode="json")})
         return
-    print(f"{file} is a valid config: {config.trials} trials of up to {config.epochs} epochs")
+    print(f"{file} is a valid config: {size(config)}")
 
 
 def doctor(

@@ -14,9 +14,16 @@ from sweep.commands.options import follow_up, say
 from sweep.commands.summary import check_failures, print_result
 from sweep.config import SweepConfig
 from sweep.errors import ClusterError, InUseError, StorageError
+from sweep.screen.formatting import count
 
 if TYPE_CHECKING:
     from sweep.session import Session
+
+
+def size(config: SweepConfig) -> str:
+    """Returns how large a sweep is to be, in words."""
+    trials, epochs = count(config.trials, "trial"), count(config.epochs, "epoch")
+    return f"{trials} of up to {epochs}"
 
 
 def work_on(
@@ -35,7 +42,7 @@ def work_on(
 
     start = describe_start(config.resources, address=address, concurrency=concurrency)
     mnist = load_data(data)
-    say(f"sweep {folder.name}: {config.trials} trials of up to {config.epochs} epochs, {start}")
+    say(f"sweep {folder.name}: {size(config)}, {start}")
     with at_work(folder, config, address=address, concurrency=concurrency) as session:
         ledger = search(session, config, name=folder.name, mnist=mnist)
         if config.confirm is not None:

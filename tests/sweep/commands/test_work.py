@@ -293,6 +293,12 @@ def test_confirm_takes_its_plan_from_options_then_from_the_config(
     assert pretended.done[-2:] == [("draw", "other", "png"), ("report", "other")]
 
 
+def test_one_of_anything_is_told_in_the_singular(call: Call, pretended: Pretended) -> None:
+    one = call("run", "--name", "one", "--trials", "1", "--epochs", "1", "--search-only")
+    assert "sweep one: 1 trial of up to 1 epoch, 4 at a time; starting Ray" in one.err
+    assert "confirming one: 1 seed an arm, " in call("confirm", "one", "--seeds", "1").err
+
+
 def test_confirm_of_what_is_confirmed_starts_nothing(
     call: Call, pretended: Pretended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
