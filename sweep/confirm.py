@@ -77,15 +77,15 @@ def run_confirmation(
     Raises:
         OSError: The storage does not take a record any more.
     """
-    confirmation = writer.confirmation
-    assignments = missing_runs(confirmation, arms, seeds)
-    if assignments:
-        engine.run(
+    recorder = RunRecorder(engine.folder, writer, arms, seeds, mnist.test, on_step)
+    is_done = False
+    while not is_done and (runs := missing_runs(writer.confirmation, arms, seeds)):
+        is_done = engine.run(
             train=mnist.train,
             evaluation=mnist.test,
-            recorder=RunRecorder(engine.folder, writer, arms, seeds, mnist.test, on_step),
-            searcher=assignments,
-            n_trainings=len(assignments),
+            recorder=recorder,
+            searcher=runs,
+            n_trainings=len(runs),
             predict=True,
         )
 

@@ -42,14 +42,17 @@ def run_search(
     Raises:
         OSError: The storage does not take a record any more.
     """
-    engine.run(
-        train=train,
-        evaluation=validation,
-        recorder=TrialRecorder(config, engine.folder, writer, on_step),
-        searcher=StudySearcher(config, writer.ledger),
-        n_trainings=missing_trials(config, writer.ledger),
-        scheduler=build_scheduler(config, writer.ledger),
-    )
+    recorder = TrialRecorder(config, engine.folder, writer, on_step)
+    is_done = False
+    while not is_done:
+        is_done = engine.run(
+            train=train,
+            evaluation=validation,
+            recorder=recorder,
+            searcher=StudySearcher(config, writer.ledger),
+            n_trainings=missing_trials(config, writer.ledger),
+            scheduler=build_scheduler(config, writer.ledger),
+        )
 
 
 def missing_trials(config: SweepConfig, ledger: Ledger) -> int:

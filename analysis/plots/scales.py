@@ -130,7 +130,7 @@ def accuracy_positions(values: Sequence[float]) -> tuple[Array, dict[float, str]
     """
     lowest, highest = min(in_view(values)), max(values)
     if highest == lowest:
-        return np.full(len(values), 0.5), {0.5: percent(lowest, 2)}
+        return np.where(np.array(values) < lowest, 0.0, 0.5), {0.5: percent(lowest, 2)}
     low, high = _stretch(np.array([lowest, highest])).tolist()
 
     def place(accuracies: Array) -> Array:

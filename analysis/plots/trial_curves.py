@@ -148,7 +148,9 @@ def _notes(data: TrialCurves, rule: str) -> list[str]:
         notes.append(f"Not drawn: {missing} that ended before the first epoch did.")
     lowest = min(in_view(_accuracies(data)))
     if min(_accuracies(data)) < lowest:
-        notes.append(f"Cut off: what is below {percent(lowest, 1)} %.")
+        n_lost = sum(max(curve.accuracies) < lowest for curve in data.curves)
+        whole = f", the whole of {counted(n_lost, 'trial')}" if n_lost else ""
+        notes.append(f"Cut off: what is below {percent(lowest, 1)} %{whole}.")
     return [*notes, AXIS_NOTE]
 
 

@@ -30,11 +30,17 @@ class Recorder(tune.Callback, ABC):
 
     An epoch that is known already is ignored: after a retry a worker tells its checkpoint's
     last epoch once more.
+
+    Attributes:
+        error: What went wrong here.
+        given_up: Whether Tune has given up a training that is to be taken up again.
     """
 
     def __init__(self, folder: Folder, on_step: Callable[[], None]) -> None:
         self._folder, self._on_step = folder, on_step
+        self._deaths: dict[str, set[tuple[str, int]]] = {}
         self.error: Exception | None = None
+        self.given_up = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore that is never asked for."""
@@ -110,23 +116,34 @@ class Recorder(tune.Callback, ABC):
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Records a training whose process died once too often, perhaps before it began."""
+        """Records a training whose process died once too often.
+
+        Where it dies as it is handed on to a next training, Tune first lets that be tried again
+        and then, in the same step, gives it up: such a training is left as it is.
+        """
         with self._error_kept():
-            self.start(trial.config)
-            self.end(trial.config, None, f"its process {_cause(trial)} {_RETRIES + 1} times")
+            n_deaths = self._count_death(iteration, trial)
+            if n_deaths <= _RETRIES:
+                self.given_up = True
+            else:
+                self.end(trial.config, None, f"its process {_cause(trial)} {n_deaths} times")
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Records that a process died and another one goes on in its place.
-
-        It may have died while it was handed on from another training, before this one began.
-        """
+        """Records that a process died, perhaps before its training began; another one goes on."""
         with self._error_kept():
+            self._count_death(iteration, trial)
             self.start(trial.config)
             n_epochs = self.n_epochs(trial.config)
             where = f"after epoch {n_epochs}" if n_epochs else "in its first epoch"
             self.notice(trial.config, f"its process {_cause(trial)} {where}; another goes on")
+
+    def _count_death(self, iteration: int, trial: Trial) -> int:
+        """Returns how many processes have died in a training; Tune may tell one death twice."""
+        deaths = self._deaths.setdefault(Assignment.from_config(trial.config).name, set())
+        deaths.add((trial.trial_id, iteration))
+        return len(deaths)
 
     @contextlib.contextmanager
     def _error_kept(self) -> Iterator[None]:
@@ -222,7 +239,7 @@ class Engine:
         n_trainings: int,
         scheduler: TrialScheduler | None = None,
         predict: bool = False,
-    ) -> None:
+    ) -> bool:
         """Trains until there is nothing left to train.
 
         Args:
@@ -233,7 +250,11 @@ class Engine:
             n_trainings: How many there are to be.
             scheduler: Stops some early; by default none.
             predict: Whether the last reports are to have the evaluation images' predictions.
+
+        Returns:
+            Whether it is done; if not, what is still missing is to be run again.
         """
+        recorder.given_up = False
         settings = WorkerSettings(
             device="cuda" if self.resources.gpu else "cpu",
             threads=max(1, int(self.resources.cpu)),
@@ -281,3 +302,4 @@ class Engine:
             if recorder.error is not None:
                 raise recorder.error from None
             raise
+        return not recorder.given_up

@@ -132,7 +132,17 @@ class _SmallNode(ray._private.node.Node):
     """A node without the servers that no sweep asks anything: it starts 2 s sooner."""
 
     def start_api_server(self, **options: Any) -> None:
-        """Starts no dashboard, of which Ray would keep a part."""
+        """Starts no dashboard, of which Ray would keep a part.
+
+        Where all of Ray is installed its agent looks for the address once a second, for ever.
+        """
+        constants = ray._private.ray_constants
+        self.get_gcs_client().internal_kv_put(
+            constants.DASHBOARD_ADDRESS.encode(),
+            b"127.0.0.1:0",
+            True,
+            constants.KV_NAMESPACE_DASHBOARD,
+        )
 
     def start_log_monitor(self) -> None:
         """Starts nothing that would print the workers' output."""

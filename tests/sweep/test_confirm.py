@@ -292,6 +292,34 @@ def test_confirmation_leaves_the_checkpoint_for_export_alone(
     assert confirmed[0].child("checkpoints").files() == ["trial-7-seed-101.pt"]
 
 
+def test_confirmation_takes_up_what_tune_has_given_up(tmp_path: Path, tiny: Mnist) -> None:
+    asked: list[list[str]] = []
+
+    class GivingUp:
+        """An engine of which the first process dies as it is handed on to the second run."""
+
+        folder = LocalFolder(tmp_path)
+
+        def run(self, *, recorder: Any, searcher: Any, n_trainings: int, **_: Any) -> bool:
+            asked.append([assignment.name for assignment in searcher])
+            assert n_trainings == len(searcher)
+            done = [*searcher[:1], *searcher[2:]] if len(asked) == 1 else searcher
+            for assignment in done:
+                recorder.end(assignment.to_config(), _last_report(), None)
+            return done == searcher
+
+    with _open(GivingUp.folder) as writer:
+        run_confirmation(
+            GivingUp(),  # type: ignore[arg-type]
+            writer,
+            arms=ARMS,
+            seeds=SEEDS[:1],
+            mnist=tiny,
+            on_step=lambda: None,
+        )
+    assert asked == [[f"{arm}-seed-101" for arm in ARMS], ["hand-tuned-seed-101"]]
+
+
 def test_confirmation_that_is_finished_needs_no_engine(
     confirmed: tuple[Folder, Confirmation], tiny: Mnist, tmp_path: Path
 ) -> None:

@@ -403,20 +403,47 @@ def test_recorder_records_a_trial_whose_process_dies_before_it_begins(
     make_recorder: MakeRecorder, tmp_path: Path
 ) -> None:
     recorder = make_recorder()
-    for trial_id in (1, 2):
-        trial: Any = SimpleNamespace(config=_tune_config(trial_id), error_file=None)
-        recorder.on_trial_recover(1, [], trial)
-    recorder.on_trial_start(1, [], trial)
-    trial.config = _tune_config(3)
-    recorder.on_trial_error(1, [], trial)
+    trial: Any = SimpleNamespace(trial_id="a", config=_tune_config(1), error_file=None)
+    recorder.on_trial_recover(1, [], trial)
+    recorder.on_trial_start(2, [], trial)
     ledger = read_ledger(LocalFolder(tmp_path))
-    died = "its process died in its first epoch; another goes on"
-    assert [(notice.trial_id, notice.text) for notice in ledger.notices] == [(1, died), (2, died)]
-    assert [(trial.state, trial.reason) for trial in ledger.trials.values()] == [
-        ("RUNNING", None),
-        ("RUNNING", None),
-        ("FAILED", "its process died 3 times"),
+    assert [(trial.trial_id, trial.state) for trial in ledger.trials.values()] == [(1, "RUNNING")]
+    assert [(notice.trial_id, notice.text) for notice in ledger.notices] == [
+        (1, "its process died in its first epoch; another goes on")
     ]
+
+
+def test_search_takes_up_what_tune_has_given_up(tmp_path: Path, tiny: Mnist) -> None:
+    config = SweepConfig(trials=3, epochs=2, confirm=None)
+    created = SweepCreated(1.0, FORMAT, "mine", config.model_dump(mode="json"))
+    folder, proposed = LocalFolder(tmp_path), []
+
+    class GivingUp:
+        """An engine of which the process dies as it is handed on to the second trial."""
+
+        def __init__(self) -> None:
+            self.folder = folder
+
+        def run(self, *, recorder: Any, searcher: Any, n_trainings: int, **_: Any) -> bool:
+            for n in range(n_trainings):
+                tune_config = searcher.suggest(f"tune-{n}")
+                proposed.append(tune_config[TRIAL_ID])
+                recorder.start(tune_config)
+                if len(proposed) != 2:
+                    recorder.end(tune_config, Report(None, failure=Failure("why")), "why")
+            return len(proposed) > 3
+
+    with LedgerWriter.create(folder, created) as writer:
+        run_search(
+            config,
+            GivingUp(),  # type: ignore[arg-type]
+            writer,
+            train=tiny.train,
+            validation=tiny.test,
+            on_step=lambda: None,
+        )
+    assert proposed == [1, 2, 3, 2]
+    assert len(read_ledger(folder).in_state("FAILED")) == 3
 
 
 @pytest.mark.parametrize(

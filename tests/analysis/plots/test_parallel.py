@@ -43,5 +43,6 @@ def test_draw_parallel_says_which_scores_the_axis_does_not_reach(
     with plot_style():
         picture = draw_parallel(only_search(ledger_with_a_wreck))
     words = " ".join(text.get_text() for text in picture.figure.texts).replace("\n", " ")
+    assert parallel(ledger_with_a_wreck).scored[:, -1].tolist() == [0.5] * 5 + [0.0]
     assert "1 trial scored less than the axis shows." in words
     assert "from 10.00 to 98.00 %" in picture.alt

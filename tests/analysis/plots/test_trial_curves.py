@@ -61,6 +61,17 @@ def test_draw_trial_curves_says_how_the_trials_ended(
     assert "The best, trial 3, ends at 99.00 %." in picture.alt
 
 
+def test_draw_trial_curves_counts_those_that_are_wholly_cut_off(
+    make_ledger: Callable[..., Ledger], only_search: Callable[[Ledger], Results]
+) -> None:
+    good = ("COMPLETE", {}, [0.95, 0.96, 0.97, 0.98])
+    ledger = make_ledger(*[good] * 3, ("FAILED", {}, [0.1]), ("STOPPED", {}, [0.2]))
+    with plot_style():
+        picture = draw_trial_curves(only_search(ledger))
+    words = " ".join(text.get_text() for text in picture.figure.texts).replace("\n", " ")
+    assert "Cut off: what is below 95.0 %, the whole of 2 trials." in words
+
+
 def test_draw_trial_curves_says_what_is_cut_off(
     ledger_with_a_wreck: Ledger, only_search: Callable[[Ledger], Results]
 ) -> None:

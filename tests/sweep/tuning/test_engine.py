@@ -1,4 +1,6 @@
+import os
 import pickle
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +15,12 @@ from data_utils.mnist import Mnist
 from sweep.config import Resources
 from sweep.errors import StorageError
 from sweep.training.metrics import EpochMetrics
+from sweep.tuning import engine as engine_module
 from sweep.tuning.assignment import Assignment, Failure, Report
 from sweep.tuning.engine import Engine, Recorder
+from sweep.tuning.trainable import SweepTrainable
 
+_SNAPSHOT = "experiment_state*"
 MakeResult = Callable[..., dict[str, Any]]
 
 PLAIN = {
@@ -72,10 +77,15 @@ def _assignment(name: str, **change: Any) -> Assignment:
     return Assignment(name=name, **values)
 
 
-def _trial(result: dict[str, Any] | None = None, error_file: str | None = None) -> Any:
+def _trial(
+    result: dict[str, Any] | None = None, error_file: str | None = None, tune_id: str = "a"
+) -> Any:
     """What Tune passes to a callback."""
     return SimpleNamespace(
-        config=_assignment("t").to_config(), last_result=result, error_file=error_file
+        trial_id=tune_id,
+        config=_assignment("t").to_config(),
+        last_result=result,
+        error_file=error_file,
     )
 
 
@@ -146,14 +156,27 @@ def test_recorder_tells_of_dead_processes(
     memory.write_text("ray.exceptions.OutOfMemoryError: Task was killed")
     recorder.on_trial_recover(1, [], _trial(error_file=str(tmp_path / "none.txt")))
     recorder.on_trial_result(1, [], _trial(), make_result(0.5))
-    recorder.on_trial_recover(1, [], _trial(error_file=str(memory)))
-    recorder.on_trial_error(1, [], _trial())
-    recorder.on_trial_error(1, [], _trial(error_file=str(memory)))
+    recorder.on_trial_recover(2, [], _trial(error_file=str(memory)))
+    recorder.on_trial_error(3, [], _trial())
+    recorder.on_trial_error(4, [], _trial(error_file=str(memory)))
     assert [event[2:] for event in recorder.told if event[0] in ("notice", "end")] == [
         ("its process died in its first epoch; another goes on",),
         ("its process ran out of memory after epoch 1; another goes on",),
         (None, "its process died 3 times"),
-        (None, "its process ran out of memory 3 times"),
+        (None, "its process ran out of memory 4 times"),
+    ]
+    assert not recorder.given_up
+
+
+def test_recorder_leaves_a_training_that_tune_gives_up_too_early(recorder: ListRecorder) -> None:
+    for n_tries, tune_id in enumerate(("a", "b", "c"), start=1):
+        trial = _trial(tune_id=tune_id)
+        recorder.given_up = False
+        recorder.on_trial_recover(1, [], trial)  # its process died as it was handed on, …
+        recorder.on_trial_error(1, [], trial)  # … which Tune tells again in the same step
+        assert recorder.given_up == (n_tries < 3)
+    assert [event for event in recorder.told if event[0] == "end"] == [
+        ("end", "t", None, "its process died 3 times")
     ]
 
 
@@ -192,8 +215,8 @@ def engine(folder: Folder, ray_scratch: Path) -> Engine:
     return Engine(Resources(), lambda: 2, folder, ray_scratch)
 
 
-def _run(engine: Engine, recorder: Recorder, assignments: list[Assignment], data: Mnist) -> None:
-    engine.run(
+def _run(engine: Engine, recorder: Recorder, assignments: list[Assignment], data: Mnist) -> bool:
+    return engine.run(
         train=data.train,
         evaluation=data.test,
         recorder=recorder,
@@ -208,7 +231,7 @@ def test_engine_trains_a_list_and_goes_on_after_failures(
 ) -> None:
     broken = _assignment("broken", model="resnet")
     names = ["a", "b", "c", "d"]
-    _run(engine, recorder, [broken, *map(_assignment, names)], tiny)
+    assert _run(engine, recorder, [broken, *map(_assignment, names)], tiny)
     for name in names:
         assert recorder.of(name, "epoch") == [1, 2]
         assert recorder.of(name, "end") == ["COMPLETE"]
@@ -226,6 +249,33 @@ def test_engine_trains_a_list_and_goes_on_after_failures(
     assert len({_accuracy(recorder.reports[name]) for name in names}) == 1
 
 
+def test_engine_leaves_a_training_whose_process_dies_as_it_is_handed_on(
+    engine: Engine,
+    recorder: ListRecorder,
+    tiny: Mnist,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    died = tmp_path / "died"
+
+    class DyingTrainable(SweepTrainable):
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            if Assignment.from_config(new_config).name == "b" and not died.exists():
+                died.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().reset_config(new_config)
+
+    monkeypatch.setattr(engine_module, "SweepTrainable", DyingTrainable)
+    one_slot = replace(engine, slots=lambda: 1)
+    names = ["a", "b", "c"]
+    assert not _run(one_slot, recorder, [_assignment(name) for name in names], tiny)
+    assert died.exists()
+    assert [recorder.of(name, "end") for name in names] == [["COMPLETE"], [], ["COMPLETE"]]
+    assert recorder.of("b", "notice") == ["its process died in its first epoch; another goes on"]
+    assert _run(one_slot, recorder, [_assignment("b")], tiny)
+    assert recorder.of("b", "end") == ["COMPLETE"]
+
+
 def test_engine_lets_tune_keep_no_history_of_trials(
     engine: Engine, folder: Folder, tiny: Mnist, ray_scratch: Path
 ) -> None:
@@ -236,13 +286,14 @@ def test_engine_lets_tune_keep_no_history_of_trials(
             super().on_step_end(iteration, trials, **info)
             self.trials = trials
 
-    recorder = TrialKeeper(folder)
-    _run(engine, recorder, [_assignment(name) for name in "ab"], tiny)
+    recorder, before = TrialKeeper(folder), set(ray_scratch.rglob(_SNAPSHOT))
+    assert _run(engine, recorder, [_assignment(name) for name in "ab"], tiny)
     assert [trial.last_result["done"] for trial in recorder.trials] == [True, True]
     assert [trial.run_metadata.metric_analysis for trial in recorder.trials] == [{}, {}]
     assert [trial.run_metadata.metric_n_steps for trial in recorder.trials] == [{}, {}]
-    snapshots = [path.read_text() for path in ray_scratch.rglob("experiment_state*")]
-    assert not [snapshot for snapshot in snapshots if "TERMINATED" in snapshot]
+    snapshots = set(ray_scratch.rglob(_SNAPSHOT)) - before
+    assert snapshots, "one at the beginning"
+    assert not [path for path in snapshots if "TERMINATED" in path.read_text()]
 
 
 def _accuracy(report: Report | None) -> float:
