@@ -28,7 +28,7 @@ def test_run_says_on_stdout_one_json_document_and_nothing_else(real_sweep: Any) 
 def test_run_says_little_and_nothing_of_rays_on_stderr(real_sweep: Any) -> None:
     lines = real_sweep.outcome.err.splitlines()
     assert lines[0].startswith("note: no trial will be stopped early: ")
-    assert lines[1] == "sweep real: 2 trials of up to 1 epochs, 2 at a time; starting Ray"
+    assert lines[1] == "sweep real: 2 trials of up to 1 epoch, 2 at a time; starting Ray"
     progress = re.compile(
         r"[12]/2 trials, 0 stopped early, [12] epochs?, 0:\d\d elapsed(, about .* left)?"
         r"(, best \d\d\.\d\d % \(trial [12]\))?"
