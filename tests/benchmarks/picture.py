@@ -57,6 +57,7 @@ def _bars(axes: Axes, values: dict[str, Any], labels: list[str]) -> None:
     axes.set_yticks(places, list(values))
     axes.set_ylim(len(values) - 0.5, -0.5)
     axes.set_xlim(0, 1.25 * max(medians))
+    axes.locator_params(axis="x", nbins=4)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
