@@ -19,6 +19,10 @@ with socket.create_server(("", 80)) as server:
     while True:
         server.accept()[0].close()
 """
+_START_DAEMON = """
+setsid sleep 60 > /dev/null 2>&1 &
+until [ "$(cat /proc/$!/comm)" = sleep ]; do sleep 0.01; done
+"""
 _MAKE_MACHINE = """
 import time
 from tests.cluster.machines import Machine, Network
@@ -112,7 +116,7 @@ def test_hidden_folders_are_empty_but_for_what_is_kept(network: Network, tmp_pat
 def test_end_leaves_no_process_interface_or_mount() -> None:
     before = _own_network_and_mounts()
     with Network() as network, Machine(network, "machine") as machine:
-        machine.run(["sh", "-c", "setsid sleep 60 > /dev/null 2>&1 &"])
+        machine.run(["sh", "-c", _START_DAEMON])
         assert {process.name() for process in machine.processes()} == {"unshare", "cat", "sleep"}
     assert network.processes() == machine.processes() == []
     assert _own_network_and_mounts() == before
