@@ -28,7 +28,7 @@ from sweep.training.loop import TrainingRun, train_epochs
 from sweep.training.metrics import EpochMetrics
 from sweep.tuning.assignment import Assignment, Failure, Report
 from sweep.tuning.engine import Engine
-from sweep.tuning.searcher import TRIAL_ID, StudySearcher
+from sweep.tuning.searcher import TRIAL_ID, StudySearcher, objective
 
 RunTiny = Callable[..., Ledger]
 
@@ -121,7 +121,7 @@ def _require_in_order(tiny_search: TinySearch) -> None:
         assert told[trial_id].params.items() <= trial.hyperparameters.items()
     ranking = rank_trials(ledger)
     best = tiny_search.searcher.study.best_trial
-    assert best.value == pytest.approx(ranking[0].score)
+    assert best.value == pytest.approx(objective(ranking[0].score))
     n_kept = max(1, config.n_finalists)
     kept = [f"{trial_name(selection.trial.trial_id)}.pt" for selection in ranking[:n_kept]]
     assert tiny_search.checkpoints() == sorted(kept)
