@@ -1,6 +1,7 @@
 """Ray, started quietly for one sweep and ended with nothing left behind."""
 
 import contextlib
+import fcntl
 import logging
 import os
 import secrets
@@ -20,6 +21,7 @@ from sweep.errors import ClusterError
 from sweep.tuning.joining import has_token, join_options
 
 _PREFIX = "sweep-"
+_LOCK = "driver.lock"
 _LOG = "ray.log"
 _REFUSED_TOKEN = "InvalidAuthToken"  # said in the log alone
 _OBJECT_STORE_BYTES = 256 * 2**20  # the dataset takes 47 MB
@@ -40,35 +42,27 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
         UsageError: `address` is none.
     """
     options = None if address is None else join_options(address)
-    folder = _short_temporary_folder()
-    _clear_remains(folder)
-    scratch = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=folder))
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        with _output_to(scratch / _LOG):
-            try:
-                small = contextlib.nullcontext() if options else _kept_small()
-                with _signal_kept(signal.SIGTERM), small:
-                    ray.init(
-                        log_to_driver=False,
-                        logging_level="ERROR",
-                        **(options or _local_options(scratch, n_cpus)),
-                    )
-            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-                what = f"join Ray at {address}" if address else "start Ray"
-                reason = " ".join(str(error).split()) or repr(error)
-                if _REFUSED_TOKEN in (scratch / _LOG).read_text(errors="replace"):
-                    reason = (
-                        "it refuses the token; set RAY_AUTH_TOKEN_PATH to the file with its own"
-                    )
-                raise ClusterError(f"cannot {what}: {reason}") from error
-            try:
-                yield scratch
-            finally:
-                _end_ray()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with _scratch_folder() as scratch, _output_to(scratch / _LOG):
+        try:
+            small = contextlib.nullcontext() if options else _kept_small()
+            with _signal_kept(signal.SIGTERM), small:
+                ray.init(
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    **(options or _local_options(scratch, n_cpus)),
+                )
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            what = f"join Ray at {address}" if address else "start Ray"
+            reason = " ".join(str(error).split()) or repr(error)
+            if _REFUSED_TOKEN in (scratch / _LOG).read_text(errors="replace"):
+                reason = "it refuses the token; set RAY_AUTH_TOKEN_PATH to the file with its own"
+            raise ClusterError(f"cannot {what}: {reason}") from error
+        try:
+            yield scratch
+        finally:
+            _end_ray()
 
 
 def _end_ray() -> None:
@@ -184,14 +178,28 @@ def _short_temporary_folder() -> Path:
     return Path(folder if len(folder) <= 20 or not os.access("/tmp", os.W_OK) else "/tmp")
 
 
-def _clear_remains(folder: Path) -> None:
-    """Deletes the scratch folders of this user's drivers that were killed."""
-    for path in folder.glob(f"{_PREFIX}*-*"):
-        pid = path.name.removeprefix(_PREFIX).partition("-")[0]
-        with contextlib.suppress(FileNotFoundError):  # another driver may be clearing as well
-            is_ours = path.stat().st_uid == os.getuid()
-            if is_ours and pid.isdigit() and not psutil.pid_exists(int(pid)):
-                shutil.rmtree(path, ignore_errors=True)
+@contextlib.contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    """Makes a folder that is gone at the end, and clears away those of drivers that were killed.
+
+    The lock in it tells whether its driver is alive: the operating system gives it back.
+    """
+    folder = _short_temporary_folder()
+    for lock in folder.glob(f"{_PREFIX}*-*/{_LOCK}"):
+        with contextlib.suppress(OSError):  # another driver is alive, or clearing as well
+            if lock.lstat().st_uid == os.getuid():
+                with lock.open() as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(lock.parent, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=folder))
+    unlocked = scratch / f"{_LOCK}.new"
+    with unlocked.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        unlocked.rename(scratch / _LOCK)  # nobody sees it before it is locked
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def terminal() -> TextIO:

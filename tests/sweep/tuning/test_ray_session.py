@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -154,19 +153,39 @@ def test_session_keeps_the_handler_of_sigterm(
         assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
+_WAITING = """
+import sys, tempfile
+import ray
+from sweep.tuning.ray_session import ray_session, terminal
+ray.init = lambda **options: None
+tempfile.tempdir = sys.argv[1]
+with terminal() as screen, ray_session(address=None, n_cpus=1) as scratch:
+    (scratch / "ray").mkdir()
+    print(scratch, file=screen, flush=True)
+    sys.stdin.read()
+"""
+
+
 def test_session_clears_what_killed_drivers_left(
     started: list[dict[str, Any]], temporary: Path
 ) -> None:
-    with subprocess.Popen(["true"]) as process:
-        pass
-    left = temporary / f"sweep-{process.pid}-abc"
-    (left / "ray").mkdir(parents=True)
-    others = [temporary / f"sweep-{os.getppid()}-abc", temporary / "sweep-notes-1"]
-    for other in others:
+    others = [temporary / name for name in ("sweep-2024-results", "sweep-99999999-abcdefgh")]
+    for other in others:  # whatever they are called, they may be the user's own
         other.mkdir()
-    with ray_session(address=None, n_cpus=1):
-        assert not left.exists()
-        assert all(other.exists() for other in others)
+    command = [sys.executable, "-c", _WAITING, str(temporary)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as driver:
+        assert driver.stderr is not None
+        scratch = Path(driver.stderr.readline().strip())
+        with ray_session(address=None, n_cpus=1):
+            assert (scratch / "ray").exists()  # its driver is alive
+        driver.kill()
+        driver.wait()
+        assert (scratch / "ray").exists()
+        with ray_session(address=None, n_cpus=1):
+            assert not scratch.exists()
+            assert all(other.exists() for other in others)
 
 
 def test_session_keeps_sockets_paths_short(
