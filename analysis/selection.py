@@ -18,6 +18,11 @@ class Selection:
     trial: Trial
     score: float
 
+    @property
+    def rank(self) -> tuple[float, int]:
+        """What the best has the least of: of equal scores, the earlier trial is the better."""
+        return (-self.score, self.trial.trial_id)
+
 
 def selection_score(val_accuracies: Sequence[float], *, schedule: str) -> float:
     """Returns what a trial is ranked by, from its validation accuracies by epoch.
@@ -59,7 +64,7 @@ def rank_trials(ledger: Ledger) -> list[Selection]:
         for trial in ledger.trials.values()
         if (score := trial_score(trial, ledger.config)) is not None
     ]
-    return sorted(scored, key=lambda selection: (-selection.score, selection.trial.trial_id))
+    return sorted(scored, key=lambda selection: selection.rank)
 
 
 def best_finalist(ledger: Ledger, confirmation: Confirmation) -> Arm | None:

@@ -21,7 +21,7 @@ from data_utils.mnist import Mnist
 from sweep.arms import plan_arms
 from sweep.config import Confirm, SweepConfig
 from sweep.confirm import run_confirmation
-from sweep.errors import ClusterError, NoTrialError, StorageError
+from sweep.errors import ClusterError, StorageError
 from sweep.interruption import Interrupted
 from sweep.screen.confirm_view import ConfirmationView
 from sweep.screen.search_view import SearchView
@@ -85,19 +85,18 @@ def _open_ledger(folder: Folder, name: str, config: SweepConfig) -> LedgerWriter
 def confirm(
     session: Session, config: SweepConfig, ledger: Ledger, *, confirm: Confirm, mnist: Mnist
 ) -> Confirmation:
-    """Confirms a sweep's finalists, going on from what is confirmed already.
+    """Confirms a sweep's finalists, of which there is one at least.
+
+    It goes on from what is confirmed already.
 
     Returns:
         The finished confirmation.
 
     Raises:
-        NoTrialError: No trial ran all its epochs.
         OSError: The storage does not take a record any more.
         Interrupted: A signal came; all that was finished is recorded.
     """
     finalists = rank_trials(ledger)[: confirm.top_k]
-    if not finalists:
-        raise NoTrialError(f"no trial of {ledger.name} ran all its epochs: nothing to confirm")
     seeds = confirmation_seeds(config.seed, confirm.seeds)
     begun = ConfirmationBegun(time.time(), CONFIRMATION_FORMAT, ledger.name, config.epochs)
     with ConfirmationWriter.open(session.engine.folder, begun) as writer:

@@ -39,6 +39,12 @@ class Rise:
     epochs: int
     seconds: float
 
+    @property
+    def winner(self) -> int:
+        """Which finish is the best trial's: of equal scores, the earlier trial's."""
+        ranks = [(-finish.score, finish.trial_id) for finish in self.finishes]
+        return ranks.index(min(ranks))
+
 
 def rise(ledger: Ledger) -> Rise:
     """Returns how the search came on.
@@ -78,7 +84,7 @@ def draw_best_so_far(results: Results) -> Picture:
     """Draws the best accuracy so far."""
     data = rise(results.ledger)
     final = data.finishes[-1].best
-    winner = next(f for f in data.finishes if f.score == final)
+    winner = data.finishes[data.winner]
     rule = describe_rule(results.ledger.config).removeprefix("highest ")
     frame = Frame(
         "Best so far",
@@ -123,9 +129,8 @@ def _panel(axes: Axes, data: Rise, spent: list[float], end: float) -> None:
     )
     best = [f.best for f in data.finishes]
     axes.step([*spent, end], [*best, best[-1]], where="post", color=BLUE, label="best so far")
-    first = best.index(best[-1])
     axes.plot(
-        [spent[first]],
+        [spent[data.winner]],
         [best[-1]],
         marker="*",
         markersize=11,

@@ -20,8 +20,8 @@ from sweep.screen.formatting import count
 
 def confirm(
     name: NameArgument = None,
-    top_k: Annotated[int | None, typer.Option(min=1, help="How many finalists.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each arm.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, max=100, help="How many finalists.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="Runs of each arm.")] = None,
     address: AddressOption = None,
     concurrency: ConcurrencyOption = None,
     data: DataOption = None,

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 def resume(
     name: NameArgument = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Extend it to so many trials.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Extend it to so many trials.")
+    ] = None,
     accept_changes: AcceptOption = False,
     address: AddressOption = None,
     concurrency: ConcurrencyOption = None,

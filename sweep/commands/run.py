@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from analysis.sweeps import list_sweeps
 from sweep.commands.options import (
     DEFAULT_STORAGE,
     AcceptOption,
@@ -38,7 +39,7 @@ def run(
     epochs: Annotated[int | None, typer.Option(help="Epochs of a trial.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the search and its trials.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the sweep --name, if there is one.")
+        bool, typer.Option("--resume", help="Go on with the sweep, if there is one.")
     ] = False,
     accept_changes: AcceptOption = False,
     search_only: Annotated[bool, typer.Option("--search-only", help="Do not confirm.")] = False,
@@ -62,10 +63,12 @@ def run(
     )
     if search_only:
         resolved = resolved.model_copy(update={"confirm": None})
+    sweeps = storage_folder(storage)
+    if name is None and resume:
+        name = next((newest.name for newest in list_sweeps(sweeps)), None)
     stem = config.stem if config is not None else preset or "classic"
     name = name or f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     check_name(name)
-    sweeps = storage_folder(storage)
     if resume and exists(sweeps, name):
         go_on(
             *find_sweep(storage, name),

@@ -9,6 +9,7 @@ import typer
 
 from analysis.folder import Folder
 from analysis.ledger import Ledger, has_begun
+from analysis.selection import rank_trials
 from sweep.commands.fetch import load_data
 from sweep.commands.options import follow_up, say
 from sweep.commands.summary import check_failures, print_result
@@ -45,7 +46,7 @@ def work_on(
     say(f"sweep {folder.name}: {size(config)}, {start}")
     with at_work(folder, config, address=address, concurrency=concurrency) as session:
         ledger = search(session, config, name=folder.name, mnist=mnist)
-        if config.confirm is not None:
+        if config.confirm is not None and rank_trials(ledger):
             confirm(session, config, ledger, confirm=config.confirm, mnist=mnist)
     finish(folder, ledger, as_json=as_json)
 

@@ -89,8 +89,9 @@ class ProgressMeter:
             if trial.epochs:
                 self._last_epoch_s = trial.epochs[-1].seconds
             score = trial_score(trial, self._ledger.config)
-            if score is not None and (self._best is None or score > self._best.score):
-                self._best = Selection(trial, score)
+            if score is not None:
+                found = Selection(trial, score)
+                self._best = min(self._best or found, found, key=lambda s: s.rank)
 
     def _time_left(self, n_ended: int, running: list[Trial], slots: int) -> float | None:
         """Supposes that the trials to come are like those that have ended."""

@@ -118,12 +118,10 @@ class WorkerSettings:
 
     Attributes:
         device: `cpu` or `cuda`.
-        threads: Threads to compute with.
         folder: The sweep's, which every worker must be able to reach.
         predict: Whether the last report is to have the predictions of the evaluation images.
     """
 
     device: str
-    threads: int
     folder: Folder
     predict: bool

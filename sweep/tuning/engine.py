@@ -257,7 +257,6 @@ class Engine:
         recorder.given_up = False
         settings = WorkerSettings(
             device="cuda" if self.resources.gpu else "cpu",
-            threads=max(1, int(self.resources.cpu)),
             folder=self.folder,
             predict=predict,
         )

@@ -38,7 +38,7 @@ class Worker:
     def __init__(
         self, train: ImageDataset, evaluation: ImageDataset, settings: WorkerSettings
     ) -> None:
-        torch.set_num_threads(settings.threads)
+        torch.set_num_threads(1)  # the numbers depend on it, and other cores have other trials
         self._train, self._evaluation, self._settings = train, evaluation, settings
 
     def assign(self, assignment: Assignment) -> None:
@@ -70,10 +70,11 @@ class Worker:
         notice = None
         try:
             state = load_checkpoint(settings.folder, assignment)
-        except CheckpointError as error:
+            if state is not None:
+                run.load_state_dict(state)
+        except (CheckpointError, ValueError) as error:  # such as one of a GPU's, for a processor
             state, notice = None, f"{error}: it starts over"
         if state is not None:
-            run.load_state_dict(state)
             *past, last = run.history
             yield self._report(run, last, past=tuple(past))
         epochs = assignment.epochs

@@ -17,7 +17,7 @@ from data_utils.dataset import ImageDataset
 from data_utils.mnist import Mnist
 from sweep import launch
 from sweep.config import Confirm, Resources, SweepConfig
-from sweep.errors import ClusterError, NoTrialError
+from sweep.errors import ClusterError
 from sweep.interruption import Interrupted, Interruption
 from sweep.seeds import confirmation_seeds
 from sweep.session import Session
@@ -216,14 +216,3 @@ def test_confirm_again_names_only_new_arms(
     first, second = (given["seeds"] for given in confirmed)
     assert second[:2] == first
     assert len(confirmation.runs) == 5 * 3
-
-
-def test_confirm_without_a_complete_trial_is_refused(
-    session: Session, data: Mnist, runs: list[dict[str, Any]]
-) -> None:
-    config, ledger = _searched(session, data, 2)
-    for trial in ledger.trials.values():
-        trial.state = "STOPPED"
-    with pytest.raises(NoTrialError, match="^no trial of mine ran all its epochs"):
-        launch.confirm(session, config, ledger, confirm=Confirm(), mnist=data)
-    assert read_confirmation(session.engine.folder) is None

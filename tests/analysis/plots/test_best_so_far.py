@@ -10,6 +10,7 @@ from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
 from analysis.plots.style import plot_style
 from analysis.records import SessionStarted
+from analysis.selection import rank_trials
 
 
 def test_rise_follows_the_trials_that_ran_all_epochs(some_ledger: Ledger) -> None:
@@ -46,6 +47,15 @@ def test_rise_takes_as_long_as_the_search_cost(search_folder: Callable[..., Fold
 def test_rise_needs_a_trial_that_ran_all_epochs(make_ledger: Callable[..., Ledger]) -> None:
     with pytest.raises(NothingToDrawError, match="no trial has run all its epochs"):
         rise(make_ledger(("STOPPED", {}, [0.9])))
+
+
+def test_winner_is_the_trial_that_ranks_first(make_ledger: Callable[..., Ledger]) -> None:
+    equal = ("COMPLETE", {}, [0.9, 0.9, 0.9, 0.95])
+    ledger = make_ledger(("COMPLETE", {}, [0.9, 0.9, 0.9, 0.9]), equal, equal)
+    ledger.trials[3].ended = ledger.trials[2].epochs[-1].time - 1  # it was there first
+    data = rise(ledger)
+    assert [finish.trial_id for finish in data.finishes] == [1, 3, 2]
+    assert data.finishes[data.winner].trial_id == rank_trials(ledger)[0].trial.trial_id == 2
 
 
 def test_draw_best_so_far_says_what_is_far_below(

@@ -180,8 +180,9 @@ def test_run_in_which_a_trial_diverges_is_fine(call: Call, pretended: Pretended)
 
 def test_run_in_which_all_trials_fail_ends_in_5(call: Call, pretended: Pretended) -> None:
     pretended.failures = dict.fromkeys((1, 2), f"{DIVERGED}: training loss became nan in epoch 1")
-    outcome = call("run", "--name", "mine", "--trials", "2", "--search-only", "--json")
+    outcome = call("run", "--name", "mine", "--trials", "2", "--json")
     assert (outcome.exit_code, outcome.out) == (5, "")
+    assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
     assert outcome.err.splitlines()[-1].startswith(
         "error: no trial of mine ran all its epochs: 2 of 2 failed, trial 1 because diverged"
     )
@@ -267,6 +268,35 @@ def test_run_with_resume_goes_on_only_with_the_same_config(
     assert call(*options, "--trials", "4", "--seed", "9", "--accept-changes").exit_code == 0
     searches = [step for step in pretended.done if step[0] == "search"]
     assert [trials for _, _, trials, _ in searches] == [2, 3, 4]
+
+
+def test_run_with_resume_but_no_name_goes_on_with_the_newest(
+    call: Call, pretended: Pretended
+) -> None:
+    options = ("run", "--resume", "--search-only", "--trials")
+    assert call(*options, "1").exit_code == 0
+    assert call(*options, "2").exit_code == 0
+    searches = [step for step in pretended.done if step[0] == "search"]
+    assert [trials for _, _, trials, _ in searches] == [1, 2]
+    assert searches[0][1] == searches[1][1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("resume", "mine", "--trials", "1000001"),
+        ("confirm", "mine", "--seeds", "1001"),
+        ("confirm", "mine", "--top-k", "101"),
+    ],
+    ids=" ".join,
+)
+def test_numbers_that_no_config_takes_are_refused(
+    arguments: tuple[str, ...], call: Call, pretended: Pretended
+) -> None:
+    call("run", "--name", "mine", "--trials", "1", "--search-only")
+    outcome = call(*arguments)
+    assert outcome.exit_code == 2
+    assert f"Invalid value for '{arguments[-2]}'" in outcome.err
 
 
 def test_confirm_takes_its_plan_from_options_then_from_the_config(

@@ -47,8 +47,8 @@ def test_meter_counts_as_the_ledger_grows(make_story: MakeStory) -> None:
 def test_meter_prefers_the_earlier_of_equal_trials(make_story: MakeStory) -> None:
     story = make_story(epochs=1)
     meter = ProgressMeter(story.ledger)
-    for trial_id, accuracy in ((1, 0.9), (2, 0.95), (3, 0.95), (4, 0.94)):
-        story.start(trial_id)
+    story.start(1, 2, 3, 4)
+    for trial_id, accuracy in ((1, 0.9), (3, 0.95), (2, 0.95), (4, 0.94)):
         story.epoch(trial_id, accuracy)
         story.end(trial_id)
         meter.measure(story.now)

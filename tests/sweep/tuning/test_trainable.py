@@ -1,3 +1,4 @@
+import io
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from analysis.files import checkpoint_name
 from analysis.folder import Folder, LocalFolder
 from analysis.records import DIVERGED
 from data_utils.mnist import Mnist
-from sweep.training.checkpoints import load_checkpoint, save_checkpoint
+from sweep.training.checkpoints import load_checkpoint, save_checkpoint, unpack_checkpoint
 from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun
 from sweep.training.metrics import EpochMetrics
@@ -52,7 +53,7 @@ def make_worker(tiny: Mnist, folder: Folder) -> MakeWorker:
     """Makes what Ray would run in a process of its own."""
 
     def make(assignment: Assignment = ASSIGNMENT, *, predict: bool = False) -> SweepTrainable:
-        settings = WorkerSettings(device="cpu", threads=1, folder=folder, predict=predict)
+        settings = WorkerSettings(device="cpu", folder=folder, predict=predict)
         # Ray's own constructor needs Ray; all it does with ours is to call `setup`.
         worker = object.__new__(SweepTrainable)
         worker.setup(
@@ -68,7 +69,7 @@ def uninterrupted(tiny: Mnist, tmp_path_factory: pytest.TempPathFactory) -> list
     """The metrics of the assignment, trained in one go."""
     folder = LocalFolder(tmp_path_factory.mktemp("uninterrupted"))
     worker = object.__new__(SweepTrainable)
-    settings = WorkerSettings(device="cpu", threads=1, folder=folder, predict=False)
+    settings = WorkerSettings(device="cpu", folder=folder, predict=False)
     worker.setup(ASSIGNMENT.to_config(), train=tiny.train, evaluation=tiny.test, settings=settings)
     return [_timeless(report.epoch) for report in _steps(worker, 3)]
 
@@ -103,7 +104,8 @@ def test_steps_are_epochs_and_the_last_says_so(make_worker: MakeWorker) -> None:
         assert report.predictions is None
 
 
-def test_training_computes_with_the_threads_it_is_given(make_worker: MakeWorker) -> None:
+def test_training_computes_with_one_thread(make_worker: MakeWorker) -> None:
+    torch.set_num_threads(2)
     make_worker()
     assert torch.get_num_threads() == 1
 
@@ -190,6 +192,18 @@ def test_damaged_checkpoint_starts_over(
     assert [_timeless(report.epoch) for report in reports] == uninterrupted
     assert all(report.past == () for report in reports)
     assert len(_history(folder)) == 3
+
+
+def test_checkpoint_of_another_device_starts_over(make_worker: MakeWorker, folder: Folder) -> None:
+    _steps(make_worker(), 1)
+    content = unpack_checkpoint(folder.read(CHECKPOINT))
+    content["run"]["device"] = "cuda"
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    folder.write(CHECKPOINT, buffer.getvalue())
+    (report,) = _steps(make_worker(), 1)
+    assert report.notice == "the state's `device` must be cpu, but is cuda: it starts over"
+    assert report.epoch is not None
 
 
 @pytest.mark.parametrize(
