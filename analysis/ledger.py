@@ -28,17 +28,23 @@ LEDGER_FILE = "ledger.jsonl"
 class Trial:
     """One trial, as far as the ledger tells.
 
-    `epochs` are consecutive from 1. `started` and `ended` are seconds since 1970.
+    `epochs` are consecutive from 1. `started` and `ended` are seconds since 1970. `config` is
+    the sweep's as it was when the trial started.
     """
 
     trial_id: int
     seed: int
     hyperparameters: dict[str, Any]
     started: float
+    config: dict[str, Any]
     epochs: list[EpochRecord] = field(default_factory=list)
     state: State = "RUNNING"
     ended: float | None = None
     reason: str | None = None
+
+    def value(self, name: str) -> Any:
+        """Returns a hyperparameter's value: drawn, or fixed by the recipe; None without either."""
+        return self.hyperparameters.get(name, self.config["recipe"].get(name))
 
     @property
     def seconds(self) -> float:
@@ -113,7 +119,11 @@ class Ledger:
                 self.trials[record.trial_id].epochs.append(record)
             case TrialStarted():
                 self.trials[record.trial_id] = Trial(
-                    record.trial_id, record.seed, record.hyperparameters, record.time
+                    record.trial_id,
+                    record.seed,
+                    record.hyperparameters,
+                    record.time,
+                    self.config,
                 )
             case TrialEnded():
                 trial = self.trials[record.trial_id]

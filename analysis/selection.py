@@ -34,26 +34,20 @@ def selection_score(val_accuracies: Sequence[float], *, schedule: str) -> float:
     return fmean(val_accuracies[-_LAST:] if schedule == "constant" else val_accuracies[-1:])
 
 
-def trial_schedule(config: dict[str, Any], hyperparameters: dict[str, Any]) -> str:
-    """Returns the learning rate schedule of a trial: its own, or else the recipe's."""
-    values = hyperparameters if "schedule" in hyperparameters else config["recipe"]
-    return str(values["schedule"])
-
-
-def trial_score(trial: Trial, config: dict[str, Any]) -> float | None:
+def trial_score(trial: Trial) -> float | None:
     """Returns the score of a trial that ran all its epochs, None for any other."""
     if trial.state != "COMPLETE" or not trial.epochs:
         return None
-    schedule = trial_schedule(config, trial.hyperparameters)
-    return selection_score([epoch.val_accuracy for epoch in trial.epochs], schedule=schedule)
+    accuracies = [epoch.val_accuracy for epoch in trial.epochs]
+    return selection_score(accuracies, schedule=trial.value("schedule"))
 
 
-def trial_accuracy(trial: Trial, config: dict[str, Any]) -> float | None:
+def trial_accuracy(trial: Trial) -> float | None:
     """Returns the validation accuracy to show for a trial: its score, once it has one.
 
     Until then, and where it never will, it is the last epoch's, if there is one.
     """
-    score = trial_score(trial, config)
+    score = trial_score(trial)
     return trial.val_accuracy if score is None else score
 
 
@@ -62,7 +56,7 @@ def rank_trials(ledger: Ledger) -> list[Selection]:
     scored = [
         Selection(trial, score)
         for trial in ledger.trials.values()
-        if (score := trial_score(trial, ledger.config)) is not None
+        if (score := trial_score(trial)) is not None
     ]
     return sorted(scored, key=lambda selection: selection.rank)
 

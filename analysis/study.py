@@ -28,16 +28,13 @@ def distributions(ledger: Ledger) -> dict[str, BaseDistribution]:
     return {name: _distribution(ledger, name) for name in ledger.config["space"]}
 
 
-def optuna_trial(
-    trial: Trial, config: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
-) -> FrozenTrial:
+def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
     """Returns a trial as Optuna knows it: with its score, or else with its last accuracy.
 
     Its user attributes have the number that the ledger gives it, and why it failed.
 
     Args:
         trial: The trial.
-        config: The sweep's.
         distributions: Of the searched hyperparameters; those that it has not are left out.
     """
     drawn = {name: d for name, d in distributions.items() if name in trial.hyperparameters}
@@ -47,7 +44,7 @@ def optuna_trial(
         attributes["reason"] = trial.reason
     made = create_trial(
         state=STATES[trial.state],
-        value=trial_accuracy(trial, dict(config)) if is_valued else None,
+        value=trial_accuracy(trial) if is_valued else None,
         params={name: trial.hyperparameters[name] for name in drawn},
         distributions=drawn,
         user_attrs=attributes,

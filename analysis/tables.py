@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.confirmation import Confirmation
 from analysis.ledger import Ledger
 from analysis.records import EpochRecord
-from analysis.selection import trial_score
+from analysis.selection import trial_accuracy
 
 _EPOCH_COLUMNS = tuple(field.name for field in fields(EpochRecord) if field.name != "time")
 
@@ -16,22 +16,20 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
     """Returns a row a trial, by number.
 
     Columns: `trial_id`, `state`, one for each hyperparameter that any trial has, `epochs`
-    (run), `val_accuracy` (the last epoch's), `score` (what it is ranked by, if it ran all
-    its epochs), `seconds`, `reason` (of its failure). Accuracies are fractions.
+    (run), `val_accuracy` (what it is ranked by, or else the last epoch's; a fraction),
+    `seconds`, `reason` (of its failure).
     """
     trials = [ledger.trials[trial_id] for trial_id in sorted(ledger.trials)]
     names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
-    drawn = {name: [trial.hyperparameters.get(name) for trial in trials] for name in names}
-    accuracies = [trial.val_accuracy for trial in trials]
-    scores = [trial_score(trial, ledger.config) for trial in trials]
+    values = {name: [trial.value(name) for trial in trials] for name in names}
+    accuracies = [trial_accuracy(trial) for trial in trials]
     return pd.DataFrame(
         {
             "trial_id": pd.Series([trial.trial_id for trial in trials], dtype="int64"),
             "state": pd.Series([trial.state for trial in trials], dtype="object"),
-            **drawn,
+            **values,
             "epochs": pd.Series([len(trial.epochs) for trial in trials], dtype="int64"),
             "val_accuracy": pd.Series(accuracies, dtype="float64"),
-            "score": pd.Series(scores, dtype="float64"),
             "seconds": pd.Series([trial.seconds for trial in trials], dtype="float64"),
             "reason": pd.Series([trial.reason for trial in trials], dtype="object"),
         }

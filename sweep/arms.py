@@ -53,7 +53,7 @@ def _references(config: SweepConfig, best: Arm, classic: dict[str, Any]) -> list
         config,
         f"{HAND_TUNED_ARM}-recipe-of-trial-{best.trial_id}",
         f"hand-tuned, recipe of trial {best.trial_id}",
-        config.model,
+        best.model,
         {**best.hyperparameters, **HAND_TUNED},
         reference=True,
     )
@@ -77,15 +77,15 @@ def _marked(finalist: Arm, hand_tuned: list[Arm]) -> Arm:
 
 def _finalist(config: SweepConfig, finalist: Selection) -> Arm:
     trial = finalist.trial
-    draw = {name: trial.hyperparameters[name] for name in config.space}
+    own = SweepConfig.model_validate(trial.config)  # the sweep's may have changed since
     return Arm(
         time=time.time(),
         arm=f"trial-{trial.trial_id}",
         title=f"trial {trial.trial_id}",
         role="finalist",
-        model=config.model,
+        model=own.model,
         trial_id=trial.trial_id,
-        hyperparameters=config.hyperparameters(draw),
+        hyperparameters=own.hyperparameters(trial.hyperparameters),
         epochs=config.epochs,
         reference=False,
     )

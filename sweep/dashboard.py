@@ -53,7 +53,7 @@ class StudyMirror:
         for trial_id, trial in ledger.trials.items():
             if trial_id in self._ended:
                 continue
-            now = optuna_trial(trial, ledger.config, space)
+            now = optuna_trial(trial, space)
             if trial_id in self._optuna_ids:
                 self._advance(self._optuna_ids[trial_id], now)
             else:

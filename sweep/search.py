@@ -110,7 +110,7 @@ class TrialRecorder(Recorder):
         outcome = "FAILED" if report is None else report.outcome()
         self._writer.append(TrialEnded(time.time(), trial_id, outcome, reason))
         dropped = trial_id
-        score = trial_score(self._ledger.trials[trial_id], self._ledger.config)
+        score = trial_score(self._ledger.trials[trial_id])
         if score is not None:
             bisect.insort(self._kept, (score, -trial_id))
             if len(self._kept) <= self._n_kept:

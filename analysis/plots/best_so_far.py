@@ -61,7 +61,7 @@ def rise(ledger: Ledger) -> Rise:
         epochs += what == "epoch"
         if what == "end":
             trial = ledger.trials[trial_id]
-            score = trial_score(trial, ledger.config)
+            score = trial_score(trial)
             if score is not None:
                 best = max(score, finishes[-1].best) if finishes else score
                 finishes.append(Finish(trial_id, epochs, seconds, score, best))

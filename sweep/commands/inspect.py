@@ -46,7 +46,7 @@ def trials(
     _, ledger = find_sweep(storage, name)
     documents = trial_documents(ledger)[:top]
     if csv is not None:
-        write_csv(documents, csv)
+        write_csv(ledger, documents, csv)
     if as_json:
         print_json({"trials": documents})
     elif csv is None:

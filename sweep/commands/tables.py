@@ -1,7 +1,6 @@
 """Tables of sweeps and of trials: as JSON, as CSV and on the screen."""
 
 import contextlib
-import csv
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,33 +34,24 @@ def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
             "state": trial.state,
             "hyperparameters": trial.hyperparameters,
             "epochs": len(trial.epochs),
-            "val_accuracy": trial_accuracy(trial, ledger.config),
+            "val_accuracy": trial_accuracy(trial),
             "seconds": round(trial.seconds, 3),
         }
         for trial in (*ranked, *others)
     ]
 
 
-def write_csv(documents: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Writes trials as CSV, a column a hyperparameter.
+def write_csv(ledger: Ledger, documents: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Writes the trials of `documents` as CSV, in their order, a column a hyperparameter.
 
     Raises:
         UsageError: The file cannot be written.
     """
-    rows = [
-        {
-            "trial_id": document["trial_id"],
-            "state": document["state"],
-            **document["hyperparameters"],
-            **{name: document[name] for name in ("epochs", "val_accuracy", "seconds")},
-        }
-        for document in documents
-    ]
-    columns = list(rows[0]) if rows else ["trial_id", "state", "epochs", "val_accuracy", "seconds"]
+    from analysis.tables import trials_table
+
+    table = trials_table(ledger).set_index("trial_id").round({"seconds": 3})
     with _opened(path) as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        table.loc[[document["trial_id"] for document in documents]].to_csv(file)
 
 
 @contextlib.contextmanager
@@ -79,7 +69,8 @@ def _opened(path: Path) -> Iterator[TextIO]:
 
 def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None:
     """Prints trials as a table."""
-    names = list(documents[0]["hyperparameters"]) if documents else []
+    # The space may have changed since the first trials.
+    names = list(dict.fromkeys(name for d in documents for name in d["hyperparameters"]))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("trial", justify="right")
     table.add_column("state")
@@ -95,7 +86,10 @@ def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None
             f"{document['epochs']}/{ledger.config['epochs']}",
             formatting.percent(document["val_accuracy"]),
             formatting.duration(document["seconds"]),
-            *(formatting.hyperparameter(n, document["hyperparameters"][n]) for n in names),
+            *(
+                formatting.hyperparameter(name, ledger.trials[document["trial_id"]].value(name))
+                for name in names
+            ),
         )
     _print(table)
 

@@ -88,7 +88,7 @@ class ProgressMeter:
             self._epochs_of_ended += len(trial.epochs)
             if trial.epochs:
                 self._last_epoch_s = trial.epochs[-1].seconds
-            score = trial_score(trial, self._ledger.config)
+            score = trial_score(trial)
             if score is not None:
                 found = Selection(trial, score)
                 self._best = min(self._best or found, found, key=lambda s: s.rank)

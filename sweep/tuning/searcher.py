@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 
 from analysis.files import trial_name
 from analysis.ledger import Ledger, Trial
-from analysis.selection import selection_score, trial_schedule
+from analysis.selection import selection_score
 from analysis.study import STATES, optuna_trial
 from sweep.config import SweepConfig
 from sweep.seeds import sampler_seed, trial_seed
@@ -63,13 +63,12 @@ class StudySearcher(Searcher):
 
     def __init__(self, config: SweepConfig, ledger: Ledger) -> None:
         super().__init__(metric=METRIC, mode="max")
-        self._config = config
-        self._plain_config = config.model_dump(mode="json")
+        self._config, self._ledger = config, ledger
         self._distributions: dict[str, BaseDistribution] = distributions(config.space)
         n_past = max(ledger.trials, default=0)
         sampler = build_sampler(config.searcher, sampler_seed(config.seed, n_past))
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
-        self._running: dict[str, optuna.Trial] = {}
+        self._running: dict[str, tuple[optuna.Trial, Assignment]] = {}
         self._curves: dict[str, dict[int, float]] = {}
         # Optuna numbers what it is given from 0 on, waiting or not, and asks for what waits
         # first: so every trial keeps its number, and a number that a driver was killed
@@ -89,16 +88,21 @@ class StudySearcher(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any]:
         """Returns the config of the next trial, which Tune calls `trial_id`."""
         trial = self.study.ask(self._distributions)
-        self._running[trial_id] = trial
-        self._curves[trial_id] = {}
         number = trial.number + 1
+        config, seed, draw = self._config, trial_seed(self._config.seed, number), trial.params
+        if number in self._ledger.trials:  # it goes on as what it began as
+            begun = self._ledger.trials[number]
+            config = SweepConfig.model_validate(begun.config)
+            seed, draw = begun.seed, begun.hyperparameters
         assignment = Assignment(
             name=trial_name(number),
-            seed=trial_seed(self._config.seed, number),
-            model=self._config.model,
-            epochs=self._config.epochs,
-            hyperparameters=self._config.hyperparameters(trial.params),
+            seed=seed,
+            model=config.model,
+            epochs=config.epochs,
+            hyperparameters=config.hyperparameters(draw),
         )
+        self._running[trial_id] = trial, assignment
+        self._curves[trial_id] = {}
         return {TRIAL_ID: number, **assignment.to_config()}
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
@@ -114,12 +118,15 @@ class StudySearcher(Searcher):
         last = None if error or result is None else Report.from_result(result)
         if last is not None:
             self._report(trial_id, last)
-        trial, curve = self._running.pop(trial_id), self._curves.pop(trial_id)
+        (trial, assignment), curve = self._running.pop(trial_id), self._curves.pop(trial_id)
+        trained = assignment.hyperparameters
         outcome = "FAILED" if last is None else last.outcome()
+        if any(trained[name] != value for name, value in trial.params.items()):
+            outcome = "FAILED"  # what had begun is not in the space any more: Optuna drew another
         value = None
         if outcome == "COMPLETE":
             accuracies = [curve[epoch] for epoch in sorted(curve)]
-            value = objective(selection_score(accuracies, schedule=self._schedule(trial.params)))
+            value = objective(selection_score(accuracies, schedule=trained["schedule"]))
         self.study.tell(trial, value, state=STATES[outcome], skip_if_finished=True)
 
     def save(self, checkpoint_path: str) -> None:
@@ -133,7 +140,7 @@ class StudySearcher(Searcher):
         for metrics in report.epochs:
             if metrics.epoch not in curve:  # a retried trial tells its last epoch once more
                 curve[metrics.epoch] = metrics.val_accuracy
-                self._running[trial_id].report(metrics.val_accuracy, metrics.epoch)
+                self._running[trial_id][0].report(metrics.val_accuracy, metrics.epoch)
 
     def _searched(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
         """Those that are in the space, which may have been another when they were drawn."""
@@ -148,11 +155,8 @@ class StudySearcher(Searcher):
         """A trial of the ledger's, as Optuna would know it."""
         searched = self._searched(trial.hyperparameters)
         known = {name: self._distributions[name] for name in searched}
-        finished = optuna_trial(trial, self._plain_config, known)
+        finished = optuna_trial(trial, known)
         if trial.state == "COMPLETE":
             assert finished.value is not None
             finished.value = objective(finished.value)
         return finished
-
-    def _schedule(self, params: dict[str, Any]) -> str:
-        return trial_schedule(self._plain_config, params)

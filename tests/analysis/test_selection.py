@@ -9,7 +9,6 @@ from analysis.selection import (
     rank_trials,
     selection_score,
     trial_accuracy,
-    trial_schedule,
     trial_score,
 )
 
@@ -60,17 +59,11 @@ def test_score_is_never_the_maximum() -> None:
     assert selection_score([1.0, 1.0, 1.0, 0.5], schedule="linear") == 0.5
 
 
-def test_schedule_is_the_trials_own_before_the_recipes() -> None:
-    assert trial_schedule(config("constant"), {}) == "constant"
-    assert trial_schedule(config("constant"), {"schedule": "linear"}) == "linear"
-    assert trial_schedule(config(None, searched=True), {"schedule": "linear"}) == "linear"
-
-
 def test_only_trials_that_ran_all_their_epochs_are_ranked() -> None:
     states = {2: "STOPPED", 3: "FAILED", 4: "RUNNING"}
     ledger = ledger_of({key: [0.5, 0.5] for key in range(1, 5)} | {5: [0.25, 0.75]}, states)
     assert [selection.trial.trial_id for selection in rank_trials(ledger)] == [1, 5]
-    scores = [trial_score(trial, ledger.config) for trial in ledger.trials.values()]
+    scores = [trial_score(trial) for trial in ledger.trials.values()]
     assert scores == [0.5, None, None, None, 0.5]
 
 
@@ -86,7 +79,7 @@ def test_complete_trial_without_epochs_is_not_ranked() -> None:
 
 def test_accuracy_to_show_is_the_score_or_else_the_last_epochs() -> None:
     ledger = ledger_of({1: [0.5, 1.0], 2: [0.5, 1.0], 3: []}, {2: "STOPPED", 3: "FAILED"})
-    shown = [trial_accuracy(trial, ledger.config) for trial in ledger.trials.values()]
+    shown = [trial_accuracy(trial) for trial in ledger.trials.values()]
     assert shown == [0.75, 1.0, None]
 
 

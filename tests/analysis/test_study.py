@@ -21,7 +21,7 @@ CONFIG: dict[str, Any] = {"space": SPACE, "recipe": {"schedule": "constant"}, "e
 
 def make_trial(state: Any, accuracies: list[float], **changes: Any) -> Trial:
     values = {"dropout": 0.1, "rotation": 0.0, "weight_decay": 1e-3, "batch_size": 32} | changes
-    trial = Trial(7, 123, values, started=1000.0, state=state)
+    trial = Trial(7, 123, values, started=1000.0, config=CONFIG, state=state)
     for epoch, accuracy in enumerate(accuracies, start=1):
         trial.epochs.append(EpochRecord(0.0, 7, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
     if state != "RUNNING":
@@ -73,7 +73,7 @@ def test_optuna_trial_tells_how_a_trial_ended(
     state: str, expected: TrialState, value: float | None
 ) -> None:
     trial = make_trial(state, [0.90, 0.97, 0.98, 0.99])
-    found = optuna_trial(trial, CONFIG, distributions(make_ledger(trial)))
+    found = optuna_trial(trial, distributions(make_ledger(trial)))
     assert (found.state, found.value) == (expected, value)
     assert found.intermediate_values == {1: 0.90, 2: 0.97, 3: 0.98, 4: 0.99}
     assert found.params == {"dropout": 0.1, "weight_decay": 1e-3, "batch_size": 32}
@@ -85,28 +85,28 @@ def test_optuna_trial_tells_how_a_trial_ended(
 
 def test_optuna_trial_without_an_epoch() -> None:
     trial = make_trial("STOPPED", [])
-    found = optuna_trial(trial, CONFIG, distributions(make_ledger(trial)))
+    found = optuna_trial(trial, distributions(make_ledger(trial)))
     assert (found.state, found.value, found.intermediate_values) == (TrialState.PRUNED, None, {})
 
 
 def test_optuna_trial_leaves_out_what_was_not_searched_yet() -> None:
     trial = make_trial("COMPLETE", [0.9])
     del trial.hyperparameters["batch_size"]
-    found = optuna_trial(trial, CONFIG, distributions(make_ledger(trial)))
+    found = optuna_trial(trial, distributions(make_ledger(trial)))
     assert list(found.params) == list(found.distributions) == ["dropout", "weight_decay"]
 
 
 def test_optuna_trial_tells_why_a_trial_failed() -> None:
     trial = make_trial("FAILED", [0.5])
     trial.reason = "training loss became nan in epoch 2"
-    found = optuna_trial(trial, CONFIG, distributions(make_ledger(trial)))
+    found = optuna_trial(trial, distributions(make_ledger(trial)))
     assert found.user_attrs == {"trial_id": 7, "reason": "training loss became nan in epoch 2"}
 
 
 def test_optuna_trials_of_a_whole_sweep(search_folder: Callable[..., Folder]) -> None:
     ledger = read_ledger(search_folder(n_trials=30, n_running=2, failure_rate=0.2))
     space = distributions(ledger)
-    found = [optuna_trial(trial, ledger.config, space) for trial in ledger.trials.values()]
+    found = [optuna_trial(trial, space) for trial in ledger.trials.values()]
     counts = {state: sum(trial.state == state for trial in found) for state in TrialState}
     for state, own in (("COMPLETE", TrialState.COMPLETE), ("STOPPED", TrialState.PRUNED)):
         assert counts[own] == len(ledger.in_state(state)) > 0

@@ -10,7 +10,7 @@ from analysis.ledger import LedgerWriter
 from analysis.records import FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
 from analysis.selection import Selection, rank_trials
 from sweep.arms import plan_arms
-from sweep.config import SweepConfig
+from sweep.config import Recipe, SweepConfig
 
 CLASSIC = {
     "batch_size": 64,
@@ -46,6 +46,16 @@ def make_finalists(tmp_path: Path) -> MakeFinalists:
 
 def _shown(arms: list[Arm]) -> list[tuple[str, str, str, int | None, bool]]:
     return [(arm.arm, arm.role, arm.model, arm.trial_id, arm.reference) for arm in arms]
+
+
+def test_finalist_of_an_earlier_config_has_its_own_recipe(make_finalists: MakeFinalists) -> None:
+    finalists = make_finalists(SweepConfig(recipe=Recipe(nesterov=True)), FOUND)
+    space = {"momentum": {"low": 0.0, "high": 0.5}}
+    changed = SweepConfig.model_validate({"model": "mlp", "space": space})
+    best, own, *_ = plan_arms(changed, finalists)
+    assert best.model == own.model == "lenet5"
+    assert best.hyperparameters == CLASSIC | {"nesterov": True} | FOUND
+    assert own.hyperparameters == CLASSIC | {"nesterov": True} | HAND_TUNED
 
 
 def test_arms_of_the_classic_recipe_have_the_hand_tuned_point_as_reference(

@@ -293,7 +293,7 @@ def test_search_that_was_interrupted_goes_on_and_can_be_extended(
     assert len(set(drawn)) == 5
 
 
-NO_TRIAL = Trial(0, 0, {}, 0.0)
+NO_TRIAL = Trial(0, 0, {}, 0.0, {})
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_missing_trials_are_those_that_have_not_ended(
     config = _config(trials=n_trials)
     ledger = Ledger(SweepCreated(0.0, FORMAT, "tiny", config.model_dump(mode="json")))
     for trial_id, state in states.items():
-        ledger.trials[trial_id] = Trial(trial_id, 0, {}, 0.0, state=state)
+        ledger.trials[trial_id] = Trial(trial_id, 0, {}, 0.0, {}, state=state)
     assert missing_trials(config, ledger) == missing
 
 

@@ -175,6 +175,7 @@ def test_csv_is_the_same_table(call: Call, add_sweep: AddSweep, tmp_path: Path) 
             "epochs",
             "val_accuracy",
             "seconds",
+            "reason",
         ]
         assert row["state"] == document["state"]
         for name, value in document["hyperparameters"].items():

@@ -307,7 +307,7 @@ def _record(
     ledger: Ledger, trial_id: int, accuracies: list[float], state: Any, **values: float
 ) -> None:
     """Enters a trial in a ledger; one without a state is cut off."""
-    ledger.apply(TrialStarted(0.0, trial_id, 0, values))
+    ledger.apply(TrialStarted(0.0, trial_id, trial_seed(0, trial_id), values))
     for epoch, accuracy in enumerate(accuracies, start=1):
         ledger.apply(EpochRecord(1.0, trial_id, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
     if state is not None:
@@ -363,6 +363,30 @@ def test_resumed_searcher_proposes_what_was_cut_off_under_its_own_number(
     assert [Assignment.from_config(config).seed for config in configs] == [
         trial_seed(0, number) for number in (3, 4, 6, 7, 8, 9)
     ]
+
+
+def test_trial_that_was_cut_off_goes_on_as_it_began_whatever_has_changed(
+    resumed: tuple[SweepConfig, Ledger], make_result: MakeResult
+) -> None:
+    _, ledger = resumed
+    changed = {
+        "epochs": 2,
+        "seed": 1,
+        "recipe": {"learning_rate": 0.5},
+        "space": {"dropout": {"low": 0.05, "high": 0.1}, "momentum": {"low": 0.0, "high": 0.5}},
+    }
+    searcher = StudySearcher(SweepConfig.model_validate(changed), ledger)
+    old, gap = (Assignment.from_config(searcher.suggest(name)) for name in "ab")
+    hyperparameters = old.hyperparameters
+    assert (old.epochs, old.seed, hyperparameters["dropout"]) == (4, ledger.trials[3].seed, 0.03)
+    assert (hyperparameters["momentum"], hyperparameters["learning_rate"]) == (0.9, 0.01)
+    assert (gap.epochs, gap.hyperparameters["learning_rate"]) == (2, 0.5)
+    searcher.on_trial_complete("a", make_result(0.8, 0.9, 0.91, 0.92))
+    # No point of the space that there is now was tried.
+    assert (searcher.study.trials[2].state, searcher.study.trials[2].value) == (
+        TrialState.FAIL,
+        None,
+    )
 
 
 def test_resumed_searcher_tells_of_a_trial_that_goes_on_from_its_checkpoint(
