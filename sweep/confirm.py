@@ -26,8 +26,8 @@ from analysis.predictions import (
 )
 from data_utils.dataset import ImageDataset
 from data_utils.mnist import Mnist
+from sweep.training.assignment import Assignment, Report
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.assignment import Assignment, Report
 from sweep.tuning.engine import Engine, Recorder
 
 

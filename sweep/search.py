@@ -13,8 +13,8 @@ from analysis.records import EpochRecord, Notice, TrialEnded, TrialStarted
 from analysis.selection import rank_trials, trial_score
 from data_utils.dataset import ImageDataset
 from sweep.config import SweepConfig
+from sweep.training.assignment import Assignment, Report
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.assignment import Assignment, Report
 from sweep.tuning.engine import Engine, Recorder
 from sweep.tuning.scheduler import build_scheduler
 from sweep.tuning.searcher import TRIAL_ID, StudySearcher

@@ -68,6 +68,12 @@ def test_ray_is_imported_in_tuning_alone() -> None:
     assert all(path.startswith("sweep/tuning/") for path in importers)
 
 
+def test_training_imports_nothing_of_tuning() -> None:
+    for path in _files("sweep/training"):
+        names = [name for name in _imports(path) if name.startswith("sweep.tuning")]
+        assert not names, f"{path} imports {names}"
+
+
 def test_optuna_is_imported_in_tuning_analysis_and_the_dashboard_alone() -> None:
     importers = _importers("sweep", "optuna")
     assert importers

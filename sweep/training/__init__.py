@@ -1,1 +1,1 @@
-"""Training one network: what it needs, the loop, its checkpoint. Nothing here knows Ray."""
+"""Training one network: its assignment, the loop, its checkpoint. Nothing here imports Ray."""

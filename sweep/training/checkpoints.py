@@ -9,8 +9,8 @@ import torch
 from analysis.files import checkpoint_name
 from analysis.folder import Folder
 from sweep.errors import describe_cause
+from sweep.training.assignment import Assignment
 from sweep.training.loop import TrainingRun
-from sweep.tuning.assignment import Assignment
 
 _FORMAT = 2
 

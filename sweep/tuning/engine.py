@@ -18,8 +18,8 @@ from analysis.folder import Folder
 from data_utils.dataset import ImageDataset
 from sweep.config import Resources
 from sweep.errors import StorageError
+from sweep.training.assignment import Assignment, Report, WorkerSettings
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.assignment import Assignment, Report, WorkerSettings
 from sweep.tuning.trainable import SweepTrainable
 
 _RETRIES = 2

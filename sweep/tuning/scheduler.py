@@ -7,7 +7,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 
 from analysis.ledger import Ledger
 from sweep.config import SweepConfig
-from sweep.tuning.assignment import METRIC, TIME_ATTRIBUTE, Report
+from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Report
 
 
 def build_scheduler(config: SweepConfig, ledger: Ledger) -> TrialScheduler:

@@ -16,7 +16,7 @@ from analysis.selection import selection_score
 from analysis.study import STATES, optuna_trial
 from sweep.config import SweepConfig
 from sweep.seeds import sampler_seed, trial_seed
-from sweep.tuning.assignment import METRIC, Assignment, Report
+from sweep.training.assignment import METRIC, Assignment, Report
 from sweep.tuning.space import distributions
 
 TRIAL_ID = "trial_id"

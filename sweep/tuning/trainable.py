@@ -5,7 +5,7 @@ from typing import Any
 from ray import tune
 
 from data_utils.dataset import ImageDataset
-from sweep.tuning.assignment import Assignment, WorkerSettings
+from sweep.training.assignment import Assignment, WorkerSettings
 
 
 class SweepTrainable(tune.Trainable):

@@ -10,6 +10,7 @@ from analysis.predictions import Predictions
 from analysis.records import DIVERGED
 from data_utils.batches import evaluation_batches, to_device
 from data_utils.dataset import ImageDataset
+from sweep.training.assignment import Assignment, Failure, Report, WorkerSettings
 from sweep.training.checkpoints import (
     CheckpointError,
     CheckpointWriteError,
@@ -20,7 +21,6 @@ from sweep.training.evaluation import predict_probabilities
 from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import DivergenceError, TrainingRun, train_epochs
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.assignment import Assignment, Failure, Report, WorkerSettings
 
 
 class Worker:

@@ -17,6 +17,7 @@ from analysis.records import EpochRecord, SweepCreated, TrialEnded, TrialStarted
 from data_utils.mnist import Mnist
 from sweep.config import SweepConfig
 from sweep.seeds import confirmation_seeds
+from sweep.training.metrics import EpochMetrics
 
 if TYPE_CHECKING:
     from sweep.training.loop import TrainingRun
@@ -43,6 +44,24 @@ def make_sweep(tmp_path: Path, synthetic: ModuleType) -> Callable[..., tuple[Fol
         made = synthetic.Search(**search)
         folder = LocalFolder(tmp_path / made.name)
         return folder, synthetic.write_search(folder, made)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_metrics() -> Callable[..., EpochMetrics]:
+    """Makes an epoch's metrics from its number and its validation accuracy."""
+
+    def make(epoch: int, val_accuracy: float) -> EpochMetrics:
+        return EpochMetrics(
+            epoch=epoch,
+            train_loss=0.1,
+            train_accuracy=0.9,
+            val_loss=0.1,
+            val_accuracy=val_accuracy,
+            seconds=1.0,
+            images_per_s=5000.0,
+        )
 
     return make
 
@@ -123,8 +142,8 @@ def make_trained_sweep(tmp_path: Path) -> "Callable[..., Folder]":
 
 
 def _write_search(folder: Folder, run: "TrainingRun") -> None:
+    from sweep.training.assignment import Assignment
     from sweep.training.checkpoints import save_checkpoint
-    from sweep.tuning.assignment import Assignment
 
     hyperparameters = asdict(run.hyperparameters)
     searched = {name: hyperparameters[name] for name in SweepConfig().space}
@@ -141,8 +160,8 @@ def _write_search(folder: Folder, run: "TrainingRun") -> None:
 def _write_confirmation(
     folder: Folder, trial: "TrainingRun", runs: "Sequence[TrainingRun | None]"
 ) -> None:
+    from sweep.training.assignment import Assignment
     from sweep.training.checkpoints import save_checkpoint
-    from sweep.tuning.assignment import Assignment
 
     values = asdict(trial.hyperparameters)
     arm = Arm(5.0, "trial-1", "trial 1", "finalist", "lenet5", 1, values, 2, False)

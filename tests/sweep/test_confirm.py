@@ -26,10 +26,10 @@ from data_utils.mnist import Mnist
 from sweep.config import Recipe, Resources
 from sweep.confirm import RunRecorder, missing_runs, run_confirmation
 from sweep.interruption import Interrupted
+from sweep.training.assignment import Failure, Report
 from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun, train_epochs
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.assignment import Failure, Report
 from sweep.tuning.engine import Engine
 
 EPOCHS = 2

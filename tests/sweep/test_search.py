@@ -22,11 +22,11 @@ from sweep import search
 from sweep.config import SweepConfig
 from sweep.interruption import Interrupted
 from sweep.search import TrialRecorder, missing_trials, run_search
+from sweep.training.assignment import Assignment, Failure, Report
 from sweep.training.checkpoints import save_checkpoint
 from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun, train_epochs
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.assignment import Assignment, Failure, Report
 from sweep.tuning.engine import Engine
 from sweep.tuning.searcher import TRIAL_ID, StudySearcher, objective
 

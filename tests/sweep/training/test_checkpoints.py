@@ -8,6 +8,7 @@ import torch
 
 from analysis.files import checkpoint_name
 from analysis.folder import Folder, LocalFolder
+from sweep.training.assignment import Assignment
 from sweep.training.checkpoints import (
     CheckpointError,
     CheckpointWriteError,
@@ -16,7 +17,6 @@ from sweep.training.checkpoints import (
 )
 from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun
-from sweep.tuning.assignment import Assignment
 
 ASSIGNMENT = Assignment(
     name="trial-0001",

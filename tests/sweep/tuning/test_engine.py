@@ -14,9 +14,9 @@ from analysis.folder import Folder, LocalFolder
 from data_utils.mnist import Mnist
 from sweep.config import Resources
 from sweep.errors import StorageError
+from sweep.training.assignment import Assignment, Failure, Report
 from sweep.training.metrics import EpochMetrics
 from sweep.tuning import engine as engine_module
-from sweep.tuning.assignment import Assignment, Failure, Report
 from sweep.tuning.engine import Engine, Recorder
 from sweep.tuning.trainable import SweepTrainable
 

@@ -8,7 +8,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from analysis.ledger import Ledger
 from analysis.records import EpochRecord, TrialEnded, TrialStarted
 from sweep.config import SweepConfig
-from sweep.tuning.assignment import Failure, Report
+from sweep.training.assignment import Failure, Report
 from sweep.tuning.scheduler import build_scheduler
 
 MakeResult = Callable[..., dict[str, Any]]

@@ -10,7 +10,7 @@ from analysis.ledger import Ledger
 from analysis.records import EpochRecord, TrialEnded, TrialStarted
 from sweep.config import SweepConfig
 from sweep.seeds import trial_seed
-from sweep.tuning.assignment import Assignment, Failure, Report
+from sweep.training.assignment import Assignment, Failure, Report
 from sweep.tuning.searcher import TRIAL_ID, StudySearcher, build_sampler, objective
 
 MakeResult = Callable[..., dict[str, Any]]

@@ -12,12 +12,12 @@ from analysis.files import checkpoint_name
 from analysis.folder import Folder, LocalFolder
 from analysis.records import DIVERGED
 from data_utils.mnist import Mnist
+from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report, WorkerSettings
 from sweep.training.checkpoints import load_checkpoint, save_checkpoint, unpack_checkpoint
 from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun
 from sweep.training.metrics import EpochMetrics
 from sweep.tuning import worker as worker_module
-from sweep.tuning.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report, WorkerSettings
 from sweep.tuning.trainable import SweepTrainable
 
 MakeWorker = Callable[..., SweepTrainable]

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Failure, Report
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Failure, Report
 
 MakeMetrics = Callable[..., EpochMetrics]
 
