@@ -22,19 +22,10 @@ def yaml_text(config: dict[str, Any]) -> str:
             lines += [f"  {_scalar(name)}: {_flow(inner)}" for name, inner in value.items()]
         elif isinstance(value, list | tuple) and value:
             lines.append(f"{_scalar(key)}:")
-            for item in value:
-                lines += _item(item)
+            lines += [f"  - {_flow(item)}" for item in value]
         else:
             lines.append(f"{_scalar(key)}: {_flow(value)}")
     return "\n".join(lines) + "\n"
-
-
-def _item(item: Any) -> list[str]:
-    """A list's item: a mapping takes a line a key."""
-    if not isinstance(item, dict) or not item:
-        return [f"  - {_flow(item)}"]
-    pairs = [f"{_scalar(name)}: {_flow(value)}" for name, value in item.items()]
-    return [f"  - {pairs[0]}", *(f"    {pair}" for pair in pairs[1:])]
 
 
 def _flow(value: Any) -> str:

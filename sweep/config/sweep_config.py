@@ -14,9 +14,9 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from analysis.yaml_text import yaml_text
 from sweep.config.dimensions import Choices, Dimension, Range, RefusedError, parse_space
 from sweep.config.domains import HYPERPARAMETERS, REGULARIZERS, Number, OneOf
-from sweep.config.layout import lay_out
 from sweep.config.points import Point, fit_points, parse_points
 from sweep.config.sections import Confirm, Recipe, Resources, Scheduler, Section, checked_by
 from sweep.config.wording import shown
@@ -131,7 +131,7 @@ class SweepConfig(Section):
         if self.scheduler.name == "none":
             tree["scheduler"] = "none"
         tree["confirm"] = tree["confirm"] or "none"
-        return lay_out(tree)
+        return yaml_text(tree)
 
     @field_validator("space", mode="before")
     @classmethod

@@ -119,9 +119,16 @@ def test_to_yaml_of_the_defaults_is_laid_out_as_a_person_would():
         "first:\n"
         "  - {dropout: 0.25, rotation: 10.0, shift: 0.05, weight_decay: 0.001}\n"
         "searcher: tpe\n"
-        "scheduler: {name: asha, grace_period: 3, reduction_factor: 3}\n"
-        "resources: {cpu: 1.0, gpu: 0.0}\n"
-        "confirm: {top_k: 1, seeds: 5}\n"
+        "scheduler:\n"
+        "  name: asha\n"
+        "  grace_period: 3\n"
+        "  reduction_factor: 3\n"
+        "resources:\n"
+        "  cpu: 1.0\n"
+        "  gpu: 0.0\n"
+        "confirm:\n"
+        "  top_k: 1\n"
+        "  seeds: 5\n"
     )
 
 
