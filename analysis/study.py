@@ -59,8 +59,7 @@ def _distribution(ledger: Ledger, name: str) -> BaseDistribution:
     spec = ledger.config["space"][name]
     trials = ledger.trials.values()
     values = [t.hyperparameters[name] for t in trials if name in t.hyperparameters]
-    if isinstance(spec, list) or "choices" in spec:
-        choices = spec if isinstance(spec, list) else spec["choices"]
-        return CategoricalDistribution(tuple(dict.fromkeys([*choices, *values])))
+    if isinstance(spec, list):
+        return CategoricalDistribution(tuple(dict.fromkeys([*spec, *values])))
     low, high = min([spec["low"], *values]), max([spec["high"], *values])
     return FloatDistribution(float(low), float(high), log=bool(spec.get("log")) and low > 0)

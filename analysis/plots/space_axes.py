@@ -1,13 +1,15 @@
 """The searched hyperparameters as axes: where a value lies between the ends of its range."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from analysis.ledger import Ledger
 from analysis.plots.scales import even_ticks, log_ticks
 from analysis.plots.style import one_line
+from analysis.study import distributions
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LABELS = {
@@ -87,21 +89,11 @@ def _power(value: float) -> str:
 
 def dimensions(ledger: Ledger) -> list[Dimension]:
     """Returns the hyperparameters that the sweep searches, in the config's order."""
-    return [
-        _dimension(name, spec, _values(ledger, name))
-        for name, spec in ledger.config["space"].items()
-    ]
+    return [_dimension(name, drawn) for name, drawn in distributions(ledger).items()]
 
 
-def _values(ledger: Ledger, name: str) -> list[Any]:
-    trials = ledger.trials.values()
-    return [t.hyperparameters[name] for t in trials if name in t.hyperparameters]
-
-
-def _dimension(name: str, spec: Any, values: Sequence[Any]) -> Dimension:
-    if isinstance(spec, list) or "choices" in spec:
-        listed = spec if isinstance(spec, list) else spec["choices"]
-        choices = tuple(dict.fromkeys([*listed, *values]))
-        return Dimension(name, 0, max(len(choices) - 1, 0), False, choices)
-    low, high = min([spec["low"], *values]), max([spec["high"], *values])
-    return Dimension(name, float(low), float(high), bool(spec.get("log")) and low > 0)
+def _dimension(name: str, drawn: BaseDistribution) -> Dimension:
+    if isinstance(drawn, CategoricalDistribution):
+        return Dimension(name, 0, len(drawn.choices) - 1, False, drawn.choices)
+    assert isinstance(drawn, FloatDistribution)
+    return Dimension(name, drawn.low, drawn.high, drawn.log)

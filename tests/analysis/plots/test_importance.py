@@ -89,7 +89,7 @@ def test_importances_bear_ties_and_choices(make_ledger: Callable[..., Ledger]) -
         ("COMPLETE", {"nesterov": i % 2 == 0}, [0.9, 0.9, 0.9, score])
         for i, score in enumerate([0.95, 0.9, 0.95, 0.95, 0.95, 0.95, 0.95])
     ]
-    data = importances(make_ledger(*trials, space={"nesterov": {"choices": [True, False]}}))
+    data = importances(make_ledger(*trials, space={"nesterov": [True, False]}))
     (nesterov,) = data.values
     # Chance itself gives it no more than this: the one trial that is worse has one choice.
     assert math.isfinite(nesterov.value)
