@@ -82,7 +82,7 @@ class Ledger:
         return self.created.name
 
     def in_state(self, state: State) -> list[Trial]:
-        """Returns the trials in `state`, by number."""
+        """Returns the trials in `state`, in the order in which they started."""
         return [trial for trial in self.trials.values() if trial.state == state]
 
     def check(self, record: Record) -> None:

@@ -119,7 +119,7 @@ def sign_flip_p(differences: NDArray[np.float64]) -> float | None:
 
 
 def adjust(p: NDArray[np.float64], *, level: float = LEVEL) -> Adjusted:
-    """Adjusts p values, float64 [m], so that one false alarm among them has chance `level`.
+    """Adjusts p values, float64 [m], for at most `level` as the chance of any false alarm.
 
     The k-th smallest p is held against level / (m - k + 1); from the first that fails on,
     all are held against the level at which that one failed (S. Holm, "A simple
@@ -157,9 +157,9 @@ def seeds_needed(
     effect = abs(mean) / sd
     low, high = 1, 2
     while _power(effect, high, level) < power:
-        low, high = high, 2 * high
-        if low > _MAX_SEEDS:
+        if high == _MAX_SEEDS:
             return None
+        low, high = high, min(2 * high, _MAX_SEEDS)
     while high - low > 1:
         middle = (low + high) // 2
         if _power(effect, middle, level) < power:

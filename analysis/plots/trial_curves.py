@@ -48,7 +48,7 @@ class TrialCurves:
     """The curves of all trials.
 
     Attributes:
-        curves: Of the trials that finished an epoch, by number.
+        curves: Of the trials that finished an epoch, in the order in which they started.
         best: The number of the best trial, if there is one yet.
         rungs: The epochs after which the scheduler may stop a trial.
         epochs: The epochs of a whole trial.

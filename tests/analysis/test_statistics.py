@@ -167,6 +167,11 @@ def test_seeds_needed_are_not_told_without_spread_or_difference() -> None:
     assert seeds_needed(1e-9, 0.001) is None
 
 
+@pytest.mark.parametrize(("effect", "expected"), [(0.0089, 99_092), (0.0082, None)])
+def test_seeds_needed_are_told_up_to_100_000(effect: float, expected: int | None) -> None:
+    assert seeds_needed(effect, 1.0) == expected
+
+
 @pytest.mark.parametrize("effect", [3.0, 10.0, 50.0, 1e4])
 def test_seeds_needed_of_a_huge_effect_are_few(effect: float) -> None:
     needed = seeds_needed(effect, 1.0, level=0.0125)
