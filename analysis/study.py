@@ -22,8 +22,8 @@ STATES = {
 def distributions(ledger: Ledger) -> dict[str, BaseDistribution]:
     """Returns what each searched hyperparameter was drawn from, in the config's order.
 
-    It is wide enough for the trials of an earlier space, too. Whole numbers are among the
-    others, without steps.
+    It is wide enough for trials that began under an earlier config, too. Whole numbers are
+    among the others, without steps.
     """
     return {name: _distribution(ledger, name) for name in ledger.config["space"]}
 
@@ -35,9 +35,10 @@ def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) ->
 
     Args:
         trial: The trial.
-        distributions: Of the searched hyperparameters; those that it has not are left out.
+        distributions: Of the searched hyperparameters; those without a value are left out.
     """
-    drawn = {name: d for name, d in distributions.items() if name in trial.hyperparameters}
+    values = {name: trial.value(name) for name in distributions}
+    known = {name: value for name, value in values.items() if value is not None}
     is_valued = trial.state in ("COMPLETE", "STOPPED")
     attributes: dict[str, Any] = {"trial_id": trial.trial_id}
     if trial.reason is not None:
@@ -45,8 +46,8 @@ def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) ->
     made = create_trial(
         state=STATES[trial.state],
         value=trial_accuracy(trial) if is_valued else None,
-        params={name: trial.hyperparameters[name] for name in drawn},
-        distributions=drawn,
+        params=known,
+        distributions={name: distributions[name] for name in known},
         user_attrs=attributes,
         intermediate_values={epoch.epoch: epoch.val_accuracy for epoch in trial.epochs},
     )
@@ -58,7 +59,7 @@ def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) ->
 def _distribution(ledger: Ledger, name: str) -> BaseDistribution:
     spec = ledger.config["space"][name]
     trials = ledger.trials.values()
-    values = [t.hyperparameters[name] for t in trials if name in t.hyperparameters]
+    values = [value for trial in trials if (value := trial.value(name)) is not None]
     if isinstance(spec, list):
         return CategoricalDistribution(tuple(dict.fromkeys([*spec, *values])))
     low, high = min([spec["low"], *values]), max([spec["high"], *values])

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from analysis.folder import Folder, LocalFolder
 from data_utils.mnist import cached, default_folder
-from data_utils.sources import Mirrors
+from data_utils.sources import Mirrors, SourceError
 from sweep.config import Resources
 from sweep.environment import machine, versions
 from sweep.errors import ClusterError, describe_cause
@@ -42,8 +42,10 @@ def examine(storage: Folder, data: Path | None, address: str | None = None) -> I
 
 
 def _gpu() -> Finding:
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Finding("gpu", f"torch cannot be imported: {error}", is_problem=True)
     if not torch.cuda.is_available():
         return Finding("gpu", "none usable with CUDA; trials train on processors")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
@@ -72,7 +74,10 @@ def _storage(storage: Folder) -> Finding:
 
 
 def _network(is_cached: bool) -> Finding:
-    url = urlsplit(Mirrors().addresses()[0])
+    try:
+        url = urlsplit(Mirrors().addresses()[0])
+    except SourceError as error:
+        return Finding("network", str(error), is_problem=not is_cached)
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         socket.create_connection((url.hostname, port), timeout=_TIMEOUT_S).close()

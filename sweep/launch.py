@@ -6,10 +6,12 @@ import socket
 import time
 
 from analysis.confirmation import (
+    CONFIRMATION_FILE,
     CONFIRMATION_FORMAT,
     Confirmation,
     ConfirmationBegun,
     ConfirmationWriter,
+    read_confirmation,
 )
 from analysis.files import CONFIG_FILE
 from analysis.folder import Folder
@@ -70,16 +72,26 @@ def search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist) ->
 
 
 def _open_ledger(folder: Folder, name: str, config: SweepConfig) -> LedgerWriter:
-    """Begins a ledger, or goes on with the one there is."""
+    """Begins a ledger, or goes on with the one there is; the config's file says the same."""
     plain = config.model_dump(mode="json")
     try:
         writer = LedgerWriter.reopen(folder)
     except FileNotFoundError:
+        folder.write(CONFIG_FILE, config.to_yaml().encode())
         return LedgerWriter.create(folder, SweepCreated(time.time(), FORMAT, name, plain))
     if writer.ledger.config != plain:
         folder.write(CONFIG_FILE, config.to_yaml().encode())
         writer.append(ConfigChanged(time.time(), plain))
     return writer
+
+
+def _set_aside_other_epochs(folder: Folder, epochs: int) -> None:
+    """Renames a confirmation from before `epochs` changed: its arms compare with no new ones."""
+    found = read_confirmation(folder)
+    if found is not None and found.begun.epochs != epochs:
+        aside = f"confirm-{found.begun.epochs}-epochs.jsonl"
+        folder.write(aside, folder.read(CONFIRMATION_FILE))
+        folder.delete(CONFIRMATION_FILE)
 
 
 def confirm(
@@ -98,6 +110,7 @@ def confirm(
     """
     finalists = rank_trials(ledger)[: confirm.top_k]
     seeds = confirmation_seeds(config.seed, confirm.seeds)
+    _set_aside_other_epochs(session.engine.folder, config.epochs)
     begun = ConfirmationBegun(time.time(), CONFIRMATION_FORMAT, ledger.name, config.epochs)
     with ConfirmationWriter.open(session.engine.folder, begun) as writer:
         arms = plan_arms(config, finalists, writer.confirmation.arms.values())

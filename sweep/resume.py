@@ -64,6 +64,8 @@ def describe_unconfirmed(folder: Folder, ledger: Ledger, config: SweepConfig) ->
     if config.confirm is None or not rank_trials(ledger):
         return None
     confirmation = read_confirmation(folder)
+    if confirmation is not None and confirmation.begun.epochs != config.epochs:
+        confirmation = None
     finalists = rank_trials(ledger)[: config.confirm.top_k]
     recorded = () if confirmation is None else confirmation.arms.values()
     arms = [arm.arm for arm in plan_arms(config, finalists, recorded)]

@@ -1,8 +1,9 @@
 """A lock in an object store: an object that its holder writes again and again.
 
-Whether a holder is alive is seen by watching it write, not by comparing clocks. The store
-offers no exchange in one step, so that two drivers that begin within the same second are told
-apart by who wrote last.
+Who wants the lock watches whether its holder writes, and compares no clocks; only
+`is_object_held`, which answers at once, trusts this machine's clock to be within seconds of the
+store's. The store offers no exchange in one step, so that two drivers that begin within the
+same second are told apart by who wrote last.
 """
 
 import contextlib

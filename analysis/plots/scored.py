@@ -59,20 +59,12 @@ def points(ledger: Ledger) -> Points:
     if not axes:
         raise NothingToDrawError("no hyperparameter is searched")
     ranked = tuple(
-        Scored(s.trial.trial_id, s.trial.hyperparameters, s.score)
-        for s in rank_trials(ledger)
-        if _has_all(s.trial, axes)
+        Scored(s.trial.trial_id, _values(s.trial, axes), s.score) for s in rank_trials(ledger)
     )
     if not ranked:
         raise NothingToDrawError("no trial has run all its epochs")
-    stopped, failed = (
-        tuple(
-            t.hyperparameters
-            for t in ledger.trials.values()
-            if t.state == state and _has_all(t, axes)
-        )
-        for state in ("STOPPED", "FAILED")
-    )
+    stopped = tuple(_values(trial, axes) for trial in ledger.in_state("STOPPED"))
+    failed = tuple(_values(trial, axes) for trial in ledger.in_state("FAILED"))
     return Points(axes, ranked, stopped, failed, len(in_view(trial.score for trial in ranked)))
 
 
@@ -81,5 +73,5 @@ def n_best(n: int) -> int:
     return min(n, max(3, math.ceil(n / 10)))
 
 
-def _has_all(trial: Trial, axes: tuple[Dimension, ...]) -> bool:
-    return all(axis.name in trial.hyperparameters for axis in axes)
+def _values(trial: Trial, axes: tuple[Dimension, ...]) -> dict[str, Any]:
+    return {axis.name: trial.value(axis.name) for axis in axes}

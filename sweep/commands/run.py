@@ -81,4 +81,12 @@ def run(
         )
         return
     folder = prepare_folder(sweeps, name, resolved)
-    work_on(folder, resolved, data=data, address=address, concurrency=concurrency, as_json=as_json)
+    work_on(
+        folder,
+        resolved,
+        data=data,
+        address=address,
+        concurrency=concurrency,
+        as_json=as_json,
+        is_new=True,
+    )

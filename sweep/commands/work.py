@@ -14,7 +14,7 @@ from sweep.commands.fetch import load_data
 from sweep.commands.options import follow_up, say
 from sweep.commands.summary import check_failures, print_result
 from sweep.config import SweepConfig
-from sweep.errors import ClusterError, InUseError, StorageError
+from sweep.errors import ClusterError, InUseError, StorageError, UsageError
 from sweep.screen.formatting import count
 
 if TYPE_CHECKING:
@@ -35,8 +35,13 @@ def work_on(
     address: str | None,
     concurrency: int | None,
     as_json: bool,
+    is_new: bool = False,
 ) -> None:
-    """Runs what a sweep lacks, its confirmation included, and prints the result."""
+    """Runs what a sweep lacks, its confirmation included, and prints the result.
+
+    Raises:
+        UsageError: The sweep is to be a new one, but another process has begun it meanwhile.
+    """
     # Ray takes seconds to import: mistakes in the command line are told before.
     from sweep.launch import confirm, search
     from sweep.session import describe_start
@@ -45,6 +50,8 @@ def work_on(
     mnist = load_data(data)
     say(f"sweep {folder.name}: {size(config)}, {start}")
     with at_work(folder, config, address=address, concurrency=concurrency) as session:
+        if is_new and has_begun(folder):
+            raise UsageError(f"another process has begun the sweep {folder.name} meanwhile")
         ledger = search(session, config, name=folder.name, mnist=mnist)
         if config.confirm is not None and rank_trials(ledger):
             confirm(session, config, ledger, confirm=config.confirm, mnist=mnist)

@@ -143,7 +143,7 @@ class StudySearcher(Searcher):
                 self._running[trial_id][0].report(metrics.val_accuracy, metrics.epoch)
 
     def _searched(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Those that are in the space, which may have been another when they were drawn."""
+        """Those that are in the space, which may have been another when a trial began."""
         space = self._config.space
         return {
             name: value
@@ -153,7 +153,7 @@ class StudySearcher(Searcher):
 
     def _finished(self, trial: Trial) -> FrozenTrial:
         """A trial of the ledger's, as Optuna would know it."""
-        searched = self._searched(trial.hyperparameters)
+        searched = self._searched({name: trial.value(name) for name in self._distributions})
         known = {name: self._distributions[name] for name in searched}
         finished = optuna_trial(trial, known)
         if trial.state == "COMPLETE":

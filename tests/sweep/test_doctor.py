@@ -1,5 +1,6 @@
 import shutil
 import socket
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from analysis.folder import LocalFolder
+from data_utils.sources import SourceError
 from sweep import doctor
 from sweep.doctor import Finding, examine
 
@@ -126,3 +128,16 @@ def test_doctor_finds_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     findings = _examine(tmp_path)
     assert _problems(findings) == ["storage"]
     assert findings["storage"].text == f"{tmp_path} can be written, 0.0 GiB free"
+
+
+def test_doctor_tells_of_a_broken_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> list[str]:
+        raise SourceError("torchvision cannot be imported")
+
+    monkeypatch.setitem(sys.modules, "torch", None)  # importing it fails
+    monkeypatch.setattr(doctor.Mirrors, "addresses", lambda mirrors: refuse())
+    monkeypatch.setattr(doctor, "cached", lambda folder: False)
+    findings = _examine(tmp_path)
+    assert _problems(findings) == ["gpu", "network"]
+    assert findings["gpu"].text.startswith("torch cannot be imported: ")
+    assert findings["network"].text == "torchvision cannot be imported"

@@ -19,6 +19,7 @@ from sweep import launch
 from sweep.config import Confirm, Resources, SweepConfig
 from sweep.errors import ClusterError
 from sweep.interruption import Interrupted, Interruption
+from sweep.resume import describe_unconfirmed
 from sweep.seeds import confirmation_seeds
 from sweep.session import Session
 from sweep.tuning.engine import Engine
@@ -216,3 +217,30 @@ def test_confirm_again_names_only_new_arms(
     first, second = (given["seeds"] for given in confirmed)
     assert second[:2] == first
     assert len(confirmation.runs) == 5 * 3
+
+
+def test_confirm_sets_aside_a_confirmation_over_other_epochs(
+    session: Session,
+    data: Mnist,
+    runs: list[dict[str, Any]],
+    confirmed: list[dict[str, Any]],
+) -> None:
+    config, ledger = _searched(session, data, 2)
+    folder, plan = session.engine.folder, Confirm(top_k=1, seeds=2)
+    launch.confirm(session, config, ledger, confirm=plan, mnist=data)
+    before = folder.read("confirm.jsonl")
+    longer = config.model_copy(update={"epochs": 2, "confirm": plan})
+    assert describe_unconfirmed(folder, ledger, longer) == "8 of 8 runs are still to be confirmed"
+    confirmation = launch.confirm(session, longer, ledger, confirm=plan, mnist=data)
+    assert {arm.epochs for arm in confirmation.arms.values()} == {2}
+    assert read_confirmation(folder) == confirmation
+    assert folder.read("confirm-1-epochs.jsonl") == before
+
+
+def test_search_writes_the_config_that_its_ledger_has(
+    session: Session, data: Mnist, runs: list[dict[str, Any]]
+) -> None:
+    folder = session.engine.folder
+    folder.write("config.yaml", SweepConfig(trials=9).to_yaml().encode())  # some other process's
+    config, _ = _searched(session, data, 2)
+    assert folder.read("config.yaml").decode() == config.to_yaml()

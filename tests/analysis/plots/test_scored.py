@@ -17,15 +17,17 @@ def test_points_tell_the_trials_apart(some_ledger: Ledger) -> None:
     assert data.failed == ({"dropout": 0.1, "weight_decay": 1e-6},)
 
 
-def test_points_leave_out_trials_of_another_space(make_ledger: Callable[..., Ledger]) -> None:
+def test_points_know_what_an_earlier_recipe_fixed(make_ledger: Callable[..., Ledger]) -> None:
     data = points(
         make_ledger(
             ("COMPLETE", {"dropout": 0.1}, [0.9, 0.9, 0.9, 0.95]),
             ("COMPLETE", {"rotation": 5.0}, [0.9, 0.9, 0.9, 0.99]),
+            recipe={"schedule": "linear", "dropout": 0.75},
             space={"dropout": {"low": 0.0, "high": 0.5}},
         )
     )
-    assert [trial.trial_id for trial in data.ranked] == [1]
+    assert data.ranked == (Scored(2, {"dropout": 0.75}, 0.99), Scored(1, {"dropout": 0.1}, 0.95))
+    assert data.dimensions[0].high == 0.75
 
 
 def test_points_need_something_searched(make_ledger: Callable[..., Ledger]) -> None:

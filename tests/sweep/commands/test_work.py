@@ -270,6 +270,22 @@ def test_run_with_resume_goes_on_only_with_the_same_config(
     assert [trials for _, _, trials, _ in searches] == [2, 3, 4]
 
 
+def test_run_that_another_has_begun_meanwhile_leaves_it_alone(
+    call: Call, pretended: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep.commands.work, "load_data", lambda folder: begin() or DATA)
+
+    def begin() -> None:  # while this one fetches MNIST
+        folder = pretended.storage.child("mine")
+        plain = SweepConfig(trials=9).model_dump(mode="json")
+        LedgerWriter.create(folder, SweepCreated(1.0, FORMAT, "mine", plain)).close()
+
+    outcome = call("run", "--name", "mine")
+    assert outcome.exit_code == 2
+    assert "another process has begun the sweep mine meanwhile" in outcome.err
+    assert [step[0] for step in pretended.done] == ["open"]
+
+
 def test_run_with_resume_but_no_name_goes_on_with_the_newest(
     call: Call, pretended: Pretended
 ) -> None:
