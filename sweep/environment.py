@@ -1,6 +1,7 @@
 """Where a sweep ran: versions, machine, commit; for `environment.json` and the doctor."""
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -12,6 +13,7 @@ from urllib.request import url2pathname
 import psutil
 
 PACKAGES = ("lenet-sweep", "torch", "torchvision", "ray", "optuna", "numpy", "pandas")
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
 # The commit itself, never the name of a tag that points at it.
 _DESCRIBE = ("describe", "--always", "--exclude=*", "--dirty", "--abbrev=40")
 
@@ -28,15 +30,21 @@ def versions() -> dict[str, str]:
 
 
 def n_processors() -> int:
-    """Returns the processor cores this process may use; hyperthreads count once."""
+    """Returns how many processor cores this process may keep busy, 1 at least.
+
+    They are as many as the processors it may run on, but no more than the machine's cores
+    without hyperthreads, or than a container's share of the time, rounded down.
+    """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     physical = psutil.cpu_count(logical=False)
-    return max(1, min(usable or 1, physical or usable or 1))
+    share = min(_limit("cpu.max"), _limit("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
+    return max(1, int(min(usable or 1, physical or usable or 1, share)))
 
 
 def memory_bytes() -> int:
-    """Returns the machine's memory in bytes."""
-    return int(psutil.virtual_memory().total)
+    """Returns the machine's memory in bytes, or a container's limit where it is lower."""
+    limit = min(_limit("memory.max"), _limit("memory/memory.limit_in_bytes"))
+    return int(min(psutil.virtual_memory().total, limit))
 
 
 def machine() -> dict[str, str | int]:
@@ -73,6 +81,19 @@ def commit() -> str | None:
 def describe_environment() -> dict[str, object]:
     """Returns everything for `environment.json`."""
     return {"versions": versions(), "commit": commit(), "machine": machine()}
+
+
+def _limit(*files: str) -> float:
+    """A limit in control groups' files (Linux's, of version 2 or 1), or infinity.
+
+    Where there are two numbers, they are the microseconds of processor time in a period.
+    """
+    try:
+        words = " ".join((_CONTROL_GROUPS / file).read_text() for file in files).split()
+        number, period = [*map(int, words), 1][:2]
+    except (OSError, ValueError):  # there is no such file, or it says `max`
+        return math.inf
+    return number / period if number > 0 else math.inf
 
 
 def _processor_name() -> str:

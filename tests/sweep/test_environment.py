@@ -10,7 +10,14 @@ import psutil
 import pytest
 
 from sweep import environment
-from sweep.environment import commit, describe_environment, machine, n_processors, versions
+from sweep.environment import (
+    commit,
+    describe_environment,
+    machine,
+    memory_bytes,
+    n_processors,
+    versions,
+)
 
 
 class _Installed:
@@ -44,6 +51,16 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where limits of processor time and memory are looked up; there is none."""
+    folder = tmp_path / "cgroup"
+    for name in ("cpu", "memory"):
+        (folder / name).mkdir(parents=True)
+    monkeypatch.setattr(environment, "_CONTROL_GROUPS", folder)
+    return folder
+
+
 def test_versions_are_those_installed() -> None:
     found = versions()
     assert found["python"] == platform.python_version()
@@ -60,6 +77,7 @@ def test_versions_tell_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) ->
     ("usable", "physical", "expected"),
     [(8, 4, 4), (2, 4, 2), (4, 4, 4), (1, 64, 1), (6, None, 6)],
 )
+@pytest.mark.usefixtures("control_groups")
 def test_n_processors_counts_the_usable_cores_once(
     usable: int, physical: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,11 +86,46 @@ def test_n_processors_counts_the_usable_cores_once(
     assert n_processors() == expected
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "250000 100000\n"}, 2),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu.max": "6400000 100000\n"}, 4),
+        ({"cpu.max": "max 100000\n"}, 4),
+        ({"cpu.max": ""}, 4),
+        ({"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "50000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+    ],
+)
+def test_n_processors_keeps_to_the_share_of_a_container(
+    files: dict[str, str],
+    expected: int,
+    control_groups: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 4)
+    for name, text in files.items():
+        (control_groups / name).write_text(text)
+    assert n_processors() == expected
+
+
+@pytest.mark.parametrize("file", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_memory_keeps_to_the_limit_of_a_container(file: str, control_groups: Path) -> None:
+    total = psutil.virtual_memory().total
+    assert memory_bytes() == total
+    for text, expected in (("1048576\n", 2**20), (f"{2**63 - 4096}\n", total), ("max\n", total)):
+        (control_groups / file).write_text(text)
+        assert memory_bytes() == expected
+
+
 def test_machine_is_described_in_plain_data() -> None:
     described = machine()
     assert described["host"] == platform.node()
     assert described["processors"] == n_processors() >= 1
-    assert described["memory_bytes"] == psutil.virtual_memory().total
+    assert described["memory_bytes"] == memory_bytes()
     assert described["processor"]
     whole = describe_environment()
     assert json.loads(json.dumps(whole)) == whole
