@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from analysis.sweeps import read_sweep
 from sweep.commands.options import (
     DEFAULT_STORAGE,
     JsonOption,
@@ -56,7 +57,7 @@ def status(
             while is_held(folder) and ledger.ended is None:
                 display.update()
                 time.sleep(_READ_EVERY_S)
-                _, ledger = find_sweep(storage, folder.name)
+                ledger = read_sweep(folder)
                 view.look_at(ledger)
     Console(highlight=False).print(f"sweep {ledger.name}", SearchView(ledger).picture(), sep="\n")
     progress = ProgressMeter(ledger).measure(time.time())

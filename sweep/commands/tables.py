@@ -15,7 +15,7 @@ from analysis.errors import LedgerError
 from analysis.folder import Folder
 from analysis.ledger import Ledger, read_ledger
 from analysis.selection import rank_trials, trial_accuracy
-from analysis.sweeps import damaged_sweeps, list_sweeps
+from analysis.sweeps import list_sweeps
 from sweep.errors import UsageError
 from sweep.screen import formatting
 
@@ -99,8 +99,9 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
 
     Those of which not even the beginning can be read come last.
     """
+    found, damaged = list_sweeps(storage)
     documents = []
-    for entry in list_sweeps(storage):
+    for entry in found:
         document: dict[str, Any] = {"sweep": entry.name}
         try:
             ledger = read_ledger(storage.child(entry.name))
@@ -120,8 +121,7 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
                 "best_val_accuracy": ranking[0].score if ranking else None,
             }
         )
-    unreadable = damaged_sweeps(storage).items()
-    return documents + [{"sweep": name, "error": reason} for name, reason in unreadable]
+    return documents + [{"sweep": name, "error": reason} for name, reason in damaged.items()]
 
 
 def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:

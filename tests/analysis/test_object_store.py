@@ -193,7 +193,7 @@ def test_sweep_is_kept_in_a_store_as_in_a_folder(storage: StoreFolder) -> None:
     found, ledger = open_sweep(storage, None)
     assert found == folder
     assert (list(ledger.trials), ledger.ended) == ([1], SessionEnded(3.0, "finished"))
-    assert list_sweeps(storage) == [created]
+    assert list_sweeps(storage) == ([created], {})
     assert read_confirmation(folder) is None
     assert read_ledger(folder).trials == ledger.trials
     storage.child("cut").write(LEDGER_FILE, folder.read(LEDGER_FILE)[:-5])

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from analysis.errors import LedgerError
 from analysis.folder import Folder, LocalFolder
 from analysis.ledger import LEDGER_FILE, LedgerWriter
 from analysis.records import Notice, SweepCreated
-from analysis.sweeps import damaged_sweeps, list_sweeps, open_sweep
+from analysis.sweeps import list_sweeps, open_sweep, read_sweep
 
 
 @pytest.fixture
@@ -20,22 +21,27 @@ def begin(storage: Folder, name: str, time: float) -> None:
 
 
 def names(storage: Folder) -> list[str]:
-    return [created.name for created in list_sweeps(storage)]
+    return [created.name for created in list_sweeps(storage)[0]]
+
+
+def damaged_sweeps(storage: Folder) -> dict[str, str]:
+    return list_sweeps(storage)[1]
 
 
 def test_sweeps_are_listed_newest_first(storage: Folder) -> None:
     for name, time in (("b", 2.0), ("c", 3.0), ("a", 1.0)):
         begin(storage, name, time)
-    assert [(created.name, created.time) for created in list_sweeps(storage)] == [
+    found, damaged = list_sweeps(storage)
+    assert [(created.name, created.time) for created in found] == [
         ("c", 3.0),
         ("b", 2.0),
         ("a", 1.0),
     ]
-    assert damaged_sweeps(storage) == {}
+    assert damaged == {}
 
 
 def test_storage_that_is_not_there_has_no_sweeps(storage: Folder) -> None:
-    assert list_sweeps(storage) == []
+    assert list_sweeps(storage) == ([], {})
     with pytest.raises(FileNotFoundError, match=r"there is no sweep in .*runs yet"):
         open_sweep(storage, None)
     with pytest.raises(FileNotFoundError, match=r"no sweep 'a' in .*runs; there is none at all"):
@@ -60,6 +66,7 @@ def test_sweep_is_called_what_its_folder_is_called(storage: Folder) -> None:
     assert names(storage) == ["other", "new"]
     folder, ledger = open_sweep(storage, "new")
     assert (folder, ledger.name) == (storage.child("new"), "new")
+    assert read_sweep(folder).name == "new"
     with pytest.raises(FileNotFoundError, match=r"no sweep 'old' .*; there is: other, new"):
         open_sweep(storage, "old")
 
@@ -127,6 +134,34 @@ def test_newest_sweep_is_opened_when_none_is_named(storage: Folder) -> None:
     with LedgerWriter.reopen(storage.child("b")) as writer:
         writer.append(Notice(9.0, None, "still going on, but begun earlier"))
     assert open_sweep(storage, None)[1].name == "a"
+
+
+def test_named_sweep_is_opened_without_a_look_at_the_others(
+    storage: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        begin(storage, name, 1.0)
+    looked_at = []
+    lines = LocalFolder.lines
+
+    def note(folder: LocalFolder, name: str) -> Iterator[bytes]:
+        looked_at.append(folder.name)
+        return lines(folder, name)
+
+    monkeypatch.setattr(LocalFolder, "lines", note)
+    monkeypatch.setattr(LocalFolder, "folders", lambda folder: pytest.fail("lists them all"))
+    assert open_sweep(storage, "b")[1].name == "b"
+    assert set(looked_at) == {"b"}
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "deep/a", "../runs/good", "file", "x" * 300])
+def test_name_that_is_no_sweeps_opens_none(storage: Folder, name: str) -> None:
+    begin(storage, "good", 1.0)
+    for elsewhere in (".", "..", "deep/a"):
+        storage.write(f"{elsewhere}/{LEDGER_FILE}", storage.read(f"good/{LEDGER_FILE}"))
+    storage.write("file", b"")
+    with pytest.raises(FileNotFoundError, match="there is no sweep .*; there is: good"):
+        open_sweep(storage, name)
 
 
 def test_message_names_a_few_of_many_sweeps(storage: Folder) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from analysis.folder import Folder, LocalFolder
+from analysis.ledger import LedgerWriter, read_ledger
+from analysis.records import SessionEnded
 
 Call = Callable[..., Any]
 AddSweep = Callable[..., Folder]
@@ -291,6 +293,24 @@ def test_status_counts(call: Call, add_sweep: AddSweep, words: Words) -> None:
         "resume",
         "made",
     ]
+
+
+def test_status_follows_one_sweep_until_it_ends(
+    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = add_sweep("made", n_trials=6, n_running=2)
+
+    def go_on(seconds: float) -> None:
+        with LedgerWriter.reopen(folder) as writer:
+            writer.append(SessionEnded(1_900_000_000.0, "finished"))
+
+    monkeypatch.setattr("time.sleep", go_on)
+    monkeypatch.setattr("sweep.lock.is_held", lambda folder: True)
+    monkeypatch.setattr(LocalFolder, "folders", lambda folder: pytest.fail("lists them all"))
+    outcome = call("status", "made", "--follow")
+    assert (outcome.exit_code, outcome.err) == (0, "")
+    assert "sweep made" in outcome.out
+    assert read_ledger(folder).ended == SessionEnded(1_900_000_000.0, "finished")
 
 
 def test_storage_comes_from_the_environment_or_the_option(
