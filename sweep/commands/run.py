@@ -65,7 +65,8 @@ def run(
         resolved = resolved.model_copy(update={"confirm": None})
     sweeps = storage_folder(storage)
     if name is None and resume:
-        name = next((newest.name for newest in list_sweeps(sweeps)), None)
+        found, _ = list_sweeps(sweeps)
+        name = found[0].name if found else None
     stem = config.stem if config is not None else preset or "classic"
     name = name or f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     check_name(name)
