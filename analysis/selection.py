@@ -81,4 +81,5 @@ def describe_rule(config: dict[str, Any]) -> str:
         measure = f"{constant} (constant learning rate) or {decaying} (decaying)"
     else:
         measure = constant if config["recipe"]["schedule"] == "constant" else decaying
-    return f"highest {measure}, among trials that ran all {config['epochs']} epochs"
+    ran = f"all {config['epochs']} epochs" if config["epochs"] > 1 else "their epoch"
+    return f"highest {measure}, among trials that ran {ran}"

@@ -1,5 +1,6 @@
 """The command `sweep`."""
 
+import io
 import logging
 import os
 import sys
@@ -10,6 +11,7 @@ def main() -> None:
     from sweep.commands import app
     from sweep.commands.failures import describe_failure
 
+    _mend_streams()
     # It warns of a home that cannot be written, and does without.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
@@ -26,6 +28,20 @@ def main() -> None:
             raise
         print(f"error: {failure.message}", file=sys.stderr)
         sys.exit(failure.exit_code)
+
+
+def _mend_streams() -> None:
+    """Makes the standard streams take whatever is printed: closed ones, and those not in UTF-8."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # the lowest free number is what a file gets
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from analysis.folder import Folder, LocalFolder
 from data_utils.mnist import cached, default_folder
 from data_utils.sources import Mirrors, SourceError
 from sweep.config import Resources
-from sweep.environment import machine, versions
+from sweep.environment import machine, needs_no_quotes, versions
 from sweep.errors import ClusterError, describe_cause
 from sweep.finding import Finding
 
@@ -24,6 +25,9 @@ def examine(storage: Folder, data: Path | None, address: str | None = None) -> I
     missing = [name for name, version in found.items() if version == "not installed"]
     text = ", ".join(f"{name} {version}" for name, version in found.items())
     yield Finding("versions", text, is_problem=bool(missing))
+    if not needs_no_quotes(sys.executable):
+        text = f"Ray cannot run {sys.executable}: make the virtual environment in another folder"
+        yield Finding("python", text, is_problem=True)
     here = machine()
     yield Finding("processors", f"{here['processors']} ({here['processor']})")
     memory = int(here["memory_bytes"]) / 2**30

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -27,6 +28,11 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def needs_no_quotes(path: str) -> bool:
+    """Tells whether a shell takes `path` as it is, which is how Ray writes it for its workers."""
+    return re.fullmatch(r"[\w./+@%:,=-]+", path) is not None
 
 
 def n_processors() -> int:

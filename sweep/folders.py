@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 from analysis.files import CONFIG_FILE, ENVIRONMENT_FILE
 from analysis.folder import Folder
@@ -24,6 +25,12 @@ def check_name(name: str) -> None:
             "a sweep's name must be 1 to 100 letters, digits, `.`, `_` or `-`, beginning with a "
             f"letter or a digit, but got {name[:120]!r}"
         )
+
+
+def name_after(stem: str) -> str:
+    """Returns a name for a sweep that begins now: of `stem` what a name may have, and the time."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("._-")[:80] or "sweep"
+    return f"{plain}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:

@@ -57,10 +57,7 @@ def refusal(folder: Folder, text: str | bytes) -> InUseError:
         who = f"process {found['pid']} on {found['host']}"
     except (ValueError, KeyError, TypeError):
         who = "it has not said which"
-    return InUseError(
-        f"another process is at work on {folder}: {who}; wait for it to end, or watch it with "
-        "`sweep status --follow`"
-    )
+    return InUseError(f"another process is at work on {folder}: {who}; wait for it to end")
 
 
 @contextlib.contextmanager

@@ -50,6 +50,7 @@ def confirm(
     start = describe_start(config.resources, address=address, concurrency=concurrency)
     mnist = load_data(data)
     say(f"confirming {ledger.name}: {count(plan.seeds, 'seed')} an arm, {start}")
-    with at_work(folder, config, address=address, concurrency=concurrency) as session:
+    again = f"confirm --top-k {plan.top_k} --seeds {plan.seeds}"
+    with at_work(folder, config, address=address, concurrency=concurrency, again=again) as session:
         launch.confirm(session, config, ledger, confirm=plan, mnist=mnist)
     finish(folder, ledger, as_json=as_json)

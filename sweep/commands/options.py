@@ -74,7 +74,10 @@ def storage_folder(location: str) -> Folder:
             raise UsageError(
                 f"`--storage` cannot be {without_secrets(location)}: {error}"
             ) from error
-    path = Path(location).expanduser().absolute()
+    try:
+        path = Path(location).expanduser().absolute()
+    except RuntimeError as error:  # there is no such user
+        raise UsageError(f"`--storage` cannot be {location}: {error}") from error
     if path.exists() and not path.is_dir():
         raise UsageError(f"`--storage` must be a folder, but {path} is a file")
     return LocalFolder(path)

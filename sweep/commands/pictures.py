@@ -16,6 +16,7 @@ from sweep.commands.options import (
     find_sweep,
     print_json,
 )
+from sweep.errors import UsageError
 
 
 class Format(StrEnum):
@@ -41,6 +42,8 @@ def plot(
 
     folder, _ = find_sweep(storage, name)
     target = None if out is None else LocalFolder(out)
+    if out is not None and out.exists() and not out.is_dir():
+        raise UsageError(f"`--out` must be a folder, but {out} is a file")
     drawn = draw_all(folder, file_format.value, target)
     if as_json:
         skipped = {plot.name: plot.reason for plot in drawn.skipped}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.files import REPORT_FILE
 from analysis.folder import Folder
 from analysis.ledger import Ledger
 from sweep.commands.options import (
@@ -69,7 +70,7 @@ def go_on(
         UsageError: The config, or a version, is not what the sweep began with.
     """
     from sweep.commands.summary import print_result
-    from sweep.commands.work import work_on
+    from sweep.commands.work import finish, work_on
     from sweep.folders import write_environment
     from sweep.resume import check_changes, describe_missing
 
@@ -77,7 +78,10 @@ def go_on(
     missing = describe_missing(folder, ledger, config)
     if missing is None:
         say(f"nothing is left to do for {folder.name}")
-        print_result(folder, ledger, as_json=as_json)
+        if folder.exists(REPORT_FILE):
+            print_result(folder, ledger, as_json=as_json)
+        else:
+            finish(folder, ledger, as_json=as_json)
         return
     if changes:
         write_environment(folder)

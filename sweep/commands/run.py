@@ -1,6 +1,5 @@
 """`sweep run`."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +52,7 @@ def run(
     from sweep.commands.resume import go_on
     from sweep.commands.work import work_on
     from sweep.config.resolve import Overrides, resolve_config
-    from sweep.folders import check_name, exists, prepare_folder
+    from sweep.folders import check_name, exists, name_after, prepare_folder
 
     resolved = resolve_config(
         preset=preset,
@@ -68,7 +67,7 @@ def run(
         found, _ = list_sweeps(sweeps)
         name = found[0].name if found else None
     stem = config.stem if config is not None else preset or "classic"
-    name = name or f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = name or name_after(stem)
     check_name(name)
     if resume and exists(sweeps, name):
         go_on(

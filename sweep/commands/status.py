@@ -59,7 +59,10 @@ def status(
                 time.sleep(_READ_EVERY_S)
                 ledger = read_sweep(folder)
                 view.look_at(ledger)
-    Console(highlight=False).print(f"sweep {ledger.name}", SearchView(ledger).picture(), sep="\n")
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 10_000
+    console.print(f"sweep {ledger.name}", SearchView(ledger).picture(), sep="\n")
     progress = ProgressMeter(ledger).measure(time.time())
     if progress.n_ended < progress.n_trials and not is_held(folder):
         why = f" ({ledger.ended.reason})" if ledger.ended is not None else ""

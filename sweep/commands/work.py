@@ -71,9 +71,12 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     try:
         draw_all(folder, "png")
         write_report(folder)
-    except OSError as error:
+    except (OSError, KeyboardInterrupt) as error:
         again = f"{follow_up('plot', folder)}; {follow_up('report', folder)}"
-        error.add_note(f"the sweep itself is finished; draw it again with: {again}")
+        hint = f"the sweep itself is finished; draw it again with: {again}"
+        if isinstance(error, KeyboardInterrupt):
+            say(f"interrupted; {hint}")
+        error.add_note(hint)
         raise
     finally:
         print_result(folder, ledger, as_json=as_json)
@@ -82,11 +85,23 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def at_work(
-    folder: Folder, config: SweepConfig, *, address: str | None, concurrency: int | None
+    folder: Folder,
+    config: SweepConfig,
+    *,
+    address: str | None,
+    concurrency: int | None,
+    again: str = "resume",
 ) -> "Iterator[Session]":
     """Opens a session, and says how to go on where a signal, the storage or the cluster ends it.
 
     After a signal the command ends with its exit code.
+
+    Args:
+        folder: The sweep's.
+        config: The sweep's.
+        address: Of a Ray cluster; None for this machine.
+        concurrency: Trials at a time; None for as many as there is room for.
+        again: The command that goes on, without program and sweep.
     """
     from sweep.interruption import Interrupted
     from sweep.session import open_session
@@ -97,21 +112,22 @@ def at_work(
             folder,
             address=address,
             concurrency=concurrency,
-            advise=lambda: _how_to_go_on(folder),
+            advise=lambda: _how_to_go_on(folder, again),
         ) as session:
             yield session
     except Interrupted as interrupted:
-        say(f"interrupted; {_how_to_go_on(folder)}")
+        say(f"interrupted; {_how_to_go_on(folder, again)}")
         raise typer.Exit(interrupted.exit_code) from None
-    except InUseError:
+    except InUseError as error:
+        error.add_note(f"watch a search with: {follow_up('status --follow', folder)}")
         raise
     except (OSError, StorageError, ClusterError) as error:
-        error.add_note(_how_to_go_on(folder))
+        error.add_note(_how_to_go_on(folder, again))
         raise
 
 
-def _how_to_go_on(folder: Folder) -> str:
+def _how_to_go_on(folder: Folder, again: str) -> str:
     with contextlib.suppress(OSError):  # the storage may be what has failed
         if not has_begun(folder):
             return f"the sweep {folder.name} has not begun"
-    return f"every finished epoch is kept, go on with: {follow_up('resume', folder)}"
+    return f"every finished epoch is kept, go on with: {follow_up(again, folder)}"

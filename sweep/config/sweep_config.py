@@ -99,9 +99,10 @@ class SweepConfig(Section):
         return {name: values[name] for name in HYPERPARAMETERS}
 
     def reported(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns those that results show: the regularizers, and what else is searched."""
-        names = [name for name in HYPERPARAMETERS if name in REGULARIZERS or name in self.space]
-        return {name: hyperparameters[name] for name in names}
+        """Returns those that results show: what is searched, then the other regularizers."""
+        return {
+            name: hyperparameters[name] for name in dict.fromkeys((*self.space, *REGULARIZERS))
+        }
 
     def notes(self) -> tuple[str, ...]:
         """Returns what is allowed and may surprise, a sentence each."""

@@ -62,6 +62,7 @@ class ProgressMeter:
         n_epochs = self._epochs_of_ended + sum(len(trial.epochs) for trial in running)
         ended = self._ledger.ended
         session = self._ledger.sessions[-1] if self._ledger.sessions else None
+        begun = session or self._ledger.created
         return Progress(
             running=running,
             failures=self._failures,
@@ -69,7 +70,7 @@ class ProgressMeter:
             n_stopped=self._ended["STOPPED"],
             n_trials=int(config["trials"]),
             n_epochs=n_epochs,
-            elapsed_s=(ended.time if ended else now) - (session or self._ledger.created).time,
+            elapsed_s=max(0.0, (ended.time if ended else now) - begun.time),
             left_s=self._time_left(n_ended, running, session.slots if session else 1),
             best=self._best,
         )

@@ -17,9 +17,12 @@ from typing import Any, TextIO
 import psutil
 import ray
 
+import sweep
+from sweep.environment import needs_no_quotes
 from sweep.errors import ClusterError
 from sweep.tuning.joining import has_token, join_options
 
+_CODE = Path(sweep.__path__[0]).parent
 _PREFIX = "sweep-"
 _LOCK = "driver.lock"
 _LOG = "ray.log"
@@ -41,6 +44,11 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
         ClusterError: Ray cannot be started or reached.
         UsageError: `address` is none.
     """
+    if address is None and not needs_no_quotes(sys.executable):
+        raise ClusterError(
+            f"Ray cannot run {sys.executable}, because of the characters in its path; make the "
+            "virtual environment in another folder"
+        )
     options = None if address is None else join_options(address)
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -51,6 +59,7 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
                 ray.init(
                     log_to_driver=False,
                     logging_level="ERROR",
+                    job_config=_Job(_py_driver_sys_path=[] if options else [str(_CODE)]),
                     **(options or _local_options(scratch, n_cpus)),
                 )
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -63,6 +72,13 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             yield scratch
         finally:
             _end_ray()
+
+
+class _Job(ray.job_config.JobConfig):
+    """A job whose workers import the driver's own code, wherever the driver was started."""
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True  # else the driver's current folder would come before all that is installed
 
 
 def _end_ray() -> None:
@@ -175,7 +191,8 @@ def _local_options(scratch: Path, n_cpus: int) -> dict[str, Any]:
 def _short_temporary_folder() -> Path:
     """Ray's sockets lie below it, and a socket's path may have 107 characters at most."""
     folder = tempfile.gettempdir()
-    return Path(folder if len(folder) <= 20 or not os.access("/tmp", os.W_OK) else "/tmp")
+    is_fit = len(folder) <= 20 and folder.isascii() and needs_no_quotes(folder)
+    return Path(folder if is_fit or not os.access("/tmp", os.W_OK) else "/tmp")
 
 
 @contextlib.contextmanager

@@ -141,3 +141,12 @@ def test_doctor_tells_of_a_broken_torch(tmp_path: Path, monkeypatch: pytest.Monk
     assert _problems(findings) == ["gpu", "network"]
     assert findings["gpu"].text.startswith("torch cannot be imported: ")
     assert findings["network"].text == "torchvision cannot be imported"
+
+
+def test_doctor_tells_of_a_python_that_ray_cannot_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
+    findings = _examine(tmp_path)
+    assert _problems(findings) == ["python"]
+    assert "/home/me/my projects/.venv/bin/python" in findings["python"].text

@@ -11,7 +11,7 @@ from sweep.config import SweepConfig
 from sweep.config.resolve import load_config
 from sweep.environment import versions
 from sweep.errors import StorageError, UsageError
-from sweep.folders import check_name, exists, prepare_folder
+from sweep.folders import check_name, exists, name_after, prepare_folder
 
 
 @pytest.mark.parametrize("name", ["a", "7", "classic-20260101-120000", "A.b_c-d", "x" * 100])
@@ -26,6 +26,17 @@ def test_name_of_a_folder_is_accepted(name: str) -> None:
 def test_name_that_is_no_folders_everywhere_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="^a sweep's name must be 1 to 100 letters"):
         check_name(name)
+
+
+@pytest.mark.parametrize(
+    ("stem", "begins"),
+    [("classic", "classic-"), ("my cfg", "my-cfg-"), ("_été", "t-"), ("…", "sweep-")],
+)
+def test_name_is_made_of_what_a_name_may_have(stem: str, begins: str) -> None:
+    name = name_after(stem)
+    check_name(name)
+    assert name.startswith(begins)
+    check_name(name_after("x" * 300))
 
 
 @pytest.fixture

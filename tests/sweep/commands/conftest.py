@@ -186,7 +186,10 @@ def brief() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class RealSweep:
-    """A sweep `real` of two trials of an epoch, run by the command line on all of MNIST."""
+    """A sweep `real` of two trials of an epoch, run by the command line on all of MNIST.
+
+    The folder it is started in has a `models.py` of somebody else's.
+    """
 
     driver: Driver
     outcome: Outcome
@@ -199,7 +202,10 @@ class RealSweep:
 @pytest.fixture(scope="session")
 def real_sweep(start_driver: Callable[..., Driver]) -> RealSweep:
     small = ("--trials", "2", "--epochs", "1", "--search-only")
-    driver = start_driver("run", "--name", "real", *small, "--json")
+    # As for the command itself, which unlike `python -m` does not look for modules here.
+    alike = {"PYTHONSAFEPATH": "1"}
+    driver = start_driver("run", "--name", "real", *small, "--json", settings=alike)
+    (driver.temporary / "models.py").write_text("raise RuntimeError")
     return RealSweep(driver, driver.wait())
 
 

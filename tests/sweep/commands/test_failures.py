@@ -166,9 +166,11 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("trials made --csv file/below", 2, "cannot write file/below: Not a directory"),
         ("trials made --csv - --json", 2, "choose one"),
         ("list --storage file", 2, "file is a file"),
+        ("list --storage ~nosuchuser/x", 2, "`--storage` cannot be ~nosuchuser/x: "),
         ("status nowhere", 2, "there is no sweep 'nowhere' in"),
         ("plot nowhere", 2, "there is no sweep 'nowhere' in"),
         ("plot made --format gif", 2, "gif"),
+        ("plot made --out file", 2, "`--out` must be a folder, but file is a file"),
         ("report nowhere", 2, "there is no sweep 'nowhere' in"),
         ("preset fast", 2, "there is no preset `fast`"),
         ("validate none.yaml", 2, "there is no config file none.yaml"),
@@ -255,3 +257,20 @@ def test_reader_that_goes_away_gets_no_complaint(
     finally:
         os.close(theirs)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("closed", ["0<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_command_runs_without_its_standard_streams(closed: str, add_sweep: AddSweep) -> None:
+    folder = add_sweep("made", n_trials=4)
+    command = [sys.executable, "-m", "sweep", "trials", "--storage", folder.storage]
+    run = subprocess.run(["sh", "-c", f"{shlex.join(command)} {closed}"], capture_output=True)
+    assert (run.returncode, run.stderr) == (0, b"")
+
+
+def test_command_prints_what_an_encoding_lacks_as_question_marks(add_sweep: AddSweep) -> None:
+    folder = add_sweep("made", n_trials=4)
+    command = [sys.executable, "-m", "sweep", "trials", "--storage", folder.storage]
+    encoding = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    run = subprocess.run(command, capture_output=True, env=encoding)
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert b"?" in run.stdout  # for the degrees of a rotation

@@ -96,8 +96,8 @@ def test_best_is_the_first_of_the_trials(call: Call, real_sweep: Any) -> None:
         "hyperparameters": first["hyperparameters"],
         "val_accuracy": first["val_accuracy"],
         "epoch": 1,
-        "selection": "highest validation accuracy of the last epoch, among trials that ran all "
-        "1 epochs",
+        "selection": "highest validation accuracy of the last epoch, among trials that ran "
+        "their epoch",
         "checkpoint": f"{real_sweep.folder}/checkpoints/trial-{first['trial_id']:04d}.pt",
     }
     assert json.loads(outcome.out) == json.loads(real_sweep.outcome.out)

@@ -39,6 +39,13 @@ def test_run_says_little_and_nothing_of_rays_on_stderr(real_sweep: Any) -> None:
     assert lines[-1].startswith("2/2 trials, 0 stopped early, 2 epochs, ")
 
 
+def test_run_imports_nothing_from_the_folder_it_is_started_in(real_sweep: Any) -> None:
+    assert real_sweep.outcome.exit_code == 0
+    left = [path.name for path in real_sweep.driver.temporary.iterdir()]
+    assert "models.py" in left
+    assert "__pycache__" not in left
+
+
 def test_run_leaves_nothing_over(real_sweep: Any) -> None:
     assert real_sweep.driver.left_over() == []
 

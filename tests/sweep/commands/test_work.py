@@ -93,6 +93,8 @@ class Pretended:
         self, session: Folder, config: SweepConfig, ledger: Ledger, *, confirm: Any, mnist: Any
     ) -> None:
         assert mnist is DATA
+        if self.interruption is not None:
+            raise self.interruption
         self.done.append(("confirm", confirm))
 
     def draw_all(self, folder: Folder, file_format: str) -> None:
@@ -230,6 +232,33 @@ def test_run_whose_surroundings_fail_says_how_to_go_on(
     assert (outcome.exit_code, outcome.out) == (4, "")
     assert outcome.err.splitlines()[-2:] == [f"error: {message}", advice]
     assert pretended.advise() == advice  # for where not even this much can be said
+
+
+def test_confirm_that_is_interrupted_says_how_to_go_on(call: Call, pretended: Pretended) -> None:
+    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    pretended.interruption = Interrupted(signal.SIGINT)
+    outcome = call("confirm", "--seeds", "3")
+    assert outcome.exit_code == 130
+    assert outcome.err.splitlines()[-1] == (
+        "interrupted; every finished epoch is kept, go on with: "
+        "sweep confirm --top-k 1 --seeds 3 mine"
+    )
+
+
+def test_run_that_is_interrupted_while_it_draws_can_be_drawn_by_resume(
+    call: Call, pretended: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(analysis.plots, "draw_all", interrupt)
+        outcome = call("run", "--name", "mine", "--trials", "2", "--search-only", "--json")
+    assert outcome.exit_code == 130
+    assert json.loads(outcome.out)["trial_id"] == 2
+    assert "draw it again with: sweep plot mine; sweep report mine" in outcome.err
+    assert call("resume").exit_code == 0
+    assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
 
 
 def test_run_without_room_for_its_pictures_still_has_its_result(

@@ -188,6 +188,15 @@ def test_session_clears_what_killed_drivers_left(
             assert all(other.exists() for other in others)
 
 
+def test_session_refuses_a_python_that_ray_cannot_run(
+    started: list[dict[str, Any]], temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
+    with pytest.raises(ClusterError, match="my projects"), ray_session(address=None, n_cpus=1):
+        pass
+    assert started == []
+
+
 def test_session_keeps_sockets_paths_short(
     started: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
