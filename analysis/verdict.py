@@ -56,7 +56,7 @@ def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | Non
     """
     if not rank_trials(ledger):
         return None
-    if confirmation is None:
+    if confirmation is None or not confirmation.runs:
         return "confirm"
     finalist = best_finalist(ledger, confirmation)
     if finalist is not None:

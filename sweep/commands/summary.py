@@ -156,7 +156,8 @@ def _print_arms(confirmation: Confirmation, best_trial_id: int) -> None:
                 interval = " to ".join(formatting.percent(bound) for bound in summary.interval)
             table.add_row(arm.title, formatting.percent(summary.mean), interval, str(summary.n))
     console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
+    if table.row_count:
+        console.print(table)
     console.print(f"\n{describe_verdict(confirmation, best_trial_id)}\n", markup=False)
 
 

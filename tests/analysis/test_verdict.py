@@ -242,6 +242,7 @@ def test_missing_step_confirms_a_best_trial_that_is_not(
 ) -> None:
     ledger = some_search(5)
     assert missing_step(ledger, None) == "confirm"
+    assert missing_step(ledger, make_confirmation({"finalist-1": {}, "mlp": {}})) == "confirm"
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE}, first_trial=2)
     assert missing_step(ledger, confirmation) == "confirm"
     ledger.trials[1].state = "FAILED"
