@@ -80,16 +80,14 @@ def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None
     for name in names:
         table.add_column(name, justify="right")
     for document in documents:
+        trial = ledger.trials[document["trial_id"]]
         table.add_row(
-            str(document["trial_id"]),
-            Text(document["state"].lower(), style=_COLORS[document["state"]]),
-            f"{document['epochs']}/{ledger.config['epochs']}",
+            str(trial.trial_id),
+            Text(trial.state.lower(), style=_COLORS[trial.state]),
+            f"{len(trial.epochs)}/{trial.config['epochs']}",
             formatting.percent(document["val_accuracy"]),
             formatting.duration(document["seconds"]),
-            *(
-                formatting.hyperparameter(name, ledger.trials[document["trial_id"]].value(name))
-                for name in names
-            ),
+            *(formatting.hyperparameter(name, trial.value(name)) for name in names),
         )
     _print(table)
 
