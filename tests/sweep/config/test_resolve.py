@@ -53,7 +53,7 @@ def test_load_preset_best_decays_and_searches_the_learning_rate():
     assert best.space == {**classic.space, "learning_rate": Range(0.005, 0.2, log=True)}
     assert best.first == (HAND_TUNED,)
     assert best.scheduler.name == "none"
-    same = {name: getattr(classic, name) for name in ("recipe", "space", "scheduler")}
+    same = {name: getattr(classic, name) for name in ("seed", "recipe", "space", "scheduler")}
     assert best.model_copy(update=same) == classic
 
 
