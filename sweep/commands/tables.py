@@ -19,6 +19,7 @@ from analysis.sweeps import list_sweeps
 from sweep.errors import UsageError
 from sweep.screen import formatting
 
+_WIDEST = 10_000
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
 
 
@@ -72,13 +73,8 @@ def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None
     # The space may have changed since the first trials.
     names = list(dict.fromkeys(name for d in documents for name in d["hyperparameters"]))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("trial", justify="right")
-    table.add_column("state")
-    table.add_column("epochs", justify="right")
-    table.add_column("validation", justify="right")
-    table.add_column("time", justify="right")
-    for name in names:
-        table.add_column(name, justify="right")
+    for heading in ("trial", "state", "epochs", "validation", "time", *names):
+        table.add_column(heading, justify="left" if heading == "state" else "right")
     for document in documents:
         trial = ledger.trials[document["trial_id"]]
         table.add_row(
@@ -145,5 +141,11 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _print(table: Table) -> None:
-    """Prints a table at its full width: a narrow terminal breaks its lines, and none is cut."""
-    Console(highlight=False, width=10_000).print(table)
+    """Prints a table whole: a terminal that is too narrow breaks its lines, and cuts none."""
+    console = Console(highlight=False, width=_WIDEST)
+    terminal = Console()
+    if terminal.is_terminal and console.measure(table).maximum > terminal.width:
+        table.padding = (0, 1, 0, 0)
+        for column in table.columns:
+            column.header, column.vertical = str(column.header).replace("_", "\n"), "bottom"
+    console.print(table)

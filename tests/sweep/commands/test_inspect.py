@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,21 @@ def test_top_shows_only_the_best(call: Call, add_sweep: AddSweep) -> None:
     everything = json.loads(call("trials", "--json").out)["trials"]
     for n in (1, 3, 100):
         assert json.loads(call("trials", "--json", "--top", n).out)["trials"] == everything[:n]
+
+
+def test_trials_fit_a_terminal_of_80_columns(
+    call: Call, add_sweep: AddSweep, words: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_sweep("made", n_trials=4, decaying=True)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setenv("COLUMNS", "80")
+    out = call("trials").out
+    above, heading, *rows = words(out)
+    assert above == ["weight", "learning"]
+    assert heading[-2:] == ["decay", "rate"]
+    assert len(rows) == 4
+    lines = re.sub("\x1b\\[[0-9;]*m", "", out).splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= 80
 
 
 def test_csv_is_the_same_table(call: Call, add_sweep: AddSweep, tmp_path: Path) -> None:
