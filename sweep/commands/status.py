@@ -31,6 +31,7 @@ def status(
 
     from sweep.lock import is_held
     from sweep.screen.display import open_display
+    from sweep.screen.formatting import WIDEST
     from sweep.screen.progress import ProgressMeter
     from sweep.screen.search_view import SearchView
 
@@ -61,7 +62,7 @@ def status(
                 view.look_at(ledger)
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
-        console.width = 10_000
+        console.width = WIDEST
     console.print(f"sweep {ledger.name}", SearchView(ledger).picture(), sep="\n")
     progress = ProgressMeter(ledger).measure(time.time())
     if progress.n_ended < progress.n_trials and not is_held(folder):

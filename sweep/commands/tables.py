@@ -19,7 +19,6 @@ from analysis.sweeps import list_sweeps
 from sweep.errors import UsageError
 from sweep.screen import formatting
 
-_WIDEST = 10_000
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
 
 
@@ -142,7 +141,7 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
 
 def _print(table: Table) -> None:
     """Prints a table whole: a terminal that is too narrow breaks its lines, and cuts none."""
-    console = Console(highlight=False, width=_WIDEST)
+    console = Console(highlight=False, width=formatting.WIDEST)
     terminal = Console()
     if terminal.is_terminal and console.measure(table).maximum > terminal.width:
         table.padding = (0, 1, 0, 0)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+WIDEST = 10_000  # columns: what is no terminal takes lines of any length
 _UNITS = {"rotation": "°"}
 
 

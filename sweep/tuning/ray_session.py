@@ -5,6 +5,7 @@ import fcntl
 import logging
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import sys
@@ -191,7 +192,7 @@ def _local_options(scratch: Path, n_cpus: int) -> dict[str, Any]:
 def _short_temporary_folder() -> Path:
     """Ray's sockets lie below it, and a socket's path may have 107 characters at most."""
     folder = tempfile.gettempdir()
-    is_fit = len(folder) <= 20 and folder.isascii() and needs_no_quotes(folder)
+    is_fit = len(folder) <= 20 and shlex.quote(folder) == folder
     return Path(folder if is_fit or not os.access("/tmp", os.W_OK) else "/tmp")
 
 
