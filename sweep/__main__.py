@@ -8,8 +8,8 @@ import sys
 
 def main() -> None:
     """Runs the command line; a user's mistake ends in a line or two, never in a traceback."""
-    from sweep.commands import app
-    from sweep.commands.failures import describe_failure
+    from sweep.cli import app
+    from sweep.cli.failures import describe_failure
 
     _mend_streams()
     # It warns of a home that cannot be written, and does without.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.confirmation import (
+from analysis.records.confirmation import (
     CONFIRMATION_FILE,
     Arm,
     Confirmation,
@@ -23,10 +23,7 @@ from analysis.confirmation import (
     dump_confirmation_record,
     read_confirmation,
 )
-from analysis.folder import Folder, LocalFolder
-from analysis.ledger import LEDGER_FILE, Ledger, read_ledger
-from analysis.predictions import Predictions, ShownImages, save_images, save_predictions
-from analysis.records import (
+from analysis.records.events import (
     FORMAT,
     EpochRecord,
     Notice,
@@ -38,7 +35,10 @@ from analysis.records import (
     TrialStarted,
     dump_record,
 )
-from analysis.selection import rank_trials
+from analysis.records.ledger import LEDGER_FILE, Ledger, read_ledger
+from analysis.records.predictions import Predictions, ShownImages, save_images, save_predictions
+from analysis.results.selection import rank_trials
+from analysis.storage.folder import Folder, LocalFolder
 
 BEGIN = 1_800_000_000.0
 N_TEST = 10_000

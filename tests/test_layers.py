@@ -106,7 +106,7 @@ def _run_and_list_modules(code: str, cwd: Path) -> set[str]:
     return set(done.stdout.rpartition("LOADED ")[2].split())
 
 
-@pytest.mark.parametrize("package", ["sweep", "analysis", "sweep.commands", "sweep.config"])
+@pytest.mark.parametrize("package", ["sweep", "analysis", "sweep.cli", "sweep.config"])
 def test_importing_a_package_loads_neither_ray_nor_torch(package: str, tmp_path: Path) -> None:
     loaded = _run_and_list_modules(f"import {package}", tmp_path)
     assert package.partition(".")[0] in loaded
@@ -114,7 +114,7 @@ def test_importing_a_package_loads_neither_ray_nor_torch(package: str, tmp_path:
 
 
 def test_driver_of_a_sweep_does_not_wait_for_torch(tmp_path: Path) -> None:
-    loaded = _run_and_list_modules("import sweep.launch, sweep.session", tmp_path)
+    loaded = _run_and_list_modules("import sweep.driver.launch, sweep.driver.session", tmp_path)
     assert "ray" in loaded
     assert "torch" not in loaded
 

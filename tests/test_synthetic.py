@@ -2,11 +2,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from analysis.comparison import compare_arms
-from analysis.confirmation import read_confirmation
-from analysis.folder import LocalFolder
-from analysis.ledger import read_ledger
-from analysis.predictions import load_images, load_predictions
+from analysis.records.confirmation import read_confirmation
+from analysis.records.ledger import read_ledger
+from analysis.records.predictions import load_images, load_predictions
+from analysis.results.comparison import compare_arms
+from analysis.storage.folder import LocalFolder
 
 SCRIPT = Path(__file__).with_name("synthetic.py")
 

@@ -12,7 +12,6 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from analysis.confirmation import Confirmation, Run, RunEpoch
 from analysis.plots.final_accuracies import describe_summary
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
@@ -26,7 +25,8 @@ from analysis.plots.style import (
     new_figure,
     one_line,
 )
-from analysis.statistics import summarize
+from analysis.records.confirmation import Confirmation, Run, RunEpoch
+from analysis.results.statistics import summarize
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from analysis.ledger import Ledger
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
 from analysis.plots.scales import AXIS_NOTE, in_view, percent, set_accuracy_scale
 from analysis.plots.style import BLUE, FAINT, INK, Frame, add_keys, counted, new_figure
-from analysis.selection import describe_rule, trial_score
+from analysis.records.ledger import Ledger
+from analysis.results.selection import describe_rule, trial_score
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from matplotlib.lines import Line2D
 
-from analysis.confirmation import Confirmation
 from analysis.plots.arm_curves import ArmCurves, arm_curves, draw_band
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
@@ -18,6 +17,7 @@ from analysis.plots.style import (
     new_figure,
     one_line,
 )
+from analysis.records.confirmation import Confirmation
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.plots.picture import Picture
 from analysis.plots.results import Results
 from analysis.plots.style import GRID, INK, MUTED, Frame, counted, new_figure, one_line
-from analysis.predictions import Predictions
+from analysis.records.predictions import Predictions
 
 _CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
 

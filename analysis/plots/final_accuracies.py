@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from analysis.comparison import summarize_arm
-from analysis.confirmation import Confirmation
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
 from analysis.plots.scales import percent, set_accuracy_scale
@@ -24,7 +22,9 @@ from analysis.plots.style import (
     new_figure,
     one_line,
 )
-from analysis.statistics import Summary
+from analysis.records.confirmation import Confirmation
+from analysis.results.comparison import summarize_arm
+from analysis.results.statistics import Summary
 
 
 @dataclass(frozen=True)

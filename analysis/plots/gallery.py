@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from analysis.files import PLOTS_FOLDER
-from analysis.folder import Folder
 from analysis.plots.arm_curves import draw_arm_curves
 from analysis.plots.best_so_far import draw_best_so_far
 from analysis.plots.comparison_curves import draw_comparison_curves
@@ -25,6 +23,8 @@ from analysis.plots.results import Results, read_results
 from analysis.plots.slices import draw_slices
 from analysis.plots.style import DPI, one_line, plot_style
 from analysis.plots.trial_curves import draw_trial_curves
+from analysis.records.files import PLOTS_FOLDER
+from analysis.storage.folder import Folder
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from matplotlib.patches import Patch
 from optuna.distributions import BaseDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 
-from analysis.ledger import Ledger
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
 from analysis.plots.scored import Points, n_best, points
 from analysis.plots.style import BLUE, INK, Frame, add_keys, counted, new_figure
-from analysis.study import distributions
+from analysis.records.ledger import Ledger
+from analysis.results.study import distributions
 
 # The fewest of which the best three can be so special that chance does it once in 20 times.
 _FEWEST = 6

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
 from analysis.plots.style import GRID, MUTED, Frame, new_figure, one_line
-from analysis.predictions import Predictions, ShownImages
+from analysis.records.predictions import Predictions, ShownImages
 
 _COLUMNS, _ROWS = 9, 4
 _GAP, _WORDS = 0.19, 0.66  # between images and between rows, in sides of an image

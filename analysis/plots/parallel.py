@@ -9,14 +9,14 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from analysis.ledger import Ledger
 from analysis.plots.picture import Picture
 from analysis.plots.results import Results
 from analysis.plots.scales import AXIS_NOTE, accuracy_positions, percent
 from analysis.plots.scored import Points, points
 from analysis.plots.space_axes import Dimension
 from analysis.plots.style import INK, Frame, add_keys, counted, new_figure, sequence
-from analysis.selection import describe_rule
+from analysis.records.ledger import Ledger
+from analysis.results.selection import describe_rule
 
 _RASTER_ABOVE = 100
 _MOST = 150

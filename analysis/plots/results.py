@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from analysis.confirmation import Arm, Confirmation, read_confirmation
-from analysis.folder import Folder
-from analysis.ledger import Ledger, read_ledger
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.style import counted, one_line
-from analysis.predictions import Predictions, ShownImages, load_images, load_predictions
-from analysis.selection import best_finalist
+from analysis.records.confirmation import Arm, Confirmation, read_confirmation
+from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.predictions import Predictions, ShownImages, load_images, load_predictions
+from analysis.results.selection import best_finalist
+from analysis.storage.folder import Folder
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.ledger import Ledger, Trial
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.scales import in_view
 from analysis.plots.space_axes import Dimension, dimensions
-from analysis.selection import rank_trials
+from analysis.records.ledger import Ledger, Trial
+from analysis.results.selection import rank_trials
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
-from analysis.ledger import Ledger
 from analysis.plots.picture import Picture
 from analysis.plots.results import Results
 from analysis.plots.scales import AXIS_NOTE, percent, set_accuracy_scale
@@ -28,7 +27,8 @@ from analysis.plots.style import (
     add_keys,
     new_figure,
 )
-from analysis.selection import describe_rule
+from analysis.records.ledger import Ledger
+from analysis.results.selection import describe_rule
 
 _STRIP = (
     0.14  # the part of a panel, at its bottom, for the trials that have no score, or a low one

@@ -6,10 +6,10 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from analysis.ledger import Ledger
 from analysis.plots.scales import even_ticks, log_ticks
 from analysis.plots.style import one_line
-from analysis.study import distributions
+from analysis.records.ledger import Ledger
+from analysis.results.study import distributions
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LABELS = {

@@ -11,7 +11,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.ledger import Ledger
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
 from analysis.plots.scales import AXIS_NOTE, in_view, percent, set_accuracy_scale
@@ -27,8 +26,9 @@ from analysis.plots.style import (
     counted,
     new_figure,
 )
-from analysis.records import State
-from analysis.selection import describe_rule, rank_trials
+from analysis.records.events import State
+from analysis.records.ledger import Ledger
+from analysis.results.selection import describe_rule, rank_trials
 
 _LABEL_WIDTH = 0.12  # of a rung's label, as a part of the axis
 _RASTER_ABOVE = 100  # so many lines are smaller as pixels than as paths

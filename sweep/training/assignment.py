@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from analysis.folder import Folder
-from analysis.predictions import Predictions
+from analysis.records.predictions import Predictions
+from analysis.storage.folder import Folder
 from sweep.training.metrics import EpochMetrics
 
 METRIC = "val_accuracy"

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from analysis.files import checkpoint_name
-from analysis.folder import Folder
+from analysis.records.files import checkpoint_name
+from analysis.storage.folder import Folder
 from sweep.errors import describe_cause
 from sweep.training.assignment import Assignment
 from sweep.training.loop import TrainingRun

@@ -13,8 +13,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
 
-from analysis.files import failure_name
-from analysis.folder import Folder
+from analysis.records.files import failure_name
+from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset
 from sweep.config import Resources
 from sweep.errors import StorageError

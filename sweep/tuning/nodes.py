@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import ray
 
+from sweep.cli.screen import formatting
 from sweep.config import Resources
 from sweep.errors import ClusterError
-from sweep.screen import formatting
 
 _LOOK_EVERY_S = 2.0
 

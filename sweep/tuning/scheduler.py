@@ -5,7 +5,7 @@ from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
-from analysis.ledger import Ledger
+from analysis.records.ledger import Ledger
 from sweep.config import SweepConfig
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Report
 

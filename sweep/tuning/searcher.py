@@ -10,12 +10,12 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 from ray.tune.search import Searcher
 
-from analysis.files import trial_name
-from analysis.ledger import Ledger, Trial
-from analysis.selection import selection_score
-from analysis.study import STATES, optuna_trial
+from analysis.records.files import trial_name
+from analysis.records.ledger import Ledger, Trial
+from analysis.records.seeds import sampler_seed, trial_seed
+from analysis.results.selection import selection_score
+from analysis.results.study import STATES, optuna_trial
 from sweep.config import SweepConfig
-from sweep.seeds import sampler_seed, trial_seed
 from sweep.training.assignment import METRIC, Assignment, Report
 from sweep.tuning.space import distributions
 

@@ -24,7 +24,7 @@ class SweepTrainable(tune.Trainable):
     ) -> None:
         """Keeps what all trainings share and prepares the first."""
         # Torch takes seconds to import: the driver, which does not train, need not wait.
-        from sweep.tuning.worker import Worker
+        from sweep.training.worker import Worker
 
         self._worker = Worker(train, evaluation, settings)
         self.reset_config(config)

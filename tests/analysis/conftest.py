@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from analysis.confirmation import Arm, Confirmation, ConfirmationBegun, RunEnded, RunEpoch
-from analysis.folder import Folder, LocalFolder
+from analysis.records.confirmation import Arm, Confirmation, ConfirmationBegun, RunEnded, RunEpoch
+from analysis.storage.folder import Folder, LocalFolder
 
 
 def _load_synthetic() -> ModuleType:

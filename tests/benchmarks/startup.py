@@ -6,8 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from analysis.folder import LocalFolder
-from analysis.ledger import read_ledger
+from analysis.records.ledger import read_ledger
+from analysis.storage.folder import LocalFolder
 from measuring import Measured, Spread, run_command
 from results import Row, Section, Target
 

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.confirmation import Arm, ConfirmationBegun, ConfirmationWriter, RunEnded, RunEpoch
-from analysis.folder import Folder, LocalFolder
-from analysis.ledger import Ledger, LedgerWriter
-from analysis.records import EpochRecord, SweepCreated, TrialEnded, TrialStarted
+from analysis.records.confirmation import (
+    Arm,
+    ConfirmationBegun,
+    ConfirmationWriter,
+    RunEnded,
+    RunEpoch,
+)
+from analysis.records.events import EpochRecord, SweepCreated, TrialEnded, TrialStarted
+from analysis.records.ledger import Ledger, LedgerWriter
+from analysis.records.seeds import confirmation_seeds
+from analysis.storage.folder import Folder, LocalFolder
 from data_utils.mnist import Mnist
 from sweep.config import SweepConfig
-from sweep.seeds import confirmation_seeds
 from sweep.training.metrics import EpochMetrics
 
 if TYPE_CHECKING:

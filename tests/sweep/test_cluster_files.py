@@ -22,8 +22,8 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import start as ray_start
 
 import sweep
-from sweep.commands import app
-from sweep.folders import check_name
+from sweep.cli import app
+from sweep.driver.folders import check_name
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = Path(sweep.__file__).parent / "cluster"

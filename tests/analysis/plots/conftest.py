@@ -3,10 +3,8 @@ from typing import Any
 
 import pytest
 
-from analysis.ledger import Ledger
 from analysis.plots.results import Results
-from analysis.predictions import ShownImages
-from analysis.records import (
+from analysis.records.events import (
     EndState,
     EpochRecord,
     SessionStarted,
@@ -14,6 +12,8 @@ from analysis.records import (
     TrialEnded,
     TrialStarted,
 )
+from analysis.records.ledger import Ledger
+from analysis.records.predictions import ShownImages
 
 CONFIG: dict[str, Any] = {
     "trials": 4,

@@ -3,12 +3,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from analysis.confirmation import Confirmation
-from analysis.folder import Folder
 from analysis.plots.arm_curves import arm_curves, draw_arm_curves
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import read_results
 from analysis.plots.style import plot_style
+from analysis.records.confirmation import Confirmation
+from analysis.storage.folder import Folder
 
 Make = Callable[..., Confirmation]
 

@@ -2,15 +2,15 @@ from collections.abc import Callable
 
 import pytest
 
-from analysis.cost import search_cost
-from analysis.folder import Folder
-from analysis.ledger import Ledger, read_ledger
 from analysis.plots.best_so_far import Finish, draw_best_so_far, rise
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
 from analysis.plots.style import plot_style
-from analysis.records import SessionStarted
-from analysis.selection import rank_trials
+from analysis.records.events import SessionStarted
+from analysis.records.ledger import Ledger, read_ledger
+from analysis.results.cost import search_cost
+from analysis.results.selection import rank_trials
+from analysis.storage.folder import Folder
 
 
 def test_rise_follows_the_trials_that_ran_all_epochs(some_ledger: Ledger) -> None:

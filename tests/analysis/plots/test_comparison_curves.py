@@ -2,13 +2,13 @@ from collections.abc import Callable
 
 import pytest
 
-from analysis.confirmation import Confirmation
-from analysis.ledger import Ledger
 from analysis.plots.comparison_curves import comparison_curves, draw_comparison_curves
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
 from analysis.plots.style import plot_style
-from analysis.predictions import ShownImages
+from analysis.records.confirmation import Confirmation
+from analysis.records.ledger import Ledger
+from analysis.records.predictions import ShownImages
 
 Make = Callable[..., Confirmation]
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.confirmation import Confirmation
-from analysis.ledger import Ledger
 from analysis.plots.confusion import confusion, draw_confusion
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
 from analysis.plots.style import plot_style
-from analysis.predictions import Predictions, ShownImages
+from analysis.records.confirmation import Confirmation
+from analysis.records.ledger import Ledger
+from analysis.records.predictions import Predictions, ShownImages
 
 
 def answers(labels: list[int], predicted: list[int]) -> Predictions:

@@ -3,8 +3,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from analysis.confirmation import Confirmation
-from analysis.ledger import Ledger
 from analysis.plots.final_accuracies import (
     REFERENCES,
     describe_summary,
@@ -15,8 +13,10 @@ from analysis.plots.final_accuracies import (
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
 from analysis.plots.style import INK, plot_style
-from analysis.predictions import ShownImages
-from analysis.statistics import Summary
+from analysis.records.confirmation import Confirmation
+from analysis.records.ledger import Ledger
+from analysis.records.predictions import ShownImages
+from analysis.results.statistics import Summary
 
 Make = Callable[..., Confirmation]
 

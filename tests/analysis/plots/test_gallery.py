@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from analysis.folder import Folder, LocalFolder
-from analysis.ledger import Ledger
 from analysis.plots import Skipped, draw_all, list_plots, read_results, render
 from analysis.plots.gallery import CONFIRMATION_PLOTS, MODEL_PLOTS, SEARCH_PLOTS
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
 from analysis.plots.style import plot_style
+from analysis.records.ledger import Ledger
+from analysis.storage.folder import Folder, LocalFolder
 
 MakeFolder = Callable[..., Folder]
 SMALL = {"n_trials": 14, "epochs": 4, "failure_rate": 0.1}
@@ -49,7 +49,7 @@ timezone: Asia/Kolkata
 DRAW = """
 import sys
 from pathlib import Path
-from analysis.folder import LocalFolder
+from analysis.storage.folder import LocalFolder
 from analysis.plots import list_plots, read_results, render
 folder, out = LocalFolder(Path(sys.argv[1])), Path(sys.argv[2])
 out.mkdir()
@@ -289,7 +289,8 @@ def test_draw_all_of_a_thousand_trials_is_quick(
 ) -> None:
     folder = confirmed_folder({"n_trials": 1000}, n_seeds=10, top_k=3)
     code = (
-        "import sys, time; from pathlib import Path; from analysis.folder import LocalFolder; "
+        "import sys, time; from pathlib import Path; "
+        "from analysis.storage.folder import LocalFolder; "
         "from analysis.plots import draw_all; "
         "folder, out = (LocalFolder(Path(name)) for name in sys.argv[1:]); "
         "draw_all(folder, 'png', out); print(time.process_time())"

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import optuna
 import pytest
 
-from analysis.ledger import Ledger
 from analysis.plots.importance import importances
 from analysis.plots.picture import NothingToDrawError
+from analysis.records.ledger import Ledger
 
 
 def make_trials(n: int, seed: int = 0) -> list[tuple[str, dict[str, float], list[float]]]:

@@ -3,7 +3,7 @@ import pytest
 
 from analysis.plots.misclassified import mistakes
 from analysis.plots.picture import NothingToDrawError
-from analysis.predictions import Predictions, ShownImages
+from analysis.records.predictions import Predictions, ShownImages
 
 PREDICTIONS = Predictions(
     predicted=np.array([7, 9, 1, 0, 3], np.uint8),

@@ -3,11 +3,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from analysis.folder import Folder
-from analysis.ledger import Ledger, read_ledger
 from analysis.plots.parallel import draw_parallel, parallel
 from analysis.plots.results import Results
 from analysis.plots.style import plot_style
+from analysis.records.ledger import Ledger, read_ledger
+from analysis.storage.folder import Folder
 
 
 def test_parallel_gives_heights_best_first(some_ledger: Ledger) -> None:

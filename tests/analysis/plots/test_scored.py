@@ -2,9 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from analysis.ledger import Ledger
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.scored import Scored, n_best, points
+from analysis.records.ledger import Ledger
 
 
 def test_points_tell_the_trials_apart(some_ledger: Ledger) -> None:

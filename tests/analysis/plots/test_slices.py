@@ -3,10 +3,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from analysis.ledger import Ledger
 from analysis.plots.results import Results
 from analysis.plots.slices import draw_slices, slices
 from analysis.plots.style import SKY, STOPPED, VERMILLION, plot_style
+from analysis.records.ledger import Ledger
 
 
 def test_slices_know_the_values_of_the_best(make_ledger: Callable[..., Ledger]) -> None:

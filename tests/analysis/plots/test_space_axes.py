@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from analysis.ledger import Ledger
 from analysis.plots.space_axes import Dimension, dimensions, short_value
+from analysis.records.ledger import Ledger
 
 
 def test_dimensions_follow_the_config(some_ledger: Ledger) -> None:

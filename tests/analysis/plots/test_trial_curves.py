@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from analysis.ledger import Ledger
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
 from analysis.plots.style import plot_style
 from analysis.plots.trial_curves import Curve, draw_trial_curves, rungs, trial_curves
+from analysis.records.ledger import Ledger
 
 
 def test_trial_curves_are_those_of_the_trials_with_an_epoch(some_ledger: Ledger) -> None:

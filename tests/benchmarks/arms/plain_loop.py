@@ -5,6 +5,7 @@ import multiprocessing
 import numpy as np
 import torch
 
+from analysis.records.seeds import trial_seed
 from arms.marks import mark
 from arms.problem import (
     EPOCHS,
@@ -16,7 +17,6 @@ from arms.problem import (
     load_images,
     with_recipe,
 )
-from sweep.seeds import trial_seed
 from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun, train_epochs
 

@@ -4,15 +4,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from analysis.folder import LocalFolder
-from analysis.ledger import Ledger, LedgerWriter
-from analysis.records import FORMAT, SweepCreated
+from analysis.records.events import FORMAT, SweepCreated
+from analysis.records.ledger import Ledger, LedgerWriter
+from analysis.storage.folder import LocalFolder
 from arms.marks import mark
 from data_utils.dataset import ImageDataset
+from sweep.cli.screen.search_view import SearchView
 from sweep.config import SweepConfig
-from sweep.screen.search_view import SearchView
-from sweep.search import run_search
-from sweep.session import open_session
+from sweep.driver.search import run_search
+from sweep.driver.session import open_session
 
 
 def search(config: SweepConfig, train: ImageDataset, validation: ImageDataset) -> Ledger:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.files import checkpoint_name
-from analysis.folder import Folder, LocalFolder
+from analysis.records.files import checkpoint_name
+from analysis.storage.folder import Folder, LocalFolder
 from sweep.training.assignment import Assignment
 from sweep.training.checkpoints import (
     CheckpointError,

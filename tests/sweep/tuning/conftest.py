@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from analysis.ledger import Ledger
-from analysis.records import FORMAT, SweepCreated
+from analysis.records.events import FORMAT, SweepCreated
+from analysis.records.ledger import Ledger
 from sweep.config import SweepConfig
 from sweep.training.assignment import Report
 from sweep.training.metrics import EpochMetrics

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ray.tune.experiment import Trial
 
-from analysis.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder, LocalFolder
 from data_utils.mnist import Mnist
 from sweep.config import Resources
 from sweep.errors import StorageError

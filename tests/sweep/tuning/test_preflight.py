@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.folder import LocalFolder
+from analysis.storage.folder import LocalFolder
 from sweep.config import Resources
 from sweep.environment import versions
-from sweep.finding import Finding
 from sweep.tuning import preflight
+from sweep.tuning.finding import Finding
 from sweep.tuning.nodes import Node
 from sweep.tuning.preflight import examine_cluster
 

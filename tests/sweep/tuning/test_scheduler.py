@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from analysis.ledger import Ledger
-from analysis.records import EpochRecord, TrialEnded, TrialStarted
+from analysis.records.events import EpochRecord, TrialEnded, TrialStarted
+from analysis.records.ledger import Ledger
 from sweep.config import SweepConfig
 from sweep.training.assignment import Failure, Report
 from sweep.tuning.scheduler import build_scheduler

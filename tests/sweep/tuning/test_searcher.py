@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from analysis.ledger import Ledger
-from analysis.records import EpochRecord, TrialEnded, TrialStarted
+from analysis.records.events import EpochRecord, TrialEnded, TrialStarted
+from analysis.records.ledger import Ledger
+from analysis.records.seeds import trial_seed
 from sweep.config import SweepConfig
-from sweep.seeds import trial_seed
 from sweep.training.assignment import Assignment, Failure, Report
 from sweep.tuning.searcher import TRIAL_ID, StudySearcher, build_sampler, objective
 

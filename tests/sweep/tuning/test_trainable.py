@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.files import checkpoint_name
-from analysis.folder import Folder, LocalFolder
-from analysis.records import DIVERGED
+from analysis.records.events import DIVERGED
+from analysis.records.files import checkpoint_name
+from analysis.storage.folder import Folder, LocalFolder
 from data_utils.mnist import Mnist
+from sweep.training import worker as worker_module
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report, WorkerSettings
 from sweep.training.checkpoints import load_checkpoint, save_checkpoint, unpack_checkpoint
 from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning import worker as worker_module
 from sweep.tuning.trainable import SweepTrainable
 
 MakeWorker = Callable[..., SweepTrainable]

@@ -1,0 +1,62 @@
+"""Numbers, times and names as text: the only place that decides how they look."""
+
+import math
+
+WIDEST = 10_000
+"""Columns to print where the output is not a terminal."""
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """Return a fraction in percent, such as `99.12 %`, or a dash for None."""
+    return "–" if fraction is None else f"{percent_number(fraction, digits)} %"
+
+
+def percent_number(fraction: float, digits: int = 2) -> str:
+    """Return a fraction in percent without the sign, such as `99.12`."""
+    return f"{100 * fraction:.{digits}f}"
+
+
+def points(difference: float, digits: int = 2, *, sign: bool = False) -> str:
+    """Return a difference of fractions in percentage points, never as a negative zero."""
+    rounded = round(100 * difference, digits) + 0.0
+    return f"{rounded:+.{digits}f}" if sign else f"{rounded:.{digits}f}"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p value in three digits, or a dash for None."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units, such as `58 s`, `4 min 09 s`, `2 h 05 min`."""
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    minutes, rest = divmod(total, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes:02d} min"
+
+
+def time_left(seconds: float | None) -> str:
+    """Return an estimate of the time left, no finer than it is; nothing for None."""
+    if seconds is None:
+        return ""
+    if seconds < 55:
+        return f"about {max(5, 5 * math.ceil(seconds / 5))} s left"
+    minutes = math.ceil(seconds / 60)
+    return "about a minute left" if minutes == 1 else f"about {minutes} min left"
+
+
+def count(n: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 trial` or `1,024 trials`."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def printable(text: str, longest: int = 60) -> str:
+    """Return a text with its control characters escaped, cut to a length."""
+    clean = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: longest + 1])
+    return clean if len(clean) <= longest else clean[: longest - 1] + "…"

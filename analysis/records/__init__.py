@@ -1,0 +1,1 @@
+"""What a sweep writes down: ledger, confirmation, predictions."""

@@ -1,0 +1,1 @@
+"""What the records show: the best trial, statistics, verdict, cost, tables."""

@@ -1,0 +1,1 @@
+"""Where sweeps are kept: folders on disks and in object stores, journals, locks."""

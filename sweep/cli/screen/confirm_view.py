@@ -1,0 +1,104 @@
+"""A confirmation in pictures and words, from its records alone."""
+
+import time
+from collections.abc import Iterable
+from statistics import fmean
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from analysis.records.confirmation import Confirmation, Run
+from sweep.cli.screen import formatting
+
+
+class ConfirmationView:
+    """Shows a confirmation that grows.
+
+    Args:
+        confirmation: Whose arms are recorded already.
+        arms: Names of the arms that are trained.
+        seeds: Of the runs of each arm.
+        slots: Runs at a time.
+    """
+
+    def __init__(
+        self, confirmation: Confirmation, arms: list[str], seeds: list[int], slots: int
+    ) -> None:
+        self._confirmation, self._arms, self._seeds = confirmation, arms, seeds
+        self._slots = slots
+        self._begun = time.time()
+        self._n_notices = len(confirmation.notices)
+        self._failed = {key for key, run in confirmation.runs.items() if run.state == "FAILED"}
+
+    def news(self) -> Iterable[str]:
+        """Returns the new notices and failures, a line each."""
+        notices = self._confirmation.notices[self._n_notices :]
+        self._n_notices += len(notices)
+        failed = [run for run in self._runs() if run.state == "FAILED"]
+        new = [run for run in failed if (run.arm, run.seed) not in self._failed]
+        self._failed = {(run.arm, run.seed) for run in failed}
+        return [
+            *(notice.text for notice in notices),
+            *(f"{run.arm}, seed {run.seed} failed: {run.reason}" for run in new),
+        ]
+
+    def fraction(self) -> float:
+        """Returns the fraction of the epochs that are done."""
+        return self._n_epochs() / self._n_planned()
+
+    def line(self) -> str:
+        """Returns the state in one line."""
+        epochs = f"{self._n_epochs()}/{self._n_planned()} epochs"
+        parts = (self._done(), epochs, self._elapsed(), self._left())
+        return ", ".join(part for part in parts if part)
+
+    def picture(self) -> RenderableType:
+        """Returns the progress, and each arm's runs so far."""
+        grid = Table.grid(padding=(0, 2))
+        bar = ProgressBar(total=self._n_planned(), completed=self._n_epochs(), width=32)
+        grid.add_row(bar, self._done(), self._elapsed(), self._left())
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("arm")
+        table.add_column("runs", justify="right")
+        table.add_column("mean test accuracy so far", justify="right")
+        for name in self._arms:
+            arm = self._confirmation.arms[name]
+            accuracies = list(self._confirmation.test_accuracies(name).values())
+            mean = formatting.percent(fmean(accuracies)) if accuracies else "–"
+            table.add_row(arm.title, f"{len(accuracies)}/{len(self._seeds)}", mean)
+        return Group(grid, Text(), table)
+
+    def _runs(self) -> list[Run]:
+        runs = self._confirmation.runs
+        keys = [(arm, seed) for arm in self._arms for seed in self._seeds]
+        return [runs[key] for key in keys if key in runs]
+
+    def _n_planned(self) -> int:
+        epochs = sum(self._confirmation.arms[name].epochs for name in self._arms)
+        return epochs * len(self._seeds)
+
+    def _n_epochs(self) -> int:
+        return sum(len(run.epochs) for run in self._runs())
+
+    def _done(self) -> str:
+        ended = sum(run.state == "COMPLETE" for run in self._runs())
+        return f"{ended}/{len(self._arms) * len(self._seeds)} runs confirmed"
+
+    def _elapsed(self) -> str:
+        return f"{formatting.duration(time.time() - self._begun)} elapsed"
+
+    def _left(self) -> str:
+        """Supposes that an arm's epochs to come are like those of its that are done."""
+        left = 0.0
+        known = [epoch.seconds for run in self._runs() for epoch in run.epochs]
+        if not known or self._n_epochs() == self._n_planned():
+            return ""
+        for name in self._arms:
+            arm = self._confirmation.arms[name]
+            own = [run for run in self._runs() if run.arm == name]
+            seconds = [epoch.seconds for run in own for epoch in run.epochs]
+            planned = arm.epochs * len(self._seeds)
+            left += (planned - len(seconds)) * fmean(seconds or known)
+        return formatting.time_left(left / self._slots)

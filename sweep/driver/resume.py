@@ -1,0 +1,107 @@
+"""What has changed since a sweep began: nothing of it goes unnoticed when it is resumed."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
+
+from analysis.records.confirmation import read_confirmation
+from analysis.records.files import ENVIRONMENT_FILE
+from analysis.records.ledger import Ledger
+from analysis.records.seeds import confirmation_seeds
+from analysis.results.selection import rank_trials
+from analysis.storage.folder import Folder
+from sweep.config import SweepConfig
+from sweep.driver.arms import plan_arms
+from sweep.environment import versions
+from sweep.errors import UsageError
+
+_MAY_CHANGE = ("trials", "confirm", "resources")
+
+
+def check_changes(
+    folder: Folder, ledger: Ledger, config: SweepConfig, *, accept_changes: bool
+) -> list[str]:
+    """Returns what has changed since the sweep began, a sentence each.
+
+    More trials, another confirmation or other resources are no change: the trials that
+    there are stay what they would have been.
+
+    Raises:
+        UsageError: Something has changed, and `accept_changes` is not set; or there are
+            fewer trials to run than have run.
+    """
+    if config.trials < len(ledger.trials):
+        raise UsageError(
+            f"`trials` must be at least {len(ledger.trials)}, which {ledger.name} has started "
+            f"already, but got {config.trials}"
+        )
+    changes = [
+        *_differences(ledger.config, config.model_dump(mode="json")),
+        *_differences(_versions_then(folder), versions(), unit="version of "),
+    ]
+    if changes and not accept_changes:
+        listed = "".join(f"\n  {change}" for change in changes)
+        raise UsageError(
+            f"since {ledger.name} began this has changed:{listed}\n"
+            "go on all the same with --accept-changes, or start a new sweep"
+        )
+    return changes
+
+
+def describe_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> str | None:
+    """Returns what a sweep lacks of what its config asks for; None for nothing."""
+    ended = len(ledger.trials) - len(ledger.in_state("RUNNING"))
+    cut_off = len(ledger.in_state("RUNNING"))
+    if ended < config.trials:
+        text = f"{ended} of {config.trials} trials have ended"
+        return f"{text}, {cut_off} were cut off" if cut_off else text
+    return describe_unconfirmed(folder, ledger, config)
+
+
+def describe_unconfirmed(folder: Folder, ledger: Ledger, config: SweepConfig) -> str | None:
+    """Returns what a confirmation lacks of what its config asks for; None for nothing."""
+    if config.confirm is None or not rank_trials(ledger):
+        return None
+    confirmation = read_confirmation(folder)
+    if confirmation is not None and confirmation.begun.epochs != config.epochs:
+        confirmation = None
+    finalists = rank_trials(ledger)[: config.confirm.top_k]
+    recorded = () if confirmation is None else confirmation.arms.values()
+    arms = [arm.arm for arm in plan_arms(config, finalists, recorded)]
+    seeds = confirmation_seeds(config.seed, config.confirm.seeds)
+    done = {} if confirmation is None else confirmation.runs
+    missing = [
+        key
+        for key in product(arms, seeds)
+        if (run := done.get(key)) is None or run.state != "COMPLETE"
+    ]
+    if not missing:
+        return None
+    return f"{len(missing)} of {len(arms) * len(seeds)} runs are still to be confirmed"
+
+
+def _differences(
+    then: Mapping[str, Any], now: Mapping[str, Any], *, unit: str = "", prefix: str = ""
+) -> Iterator[str]:
+    for key in dict.fromkeys((*then, *now)):
+        if not prefix and key in _MAY_CHANGE:
+            continue
+        before, after = then.get(key), now.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from _differences(before, after, unit=unit, prefix=f"{prefix}{key}.")
+        elif before != after:
+            yield f"{unit}`{prefix}{key}`: {_shown(before)} then, {_shown(after)} now"
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _versions_then(folder: Folder) -> dict[str, str]:
+    """The versions that the sweep began with; today's, where no file tells."""
+    try:
+        found = json.loads(folder.read(ENVIRONMENT_FILE))["versions"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return versions()
+    return {name: str(found.get(name)) for name in versions()} if found else versions()

@@ -1,0 +1,164 @@
+"""A sweep in optuna-dashboard: served from its ledger, to this machine alone."""
+
+import importlib
+import threading
+import time
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+import optuna
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from analysis.errors import LedgerError
+from analysis.records.ledger import Ledger, read_ledger
+from analysis.results.study import distributions, optuna_trial
+from analysis.storage.folder import Folder
+from sweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+HOST = "127.0.0.1"
+
+_METRIC = "validation accuracy"
+_INTERVAL_S = 2.0
+# A ledger of 10,000 trials takes seconds to read: most of the time is to be left to others.
+_REST = 10
+_REFUSAL = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
+
+
+class StudyMirror:
+    """An Optuna study in memory that shows what a ledger says.
+
+    Attributes:
+        storage: Where the study is; there is no other in it.
+        study_id: The study's.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.storage: BaseStorage = InMemoryStorage()
+        self.study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], name)
+        # What `Study.set_metric_names` does, whose warning that it is experimental is for others.
+        self.storage.set_study_system_attr(self.study_id, "study:metric_names", [_METRIC])
+        self._optuna_ids: dict[int, int] = {}
+        self._ended: set[int] = set()
+
+    def update(self, ledger: Ledger) -> None:
+        """Takes over what is new in a ledger, which can only have grown."""
+        space = distributions(ledger)
+        for trial_id, trial in ledger.trials.items():
+            if trial_id in self._ended:
+                continue
+            now = optuna_trial(trial, space)
+            if trial_id in self._optuna_ids:
+                self._advance(self._optuna_ids[trial_id], now)
+            else:
+                self._optuna_ids[trial_id] = self.storage.create_new_trial(self.study_id, now)
+            if now.state.is_finished():
+                self._ended.add(trial_id)
+
+    def _advance(self, optuna_id: int, now: FrozenTrial) -> None:
+        before = self.storage.get_trial(optuna_id)
+        for epoch, accuracy in now.intermediate_values.items():
+            if epoch not in before.intermediate_values:
+                self.storage.set_trial_intermediate_value(optuna_id, epoch, accuracy)
+        for name, value in now.user_attrs.items():
+            self.storage.set_trial_user_attr(optuna_id, name, value)
+        if now.state.is_finished():
+            values = None if now.value is None else [now.value]
+            self.storage.set_trial_state_values(optuna_id, now.state, values)
+
+
+def serve(
+    folder: Folder,
+    ledger: Ledger,
+    *,
+    port: int,
+    on_ready: Callable[[str], None],
+    on_problem: Callable[[str], None],
+) -> None:
+    """Serves a sweep's dashboard until the process is interrupted, following the sweep.
+
+    Args:
+        folder: The sweep's.
+        ledger: The sweep's.
+        port: To listen on; 0 is any that is free.
+        on_ready: Called with the dashboard's address.
+        on_problem: Called with a line, from another thread, when the ledger cannot be read.
+
+    Raises:
+        UsageError: optuna-dashboard is not installed, or the port cannot be had.
+    """
+    try:
+        # An extra, without types: an import statement would need it for the type check.
+        build_app = importlib.import_module("optuna_dashboard").wsgi
+    except ImportError as error:
+        raise UsageError(
+            "the dashboard needs a package that is not installed; install it with: "
+            "pip install 'optuna-dashboard>=0.17'"
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    mirror = StudyMirror(ledger.name)
+    mirror.update(ledger)
+    with _listen(port) as server:
+        server.set_app(read_only(build_app(mirror.storage)))
+        stop = threading.Event()
+        threading.Thread(
+            target=follow, args=(folder, mirror, stop, on_problem), daemon=True
+        ).start()
+        on_ready(f"http://{HOST}:{server.server_port}/dashboard/studies/{mirror.study_id}")
+        try:
+            server.serve_forever()
+        finally:
+            stop.set()
+
+
+def follow(
+    folder: Folder, mirror: StudyMirror, stop: threading.Event, on_problem: Callable[[str], None]
+) -> None:
+    """Brings a mirror up to date every few seconds until `stop` is set."""
+    pause_s, told = _INTERVAL_S, ""
+    while not stop.wait(pause_s):
+        began = time.monotonic()
+        try:
+            mirror.update(read_ledger(folder))
+        except (LedgerError, OSError) as error:
+            if str(error) != told:
+                told = str(error)
+                on_problem(told)
+        pause_s = max(_INTERVAL_S, _REST * (time.monotonic() - began))
+
+
+def read_only(app: "WSGIApplication") -> "WSGIApplication":
+    """Returns `app` without what would change something: the ledger is what is true."""
+
+    def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return app(environ, start_response)
+        start_response("405 Method Not Allowed", [("Content-Type", "application/json")])
+        return [_REFUSAL]
+
+    return guarded
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _SilentHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing of requests."""
+
+
+def _listen(port: int) -> _Server:
+    try:
+        return _Server((HOST, port), _SilentHandler)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on port {port} of {HOST} ({error.strerror}); choose another with "
+            "--port, or 0 for any that is free"
+        ) from error

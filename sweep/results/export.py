@@ -1,0 +1,134 @@
+"""The best trial's network as files that can be used without this program."""
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from analysis.storage.folder import LocalFolder
+from data_utils.dataset import MEAN, STD
+from sweep.errors import UsageError
+from sweep.results.best_model import BestModel
+
+WEIGHTS_FILE = "model.pt"
+HYPERPARAMETERS_FILE = "hyperparameters.json"
+METRICS_FILE = "metrics.json"
+README_FILE = "README.md"
+FILES = (WEIGHTS_FILE, HYPERPARAMETERS_FILE, README_FILE, METRICS_FILE)
+
+_WRITER = "sweep export"
+
+
+def metrics_document(best: BestModel, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what is known of the exported network.
+
+    Args:
+        best: The network.
+        summary: What `sweep best --json` prints.
+    """
+    measured = "test_accuracy" if best.origin == "confirmation" else "val_accuracy"
+    document = {
+        "written_by": _WRITER,
+        "sweep": summary["sweep"],
+        "trial_id": best.trial_id,
+        "model": best.model,
+        "val_accuracy": summary["val_accuracy"],
+        "selection": summary["selection"],
+        "epochs": best.epochs,
+        "weights": {
+            "origin": best.origin,
+            "description": best.describe(),
+            "seed": best.seed,
+            measured: best.accuracy,
+        },
+    }
+    if "confirmed" in summary:
+        document["confirmed"] = summary["confirmed"]
+    return document
+
+
+def check_target(out: Path) -> None:
+    """Accepts a folder that does not exist, is empty, or was written by an export before.
+
+    Raises:
+        UsageError: It is anything else, so that nothing of the user's is overwritten.
+    """
+    try:
+        there = sorted(entry.name for entry in out.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"cannot write to {out}: {error.strerror}") from error
+    foreign = [name for name in there if name not in FILES]
+    if foreign or (there and not _is_export(out)):
+        raise UsageError(
+            f"`--out` must be a new or empty folder, or one that export wrote, but {out} has "
+            f"{(foreign or there)[0]} in it"
+        )
+
+
+def _is_export(out: Path) -> bool:
+    try:
+        metrics = json.loads((out / METRICS_FILE).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(metrics, dict) and metrics.get("written_by") == _WRITER
+
+
+def write_export(best: BestModel, metrics: Mapping[str, Any], out: Path) -> None:
+    """Writes weights, hyperparameters, metrics and a guide to them into `out`.
+
+    Each file is there whole or not at all, and the metrics are there only if the other files
+    are, and are of the same network.
+
+    Raises:
+        UsageError: `out` has something else in it, or cannot be written to.
+    """
+    check_target(out)
+    weights = io.BytesIO()
+    torch.save(dict(best.network.state_dict()), weights)
+    contents = {
+        WEIGHTS_FILE: weights.getvalue(),
+        HYPERPARAMETERS_FILE: _json(best.hyperparameters),
+        README_FILE: _readme(best, metrics).encode(),
+        METRICS_FILE: _json(metrics),
+    }
+    folder = LocalFolder(out)
+    try:
+        folder.delete(METRICS_FILE)
+        for name in FILES:
+            folder.write(name, contents[name])
+    except OSError as error:
+        raise UsageError(f"cannot write to {out}: {error.strerror}") from error
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, indent=2, allow_nan=False).encode() + b"\n"
+
+
+def _readme(best: BestModel, metrics: Mapping[str, Any]) -> str:
+    return f"""\
+# {metrics["sweep"]}, trial {best.trial_id}
+
+A digit classifier, `{best.model}`: {best.describe()}.
+
+`{WEIGHTS_FILE}` is a plain state dict; `{HYPERPARAMETERS_FILE}` is what it was trained with,
+`{METRICS_FILE}` how good it is. With PyTorch and the package `models` of lenet-sweep:
+
+```python
+import torch
+from models import build_model
+
+model = build_model("{best.model}", dropout=0.0, generator=torch.Generator())
+model.load_state_dict(torch.load("{WEIGHTS_FILE}", weights_only=True))
+model.eval()
+
+pixels = torch.zeros(1, 1, 28, 28)  # as MNIST has them: 0 for paper, up to 255 for ink
+with torch.inference_mode():
+    probabilities = model((pixels / 255 - {MEAN}) / {STD}).softmax(1)
+print(probabilities.argmax(1).item())
+```
+"""

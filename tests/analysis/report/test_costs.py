@@ -1,0 +1,138 @@
+import json
+from collections.abc import Callable
+
+import pytest
+
+from analysis.records.confirmation import read_confirmation
+from analysis.records.events import Notice
+from analysis.records.ledger import Ledger, read_ledger
+from analysis.report.costs import (
+    commands,
+    cost_rows,
+    duration,
+    environment_rows,
+    failure_rows,
+    notice_rows,
+    resolved_config,
+)
+from analysis.results.cost import search_cost
+from analysis.storage.folder import Folder
+
+MakeFolder = Callable[..., Folder]
+
+
+def test_costs_are_the_searchs(search_folder: MakeFolder) -> None:
+    ledger = read_ledger(search_folder(n_trials=12))
+    cost = search_cost(ledger)
+    rows = dict(cost_rows(ledger, None))
+    assert rows["Search: epochs trained"] == f"{cost.epochs}"
+    saved = f"{cost.epochs_saved} epochs, "
+    share = 100 * cost.epochs_saved / (cost.epochs + cost.epochs_saved)
+    assert rows["Search: saved by early stopping"].startswith(f"{saved}{share:.0f} % of the ")
+    assert rows["Search: core time"].startswith(f"{cost.slot_seconds:,.0f} core-seconds (")
+    assert not any(name.startswith("Confirmation") for name in rows)
+
+
+def test_costs_count_every_core_of_a_slot(search_folder: MakeFolder) -> None:
+    ledger = read_ledger(search_folder(n_trials=2))
+    ledger.config["resources"] = {"cpu": 4, "gpu": 0}
+    seconds = 4 * search_cost(ledger).slot_seconds
+    assert dict(cost_rows(ledger, None))["Search: core time"].startswith(f"{seconds:,.0f} core")
+
+
+def test_costs_of_a_confirmation(confirmed_folder: MakeFolder) -> None:
+    folder = confirmed_folder({"n_trials": 2, "epochs": 3}, n_seeds=2, predictions=False)
+    rows = dict(cost_rows(read_ledger(folder), read_confirmation(folder)))
+    # A finalist and three baselines.
+    assert rows["Confirmation: runs"] == "8"
+    assert rows["Confirmation: epochs trained"] == "24"
+
+
+def test_failures_name_trials_and_runs(confirmed_folder: MakeFolder) -> None:
+    folder = confirmed_folder(
+        {"n_trials": 12, "failure_rate": 0.3}, n_seeds=1, fails=("mlp", 1001), predictions=False
+    )
+    ledger = read_ledger(folder)
+    rows = failure_rows(ledger, read_confirmation(folder))
+    failed = [trial.trial_id for trial in ledger.in_state("FAILED")]
+    assert [name for name, _ in rows] == [
+        *(f"trial {trial_id}" for trial_id in failed),
+        "CustomMLP, seed 1001",
+    ]
+    assert all("training loss became nan" in reason for _, reason in rows)
+
+
+def test_failures_are_shortened(search_folder: MakeFolder) -> None:
+    rows = failure_rows(read_ledger(search_folder(n_trials=50, failure_rate=1.0)), None)
+    assert len(rows) == 21
+    assert rows[-1] == ("and others", "30 more in the ledger")
+
+
+def test_notices_leave_out_those_of_failed_trials(search_folder: MakeFolder) -> None:
+    ledger = read_ledger(search_folder(n_trials=3, failure_rate=1.0))
+    assert ledger.notices
+    ledger.apply(Notice(1e10, None, "a worker died"))
+    assert notice_rows(ledger, None) == [("search", "a worker died")]
+
+
+def test_environment_is_shown_whatever_it_holds(search_folder: MakeFolder) -> None:
+    folder = search_folder(n_trials=1)
+    assert environment_rows(folder) == []
+    recorded = {
+        "versions": {"python": "3.11"},
+        "commit": None,
+        "machine": {"processors": 2, "memory_bytes": 2**34},
+        "other": ["a", 1],
+    }
+    folder.write("environment.json", json.dumps(recorded).encode())
+    assert environment_rows(folder) == [
+        ("python", "3.11"),
+        ("processors", "2"),
+        ("memory", "16.0 GiB"),
+        ("other", "['a', 1]"),
+    ]
+
+
+@pytest.mark.parametrize("data", [b"{", b"[1]", b"\xff", b"[" * 100_000])
+def test_environment_that_is_damaged_is_no_reason_to_fail(
+    search_folder: MakeFolder, data: bytes
+) -> None:
+    folder = search_folder(n_trials=1)
+    folder.write("environment.json", data)
+    assert environment_rows(folder) == [("environment.json", "is damaged")]
+
+
+def test_resolved_config_is_the_files_or_else_the_ledgers(search_folder: MakeFolder) -> None:
+    folder = search_folder(n_trials=1)
+    ledger = read_ledger(folder)
+    assert resolved_config(folder, ledger).startswith("model: lenet5\nseed: 0\n")
+    folder.write("config.yaml", b"model: lenet5 # mine\n")
+    assert resolved_config(folder, ledger) == "model: lenet5 # mine\n"
+
+
+def test_commands_confirm_only_what_is_there_to_confirm(confirmed_folder: MakeFolder) -> None:
+    folder = confirmed_folder({"n_trials": 2, "name": "two words"}, n_seeds=1, predictions=False)
+    ledger = read_ledger(folder)
+    assert next(iter(commands(ledger, None))) == "sweep confirm 'two words'"
+    assert not any("confirm" in command for command in commands(ledger, read_confirmation(folder)))
+    nothing = Ledger(ledger.created)
+    assert list(commands(nothing, None)) == [
+        "sweep run --config config.yaml --concurrency 1",
+        "sweep plot 'two words'",
+        "sweep report 'two words'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 00 min"),
+        (4_000_000, "1,111 h 06 min"),
+    ],
+)
+def test_duration(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected

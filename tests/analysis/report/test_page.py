@@ -1,0 +1,273 @@
+import dataclasses
+import html
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from analysis.errors import LedgerError
+from analysis.records.events import EpochRecord, TrialEnded, TrialStarted
+from analysis.records.ledger import LedgerWriter, read_ledger
+from analysis.report.page import render_report, write_report
+from analysis.storage.folder import Folder, LocalFolder
+
+MakeFolder = Callable[..., Folder]
+SMALL = {"n_trials": 8, "epochs": 3, "scheduler": "none"}
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+class Page(HTMLParser):
+    """Reads a page strictly: every element is closed, in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append((self._open[-1] if self._open else "", data.strip()))
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def text_of(self, tag: str) -> list[str]:
+        return [text for name, text in self.texts if name == tag]
+
+
+@pytest.fixture(scope="module")
+def confirmed_report(
+    tmp_path_factory: pytest.TempPathFactory, synthetic: ModuleType
+) -> tuple[Folder, str]:
+    folder = LocalFolder(tmp_path_factory.mktemp("report") / "synthetic")
+    ledger = synthetic.write_search(folder, synthetic.Search(**SMALL))
+    synthetic.write_confirmed(folder, ledger, synthetic.Confirming(n_seeds=3))
+    return folder, render_report(folder)
+
+
+def test_report_puts_the_verdict_first(confirmed_report: tuple[Folder, str]) -> None:
+    page = Page(confirmed_report[1])
+    assert page.text_of("h1") == ["Sweep synthetic"]
+    assert page.text_of("h2") == [
+        "Verdict",
+        "Results on the test images",
+        "Best hyperparameters",
+        "Search",
+        "What the best model gets wrong",
+        "Learning curves of every arm",
+        "What it cost",
+        "Environment and how to do it again",
+    ]
+
+
+def test_report_holds_everything_itself(confirmed_report: tuple[Folder, str]) -> None:
+    page = Page(confirmed_report[1])
+    sources = [image["src"] for image in page.all("img")]
+    assert len(sources) == 13
+    assert all(re.match(r"data:image/(svg\+xml|png);base64,", source) for source in sources)
+    assert not page.all("script")
+    assert not page.all("link")
+    assert all(link["href"].startswith("#") for link in page.all("a"))
+    style = page.text_of("style")[0]
+    assert "url(" not in style
+    assert "@import" not in style
+    (policy,) = [meta for meta in page.all("meta") if "http-equiv" in meta]
+    assert policy["content"].startswith("default-src 'none'")
+    assert len(confirmed_report[1]) < 3_000_000
+
+
+def test_report_is_accessible(confirmed_report: tuple[Folder, str]) -> None:
+    page = Page(confirmed_report[1])
+    assert page.all("html") == [{"lang": "en"}]
+    assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
+    assert all(len(image["alt"]) > 40 for image in page.all("img"))
+    assert all(cell.get("scope") in ("row", "col") for cell in page.all("th"))
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    references = [a.get("aria-labelledby") for _, a in page.elements if "aria-labelledby" in a]
+    assert set(references) <= set(ids)
+    assert {link["href"][1:] for link in page.all("a")} <= set(ids)
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_report_tells_the_networks_apart_by_their_answers(
+    confirmed_report: tuple[Folder, str],
+) -> None:
+    page = Page(confirmed_report[1])
+    captions = [text for text in page.text_of("p") if "McNemar" in text]
+    assert len(captions) == 1
+    assert page.text_of("span").count("seed 1001") == 3
+    # From seven seeds on there is another column.
+    assert "Only finalist right" in page.text_of("th")
+    assert "Exact p" not in page.text_of("th")
+
+
+def test_report_of_seven_seeds_has_the_exact_p(confirmed_folder: MakeFolder) -> None:
+    folder = confirmed_folder({"n_trials": 2, "epochs": 1}, n_seeds=7, predictions=False)
+    page = Page(render_report(folder))
+    assert "Exact p" in page.text_of("th")
+    assert "Only finalist right" not in page.text_of("th")
+
+
+def test_report_of_an_extended_sweep_is_about_its_best_trial(
+    confirmed_folder: MakeFolder,
+) -> None:
+    folder = confirmed_folder({**SMALL, "failure_rate": 0}, n_seeds=2)
+    ledger = read_ledger(folder)
+    better = dataclasses.asdict(ledger.trials[1].epochs[0]) | {"val_accuracy": 1.0}
+    with LedgerWriter.reopen(folder) as writer:
+        writer.append(TrialStarted(2e9, 9, 5, ledger.trials[1].hyperparameters))
+        for epoch in (1, 2, 3):
+            writer.append(EpochRecord(**better | {"trial_id": 9, "epoch": epoch}))
+        writer.append(TrialEnded(2e9, 9, "COMPLETE", None))
+    report = render_report(folder)
+    page = Page(report)
+    assert "Trial 9, now the best, is not confirmed yet" in report
+    assert "sweep confirm synthetic" in page.text_of("code")
+    assert "Misclassified digits, surest first:</strong> not drawn, because" in report
+    assert "the verdict" not in page.text_of("span")
+
+
+def test_report_of_an_unconfirmed_sweep_says_how_to_confirm(search_folder: MakeFolder) -> None:
+    page = Page(render_report(search_folder(**SMALL)))
+    assert "Not confirmed yet." in page.text_of("p")[1]
+    assert "sweep confirm synthetic" in page.text_of("code")
+    assert len(page.all("img")) == 5
+
+
+@pytest.mark.parametrize("search", [{"n_trials": 1}, {"n_trials": 3, "failure_rate": 1.0}])
+def test_report_says_why_a_picture_is_missing(
+    search_folder: MakeFolder, search: dict[str, object]
+) -> None:
+    text = render_report(search_folder(**search))
+    assert "Which hyperparameters matter:</strong> not drawn, because" in text
+
+
+def test_report_escapes_names_reasons_and_files(confirmed_folder: MakeFolder) -> None:
+    evil = "<script>alert(1)</script>&\"'"
+    folder = confirmed_folder({"n_trials": 3}, n_seeds=1, predictions=False)
+    for name, harmless in (
+        ("ledger.jsonl", ('"synthetic"', '"lenet5"')),
+        ("confirm.jsonl", ('"synthetic"', '"plain LeNet-5"')),
+    ):
+        text = folder.read(name).decode()
+        for word in harmless:
+            assert word in text
+            text = text.replace(word, json.dumps(evil))
+        folder.write(name, text.encode())
+    folder.write("config.yaml", evil.encode())
+    folder.write("environment.json", b'{"<script>": {"<b>": "<script>x</script>"}}')
+    report = render_report(folder)
+    page = Page(report)
+    assert not page.all("script")
+    assert not page.all("b")
+    assert page.text_of("h1") == [f"Sweep {evil}"]
+    assert html.escape(evil, quote=False).replace('"', "&#34;").replace("'", "&#39;") in report
+
+
+def test_report_is_the_same_for_the_same_files(
+    confirmed_report: tuple[Folder, str], tmp_path: Path
+) -> None:
+    folder, report = confirmed_report
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(folder.path, copy)
+    code = (
+        "import sys; from pathlib import Path; from analysis.storage.folder import LocalFolder; "
+        "from analysis.report.page import write_report; "
+        "write_report(LocalFolder(Path(sys.argv[1])))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Kolkata", "LC_ALL": "C"}
+    subprocess.run([sys.executable, "-c", code, str(copy)], check=True, env=environment)
+    assert (copy / "report.html").read_text(encoding="utf-8") == report
+
+
+def test_write_report_puts_it_into_the_folder(search_folder: MakeFolder) -> None:
+    folder = search_folder(n_trials=1)
+    write_report(folder)
+    assert folder.read("report.html").startswith(b"<!DOCTYPE html>\n<html lang=")
+
+
+def test_report_of_damaged_files_says_which(confirmed_folder: MakeFolder) -> None:
+    folder = confirmed_folder({"n_trials": 2, "epochs": 2}, n_seeds=1)
+    folder.write("predictions/finalist-1-seed-1001.npz", b"PK")
+    with pytest.raises(LedgerError, match=r"finalist-1-seed-1001\.npz"):
+        render_report(folder)
+
+
+def test_report_without_a_sweep_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        render_report(LocalFolder(tmp_path))
+
+
+MEASURE = """<!DOCTYPE html><body style="margin:0">
+<iframe id="page" style="border:0;width:{width}px;height:900px" srcdoc="{page}"></iframe>
+<script>
+const frame = document.getElementById("page");
+frame.onload = () => {{
+  const root = frame.contentDocument.documentElement;
+  const images = [...frame.contentDocument.images];
+  const broken = images.filter((image) => !(image.complete && image.naturalWidth > 0));
+  const found = [root.scrollWidth, root.clientWidth, images.length, broken.length];
+  document.title = found.join(" ");
+}};
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_report_fits_a_browser(
+    confirmed_report: tuple[Folder, str], tmp_path: Path, width: int
+) -> None:
+    frame = tmp_path / "frame.html"
+    report = html.escape(confirmed_report[1])
+    frame.write_text(MEASURE.format(width=width, page=report), encoding="utf-8")
+    command = [
+        str(CHROMIUM),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--enable-logging=stderr",
+        "--window-size=1400,1000",
+        "--virtual-time-budget=20000",
+        "--dump-dom",
+        frame.as_uri(),
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    title = re.search(r"<title>(.*?)</title>", run.stdout)
+    assert title is not None, run.stderr
+    scroll_width, client_width, n_images, n_broken = map(int, title[1].split())
+    assert client_width <= width
+    assert scroll_width <= client_width
+    assert (n_images, n_broken) == (13, 0)
+    # What a page may not load, or a script does wrong, is written to the console.
+    assert "CONSOLE" not in run.stderr

@@ -1,0 +1,239 @@
+from collections.abc import Callable
+from math import sqrt
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.predictions import load_predictions
+from analysis.results.comparison import (
+    Comparison,
+    compare_accuracies,
+    compare_arms,
+    compare_predictions,
+    summarize_arm,
+)
+from analysis.results.statistics import McNemar, mcnemar
+from analysis.storage.folder import Folder
+
+Maker = Callable[..., Confirmation]
+
+
+def by_seed(*accuracies: float | None) -> dict[int, float | None]:
+    return dict(enumerate(accuracies, start=1001))
+
+
+def test_comparison_on_paper(make_confirmation: Maker) -> None:
+    confirmation = make_confirmation(
+        {
+            "finalist-1": by_seed(0.9930, 0.9932, 0.9934),
+            "hand-tuned": by_seed(0.9920, 0.9921, 0.9922),
+        }
+    )
+    (comparison,) = compare_arms(confirmation)
+    # Differences 10, 11, 12: t = 11 · √3 / 1, two degrees of freedom; half: 4.302653 / √3.
+    t = 11 * sqrt(3)
+    assert comparison == Comparison(
+        finalist="finalist-1",
+        baseline="hand-tuned",
+        seeds=(1001, 1002, 1003),
+        difference=pytest.approx(0.0011),
+        sd=pytest.approx(0.0001),
+        interval=pytest.approx((0.0011 - 0.000248414, 0.0011 + 0.000248414), abs=1e-9),
+        level=0.05,
+        p=pytest.approx(1 - t / sqrt(2 + t**2)),  # of Student's t with two degrees
+        p_adjusted=pytest.approx(1 - t / sqrt(2 + t**2)),
+        p_sign_flip=None,
+        n_comparisons=1,
+    )
+    assert comparison.seeds_needed is None
+    assert comparison.outcome == "better"
+
+
+def test_only_common_seeds_are_compared(make_confirmation: Maker) -> None:
+    confirmation = make_confirmation(
+        {
+            "finalist-1": by_seed(0.9930, None, 0.9934, 0.9940),
+            "hand-tuned": by_seed(0.9920, 0.9921, 0.9921),
+        }
+    )
+    (comparison,) = compare_arms(confirmation)
+    assert comparison.seeds == (1001, 1003)
+    assert comparison.difference == pytest.approx(0.00115)
+
+
+def test_intervals_are_of_holms_levels(make_confirmation: Maker) -> None:
+    rng = np.random.default_rng(0)
+    accuracies = {"finalist-1": by_seed(*rng.normal(0.993, 0.0005, 6))}
+    for name, mean in (("a", 0.9929), ("b", 0.98), ("c", 0.9915)):
+        accuracies[name] = by_seed(*rng.normal(mean, 0.0005, 6))
+    comparisons = {c.baseline: c for c in compare_arms(make_confirmation(accuracies))}
+    assert [comparisons[name].level for name in "bca"] == [0.05 / 3, 0.05 / 2, 0.05]
+    assert [comparisons[name].outcome for name in "bca"] == ["better", "better", "open"]
+    for name, comparison in comparisons.items():
+        first = np.array(list(accuracies["finalist-1"].values()), dtype=float)
+        second = np.array(list(accuracies[name].values()), dtype=float)
+        expected = stats.ttest_rel(first, second).confidence_interval(1 - comparison.level)
+        assert comparison.interval == pytest.approx((expected.low, expected.high))
+        assert comparison.n_comparisons == 3
+
+
+def test_all_finalists_share_the_error(make_confirmation: Maker) -> None:
+    confirmation = make_confirmation(
+        {
+            "finalist-1": by_seed(0.991, 0.992, 0.9926),
+            "finalist-2": by_seed(0.991, 0.9925, 0.992),
+            "hand-tuned": by_seed(0.991, 0.992, 0.993),
+            "lenet5": by_seed(0.992, 0.991, 0.993),
+        }
+    )
+    comparisons = compare_arms(confirmation)
+    assert [(c.finalist, c.baseline) for c in comparisons] == [
+        ("finalist-1", "hand-tuned"),
+        ("finalist-1", "lenet5"),
+        ("finalist-2", "hand-tuned"),
+        ("finalist-2", "lenet5"),
+    ]
+    assert {(c.level, c.n_comparisons) for c in comparisons} == {(0.05 / 4, 4)}
+
+
+@pytest.mark.parametrize("n_seeds", [0, 1])
+def test_too_few_seeds_show_nothing(make_confirmation: Maker, n_seeds: int) -> None:
+    accuracies = {
+        "finalist-1": by_seed(*[0.993] * n_seeds),
+        "hand-tuned": by_seed(*[0.99] * 5),
+        "lenet5": by_seed(*[0.98] * 5),
+    }
+    for comparison in compare_arms(make_confirmation(accuracies)):
+        assert len(comparison.seeds) == n_seeds
+        assert comparison.difference is None or n_seeds == 1
+        assert (comparison.interval, comparison.p, comparison.seeds_needed) == (None, None, None)
+        assert comparison.outcome == "open"
+
+
+def test_comparison_without_spread_shows_nothing_but_takes_its_share(
+    make_confirmation: Maker,
+) -> None:
+    confirmation = make_confirmation(
+        {
+            "finalist-1": by_seed(0.9930, 0.9932, 0.9934),
+            "hand-tuned": by_seed(0.9920, 0.9921, 0.9922),
+            "lenet5": by_seed(0.9900, 0.9902, 0.9904),
+        }
+    )
+    hand_tuned, plain = compare_arms(confirmation)
+    assert (plain.sd, plain.interval, plain.p, plain.p_adjusted) == (0.0, None, None, None)
+    assert plain.outcome == "open"
+    assert plain.seeds_needed is None
+    assert hand_tuned.level == 0.025
+    assert hand_tuned.outcome == "better"
+
+
+def test_open_question_says_how_many_seeds_would_answer_it(make_confirmation: Maker) -> None:
+    confirmation = make_confirmation(
+        {
+            "finalist-1": by_seed(0.9921, 0.9926, 0.9922, 0.9927),
+            "hand-tuned": by_seed(0.992, 0.992, 0.992, 0.992),
+        }
+    )
+    (comparison,) = compare_arms(confirmation)
+    assert comparison.difference == pytest.approx(0.0004)
+    assert comparison.sd == pytest.approx(sqrt((9 + 4 + 4 + 9) / 3) / 10_000)
+    assert comparison.outcome == "open"
+    # An effect of 4 / 2.944 = 1.359 standard deviations.
+    assert comparison.seeds_needed == 7
+
+
+def test_nothing_to_compare_is_no_error(make_confirmation: Maker) -> None:
+    assert compare_arms(make_confirmation({})) == []
+    assert compare_arms(make_confirmation({"finalist-1": by_seed(0.99, 0.98)})) == []
+    assert compare_arms(make_confirmation({"hand-tuned": by_seed(0.99, 0.98)})) == []
+
+
+def test_arm_is_summarized_over_its_finished_runs(make_confirmation: Maker) -> None:
+    confirmation = make_confirmation(
+        {"finalist-1": by_seed(0.990, None, 0.992, 0.994), "hand-tuned": by_seed(None)}
+    )
+    summary = summarize_arm(confirmation, "finalist-1")
+    assert summary is not None
+    assert (summary.n, summary.mean) == (3, pytest.approx(0.992))
+    assert summary.interval == pytest.approx((0.98703172, 0.99696828), abs=1e-7)
+    assert summarize_arm(confirmation, "hand-tuned") is None
+
+
+@pytest.mark.parametrize("n_seeds", [3, 5, 10])
+def test_false_alarms_are_as_rare_as_promised(n_seeds: int) -> None:
+    rng = np.random.default_rng(n_seeds)
+    n_sweeps, n_beats, n_decided = 2_000, 0, 0
+    for _ in range(n_sweeps):
+        # Nothing differs but by chance; accuracies are counts of 10,000 images, and runs
+        # with the same seed have something in common.
+        chance = rng.normal(0.9925, 0.0004, (4, n_seeds)) + rng.normal(0, 0.0002, n_seeds)
+        rounded = np.round(chance, 4)
+        accuracies = {
+            name: by_seed(*values.tolist())
+            for name, values in zip(("finalist-1", "a", "b", "c"), rounded, strict=True)
+        }
+        comparisons = compare_accuracies(accuracies, ["finalist-1"], ["a", "b", "c"])  # type: ignore[arg-type]
+        assert len(comparisons) == 3
+        outcomes = {comparison.outcome for comparison in comparisons}
+        n_beats += "better" in outcomes
+        n_decided += outcomes != {"open"}
+    # 3 sigma above shares of 0.025 and 0.05: a false alarm in 740 seeds, and these are fixed.
+    assert n_beats <= n_sweeps * 0.025 + 3 * sqrt(n_sweeps * 0.025 * 0.975)
+    assert n_decided <= n_sweeps * 0.05 + 3 * sqrt(n_sweeps * 0.05 * 0.95)
+    # The three share a finalist and the levels are strict, yet a test that never
+    # decides would be no test.
+    assert n_decided >= 0.02 * n_sweeps
+
+
+def test_real_difference_is_found_with_the_seeds_that_were_said_to_be_needed() -> None:
+    rng = np.random.default_rng(0)
+    mean, sd, n_seeds = 0.0005, 0.0007, 18  # 18: statsmodels' TTestPower for 0.714 and 0.8
+    n_sweeps, n_beats = 1_000, 0
+    for _ in range(n_sweeps):
+        accuracies = {
+            "finalist-1": by_seed(*(0.9925 + rng.normal(mean, sd, n_seeds)).tolist()),
+            "a": by_seed(*[0.9925] * n_seeds),
+        }
+        (comparison,) = compare_accuracies(accuracies, ["finalist-1"], ["a"])  # type: ignore[arg-type]
+        n_beats += comparison.outcome == "better"
+    # 4 sigma about a power of 0.80 to 0.83: a false alarm in 16,000 seeds.
+    assert 0.80 - 4 * sqrt(0.16 / n_sweeps) < n_beats / n_sweeps < 0.83 + 4 * sqrt(0.16 / n_sweeps)
+
+
+def test_predictions_of_the_first_common_seed_are_compared(
+    confirmed_folder: Callable[..., Folder],
+) -> None:
+    folder = confirmed_folder({"n_trials": 5}, n_seeds=2, fails=("finalist-1", 1001))
+    confirmation = read_confirmation(folder)
+    assert confirmation is not None
+    comparison = compare_arms(confirmation)[0]
+    compared = compare_predictions(folder, comparison)
+    finalist = load_predictions(folder, "finalist-1", 1002)
+    baseline = load_predictions(folder, "hand-tuned", 1002)
+    assert finalist is not None
+    assert baseline is not None
+    assert compared == (1002, mcnemar(finalist.correct, baseline.correct))
+    difference = compared[1].only_first - compared[1].only_second
+    assert difference / 10_000 == pytest.approx(comparison.difference)
+
+
+def test_predictions_that_are_not_there_are_not_compared(
+    confirmed_folder: Callable[..., Folder],
+) -> None:
+    folder = confirmed_folder({"n_trials": 5}, n_seeds=2, predictions=False)
+    confirmation = read_confirmation(folder)
+    assert confirmation is not None
+    assert compare_predictions(folder, compare_arms(confirmation)[0]) is None
+    nothing = Comparison("finalist-1", "hand-tuned", ())
+    assert compare_predictions(folder, nothing) is None
+
+
+def test_mcnemar_of_equal_networks_is_one(confirmed_folder: Callable[..., Folder]) -> None:
+    folder = confirmed_folder({"n_trials": 5}, n_seeds=1)
+    confirmation = read_confirmation(folder)
+    assert confirmation is not None
+    same = Comparison("hand-tuned", "hand-tuned", (1001,))
+    assert compare_predictions(folder, same) == (1001, McNemar(0, 0, 1.0))

@@ -1,0 +1,115 @@
+import pytest
+
+from analysis.records.events import (
+    EpochRecord,
+    Notice,
+    Record,
+    SessionEnded,
+    SessionStarted,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+)
+from analysis.records.ledger import Ledger
+from analysis.results.cost import Cost, search_cost
+
+
+def ledger_of(n_trials: int, *records: Record) -> Ledger:
+    ledger = Ledger(SweepCreated(99.0, 1, "s", {"trials": n_trials, "epochs": 3}))
+    for record in records:
+        ledger.apply(record)
+    return ledger
+
+
+def epoch(time: float, trial_id: int, number: int, seconds: float) -> EpochRecord:
+    return EpochRecord(time, trial_id, number, 1.0, 0.5, 1.0, 0.5, seconds, 1.0)
+
+
+def start(time: float, trial_id: int) -> TrialStarted:
+    return TrialStarted(time, trial_id, 1, {})
+
+
+def test_cost_of_a_search_in_one_session() -> None:
+    ledger = ledger_of(
+        4,
+        SessionStarted(100.0, "h", 1, 2),
+        start(103.0, 1),
+        start(103.0, 2),
+        epoch(105.0, 1, 1, 2.0),
+        epoch(106.0, 2, 1, 3.0),
+        TrialEnded(106.0, 2, "STOPPED", None),
+        start(106.5, 3),
+        epoch(107.0, 1, 2, 2.0),
+        epoch(108.0, 3, 1, 1.5),
+        TrialEnded(108.0, 3, "STOPPED", None),
+        start(108.0, 4),
+        epoch(109.0, 1, 3, 2.0),
+        TrialEnded(109.0, 1, "COMPLETE", None),
+        epoch(110.0, 4, 1, 2.0),
+        epoch(112.0, 4, 2, 2.0),
+        epoch(114.0, 4, 3, 2.0),
+        TrialEnded(114.0, 4, "COMPLETE", None),
+        SessionEnded(115.0, "finished"),
+    )
+    # Both slots have work from 103 until the third of four trials ends at 109: 12 seconds,
+    # of which 6 + 3 + 1.5 + 1 went into epochs.
+    assert search_cost(ledger) == Cost(
+        epochs=8,
+        epochs_saved=4,
+        slot_seconds=6 + 3 + 1.5 + 6,
+        elapsed_s=15.0,
+        utilization=pytest.approx(11.5 / 12),
+    )
+
+
+def test_cost_leaves_out_the_pause_between_a_killed_session_and_the_next() -> None:
+    ledger = ledger_of(
+        2,
+        SessionStarted(100.0, "h", 1, 1),
+        start(101.0, 1),
+        epoch(102.0, 1, 1, 1.0),
+        epoch(103.0, 1, 2, 1.0),
+        SessionStarted(200.0, "h", 2, 1),
+        epoch(203.0, 1, 3, 1.0),
+        TrialEnded(203.0, 1, "COMPLETE", None),
+        start(203.0, 2),
+        epoch(204.0, 2, 1, 1.0),
+        epoch(206.0, 2, 2, 1.0),
+        epoch(207.0, 2, 3, 1.0),
+        TrialEnded(207.0, 2, "COMPLETE", None),
+        SessionEnded(208.0, "finished"),
+    )
+    # 101 to 103 without a gap; 202 to 207 with one second's.
+    assert search_cost(ledger) == Cost(
+        epochs=6,
+        epochs_saved=0,
+        slot_seconds=6.0,
+        elapsed_s=3.0 + 8.0,
+        utilization=pytest.approx((2 + 4) / (2 + 5)),
+    )
+
+
+def test_cost_of_a_session_that_did_nothing_yet() -> None:
+    ledger = ledger_of(2, SessionStarted(100.0, "h", 1, 1), Notice(101.0, None, "starting"))
+    assert search_cost(ledger) == Cost(0, 0, 0, 1.0, None)
+
+
+def test_cost_of_a_sweep_without_a_session() -> None:
+    assert search_cost(ledger_of(2)) == Cost(0, 0, 0, 0, None)
+
+
+def test_utilization_is_not_told_where_there_are_fewer_trials_than_slots() -> None:
+    ledger = ledger_of(
+        1,
+        SessionStarted(100.0, "h", 1, 2),
+        start(101.0, 1),
+        epoch(102.0, 1, 1, 1.0),
+        TrialEnded(102.0, 1, "FAILED", "so"),
+        SessionEnded(103.0, "finished"),
+    )
+    assert search_cost(ledger) == Cost(1, 0, 1.0, 3.0, None)
+
+
+def test_failed_trials_save_no_epochs() -> None:
+    ledger = ledger_of(1, start(101.0, 1), TrialEnded(102.0, 1, "FAILED", "so"))
+    assert search_cost(ledger).epochs_saved == 0

@@ -1,0 +1,312 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.records.confirmation import Confirmation, RunEpoch
+from analysis.records.events import EpochRecord, SweepCreated, TrialEnded, TrialStarted
+from analysis.records.ledger import Ledger
+from analysis.results.comparison import compare_arms
+from analysis.results.verdict import (
+    decisive_comparison,
+    describe_comparison,
+    describe_verdict,
+    missing_step,
+)
+
+Maker = Callable[..., Confirmation]
+
+
+def by_seed(*accuracies: float | None) -> dict[int, float | None]:
+    return dict(enumerate(accuracies, start=1001))
+
+
+BASE = by_seed(0.992, 0.992, 0.992, 0.992)
+
+
+@pytest.fixture
+def some_search() -> Callable[..., Ledger]:
+    """Makes a search of one trial, which is to be confirmed with so many seeds, if at all."""
+
+    def make(seeds: int | None) -> Ledger:
+        config = {
+            "epochs": 1,
+            "recipe": {"schedule": "constant"},
+            "confirm": None if seeds is None else {"top_k": 1, "seeds": seeds},
+        }
+        ledger = Ledger(SweepCreated(1.0, 1, "my sweep", config))
+        ledger.apply(TrialStarted(1.0, 1, 1, {}))
+        ledger.apply(EpochRecord(2.0, 1, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1e4))
+        ledger.apply(TrialEnded(3.0, 1, "COMPLETE", None))
+        return ledger
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("finalist", "verdict"),
+    [
+        (
+            # Differences 20, 21, 22, 21: sd 0.8165; half: 3.182446 · 0.8165 / 2 = 1.2992.
+            by_seed(0.9940, 0.9941, 0.9942, 0.9941),
+            "beats the hand-tuned by 0.21 points (95 % interval 0.20 to 0.22, 4 seeds)",
+        ),
+        (
+            by_seed(0.9900, 0.9899, 0.9898, 0.9899),
+            "is worse than the hand-tuned by 0.21 points (95 % interval 0.20 to 0.22, 4 seeds)",
+        ),
+        (
+            # Differences 1, 6, 2, 7: mean 4; half: 3.182446 · 2.9439 / 2 = 4.6845.
+            by_seed(0.9921, 0.9926, 0.9922, 0.9927),
+            "is not shown to beat the hand-tuned: difference 0.04 points "
+            "(95 % interval -0.01 to 0.09, 4 seeds); about 7 seeds would tell",
+        ),
+        (
+            # Differences 0.5, 0.6, 0.7, 0.6: half 0.129; 0.0047 to 0.0073 points.
+            by_seed(0.99205, 0.99206, 0.99207, 0.99206),
+            "beats the hand-tuned by 0.006 points (95 % interval 0.005 to 0.007, 4 seeds)",
+        ),
+        (
+            by_seed(0.9940, 0.9940, 0.9940, 0.9940),
+            "is not shown to beat the hand-tuned: difference 0.20 points with each of 4 seeds, "
+            "and without any spread there is nothing to judge it by",
+        ),
+        (
+            BASE,
+            "is not shown to beat the hand-tuned: difference 0.00 points with each of 4 seeds, "
+            "and without any spread there is nothing to judge it by",
+        ),
+        (
+            by_seed(0.9921, 0.9919, 0.9921, 0.9919),
+            "is not shown to beat the hand-tuned: difference 0.00 points "
+            "(95 % interval -0.02 to 0.02, 4 seeds)",
+        ),
+        (
+            by_seed(0.9917),
+            "is not shown to beat the hand-tuned: difference -0.03 points with the one seed "
+            "that has finished in both, which cannot tell it from chance; "
+            "3 of 4 runs of the finalist-1 unfinished",
+        ),
+        (
+            by_seed(0.9940, None, 0.9942, None),
+            # Differences 20 and 22: half: 12.7062 · √2 / √2.
+            "beats the hand-tuned by 0.21 points (95 % interval 0.08 to 0.34, 2 seeds); "
+            "2 of 4 runs of the finalist-1 failed",
+        ),
+        (
+            by_seed(None, None),
+            "cannot be compared with the hand-tuned: no seed has finished in both; "
+            "2 of 4 runs of the finalist-1 failed, 2 of 4 runs of the finalist-1 unfinished",
+        ),
+        (
+            {},
+            "cannot be compared with the hand-tuned: no seed has finished in both; "
+            "4 of 4 runs of the finalist-1 unfinished",
+        ),
+    ],
+)
+def test_verdict_is_a_plain_sentence(
+    make_confirmation: Maker, finalist: dict[int, float | None], verdict: str
+) -> None:
+    confirmation = make_confirmation({"finalist-1": finalist, "hand-tuned": BASE})
+    assert describe_verdict(confirmation, 1) == f"the finalist-1 {verdict}"
+
+
+def test_several_comparisons_are_mentioned(make_confirmation: Maker) -> None:
+    confirmation = make_confirmation(
+        {
+            "finalist-1": by_seed(0.9940, 0.9941, 0.9942, 0.9941),
+            "hand-tuned": BASE,
+            "lenet5": by_seed(0.989, 0.9891, 0.9894, 0.9889),
+        }
+    )
+    hand_tuned, plain = compare_arms(confirmation)
+    # Differences 50, 50, 48, 52: t is 61, against 51 for the others, so that this one is
+    # held against 0.025: half is t(0.9875; 3) = 4.1765 times 1.633 / 2.
+    assert describe_comparison(confirmation, plain) == (
+        "beats the lenet5 by 0.50 points "
+        "(95 % interval 0.47 to 0.53, 4 seeds, adjusted for 2 comparisons)"
+    )
+    assert describe_comparison(confirmation, hand_tuned) == (
+        "beats the hand-tuned by 0.21 points "
+        "(95 % interval 0.20 to 0.22, 4 seeds, adjusted for 2 comparisons)"
+    )
+    assert describe_verdict(confirmation, 1) == (
+        f"the finalist-1 {describe_comparison(confirmation, hand_tuned)}"
+    )
+
+
+def test_verdict_is_on_the_trial_asked_for_and_its_reference(make_confirmation: Maker) -> None:
+    confirmation = make_confirmation(
+        {
+            "lenet5": by_seed(0.991, 0.9915),
+            "finalist-1": by_seed(0.999, 0.9991),
+            "finalist-2": by_seed(0.992, 0.992),
+        }
+    )
+    for trial_id in (1, 2):
+        finalist = confirmation.finalist(trial_id)
+        assert finalist is not None
+        comparison = decisive_comparison(confirmation, finalist)
+        assert comparison is not None
+        assert (comparison.finalist, comparison.baseline) == (f"finalist-{trial_id}", "lenet5")
+        assert describe_verdict(confirmation, trial_id) == (
+            f"the finalist-{trial_id} {describe_comparison(confirmation, comparison)}"
+        )
+
+
+def test_verdict_on_a_trial_that_is_not_confirmed_says_which_are(
+    make_confirmation: Maker,
+) -> None:
+    confirmation = make_confirmation(
+        {"finalist-1": BASE, "finalist-2": BASE, "hand-tuned": by_seed(0.99, 0.98)}
+    )
+    assert describe_verdict(confirmation, 40) == (
+        "trial 40, now the best, is not confirmed yet; "
+        "what is confirmed: the finalist-1, the finalist-2"
+    )
+
+
+def test_verdict_on_the_hand_tuned_point_itself_is_that_nothing_was_better(
+    make_confirmation: Maker,
+) -> None:
+    """Whether the baseline was left out for it, or trained a second time."""
+    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE, "mlp": BASE})
+    itself = (
+        "the best of the sweep is the hand-tuned point itself, trial 1: no other trial scored "
+        "higher on the validation images"
+    )
+    finalist, hand_tuned = confirmation.arms["finalist-1"], confirmation.arms["hand-tuned"]
+    confirmation.arms["hand-tuned"] = replace(hand_tuned, hyperparameters=finalist.hyperparameters)
+    assert describe_verdict(confirmation, 1) == itself
+    assert decisive_comparison(confirmation, finalist) is None
+    del confirmation.arms["hand-tuned"]
+    confirmation.arms["finalist-1"] = replace(finalist, reference=True)
+    assert describe_verdict(confirmation, 1) == itself
+    assert decisive_comparison(confirmation, confirmation.arms["finalist-1"]) is None
+
+
+def test_verdict_is_against_the_reference_in_the_finalists_recipe(
+    make_confirmation: Maker,
+) -> None:
+    confirmation = make_confirmation(
+        {"finalist-1": BASE, "finalist-2": BASE, "own-1": BASE, "classic": BASE, "own-2": BASE}
+    )
+    recipes: dict[str, dict[str, Any]] = {
+        "finalist-1": {"learning_rate": 0.04, "schedule": "linear", "dropout": 0.1, "shift": 0.1},
+        "own-1": {"learning_rate": 0.04, "schedule": "linear", "dropout": 0.25, "shift": 0.05},
+        "classic": {"learning_rate": 0.01, "schedule": "constant", "dropout": 0.25, "shift": 0.05},
+        "own-2": {"learning_rate": 0.03, "schedule": "linear", "dropout": 0.25, "shift": 0.05},
+        "finalist-2": {"learning_rate": 0.03, "schedule": "linear", "dropout": 0.0, "shift": 0.1},
+    }
+    for name, recipe in recipes.items():
+        arm = replace(confirmation.arms[name], hyperparameters=recipe)
+        confirmation.arms[name] = replace(arm, reference=arm.role == "baseline")
+    for trial_id in (1, 2):
+        finalist = confirmation.arms[f"finalist-{trial_id}"]
+        assert confirmation.reference_of(finalist) == confirmation.arms[f"own-{trial_id}"]
+    of_mlp = replace(confirmation.arms["finalist-1"], model="mlp")
+    confirmation.arms["own-2"] = replace(confirmation.arms["own-2"], model="mlp")
+    assert confirmation.reference_of(of_mlp) == confirmation.arms["own-1"]
+
+
+@pytest.mark.parametrize(
+    ("finalist", "hand_tuned", "planned", "step"),
+    [
+        (BASE, BASE, 4, None),
+        (by_seed(0.99, None, 0.99, 0.99), BASE, 4, None),  # a run that fails fails again
+        (by_seed(0.99, 0.99), BASE, 4, "confirm"),
+        (BASE, by_seed(0.99), 5, "confirm"),
+        (by_seed(0.99), BASE, 3, "confirm --seeds 4"),
+        (by_seed(0.99), BASE, None, "confirm --seeds 4"),
+    ],
+)
+def test_missing_step_is_what_the_verdict_lacks(
+    make_confirmation: Maker,
+    some_search: Callable[..., Ledger],
+    finalist: dict[int, float | None],
+    hand_tuned: dict[int, float | None],
+    planned: int | None,
+    step: str | None,
+) -> None:
+    ledger = some_search(planned)
+    arms = {"finalist-1": finalist, "hand-tuned": hand_tuned, "mlp": by_seed(0.9)}
+    assert missing_step(ledger, make_confirmation(arms)) == step
+
+
+def test_missing_step_confirms_a_best_trial_that_is_not(
+    make_confirmation: Maker, some_search: Callable[..., Ledger]
+) -> None:
+    ledger = some_search(5)
+    assert missing_step(ledger, None) == "confirm"
+    assert missing_step(ledger, make_confirmation({"finalist-1": {}, "mlp": {}})) == "confirm"
+    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE}, first_trial=2)
+    assert missing_step(ledger, confirmation) == "confirm"
+    ledger.trials[1].state = "FAILED"
+    assert missing_step(ledger, confirmation) is None
+
+
+def test_run_that_is_not_over_is_mentioned(make_confirmation: Maker) -> None:
+    confirmation = make_confirmation(
+        {
+            "finalist-1": by_seed(0.9940, 0.9941, 0.9942, 0.9941),
+            "hand-tuned": by_seed(0.992, 0.992, 0.992, None),
+        }
+    )
+    confirmation.apply(RunEpoch(9.0, "hand-tuned", 1005, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
+    assert describe_verdict(confirmation, 1).endswith(
+        ", 3 seeds); 1 of 5 runs of the finalist-1 unfinished; "
+        "1 of 5 runs of the hand-tuned failed, "
+        "1 of 5 runs of the hand-tuned unfinished"
+    )
+
+
+def test_verdict_without_finalist_or_reference(make_confirmation: Maker) -> None:
+    assert describe_verdict(make_confirmation({"hand-tuned": BASE}), 1) == (
+        "trial 1, now the best, is not confirmed yet"
+    )
+    assert describe_verdict(make_confirmation({"finalist-1": BASE}), 1) == (
+        "the finalist-1 was compared with no hand-tuned baseline"
+    )
+
+
+@pytest.mark.parametrize(("n_needed", "words"), [(7, "7"), (99, "99"), (101, "110")])
+def test_more_seeds_are_told_with_two_digits(
+    make_confirmation: Maker, n_needed: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "analysis.results.comparison.seeds_needed", lambda *args, **kwargs: n_needed
+    )
+    confirmation = make_confirmation(
+        {"finalist-1": by_seed(0.9921, 0.9926, 0.9922, 0.9927), "hand-tuned": BASE}
+    )
+    assert describe_verdict(confirmation, 1).endswith(f"; about {words} seeds would tell")
+
+
+accuracies = st.none() | st.integers(0, 10_000).map(lambda n: n / 10_000)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    arms=st.dictionaries(
+        st.sampled_from(["finalist-1", "finalist-2", "hand-tuned", "lenet5"]),
+        st.dictionaries(st.integers(1, 9), accuracies),
+    )
+)
+def test_verdict_on_anything_agrees_with_its_interval(
+    make_confirmation: Maker, arms: dict[str, Any]
+) -> None:
+    confirmation = make_confirmation(arms)
+    assert describe_verdict(confirmation, 1)
+    for comparison in compare_arms(confirmation):
+        text = describe_comparison(confirmation, comparison)
+        assert "nan" not in text
+        assert "inf" not in text
+        assert "-0.00 points" not in text
+        assert text.startswith("beats ") == (comparison.outcome == "better")
+        assert text.startswith("is worse than ") == (comparison.outcome == "worse")
+        if comparison.p_adjusted is not None and abs(comparison.p_adjusted - 0.05) > 1e-9:
+            assert (comparison.p_adjusted < 0.05) == (comparison.outcome != "open")

@@ -1,0 +1,119 @@
+import time
+from collections.abc import Callable
+
+import pytest
+
+from analysis.records.confirmation import (
+    Arm,
+    Confirmation,
+    ConfirmationBegun,
+    ConfirmationNotice,
+    RunEnded,
+    RunEpoch,
+)
+from sweep.cli.screen.confirm_view import ConfirmationView
+
+Render = Callable[..., list[str]]
+ARMS, SEEDS = ["trial-3", "mlp"], [11, 12]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which stands still unless it is changed."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def confirmation() -> Confirmation:
+    confirmation = Confirmation(ConfirmationBegun(0.0, 1, "made", 2))
+    for name, role in zip(ARMS, ("finalist", "baseline"), strict=True):
+        title = name.replace("-", " ")
+        confirmation.apply(Arm(0.0, name, title, role, "lenet5", None, {}, 2, False))  # type: ignore[arg-type]
+    return confirmation
+
+
+def _train(
+    confirmation: Confirmation, arm: str, seed: int, *accuracies: float, seconds: float = 30.0
+) -> None:
+    for epoch, accuracy in enumerate(accuracies, start=1):
+        confirmation.apply(
+            RunEpoch(1.0, arm, seed, epoch, 0.1, 0.9, 0.1, accuracy, seconds, 5000.0)
+        )
+    if len(accuracies) == 2:
+        confirmation.apply(RunEnded(2.0, arm, seed, "COMPLETE", None))
+
+
+def test_view_of_a_confirmation_that_begins(
+    confirmation: Confirmation, clock: list[float], render: Render
+) -> None:
+    view = ConfirmationView(confirmation, ARMS, SEEDS, slots=2)
+    clock[0] += 4
+    assert (view.fraction(), list(view.news())) == (0.0, [])
+    assert view.line() == "0/4 runs confirmed, 0/8 epochs, 0:04 elapsed"
+    lines = render(view.picture())
+    assert lines[0].split() == ["0/4", "runs", "confirmed", "0:04", "elapsed"]
+    assert lines[2:] == [
+        "arm      runs  mean test accuracy so far",
+        "trial 3   0/2                          –",
+        "mlp       0/2                          –",
+    ]
+
+
+def test_view_of_a_confirmation_that_goes_on(
+    confirmation: Confirmation, clock: list[float], render: Render
+) -> None:
+    view = ConfirmationView(confirmation, ARMS, SEEDS, slots=2)
+    _train(confirmation, "trial-3", 11, 0.98, 0.99)
+    _train(confirmation, "trial-3", 12, 0.98, 0.992)
+    _train(confirmation, "mlp", 11, 0.97, seconds=6.0)
+    assert view.fraction() == 5 / 8
+    # Three more epochs of the MLP, of 6 s each, two at a time.
+    assert view.line() == ("2/4 runs confirmed, 5/8 epochs, 0:00 elapsed, about a minute left")
+    assert render(view.picture())[2:] == [
+        "arm      runs  mean test accuracy so far",
+        "trial 3   2/2                    99.10 %",
+        "mlp       0/2                          –",
+    ]
+
+
+def test_view_estimates_an_arm_that_has_not_begun_by_the_others(
+    confirmation: Confirmation, clock: list[float]
+) -> None:
+    view = ConfirmationView(confirmation, ARMS, SEEDS, slots=1)
+    _train(confirmation, "trial-3", 11, 0.98, seconds=60.0)
+    # Seven epochs of a minute each.
+    assert view.line().endswith("about 7 min left")
+
+
+def test_view_of_a_confirmation_at_its_end(confirmation: Confirmation, clock: list[float]) -> None:
+    view = ConfirmationView(confirmation, ARMS, SEEDS, slots=2)
+    for arm in ARMS:
+        for seed in SEEDS:
+            _train(confirmation, arm, seed, 0.98, 0.99)
+    assert view.fraction() == 1
+    assert view.line() == "4/4 runs confirmed, 8/8 epochs, 0:00 elapsed"
+
+
+def test_view_leaves_out_seeds_that_are_not_asked_for(
+    confirmation: Confirmation, clock: list[float]
+) -> None:
+    _train(confirmation, "mlp", 99, 0.98, 0.99)
+    view = ConfirmationView(confirmation, ARMS, SEEDS, slots=2)
+    assert view.fraction() == 0
+    assert view.line().startswith("0/4 runs confirmed, 0/8 epochs")
+
+
+def test_view_tells_news_once(confirmation: Confirmation, clock: list[float]) -> None:
+    confirmation.apply(ConfirmationNotice(1.0, "before the view"))
+    confirmation.apply(RunEnded(1.0, "mlp", 11, "FAILED", "long ago"))
+    view = ConfirmationView(confirmation, ARMS, SEEDS, slots=2)
+    assert list(view.news()) == []
+    confirmation.apply(ConfirmationNotice(2.0, "mlp, seed 12: its process died"))
+    confirmation.apply(RunEnded(2.0, "trial-3", 12, "FAILED", "its process died 3 times"))
+    assert list(view.news()) == [
+        "mlp, seed 12: its process died",
+        "trial-3, seed 12 failed: its process died 3 times",
+    ]
+    assert list(view.news()) == []

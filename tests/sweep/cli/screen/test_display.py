@@ -1,0 +1,102 @@
+import io
+import time
+
+import pytest
+from rich.console import RenderableType
+from rich.text import Text
+
+from sweep.cli.screen.display import LineDisplay, LiveDisplay, open_display
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class _View:
+    """Something that is `done` of 100, and has news when it is told."""
+
+    def __init__(self, done: int = 0) -> None:
+        self.done = done
+        self.waiting: list[str] = []
+
+    def news(self) -> list[str]:
+        lines, self.waiting = self.waiting, []
+        return lines
+
+    def fraction(self) -> float:
+        return self.done / 100
+
+    def picture(self) -> RenderableType:
+        return Text(f"picture of {self.done}")
+
+    def line(self) -> str:
+        return f"{self.done} of 100"
+
+
+def test_display_suits_the_stream() -> None:
+    assert isinstance(open_display(_View(), io.StringIO()), LineDisplay)
+    assert isinstance(open_display(_View(), _Terminal()), LiveDisplay)
+
+
+def test_line_display_prints_few_lines() -> None:
+    view, stream = _View(), io.StringIO()
+    with LineDisplay(view, stream) as display:
+        for view.done in range(101):
+            for _ in range(3):
+                display.update()
+    eighths = (13, 25, 38, 50, 63, 75, 88, 100)
+    assert stream.getvalue().splitlines() == [f"{done} of 100" for done in eighths]
+
+
+def test_line_display_says_nothing_of_what_was_done_before() -> None:
+    view, stream = _View(done=60), io.StringIO()
+    with LineDisplay(view, stream) as display:
+        display.update()
+        assert stream.getvalue() == ""
+        view.done = 100
+    assert stream.getvalue() == "100 of 100\n"
+
+
+def test_line_display_misses_no_news() -> None:
+    view, stream = _View(), io.StringIO()
+    with LineDisplay(view, stream) as display:
+        view.waiting = ["trial 1 failed"]
+        display.update()
+        assert stream.getvalue() == "trial 1 failed\n"
+        view.waiting = ["at the very end"]
+    assert stream.getvalue() == "trial 1 failed\nat the very end\n"
+
+
+def test_live_display_redraws_in_place_and_leaves_only_the_news(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    view, stream = _View(), _Terminal()
+    with LiveDisplay(view, stream) as display:
+        for view.done in range(20):
+            now += 0.1
+            display.update()
+        view.waiting = ["trial 1 failed"]
+    drawn = [done for done in range(20) if f"picture of {done}\n" in _plain(stream)]
+    assert drawn[0] == 0
+    assert len(drawn) in (4, 5)  # every half second, and at the end
+    assert drawn[-1] == 19
+    assert "trial 1 failed" in stream.getvalue()
+    # The picture is erased, and the cursor is there again.
+    assert stream.getvalue().endswith(("\x1b[2K", "\x1b[?25h"))
+
+
+def _plain(stream: io.StringIO) -> str:
+    """What was written, each picture on a line of its own."""
+    return stream.getvalue().replace("\r", "\n").replace("\x1b", "\n")
+
+
+def test_live_display_puts_the_cursor_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = _Terminal()
+    with pytest.raises(KeyboardInterrupt), LiveDisplay(_View(), stream):
+        raise KeyboardInterrupt
+    assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h") == 1

@@ -1,0 +1,227 @@
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from optuna.trial import TrialState
+
+from analysis.records.events import EpochRecord, TrialEnded, TrialStarted, dump_record
+from analysis.records.ledger import LEDGER_FILE, Ledger, LedgerWriter
+from analysis.storage.folder import Folder
+from sweep.errors import UsageError
+from sweep.results import dashboard
+from sweep.results.dashboard import StudyMirror, follow, serve
+
+MakeSweep = Callable[..., tuple[Folder, Ledger]]
+VALUES = {"dropout": 0.1, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
+
+
+def trials_of(mirror: StudyMirror) -> list[tuple[int, TrialState, float | None, dict[int, float]]]:
+    trials = mirror.storage.get_all_trials(mirror.study_id)
+    return [(t.user_attrs["trial_id"], t.state, t.value, t.intermediate_values) for t in trials]
+
+
+def epoch(trial_id: int, number: int, accuracy: float) -> EpochRecord:
+    return EpochRecord(0.0, trial_id, number, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4)
+
+
+def test_mirror_has_every_trial_as_it_ended(make_sweep: MakeSweep) -> None:
+    _, ledger = make_sweep(n_trials=20, n_running=2, failure_rate=0.2)
+    mirror = StudyMirror(ledger.name)
+    mirror.update(ledger)
+    names = {
+        "COMPLETE": TrialState.COMPLETE,
+        "STOPPED": TrialState.PRUNED,
+        "FAILED": TrialState.FAIL,
+        "RUNNING": TrialState.RUNNING,
+    }
+    expected = [(trial.trial_id, names[trial.state]) for trial in ledger.trials.values()]
+    assert [found[:2] for found in trials_of(mirror)] == expected
+    assert set(names) == {trial.state for trial in ledger.trials.values()}
+
+
+def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
+    folder, _ = make_sweep(n_trials=1, n_running=1, epochs=4)
+    with LedgerWriter.reopen(folder) as writer:
+        mirror = StudyMirror("synthetic")
+        mirror.update(writer.ledger)
+        ((_, state, value, curve),) = trials_of(mirror)
+        assert (state, value, list(curve)) == (TrialState.RUNNING, None, [1, 2])
+        writer.append(epoch(1, 3, 0.97))
+        writer.append(TrialStarted(0.0, 2, 5, VALUES))
+        mirror.update(writer.ledger)
+        assert [found[1] for found in trials_of(mirror)] == [TrialState.RUNNING] * 2
+        assert trials_of(mirror)[0][3] == curve | {3: 0.97}
+        for accuracy, trial_id, number in ((0.98, 1, 4), (0.5, 2, 1)):
+            writer.append(epoch(trial_id, number, accuracy))
+        writer.append(TrialEnded(0.0, 1, "COMPLETE", None))
+        writer.append(TrialEnded(0.0, 2, "FAILED", "training loss became nan in epoch 2"))
+        writer.append(TrialStarted(0.0, 3, 6, VALUES | {"dropout": 0.9}))  # of a wider space
+        writer.append(TrialEnded(0.0, 3, "STOPPED", None))
+        for _ in range(2):  # the second time there is nothing new
+            mirror.update(writer.ledger)
+            assert trials_of(mirror) == [
+                (
+                    1,
+                    TrialState.COMPLETE,
+                    pytest.approx((curve[2] + 0.97 + 0.98) / 3),
+                    curve | {3: 0.97, 4: 0.98},
+                ),
+                (2, TrialState.FAIL, None, {1: 0.5}),
+                (3, TrialState.PRUNED, None, {}),
+            ]
+    reasons = [t.user_attrs.get("reason") for t in mirror.storage.get_all_trials(0)]
+    assert reasons == [None, "training loss became nan in epoch 2", None]
+
+
+def test_follow_reads_the_ledger_again_and_again(
+    make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "_INTERVAL_S", 0.01)
+    folder, _ = make_sweep(n_trials=1, n_running=1, epochs=3)
+    mirror, stop, seen = StudyMirror("synthetic"), threading.Event(), threading.Event()
+    problems: list[str] = []
+
+    def on_problem(line: str) -> None:
+        problems.append(line)
+        seen.set()
+
+    thread = threading.Thread(target=follow, args=(folder, mirror, stop, on_problem))
+    thread.start()
+    try:
+        with LedgerWriter.reopen(folder) as writer:
+            writer.append(epoch(1, 3, 0.97))
+            writer.append(TrialEnded(0.0, 1, "COMPLETE", None))
+        whole = folder.read(LEDGER_FILE)
+        for _ in range(1000):
+            if trials_of(mirror) and trials_of(mirror)[0][1] == TrialState.COMPLETE:
+                break
+            seen.wait(0.01)
+        assert trials_of(mirror)[0][1] == TrialState.COMPLETE
+        folder.write(LEDGER_FILE, whole + b"nonsense\n")
+        assert seen.wait(10)
+        # Damage does not end it, and is told once.
+        folder.write(LEDGER_FILE, whole + dump_record(TrialStarted(0.0, 2, 5, VALUES)))
+        for _ in range(1000):
+            if len(trials_of(mirror)) == 2:
+                break
+            stop.wait(0.01)
+        assert len(trials_of(mirror)) == 2
+    finally:
+        stop.set()
+        thread.join(10)
+    assert not thread.is_alive()
+    (problem,) = problems
+    assert problem.startswith(f"{folder}/ledger.jsonl:")
+
+
+@contextmanager
+def served(
+    folder: Folder, environment: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
+    """Runs the command on a free port; the process, and where it is served."""
+    program = (
+        "import sys, typer; from sweep.cli import models; app = typer.Typer(); "
+        "app.command()(models.dashboard); app(sys.argv[1:])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "--port", "0", "--storage", str(folder.path.parent)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+        # A shell that runs tests in the background has them ignore SIGINT, and their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            match = re.search(r"http://([0-9.]+):(\d+)/dashboard/studies/0", line)
+            assert match is not None, line
+            yield process, match[1], int(match[2])
+        finally:
+            process.kill()
+
+
+def get(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def test_dashboard_shows_a_sweep_and_follows_it(
+    make_sweep: MakeSweep, clean_environment: dict[str, str]
+) -> None:
+    folder, ledger = make_sweep(n_trials=8, n_running=1)
+    with served(folder, clean_environment) as (process, host, port):
+        assert host == "127.0.0.1"
+        assert get(port, "/dashboard/studies/0")[0] == 200
+        study = json.loads(get(port, "/api/studies/0")[1])
+        assert (study["name"], study["directions"]) == ("synthetic", ["maximize"])
+        assert study["objective_names"] == ["validation accuracy"]
+        names = {
+            "COMPLETE": "Complete",
+            "STOPPED": "Pruned",
+            "FAILED": "Fail",
+            "RUNNING": "Running",
+        }
+        states = [names[trial.state] for trial in ledger.trials.values()]
+        assert [trial["state"] for trial in study["trials"]] == states
+        assert states[-1] == "Running"
+        with LedgerWriter.reopen(folder) as writer:
+            writer.append(TrialEnded(0.0, 8, "STOPPED", None))
+        for _ in range(40):
+            last = json.loads(get(port, "/api/studies/0")[1])["trials"][-1]
+            if last["state"] == "Pruned":
+                break
+            threading.Event().wait(0.25)
+        assert last["state"] == "Pruned"
+        status, answer = get(port, "/api/studies/0", "DELETE")
+        assert (status, "cannot change it" in answer.decode()) == (405, True)
+        assert get(port, "/api/studies/0")[0] == 200
+        os.kill(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=20)
+        assert (process.returncode, output, errors) == (130, "", "")
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def serve_quietly(folder: Folder, ledger: Ledger, port: int) -> None:
+    def never(text: str) -> None:
+        raise AssertionError(text)
+
+    serve(folder, ledger, port=port, on_ready=never, on_problem=never)
+
+
+def test_port_in_use_is_told(make_sweep: MakeSweep, taken_port: int) -> None:
+    with pytest.raises(UsageError) as caught:
+        serve_quietly(*make_sweep(n_trials=1), taken_port)
+    assert str(caught.value) == (
+        f"cannot listen on port {taken_port} of 127.0.0.1 (Address already in use); choose "
+        "another with --port, or 0 for any that is free"
+    )
+
+
+def test_missing_package_is_told(make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
+    with pytest.raises(UsageError, match=r"pip install 'optuna-dashboard>=0\.17'$"):
+        serve_quietly(*make_sweep(n_trials=1), 0)

@@ -1,0 +1,181 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from analysis.records.ledger import read_ledger
+from analysis.storage.folder import Folder, LocalFolder
+from models import build_model
+from sweep.cli.summary import best_document
+from sweep.errors import UsageError
+from sweep.results.best_model import BestModel, load_best_model
+from sweep.results.export import FILES, check_target, metrics_document, write_export
+from sweep.training.loop import TrainingRun
+
+MakeTrained = Callable[..., Folder]
+
+
+def load(folder: Folder) -> tuple[BestModel, dict[str, object]]:
+    ledger = read_ledger(folder)
+    best = load_best_model(folder, ledger)
+    return best, metrics_document(best, best_document(folder, ledger))
+
+
+def export(folder: Folder, out: Path) -> dict[str, object]:
+    best, metrics = load(folder)
+    write_export(best, metrics, out)
+    return json.loads((out / "metrics.json").read_text())
+
+
+def test_export_has_the_trained_weights(
+    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun], tmp_path: Path
+) -> None:
+    out = tmp_path / "deep" / "out"
+    export(make_trained_sweep(tiny_runs[0]), out)
+    assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
+    weights = torch.load(out / "model.pt", weights_only=True)
+    assert type(weights) is dict
+    for name, tensor in tiny_runs[0].model.state_dict().items():
+        assert torch.equal(weights.pop(name), tensor)
+    assert not weights
+    hyperparameters = json.loads((out / "hyperparameters.json").read_text())
+    assert hyperparameters == asdict(tiny_runs[0].hyperparameters)
+
+
+def test_export_of_an_unconfirmed_sweep_says_so(
+    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun], tmp_path: Path
+) -> None:
+    accuracy = tiny_runs[0].history[-1].val_accuracy
+    metrics = export(make_trained_sweep(tiny_runs[0]), tmp_path / "out")
+    description = (
+        "the weights of the search, seed 7, trained without the validation images: "
+        f"{100 * accuracy:.2f} % of those, and not confirmed"
+    )
+    assert metrics == {
+        "written_by": "sweep export",
+        "sweep": "trained",
+        "trial_id": 1,
+        "model": "lenet5",
+        "val_accuracy": pytest.approx(accuracy),
+        "selection": "highest validation accuracy of the last epoch, among trials that ran all 2 "
+        "epochs",
+        "epochs": 2,
+        "weights": {
+            "origin": "search",
+            "description": description,
+            "seed": 7,
+            "val_accuracy": accuracy,
+        },
+    }
+
+
+def test_export_of_a_confirmed_sweep_has_the_summary_and_its_own_accuracy(
+    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun], tmp_path: Path
+) -> None:
+    first, second = tiny_runs[1:]
+    metrics = export(make_trained_sweep(tiny_runs[0], first, second), tmp_path / "out")
+    accuracies = [run.history[-1].val_accuracy for run in (first, second)]
+    assert metrics["confirmed"]["test_accuracy_mean"] == pytest.approx(sum(accuracies) / 2)
+    assert metrics["confirmed"]["n_seeds"] == 2
+    assert len(metrics["confirmed"]["test_accuracy_ci95"]) == 2
+    assert metrics["weights"]["origin"] == "confirmation"
+    assert metrics["weights"]["test_accuracy"] == accuracies[0]
+    weights = torch.load(tmp_path / "out" / "model.pt", weights_only=True)
+    assert torch.equal(weights["c1.weight"], first.model.state_dict()["c1.weight"])
+
+
+def test_export_guide_works_with_torch_and_the_models_alone(
+    make_trained_sweep: MakeTrained,
+    tiny_runs: list[TrainingRun],
+    clean_environment: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    export(make_trained_sweep(tiny_runs[0], tiny_runs[1]), tmp_path / "out")
+    guide = (tmp_path / "out" / "README.md").read_text()
+    assert "the weights of the confirmation's first seed" in guide
+    snippet = guide.split("```python\n")[1].split("```")[0]
+    others = ("ray", "optuna", "torchvision", "pydantic", "sweep", "analysis", "data_utils")
+    blocked = "".join(f"sys.modules[{name!r}] = None\n" for name in others)
+    ran = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{blocked}{snippet}"],
+        cwd=tmp_path / "out",
+        env=clean_environment | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    network = build_model("lenet5", dropout=0.0, generator=torch.Generator())
+    network.load_state_dict(tiny_runs[1].model.state_dict())
+    blank = torch.full((1, 1, 28, 28), -0.1307 / 0.3081)
+    assert (ran.stderr, ran.stdout.strip()) == ("", str(network.eval()(blank).argmax().item()))
+
+
+def test_export_replaces_an_earlier_one(
+    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    export(make_trained_sweep(tiny_runs[0]), out)
+    metrics = export(make_trained_sweep(tiny_runs[0], tiny_runs[1]), out)
+    assert metrics["weights"]["origin"] == "confirmation"
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({"notes.txt": "mine"}, "notes.txt"),
+        ({"README.md": "mine"}, "README.md"),
+        ({"metrics.json": "[]", "model.pt": ""}, "metrics.json"),
+        ({"metrics.json": '{"written_by": "sweep export"}', "notes.txt": ""}, "notes.txt"),
+    ],
+)
+def test_export_overwrites_nothing_of_anybody_elses(
+    tmp_path: Path, files: dict[str, str], named: str
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError) as caught:
+        check_target(tmp_path)
+    assert str(caught.value) == (
+        f"`--out` must be a new or empty folder, or one that export wrote, but {tmp_path} has "
+        f"{named} in it"
+    )
+
+
+def test_export_into_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(UsageError, match=r"cannot write to .*out: Not a directory"):
+        check_target(tmp_path / "out")
+
+
+def test_export_to_a_place_that_cannot_be_written_is_refused(
+    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun], tmp_path: Path
+) -> None:
+    best, metrics = load(make_trained_sweep(tiny_runs[0]))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot write to"):
+        write_export(best, metrics, tmp_path / "file" / "out")
+
+
+def test_export_cut_off_leaves_no_metrics_of_other_weights(
+    make_trained_sweep: MakeTrained,
+    tiny_runs: list[TrainingRun],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "out"
+    export(make_trained_sweep(tiny_runs[0]), out)
+    best, metrics = load(make_trained_sweep(tiny_runs[0], tiny_runs[1]))
+
+    def full_disk(folder: Folder, name: str, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LocalFolder, "write", full_disk)
+    with pytest.raises(UsageError, match="No space left on device"):
+        write_export(best, metrics, out)
+    assert not (out / "metrics.json").exists()
