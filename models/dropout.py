@@ -1,4 +1,4 @@
-"""Dropout that draws from an explicit generator, sixteen random bits an activation."""
+"""Dropout that draws from a given generator, 16 random bits per activation."""
 
 import torch
 from torch import Generator, Tensor, nn
@@ -10,16 +10,20 @@ class Dropout(nn.Module):
     """Inverted dropout (Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html).
 
     An activation is dropped when its random 16-bit word is below k = round(65,536 p), so the
-    probability is exactly k / 65,536: within 1 / 131,072 of `p`, and `p` itself where 65,536 p
-    is whole. The others are scaled by 65,536 / (65,536 - k), which makes the expectation exact
-    for the probability that is used. `p` = 0, and evaluation mode, return the input itself and
-    draw nothing.
+    probability is exactly k / 65,536: within 1 / 131,072 of `p`, and `p` itself if 65,536 p is
+    an integer. The other activations are scaled by 65,536 / (65,536 - k), so that the expected
+    value stays the same. With `p` = 0, and in evaluation mode, the input itself is returned and
+    nothing is drawn.
+
+    Args:
+        p: Probability of dropping an activation, in [0, 1).
+        generator: Draws the masks, on the activations' device. None: torch's global generator.
 
     Raises:
         ValueError: `p` is not in [0, 1).
     """
 
-    def __init__(self, p: float, generator: Generator) -> None:
+    def __init__(self, p: float, generator: Generator | None = None) -> None:
         super().__init__()
         if not 0 <= p < 1:
             raise ValueError(f"`dropout` must be at least 0 and below 1, but got {p}")
@@ -28,17 +32,17 @@ class Dropout(nn.Module):
         self._n_dropped_levels = min(round(_LEVELS * p), _LEVELS - 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop activations of `x`, which is dense in memory, whatever its layout."""
+        """Drop activations of `x`, which is dense in memory, in any layout."""
         if not self.training or self._n_dropped_levels == 0:
             return x
         return x * self._mask(x)
 
     def _mask(self, x: Tensor) -> Tensor:
-        """Draw a factor for each activation of `x`, in its shape and layout: 0, or the scale."""
-        # Four words come from one 64-bit draw: with the backward pass a third of F.dropout's time.
+        """Draw a factor for each activation of `x`, in its shape and layout: 0 or the scale."""
+        # One 64-bit draw gives four words. Forward and backward take a third of F.dropout's time.
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
         words.random_(-(1 << 63), None, generator=self.generator)
-        # Compared straight into floats, which is faster than by way of booleans.
+        # Comparing straight into floats is faster than converting booleans.
         mask = torch.empty(x.numel(), dtype=x.dtype, device=x.device)
         lowest_kept = self._n_dropped_levels - _LEVELS // 2
         torch.ge(words.view(torch.int16)[: x.numel()], lowest_kept, out=mask)

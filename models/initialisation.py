@@ -1,4 +1,4 @@
-"""Weights drawn from an explicit generator, where PyTorch's layers use the global one."""
+"""Weights drawn from a given generator; PyTorch's own layers always use the global one."""
 
 import math
 
@@ -6,17 +6,18 @@ import torch
 from torch import Generator, nn
 
 
-def initialise(model: nn.Module, generator: Generator) -> None:
+def initialise(model: nn.Module, generator: Generator | None) -> None:
     """Draw the weights and biases of every layer from PyTorch's default distribution.
 
     That is U(-b, b) with b = 1/sqrt(fan_in), for weight and bias alike: what
     `nn.Linear.reset_parameters` and `nn.Conv2d.reset_parameters` draw.
 
     Args:
-        model: Its layers may be on the meta device; they are moved to the generator's.
-        generator: Drawn from in the order of `model.modules()`, weight before bias.
+        model: Its layers may be on the meta device; they are moved to the generator's device.
+        generator: Drawn from in the order of `model.modules()`, weight before bias. None:
+            torch's global generator, on torch's default device.
     """
-    model.to_empty(device=generator.device)
+    model.to_empty(device=generator.device if generator else torch.get_default_device())
     for layer in model.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             bound = 1 / math.sqrt(layer.weight[0].numel())

@@ -23,11 +23,16 @@ class LeNet5(nn.Module):
     | F6, ReLU               | 84       | 120·84 + 84 = 10,164      |
     | output                 | 10       | 84·10 + 10 = 850          |
 
+    Args:
+        dropout: Probability of dropping an activation, in [0, 1).
+        generator: Draws the weights and the dropout masks; the network is created on its device.
+            None: torch's global generator.
+
     Raises:
         ValueError: `dropout` is not in [0, 1).
     """
 
-    def __init__(self, *, dropout: float, generator: Generator) -> None:
+    def __init__(self, *, dropout: float = 0.0, generator: Generator | None = None) -> None:
         super().__init__()
         self.c1 = nn.Conv2d(1, 6, 5, padding=2, device="meta")
         self.c3 = nn.Conv2d(6, 16, 5, device="meta")
@@ -47,14 +52,14 @@ class LeNet5(nn.Module):
         return logits
 
     def _features(self, x: Tensor) -> Tensor:
-        """Both blocks, from images to [n, 400]."""
+        """Apply both convolution blocks: images to [n, 400]."""
         for layer in (self.c1, self.c3):
             # ReLU after the pooling: the same numbers, for a quarter of the work.
             x = self.dropout(F.max_pool2d(layer(x), 2).relu())
         return x.flatten(1)
 
     def _features_on_cpu(self, images: Tensor) -> Tensor:
-        """The same, faster."""
+        """Do the same as `_features`, faster, on a CPU."""
         x = images.permute(1, 2, 3, 0)
         for layer, padding in ((self.c1, 2), (self.c3, 0)):
             assert layer.bias is not None

@@ -15,13 +15,16 @@ class CustomMLP(nn.Module):
     | hidden 2 | 80·20 + 20 = 1,620    |
     | output   | 20·10 + 10 = 210      |
 
-    Dropout comes after each hidden layer, so that a probability above 0 always has an effect.
+    Args:
+        dropout: Probability of dropping an activation after each hidden layer, in [0, 1).
+        generator: Draws the weights and the dropout masks; the network is created on its device.
+            None: torch's global generator.
 
     Raises:
         ValueError: `dropout` is not in [0, 1).
     """
 
-    def __init__(self, *, dropout: float, generator: Generator) -> None:
+    def __init__(self, *, dropout: float = 0.0, generator: Generator | None = None) -> None:
         super().__init__()
         self.hidden1 = nn.Linear(28 * 28, 80, device="meta")
         self.hidden2 = nn.Linear(80, 20, device="meta")

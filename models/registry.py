@@ -1,29 +1,35 @@
-"""Building a network by its name."""
+"""The networks by name. Importing this file does not import torch."""
 
-from torch import Generator, nn
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from models.lenet5 import LeNet5
-from models.mlp import CustomMLP
+if TYPE_CHECKING:
+    from torch import Generator, nn
 
-MODELS: dict[str, type[LeNet5] | type[CustomMLP]] = {"lenet5": LeNet5, "mlp": CustomMLP}
+MODELS = {"lenet5": "models.lenet5:LeNet5", "mlp": "models.mlp:CustomMLP"}
+"""Name in a config → "module:class"."""
 
 
-def build_model(name: str, *, dropout: float, generator: Generator) -> nn.Module:
+def build_model(
+    name: str, *, dropout: float = 0.0, generator: "Generator | None" = None
+) -> "nn.Module":
     """Build a network with fresh weights.
 
     Args:
         name: A key of `MODELS`.
         dropout: Probability of dropping an activation, in [0, 1).
-        generator: Initialises the weights, and draws the dropout masks of every later forward
-            pass. The network is created on its device.
+        generator: Draws the weights, and the dropout masks of every later forward pass. The
+            network is created on its device. None: torch's global generator.
 
     Returns:
         A network from normalised images [n, 1, 28, 28] to logits [n, 10].
 
     Raises:
-        ValueError: No such network, or `dropout` out of range.
+        ValueError: There is no such network, or `dropout` is out of range.
     """
     if name not in MODELS:
-        known = ", ".join(sorted(MODELS))
-        raise ValueError(f"`model` must be one of {known}, but got {name}")
-    return MODELS[name](dropout=dropout, generator=generator)
+        raise ValueError(f"`model` must be one of {', '.join(sorted(MODELS))}, but got {name}")
+    module_name, class_name = MODELS[name].split(":")
+    network = getattr(import_module(module_name), class_name)
+    model: nn.Module = network(dropout=dropout, generator=generator)
+    return model

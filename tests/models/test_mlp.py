@@ -4,24 +4,16 @@ from torch import Generator, nn
 from models import CustomMLP
 
 
-def test_mlp_has_the_parameters_of_its_layers():
-    model = CustomMLP(dropout=0.0, generator=Generator())
-    sizes = {
-        name: sum(parameter.numel() for parameter in layer.parameters())
-        for name, layer in model.named_children()
-    }
-    assert sizes == {"hidden1": 62_800, "hidden2": 1_620, "output": 210, "dropout": 0}
-    assert sum(sizes.values()) == 64_630
+def test_mlp_has_64630_parameters():
+    assert sum(parameter.numel() for parameter in CustomMLP().parameters()) == 64_630
 
 
 def test_mlp_agrees_with_the_plain_network():
-    model = CustomMLP(dropout=0.0, generator=Generator().manual_seed(1))
+    model = CustomMLP()
     plain = nn.Sequential(
         nn.Flatten(),
-        nn.Linear(784, 80),
-        nn.ReLU(),
-        nn.Linear(80, 20),
-        nn.ReLU(),
+        *(nn.Linear(784, 80), nn.ReLU()),
+        *(nn.Linear(80, 20), nn.ReLU()),
         nn.Linear(20, 10),
     )
     plain.load_state_dict(dict(zip(plain.state_dict(), model.state_dict().values(), strict=True)))
@@ -29,7 +21,7 @@ def test_mlp_agrees_with_the_plain_network():
     torch.testing.assert_close(model(images), plain(images))
 
 
-def test_mlp_applies_its_dropout_after_each_hidden_layer():
+def test_mlp_applies_dropout_after_each_hidden_layer():
     model = CustomMLP(dropout=0.5, generator=Generator().manual_seed(1))
     n_activations = []
     model.dropout.register_forward_hook(lambda _, __, out: n_activations.append(out.numel()))

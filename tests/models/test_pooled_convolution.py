@@ -40,8 +40,8 @@ def test_convolve_pool_relu_agrees_with_the_plain_layers(
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
-def test_convolve_pool_relu_gives_a_tie_to_the_first_as_max_pooling_does():
-    # Whole numbers have no rounding: all four places of an inner window tie exactly.
+def test_convolve_pool_relu_breaks_ties_as_max_pooling_does():
+    # Integers have no rounding errors: all four positions in an inner window tie exactly.
     x = torch.full((1, 28, 28, 2), 2.0, requires_grad=True)
     weight = torch.arange(-10.0, 15.0).view(1, 1, 5, 5).requires_grad_()
     inputs = [x, weight, torch.ones(1, requires_grad=True)]
