@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from urllib.parse import urlparse
@@ -17,6 +18,21 @@ PACKAGES = ("lenet-sweep", "torch", "torchvision", "ray", "optuna", "numpy", "pa
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 # The commit itself, never the name of a tag that points at it.
 _DESCRIBE = ("describe", "--always", "--exclude=*", "--dirty", "--abbrev=40")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check of a machine or a cluster before a sweep.
+
+    Attributes:
+        check: What was checked.
+        text: What was found, and what to do about a problem.
+        is_problem: Whether it keeps a sweep from running.
+    """
+
+    check: str
+    text: str
+    is_problem: bool = False
 
 
 def versions() -> dict[str, str]:

@@ -28,6 +28,7 @@ from analysis.plots.style import (
 )
 from analysis.records.events import State
 from analysis.records.ledger import Ledger
+from analysis.results.rungs import rungs
 from analysis.results.selection import describe_rule, rank_trials
 
 _LABEL_WIDTH = 0.12  # of a rung's label, as a part of the axis
@@ -79,22 +80,18 @@ def trial_curves(ledger: Ledger) -> TrialCurves:
     return TrialCurves(
         curves,
         ranked[0].trial.trial_id if ranked else None,
-        rungs(ledger),
+        _rungs(ledger),
         int(ledger.config["epochs"]),
         sum(1 for t in ledger.trials.values() if t.ended is not None and not t.epochs),
     )
 
 
-def rungs(ledger: Ledger) -> tuple[int, ...]:
-    """Returns the epochs after which the sweep's scheduler may stop a trial."""
+def _rungs(ledger: Ledger) -> tuple[int, ...]:
+    """Return the epochs after which the sweep's scheduler may stop a trial."""
     scheduler = ledger.config.get("scheduler")
     if not isinstance(scheduler, dict) or scheduler.get("name") != "asha":
         return ()
-    epoch, found = int(scheduler["grace_period"]), []
-    while epoch < int(ledger.config["epochs"]):
-        found.append(epoch)
-        epoch *= int(scheduler["reduction_factor"])
-    return tuple(found)
+    return rungs(scheduler["grace_period"], scheduler["reduction_factor"], ledger.config["epochs"])
 
 
 @dataclass(frozen=True)

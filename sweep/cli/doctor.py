@@ -11,9 +11,8 @@ from analysis.storage.folder import Folder, LocalFolder
 from data_utils.mnist import cached, default_folder
 from data_utils.sources import Mirrors, SourceError
 from sweep.config import Resources
-from sweep.environment import machine, needs_no_quotes, versions
+from sweep.environment import Finding, machine, needs_no_quotes, versions
 from sweep.errors import ClusterError, describe_cause
-from sweep.tuning.finding import Finding
 
 _PROBE = ".doctor"
 _TIMEOUT_S = 3.0

@@ -28,7 +28,7 @@ from data_utils.dataset import ImageDataset
 from data_utils.mnist import Mnist
 from sweep.training.assignment import Assignment, Report
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.engine import Engine, Recorder
+from sweep.tuning.engine import Engine, ListSearcher, Recorder
 
 
 def missing_runs(
@@ -84,7 +84,7 @@ def run_confirmation(
             train=mnist.train,
             evaluation=mnist.test,
             recorder=recorder,
-            searcher=runs,
+            searcher=ListSearcher(runs),
             n_trainings=len(runs),
             predict=True,
         )

@@ -11,7 +11,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
+from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from analysis.records.files import failure_name
 from analysis.storage.folder import Folder
@@ -161,6 +161,24 @@ class Recorder(tune.Callback, ABC):
             raise
 
 
+class ListSearcher(Searcher):
+    """Proposes a list of assignments, one after the other."""
+
+    def __init__(self, assignments: Sequence[Assignment]) -> None:
+        super().__init__()
+        self._assignments = iter(assignments)
+
+    def suggest(self, trial_id: str) -> dict[str, Any]:
+        """Return the config of the next assignment."""
+        return next(self._assignments).to_config()
+
+    def on_trial_complete(self, trial_id: str, *result: Any, **info: Any) -> None:
+        """Do nothing: the list does not depend on results."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Do nothing: Tune's own state is never restored."""
+
+
 class _AllTrained(Exception):  # noqa: N818 - no error
     """Ends Tune before it snapshots its trials, for a restore that is never asked for."""
 
@@ -170,7 +188,7 @@ class _Supervisor(tune.Callback):
 
     def __init__(
         self,
-        limited: ConcurrencyLimiter | BasicVariantGenerator,
+        limited: ConcurrencyLimiter,
         slots: Callable[[], int],
         n_trainings: int,
     ) -> None:
@@ -235,7 +253,7 @@ class Engine:
         train: ImageDataset,
         evaluation: ImageDataset,
         recorder: Recorder,
-        searcher: Searcher | Sequence[Assignment],
+        searcher: Searcher,
         n_trainings: int,
         scheduler: TrialScheduler | None = None,
         predict: bool = False,
@@ -246,7 +264,7 @@ class Engine:
             train: Images to learn from.
             evaluation: Images to measure each epoch on.
             recorder: Is told everything; what it raises ends the whole.
-            searcher: Proposes the configs, or lists the assignments.
+            searcher: Proposes the configs.
             n_trainings: How many there are to be.
             scheduler: Stops some early; by default none.
             predict: Whether the last reports are to have the evaluation images' predictions.
@@ -266,19 +284,11 @@ class Engine:
             ),
             {"cpu": self.resources.cpu, "gpu": self.resources.gpu},
         )
-        limited: ConcurrencyLimiter | BasicVariantGenerator
-        param_space: dict[str, Any] = {}
-        if isinstance(searcher, Sequence):
-            configs = [assignment.to_config() for assignment in searcher]
-            param_space = {key: tune.grid_search([c[key] for c in configs]) for key in configs[0]}
-            limited, n_samples = BasicVariantGenerator(max_concurrent=self.slots()), 1
-        else:
-            limited, n_samples = ConcurrencyLimiter(searcher, self.slots()), n_trainings
+        limited = ConcurrencyLimiter(searcher, self.slots())
         tuner = tune.Tuner(
             trainable,
-            param_space=param_space,
             tune_config=tune.TuneConfig(
-                num_samples=n_samples,
+                num_samples=n_trainings,
                 search_alg=limited,
                 scheduler=scheduler or FIFOScheduler(),
                 reuse_actors=True,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import ray
 
-from sweep.cli.screen import formatting
+from analysis.formatting import count
 from sweep.config import Resources
 from sweep.errors import ClusterError
 
@@ -91,7 +91,7 @@ class Slots:
                 "no node is left that can run a trial; waiting for one, "
                 f"{self._patience_s / 60:.0f} minutes at most"
             )
-        possible = formatting.count(self._available, "trial")
+        possible = count(self._available, "trial")
         return f"nodes have changed: {possible} at a time instead of {before}"
 
     def _look(self) -> int:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from analysis.formatting import count
 from analysis.storage.folder import Folder, LocalFolder
-from sweep.cli.screen.formatting import count
 from sweep.config import Resources
-from sweep.environment import versions
+from sweep.environment import Finding, versions
 from sweep.errors import describe_cause
-from sweep.tuning.finding import Finding
 from sweep.tuning.nodes import Node, alive_nodes
 
 _TIMEOUT_S = 60.0
@@ -104,6 +103,8 @@ def _ask(nodes: list[Node], storage: Folder, probe: str) -> dict[str, _Look | st
 def _look(storage: Folder, probe: str, node_id: str) -> _Look:
     """Runs on a node."""
     # What the trials will need: Tune, and torch.
+    import sweep.training.worker
+    import sweep.tuning.trainable  # noqa: F401
 
     return _Look(versions(), _look_at_storage(storage, probe, node_id))
 

@@ -6,7 +6,7 @@ import pytest
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
 from analysis.plots.style import plot_style
-from analysis.plots.trial_curves import Curve, draw_trial_curves, rungs, trial_curves
+from analysis.plots.trial_curves import Curve, draw_trial_curves, trial_curves
 from analysis.records.ledger import Ledger
 
 
@@ -34,7 +34,8 @@ def test_trial_curves_are_those_of_the_trials_with_an_epoch(some_ledger: Ledger)
 def test_rungs_lie_before_the_last_epoch(
     make_ledger: Callable[..., Ledger], scheduler: Any, expected: tuple[int, ...]
 ) -> None:
-    assert rungs(make_ledger(scheduler=scheduler)) == expected
+    ledger = make_ledger(("COMPLETE", {}, [0.9]), scheduler=scheduler)
+    assert trial_curves(ledger).rungs == expected
 
 
 def test_trial_curves_need_an_epoch(make_ledger: Callable[..., Ledger]) -> None:

@@ -17,7 +17,7 @@ from sweep.errors import StorageError
 from sweep.training.assignment import Assignment, Failure, Report
 from sweep.training.metrics import EpochMetrics
 from sweep.tuning import engine as engine_module
-from sweep.tuning.engine import Engine, Recorder
+from sweep.tuning.engine import Engine, ListSearcher, Recorder
 from sweep.tuning.trainable import SweepTrainable
 
 _SNAPSHOT = "experiment_state*"
@@ -220,7 +220,7 @@ def _run(engine: Engine, recorder: Recorder, assignments: list[Assignment], data
         train=data.train,
         evaluation=data.test,
         recorder=recorder,
-        searcher=assignments,
+        searcher=ListSearcher(assignments),
         n_trainings=len(assignments),
         predict=True,
     )

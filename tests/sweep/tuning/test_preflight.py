@@ -4,9 +4,8 @@ import pytest
 
 from analysis.storage.folder import LocalFolder
 from sweep.config import Resources
-from sweep.environment import versions
+from sweep.environment import Finding, versions
 from sweep.tuning import preflight
-from sweep.tuning.finding import Finding
 from sweep.tuning.nodes import Node
 from sweep.tuning.preflight import examine_cluster
 
