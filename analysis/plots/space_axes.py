@@ -6,17 +6,13 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
+from analysis.hyperparameters import HYPERPARAMETERS
 from analysis.plots.scales import even_ticks, log_ticks
 from analysis.plots.style import one_line
 from analysis.records.ledger import Ledger
 from analysis.results.study import distributions
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_LABELS = {
-    "rotation": "rotation (degrees)",
-    "shift": "shift (of the side)",
-    "warmup_epochs": "warm-up (epochs)",
-}
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,8 @@ class Dimension:
     @property
     def label(self) -> str:
         """The name in words, with its unit."""
-        return _LABELS.get(self.name, self.words)
+        row = HYPERPARAMETERS.get(self.name)
+        return self.words if row is None else row.label
 
     def number(self, value: Any) -> float:
         """Returns the value as a number on this axis: itself, or the place of a choice."""

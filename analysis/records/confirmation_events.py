@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from analysis.errors import LedgerError
+from analysis.hyperparameters import DEFAULTS
 from analysis.storage.codec import Codec
 
 CONFIRMATION_FORMAT = 1
@@ -65,9 +66,10 @@ class Arm:
     def differences(self, other: "Arm") -> int:
         """Returns in how many respects another arm's training differs; in 0 it is the same.
 
-        Model and epochs are a respect each, and so is every hyperparameter.
+        Model and epochs count as one each, and so does every hyperparameter. One that an arm
+        lacks, which was recorded before there was such a hyperparameter, is its default.
         """
-        mine, others = self.hyperparameters, other.hyperparameters
+        mine, others = ({**DEFAULTS, **arm.hyperparameters} for arm in (self, other))
         differing = [mine.get(name) != others.get(name) for name in mine.keys() | others.keys()]
         return sum([self.model != other.model, self.epochs != other.epochs, *differing])
 

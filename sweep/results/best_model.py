@@ -1,12 +1,13 @@
 """The network of a sweep's best trial: which weights those are, and reading them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from analysis.hyperparameters import complete
 from analysis.records.confirmation import Run, read_confirmation
 from analysis.records.files import checkpoint_name, run_name, trial_name
 from analysis.records.ledger import Ledger
@@ -16,7 +17,6 @@ from analysis.storage.folder import Folder
 from models import build_model
 from sweep.errors import NoTrialError, StorageError
 from sweep.training.checkpoints import unpack_checkpoint
-from sweep.training.hyperparameters import Hyperparameters
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _load(folder: Folder, training: _Training, trial_id: int) -> BestModel:
         content = unpack_checkpoint(data)
         history = content["run"]["history"]
         network = _network(content["model"], content["run"]["model"])
-        hyperparameters = asdict(Hyperparameters(**content["hyperparameters"]))
+        hyperparameters = complete(content["hyperparameters"])
         found = _Training(
             content["name"],
             training.origin,

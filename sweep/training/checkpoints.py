@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from analysis.hyperparameters import complete
 from analysis.records.files import checkpoint_name
 from analysis.storage.folder import Folder
 from sweep.errors import describe_cause
@@ -70,9 +71,11 @@ def load_checkpoint(folder: Folder, assignment: Assignment) -> dict[str, Any] | 
     try:
         content = unpack_checkpoint(data)
         state: dict[str, Any] = content.pop("run")
+        content["hyperparameters"] = complete(content["hyperparameters"])
     except Exception as error:
         raise CheckpointError(f"its checkpoint {name} is damaged") from error
-    if content != {"format": _FORMAT, **assignment.to_dict()}:
+    expected = {**assignment.to_dict(), "hyperparameters": complete(assignment.hyperparameters)}
+    if content != {"format": _FORMAT, **expected}:
         raise CheckpointError(
             f"its checkpoint {name} was written for another assignment, or by another version"
         )

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from analysis.hyperparameters import complete
 from data_utils.batches import DeviceImages, evaluation_batches, to_device, training_batches
 from data_utils.dataset import ImageDataset
 from models import build_model
 from sweep.training.evaluation import evaluate
-from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.metrics import EpochMetrics
 from sweep.training.schedule import schedule_factor
 from sweep.training.sgd import SGD
@@ -30,7 +30,7 @@ class TrainingRun:
 
     Attributes:
         model_name: A key of `models.MODELS`.
-        hyperparameters: Fixed for the run.
+        hyperparameters: All of them, by name; fixed for the run.
         model: On the run's device.
         optimizer: Of the model's parameters.
         generator: All of the run's randomness: weights, order, augmentation and dropout.
@@ -38,7 +38,7 @@ class TrainingRun:
     """
 
     model_name: str
-    hyperparameters: Hyperparameters
+    hyperparameters: dict[str, Any]
     model: nn.Module
     optimizer: SGD
     generator: torch.Generator
@@ -48,7 +48,7 @@ class TrainingRun:
     def start(
         cls,
         model_name: str,
-        hyperparameters: Hyperparameters,
+        hyperparameters: Mapping[str, Any],
         *,
         seed: int,
         device: torch.device | str = "cpu",
@@ -57,20 +57,21 @@ class TrainingRun:
 
         Args:
             model_name: A key of `models.MODELS`.
-            hyperparameters: Of the run.
+            hyperparameters: By name; a missing one has its default.
             seed: The same seed gives the same numbers: on a CPU bit for bit.
             device: Where to train.
 
         Raises:
-            ValueError: There is no such model.
+            ValueError: There is no such model or hyperparameter, or a value is not allowed.
         """
+        hyperparameters = complete(hyperparameters)
         generator = torch.Generator(device).manual_seed(seed)
-        model = build_model(model_name, dropout=hyperparameters.dropout, generator=generator)
+        model = build_model(model_name, dropout=hyperparameters["dropout"], generator=generator)
         optimizer = SGD(
             model.parameters(),
-            momentum=hyperparameters.momentum,
-            nesterov=hyperparameters.nesterov,
-            weight_decay=hyperparameters.weight_decay,
+            momentum=hyperparameters["momentum"],
+            nesterov=hyperparameters["nesterov"],
+            weight_decay=hyperparameters["weight_decay"],
         )
         return cls(
             model_name=model_name,
@@ -87,7 +88,7 @@ class TrainingRun:
         """
         return {
             "model_name": self.model_name,
-            "hyperparameters": asdict(self.hyperparameters),
+            "hyperparameters": dict(self.hyperparameters),
             "device": self.generator.device.type,
             "model": _copied_to_cpu(dict(self.model.state_dict())),
             "optimizer": _copied_to_cpu(self.optimizer.state_dict()),
@@ -102,13 +103,13 @@ class TrainingRun:
             ValueError: The state is of a run with another model, other hyperparameters or
                 another kind of device.
         """
-        for name, own in (
-            ("model_name", self.model_name),
-            ("hyperparameters", asdict(self.hyperparameters)),
-            ("device", self.generator.device.type),
+        for name, own, found in (
+            ("model_name", self.model_name, state["model_name"]),
+            ("hyperparameters", self.hyperparameters, complete(state["hyperparameters"])),
+            ("device", self.generator.device.type, state["device"]),
         ):
-            if state[name] != own:
-                raise ValueError(f"the state's `{name}` must be {own}, but is {state[name]}")
+            if found != own:
+                raise ValueError(f"the state's `{name}` must be {own}, but is {found}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
@@ -159,22 +160,22 @@ def _train_one_epoch(
 ) -> tuple[float, float]:
     """Train on every image once; return the running loss and accuracy."""
     hyperparameters = run.hyperparameters
-    steps_per_epoch = math.ceil(len(data) / hyperparameters.batch_size)
-    n_warmup_steps = round(hyperparameters.warmup_epochs * steps_per_epoch)
+    steps_per_epoch = math.ceil(len(data) / hyperparameters["batch_size"])
+    n_warmup_steps = round(hyperparameters["warmup_epochs"] * steps_per_epoch)
     # The sums stay on the device: reading one every step would make a GPU wait.
     loss_sum = torch.zeros((), dtype=torch.float64, device=data.labels.device)
     n_correct = torch.zeros((), dtype=torch.int64, device=data.labels.device)
     run.model.train()
     batches = training_batches(
         data,
-        batch_size=hyperparameters.batch_size,
-        rotation=hyperparameters.rotation,
-        shift=hyperparameters.shift,
+        batch_size=hyperparameters["batch_size"],
+        rotation=hyperparameters["rotation"],
+        shift=hyperparameters["shift"],
         generator=run.generator,
     )
     for step, (images, labels) in enumerate(batches, start=(epoch - 1) * steps_per_epoch):
         factor = schedule_factor(
-            hyperparameters.schedule,
+            hyperparameters["schedule"],
             step,
             n_steps=epochs * steps_per_epoch,
             n_warmup_steps=n_warmup_steps,
@@ -182,7 +183,7 @@ def _train_one_epoch(
         logits = run.model(images)
         loss = F.cross_entropy(logits, labels)
         gradients = torch.autograd.grad(loss, run.optimizer.parameters)
-        run.optimizer.step(gradients, factor * hyperparameters.learning_rate)
+        run.optimizer.step(gradients, factor * hyperparameters["learning_rate"])
         loss_sum += loss.detach() * len(labels)
         n_correct += (logits.detach().argmax(1) == labels).sum()
     return loss_sum.item() / len(data), n_correct.item() / len(data)

@@ -1,9 +1,7 @@
 """How the learning rate changes from step to step."""
 
-from sweep.training.hyperparameters import Schedule
 
-
-def schedule_factor(schedule: Schedule, step: int, *, n_steps: int, n_warmup_steps: int) -> float:
+def schedule_factor(schedule: str, step: int, *, n_steps: int, n_warmup_steps: int) -> float:
     """Return the fraction of the learning rate to use in a step.
 
     It climbs to 1 in the last warm-up step. Then it stays there (`constant`), or falls by the
@@ -11,7 +9,7 @@ def schedule_factor(schedule: Schedule, step: int, *, n_steps: int, n_warmup_ste
     step is spent on a learning rate of 0, at either end.
 
     Args:
-        schedule: What follows the warm-up.
+        schedule: `constant` or `linear`: what follows the warm-up.
         step: From 0 to `n_steps` - 1.
         n_steps: Of the whole run.
         n_warmup_steps: May exceed `n_steps`: then the warm-up is cut off.

@@ -18,7 +18,6 @@ from sweep.training.checkpoints import (
     save_checkpoint,
 )
 from sweep.training.evaluation import predict_probabilities
-from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import DivergenceError, TrainingRun, train_epochs
 from sweep.training.metrics import EpochMetrics
 
@@ -63,7 +62,7 @@ class Worker:
         settings, assignment = self._settings, self._assignment
         run = TrainingRun.start(
             assignment.model,
-            Hyperparameters(**assignment.hyperparameters),
+            assignment.hyperparameters,
             seed=assignment.seed,
             device=settings.device,
         )

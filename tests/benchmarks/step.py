@@ -18,7 +18,6 @@ from data_utils.mnist import load_mnist
 from measuring import Spread
 from results import Row, Section, Target
 from sweep.config import HAND_TUNED
-from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun, train_epochs
 
 CONFIG = with_recipe(HAND_TUNED)
@@ -37,7 +36,7 @@ def measure(rounds: int) -> Section:
         loader = idiomatic.training_loader(folder, CONFIG, N_IMAGES)
         torch.manual_seed(0)
         model, optimizer = idiomatic.build(CONFIG)
-        run = TrainingRun.start("lenet5", Hyperparameters(**CONFIG), seed=0)
+        run = TrainingRun.start("lenet5", CONFIG, seed=0)
         n_rounds = 3 * rounds
         epochs = train_epochs(run, images, images.take(range(64)), epochs=n_rounds + 1)
 
@@ -106,7 +105,7 @@ def split_step(images: ImageDataset) -> dict[str, float]:
 
     The backward passes of dropout and loss are in `backward`.
     """
-    run = TrainingRun.start("lenet5", Hyperparameters(**CONFIG), seed=0)
+    run = TrainingRun.start("lenet5", CONFIG, seed=0)
     run.model.train()
     data = to_device(images, "cpu")
     clock = _Clock()
@@ -128,11 +127,11 @@ def split_step(images: ImageDataset) -> dict[str, float]:
             clock.lap("loss")
             gradients = torch.autograd.grad(loss, run.optimizer.parameters)
             clock.lap("backward")
-            run.optimizer.step(gradients, run.hyperparameters.learning_rate)
+            run.optimizer.step(gradients, run.hyperparameters["learning_rate"])
             clock.lap("optimizer")
     # What was booked as augmentation has fetched the images again.
     clock.seconds["augmentation"] -= clock.seconds["data"]
-    n_steps = 3 * N_IMAGES // run.hyperparameters.batch_size
+    n_steps = 3 * N_IMAGES // run.hyperparameters["batch_size"]
     return {part: seconds / n_steps for part, seconds in clock.seconds.items()}
 
 
@@ -183,7 +182,7 @@ def _share(device: str, images: ImageDataset, n: int) -> list[float]:
 def _train_alongside(device: str, images: ImageDataset, barrier: Any) -> float:
     """Trains on once all are ready; returns the images/s while none has ended yet."""
     torch.set_num_threads(1)
-    run = TrainingRun.start("lenet5", Hyperparameters(**CONFIG), seed=0, device=device)
+    run = TrainingRun.start("lenet5", CONFIG, seed=0, device=device)
     epochs = train_epochs(run, images, images.take(range(64)), epochs=4)
     next(epochs)
     barrier.wait()

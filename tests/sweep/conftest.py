@@ -98,21 +98,20 @@ def clean_environment() -> dict[str, str]:
 
 
 def _train(data: Mnist, seed: int, epochs: int) -> "TrainingRun":
-    from sweep.training.hyperparameters import Hyperparameters
     from sweep.training.loop import TrainingRun, train_epochs
 
-    hyperparameters = Hyperparameters(
-        dropout=0.0,
-        rotation=10.0,
-        shift=0.05,
-        weight_decay=1e-4,
-        batch_size=64,
-        learning_rate=0.05,
-        schedule="linear",
-        warmup_epochs=0.1,
-        momentum=0.9,
-        nesterov=True,
-    )
+    hyperparameters = {
+        "dropout": 0.0,
+        "rotation": 10.0,
+        "shift": 0.05,
+        "weight_decay": 1e-4,
+        "batch_size": 64,
+        "learning_rate": 0.05,
+        "schedule": "linear",
+        "warmup_epochs": 0.1,
+        "momentum": 0.9,
+        "nesterov": True,
+    }
     run = TrainingRun.start("lenet5", hyperparameters, seed=seed)
     list(train_epochs(run, data.train, data.test, epochs=epochs))
     return run

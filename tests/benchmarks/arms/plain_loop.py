@@ -17,7 +17,6 @@ from arms.problem import (
     load_images,
     with_recipe,
 )
-from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun, train_epochs
 
 RUNGS = [rung for rung in (GRACE_PERIOD * REDUCTION_FACTOR**k for k in range(9)) if rung < EPOCHS]
@@ -26,7 +25,7 @@ RUNGS = [rung for rung in (GRACE_PERIOD * REDUCTION_FACTOR**k for k in range(9))
 def train_trial(number: int) -> int:
     """Trains a trial until successive halving stops it; returns how many epochs it ran."""
     torch.set_num_threads(1)
-    hyperparameters = Hyperparameters(**with_recipe(points[number]))
+    hyperparameters = with_recipe(points[number])
     run = TrainingRun.start("lenet5", hyperparameters, seed=trial_seed(0, number + 1))
     mark("began")
     for metrics in train_epochs(run, train, validation, epochs=EPOCHS):

@@ -18,7 +18,6 @@ from analysis.storage.folder import Folder, LocalFolder
 from data_utils.dataset import split_train_validation
 from data_utils.mnist import Mnist
 from sweep.config import SweepConfig
-from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun, train_epochs
 
 _RUN = ("run", "--name", "killed", "--resume", "--search-only", "--set", "scheduler=none")
@@ -67,7 +66,7 @@ def _retrain(ledger: Ledger, trial_id: int, mnist: Mnist) -> list[dict]:
     trial = ledger.trials[trial_id]
     train, validation = split_train_validation(mnist.train, 10_000, config.split_seed)
     draw = {name: trial.hyperparameters[name] for name in config.space}
-    hyperparameters = Hyperparameters(**config.hyperparameters(draw))
+    hyperparameters = config.hyperparameters(draw)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -27,7 +27,6 @@ from sweep.config import Recipe, Resources
 from sweep.driver.confirm import RunRecorder, missing_runs, run_confirmation
 from sweep.driver.signals import Interrupted
 from sweep.training.assignment import Failure, Report
-from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun, train_epochs
 from sweep.training.metrics import EpochMetrics
 from sweep.tuning.engine import Engine
@@ -258,9 +257,7 @@ def test_confirmation_is_what_an_undisturbed_training_gives(
     assert confirmation is not None
     for (name, seed), run in confirmation.runs.items():
         arm = confirmation.arms[name]
-        undisturbed = TrainingRun.start(
-            arm.model, Hyperparameters(**arm.hyperparameters), seed=seed
-        )
+        undisturbed = TrainingRun.start(arm.model, arm.hyperparameters, seed=seed)
         epochs = train_epochs(undisturbed, tiny.train, tiny.test, epochs=EPOCHS)
         assert [(e.train_loss, e.test_accuracy) for e in run.epochs] == [
             (metrics.train_loss, metrics.val_accuracy) for metrics in epochs

@@ -24,7 +24,6 @@ from sweep.driver.search import TrialRecorder, missing_trials, run_search
 from sweep.driver.signals import Interrupted
 from sweep.training.assignment import Assignment, Failure, Report
 from sweep.training.checkpoints import save_checkpoint
-from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun, train_epochs
 from sweep.training.metrics import EpochMetrics
 from sweep.tuning.engine import Engine
@@ -46,7 +45,7 @@ def _begin(config: SweepConfig, folder: Folder) -> LedgerWriter:
 def _retrain(config: SweepConfig, trial: Trial, data: Mnist) -> list[dict[str, Any]]:
     """The metrics of a trial, from a training in this process that nothing disturbs."""
     draw = {name: trial.hyperparameters[name] for name in config.space}
-    hyperparameters = Hyperparameters(**config.hyperparameters(draw))
+    hyperparameters = config.hyperparameters(draw)
     run = TrainingRun.start(config.model, hyperparameters, seed=trial.seed)
     epochs = train_epochs(run, data.train, data.test, epochs=len(trial.epochs))
     return [_timeless(metrics) for metrics in epochs]
@@ -209,7 +208,7 @@ def _save_diverging_checkpoint(config: SweepConfig, folder: Folder, data: Mnist)
     """Lets trial 1 begin with a checkpoint of its first epoch from which only NaN can come."""
     created = SweepCreated(0.0, FORMAT, "tiny", config.model_dump(mode="json"))
     assignment = Assignment.from_config(StudySearcher(config, Ledger(created)).suggest("a"))
-    hyperparameters = Hyperparameters(**assignment.hyperparameters)
+    hyperparameters = assignment.hyperparameters
     run = TrainingRun.start(assignment.model, hyperparameters, seed=assignment.seed)
     next(train_epochs(run, data.train, data.test, epochs=assignment.epochs))
     with torch.no_grad():

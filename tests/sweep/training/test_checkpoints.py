@@ -15,7 +15,6 @@ from sweep.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun
 
 ASSIGNMENT = Assignment(
@@ -58,7 +57,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def _start() -> TrainingRun:
-    hyperparameters = Hyperparameters(**ASSIGNMENT.hyperparameters)
+    hyperparameters = ASSIGNMENT.hyperparameters
     return TrainingRun.start(ASSIGNMENT.model, hyperparameters, seed=ASSIGNMENT.seed)
 
 

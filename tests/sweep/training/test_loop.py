@@ -1,6 +1,5 @@
 import io
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from torch import Generator, nn
 
 from data_utils.dataset import ImageDataset
 from models import build_model
-from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import (
     DivergenceError,
     EpochMetrics,
@@ -18,20 +16,20 @@ from sweep.training.loop import (
     train_epochs,
 )
 
-CONSTANT = Hyperparameters(
-    dropout=0.2,
-    rotation=5.0,
-    shift=0.05,
-    weight_decay=1e-3,
-    batch_size=16,
-    learning_rate=0.05,
-    schedule="constant",
-    warmup_epochs=0,
-    momentum=0.9,
-    nesterov=False,
-)
-LINEAR = replace(CONSTANT, schedule="linear", warmup_epochs=1.5, nesterov=True)
-PLAIN = replace(CONSTANT, dropout=0.0, rotation=0.0, shift=0.0)
+CONSTANT: dict[str, Any] = {
+    "dropout": 0.2,
+    "rotation": 5.0,
+    "shift": 0.05,
+    "weight_decay": 1e-3,
+    "batch_size": 16,
+    "learning_rate": 0.05,
+    "schedule": "constant",
+    "warmup_epochs": 0,
+    "momentum": 0.9,
+    "nesterov": False,
+}
+LINEAR = dict(CONSTANT, schedule="linear", warmup_epochs=1.5, nesterov=True)
+PLAIN = dict(CONSTANT, dropout=0.0, rotation=0.0, shift=0.0)
 
 
 def _squares(n: int, seed: int) -> ImageDataset:
@@ -72,7 +70,7 @@ def _parameters(run: TrainingRun) -> torch.Tensor:
 
 @pytest.mark.parametrize("model", ["lenet5", "mlp"])
 def test_train_epochs_learns_and_numbers_its_epochs(model: str):
-    run = TrainingRun.start(model, replace(CONSTANT, dropout=0.0), seed=0)
+    run = TrainingRun.start(model, dict(CONSTANT, dropout=0.0), seed=0)
     yielded = list(train_epochs(run, TRAIN, VALIDATION, epochs=8))
     assert [metrics.epoch for metrics in yielded] == list(range(1, 9))
     assert run.history == yielded
@@ -83,7 +81,7 @@ def test_train_epochs_learns_and_numbers_its_epochs(model: str):
 
 @pytest.mark.parametrize("hyperparameters", [CONSTANT, LINEAR], ids=["constant", "linear"])
 @pytest.mark.parametrize("model", ["lenet5", "mlp"])
-def test_train_epochs_repeats_a_seed_to_the_bit(model: str, hyperparameters: Hyperparameters):
+def test_train_epochs_repeats_a_seed_to_the_bit(model: str, hyperparameters: dict[str, Any]):
     runs = [TrainingRun.start(model, hyperparameters, seed=seed) for seed in (5, 5, 6)]
     first, second, other = (_train(run, epochs=2) for run in runs)
     assert first == second
@@ -94,7 +92,7 @@ def test_train_epochs_repeats_a_seed_to_the_bit(model: str, hyperparameters: Hyp
 @pytest.mark.parametrize("hyperparameters", [CONSTANT, LINEAR], ids=["constant", "linear"])
 @pytest.mark.parametrize("stop", [0, 1, 2, 3])
 def test_train_epochs_resumed_from_a_file_goes_on_to_the_same_numbers(
-    hyperparameters: Hyperparameters, stop: int
+    hyperparameters: dict[str, Any], stop: int
 ):
     unbroken = TrainingRun.start("lenet5", hyperparameters, seed=3)
     expected = _train(unbroken, epochs=4)
@@ -122,16 +120,16 @@ def test_train_epochs_goes_no_further_than_its_last_epoch():
     assert torch.equal(_parameters(run), before)
 
 
-@pytest.mark.parametrize("hyperparameters", [PLAIN, replace(PLAIN, nesterov=True)])
-def test_train_epochs_steps_as_plain_sgd_does(hyperparameters: Hyperparameters):
-    hyperparameters = replace(hyperparameters, batch_size=len(TRAIN), learning_rate=0.1)
+@pytest.mark.parametrize("hyperparameters", [PLAIN, dict(PLAIN, nesterov=True)])
+def test_train_epochs_steps_as_plain_sgd_does(hyperparameters: dict[str, Any]):
+    hyperparameters = dict(hyperparameters, batch_size=len(TRAIN), learning_rate=0.1)
     run = TrainingRun.start("mlp", hyperparameters, seed=1)
     reference = build_model("mlp", dropout=0.0, generator=Generator().manual_seed(1))
     optimizer = torch.optim.SGD(
         reference.parameters(),
         lr=0.1,
         momentum=0.9,
-        nesterov=hyperparameters.nesterov,
+        nesterov=hyperparameters["nesterov"],
         weight_decay=1e-3,
     )
     metrics = _train(run, epochs=3)
@@ -150,7 +148,7 @@ def test_train_epochs_steps_as_plain_sgd_does(hyperparameters: Hyperparameters):
 
 
 def test_train_epochs_reports_a_training_loss_that_is_not_finite():
-    run = TrainingRun.start("mlp", replace(PLAIN, learning_rate=1e30), seed=0)
+    run = TrainingRun.start("mlp", dict(PLAIN, learning_rate=100.0), seed=0)
     epochs = train_epochs(run, TRAIN, VALIDATION, epochs=2)
     with pytest.raises(DivergenceError, match=r"^training loss became (nan|inf) in epoch 1$"):
         next(epochs)
@@ -159,8 +157,8 @@ def test_train_epochs_reports_a_training_loss_that_is_not_finite():
 
 def test_train_epochs_reports_a_validation_loss_that_is_not_finite():
     # One step an epoch: its training loss is that of the fresh weights.
-    hyperparameters = replace(PLAIN, learning_rate=1e30, batch_size=len(TRAIN))
-    run = TrainingRun.start("mlp", hyperparameters, seed=0)
+    run = TrainingRun.start("mlp", dict(PLAIN, batch_size=len(TRAIN)), seed=0)
+    run.hyperparameters["learning_rate"] = 1e30  # higher than allowed, to diverge at once
     epochs = train_epochs(run, TRAIN, VALIDATION, epochs=2)
     with pytest.raises(DivergenceError, match=r"^validation loss became (nan|inf) in epoch 1$"):
         next(epochs)
@@ -198,7 +196,7 @@ def test_state_dict_holds_weights_that_a_bare_model_loads():
     [("mlp", CONSTANT, "model_name"), ("lenet5", LINEAR, "hyperparameters")],
 )
 def test_load_state_dict_rejects_another_run(
-    model: str, hyperparameters: Hyperparameters, name: str
+    model: str, hyperparameters: dict[str, Any], name: str
 ):
     state = TrainingRun.start("lenet5", CONSTANT, seed=0).state_dict()
     run = TrainingRun.start(model, hyperparameters, seed=0)
@@ -210,7 +208,7 @@ def test_load_state_dict_rejects_another_run(
 def test_train_epochs_ends_a_linear_schedule_with_its_last_epoch(
     epochs: int, monkeypatch: pytest.MonkeyPatch
 ):
-    run = TrainingRun.start("mlp", replace(LINEAR, warmup_epochs=0), seed=0)
+    run = TrainingRun.start("mlp", dict(LINEAR, warmup_epochs=0), seed=0)
     rates = []
     monkeypatch.setattr(run.optimizer, "step", lambda _, rate: rates.append(rate))
     _train(run, epochs=epochs)
@@ -222,7 +220,7 @@ def test_train_epochs_ends_a_linear_schedule_with_its_last_epoch(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("model", ["lenet5", "mlp"])
 def test_train_epochs_learns_and_resumes_on_cuda(model: str):
-    run = TrainingRun.start(model, replace(CONSTANT, dropout=0.0), seed=0, device="cuda")
+    run = TrainingRun.start(model, dict(CONSTANT, dropout=0.0), seed=0, device="cuda")
     _train(run, epochs=6)
     resumed = TrainingRun.start(model, run.hyperparameters, seed=1, device="cuda")
     resumed.load_state_dict(_through_a_file(run.state_dict()))

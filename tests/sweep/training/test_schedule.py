@@ -1,6 +1,5 @@
 import pytest
 
-from sweep.training.hyperparameters import Schedule
 from sweep.training.schedule import schedule_factor
 
 
@@ -16,7 +15,7 @@ from sweep.training.schedule import schedule_factor
     ],
 )
 def test_schedule_factor_climbs_then_falls(
-    schedule: Schedule, n_warmup_steps: int, factors: list[float]
+    schedule: str, n_warmup_steps: int, factors: list[float]
 ):
     assert factors == [
         schedule_factor(schedule, step, n_steps=6, n_warmup_steps=n_warmup_steps)

@@ -15,7 +15,6 @@ from data_utils.mnist import Mnist
 from sweep.training import worker as worker_module
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report, WorkerSettings
 from sweep.training.checkpoints import load_checkpoint, save_checkpoint, unpack_checkpoint
-from sweep.training.hyperparameters import Hyperparameters
 from sweep.training.loop import TrainingRun
 from sweep.training.metrics import EpochMetrics
 from sweep.tuning.trainable import SweepTrainable
@@ -231,9 +230,7 @@ def test_checkpoint_of_another_assignment_starts_over(
 
 
 def test_divergence_is_an_end_without_traceback(make_worker: MakeWorker, folder: Folder) -> None:
-    run = TrainingRun.start(
-        ASSIGNMENT.model, Hyperparameters(**ASSIGNMENT.hyperparameters), seed=ASSIGNMENT.seed
-    )
+    run = TrainingRun.start(ASSIGNMENT.model, ASSIGNMENT.hyperparameters, seed=ASSIGNMENT.seed)
     metrics = EpochMetrics(
         epoch=1,
         train_loss=0.1,

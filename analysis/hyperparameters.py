@@ -1,0 +1,257 @@
+"""The hyperparameters of a training: the one table from which everything else is derived.
+
+Derived from it are the recipe and the search space of a config, the checks, the defaults of
+values that an old file lacks, and how values look on the screen, in reports and on axes. To
+add a hyperparameter, add a row here and use its value in `sweep.training.loop`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from analysis.formatting import printable
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameter:
+    """One hyperparameter.
+
+    Attributes:
+        name: Name in configs and files.
+        kind: What its values are.
+        default: Value where none is given; a new hyperparameter's must change nothing, so
+            that files written before it mean what they meant.
+        help: What it is, in one line.
+        low: Smallest number; excluded if `above_low`.
+        high: Largest number; excluded if `below_high`.
+        choices: Allowed values of a `choice`.
+        unit: What the numbers count, for messages and axes.
+        symbol: Unit that follows a number directly.
+        words: Name in words; empty for `name` with spaces.
+        is_regularizer: Whether results show it even where it is fixed.
+    """
+
+    name: str
+    kind: Literal["float", "int", "bool", "choice"]
+    default: Value
+    help: str
+    low: float = 0
+    high: float = math.inf
+    above_low: bool = False
+    below_high: bool = False
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    symbol: str = ""
+    words: str = ""
+    is_regularizer: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values have an order, so that a range of them can be searched."""
+        return self.kind in ("float", "int")
+
+    @property
+    def label(self) -> str:
+        """Name in words with the unit, for axes."""
+        words = self.words or self.name.replace("_", " ")
+        return f"{words} ({self.unit})" if self.unit else words
+
+    def check(self, value: object) -> Value:
+        """Return the value, as a float where the kind is float.
+
+        Raises:
+            ValueError: The hyperparameter cannot have this value; the text says what it can.
+        """
+        if not self.is_number:
+            for allowed in self.choices or (False, True):
+                if type(value) is type(allowed) and value == allowed:
+                    return allowed
+            raise ValueError(f"must be {self._bounds()}, but got {show_value(value)}")
+        types = int if self.kind == "int" else int | float
+        if isinstance(value, bool) or not isinstance(value, types):
+            number = "an integer" if self.kind == "int" else "a number"
+            raise ValueError(f"must be {number} {self._bounds()}, but got {show_value(value)}")
+        above = value > self.low if self.above_low else value >= self.low
+        below = value < self.high if self.below_high else value <= self.high
+        if not (above and below):  # NaN is neither
+            raise ValueError(f"must be {self._bounds()}, but got {show_value(value)}")
+        return value if self.kind == "int" else float(value)
+
+    def format(self, value: Any) -> str:
+        """Return a value in three significant digits with its symbol, such as `10°`."""
+        if not isinstance(value, float):
+            text = show_value(value).strip("'")
+        else:
+            text = f"{value:.2e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}"
+        return text + self.symbol
+
+    def _bounds(self) -> str:
+        if self.kind == "bool":
+            return "true or false"
+        if self.kind == "choice":
+            return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
+        if self.above_low or self.below_high:
+            low = f"above {self.low:,}" if self.above_low else f"at least {self.low:,}"
+            high = f"below {self.high:,}" if self.below_high else f"at most {self.high:,}"
+            text = f"{low} and {high}"
+        else:
+            text = f"between {self.low:,} and {self.high:,}"
+        return f"{text} {self.unit}".rstrip()
+
+
+HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            Hyperparameter(
+                name="dropout",
+                kind="float",
+                default=0.0,
+                high=1,
+                below_high=True,
+                help="Probability of dropping an activation, after each convolution block.",
+                is_regularizer=True,
+            ),
+            Hyperparameter(
+                name="rotation",
+                kind="float",
+                default=0.0,
+                high=180,
+                unit="degrees",
+                symbol="°",
+                help="Largest angle by which an image is rotated, to either side.",
+                is_regularizer=True,
+            ),
+            Hyperparameter(
+                name="shift",
+                kind="float",
+                default=0.0,
+                high=1,
+                unit="of the image side",
+                help="Largest distance by which an image is shifted, along each axis.",
+                is_regularizer=True,
+            ),
+            Hyperparameter(
+                name="weight_decay",
+                kind="float",
+                default=0.0,
+                high=100,
+                help="L2 coefficient of SGD.",
+                is_regularizer=True,
+            ),
+            Hyperparameter(
+                name="batch_size",
+                kind="int",
+                default=64,
+                low=1,
+                high=50_000,
+                unit="images",
+                help="Images per step.",
+            ),
+            Hyperparameter(
+                name="learning_rate",
+                kind="float",
+                default=0.01,
+                high=100,
+                above_low=True,
+                help="Highest learning rate that the schedule reaches.",
+            ),
+            Hyperparameter(
+                name="schedule",
+                kind="choice",
+                default="constant",
+                choices=("constant", "linear"),
+                help="Learning rate after the warm-up; linear falls to 0 in the last step.",
+            ),
+            Hyperparameter(
+                name="warmup_epochs",
+                kind="float",
+                default=0.0,
+                high=10_000,
+                unit="epochs",
+                words="warm-up",
+                help="Epochs in which the learning rate climbs from 0; may be a fraction.",
+            ),
+            Hyperparameter(
+                name="momentum",
+                kind="float",
+                default=0.9,
+                high=1,
+                below_high=True,
+                help="Momentum of SGD.",
+            ),
+            Hyperparameter(
+                name="nesterov",
+                kind="bool",
+                default=False,
+                help="Use Nesterov's momentum; needs a momentum above 0.",
+            ),
+        )
+    }
+)
+
+DEFAULTS: Mapping[str, Value] = MappingProxyType(
+    {name: row.default for name, row in HYPERPARAMETERS.items()}
+)
+REGULARIZERS = tuple(name for name, row in HYPERPARAMETERS.items() if row.is_regularizer)
+
+HAND_TUNED: Mapping[str, float] = MappingProxyType(
+    {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
+)
+"""The point that a sweep is to beat; the rest of its recipe is `DEFAULTS`."""
+
+
+def complete(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all hyperparameters, checked, in the table's order; a missing one is its default.
+
+    Raises:
+        ValueError: A name is unknown, or a value is not allowed.
+    """
+    for name, value in values.items():
+        if name not in HYPERPARAMETERS:
+            raise ValueError(f"there is no hyperparameter `{printable(name)}`")
+        try:
+            HYPERPARAMETERS[name].check(value)
+        except ValueError as error:
+            raise ValueError(f"`{name}` {error}") from None
+    completed = {
+        name: row.check(values.get(name, row.default)) for name, row in HYPERPARAMETERS.items()
+    }
+    if completed["nesterov"] and not completed["momentum"]:
+        raise ValueError("`nesterov` must be false where `momentum` is 0")
+    return completed
+
+
+def format_value(name: str, value: Any) -> str:
+    """Return the value of a hyperparameter as `Hyperparameter.format` does, also of an unknown."""
+    row = HYPERPARAMETERS.get(name)
+    return show_value(value).strip("'") if row is None else row.format(value)
+
+
+def show_value(value: object) -> str:
+    """Return a value as a message shows it: as YAML would write it, on one short line."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case int():
+            # Python refuses to write integers of thousands of digits.
+            return str(value) if abs(value) < 10**60 else "a huge number"
+        case float() if not math.isfinite(value):
+            return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+        case float():
+            # Without a dot YAML 1.1 reads an exponent as text.
+            text = repr(value)
+            return text.replace("e", ".0e") if "e" in text and "." not in text else text
+        case str():
+            return f"'{printable(value)}'"
+        case Mapping():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+    return printable(repr(value))
