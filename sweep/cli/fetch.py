@@ -9,11 +9,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from data_utils.mnist import Mnist, load_mnist
 
 
-def load_data(folder: Path | None) -> Mnist:
-    """Loads MNIST from `folder`, or from the user's cache; fetches what is missing.
+def load_data(folder: Path | None, *, create: bool = False) -> Mnist:
+    """Load MNIST from `folder`, or from the user's cache; fetch missing files.
 
     Raises:
-        DataError: It is not to be had.
+        DataError: `folder` does not exist and `create` is False, or MNIST cannot be fetched.
     """
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn())
@@ -27,6 +27,7 @@ def load_data(folder: Path | None) -> Mnist:
 
         return load_mnist(
             folder,
+            create=create,
             notify=lambda line: console.print(line, markup=False, soft_wrap=True),
             on_bytes=on_bytes,
         )

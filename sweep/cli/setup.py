@@ -24,7 +24,7 @@ def data(data: DataOption = None, as_json: JsonOption = False) -> None:
     from data_utils.mnist import default_folder
     from sweep.cli.fetch import load_data
 
-    mnist = load_data(data)
+    mnist = load_data(data, create=True)
     folder = data or default_folder()
     if as_json:
         counts = {"train_images": len(mnist.train), "test_images": len(mnist.test)}

