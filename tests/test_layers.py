@@ -114,7 +114,7 @@ def test_importing_a_package_loads_neither_ray_nor_torch(package: str, tmp_path:
 
 
 def test_driver_of_a_sweep_does_not_wait_for_torch(tmp_path: Path) -> None:
-    loaded = _run_and_list_modules("import sweep.driver.launch, sweep.driver.session", tmp_path)
+    loaded = _run_and_list_modules("import sweep.driver.search, sweep.driver.confirm", tmp_path)
     assert "ray" in loaded
     assert "torch" not in loaded
 

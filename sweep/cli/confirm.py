@@ -33,18 +33,18 @@ def confirm(
     from sweep.cli.summary import best_document, print_result
     from sweep.cli.work import at_work, finish
     from sweep.config import Confirm, SweepConfig
-    from sweep.driver.resume import describe_unconfirmed
+    from sweep.driver.missing import find_missing
 
     folder, ledger = find_sweep(storage, name)
     best_document(folder, ledger)  # that nothing can be confirmed is told before Ray starts
     config = SweepConfig.model_validate(ledger.config)
     default = config.confirm or Confirm()
     plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds)
-    if describe_unconfirmed(folder, ledger, config.model_copy(update={"confirm": plan})) is None:
+    if not find_missing(folder, ledger, config.model_copy(update={"confirm": plan})).runs:
         say(f"all of it is confirmed already for {ledger.name}")
         print_result(folder, ledger, as_json=as_json)
         return
-    from sweep.driver import launch
+    from sweep.driver.confirm import run_confirmation
     from sweep.driver.session import describe_start
 
     start = describe_start(config.resources, address=address, concurrency=concurrency)
@@ -52,5 +52,5 @@ def confirm(
     say(f"confirming {ledger.name}: {count(plan.seeds, 'seed')} an arm, {start}")
     again = f"confirm --top-k {plan.top_k} --seeds {plan.seeds}"
     with at_work(folder, config, address=address, concurrency=concurrency, again=again) as session:
-        launch.confirm(session, config, ledger, confirm=plan, mnist=mnist)
+        run_confirmation(session, config, ledger, plan=plan, mnist=mnist)
     finish(folder, ledger, as_json=as_json)

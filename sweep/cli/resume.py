@@ -72,11 +72,12 @@ def go_on(
     from sweep.cli.summary import print_result
     from sweep.cli.work import finish, work_on
     from sweep.driver.folders import write_environment
-    from sweep.driver.resume import check_changes, describe_missing
+    from sweep.driver.missing import find_missing
+    from sweep.driver.resume import check_changes
 
     changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
-    missing = describe_missing(folder, ledger, config)
-    if missing is None:
+    missing = find_missing(folder, ledger, config)
+    if not missing:
         say(f"nothing is left to do for {folder.name}")
         if folder.exists(REPORT_FILE):
             print_result(folder, ledger, as_json=as_json)

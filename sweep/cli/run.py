@@ -67,7 +67,7 @@ def run(
         found, _ = list_sweeps(sweeps)
         name = found[0].name if found else None
     stem = config.stem if config is not None else preset or "classic"
-    name = name or name_after(stem)
+    name = name_after(stem) if name is None else name
     check_name(name)
     if resume and exists(sweeps, name):
         go_on(

@@ -43,7 +43,8 @@ def work_on(
         UsageError: The sweep is to be a new one, but another process has begun it meanwhile.
     """
     # Ray takes seconds to import: mistakes in the command line are told before.
-    from sweep.driver.launch import confirm, search
+    from sweep.driver.confirm import run_confirmation
+    from sweep.driver.search import run_search
     from sweep.driver.session import describe_start
 
     start = describe_start(config.resources, address=address, concurrency=concurrency)
@@ -52,9 +53,9 @@ def work_on(
     with at_work(folder, config, address=address, concurrency=concurrency) as session:
         if is_new and has_begun(folder):
             raise UsageError(f"another process has begun the sweep {folder.name} meanwhile")
-        ledger = search(session, config, name=folder.name, mnist=mnist)
+        ledger = run_search(session, config, name=folder.name, mnist=mnist)
         if config.confirm is not None and rank_trials(ledger):
-            confirm(session, config, ledger, confirm=config.confirm, mnist=mnist)
+            run_confirmation(session, config, ledger, plan=config.confirm, mnist=mnist)
     finish(folder, ledger, as_json=as_json)
 
 
@@ -103,6 +104,7 @@ def at_work(
         concurrency: Trials at a time; None for as many as there is room for.
         again: The command that goes on, without program and sweep.
     """
+    from sweep.cli.screen.display import TerminalScreen
     from sweep.driver.session import open_session
     from sweep.driver.signals import Interrupted
 
@@ -113,6 +115,7 @@ def at_work(
             address=address,
             concurrency=concurrency,
             advise=lambda: _how_to_go_on(folder, again),
+            make_screen=TerminalScreen,
         ) as session:
             yield session
     except Interrupted as interrupted:

@@ -1,4 +1,4 @@
-"""The confirmation: finalists and baselines, trained on all images with fresh seeds."""
+"""The confirmation: trains finalists and baselines on all images, with fresh seeds."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 
 from analysis.records.confirmation import (
+    CONFIRMATION_FILE,
+    CONFIRMATION_FORMAT,
+    Arm,
     Confirmation,
+    ConfirmationBegun,
     ConfirmationNotice,
     ConfirmationWriter,
     RunEnded,
     RunEpoch,
+    read_confirmation,
 )
 from analysis.records.confirmation_events import RunEndState
 from analysis.records.files import checkpoint_name, run_name
+from analysis.records.ledger import Ledger
 from analysis.records.predictions import (
     Predictions,
     ShownImages,
@@ -26,124 +32,147 @@ from analysis.records.predictions import (
 from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset
 from data_utils.mnist import Mnist
+from sweep.config import Confirm, SweepConfig
+from sweep.driver.missing import missing_runs, plan_runs
+from sweep.driver.session import Session
 from sweep.training.assignment import Assignment, Report
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.engine import Engine, ListSearcher, Recorder
-
-
-def missing_runs(
-    confirmation: Confirmation, arms: list[str], seeds: list[int]
-) -> list[Assignment]:
-    """Returns what is still to be trained, seed by seed, so that arms stay comparable."""
-    assignments = []
-    for seed in seeds:
-        for name in arms:
-            run = confirmation.runs.get((name, seed))
-            if run is None or run.state != "COMPLETE":
-                arm = confirmation.arms[name]
-                assignments.append(
-                    Assignment(
-                        name=run_name(name, seed),
-                        seed=seed,
-                        model=arm.model,
-                        epochs=arm.epochs,
-                        hyperparameters=arm.hyperparameters,
-                    )
-                )
-    return assignments
+from sweep.tuning.engine import ListSearcher, Recorder
 
 
 def run_confirmation(
-    engine: Engine,
-    writer: ConfirmationWriter,
-    *,
-    arms: list[str],
-    seeds: list[int],
-    mnist: Mnist,
-    on_step: Callable[[], None],
-) -> None:
-    """Trains every arm with every seed on all training images, unless it is done already.
+    session: Session, config: SweepConfig, ledger: Ledger, *, plan: Confirm, mnist: Mnist
+) -> Confirmation:
+    """Train the finalists and the baselines, unless they are trained already.
 
-    The test images are looked at after each epoch, for the curves; what counts is the last.
+    Each arm learns from all training images, with the same seeds, so that differences can be
+    paired. The test images are evaluated after each epoch, for the curves; the result is the
+    last epoch's.
 
     Args:
-        engine: What runs the trainings.
-        writer: Of the confirmation, whose arms are recorded already.
-        arms: Names of the arms to train.
-        seeds: The same for all arms, so that differences can be paired.
+        session: Where to run them.
+        config: The sweep's.
+        ledger: The sweep's, with at least one complete trial.
+        plan: How many finalists and seeds.
         mnist: The data.
-        on_step: Called several times a second; an exception in it ends the confirmation.
+
+    Returns:
+        The finished confirmation.
 
     Raises:
-        OSError: The storage does not take a record any more.
+        OSError: The storage cannot be written.
+        Interrupted: A signal came. Every epoch that was finished is recorded.
     """
-    recorder = RunRecorder(engine.folder, writer, arms, seeds, mnist.test, on_step)
-    is_done = False
-    while not is_done and (runs := missing_runs(writer.confirmation, arms, seeds)):
-        is_done = engine.run(
-            train=mnist.train,
-            evaluation=mnist.test,
-            recorder=recorder,
-            searcher=ListSearcher(runs),
-            n_trainings=len(runs),
-            predict=True,
-        )
+    engine = session.engine
+    _set_aside_other_epochs(engine.folder, config.epochs)
+    begun = ConfirmationBegun(time.time(), CONFIRMATION_FORMAT, ledger.name, config.epochs)
+    with ConfirmationWriter.open(engine.folder, begun) as writer:
+        confirmation = writer.confirmation
+        arms, seeds = plan_runs(config, plan, ledger, confirmation)
+        names = [arm.arm for arm in arms]
+        for arm in arms:
+            if arm.arm not in confirmation.arms:
+                writer.append(arm)
+        with session.screen.confirmation(confirmation, names, seeds, engine.slots()) as display:
+            on_step = session.watching(display)
+            recorder = RunRecorder(engine.folder, writer, seeds[0], mnist.test, on_step)
+            is_done = False
+            while not is_done and (runs := missing_runs(confirmation, names, seeds)):
+                todo = [_assignment(confirmation.arms[arm], seed) for arm, seed in runs]
+                is_done = engine.run(
+                    train=mnist.train,
+                    evaluation=mnist.test,
+                    recorder=recorder,
+                    searcher=ListSearcher(todo),
+                    n_trainings=len(runs),
+                    predict=True,
+                )
+        return confirmation
+
+
+def _set_aside_other_epochs(folder: Folder, epochs: int) -> None:
+    """Rename a confirmation of another number of epochs, whose arms are not comparable."""
+    found = read_confirmation(folder)
+    if found is None or found.begun.epochs == epochs:
+        return
+    stem = aside = f"confirm-{found.begun.epochs}-epochs"
+    n = 1
+    while folder.exists(f"{aside}.jsonl"):
+        n += 1
+        aside = f"{stem}-{n}"
+    folder.write(f"{aside}.jsonl", folder.read(CONFIRMATION_FILE))
+    folder.delete(CONFIRMATION_FILE)
+
+
+def _assignment(arm: Arm, seed: int) -> Assignment:
+    return Assignment(
+        name=run_name(arm.arm, seed),
+        seed=seed,
+        model=arm.model,
+        epochs=arm.epochs,
+        hyperparameters=arm.hyperparameters,
+    )
 
 
 class RunRecorder(Recorder):
-    """Writes the confirmation's file, and for each finished run what pictures need of it."""
+    """Writes the confirmation's file, and the predictions of each finished run."""
 
     def __init__(
         self,
         folder: Folder,
         writer: ConfirmationWriter,
-        arms: list[str],
-        seeds: list[int],
+        first_seed: int,
         test: ImageDataset,
         on_step: Callable[[], None],
     ) -> None:
         super().__init__(folder, on_step)
-        self._writer, self._confirmation, self._test = writer, writer.confirmation, test
-        self._runs = {run_name(arm, seed): (arm, seed) for arm in arms for seed in seeds}
-        self._first_seed = seeds[0]
+        self._writer, self._confirmation = writer, writer.confirmation
+        self._first_seed, self._test = first_seed, test
 
     def start(self, config: Mapping[str, Any]) -> None:
-        """Records nothing: a run begins with its first epoch."""
+        """Record nothing: a run begins with its first epoch."""
 
     def n_epochs(self, config: Mapping[str, Any]) -> int:
-        """Returns how many of a run's epochs are recorded."""
-        run = self._confirmation.runs.get(self._run(config))
+        """Return how many of a run's epochs are recorded."""
+        run = self._confirmation.runs.get(_run(config))
         return 0 if run is None else len(run.epochs)
 
     def epoch(self, config: Mapping[str, Any], metrics: EpochMetrics) -> None:
-        """Records an epoch; what a trial calls validation is the test here."""
+        """Record an epoch. The evaluation images are the test images here."""
         values = {name.replace("val_", "test_"): v for name, v in asdict(metrics).items()}
-        self._writer.append(RunEpoch(time.time(), *self._run(config), **values))
+        self._writer.append(RunEpoch(time.time(), *_run(config), **values))
 
     def notice(self, config: Mapping[str, Any], text: str) -> None:
-        """Records something that the user should know."""
-        arm, seed = self._run(config)
+        """Record a notice for the user."""
+        arm, seed = _run(config)
         self._writer.append(ConfirmationNotice(time.time(), f"{arm}, seed {seed}: {text}"))
 
     def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
-        """Records a run's end, after its predictions and what they got wrong are safe."""
-        arm, seed = self._run(config)
-        complete = report is not None and report.outcome() == "COMPLETE"
+        """Record a run's end, once its predictions are saved.
+
+        The only checkpoint that is kept is a finalist's with the first seed: it is exported.
+        """
+        arm, seed = _run(config)
+        state: RunEndState = "COMPLETE"
+        if report is None or report.outcome() != "COMPLETE":
+            state = "FAILED"
         is_finalist = self._confirmation.arms[arm].role == "finalist"
         if report is not None and report.predictions is not None:
             save_predictions(self._folder, arm, seed, report.predictions)
             if is_finalist:
-                self._keep_misclassified(report.predictions)
-        state: RunEndState = "COMPLETE" if complete else "FAILED"
+                self._save_misclassified(report.predictions)
         self._writer.append(RunEnded(time.time(), arm, seed, state, reason))
-        if not (complete and is_finalist and seed == self._first_seed):  # else it is for export
+        if not (state == "COMPLETE" and is_finalist and seed == self._first_seed):
             self._folder.delete(checkpoint_name(run_name(arm, seed)))
 
-    def _keep_misclassified(self, predictions: Predictions) -> None:
-        """Adds the pixels of the test images that a finalist got wrong to those of others."""
+    def _save_misclassified(self, predictions: Predictions) -> None:
+        """Add the test images that a finalist misclassified to those of other runs."""
         wrong = np.flatnonzero(~predictions.correct)
         indices = np.union1d(load_images(self._folder).indices, wrong).astype(np.int32)
         save_images(self._folder, ShownImages(indices, self._test.images[indices]))
 
-    def _run(self, config: Mapping[str, Any]) -> tuple[str, int]:
-        return self._runs[Assignment.from_config(config).name]
+
+def _run(config: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the arm and the seed of Tune's config."""
+    assignment = Assignment.from_config(config)
+    return assignment.name.removesuffix(run_name("", assignment.seed)), assignment.seed

@@ -2,17 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from itertools import product
 from typing import Any
 
-from analysis.records.confirmation import read_confirmation
 from analysis.records.files import ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
-from analysis.records.seeds import confirmation_seeds
-from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.config import SweepConfig
-from sweep.driver.arms import plan_arms
 from sweep.environment import versions
 from sweep.errors import UsageError
 
@@ -36,8 +31,9 @@ def check_changes(
             f"`trials` must be at least {len(ledger.trials)}, which {ledger.name} has started "
             f"already, but got {config.trials}"
         )
+    then = SweepConfig.model_validate(ledger.config)
     changes = [
-        *_differences(ledger.config, config.model_dump(mode="json")),
+        *_differences(then.model_dump(mode="json"), config.model_dump(mode="json")),
         *_differences(_versions_then(folder), versions(), unit="version of "),
     ]
     if changes and not accept_changes:
@@ -47,38 +43,6 @@ def check_changes(
             "go on all the same with --accept-changes, or start a new sweep"
         )
     return changes
-
-
-def describe_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> str | None:
-    """Returns what a sweep lacks of what its config asks for; None for nothing."""
-    ended = len(ledger.trials) - len(ledger.in_state("RUNNING"))
-    cut_off = len(ledger.in_state("RUNNING"))
-    if ended < config.trials:
-        text = f"{ended} of {config.trials} trials have ended"
-        return f"{text}, {cut_off} were cut off" if cut_off else text
-    return describe_unconfirmed(folder, ledger, config)
-
-
-def describe_unconfirmed(folder: Folder, ledger: Ledger, config: SweepConfig) -> str | None:
-    """Returns what a confirmation lacks of what its config asks for; None for nothing."""
-    if config.confirm is None or not rank_trials(ledger):
-        return None
-    confirmation = read_confirmation(folder)
-    if confirmation is not None and confirmation.begun.epochs != config.epochs:
-        confirmation = None
-    finalists = rank_trials(ledger)[: config.confirm.top_k]
-    recorded = () if confirmation is None else confirmation.arms.values()
-    arms = [arm.arm for arm in plan_arms(config, finalists, recorded)]
-    seeds = confirmation_seeds(config.seed, config.confirm.seeds)
-    done = {} if confirmation is None else confirmation.runs
-    missing = [
-        key
-        for key in product(arms, seeds)
-        if (run := done.get(key)) is None or run.state != "COMPLETE"
-    ]
-    if not missing:
-        return None
-    return f"{len(missing)} of {len(arms) * len(seeds)} runs are still to be confirmed"
 
 
 def _differences(

@@ -1,67 +1,120 @@
-"""The search: trials until the ledger holds as many as were asked for."""
+"""The search: runs trials until the ledger holds as many as the config asks for."""
 
 import bisect
+import contextlib
+import os
+import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from analysis.records.events import EpochRecord, Notice, TrialEnded, TrialStarted
-from analysis.records.files import checkpoint_name, trial_name
+from analysis.records.events import (
+    FORMAT,
+    ConfigChanged,
+    EpochRecord,
+    Notice,
+    SessionEnded,
+    SessionStarted,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+)
+from analysis.records.files import CONFIG_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import Ledger, LedgerWriter
 from analysis.results.selection import rank_trials, trial_score
 from analysis.storage.folder import Folder
-from data_utils.dataset import ImageDataset
+from data_utils.dataset import split_train_validation
+from data_utils.mnist import Mnist
 from sweep.config import SweepConfig
+from sweep.driver.missing import n_missing_trials
+from sweep.driver.session import Session
+from sweep.driver.signals import Interrupted
 from sweep.training.assignment import Assignment, Report
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.engine import Engine, Recorder
+from sweep.tuning.engine import Recorder
 from sweep.tuning.scheduler import build_scheduler
 from sweep.tuning.searcher import TRIAL_ID, StudySearcher
 
 
-def run_search(
-    config: SweepConfig,
-    engine: Engine,
-    writer: LedgerWriter,
-    *,
-    train: ImageDataset,
-    validation: ImageDataset,
-    on_step: Callable[[], None],
-) -> None:
-    """Runs the trials of a sweep that its ledger lacks, those that were cut off first.
+def run_search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist) -> Ledger:
+    """Run the trials that the sweep `name` still lacks, those that were cut off first.
 
-    Args:
-        config: The sweep's.
-        engine: What runs them.
-        writer: Of the sweep's ledger, which gets every event as it happens.
-        train: Images the trials learn from.
-        validation: Images they are measured on.
-        on_step: Called several times a second; an exception in it ends the search.
+    A sixth of the training images, drawn by the config's `split_seed`, is for validation:
+    10,000 of MNIST's 60,000.
+
+    Returns:
+        The finished ledger.
 
     Raises:
-        OSError: The storage does not take a record any more.
+        OSError: The storage cannot be written.
+        Interrupted: A signal came. The ledger has every epoch that was finished.
     """
-    recorder = TrialRecorder(config, engine.folder, writer, on_step)
-    is_done = False
-    while not is_done:
-        is_done = engine.run(
-            train=train,
-            evaluation=validation,
-            recorder=recorder,
-            searcher=StudySearcher(config, writer.ledger),
-            n_trainings=missing_trials(config, writer.ledger),
-            scheduler=build_scheduler(config, writer.ledger),
+    folder = session.engine.folder
+    with _open_ledger(folder, name, config) as writer:
+        _update_config_file(folder, config)
+        ledger = writer.ledger
+        if n_missing_trials(config, ledger) == 0:
+            return ledger
+        train, validation = split_train_validation(
+            mnist.train, max(1, len(mnist.train) // 6), config.split_seed
         )
+        begun = SessionStarted(
+            time.time(), socket.gethostname(), os.getpid(), session.engine.slots()
+        )
+        writer.append(begun)
+        with session.screen.search(ledger) as display, _end_recorded(writer):
+            recorder = TrialRecorder(config, folder, writer, session.watching(display))
+            is_done = False
+            while not is_done:
+                is_done = session.engine.run(
+                    train=train,
+                    evaluation=validation,
+                    recorder=recorder,
+                    searcher=StudySearcher(config, ledger),
+                    n_trainings=n_missing_trials(config, ledger),
+                    scheduler=build_scheduler(config, ledger),
+                )
+        return ledger
 
 
-def missing_trials(config: SweepConfig, ledger: Ledger) -> int:
-    """Returns how many trials have not ended yet, of those that the config asks for."""
-    return max(0, config.trials - len(ledger.trials) + len(ledger.in_state("RUNNING")))
+def _open_ledger(folder: Folder, name: str, config: SweepConfig) -> LedgerWriter:
+    """Create the sweep's ledger, or reopen it and record a changed config."""
+    plain = config.model_dump(mode="json")
+    try:
+        writer = LedgerWriter.reopen(folder)
+    except FileNotFoundError:
+        return LedgerWriter.create(folder, SweepCreated(time.time(), FORMAT, name, plain))
+    if SweepConfig.model_validate(writer.ledger.config) != config:
+        writer.append(ConfigChanged(time.time(), plain))
+    return writer
+
+
+def _update_config_file(folder: Folder, config: SweepConfig) -> None:
+    """Make `config.yaml` say what the ledger says.
+
+    The ledger comes first: after a crash between the two, the next session repairs the file.
+    """
+    text = config.to_yaml().encode()
+    if not folder.exists(CONFIG_FILE) or folder.read(CONFIG_FILE) != text:
+        folder.write(CONFIG_FILE, text)
+
+
+@contextlib.contextmanager
+def _end_recorded(writer: LedgerWriter) -> Iterator[None]:
+    """Record how the session ends."""
+    try:
+        yield
+    except (Interrupted, Exception) as error:
+        reason = f"interrupted by {error}" if isinstance(error, Interrupted) else str(error)
+        with contextlib.suppress(Exception):  # the storage may be what failed
+            writer.append(SessionEnded(time.time(), reason))
+        raise
+    writer.append(SessionEnded(time.time(), "finished"))
 
 
 class TrialRecorder(Recorder):
-    """Writes the ledger, and deletes the checkpoints that nothing needs any more."""
+    """Writes the ledger, and deletes the checkpoints that are no longer needed."""
 
     def __init__(
         self,
@@ -78,13 +131,10 @@ class TrialRecorder(Recorder):
             (selection.score, -selection.trial.trial_id)
             for selection in rank_trials(writer.ledger)[: self._n_kept]
         )
-        needed = {-negative_id for _, negative_id in self._kept}
-        for trial in self._ledger.trials.values():  # a driver may have been killed in between
-            if trial.state != "RUNNING" and trial.trial_id not in needed:
-                folder.delete(checkpoint_name(trial_name(trial.trial_id)))
+        self._delete_leftovers()
 
     def start(self, config: Mapping[str, Any]) -> None:
-        """Records a new trial; one that is tried again is there already."""
+        """Record a new trial. A retried trial is recorded already."""
         if config[TRIAL_ID] not in self._ledger.trials:
             assignment = Assignment.from_config(config)
             shown = self._config.reported(assignment.hyperparameters)
@@ -93,19 +143,19 @@ class TrialRecorder(Recorder):
             )
 
     def n_epochs(self, config: Mapping[str, Any]) -> int:
-        """Returns how many of a trial's epochs are in the ledger."""
+        """Return how many of a trial's epochs are in the ledger."""
         return len(self._ledger.trials[config[TRIAL_ID]].epochs)
 
     def epoch(self, config: Mapping[str, Any], metrics: EpochMetrics) -> None:
-        """Records an epoch."""
+        """Record an epoch."""
         self._writer.append(EpochRecord(time.time(), config[TRIAL_ID], **asdict(metrics)))
 
     def notice(self, config: Mapping[str, Any], text: str) -> None:
-        """Records something that the user should know."""
+        """Record a notice for the user."""
         self._writer.append(Notice(time.time(), config[TRIAL_ID], text))
 
     def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
-        """Records a trial's end, and deletes its checkpoint or that of the one it displaces."""
+        """Record a trial's end. Delete its checkpoint, or the one of the trial it displaces."""
         trial_id = config[TRIAL_ID]
         outcome = "FAILED" if report is None else report.outcome()
         self._writer.append(TrialEnded(time.time(), trial_id, outcome, reason))
@@ -117,3 +167,15 @@ class TrialRecorder(Recorder):
                 return
             dropped = -self._kept.pop(0)[1]
         self._folder.delete(checkpoint_name(trial_name(dropped)))
+
+    def _delete_leftovers(self) -> None:
+        """Delete the checkpoints that a killed driver left of trials that have ended."""
+        needed = {-negative_id for _, negative_id in self._kept}
+        unneeded = {
+            f"{trial_name(trial.trial_id)}.pt"
+            for trial in self._ledger.trials.values()
+            if trial.state != "RUNNING" and trial.trial_id not in needed
+        }
+        checkpoints = self._folder.child("checkpoints")
+        for name in unneeded.intersection(checkpoints.files()):
+            checkpoints.delete(name)

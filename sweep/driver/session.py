@@ -1,14 +1,16 @@
-"""A driver's session: Ray running, signals caught, something to show on the terminal."""
+"""A driver's session: Ray runs, signals are caught, no other driver works on the sweep."""
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Protocol, TextIO
 
+from analysis.formatting import count
+from analysis.records.confirmation import Confirmation
+from analysis.records.ledger import Ledger
 from analysis.storage.folder import Folder
 from analysis.storage.lock import hold
-from sweep.cli.screen import formatting
-from sweep.cli.screen.display import View, open_display
 from sweep.config import Resources
 from sweep.driver.signals import Interruption
 from sweep.environment import n_processors
@@ -22,32 +24,54 @@ from sweep.tuning.watchdog import watchdog
 _PATIENCE_S = 15 * 60.0  # with a cluster that has lost its last node
 
 
+class Display(Protocol):
+    """Shows the progress of a search or a confirmation while it runs."""
+
+    def update(self) -> None:
+        """Show what is new."""
+
+    def say(self, line: str) -> None:
+        """Show a line that the user must not miss."""
+
+
+class Screen(Protocol):
+    """Opens the displays of a session; each is closed with its `with` block."""
+
+    def search(self, ledger: Ledger) -> AbstractContextManager[Display]:
+        """Open the display of a search, which reads a growing ledger."""
+
+    def confirmation(
+        self, confirmation: Confirmation, arms: list[str], seeds: list[int], slots: int
+    ) -> AbstractContextManager[Display]:
+        """Open the display of a confirmation, which reads its growing record."""
+
+
 @dataclass(frozen=True)
 class Session:
-    """What a search or a confirmation runs in."""
+    """What a search or a confirmation runs in.
+
+    Attributes:
+        engine: Runs the trainings.
+        screen: Shows the progress.
+        watch: Returns news of the cluster, if any. Raises Interrupted after a signal,
+            ClusterError if no node is left, StorageError if another driver has taken the
+            sweep over.
+    """
 
     engine: Engine
-    _watch: Callable[[], str | None]
-    _screen: TextIO
+    screen: Screen
+    watch: Callable[[], str | None]
 
-    @contextlib.contextmanager
-    def showing(self, view: View) -> Iterator[Callable[[], None]]:
-        """Shows `view` for the time of a `with` block.
+    def watching(self, display: Display) -> Callable[[], None]:
+        """Return the function to call several times a second: it watches and shows."""
 
-        Yields:
-            What is to be called often: it shows what is new, and raises Interrupted if a
-            signal has come, ClusterError if no node is left, StorageError if another driver
-            has taken the sweep over.
-        """
-        with open_display(view, self._screen) as display:
+        def on_step() -> None:
+            news = self.watch()
+            if news is not None:
+                display.say(news)
+            display.update()
 
-            def on_step() -> None:
-                news = self._watch()
-                if news is not None:
-                    display.say(news)
-                display.update()
-
-            yield on_step
+        return on_step
 
 
 @contextlib.contextmanager
@@ -58,18 +82,21 @@ def open_session(
     address: str | None,
     concurrency: int | None,
     advise: Callable[[], str],
+    make_screen: Callable[[TextIO], Screen],
 ) -> Iterator[Session]:
-    """Starts Ray on this machine for the sweep in `folder`, or connects to the one at `address`.
+    """Start Ray on this machine for the sweep in `folder`, or connect to the one at `address`.
 
     Args:
         resources: Of one training.
         folder: The sweep's.
         address: `auto` or HOST:PORT of a cluster that this machine is a node of.
-        concurrency: Trainings at a time; by default as many as the nodes have room for.
-        advise: Returns what the user is to do where Ray dies, which ends the process.
+        concurrency: Trainings at a time; by default as many as fit on the nodes.
+        advise: Returns how to go on. It is printed where the process must leave at once:
+            after a second Ctrl-C, or when Ray dies.
+        make_screen: Makes the screen that writes to the terminal.
 
     Raises:
-        StorageError: Another process is at work on the sweep.
+        StorageError: Another process is working on the sweep.
         ClusterError: Ray cannot be started or reached, or the cluster is not fit for a sweep.
     """
 
@@ -78,8 +105,8 @@ def open_session(
 
     with (
         hold(folder) as check_lock,
-        terminal() as screen,
-        Interruption(screen) as interruption,
+        terminal() as stream,
+        Interruption(stream, advise) as interruption,
         ray_session(address=address, n_cpus=n_processors()) as scratch,
         watchdog(scratch, leave),
     ):
@@ -93,7 +120,7 @@ def open_session(
             resources, concurrency=concurrency, patience_s=_PATIENCE_S if address else 0.0
         )
         if address is not None:
-            print(f"{formatting.count(slots.count, 'trial')} at a time", file=screen, flush=True)
+            print(f"{count(slots.count, 'trial')} at a time", file=stream, flush=True)
         engine = Engine(resources, lambda: slots.count, folder, scratch)
 
         def watch() -> str | None:
@@ -101,14 +128,14 @@ def open_session(
             check_lock()
             return slots.follow()
 
-        yield Session(engine, watch, screen)
+        yield Session(engine, make_screen(stream), watch)
 
 
 def describe_start(resources: Resources, *, address: str | None, concurrency: int | None) -> str:
-    """Returns what `open_session` is about to do, in a few words.
+    """Return what `open_session` will do, in a few words.
 
     Raises:
-        UsageError: This machine, where it is to do the work, does not have the resources.
+        UsageError: The trials run on this machine, which does not have the resources.
     """
     if address is not None:
         return f"joining Ray at {address}"
@@ -116,7 +143,7 @@ def describe_start(resources: Resources, *, address: str | None, concurrency: in
 
 
 def count_slots(resources: Resources, concurrency: int | None) -> int:
-    """Returns how many trainings run at a time on this machine.
+    """Return how many trainings run at a time on this machine.
 
     Raises:
         UsageError: The machine does not have the resources.

@@ -1,10 +1,11 @@
-"""Signals that end a sweep: noted when they come, acted on when nothing is half done."""
+"""Signals that end a sweep: caught when they come, acted on between two steps."""
 
 import contextlib
 import os
 import signal
 import threading
-from types import FrameType, TracebackType
+from collections.abc import Callable
+from types import FrameType
 from typing import Self, TextIO
 
 _LIMIT_S = 8.0
@@ -20,58 +21,57 @@ class Interrupted(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """130 for SIGINT, 143 for SIGTERM."""
+        """130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.signal_number
 
 
 class Interruption:
-    """Catches SIGINT and SIGTERM in a `with` block, for `check` to act on.
+    """Catches SIGINT, SIGTERM and SIGHUP in a `with` block, for `check` to act on.
 
-    After a signal the process has eight seconds, then it leaves at once, by way of a visible
-    cursor on `screen`, as it does on a second SIGINT: whoever sent the signal will send SIGKILL
-    next, and the ledger is whole at any moment.
+    Eight seconds after a signal, or on a second SIGINT, the process leaves at once: whoever
+    sent the signal will send SIGKILL next. This is safe, as the ledger is complete at any
+    moment. A SIGHUP that is ignored, by `nohup`, stays ignored.
+
+    Args:
+        screen: The terminal. Its cursor is made visible before the process leaves.
+        advise: Returns how to go on, for the user who sends a second SIGINT.
     """
 
-    def __init__(self, screen: TextIO) -> None:
-        self._screen = screen
+    def __init__(self, screen: TextIO, advise: Callable[[], str]) -> None:
+        self._screen, self._advise = screen, advise
         self._received: int | None = None
-        self._timer: threading.Timer | None = None
 
     def __enter__(self) -> Self:
-        self._previous = {
-            number: signal.signal(number, self._handle)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        self._previous = {number: signal.signal(number, self._handle) for number in numbers}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._timer is not None:
+    def __exit__(self, *_: object) -> None:
+        if self._received is not None:
             self._timer.cancel()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raises Interrupted if a signal has come."""
+        """Raise Interrupted if a signal has come."""
         if self._received is not None:
             raise Interrupted(self._received)
 
+    def leave(self, exit_code: int, text: str = "") -> None:
+        """End the process at once, with a text on the screen. Does not return."""
+        with contextlib.suppress(OSError, ValueError):  # nothing may keep us from leaving
+            cursor = _SHOW_CURSOR if self._screen.isatty() else b""
+            os.write(self._screen.fileno(), cursor + text.encode())
+        os._exit(exit_code)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._received is not None and number == signal.SIGINT:
-            self.leave(128 + number)
-        self._received = number
-        if self._timer is None:
+        is_first, self._received = self._received is None, number
+        if is_first:
             self._timer = threading.Timer(_LIMIT_S, self.leave, (128 + number,))
             self._timer.daemon = True
             self._timer.start()
-
-    def leave(self, exit_code: int, words: str = "") -> None:
-        """Ends the process at once, with words on `screen`; does not return."""
-        with contextlib.suppress(OSError, ValueError):  # nothing may keep us from leaving
-            cursor = _SHOW_CURSOR if self._screen.isatty() else b""
-            os.write(self._screen.fileno(), cursor + words.encode())
-        os._exit(exit_code)
+        elif number == signal.SIGINT:
+            advise, self._advise = self._advise, str  # a third SIGINT does not wait for it
+            self.leave(128 + number, f"interrupted; {advise()}\n")

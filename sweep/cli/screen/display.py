@@ -8,6 +8,11 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from analysis.records.confirmation import Confirmation
+from analysis.records.ledger import Ledger
+from sweep.cli.screen.confirm_view import ConfirmationView
+from sweep.cli.screen.search_view import SearchView
+
 _REFRESH_S = 0.5
 _PARTS = 8
 
@@ -31,6 +36,23 @@ class View(Protocol):
 def open_display(view: View, stream: TextIO) -> "LiveDisplay | LineDisplay":
     """Returns the display that suits `stream`."""
     return LiveDisplay(view, stream) if stream.isatty() else LineDisplay(view, stream)
+
+
+class TerminalScreen:
+    """Shows the sessions of a driver on a stream."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def search(self, ledger: Ledger) -> "LiveDisplay | LineDisplay":
+        """Return the display of a search."""
+        return open_display(SearchView(ledger), self._stream)
+
+    def confirmation(
+        self, confirmation: Confirmation, arms: list[str], seeds: list[int], slots: int
+    ) -> "LiveDisplay | LineDisplay":
+        """Return the display of a confirmation."""
+        return open_display(ConfirmationView(confirmation, arms, seeds, slots), self._stream)
 
 
 class LiveDisplay:

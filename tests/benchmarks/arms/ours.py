@@ -1,7 +1,16 @@
 """The comparison of sweeps: this project."""
 
-from arms.problem import EPOCHS, GRACE_PERIOD, N_TRIALS, REDUCTION_FACTOR, draw_points, load_images
+from arms.problem import (
+    EPOCHS,
+    GRACE_PERIOD,
+    N_TRAIN,
+    N_TRIALS,
+    N_VALIDATION,
+    REDUCTION_FACTOR,
+    draw_points,
+)
 from arms.sweeping import search
+from data_utils.mnist import load_mnist
 from sweep.config import SweepConfig
 
 if __name__ == "__main__":
@@ -16,4 +25,4 @@ if __name__ == "__main__":
         },
         confirm=None,
     )
-    search(config, *load_images())
+    search(config, load_mnist().train.take(range(N_TRAIN + N_VALIDATION)))

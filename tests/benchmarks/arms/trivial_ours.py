@@ -2,13 +2,12 @@
 
 import sys
 
-from arms.problem import load_images
 from arms.sweeping import search
+from data_utils.mnist import load_mnist
 from sweep.config import SweepConfig
 
 if __name__ == "__main__":
     config = SweepConfig(
         trials=int(sys.argv[1]), epochs=1, searcher="random", scheduler="none", confirm=None
     )
-    train, validation = load_images()
-    search(config, train.take([0]), validation.take([0]))
+    search(config, load_mnist().train.take([0, 1]))  # one to learn from, one for validation

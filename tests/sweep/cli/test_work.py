@@ -13,8 +13,9 @@ import analysis.plots
 import analysis.report.page
 import sweep.cli.fetch
 import sweep.cli.work
-import sweep.driver.launch
-import sweep.driver.resume
+import sweep.driver.confirm
+import sweep.driver.missing
+import sweep.driver.search
 import sweep.driver.session
 from analysis.records.events import (
     DIVERGED,
@@ -27,6 +28,7 @@ from analysis.records.events import (
 from analysis.records.ledger import Ledger, LedgerWriter, read_ledger
 from analysis.storage.folder import Folder, LocalFolder
 from sweep.config import Confirm, SweepConfig
+from sweep.driver.missing import Missing
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError, StorageError
 
@@ -62,12 +64,13 @@ class Pretended:
         address: str | None,
         concurrency: int | None,
         advise: Callable[[], str],
+        make_screen: Any,
     ) -> Iterator[Folder]:
         self.advise = advise
         self.done.append(("open", folder.name, address, concurrency))
         yield folder
 
-    def search(self, session: Folder, config: SweepConfig, *, name: str, mnist: Any) -> Ledger:
+    def run_search(self, session: Folder, config: SweepConfig, *, name: str, mnist: Any) -> Ledger:
         assert mnist is DATA
         self.done.append(("search", name, config.trials, config.epochs))
         if not self.begins and self.interruption is not None:
@@ -96,13 +99,13 @@ class Pretended:
             writer.append(EpochRecord(2.0, trial_id, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
         writer.append(TrialEnded(3.0, trial_id, "COMPLETE", None))
 
-    def confirm(
-        self, session: Folder, config: SweepConfig, ledger: Ledger, *, confirm: Any, mnist: Any
+    def run_confirmation(
+        self, session: Folder, config: SweepConfig, ledger: Ledger, *, plan: Any, mnist: Any
     ) -> None:
         assert mnist is DATA
         if self.interruption is not None:
             raise self.interruption
-        self.done.append(("confirm", confirm))
+        self.done.append(("confirm", plan))
 
     def draw_all(self, folder: Folder, file_format: str) -> None:
         if self.is_full:
@@ -118,8 +121,8 @@ def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretended:
     pretended = Pretended(tmp_path / "storage")
     for module, name in (
         (sweep.driver.session, "open_session"),
-        (sweep.driver.launch, "search"),
-        (sweep.driver.launch, "confirm"),
+        (sweep.driver.search, "run_search"),
+        (sweep.driver.confirm, "run_confirmation"),
         (analysis.plots, "draw_all"),
         (analysis.report.page, "write_report"),
     ):
@@ -388,10 +391,11 @@ def test_confirm_of_what_is_confirmed_starts_nothing(
     pretended.done.clear()
     asked = []
 
-    def nothing_is_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> None:
+    def nothing_is_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing:
         asked.append((folder.name, config.confirm))
+        return Missing(0, 3, 0, [], 12)
 
-    monkeypatch.setattr(sweep.driver.resume, "describe_unconfirmed", nothing_is_missing)
+    monkeypatch.setattr(sweep.driver.missing, "find_missing", nothing_is_missing)
     outcome = call("confirm", "mine", "--seeds", "3")
     assert (outcome.exit_code, outcome.err) == (0, "all of it is confirmed already for mine\n")
     assert outcome.out.startswith("best of mine: trial 3, ")

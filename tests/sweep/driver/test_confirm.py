@@ -2,11 +2,14 @@ import errno
 import gc
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from ray.tune.search import Searcher
 
 import sweep.driver.confirm
 from analysis.records.confirmation import (
@@ -18,18 +21,22 @@ from analysis.records.confirmation import (
     RunEpoch,
     read_confirmation,
 )
+from analysis.records.events import FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
 from analysis.records.files import checkpoint_name, run_name
+from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, load_images, load_predictions
+from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder, LocalFolder
 from data_utils.dataset import ImageDataset
 from data_utils.mnist import Mnist
-from sweep.config import Recipe, Resources
-from sweep.driver.confirm import RunRecorder, missing_runs, run_confirmation
+from sweep.config import Confirm, Recipe, SweepConfig
+from sweep.driver.confirm import RunRecorder, run_confirmation
+from sweep.driver.missing import missing_runs
+from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
-from sweep.training.assignment import Failure, Report
+from sweep.training.assignment import Assignment, Failure, Report
 from sweep.training.loop import TrainingRun, train_epochs
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.engine import Engine
 
 EPOCHS = 2
 ARMS = ["trial-7", "hand-tuned", "lenet5", "mlp"]
@@ -60,30 +67,15 @@ def _open(folder: Folder) -> ConfirmationWriter:
     return writer
 
 
-def _end(confirmation: Confirmation, arm: str, seed: int, state: Any) -> None:
-    confirmation.apply(RunEnded(1.0, arm, seed, state, None))
-
-
-def test_missing_runs_are_all_at_first_seed_by_seed(tmp_path: Path) -> None:
-    with _open(LocalFolder(tmp_path)) as writer:
-        assignments = missing_runs(writer.confirmation, ARMS, SEEDS[:2])
-    assert [assignment.name for assignment in assignments] == [
-        f"{arm}-seed-{seed}" for seed in SEEDS[:2] for arm in ARMS
-    ]
-    assert [assignment.seed for assignment in assignments] == [101] * 4 + [102] * 4
-    assert [assignment.model for assignment in assignments[:4]] == ["lenet5"] * 3 + ["mlp"]
-    assert {assignment.epochs for assignment in assignments} == {EPOCHS}
-    assert assignments[0].hyperparameters == VALUES | {"dropout": 0.1}
-
-
-def test_missing_runs_are_those_that_are_not_complete(tmp_path: Path) -> None:
+def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(tmp_path: Path) -> None:
+    assert missing_runs(None, ARMS, SEEDS[:2]) == [(arm, s) for s in SEEDS[:2] for arm in ARMS]
     with _open(LocalFolder(tmp_path)) as writer:
         confirmation = writer.confirmation
-        _end(confirmation, "trial-7", 101, "COMPLETE")
-        _end(confirmation, "mlp", 101, "FAILED")
+        confirmation.apply(RunEnded(1.0, "trial-7", 101, "COMPLETE", None))
+        confirmation.apply(RunEnded(1.0, "mlp", 101, "FAILED", None))
         confirmation.apply(RunEpoch(1.0, "lenet5", 101, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1e4))
-        names = [a.name for a in missing_runs(confirmation, ARMS, SEEDS[:1])]
-        assert names == ["hand-tuned-seed-101", "lenet5-seed-101", "mlp-seed-101"]
+        arms = [arm for arm, _ in missing_runs(confirmation, ARMS, SEEDS[:1])]
+        assert arms == ["hand-tuned", "lenet5", "mlp"]
         assert missing_runs(confirmation, ["trial-7"], SEEDS[:1]) == []
 
 
@@ -92,7 +84,7 @@ def recorder(tmp_path: Path) -> Iterator[RunRecorder]:
     with _open(LocalFolder(tmp_path)) as writer:
         pixels = np.arange(4, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
         test = ImageDataset(pixels, np.arange(1, 5, dtype=np.uint8))
-        yield RunRecorder(LocalFolder(tmp_path), writer, ARMS, SEEDS, test, lambda: None)
+        yield RunRecorder(LocalFolder(tmp_path), writer, SEEDS[0], test, lambda: None)
 
 
 def _metrics(epoch: int) -> EpochMetrics:
@@ -114,16 +106,13 @@ def _last_report(*predicted: int) -> Report:
     return Report(_metrics(EPOCHS), is_last=True, predictions=predictions)
 
 
-def _config_of(folder: Folder, arm: str, seed: int) -> dict[str, Any]:
-    confirmation = read_confirmation(folder)
-    assert confirmation is not None
-    (assignment,) = missing_runs(confirmation, [arm], [seed])
-    return assignment.to_config()
+def _config_of(arm: str, seed: int) -> dict[str, Any]:
+    return Assignment(run_name(arm, seed), seed, "lenet5", EPOCHS, VALUES).to_config()
 
 
 def test_recorder_writes_a_run_with_its_predictions(recorder: RunRecorder, tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path)
-    config = _config_of(folder, "mlp", 102)
+    config = _config_of("mlp", 102)
     recorder.start(config)
     for epoch in (1, 2):
         assert recorder.n_epochs(config) == epoch - 1
@@ -146,7 +135,7 @@ def test_recorder_writes_a_run_with_its_predictions(recorder: RunRecorder, tmp_p
 def test_recorder_writes_why_a_run_failed(recorder: RunRecorder, tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path)
     for arm, report in (("mlp", None), ("lenet5", Report(None, failure=Failure("why")))):
-        recorder.end(_config_of(folder, arm, 101), report, "why")
+        recorder.end(_config_of(arm, 101), report, "why")
     confirmation = read_confirmation(folder)
     assert confirmation is not None
     assert [(run.state, run.reason) for run in confirmation.runs.values()] == [
@@ -163,7 +152,7 @@ def test_recorder_keeps_only_the_checkpoints_that_are_for_export(
     for arm in ("trial-7", "mlp"):
         for seed in SEEDS[:2]:
             folder.write(checkpoint_name(run_name(arm, seed)), b"weights")
-            recorder.end(_config_of(folder, arm, seed), _last_report(), None)
+            recorder.end(_config_of(arm, seed), _last_report(), None)
     assert folder.child("checkpoints").files() == ["trial-7-seed-101.pt"]
 
 
@@ -171,9 +160,9 @@ def test_recorder_keeps_the_images_that_any_finalist_got_wrong(
     recorder: RunRecorder, tmp_path: Path
 ) -> None:
     folder = LocalFolder(tmp_path)
-    recorder.end(_config_of(folder, "trial-7", 101), _last_report(1, 2, 3, 5), None)
-    recorder.end(_config_of(folder, "mlp", 101), _last_report(9, 2, 3, 4), None)
-    recorder.end(_config_of(folder, "trial-7", 102), _last_report(1, 7, 3, 5), None)
+    recorder.end(_config_of("trial-7", 101), _last_report(1, 2, 3, 5), None)
+    recorder.end(_config_of("mlp", 101), _last_report(9, 2, 3, 4), None)
+    recorder.end(_config_of("trial-7", 102), _last_report(1, 7, 3, 5), None)
     shown = load_images(folder)
     assert shown.indices.tolist() == [1, 3]
     assert shown.images[:, 14, 14].tolist() == [1, 3]
@@ -186,23 +175,155 @@ def test_run_is_not_done_before_all_that_pictures_need_is_written(
         raise OSError(errno.ENOSPC, "no room")
 
     folder = LocalFolder(tmp_path)
-    config = _config_of(folder, "trial-7", 101)
+    config = _config_of("trial-7", 101)
     monkeypatch.setattr(sweep.driver.confirm, "save_images", fail)
     with pytest.raises(OSError, match="no room"):
         recorder.end(config, _last_report(1, 2, 3, 5), None)
-    assert _config_of(folder, "trial-7", 101) == config, "it is still missing"
+    confirmation = read_confirmation(folder)
+    assert ("trial-7", 101) in missing_runs(confirmation, ARMS, SEEDS)
+
+
+def _ledger(n_trials: int, **config: Any) -> tuple[SweepConfig, Ledger]:
+    """A finished search of MLPs; each trial is better than those before it."""
+    recipe = {"learning_rate": 0.05, "batch_size": 32}
+    given = {"model": "mlp", "trials": n_trials, "epochs": EPOCHS, "recipe": recipe, **config}
+    sweep_config = SweepConfig.model_validate(given)
+    ledger = Ledger(SweepCreated(0.0, FORMAT, "made", sweep_config.model_dump(mode="json")))
+    for trial_id in range(1, n_trials + 1):
+        draw = {"dropout": trial_id / 100, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
+        ledger.apply(TrialStarted(1.0, trial_id, 0, draw))
+        for epoch in range(1, EPOCHS + 1):
+            accuracy = 0.9 + trial_id / 100
+            ledger.apply(EpochRecord(2.0, trial_id, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
+        ledger.apply(TrialEnded(3.0, trial_id, "COMPLETE", None))
+    return sweep_config, ledger
+
+
+def _configs(searcher: Searcher, n_trainings: int) -> list[dict[str, Any]]:
+    return [searcher.suggest(str(n)) for n in range(n_trainings)]
+
+
+def _complete_all(recorder: Any, searcher: Searcher, n_trainings: int, **given: Any) -> bool:
+    """Ends every run at once, instead of training it."""
+    assert given["predict"]
+    for config in _configs(searcher, n_trainings):
+        recorder.end(config, _last_report(), None)
+    return True
+
+
+def test_confirmation_trains_the_best_and_the_baselines(
+    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+) -> None:
+    config, ledger = _ledger(4)
+    asked: list[Assignment] = []
+
+    def run(recorder: Any, searcher: Searcher, n_trainings: int, **given: Any) -> bool:
+        assert given["train"] is blank.train
+        assert given["evaluation"] is blank.test
+        for config in _configs(searcher, n_trainings):
+            asked.append(Assignment.from_config(config))
+            recorder.end(config, _last_report(), None)
+        return True
+
+    session = make_session(LocalFolder(tmp_path), run=run)
+    plan = Confirm(top_k=2, seeds=3)
+    confirmation = run_confirmation(session, config, ledger, plan=plan, mnist=blank)
+    arms, seeds = list(confirmation.arms), confirmation_seeds(0, 3)
+    assert arms[:3] == ["trial-4", "trial-3", "hand-tuned-recipe-of-trial-4"]
+    assert [(a.name, a.seed) for a in asked] == [
+        (run_name(arm, seed), seed) for seed in seeds for arm in arms
+    ]
+    best = asked[0]
+    assert (best.model, best.epochs) == ("mlp", EPOCHS)
+    assert best.hyperparameters == config.hyperparameters(ledger.trials[4].hyperparameters)
+    assert read_confirmation(LocalFolder(tmp_path)) == confirmation
+    screen: Any = session.screen
+    assert screen.opened == [("confirmation", (confirmation, arms, seeds, 2))]
+
+
+def test_confirmation_that_is_extended_trains_only_what_is_new(
+    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+) -> None:
+    config, ledger = _ledger(4)
+    n_trained = []
+
+    def run(n_trainings: int, **given: Any) -> bool:
+        n_trained.append(n_trainings)
+        return _complete_all(n_trainings=n_trainings, **given)
+
+    session = make_session(LocalFolder(tmp_path), run=run)
+    for plan in (Confirm(top_k=1, seeds=2), Confirm(top_k=2, seeds=3), Confirm(seeds=1)):
+        confirmation = run_confirmation(session, config, ledger, plan=plan, mnist=blank)
+    assert list(confirmation.arms)[-1] == "trial-3"
+    assert n_trained == [5 * 2, 6 * 3 - 5 * 2]
+
+
+def test_confirmation_over_other_epochs_is_set_aside_under_a_name_of_its_own(
+    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+) -> None:
+    config, ledger = _ledger(2)
+    folder, plan = LocalFolder(tmp_path), Confirm(top_k=1, seeds=1)
+    session = make_session(folder, run=_complete_all)
+    written = []
+    for epochs in (2, 3, 2, 3):
+        changed = config.model_copy(update={"epochs": epochs})
+        run_confirmation(session, changed, ledger, plan=plan, mnist=blank)
+        written.append(folder.read("confirm.jsonl"))
+    assert [folder.read(f"confirm-{name}.jsonl") for name in SET_ASIDE] == written[:3]
+
+
+SET_ASIDE = ("2-epochs", "3-epochs", "2-epochs-2")
+
+
+def test_confirmation_takes_up_what_tune_has_given_up(
+    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(recorder: Any, searcher: Searcher, n_trainings: int, **_: Any) -> bool:
+        """The first time, a process dies as it is handed on to the second run."""
+        configs = _configs(searcher, n_trainings)
+        asked.append([Assignment.from_config(config).name for config in configs])
+        is_first = len(asked) == 1
+        for n, config in enumerate(configs):
+            if not (is_first and n == 1):
+                recorder.end(config, _last_report(), None)
+        return not is_first
+
+    config, ledger = _ledger(1, recipe={})
+    session = make_session(LocalFolder(tmp_path), run=run)
+    confirmation = run_confirmation(
+        session, config, ledger, plan=Confirm(top_k=1, seeds=1), mnist=blank
+    )
+    first, second = asked
+    assert second == [first[1]]
+    assert {run.state for run in confirmation.runs.values()} == {"COMPLETE"}
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A real confirmation, and what it was when it was interrupted."""
+
+    folder: Folder
+    confirmation: Confirmation
+    cut: Confirmation
 
 
 @pytest.fixture(scope="module")
 def confirmed(
-    tiny: Mnist, ray_scratch: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Folder, Confirmation]:
-    """A confirmation on next to no images, and what it was when it was interrupted.
-
-    It was begun with two seeds, interrupted, and continued with three.
-    """
+    make_session: Callable[..., Session],
+    tiny: Mnist,
+    ray_scratch: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Confirmed:
+    """A confirmation that was begun with two seeds, interrupted, and continued with three."""
     folder = LocalFolder(tmp_path_factory.mktemp("confirmed"))
-    engine = Engine(Resources(), lambda: 2, folder, ray_scratch)
+    config, ledger = _ledger(1)
+
+    def work(n_seeds: int, watch: Callable[[], None]) -> Confirmation:
+        session = make_session(folder, scratch=ray_scratch, watch=watch)
+        plan = Confirm(top_k=1, seeds=n_seeds)
+        return run_confirmation(session, config, ledger, plan=plan, mnist=tiny)
 
     def interrupt() -> None:
         confirmation = read_confirmation(folder)
@@ -210,53 +331,33 @@ def confirmed(
         if sum(run.state == "COMPLETE" for run in confirmation.runs.values()) >= 3:
             raise Interrupted(signal.SIGINT)
 
-    def work(n_seeds: int, on_step: Callable[[], None]) -> None:
-        with _open(folder) as writer:
-            run_confirmation(
-                engine, writer, arms=ARMS, seeds=SEEDS[:n_seeds], mnist=tiny, on_step=on_step
-            )
-
     with pytest.raises(Interrupted):
         work(2, interrupt)
     gc.collect()  # Tune's workers end with the last reference to them
     cut = read_confirmation(folder)
     assert cut is not None
-    work(3, lambda: None)
-    return folder, cut
+    return Confirmed(folder, work(3, lambda: None), cut)
 
 
-def test_confirmation_trains_every_arm_with_every_seed(
-    confirmed: tuple[Folder, Confirmation],
+def test_interrupted_confirmation_trains_only_what_is_missing(confirmed: Confirmed) -> None:
+    runs, cut = confirmed.confirmation.runs, confirmed.cut.runs
+    assert set(runs) == set(product(confirmed.confirmation.arms, confirmation_seeds(0, 3)))
+    assert {(run.state, run.reason, len(run.epochs)) for run in runs.values()} == {
+        ("COMPLETE", None, EPOCHS)
+    }
+    assert 3 <= sum(run.state == "COMPLETE" for run in cut.values()) < len(runs) * 2 // 3
+    for key, run in cut.items():  # to the second: nothing was trained again
+        assert runs[key].epochs[: len(run.epochs)] == run.epochs
+    assert confirmed.folder.child("checkpoints").files() == [
+        f"{run_name('trial-1', confirmation_seeds(0, 1)[0])}.pt"
+    ]
+
+
+def test_confirmation_gives_what_an_undisturbed_training_gives(
+    confirmed: Confirmed, tiny: Mnist
 ) -> None:
-    confirmation = read_confirmation(confirmed[0])
-    assert confirmation is not None
-    assert set(confirmation.runs) == {(arm, seed) for arm in ARMS for seed in SEEDS}
-    for run in confirmation.runs.values():
-        assert (run.state, run.reason) == ("COMPLETE", None)
-        assert [epoch.epoch for epoch in run.epochs] == [1, 2]
-    assert confirmation.notices == []
-
-
-def test_confirmation_that_was_interrupted_trains_only_what_is_missing(
-    confirmed: tuple[Folder, Confirmation],
-) -> None:
-    folder, cut = confirmed
-    confirmation = read_confirmation(folder)
-    assert confirmation is not None
-    finished = {key for key, run in cut.runs.items() if run.state == "COMPLETE"}
-    assert 3 <= len(finished) < 8
-    assert {seed for _, seed in cut.runs} <= {101, 102}
-    for key, run in cut.runs.items():  # to the second: nothing was trained again
-        assert confirmation.runs[key].epochs[: len(run.epochs)] == run.epochs
-
-
-def test_confirmation_is_what_an_undisturbed_training_gives(
-    confirmed: tuple[Folder, Confirmation], tiny: Mnist
-) -> None:
-    confirmation = read_confirmation(confirmed[0])
-    assert confirmation is not None
-    for (name, seed), run in confirmation.runs.items():
-        arm = confirmation.arms[name]
+    for (name, seed), run in confirmed.confirmation.runs.items():
+        arm = confirmed.confirmation.arms[name]
         undisturbed = TrainingRun.start(arm.model, arm.hyperparameters, seed=seed)
         epochs = train_epochs(undisturbed, tiny.train, tiny.test, epochs=EPOCHS)
         assert [(e.train_loss, e.test_accuracy) for e in run.epochs] == [
@@ -264,66 +365,15 @@ def test_confirmation_is_what_an_undisturbed_training_gives(
         ]
 
 
-def test_confirmation_has_the_predictions_of_every_run(
-    confirmed: tuple[Folder, Confirmation], tiny: Mnist
-) -> None:
-    folder = confirmed[0]
-    confirmation = read_confirmation(folder)
-    assert confirmation is not None
+def test_confirmation_has_the_predictions_of_every_run(confirmed: Confirmed, tiny: Mnist) -> None:
     wrong: set[int] = set()
-    for (arm, seed), run in confirmation.runs.items():
-        predictions = load_predictions(folder, arm, seed)
+    for (arm, seed), run in confirmed.confirmation.runs.items():
+        predictions = load_predictions(confirmed.folder, arm, seed)
         assert predictions is not None
         np.testing.assert_array_equal(predictions.labels, tiny.test.labels)
         assert predictions.correct.mean() == run.epochs[-1].test_accuracy
-        if arm == "trial-7":
+        if arm == "trial-1":
             wrong.update(np.flatnonzero(~predictions.correct).tolist())
-    shown = load_images(folder)
+    shown = load_images(confirmed.folder)
     assert shown.indices.tolist() == sorted(wrong)
     np.testing.assert_array_equal(shown.images, tiny.test.images[shown.indices])
-
-
-def test_confirmation_leaves_the_checkpoint_for_export_alone(
-    confirmed: tuple[Folder, Confirmation],
-) -> None:
-    assert confirmed[0].child("checkpoints").files() == ["trial-7-seed-101.pt"]
-
-
-def test_confirmation_takes_up_what_tune_has_given_up(tmp_path: Path, tiny: Mnist) -> None:
-    asked: list[list[str]] = []
-
-    class GivingUp:
-        """An engine of which the first process dies as it is handed on to the second run."""
-
-        folder = LocalFolder(tmp_path)
-
-        def run(self, *, recorder: Any, searcher: Any, n_trainings: int, **_: Any) -> bool:
-            asked.append([assignment.name for assignment in searcher])
-            assert n_trainings == len(searcher)
-            done = [*searcher[:1], *searcher[2:]] if len(asked) == 1 else searcher
-            for assignment in done:
-                recorder.end(assignment.to_config(), _last_report(), None)
-            return done == searcher
-
-    with _open(GivingUp.folder) as writer:
-        run_confirmation(
-            GivingUp(),  # type: ignore[arg-type]
-            writer,
-            arms=ARMS,
-            seeds=SEEDS[:1],
-            mnist=tiny,
-            on_step=lambda: None,
-        )
-    assert asked == [[f"{arm}-seed-101" for arm in ARMS], ["hand-tuned-seed-101"]]
-
-
-def test_confirmation_that_is_finished_needs_no_engine(
-    confirmed: tuple[Folder, Confirmation], tiny: Mnist, tmp_path: Path
-) -> None:
-    folder = confirmed[0]
-    nothing: Any = None
-    engine = Engine(nothing, nothing, folder, tmp_path)
-    before = folder.read("confirm.jsonl")
-    with _open(folder) as writer:
-        run_confirmation(engine, writer, arms=ARMS, seeds=SEEDS, mnist=tiny, on_step=lambda: None)
-    assert folder.read("confirm.jsonl") == before

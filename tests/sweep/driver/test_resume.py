@@ -13,7 +13,8 @@ from analysis.storage.folder import Folder, LocalFolder
 from sweep.config import HAND_TUNED, SweepConfig
 from sweep.driver.arms import plan_arms
 from sweep.driver.folders import write_environment
-from sweep.driver.resume import check_changes, describe_missing
+from sweep.driver.missing import find_missing
+from sweep.driver.resume import check_changes
 from sweep.environment import versions
 from sweep.errors import UsageError
 
@@ -115,18 +116,18 @@ def test_fewer_trials_than_there_are_is_refused(folder: Folder) -> None:
         ([], "0 of 3 trials have ended"),
         (["COMPLETE", "RUNNING"], "1 of 3 trials have ended, 1 were cut off"),
         (["COMPLETE", "FAILED", "RUNNING"], "2 of 3 trials have ended, 1 were cut off"),
-        (["STOPPED", "FAILED", "STOPPED"], None),  # nothing to confirm
+        (["STOPPED", "FAILED", "STOPPED"], ""),  # nothing to confirm
         (["COMPLETE", "FAILED", "STOPPED"], "20 of 20 runs are still to be confirmed"),
     ],
 )
-def test_missing_is_told_in_words(states: list[str], missing: str | None, folder: Folder) -> None:
+def test_missing_is_told_in_words(states: list[str], missing: str, folder: Folder) -> None:
     config = SweepConfig(trials=3, epochs=1)
-    assert describe_missing(folder, _ledger(config, *states), config) == missing
+    assert str(find_missing(folder, _ledger(config, *states), config) or "") == missing
 
 
 def test_missing_is_nothing_without_a_confirmation(folder: Folder) -> None:
     config = SweepConfig.model_validate({"trials": 1, "epochs": 1, "confirm": "none"})
-    assert describe_missing(folder, _ledger(config, "COMPLETE"), config) is None
+    assert not find_missing(folder, _ledger(config, "COMPLETE"), config)
 
 
 def test_missing_runs_of_a_confirmation_are_counted(folder: Folder) -> None:
@@ -142,10 +143,10 @@ def test_missing_runs_of_a_confirmation_are_counted(folder: Folder) -> None:
             writer.append(RunEnded(1.0, arm.arm, first, "COMPLETE", None))
         writer.append(RunEnded(1.0, "mlp", second, "FAILED", "why"))
         missing = "4 of 8 runs are still to be confirmed"
-        assert describe_missing(folder, ledger, config) == missing
+        assert str(find_missing(folder, ledger, config)) == missing
         for arm in arms:
             writer.append(RunEnded(1.0, arm.arm, second, "COMPLETE", None))
-    assert describe_missing(folder, ledger, config) is None
+    assert not find_missing(folder, ledger, config)
 
 
 def test_missing_runs_of_a_sweep_whose_best_is_the_hand_tuned_point_are_three_arms(
@@ -154,7 +155,7 @@ def test_missing_runs_of_a_sweep_whose_best_is_the_hand_tuned_point_are_three_ar
     config = SweepConfig(trials=1, epochs=1)
     ledger = _ledger(config, "COMPLETE")
     ledger.trials[1].hyperparameters.update(HAND_TUNED)
-    assert describe_missing(folder, ledger, config) == "15 of 15 runs are still to be confirmed"
+    assert str(find_missing(folder, ledger, config)) == "15 of 15 runs are still to be confirmed"
 
 
 def test_missing_runs_of_an_extended_sweep_are_the_new_finalists(folder: Folder) -> None:
@@ -170,4 +171,4 @@ def test_missing_runs_of_an_extended_sweep_are_the_new_finalists(folder: Folder)
             writer.append(RunEnded(1.0, arm.arm, seed, "COMPLETE", None))
     # The first trial, confirmed before, is the hand-tuned baseline.
     missing = "1 of 4 runs are still to be confirmed"
-    assert describe_missing(folder, ledger, config) == missing
+    assert str(find_missing(folder, ledger, config)) == missing

@@ -1,13 +1,15 @@
+import errno
 import gc
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import ray
 import torch
@@ -17,19 +19,19 @@ from analysis.records.files import checkpoint_name, trial_name
 from analysis.records.ledger import Ledger, LedgerWriter, Trial, read_ledger
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder, LocalFolder
+from data_utils.dataset import ImageDataset, split_train_validation
 from data_utils.mnist import Mnist
 from sweep.config import SweepConfig
-from sweep.driver import search
-from sweep.driver.search import TrialRecorder, missing_trials, run_search
+from sweep.driver.missing import n_missing_trials
+from sweep.driver.search import TrialRecorder, run_search
+from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
+from sweep.errors import ClusterError
 from sweep.training.assignment import Assignment, Failure, Report
 from sweep.training.checkpoints import save_checkpoint
 from sweep.training.loop import TrainingRun, train_epochs
 from sweep.training.metrics import EpochMetrics
-from sweep.tuning.engine import Engine
 from sweep.tuning.searcher import TRIAL_ID, StudySearcher, objective
-
-RunTiny = Callable[..., Ledger]
 
 
 def _config(**given: Any) -> SweepConfig:
@@ -47,7 +49,8 @@ def _retrain(config: SweepConfig, trial: Trial, data: Mnist) -> list[dict[str, A
     draw = {name: trial.hyperparameters[name] for name in config.space}
     hyperparameters = config.hyperparameters(draw)
     run = TrainingRun.start(config.model, hyperparameters, seed=trial.seed)
-    epochs = train_epochs(run, data.train, data.test, epochs=len(trial.epochs))
+    train, validation = split_train_validation(data.train, 85, config.split_seed)
+    epochs = train_epochs(run, train, validation, epochs=len(trial.epochs))
     return [_timeless(metrics) for metrics in epochs]
 
 
@@ -69,30 +72,27 @@ class TinySearch:
         return self.folder.child("checkpoints").files()
 
 
-def _run(
-    config: SweepConfig,
-    folder: Folder,
-    data: Mnist,
-    scratch: Path,
-    *,
-    on_step: Callable[[], None] = lambda: None,
-    slots: int = 2,
-) -> TinySearch:
-    """Begins a search, or goes on with it, and runs it to its end."""
-    searchers: list[StudySearcher] = []
+RunTiny = Callable[..., TinySearch]
 
-    class Kept(StudySearcher):
-        def __init__(self, *given: Any) -> None:
-            super().__init__(*given)
-            searchers.append(self)
 
-    exists = folder.exists("ledger.jsonl")
-    opened = LedgerWriter.reopen(folder) if exists else _begin(config, folder)
-    with opened as writer, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "StudySearcher", Kept)
-        engine = Engine(config.resources, lambda: slots, folder, scratch)
-        run_search(config, engine, writer, train=data.train, validation=data.test, on_step=on_step)
-        return TinySearch(config, folder, writer.ledger, searchers[0])
+@pytest.fixture(scope="module")
+def run_tiny(make_session: Callable[..., Session], tiny: Mnist, ray_scratch: Path) -> RunTiny:
+    """Runs a search with Ray to its end, a new one or one that has begun."""
+
+    def run(config: SweepConfig, folder: Folder, **given: Any) -> TinySearch:
+        session = make_session(folder, scratch=ray_scratch, **given)
+        searchers: list[StudySearcher] = []
+        run_engine = session.engine.run
+
+        def run_and_keep(**asked: Any) -> bool:
+            searchers.append(asked["searcher"])
+            return run_engine(**asked)
+
+        engine: Any = SimpleNamespace(folder=folder, slots=session.engine.slots, run=run_and_keep)
+        ledger = run_search(replace(session, engine=engine), config, name="tiny", mnist=tiny)
+        return TinySearch(config, folder, ledger, searchers[-1])
+
+    return run
 
 
 def _require_in_order(tiny_search: TinySearch) -> None:
@@ -126,10 +126,9 @@ def _require_in_order(tiny_search: TinySearch) -> None:
     assert tiny_search.checkpoints() == sorted(kept)
 
 
-@pytest.mark.parametrize("scheduler", ["asha", "none"])
-@pytest.mark.parametrize("searcher", ["tpe", "random", "gp"])
-def test_search_comes_to_its_end_in_order(
-    searcher: str, scheduler: str, tmp_path: Path, tiny: Mnist, ray_scratch: Path
+@pytest.mark.parametrize(("searcher", "scheduler"), [("tpe", "asha"), ("random", "none")])
+def test_search_runs_all_its_trials(
+    searcher: str, scheduler: str, run_tiny: RunTiny, tiny: Mnist, tmp_path: Path
 ) -> None:
     config = _config(
         trials=12,  # the first ten are random ones with every searcher
@@ -138,7 +137,7 @@ def test_search_comes_to_its_end_in_order(
         scheduler={"name": scheduler, "grace_period": 1, "reduction_factor": 3},
         confirm={"top_k": 2, "seeds": 1},
     )
-    done = _run(config, LocalFolder(tmp_path), tiny, ray_scratch)
+    done = run_tiny(config, LocalFolder(tmp_path))
     _require_in_order(done)
     assert done.ledger.in_state("FAILED") == []
     n_stopped = len(done.ledger.in_state("STOPPED"))
@@ -180,9 +179,9 @@ class DeadlyFolder(LocalFolder):
 
 @pytest.fixture(scope="module")
 def eventful(
-    tiny: Mnist, ray_scratch: Path, tmp_path_factory: pytest.TempPathFactory
+    run_tiny: RunTiny, tiny: Mnist, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TinySearch]:
-    """A search in which all goes wrong that can.
+    """A search in which everything goes wrong that can.
 
     Trial 1 diverges in its second epoch, trial 2 loses its process before its second epoch
     is in the checkpoint, trial 3 after that and before it is reported, trial 4 always in its
@@ -199,7 +198,7 @@ def eventful(
     # The workers cannot import this file, so the class has to travel as a whole.
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     try:
-        yield _run(config, folder, tiny, ray_scratch)
+        yield run_tiny(config, folder)
     finally:
         ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
@@ -262,57 +261,180 @@ def test_trials_beside_them_are_untouched(eventful: TinySearch, tiny: Mnist) -> 
 
 
 def test_search_that_was_interrupted_goes_on_and_can_be_extended(
-    tmp_path: Path, tiny: Mnist, ray_scratch: Path
+    run_tiny: RunTiny, tiny: Mnist, tmp_path: Path
 ) -> None:
     config = _config(trials=4, epochs=4, scheduler="none")
     folder = LocalFolder(tmp_path)
 
     def interrupt() -> None:
-        if len(read_ledger(folder).trials.get(2, NO_TRIAL).epochs) >= 2:
+        ledger = read_ledger(folder)
+        if 2 in ledger.trials and len(ledger.trials[2].epochs) >= 2:
             raise Interrupted(signal.SIGINT)
 
     with pytest.raises(Interrupted):
-        _run(config, folder, tiny, ray_scratch, on_step=interrupt, slots=1)
+        run_tiny(config, folder, watch=interrupt, n_slots=1)
     gc.collect()  # Tune's workers end with the last reference to them
     cut = read_ledger(folder)
     assert cut.trials[1].state == "COMPLETE"
     assert cut.trials[2].state == "RUNNING"
-    assert missing_trials(config, cut) == 3
+    assert n_missing_trials(config, cut) == 3
 
     more = config.model_copy(update={"trials": 5})
-    done = _run(more, folder, tiny, ray_scratch, slots=1)
+    done = run_tiny(more, folder, n_slots=1)
     _require_in_order(done)
     for trial_id, trial in done.ledger.trials.items():
         numbers = [_timeless(epoch) for epoch in trial.epochs]
         assert numbers == _retrain(config, trial, tiny)
         if trial_id in cut.trials:
             assert trial.epochs[: len(cut.trials[trial_id].epochs)] == cut.trials[trial_id].epochs
-    assert missing_trials(more, done.ledger) == 0
+    assert n_missing_trials(more, done.ledger) == 0
     drawn = [trial.hyperparameters["dropout"] for trial in done.ledger.trials.values()]
     assert len(set(drawn)) == 5
 
 
-NO_TRIAL = Trial(0, 0, {}, 0.0, {})
+def _fail_all(recorder: Any, searcher: Any, n_trainings: int, **_: Any) -> bool:
+    """Ends every trial at once, instead of training it."""
+    for n in range(n_trainings):
+        config = searcher.suggest(f"tune-{n}")
+        recorder.start(config)
+        recorder.end(config, Report(None, failure=Failure("why")), "why")
+    return True
+
+
+def test_search_writes_a_ledger_from_beginning_to_end(
+    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+) -> None:
+    folder, config = LocalFolder(tmp_path), SweepConfig(trials=3, epochs=1)
+    session = make_session(folder, run=_fail_all)
+    ledger = run_search(session, config, name="mine", mnist=blank)
+    assert read_ledger(folder) == ledger
+    assert (ledger.name, ledger.config) == ("mine", config.model_dump(mode="json"))
+    assert [begun.slots for begun in ledger.sessions] == [2]
+    assert ledger.ended is not None
+    assert ledger.ended.reason == "finished"
+    assert len(ledger.trials) == 3
+    screen: Any = session.screen
+    assert screen.opened == [("search", (ledger,))]
+
+
+def test_search_validates_on_a_stratified_sixth_that_the_seed_does_not_change(
+    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+) -> None:
+    def numbers(images: ImageDataset) -> list[int]:
+        corner = images.images[:, 0, :2].astype(int)
+        return (256 * corner[:, 0] + corner[:, 1]).tolist()
+
+    given: list[dict[str, Any]] = []
+
+    def run(**asked: Any) -> bool:
+        given.append(asked)
+        return _fail_all(**asked)
+
+    for n, seeds in enumerate(({"seed": 0}, {"seed": 9}, {"split_seed": 1})):
+        session = make_session(LocalFolder(tmp_path / str(n)), run=run)
+        run_search(session, SweepConfig(trials=1, epochs=1, **seeds), name="mine", mnist=blank)
+    train, validation = ([numbers(asked[part]) for asked in given] for part in PARTS)
+    assert validation[0] == validation[1] != validation[2]
+    assert np.bincount(given[0]["evaluation"].labels).tolist() == [10] * 10
+    assert sorted(train[0] + validation[0]) == list(range(600))
+
+
+PARTS = ("train", "evaluation")
+
+
+def test_finished_search_is_left_alone_and_an_extended_one_records_its_new_config(
+    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+) -> None:
+    folder, n_trained = LocalFolder(tmp_path), []
+
+    def run(**asked: Any) -> bool:
+        n_trained.append(asked["n_trainings"])
+        return _fail_all(**asked)
+
+    session = make_session(folder, run=run)
+    run_search(session, SweepConfig(trials=3, epochs=1), name="mine", mnist=blank)
+    before = folder.read("ledger.jsonl")
+    run_search(session, SweepConfig(trials=3, epochs=1), name="mine", mnist=blank)
+    assert folder.read("ledger.jsonl") == before
+    ledger = run_search(session, SweepConfig(trials=5, epochs=1), name="mine", mnist=blank)
+    assert n_trained == [3, 2]
+    assert (ledger.created.config["trials"], ledger.config["trials"]) == (3, 5)
+    assert read_ledger(folder) == ledger
+    assert b"trials: 5" in folder.read("config.yaml")
+
+
+@dataclass(frozen=True)
+class FullFolder(LocalFolder):
+    """A folder that takes no new records."""
+
+    def append_to(self, name: str, **_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_config_file_follows_the_ledger(
+    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+) -> None:
+    old, new = SweepConfig(trials=1, epochs=1), SweepConfig(trials=2, epochs=1)
+    folder = LocalFolder(tmp_path)
+    folder.write("config.yaml", new.to_yaml().encode())  # of another process, say
+    run_search(make_session(folder, run=_fail_all), old, name="mine", mnist=blank)
+    assert folder.read("config.yaml").decode() == old.to_yaml()
+    with pytest.raises(OSError, match="No space"):
+        run_search(make_session(FullFolder(tmp_path)), new, name="mine", mnist=blank)
+    assert folder.read("config.yaml").decode() == old.to_yaml(), "the record comes first"
+    folder.write("config.yaml", new.to_yaml().encode())
+    run_search(make_session(folder), old, name="mine", mnist=blank)
+    assert folder.read("config.yaml").decode() == old.to_yaml(), "the next session repairs it"
 
 
 @pytest.mark.parametrize(
-    ("n_trials", "states", "missing"),
+    ("error", "reason"),
     [
-        (4, {}, 4),
-        (4, {1: "COMPLETE", 2: "FAILED", 3: "STOPPED"}, 1),
-        (4, {1: "COMPLETE", 2: "RUNNING"}, 3),
-        (2, {1: "COMPLETE", 2: "STOPPED"}, 0),
-        (1, {1: "COMPLETE", 2: "STOPPED"}, 0),
+        (Interrupted(signal.SIGTERM), "interrupted by SIGTERM"),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (ClusterError("no node is left"), "no node is left"),
     ],
+    ids=["signal", "disk", "cluster"],
 )
-def test_missing_trials_are_those_that_have_not_ended(
-    n_trials: int, states: dict[int, Any], missing: int
+def test_search_records_why_it_ended_early(
+    error: BaseException,
+    reason: str,
+    make_session: Callable[..., Session],
+    blank: Mnist,
+    tmp_path: Path,
 ) -> None:
-    config = _config(trials=n_trials)
-    ledger = Ledger(SweepCreated(0.0, FORMAT, "tiny", config.model_dump(mode="json")))
-    for trial_id, state in states.items():
-        ledger.trials[trial_id] = Trial(trial_id, 0, {}, 0.0, {}, state=state)
-    assert missing_trials(config, ledger) == missing
+    def fail(**_: Any) -> bool:
+        raise error
+
+    folder = LocalFolder(tmp_path)
+    with pytest.raises(type(error)) as raised:
+        run_search(make_session(folder, run=fail), SweepConfig(), name="mine", mnist=blank)
+    assert raised.value is error
+    ended = read_ledger(folder).ended
+    assert ended is not None
+    assert ended.reason == reason
+
+
+def test_search_takes_up_what_tune_has_given_up(
+    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+) -> None:
+    proposed = []
+
+    def run(recorder: Any, searcher: Any, n_trainings: int, **_: Any) -> bool:
+        """A process dies as it is handed on to the second trial."""
+        for n in range(n_trainings):
+            config = searcher.suggest(f"tune-{n}")
+            proposed.append(config[TRIAL_ID])
+            recorder.start(config)
+            if len(proposed) != 2:
+                recorder.end(config, Report(None, failure=Failure("why")), "why")
+        return len(proposed) > 3
+
+    session = make_session(LocalFolder(tmp_path), run=run)
+    config = SweepConfig(trials=3, epochs=2, confirm=None)
+    ledger = run_search(session, config, name="mine", mnist=blank)
+    assert proposed == [1, 2, 3, 2]
+    assert len(ledger.in_state("FAILED")) == 3
 
 
 MakeRecorder = Callable[..., TrialRecorder]
@@ -412,39 +534,6 @@ def test_recorder_records_a_trial_whose_process_dies_before_it_begins(
     ]
 
 
-def test_search_takes_up_what_tune_has_given_up(tmp_path: Path, tiny: Mnist) -> None:
-    config = SweepConfig(trials=3, epochs=2, confirm=None)
-    created = SweepCreated(1.0, FORMAT, "mine", config.model_dump(mode="json"))
-    folder, proposed = LocalFolder(tmp_path), []
-
-    class GivingUp:
-        """An engine of which the process dies as it is handed on to the second trial."""
-
-        def __init__(self) -> None:
-            self.folder = folder
-
-        def run(self, *, recorder: Any, searcher: Any, n_trainings: int, **_: Any) -> bool:
-            for n in range(n_trainings):
-                tune_config = searcher.suggest(f"tune-{n}")
-                proposed.append(tune_config[TRIAL_ID])
-                recorder.start(tune_config)
-                if len(proposed) != 2:
-                    recorder.end(tune_config, Report(None, failure=Failure("why")), "why")
-            return len(proposed) > 3
-
-    with LedgerWriter.create(folder, created) as writer:
-        run_search(
-            config,
-            GivingUp(),  # type: ignore[arg-type]
-            writer,
-            train=tiny.train,
-            validation=tiny.test,
-            on_step=lambda: None,
-        )
-    assert proposed == [1, 2, 3, 2]
-    assert len(read_ledger(folder).in_state("FAILED")) == 3
-
-
 @pytest.mark.parametrize(
     ("confirm", "kept"),
     [
@@ -486,3 +575,19 @@ def test_recorder_of_a_resumed_search_knows_what_it_kept(
     assert _kept(folder) == [1, 2]
     _play(second, folder, 4, 0.85, 0.85)
     assert _kept(folder) == [2, 4]
+
+
+def test_recorder_deletes_what_a_killed_driver_left(
+    make_recorder: MakeRecorder, tmp_path: Path
+) -> None:
+    folder = LocalFolder(tmp_path)
+    recorder = make_recorder()
+    for trial_id, accuracy in ((1, 0.8), (2, 0.9)):
+        _play(recorder, folder, trial_id, accuracy, accuracy)
+    recorder.start(_tune_config(3))
+    names = [*(trial_name(trial_id) for trial_id in (1, 2, 3, 4)), "trial-1-seed-5"]
+    for name in names:
+        folder.write(checkpoint_name(name), b"weights")
+    make_recorder()
+    left = {name.removesuffix(".pt") for name in folder.child("checkpoints").files()}
+    assert left == {*names} - {trial_name(1)}

@@ -1,15 +1,13 @@
 import contextlib
-import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.text import Text
 
 from analysis.storage.folder import LocalFolder
 from analysis.storage.lock import hold, is_held
@@ -63,40 +61,23 @@ def test_slots_that_there_are_not_are_refused(
     assert str(raised.value).startswith(message)
 
 
-class _View:
-    """Something that is half done."""
-
-    def news(self) -> list[str]:
-        return []
-
-    def fraction(self) -> float:
-        return 0.5
-
-    def picture(self) -> Text:
-        return Text("picture")
-
-    def line(self) -> str:
-        return "half done"
-
-
-def _session(screen: io.StringIO, interruption: Interruption) -> Session:
-    nothing: Any = None
-    return Session(nothing, lambda: interruption.check(), screen)
-
-
-def test_session_shows_progress_until_a_signal_comes() -> None:
-    screen = io.StringIO()
-    view = _View()
-    with Interruption(sys.stderr) as interruption:
-        with _session(screen, interruption).showing(view) as on_step:
+def test_session_shows_progress_and_news_until_a_signal_comes(
+    make_session: Callable[..., Session], tmp_path: Path
+) -> None:
+    news = [None, "a node is gone"]
+    with Interruption(sys.stderr, str) as interruption:
+        session = make_session(
+            LocalFolder(tmp_path), watch=lambda: interruption.check() or news.pop(0)
+        )
+        screen: Any = session.screen
+        on_step = session.watching(screen)
+        on_step()
+        on_step()
+        assert (screen.n_updates, screen.lines) == (2, ["a node is gone"])
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Interrupted, match="SIGINT"):
             on_step()
-            view.fraction = lambda: 1.0  # type: ignore[method-assign]
-            on_step()
-        assert screen.getvalue() == "half done\n"
-        with _session(screen, interruption).showing(view) as on_step:
-            os.kill(os.getpid(), signal.SIGINT)
-            with pytest.raises(Interrupted, match="SIGINT"):
-                on_step()
+        assert screen.n_updates == 2
 
 
 @pytest.fixture
@@ -121,17 +102,35 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[An
     return calls
 
 
+SCREEN: Any = "made for the terminal"
+
+
 def test_open_session_keeps_others_off_the_sweep(started: list[Any], tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path / "sweep")
-    with open_session(Resources(cpu=2), folder, address=None, concurrency=2, advise=str) as opened:
+    with open_session(
+        Resources(cpu=2),
+        folder,
+        address=None,
+        concurrency=2,
+        advise=str,
+        make_screen=lambda _: SCREEN,
+    ) as opened:
         assert is_held(folder)
         assert (opened.engine.folder, opened.engine.slots()) == (folder, 2)
         assert opened.engine.scratch == tmp_path / "scratch"
+        assert opened.screen is SCREEN
         assert opened.engine.resources == Resources(cpu=2)
         assert len(started) == 1
         with (
             pytest.raises(StorageError, match=f"at work on .*process {os.getpid()} on "),
-            open_session(Resources(), folder, address=None, concurrency=1, advise=str),
+            open_session(
+                Resources(),
+                folder,
+                address=None,
+                concurrency=1,
+                advise=str,
+                make_screen=lambda _: SCREEN,
+            ),
         ):
             pass
         assert len(started) == 1  # the second was refused before it started Ray
@@ -146,7 +145,12 @@ def test_open_session_catches_signals_before_ray_starts(
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with open_session(
-        Resources(), LocalFolder(tmp_path / "sweep"), address=None, concurrency=1, advise=str
+        Resources(),
+        LocalFolder(tmp_path / "sweep"),
+        address=None,
+        concurrency=1,
+        advise=str,
+        make_screen=lambda _: SCREEN,
     ):
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before

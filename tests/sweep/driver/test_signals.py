@@ -22,7 +22,7 @@ sweep.driver.signals._LIMIT_S = float(sys.argv[3])
 if sys.argv[1] == "closed":
     screen.close()
 try:
-    with Interruption(screen) as interruption:
+    with Interruption(screen, lambda: "go on with: sweep resume") as interruption:
         print("ready", flush=True)
         while True:
             if sys.argv[1] == "attentive":
@@ -43,20 +43,20 @@ def _start(how: str, screen: str = os.devnull, limit_s: float = 0.5) -> "subproc
 
 
 def test_check_does_nothing_before_a_signal() -> None:
-    with Interruption(sys.stderr) as interruption:
+    with Interruption(sys.stderr, str) as interruption:
         interruption.check()
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_handlers_are_put_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with Interruption(sys.stderr):
+    with Interruption(sys.stderr, str):
         assert signal.getsignal(number) != before
     assert signal.getsignal(number) == before
 
 
 def test_check_raises_after_a_signal_and_again() -> None:
-    with Interruption(sys.stderr) as interruption:
+    with Interruption(sys.stderr, str) as interruption:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)
         for _ in range(2):
@@ -103,7 +103,7 @@ def test_leaving_at_once_says_why(tmp_path: Path) -> None:
 import sys
 from sweep.driver.signals import Interruption
 with open(sys.argv[1], "w") as screen:
-    Interruption(screen).leave(4, "why\\n")
+    Interruption(screen, lambda: "go on with: sweep resume").leave(4, "why\\n")
 """
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "screen"], check=False)
     assert done.returncode == 4

@@ -1,0 +1,90 @@
+"""What a sweep still lacks of what its config asks for: trials, and confirmation runs."""
+
+from dataclasses import dataclass
+
+from analysis.records.confirmation import Arm, Confirmation, read_confirmation
+from analysis.records.ledger import Ledger
+from analysis.records.seeds import confirmation_seeds
+from analysis.results.selection import rank_trials
+from analysis.storage.folder import Folder
+from sweep.config import Confirm, SweepConfig
+from sweep.driver.arms import plan_arms
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a sweep still lacks.
+
+    Attributes:
+        n_trials: Trials that have not ended, of `n_planned_trials`.
+        n_cut_off: How many of them have started.
+        runs: Confirmation runs that are not complete, of `n_planned_runs`, each by its arm and
+            seed. They are those of the finalists so far.
+    """
+
+    n_trials: int
+    n_planned_trials: int
+    n_cut_off: int
+    runs: list[tuple[str, int]]
+    n_planned_runs: int
+
+    def __bool__(self) -> bool:
+        return bool(self.n_trials or self.runs)
+
+    def __str__(self) -> str:
+        if self.n_trials:
+            n_ended = self.n_planned_trials - self.n_trials
+            cut_off = f", {self.n_cut_off} were cut off" if self.n_cut_off else ""
+            return f"{n_ended} of {self.n_planned_trials} trials have ended{cut_off}"
+        return f"{len(self.runs)} of {self.n_planned_runs} runs are still to be confirmed"
+
+
+def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing:
+    """Return what the sweep in `folder` lacks of what `config` asks for."""
+    runs: list[tuple[str, int]] = []
+    n_runs = 0
+    if config.confirm is not None and rank_trials(ledger):
+        confirmation = read_confirmation(folder)
+        if confirmation is not None and confirmation.begun.epochs != config.epochs:
+            confirmation = None  # it is set aside when the confirmation begins
+        planned, seeds = plan_runs(config, config.confirm, ledger, confirmation)
+        arms = [arm.arm for arm in planned]
+        runs, n_runs = missing_runs(confirmation, arms, seeds), len(arms) * len(seeds)
+    return Missing(
+        n_missing_trials(config, ledger),
+        config.trials,
+        len(ledger.in_state("RUNNING")),
+        runs,
+        n_runs,
+    )
+
+
+def n_missing_trials(config: SweepConfig, ledger: Ledger) -> int:
+    """Return how many of the trials that the config asks for have not ended."""
+    n_ended = len(ledger.trials) - len(ledger.in_state("RUNNING"))
+    return max(0, config.trials - n_ended)
+
+
+def plan_runs(
+    config: SweepConfig, plan: Confirm, ledger: Ledger, confirmation: Confirmation | None
+) -> tuple[list[Arm], list[int]]:
+    """Return the arms and the seeds of a confirmation by `plan`, which goes on from another."""
+    recorded = () if confirmation is None else confirmation.arms.values()
+    arms = plan_arms(config, rank_trials(ledger)[: plan.top_k], recorded)
+    return arms, confirmation_seeds(config.seed, plan.seeds)
+
+
+def missing_runs(
+    confirmation: Confirmation | None, arms: list[str], seeds: list[int]
+) -> list[tuple[str, int]]:
+    """Return the runs that are not complete, by arm and seed.
+
+    They come seed by seed: after a break, the arms have nearly the same seeds.
+    """
+    done = {} if confirmation is None else confirmation.runs
+    return [
+        (arm, seed)
+        for seed in seeds
+        for arm in arms
+        if (run := done.get((arm, seed))) is None or run.state != "COMPLETE"
+    ]
