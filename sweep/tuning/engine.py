@@ -20,6 +20,7 @@ from sweep.config import Resources
 from sweep.errors import StorageError
 from sweep.training.assignment import Assignment, Report, WorkerSettings
 from sweep.training.metrics import EpochMetrics
+from sweep.tuning import ray_private
 from sweep.tuning.trainable import SweepTrainable
 
 _RETRIES = 2
@@ -205,9 +206,8 @@ class _Supervisor(tune.Callback):
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Drops Tune's statistics of every metric: half of what it keeps of a trial."""
-        trial.run_metadata.metric_analysis.clear()
-        trial.run_metadata.metric_n_steps.clear()
+        """Count a training that has ended, and let Tune keep little of it."""
+        ray_private.drop_statistics(trial)
         self._n_left -= 1
 
     def on_trial_error(

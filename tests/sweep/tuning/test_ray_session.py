@@ -1,4 +1,4 @@
-import json
+import fcntl
 import signal
 import socket
 import subprocess
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 
@@ -26,7 +27,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """With what Ray was started; it does not really start, nor end where it is running."""
+    """The arguments that Ray was started with; it does not really start or end."""
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr(ray._private.worker, "_global_node", None)
     monkeypatch.setattr(ray, "init", lambda **options: calls.append(options))
@@ -34,17 +35,21 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
-def test_session_starts_ray_here_and_ends_it(
+def test_session_starts_ray_here_and_ends_it_after_an_error(
     started: list[dict[str, Any]], temporary: Path
 ) -> None:
-    with ray_session(address=None, n_cpus=3) as scratch:
-        assert scratch.parent == temporary
-        assert list(temporary.iterdir()) == [scratch]
-        (options,) = started
+    def run() -> None:
+        with ray_session(address=None, n_cpus=3) as scratch:
+            assert list(temporary.iterdir()) == [scratch]
+            assert Path(started[0]["_temp_dir"]).is_relative_to(scratch)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        run()
+    options, *rest = started
     assert (options["address"], options["num_cpus"]) == ("local", 3)
     assert options["include_dashboard"] is False
-    assert Path(options["_temp_dir"]).is_relative_to(scratch)
-    assert started[1:] == [{"shutdown": True}]
+    assert rest == [{"shutdown": True}]
     assert not list(temporary.iterdir())
 
 
@@ -63,13 +68,6 @@ def test_session_joins_a_cluster(
     assert all((path / "__init__.py").is_file() for path in shipped)
 
 
-def test_session_ends_ray_after_an_error(started: list[dict[str, Any]], temporary: Path) -> None:
-    with pytest.raises(KeyError), ray_session(address=None, n_cpus=1):
-        raise KeyError
-    assert started[1:] == [{"shutdown": True}]
-    assert not list(temporary.iterdir())
-
-
 @pytest.mark.parametrize(
     ("address", "error", "message"),
     [
@@ -78,7 +76,7 @@ def test_session_ends_ray_after_an_error(started: list[dict[str, Any]], temporar
         (None, OSError(), r"cannot start Ray: OSError\(\)"),
     ],
 )
-def test_session_tells_in_a_line_why_there_is_no_ray(
+def test_session_says_in_one_line_why_ray_did_not_start(
     address: str | None,
     error: Exception,
     message: str,
@@ -96,7 +94,7 @@ def test_session_tells_in_a_line_why_there_is_no_ray(
     assert not list(temporary.iterdir())
 
 
-# In a process of its own, because pytest's streams write past the descriptors.
+# In its own process, because pytest's streams write past the descriptors.
 NOISY = """
 import os, sys, ray
 from sweep.errors import ClusterError
@@ -107,42 +105,38 @@ def init(**options):
     os.write(1, b"from native code\\n")
     print("and its errors", file=sys.stderr)
     os.write(2, b"and native errors\\n")
-    if sys.argv[1] == "fails":
-        raise RuntimeError("no")
+
+def fail(**options):
+    init()
+    raise RuntimeError("no")
 
 ray.init, ray.shutdown = init, lambda: print("at the end")
 print("before")
+with terminal() as screen, ray_session(address=None, n_cpus=1) as scratch:
+    print("shown", file=screen, flush=True)
+    sys.stdout.flush()
+    assert (scratch / "ray.log").read_text().count("and ") == 2
+print("after")
+ray.init = fail
 try:
-    with terminal() as screen, ray_session(address=None, n_cpus=1) as scratch:
-        print("shown", file=screen, flush=True)
-        sys.stdout.flush()
-        assert (scratch / "ray.log").read_text().count("and ") == 2
+    ray_session(address=None, n_cpus=1).__enter__()
 except ClusterError as error:
     print(error)
-print("after")
 """
 
 
-@pytest.mark.parametrize(
-    ("how", "out", "err"),
-    [
-        ("works", "before\nafter\n", "shown\n"),
-        ("fails", "before\ncannot start Ray: no\nafter\n", ""),
-    ],
-)
-def test_session_keeps_what_is_printed_meanwhile_off_the_terminal(
-    how: str, out: str, err: str
-) -> None:
-    command = [sys.executable, "-c", NOISY, how]
+def test_session_prints_nothing_on_the_terminal() -> None:
+    command = [sys.executable, "-c", NOISY]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == (out, err)
+    assert done.stdout == "before\nafter\ncannot start Ray: no\n"
+    assert done.stderr == "shown\n"
 
 
 def test_session_keeps_the_handler_of_sigterm(
     started: list[dict[str, Any]], temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def start(**_: Any) -> None:
-        # What Ray starts inherits this: a signal to the whole group is for us to act on.
+        # Ray's processes inherit this: this process handles a signal to the whole group.
         assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
         signal.signal(signal.SIGTERM, lambda number, frame: None)  # as Ray does
 
@@ -153,39 +147,20 @@ def test_session_keeps_the_handler_of_sigterm(
         assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
-_WAITING = """
-import sys, tempfile
-import ray
-from sweep.tuning.ray_session import ray_session, terminal
-ray.init = lambda **options: None
-tempfile.tempdir = sys.argv[1]
-with terminal() as screen, ray_session(address=None, n_cpus=1) as scratch:
-    (scratch / "ray").mkdir()
-    print(scratch, file=screen, flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_session_clears_what_killed_drivers_left(
+def test_session_removes_the_folders_of_killed_drivers(
     started: list[dict[str, Any]], temporary: Path
 ) -> None:
     others = [temporary / name for name in ("sweep-2024-results", "sweep-99999999-abcdefgh")]
-    for other in others:  # whatever they are called, they may be the user's own
-        other.mkdir()
-    command = [sys.executable, "-c", _WAITING, str(temporary)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as driver:
-        assert driver.stderr is not None
-        scratch = Path(driver.stderr.readline().strip())
+    scratch = temporary / "sweep-123-abcdefgh"
+    for folder in (*others, scratch / "ray"):
+        folder.mkdir(parents=True)
+    with (scratch / "driver.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         with ray_session(address=None, n_cpus=1):
             assert (scratch / "ray").exists()  # its driver is alive
-        driver.kill()
-        driver.wait()
-        assert (scratch / "ray").exists()
-        with ray_session(address=None, n_cpus=1):
-            assert not scratch.exists()
-            assert all(other.exists() for other in others)
+    with ray_session(address=None, n_cpus=1):
+        assert not scratch.exists()
+        assert all(other.exists() for other in others)  # they may be the user's own
 
 
 def test_session_refuses_a_python_that_ray_cannot_run(
@@ -206,33 +181,18 @@ def test_session_keeps_sockets_paths_short(
         assert len(str(scratch)) <= 107 - len("/ray/session_") - 34 - len("/sockets/plasma_store")
 
 
-_STARTED = """
-import json
-import psutil
-import sweep.tuning
-import ray
-from sweep.tuning.ray_session import ray_session, terminal
-with terminal() as screen, ray_session(address=None, n_cpus=1):
+@pytest.mark.usefixtures("ray_scratch")
+def test_local_ray_starts_few_processes_that_listen_on_loopback_alone() -> None:
     ray.get(ray.remote(lambda: None).remote())
-    driver = psutil.Process()
-    started = driver.children(recursive=True)
+    started = psutil.Process().children(recursive=True)
     listening = {
         connection.laddr.ip.removeprefix("::ffff:")
-        for process in (driver, *started)
+        for process in (psutil.Process(), *started)
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     }
     commands = [" ".join(process.cmdline()) for process in started]
-    print(json.dumps([sorted(listening), commands]), file=screen)
-"""
-
-
-def test_local_ray_starts_little_that_listens_on_loopback_alone() -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", _STARTED], capture_output=True, text=True, timeout=120, check=True
-    )
-    listening, commands = json.loads(run.stderr)
-    assert listening == ["127.0.0.1"]
+    assert listening == {"127.0.0.1"}
     assert [command for command in commands if "raylet" in command]
     assert not [
         command for command in commands if "dashboard.py" in command or "monitor" in command

@@ -1,0 +1,147 @@
+"""Everything private of Ray that this package uses, read in the source of Ray 2.60.
+
+Ray's public interface has no other way to do what each of these does. Look at every one of
+them before another version of Ray is allowed in `pyproject.toml`.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray
+from ray._private import node, ray_constants, services, worker
+from ray.tune.experiment import Trial
+
+_VITAL = ("raylet", "gcs_server")
+_ATTEMPTS = 2
+
+
+class _Job(ray.job_config.JobConfig):
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True
+
+
+def job_config(code: Path | None) -> ray.job_config.JobConfig:
+    """Return a job whose workers import the code in `code`, or installed code where it is None.
+
+    Otherwise the driver's current folder comes first in the workers' `sys.path`, and a module
+    of the user's there hides one of this project's.
+    """
+    return _Job(_py_driver_sys_path=[str(code)] if code else [])
+
+
+class _SmallNode(node.Node):
+    """A node without the servers that a sweep does not use."""
+
+    def start_api_server(self, **options: Any) -> None:
+        """Start no dashboard, but give its address.
+
+        Ray would keep a part of it. Where all of Ray is installed, an agent on the node asks
+        for the address once a second.
+        """
+        self.get_gcs_client().internal_kv_put(
+            ray_constants.DASHBOARD_ADDRESS.encode(),
+            b"127.0.0.1:0",
+            True,
+            ray_constants.KV_NAMESPACE_DASHBOARD,
+        )
+
+    def start_log_monitor(self) -> None:
+        """Start nothing that prints the workers' output."""
+
+    def start_monitor(self) -> None:
+        """Start no autoscaler."""
+
+
+@contextlib.contextmanager
+def small_node() -> Iterator[None]:
+    """Make `ray.init` start 2 s sooner, with servers that listen on loopback alone.
+
+    `_node_ip_address` would not do: it is ignored for a part of the servers.
+    """
+    usual = node.Node, ray_constants.ENABLE_RAY_CLUSTER
+    node.Node, ray_constants.ENABLE_RAY_CLUSTER = _SmallNode, False
+    try:
+        yield
+    finally:
+        node.Node, ray_constants.ENABLE_RAY_CLUSTER = usual
+
+
+def limit_connection_attempts() -> None:
+    """Make `ray.init` give up on a cluster after 2 attempts; by default it makes 20 of 41 s.
+
+    The environment variable for this would also hold for a Ray that is started here, which
+    may need more.
+    """
+    ray_constants.NUM_REDIS_GET_RETRIES = _ATTEMPTS
+
+
+def find_head() -> str:
+    """Return the address, HOST:PORT, of the cluster that this machine is a node of.
+
+    Raises:
+        ConnectionError: There is none, or more than one.
+    """
+    return str(services.canonicalize_bootstrap_address_or_die("auto"))
+
+
+def joined_head() -> str | None:
+    """Return the address of the cluster that was joined; None for a Ray started here."""
+    own = worker._global_node
+    return None if own.is_head() else str(own.gcs_address)
+
+
+def dead_process() -> str | None:
+    """Return the name of a process of Ray's that has died here, if Ray cannot go on without it."""
+    kinds = [kind for kind, _ in worker._global_node.dead_processes() if kind in _VITAL]
+    return kinds[0] if kinds else None
+
+
+def shut_down() -> None:
+    """End Ray, and everything of it that was started here, at once.
+
+    `ray.shutdown` alone sends SIGTERM to one process after the other and waits a second for
+    each, because they inherit a mask that blocks it. Workers that are starting would stay for
+    half a minute.
+    """
+    started = _started_processes()
+    for info in _daemons():
+        info.process.terminate = info.process.kill
+    ray.shutdown()
+    _kill(started)
+
+
+def kill() -> None:
+    """Kill what is left of the Ray that was started here, without a request to any part of it."""
+    _kill(_started_processes())
+
+
+def drop_statistics(trial: Trial) -> None:
+    """Drop Tune's statistics of every metric: half of the memory that it keeps of a trial."""
+    trial.run_metadata.metric_analysis.clear()
+    trial.run_metadata.metric_n_steps.clear()
+
+
+def _daemons() -> Iterable[Any]:
+    """Ray's own records of the processes that it started for this one."""
+    own = worker._global_node
+    return () if own is None else chain.from_iterable(own.all_processes.values())
+
+
+def _started_processes() -> list[psutil.Process]:
+    """The daemons, and the processes that they started."""
+    started = []
+    for info in _daemons():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            daemon = psutil.Process(info.process.pid)
+            started += [daemon, *daemon.children(recursive=True)]
+    return started
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
