@@ -1,59 +1,77 @@
 """Schedulers: what stops a trial early."""
 
-from types import SimpleNamespace
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+import numpy as np
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from analysis.records.ledger import Ledger
+from analysis.results.rungs import rungs
 from sweep.config import SweepConfig
-from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Report
+from sweep.training.assignment import Report
+from sweep.training.metrics import EpochMetrics
+from sweep.tuning.searcher import TRIAL_ID
 
 
-def build_scheduler(config: SweepConfig, ledger: Ledger) -> TrialScheduler:
-    """Builds the scheduler that the config names, with what the ledger holds in its rungs.
+class Asha(FIFOScheduler):
+    """Asynchronous successive halving (ASHA).
 
-    `asha` is asynchronous successive halving: at each rung (`grace_period` epochs, then
-    `reduction_factor` times as many, and so on) a trial goes on only if its validation
-    accuracy is in the best 1/`reduction_factor` of those that got there before it. Where
-    the first rung lies beyond the last epoch nothing is ever stopped.
+    At each rung a trial goes on only if its validation accuracy is in the best
+    1/`reduction_factor` of those that reached the rung before it. Without a rung nothing is
+    stopped.
+
+    Ray's own class decides the same, but it knows a trial by Tune's name for it, which changes
+    when a sweep is resumed, and it enters the last epoch of a resumed trial in a lower rung.
 
     Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020,
     https://arxiv.org/abs/1810.05934.
+
+    Args:
+        config: Has the rungs.
+        ledger: Its trials are in their rungs from the start, also those that were cut off.
     """
-    scheduler = config.scheduler
-    if scheduler.name == "none" or scheduler.grace_period > config.epochs:
-        return FIFOScheduler()
-    asha = ResumableAsha(
-        time_attr=TIME_ATTRIBUTE,
-        metric=METRIC,
-        mode="max",
-        max_t=config.epochs,
-        grace_period=scheduler.grace_period,
-        reduction_factor=scheduler.reduction_factor,
-    )
-    asha.replay(ledger)
-    return asha
 
-
-class ResumableAsha(AsyncHyperBandScheduler):
-    """ASHA whose rungs, after a break, are what they would have been without it."""
-
-    def replay(self, ledger: Ledger) -> None:
-        """Enters the trials that have ended; what it decides about them is history."""
+    def __init__(self, config: SweepConfig, ledger: Ledger) -> None:
+        super().__init__()
+        own = config.scheduler
+        self._cutoff = 100 * (1 - 1 / own.reduction_factor)
+        epochs = rungs(own.grace_period, own.reduction_factor, config.epochs)
+        self._rungs: dict[int, dict[int, float]] = {epoch: {} for epoch in epochs}
         for trial in ledger.trials.values():
-            if trial.state != "RUNNING":
-                past = SimpleNamespace(trial_id=f"ledger-{trial.trial_id}")
-                self.on_trial_add(None, past)
-                for epoch in trial.epochs:
-                    self._enter(past, epoch.epoch, epoch.val_accuracy)
-                self.on_trial_remove(None, past)
+            self._enter(trial.trial_id, trial.epochs)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Decides, after entering the epochs that a trial from a checkpoint has behind it."""
-        for metrics in Report.from_result(result).past:
-            self._enter(trial, metrics.epoch, metrics.val_accuracy)
-        return str(super().on_trial_result(tune_controller, trial, result))
+        """Decide on a trial at a rung, after the epochs of a checkpoint have been entered."""
+        number, report = trial.config[TRIAL_ID], Report.from_result(result)
+        self._enter(number, report.past)
+        if report.epoch is None:
+            return str(TrialScheduler.CONTINUE)
+        reached = self._rungs.get(report.epoch.epoch, {})
+        others = [] if number in reached else list(reached.values())
+        self._enter(number, [report.epoch])
+        if others and report.epoch.val_accuracy < np.percentile(others, self._cutoff):
+            return str(TrialScheduler.STOP)
+        return str(TrialScheduler.CONTINUE)
 
-    def _enter(self, trial: Any, epoch: int, accuracy: float) -> None:
-        super().on_trial_result(None, trial, {TIME_ATTRIBUTE: epoch, METRIC: accuracy})
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Enter the epochs of a trial that had only to report that it was complete."""
+        self._enter(trial.config[TRIAL_ID], Report.from_result(result).epochs)
+
+    def _enter(self, number: int, epochs: Iterable[EpochMetrics]) -> None:
+        """Enter a trial's epochs in their rungs, each once."""
+        for epoch in epochs:
+            if epoch.epoch in self._rungs:
+                self._rungs[epoch.epoch].setdefault(number, epoch.val_accuracy)
+
+
+SCHEDULERS: Mapping[str, Callable[[SweepConfig, Ledger], TrialScheduler]] = {
+    "asha": Asha,
+    "none": lambda config, ledger: FIFOScheduler(),
+}
+"""How each scheduler that a config may name is made."""
+
+
+def build_scheduler(config: SweepConfig, ledger: Ledger) -> TrialScheduler:
+    """Build the scheduler that the config names, with the trials of the ledger."""
+    return SCHEDULERS[config.scheduler.name](config, ledger)

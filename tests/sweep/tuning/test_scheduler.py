@@ -2,177 +2,207 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from analysis.records.events import EpochRecord, TrialEnded, TrialStarted
 from analysis.records.ledger import Ledger
 from sweep.config import SweepConfig
-from sweep.training.assignment import Failure, Report
+from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Failure, Report
 from sweep.tuning.scheduler import build_scheduler
+from sweep.tuning.searcher import TRIAL_ID
 
 MakeResult = Callable[..., dict[str, Any]]
 BeginLedger = Callable[[SweepConfig], Ledger]
 MakeAsha = Callable[..., "Driven"]
 
 CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
+EPOCHS = 15
 
 
 class Driven:
-    """A scheduler, and trials that are driven through it as Tune drives them."""
+    """A scheduler with trials, driven as Tune drives it."""
 
     def __init__(self, scheduler: TrialScheduler) -> None:
-        self.scheduler = scheduler
-        self._trials: dict[str, SimpleNamespace] = {}
+        self._scheduler = scheduler
+        self._trials: dict[int, SimpleNamespace] = {}
 
-    def decide(self, name: str, result: dict[str, Any]) -> str:
-        if name not in self._trials:
-            self._trials[name] = SimpleNamespace(trial_id=name)
-            self.scheduler.on_trial_add(None, self._trials[name])
-        return str(self.scheduler.on_trial_result(None, self._trials[name], result))
-
-    def end(self, name: str, result: dict[str, Any]) -> None:
-        self.scheduler.on_trial_complete(None, self._trials[name], result)
+    def decide(self, number: int, result: dict[str, Any]) -> str:
+        if number not in self._trials:
+            trial = SimpleNamespace(trial_id=f"tune-{number}", config={TRIAL_ID: number})
+            self._trials[number] = trial
+            self._scheduler.on_trial_add(None, trial)
+        if result["done"]:  # the scheduler is not asked, only told
+            self._scheduler.on_trial_complete(None, self._trials[number], result)
+            return str(STOP)
+        return str(self._scheduler.on_trial_result(None, self._trials[number], result))
 
 
 @pytest.fixture
 def make_asha(begin_ledger: BeginLedger) -> MakeAsha:
-    """Makes ASHA for 15 epochs, with rungs at 3 and 9, unless told otherwise."""
+    """Makes ASHA for 15 epochs, with rungs at 3 and 9 by default."""
 
     def make(ledger: Ledger | None = None, **scheduler: Any) -> Driven:
-        config = SweepConfig.model_validate({"epochs": 15, "scheduler": scheduler})
+        config = SweepConfig.model_validate({"epochs": EPOCHS, "scheduler": scheduler})
         return Driven(build_scheduler(config, ledger or begin_ledger(config)))
 
     return make
 
 
-def test_asha_decides_at_its_rungs_alone(make_asha: MakeAsha, make_result: MakeResult) -> None:
-    asha = make_asha()
-    good, bad = [0.99] * 15, [0.5] * 15
-    for epoch in range(1, 15):
-        assert asha.decide("good", make_result(*good[:epoch], epochs=15)) == CONTINUE
-    for epoch in (1, 2):
-        assert asha.decide("bad", make_result(*bad[:epoch], epochs=15)) == CONTINUE
-    assert asha.decide("bad", make_result(*bad[:3], epochs=15)) == STOP
+def _record(ledger: Ledger, number: int, accuracies: list[float], state: Any = None) -> None:
+    """Enters a trial in a ledger; one without a state is cut off."""
+    ledger.apply(TrialStarted(0.0, number, 0, {}))
+    for epoch, accuracy in enumerate(accuracies, start=1):
+        ledger.apply(EpochRecord(1.0, number, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
+    if state is not None:
+        ledger.apply(TrialEnded(2.0, number, state, None))
 
-    late = [0.995] * 8 + [0.5]  # ahead at the first rung, behind at the second
-    decisions = [asha.decide("late", make_result(*late[:e], epochs=15)) for e in range(1, 10)]
-    assert decisions == [CONTINUE] * 8 + [STOP]
+
+def _run(
+    curves: list[list[float]],
+    asha: Driven,
+    make_result: MakeResult,
+    *,
+    break_after: int | None = None,
+    resume: Callable[[dict[int, int], set[int]], Driven] | None = None,
+) -> dict[int, int]:
+    """Trains three trials at a time, an epoch each in turn; returns how far each came.
+
+    Args:
+        break_after: After so many epochs the driver is killed, and `resume` called.
+        resume: Makes the scheduler of the next session from how far each trial has come, and
+            which have ended.
+    """
+    reached: dict[int, int] = {}
+    ended: set[int] = set()
+    for step in range(10_000):
+        running = [number for number in reached if number not in ended]
+        if step == break_after and resume is not None:
+            asha = resume(reached, ended)
+            for number in running:  # each reports its checkpoint's last epoch again
+                curve = curves[number][: reached[number]]
+                decision = asha.decide(number, make_result(*curve, epochs=EPOCHS, past=True))
+                assert decision == CONTINUE
+        if len(running) < 3 and len(reached) < len(curves):
+            running.append(len(reached))
+            reached[running[-1]] = 0
+        if not running:
+            break
+        number = min(running, key=lambda number: (reached[number], number))
+        reached[number] += 1
+        result = make_result(*curves[number][: reached[number]], epochs=EPOCHS)
+        if asha.decide(number, result) == STOP:
+            ended.add(number)
+    return reached
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("reduction_factor", [2, 3])
+def test_asha_decides_as_rays_does_also_after_a_break(
+    seed: int,
+    reduction_factor: int,
+    make_asha: MakeAsha,
+    make_result: MakeResult,
+    begin_ledger: BeginLedger,
+) -> None:
+    rng = np.random.default_rng(seed)
+    curves = rng.random((25, EPOCHS)).tolist()
+    rays = ASHAScheduler(
+        time_attr=TIME_ATTRIBUTE,
+        metric=METRIC,
+        mode="max",
+        max_t=EPOCHS,
+        grace_period=2,
+        reduction_factor=reduction_factor,
+    )
+    scheduler = {"grace_period": 2, "reduction_factor": reduction_factor}
+
+    def resume(reached: dict[int, int], ended: set[int]) -> Driven:
+        ledger = begin_ledger(SweepConfig(epochs=EPOCHS))
+        for number, n_epochs in reached.items():
+            state = "STOPPED" if n_epochs < EPOCHS else "COMPLETE"
+            _record(ledger, number, curves[number][:n_epochs], state if number in ended else None)
+        return make_asha(ledger, **scheduler)
+
+    expected = _run(curves, Driven(rays), make_result)
+    assert len(set(expected.values())) > 2, "some are stopped at each rung"
+    assert _run(curves, make_asha(**scheduler), make_result) == expected
+    for break_after in rng.integers(1, 80, 5):
+        broken = _run(
+            curves,
+            make_asha(**scheduler),
+            make_result,
+            break_after=int(break_after),
+            resume=resume,
+        )
+        assert broken == expected
 
 
 def test_asha_lets_one_in_three_go_on(make_asha: MakeAsha, make_result: MakeResult) -> None:
     asha = make_asha()
     accuracies = [0.91, 0.92, 0.93, 0.94, 0.90, 0.925, 0.935, 0.95]
     decisions = [
-        asha.decide(f"t{i}", make_result(0.5, 0.6, accuracy, epochs=15))
-        for i, accuracy in enumerate(accuracies)
+        asha.decide(number, make_result(0.5, 0.6, accuracy, epochs=EPOCHS))
+        for number, accuracy in enumerate(accuracies)
     ]
-    # Whoever is not below the upper third of those before it goes on: 0.925 has to beat
+    # A trial goes on unless it is below the upper third of those before it: 0.925 has to beat
     # 0.93, two thirds of the way through 0.90 to 0.94, and 0.935 only 0.9292.
     assert decisions == [CONTINUE, CONTINUE, CONTINUE, CONTINUE, STOP, STOP, CONTINUE, CONTINUE]
 
 
 @pytest.mark.parametrize(
     "scheduler",
-    [
-        {"name": "none"},
-        {"grace_period": 16},
-        {"grace_period": 100, "reduction_factor": 2},
-    ],
+    [{"name": "none"}, {"grace_period": 15}, {"grace_period": 100, "reduction_factor": 2}],
     ids=str,
 )
 def test_nothing_is_stopped_without_a_rung_below_the_last_epoch(
     scheduler: dict[str, Any], make_asha: MakeAsha, make_result: MakeResult
 ) -> None:
     driven = make_asha(**scheduler)
-    assert type(driven.scheduler) is FIFOScheduler
-    for name, accuracy in (("good", 0.99), ("bad", 0.1), ("worse", 0.05)):
+    for number, accuracy in enumerate((0.99, 0.1, 0.05)):
         for epoch in range(1, 15):
-            decision = driven.decide(name, make_result(*[accuracy] * epoch, epochs=15))
-            assert decision == CONTINUE
-
-
-def test_rung_at_the_last_epoch_stops_nothing_before_it(
-    make_asha: MakeAsha, make_result: MakeResult
-) -> None:
-    asha = make_asha(grace_period=15)
-    for name, accuracy in (("good", 0.99), ("bad", 0.1)):
-        for epoch in range(1, 15):
-            assert asha.decide(name, make_result(*[accuracy] * epoch, epochs=15)) == CONTINUE
+            result = make_result(*[accuracy] * epoch, epochs=EPOCHS)
+            assert driven.decide(number, result) == CONTINUE
 
 
 def test_failure_enters_no_rung(make_asha: MakeAsha, make_result: MakeResult) -> None:
     asha = make_asha()
     failure = Report(None, failure=Failure("diverged")).to_result()
-    for name in ("a", "b"):
+    for number in (1, 2):
         for epoch in (1, 2):
-            asha.decide(name, make_result(*[0.9] * epoch, epochs=15))
+            asha.decide(number, make_result(*[0.9] * epoch, epochs=EPOCHS))
         # Tune counts a step without an epoch as well.
-        assert asha.decide(name, failure | {"training_iteration": 3}) == CONTINUE
-        asha.end(name, failure | {"training_iteration": 3})
-    # So the first that gets to the rung finds nobody there, however bad it is.
-    assert asha.decide("c", make_result(0.1, 0.1, 0.1, epochs=15)) == CONTINUE
+        asha.decide(number, failure | {TIME_ATTRIBUTE: 3})
+    # So the first trial that reaches the rung goes on, however bad it is.
+    assert asha.decide(3, make_result(0.1, 0.1, 0.1, epochs=EPOCHS)) == CONTINUE
 
 
-def _record(ledger: Ledger, trial_id: int, accuracies: list[float], state: Any) -> None:
-    ledger.apply(TrialStarted(0.0, trial_id, 0, {}))
-    for epoch, accuracy in enumerate(accuracies, start=1):
-        ledger.apply(EpochRecord(1.0, trial_id, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
-    if state is not None:
-        ledger.apply(TrialEnded(2.0, trial_id, state, None))
-
-
-def test_resumed_asha_knows_the_trials_that_have_ended(
+def test_trial_cut_off_is_in_the_rungs_before_it_reports_again(
     make_asha: MakeAsha, make_result: MakeResult, begin_ledger: BeginLedger
 ) -> None:
-    ledger = begin_ledger(SweepConfig(epochs=15))
-    _record(ledger, 1, [0.9] * 15, "COMPLETE")
-    _record(ledger, 2, [0.8] * 3, "STOPPED")
-    _record(ledger, 3, [0.99] * 2, "FAILED")
-    _record(ledger, 4, [0.99] * 5, None)  # enters the rungs when it goes on
-    decide = make_asha(ledger).decide
-    # At epoch 3 are 0.9 and 0.8, of which the upper third begins at 0.8667.
-    assert decide("below", make_result(0.5, 0.5, 0.86, epochs=15)) == STOP
-    decide = make_asha(ledger).decide
-    assert decide("above", make_result(0.5, 0.5, 0.87, epochs=15)) == CONTINUE
+    ledger = begin_ledger(SweepConfig(epochs=EPOCHS))
+    _record(ledger, 1, [0.5, 0.6, 0.98, 0.98])
+    asha = make_asha(ledger)
+    assert asha.decide(2, make_result(0.5, 0.6, 0.9, epochs=EPOCHS)) == STOP
 
 
-def test_resumed_asha_is_as_if_there_had_been_no_break(
-    make_asha: MakeAsha, make_result: MakeResult, begin_ledger: BeginLedger
+@pytest.mark.parametrize("n_epochs", [5, EPOCHS])
+def test_trial_from_a_checkpoint_enters_the_rungs_below_it(
+    n_epochs: int, make_asha: MakeAsha, make_result: MakeResult
 ) -> None:
-    curves = {
-        1: [0.90 + 0.001 * epoch for epoch in range(15)],
-        2: [0.80 + 0.001 * epoch for epoch in range(3)],
-        3: [0.93 + 0.001 * epoch for epoch in range(15)],
-    }
-    unbroken = make_asha()
-    ledger = begin_ledger(SweepConfig(epochs=15))
-    for trial_id, curve in curves.items():
-        for epoch in range(1, len(curve) + 1):
-            unbroken.decide(f"t{trial_id}", make_result(*curve[:epoch], epochs=15))
-        _record(ledger, trial_id, curve, "COMPLETE" if len(curve) == 15 else "STOPPED")
-    resumed = make_asha(ledger)
-    for number, accuracy in enumerate((0.85, 0.91, 0.925, 0.94, 0.95)):
-        result = make_result(0.5, 0.5, accuracy, epochs=15)
-        assert unbroken.decide(f"n{number}", result) == resumed.decide(f"n{number}", result)
+    asha = make_asha()  # its ledger lost what this trial reported
+    asha.decide(1, make_result(*[0.9] * (n_epochs - 1), 0.1, epochs=EPOCHS, past=True))
+    assert asha.decide(2, make_result(0.1, 0.1, 0.85, epochs=EPOCHS)) == STOP
 
 
-def test_trial_from_a_checkpoint_enters_the_rungs_behind_it(
+def test_epoch_reported_again_after_a_retry_counts_once(
     make_asha: MakeAsha, make_result: MakeResult
 ) -> None:
     asha = make_asha()
-    past = make_result(0.5, 0.6, 0.98, 0.98, 0.98, epochs=15, past=True)
-    assert asha.decide("resumed", past) == CONTINUE
-    assert asha.decide("new", make_result(0.5, 0.6, 0.9, epochs=15)) == STOP
-
-
-def test_trial_told_again_after_a_retry_counts_once(
-    make_asha: MakeAsha, make_result: MakeResult
-) -> None:
-    asha = make_asha()
-    for name, accuracy in (("a", 0.90), ("b", 0.96)):
-        assert asha.decide(name, make_result(0.5, 0.6, accuracy, epochs=15)) == CONTINUE
-    again = make_result(0.5, 0.6, 0.96, epochs=15, past=True)
-    assert asha.decide("b", again) == CONTINUE
+    for number, accuracy in ((1, 0.90), (2, 0.96)):
+        assert asha.decide(number, make_result(0.5, 0.6, accuracy, epochs=EPOCHS)) == CONTINUE
+    again = make_result(0.5, 0.6, 0.96, epochs=EPOCHS, past=True)
+    assert asha.decide(2, again) == CONTINUE
     # The upper third of 0.90 and 0.96 begins at 0.94; with 0.96 twice it would at 0.96.
-    assert asha.decide("c", make_result(0.5, 0.6, 0.945, epochs=15)) == CONTINUE
+    assert asha.decide(3, make_result(0.5, 0.6, 0.945, epochs=EPOCHS)) == CONTINUE
