@@ -1,11 +1,17 @@
-"""The searcher: an Optuna study that Ray Tune asks for trials and tells the truth."""
+"""Ray Tune searcher backed by an Optuna study."""
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 from ray.tune.search import Searcher
@@ -16,34 +22,29 @@ from analysis.records.seeds import sampler_seed, trial_seed
 from analysis.results.selection import selection_score
 from analysis.results.study import STATES, optuna_trial
 from sweep.config import SweepConfig
+from sweep.config.dimensions import Choices, Dimension
 from sweep.training.assignment import METRIC, Assignment, Report
-from sweep.tuning.space import distributions
 
 TRIAL_ID = "trial_id"
 
-_LEAST_ERROR = 1e-6  # no score is told as better: less than an image in a million is wrong
+SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
+    "tpe": TPESampler,
+    "random": RandomSampler,
+    "gp": GPSampler,
+}
+"""Optuna's sampler behind each searcher that a config may name; it takes a `seed`."""
+
+_LEAST_ERROR = 1e-6  # less than an image in a million is wrong: no score counts as better
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def build_sampler(name: str, seed: int) -> BaseSampler:
-    """Builds the Optuna sampler behind a searcher's name: `tpe`, `random` or `gp`."""
-    match name:
-        case "tpe":
-            return TPESampler(seed=seed)
-        case "random":
-            return RandomSampler(seed=seed)
-        case "gp":
-            return GPSampler(seed=seed)
-    raise ValueError(f"`searcher` must be tpe, random or gp, but got {name!r}")
-
-
 def objective(score: float) -> float:
-    """Returns what the study maximizes: minus the logarithm of a score's error.
+    """Return what the study maximizes: minus the logarithm of a score's error.
 
-    To TPE only the order matters, which is the scores'. A Gaussian process fits the values:
-    beside a trial that learned nothing, with a score of 0.11, all good ones would be alike,
-    and it would search worse than at random.
+    TPE uses the order alone, which is the scores'. A Gaussian process fits the values: beside
+    a trial that learned nothing, with a score of 0.11, all good scores would look alike, and
+    it would search worse than at random.
     """
     return -math.log(max(1 - score, _LEAST_ERROR))
 
@@ -51,47 +52,47 @@ def objective(score: float) -> float:
 class StudySearcher(Searcher):
     """Proposes trials from an Optuna study, numbered from 1 as the ledger numbers them.
 
-    It begins with what the ledger holds: trials that have ended are told as they ended, and
-    those that were cut off are proposed again, under their own number, before anything new.
+    The study starts with the trials of the ledger. Those that were cut off are proposed again,
+    under their own numbers, before any new one.
 
-    Ray's own adapter tells Optuna COMPLETE for a trial that was stopped early, leaves one
-    that diverged RUNNING for ever, and never learns a stopped trial's last epoch. Here a
-    trial that ran all its epochs is COMPLETE with the score that the best is chosen by,
-    one stopped early is PRUNED at its last epoch, and one that failed is FAIL. The score is
-    told as its `objective`.
+    A trial that ran all its epochs is COMPLETE in the study, with the score that the best is
+    chosen by. One that was stopped early is PRUNED at its last epoch, and one that failed is
+    FAIL. Ray's own adapter reports a trial that was stopped early as COMPLETE and without its
+    last epoch, and leaves one that diverged RUNNING for ever.
     """
 
     def __init__(self, config: SweepConfig, ledger: Ledger) -> None:
         super().__init__(metric=METRIC, mode="max")
         self._config, self._ledger = config, ledger
-        self._distributions: dict[str, BaseDistribution] = distributions(config.space)
-        n_past = max(ledger.trials, default=0)
-        sampler = build_sampler(config.searcher, sampler_seed(config.seed, n_past))
+        self._distributions = {name: _distribution(d) for name, d in config.space.items()}
+        n_past, points = max(ledger.trials, default=0), config.first
+        sampler = SAMPLERS[config.searcher](seed=sampler_seed(config.seed, n_past))
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
-        self._running: dict[str, tuple[optuna.Trial, Assignment]] = {}
-        self._curves: dict[str, dict[int, float]] = {}
-        # Optuna numbers what it is given from 0 on, waiting or not, and asks for what waits
-        # first: so every trial keeps its number, and a number that a driver was killed
-        # before it could record is proposed as if for the first time.
-        for trial_id in range(1, n_past + 1):
-            trial = ledger.trials.get(trial_id)
+        self._running: dict[str, tuple[optuna.Trial, Assignment, dict[int, float]]] = {}
+        # Optuna numbers from 0 what it is given, waiting or not, and proposes what waits first.
+        # So each trial keeps its number. A driver may have been killed before it recorded a
+        # number, which is then proposed as for the first time.
+        for number in range(1, max(n_past, len(points)) + 1):
+            trial = ledger.trials.get(number)
             if trial is None:
-                point = config.first[trial_id - 1] if trial_id <= len(config.first) else {}
-                self.study.enqueue_trial(self._searched(point))
+                self.study.enqueue_trial(dict(points[number - 1]) if number <= len(points) else {})
             elif trial.state == "RUNNING":
-                self.study.enqueue_trial(self._searched(trial.hyperparameters))
+                self.study.enqueue_trial(self._values_in_space(trial))
             else:
                 self.study.add_trial(self._finished(trial))
-        for point in config.first[n_past:]:
-            self.study.enqueue_trial(self._searched(point))
+        ended = {trial.trial_id for trial in ledger.trials.values() if trial.state != "RUNNING"}
+        self._numbers = (number for number in itertools.count(1) if number not in ended)
 
     def suggest(self, trial_id: str) -> dict[str, Any]:
-        """Returns the config of the next trial, which Tune calls `trial_id`."""
-        trial = self.study.ask(self._distributions)
-        number = trial.number + 1
-        config, seed, draw = self._config, trial_seed(self._config.seed, number), trial.params
-        if number in self._ledger.trials:  # it goes on as what it began as
-            begun = self._ledger.trials[number]
+        """Return the config of the next trial, which Tune calls `trial_id`."""
+        number, config = next(self._numbers), self._config
+        begun = self._ledger.trials.get(number)
+        # A trial that has begun has its own values, also where today's space is another.
+        names = self._distributions if begun is None else self._values_in_space(begun)
+        trial = self.study.ask({name: self._distributions[name] for name in names})
+        assert trial.number + 1 == number
+        seed, draw = trial_seed(config.seed, number), trial.params
+        if begun is not None:
             config = SweepConfig.model_validate(begun.config)
             seed, draw = begun.seed, begun.hyperparameters
         assignment = Assignment(
@@ -101,62 +102,63 @@ class StudySearcher(Searcher):
             epochs=config.epochs,
             hyperparameters=config.hyperparameters(draw),
         )
-        self._running[trial_id] = trial, assignment
-        self._curves[trial_id] = {}
+        self._running[trial_id] = trial, assignment, {}
         return {TRIAL_ID: number, **assignment.to_config()}
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Tells Optuna of an epoch, unless the trial ends with it."""
+        """Report the epochs of a trial that goes on."""
         self._report(trial_id, Report.from_result(result))
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tells Optuna how a trial ended; `error` where its process died once too often."""
+        """Report how a trial ended; `error` says that its process died once too often."""
         if trial_id not in self._running:
             return
         last = None if error or result is None else Report.from_result(result)
         if last is not None:
             self._report(trial_id, last)
-        (trial, assignment), curve = self._running.pop(trial_id), self._curves.pop(trial_id)
-        trained = assignment.hyperparameters
+        trial, assignment, curve = self._running.pop(trial_id)
         outcome = "FAILED" if last is None else last.outcome()
-        if any(trained[name] != value for name, value in trial.params.items()):
-            outcome = "FAILED"  # what had begun is not in the space any more: Optuna drew another
         value = None
         if outcome == "COMPLETE":
             accuracies = [curve[epoch] for epoch in sorted(curve)]
-            value = objective(selection_score(accuracies, schedule=trained["schedule"]))
+            schedule = assignment.hyperparameters["schedule"]
+            value = objective(selection_score(accuracies, schedule=schedule))
         self.study.tell(trial, value, state=STATES[outcome], skip_if_finished=True)
 
     def save(self, checkpoint_path: str) -> None:
-        """Does nothing: the ledger is what a sweep resumes from."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Does nothing: the ledger is what a sweep resumes from."""
+        """Do nothing: a sweep resumes from the ledger."""
 
     def _report(self, trial_id: str, report: Report) -> None:
-        curve = self._curves[trial_id]
+        trial, _, curve = self._running[trial_id]
         for metrics in report.epochs:
-            if metrics.epoch not in curve:  # a retried trial tells its last epoch once more
+            if metrics.epoch not in curve:  # a retried trial reports its last epoch again
                 curve[metrics.epoch] = metrics.val_accuracy
-                self._running[trial_id][0].report(metrics.val_accuracy, metrics.epoch)
+                trial.report(metrics.val_accuracy, metrics.epoch)
 
-    def _searched(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Those that are in the space, which may have been another when a trial began."""
-        space = self._config.space
+    def _values_in_space(self, trial: Trial) -> dict[str, Any]:
+        """The values of a trial, drawn or fixed, that today's space contains."""
         return {
             name: value
-            for name, value in hyperparameters.items()
-            if name in space and space[name].refusal(value) is None
+            for name, dimension in self._config.space.items()
+            if (value := trial.value(name)) is not None and dimension.refusal(value) is None
         }
 
     def _finished(self, trial: Trial) -> FrozenTrial:
-        """A trial of the ledger's, as Optuna would know it."""
-        searched = self._searched({name: trial.value(name) for name in self._distributions})
-        known = {name: self._distributions[name] for name in searched}
-        finished = optuna_trial(trial, known)
+        """A trial of the ledger as a trial of the study."""
+        names = self._values_in_space(trial)
+        finished = optuna_trial(trial, {name: self._distributions[name] for name in names})
         if trial.state == "COMPLETE":
             assert finished.value is not None
             finished.value = objective(finished.value)
         return finished
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    if isinstance(dimension, Choices):
+        return CategoricalDistribution(dimension.choices)
+    low, high, log, step = dimension.low, dimension.high, dimension.log, dimension.step
+    if dimension.is_whole:
+        return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+    return FloatDistribution(low, high, log=log, step=step)

@@ -11,13 +11,13 @@ from analysis.records.ledger import Ledger
 from analysis.records.seeds import trial_seed
 from sweep.config import SweepConfig
 from sweep.training.assignment import Assignment, Failure, Report
-from sweep.tuning.searcher import TRIAL_ID, StudySearcher, build_sampler, objective
+from sweep.tuning.searcher import SAMPLERS, TRIAL_ID, StudySearcher, objective
 
 MakeResult = Callable[..., dict[str, Any]]
 BeginLedger = Callable[[SweepConfig], Ledger]
 MakeSearcher = Callable[..., StudySearcher]
 
-SEARCHERS = ("tpe", "random", "gp")
+SLOW_GP = pytest.param("gp", marks=pytest.mark.long)
 # One dimension of every kind.
 SPACE = {
     "dropout": {"low": 0.0, "high": 0.5},
@@ -120,7 +120,7 @@ def _require_inside_space(values: dict[str, Any]) -> None:
     assert type(values["nesterov"]) is bool
 
 
-@pytest.mark.parametrize("name", SEARCHERS)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_every_kind_of_dimension_is_drawn_inside_its_range(
     name: str, make_searcher: MakeSearcher, make_result: MakeResult
 ) -> None:
@@ -143,7 +143,7 @@ def test_log_dimension_is_drawn_uniformly_in_its_logarithm(
     assert abs(n_low - 100) < 36
 
 
-@pytest.mark.parametrize("name", SEARCHERS)
+@pytest.mark.parametrize("name", ["tpe", "random", SLOW_GP])
 def test_one_trial_at_a_time_is_repeated_exactly(
     name: str, make_searcher: MakeSearcher, make_result: MakeResult
 ) -> None:
@@ -161,7 +161,7 @@ def test_one_trial_at_a_time_is_repeated_exactly(
     assert draw(0, 1) != draw(1, 1)
 
 
-@pytest.mark.parametrize("name", ["tpe", "gp"])
+@pytest.mark.parametrize("name", ["tpe", SLOW_GP])
 def test_searcher_draws_where_it_was_good(
     name: str, make_searcher: MakeSearcher, make_result: MakeResult
 ) -> None:
@@ -178,6 +178,7 @@ def test_searcher_draws_where_it_was_good(
     assert sum(abs(dropout - 0.4) < 0.1 for dropout in late) >= 6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
 def test_trials_that_learn_nothing_do_not_blind_a_gaussian_process(
     seed: int, make_searcher: MakeSearcher, make_result: MakeResult
@@ -227,30 +228,18 @@ def test_stopped_trial_is_pruned_with_the_epoch_that_it_was_stopped_at(
 
 
 @pytest.mark.parametrize(
-    ("result", "error"), [(FAILED, False), (None, True), (None, False)], ids=str
+    ("last", "error"), [("failure", False), ("epoch", True), (None, True), (None, False)]
 )
-def test_failed_trial_is_told_as_failed(
-    result: dict[str, Any] | None,
-    error: bool,
-    make_searcher: MakeSearcher,
-    make_result: MakeResult,
+def test_failed_trial_is_failed_in_the_study(
+    last: str | None, error: bool, make_searcher: MakeSearcher, make_result: MakeResult
 ) -> None:
     searcher = make_searcher()
     searcher.suggest("a")
     searcher.on_trial_result("a", make_result(0.5))
-    searcher.on_trial_complete("a", result, error=error)
+    results = {"failure": FAILED, "epoch": make_result(0.5, 0.6, 0.7, 0.8)}
+    searcher.on_trial_complete("a", results.get(last or ""), error=error)
     (trial,) = searcher.study.trials
-    assert trial.state == TrialState.FAIL
-    assert trial.value is None
-
-
-def test_trial_whose_process_died_for_good_is_failed_whatever_it_told_before(
-    make_searcher: MakeSearcher, make_result: MakeResult
-) -> None:
-    searcher = make_searcher()
-    searcher.suggest("a")
-    searcher.on_trial_complete("a", make_result(0.5, 0.6, 0.7, 0.8), error=True)
-    assert searcher.study.trials[0].state == TrialState.FAIL
+    assert (trial.state, trial.value) == (TrialState.FAIL, None)
 
 
 def test_epoch_that_a_retried_trial_tells_again_counts_once(
@@ -286,21 +275,6 @@ def test_nothing_stays_running(make_searcher: MakeSearcher, make_result: MakeRes
         "FAIL",
     ]
     assert searcher.study.best_trial.number == 0
-
-
-def test_trial_without_epochs_is_never_the_best(
-    make_searcher: MakeSearcher, make_result: MakeResult
-) -> None:
-    searcher = make_searcher()
-    for name, result in (("a", FAILED), ("b", make_result(0.1, epochs=1)), ("c", FAILED)):
-        searcher.suggest(name)
-        searcher.on_trial_complete(name, result)
-    assert searcher.study.best_trial.number == 1
-
-
-def test_sampler_is_refused_by_an_unknown_name() -> None:
-    with pytest.raises(ValueError, match="must be tpe, random or gp, but got 'cma'"):
-        build_sampler("cma", 0)
 
 
 def _record(
@@ -381,12 +355,40 @@ def test_trial_that_was_cut_off_goes_on_as_it_began_whatever_has_changed(
     assert (old.epochs, old.seed, hyperparameters["dropout"]) == (4, ledger.trials[3].seed, 0.03)
     assert (hyperparameters["momentum"], hyperparameters["learning_rate"]) == (0.9, 0.01)
     assert (gap.epochs, gap.hyperparameters["learning_rate"]) == (2, 0.5)
-    searcher.on_trial_complete("a", make_result(0.8, 0.9, 0.91, 0.92))
-    # No point of the space that there is now was tried.
-    assert (searcher.study.trials[2].state, searcher.study.trials[2].value) == (
-        TrialState.FAIL,
-        None,
-    )
+    searcher.on_trial_complete("a", make_result(0.8, 0.9, 0.91, 0.92, past=True))
+    # Neither its dropout nor its momentum is in today's space.
+    told = searcher.study.trials[2]
+    assert (told.state, told.params) == (TrialState.COMPLETE, {})
+    assert told.value == pytest.approx(objective(0.91))
+
+
+@pytest.mark.parametrize("is_cut_off", [True, False])
+def test_trial_from_before_a_value_was_searched_has_its_fixed_value(
+    is_cut_off: bool,
+    resumed: tuple[SweepConfig, Ledger],
+    make_result: MakeResult,
+) -> None:
+    _, ledger = resumed
+    changed = {
+        "space": {
+            "dropout": {"low": 0.0, "high": 0.5},
+            "learning_rate": {"low": 0.005, "high": 0.2, "log": True},
+            "schedule": ["constant", "linear"],
+        }
+    }
+    if not is_cut_off:
+        for epoch, accuracy in ((3, 0.91), (4, 0.92)):
+            ledger.apply(EpochRecord(1.0, 3, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
+        ledger.apply(TrialEnded(2.0, 3, "COMPLETE", None))
+    searcher = StudySearcher(SweepConfig.model_validate(changed), ledger)
+    if is_cut_off:
+        trained = Assignment.from_config(searcher.suggest("a")).hyperparameters
+        assert (trained["dropout"], trained["learning_rate"]) == (0.03, 0.01)
+        searcher.on_trial_complete("a", make_result(0.8, 0.9, 0.91, 0.92, past=True))
+    trial = searcher.study.trials[2]
+    assert trial.state == TrialState.COMPLETE
+    assert trial.params == {"dropout": 0.03, "learning_rate": 0.01, "schedule": "constant"}
+    assert trial.value == pytest.approx(objective(0.91))
 
 
 def test_resumed_searcher_tells_of_a_trial_that_goes_on_from_its_checkpoint(
