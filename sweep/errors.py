@@ -1,9 +1,6 @@
 """What can go wrong for a reason outside the program, each with the exit code it ends in."""
 
-import errno
 from typing import ClassVar
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SweepError(Exception):
@@ -28,24 +25,7 @@ class ClusterError(SweepError):
     exit_code = 4
 
 
-class StorageError(SweepError):
-    """The storage cannot be read or written."""
-
-    exit_code = 4
-
-
-class InUseError(StorageError):
-    """Another process is at work on the sweep: there is nothing to go on with yet."""
-
-
 class NoTrialError(SweepError):
     """No trial ran all its epochs, or one failed for another reason than divergence."""
 
     exit_code = 5
-
-
-def describe_cause(error: OSError) -> str:
-    """Returns why a storage does not do what it should, in a few words."""
-    if error.errno in _FULL:
-        return "the disk is full, make room there"
-    return error.strerror or str(error)

@@ -20,12 +20,13 @@ from analysis.records.confirmation import (
     ConfirmationRecord,
     RunEnded,
     RunEpoch,
-    dump_confirmation_record,
     read_confirmation,
 )
-from analysis.records.events import (
+from analysis.records.ledger import (
     FORMAT,
+    LEDGER_FILE,
     EpochRecord,
+    Ledger,
     Notice,
     Record,
     SessionEnded,
@@ -33,12 +34,12 @@ from analysis.records.events import (
     SweepCreated,
     TrialEnded,
     TrialStarted,
-    dump_record,
+    read_ledger,
 )
-from analysis.records.ledger import LEDGER_FILE, Ledger, read_ledger
 from analysis.records.predictions import Predictions, ShownImages, save_images, save_predictions
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.journal import encode_record
 
 BEGIN = 1_800_000_000.0
 N_TEST = 10_000
@@ -217,7 +218,7 @@ def _draw(search: Search, trial_id: int, rng: np.random.Generator) -> dict[str, 
 
 def write_search(folder: Folder, search: Search) -> Ledger:
     """Writes the ledger of a search into `folder` and reads it back."""
-    folder.write(LEDGER_FILE, b"".join(map(dump_record, search_records(search))))
+    folder.write(LEDGER_FILE, b"".join(map(encode_record, search_records(search))))
     return read_ledger(folder)
 
 
@@ -330,7 +331,7 @@ def _arms(
 
 def write_confirmed(folder: Folder, ledger: Ledger, confirming: Confirming) -> Confirmation:
     """Writes a confirmation of the search in `folder`, with predictions, and reads it back."""
-    records = map(dump_confirmation_record, confirmation_records(ledger, confirming))
+    records = map(encode_record, confirmation_records(ledger, confirming))
     folder.write(CONFIRMATION_FILE, b"".join(records))
     confirmation = read_confirmation(folder)
     assert confirmation is not None

@@ -20,6 +20,7 @@ ALLOWED = {
         "pandas",
         "scipy",
         "matplotlib",
+        "msgspec",
         "optuna",
         "pyarrow",
         "jinja2",

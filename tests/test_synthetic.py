@@ -20,7 +20,7 @@ def test_synthetic_sweep_is_like_a_real_one(tmp_path: Path) -> None:
     assert [len(ledger.in_state("RUNNING")), ledger.ended] == [1, None]
     assert len(ledger.in_state("STOPPED")) > 30
     assert ledger.in_state("FAILED")
-    times = [epoch.time for trial in ledger.trials.values() for epoch in trial.epochs]
+    times = [record.time for record in ledger.records]
     assert min(times) > ledger.created.time
 
     confirmation = read_confirmation(folder)

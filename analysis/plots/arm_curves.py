@@ -25,7 +25,8 @@ from analysis.plots.style import (
     new_figure,
     one_line,
 )
-from analysis.records.confirmation import Confirmation, Run, RunEpoch
+from analysis.records.confirmation import Confirmation, Run
+from analysis.records.epochs import Epoch
 from analysis.results.statistics import summarize
 
 
@@ -73,12 +74,12 @@ def arm_curves(confirmation: Confirmation, arm: str) -> ArmCurves:
         len(confirmation.runs_of(arm)) - len(runs),
         _band(runs, lambda epoch: epoch.train_accuracy),
         _band(runs, lambda epoch: epoch.train_loss),
-        _band(runs, lambda epoch: epoch.test_accuracy),
-        _band(runs, lambda epoch: epoch.test_loss),
+        _band(runs, lambda epoch: epoch.val_accuracy),
+        _band(runs, lambda epoch: epoch.val_loss),
     )
 
 
-def _band(runs: list[Run], value: Callable[[RunEpoch], float]) -> Band:
+def _band(runs: list[Run], value: Callable[[Epoch], float]) -> Band:
     values = np.array([[value(epoch) for epoch in run.epochs] for run in runs])
     return Band(values.mean(axis=0), values.min(axis=0), values.max(axis=0))
 

@@ -8,7 +8,7 @@ from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
 from analysis.plots.scales import AXIS_NOTE, in_view, percent, set_accuracy_scale
 from analysis.plots.style import BLUE, FAINT, INK, Frame, add_keys, counted, new_figure
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import EpochRecord, Ledger, TrialEnded
 from analysis.results.selection import describe_rule, trial_score
 
 
@@ -72,10 +72,11 @@ def rise(ledger: Ledger) -> Rise:
 
 def _events(ledger: Ledger) -> list[tuple[float, str, int]]:
     events = [(session.time, "session", 0) for session in ledger.sessions]
-    for trial in ledger.trials.values():
-        events += [(epoch.time, "epoch", trial.trial_id) for epoch in trial.epochs]
-        if trial.ended is not None:
-            events.append((trial.ended, "end", trial.trial_id))
+    for record in ledger.records:
+        if isinstance(record, EpochRecord):
+            events.append((record.time, "epoch", record.trial_id))
+        elif isinstance(record, TrialEnded):
+            events.append((record.time, "end", record.trial_id))
     order = {"session": 0, "epoch": 1, "end": 2}
     return sorted(events, key=lambda event: (event[0], order[event[1]], event[2]))
 

@@ -145,7 +145,7 @@ def draw_all(folder: Folder, file_format: str, out: Folder | None = None) -> Dra
         file = f"{result.name}.{checked}"
         if isinstance(result, Rendered):
             target.write(file, result.data)
-            drawn.files.append(target.place(file))
+            drawn.files.append(target.display_path(file))
             continue
         drawn.skipped.append(result)
         if out is None:

@@ -26,8 +26,7 @@ from analysis.plots.style import (
     counted,
     new_figure,
 )
-from analysis.records.events import State
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import Ledger, State
 from analysis.results.rungs import rungs
 from analysis.results.selection import describe_rule, rank_trials
 

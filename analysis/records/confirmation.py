@@ -1,119 +1,213 @@
-"""A sweep's confirmation: finalists and baselines, trained afresh and tested."""
+"""A sweep's confirmation, the file `confirm.jsonl`: finalists and baselines, trained afresh.
+
+| kind           | written when                               | fields beside `kind` and `time`  |
+|----------------|--------------------------------------------|----------------------------------|
+| `confirmation` | the confirmation begins; always first      | `format`, `name`, `epochs`       |
+| `arm`          | a finalist or a baseline is to be trained  | see `Arm`                        |
+| `run_epoch`    | a run has finished an epoch                | see `RunEpoch`                   |
+| `run_ended`    | a run has ended                            | `arm`, `seed`, `state`, `reason` |
+| `notice`       | something happened that a user should know | `text`                           |
+
+Times are in seconds since 1970 (UTC), accuracies are fractions in [0, 1].
+"""
 
 import re
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Literal, Self
+
+import msgspec
 
 from analysis.errors import LedgerError
-from analysis.records.confirmation_events import (
-    CODEC,
-    CONFIRMATION_FORMAT,
-    Arm,
-    ConfirmationBegun,
-    ConfirmationNotice,
-    ConfirmationRecord,
-    Role,
-    RunEnded,
-    RunEpoch,
-    RunState,
-    dump_confirmation_record,
-)
+from analysis.hyperparameters import DEFAULTS
+from analysis.records.epochs import Epoch
+from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
-from analysis.storage.journal import RecordWriter, read_records
-
-__all__ = [
-    "CONFIRMATION_FILE",
-    "CONFIRMATION_FORMAT",
-    "Arm",
-    "Confirmation",
-    "ConfirmationBegun",
-    "ConfirmationNotice",
-    "ConfirmationRecord",
-    "ConfirmationWriter",
-    "Run",
-    "RunEnded",
-    "RunEpoch",
-    "dump_confirmation_record",
-    "read_confirmation",
-]
+from analysis.storage.journal import Journal, JournalRecord, JournalWriter, read_journal
 
 CONFIRMATION_FILE = "confirm.jsonl"
+CONFIRMATION_FORMAT = 1
 
-# An arm's name becomes part of a file's.
+Role = Literal["finalist", "baseline"]
+RunEndState = Literal["COMPLETE", "FAILED"]
+RunState = Literal["RUNNING", "COMPLETE", "FAILED"]
+
+# The name of an arm becomes part of the names of files.
 _ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+class ConfirmationBegun(JournalRecord, frozen=True, tag="confirmation"):
+    """A confirmation of the sweep `name` begins; its arms are trained for `epochs`."""
+
+    format: int
+    name: str
+    epochs: int
+
+    def __post_init__(self) -> None:
+        if self.format != CONFIRMATION_FORMAT:
+            raise LedgerError(
+                f"is of confirmation format {self.format}, but this program reads format "
+                f"{CONFIRMATION_FORMAT}; use the version of the program that wrote it"
+            )
+
+
+class Arm(JournalRecord, frozen=True, tag="arm"):
+    """A finalist or a baseline, to be trained with several seeds.
+
+    `title` is its name for people, `trial_id` the trial that it comes from, if any,
+    `hyperparameters` are all of them. A `reference` has the hand-tuned point, in any recipe;
+    verdicts compare with it.
+    """
+
+    arm: str
+    title: str
+    role: Role
+    model: str
+    trial_id: int | None
+    hyperparameters: dict[str, Any]
+    epochs: int
+    reference: bool
+
+    def differences(self, other: "Arm") -> int:
+        """Return in how many respects the training of another arm differs.
+
+        Model and epochs count as one each, and so does every hyperparameter. One that an arm
+        lacks, because it was recorded before there was such a hyperparameter, is its default.
+        """
+        mine, others = ({**DEFAULTS, **arm.hyperparameters} for arm in (self, other))
+        differing = [mine.get(name) != others.get(name) for name in mine.keys() | others.keys()]
+        return sum([self.model != other.model, self.epochs != other.epochs, *differing])
+
+
+class RunEpoch(JournalRecord, frozen=True, tag="run_epoch"):
+    """One epoch of one run, with the fields of `Epoch`; it is evaluated on the test images."""
+
+    arm: str
+    seed: int
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    seconds: float
+    images_per_s: float
+
+    @classmethod
+    def of(cls, time: float, arm: str, seed: int, epoch: Epoch) -> Self:
+        """Return the record of an epoch that a run has finished."""
+        return cls(time, arm, seed, *msgspec.structs.astuple(epoch))
+
+    def to_epoch(self) -> Epoch:
+        """Return the epoch alone."""
+        return Epoch(
+            epoch=self.epoch,
+            train_loss=self.train_loss,
+            train_accuracy=self.train_accuracy,
+            val_loss=self.test_loss,
+            val_accuracy=self.test_accuracy,
+            seconds=self.seconds,
+            images_per_s=self.images_per_s,
+        )
+
+
+class RunEnded(JournalRecord, frozen=True, tag="run_ended"):
+    """A run has ended: COMPLETE, or FAILED for `reason`."""
+
+    arm: str
+    seed: int
+    state: RunEndState
+    reason: str | None
+
+
+class ConfirmationNotice(JournalRecord, frozen=True, tag="notice"):
+    """Something a user should know."""
+
+    text: str
+
+
+ConfirmationRecord = ConfirmationBegun | Arm | RunEpoch | RunEnded | ConfirmationNotice
+
+_DECODER: msgspec.json.Decoder[ConfirmationRecord] = msgspec.json.Decoder(ConfirmationRecord)
 
 
 @dataclass(slots=True)
 class Run:
-    """One arm trained with one seed. `epochs` are consecutive from 1."""
+    """One arm trained with one seed. `epochs` are consecutive from 1, on the test images."""
 
     arm: str
     seed: int
-    epochs: list[RunEpoch] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
     state: RunState = "RUNNING"
     reason: str | None = None
 
 
 @dataclass
-class Confirmation:
-    """What a confirmation's records say, taken together.
+class Confirmation(Journal[ConfirmationRecord]):
+    """The contents of a confirmation.
 
-    `arms` are in the order in which they were recorded, `runs` are by arm and seed.
-    `torn` is the number of bytes of a half-written last line, which was dropped.
+    Attributes:
+        begun: The first record.
+        arms: By name, in the order of the file.
+        runs: By arm and seed.
+        notices: In the order of the file.
     """
 
     begun: ConfirmationBegun
     arms: dict[str, Arm] = field(default_factory=dict)
     runs: dict[tuple[str, int], Run] = field(default_factory=dict)
     notices: list[ConfirmationNotice] = field(default_factory=list)
-    torn: int = 0
 
     def in_role(self, role: Role) -> list[Arm]:
-        """Returns the finalists or the baselines, in order."""
+        """Return the finalists or the baselines, in order."""
         return [arm for arm in self.arms.values() if arm.role == role]
 
     def finalist(self, trial_id: int) -> Arm | None:
-        """Returns the finalist that the trial `trial_id` is, if it is one."""
+        """Return the finalist that comes from a trial, if one does."""
         return next((arm for arm in self.in_role("finalist") if arm.trial_id == trial_id), None)
 
     def reference_of(self, finalist: Arm) -> Arm | None:
-        """Returns what the verdict on a finalist's hyperparameters is against, if there is any.
+        """Return the arm that a finalist's hyperparameters are compared with, if there is one.
 
-        It is the hand-tuned point in the finalist's own recipe, or in the nearest to it: what
-        a recipe brings must not be credited to the hyperparameters. It may be the finalist.
+        It is the hand-tuned point in the finalist's own recipe, or in the most similar one: the
+        effect of a recipe must not be credited to the hyperparameters. It may be the finalist.
         """
         references = [arm for arm in self.arms.values() if arm.reference]
         return min(references, key=finalist.differences, default=None)
 
     @property
     def seeds(self) -> set[int]:
-        """The seeds with which any arm has begun to be trained."""
+        """The seeds of all runs that have begun."""
         return {seed for _, seed in self.runs}
 
+    def ordered_seeds(self, sweep_seed: int) -> list[int]:
+        """Return the seeds of all runs: those derived from the sweep's in order, then others."""
+        derived = confirmation_seeds(sweep_seed, len(self.seeds))
+        own = [seed for seed in derived if seed in self.seeds]
+        return own + sorted(self.seeds - set(own))
+
     def runs_of(self, arm: str) -> list[Run]:
-        """Returns an arm's runs, by seed."""
+        """Return the runs of an arm, sorted by seed."""
         return sorted((r for r in self.runs.values() if r.arm == arm), key=lambda r: r.seed)
 
     def test_accuracies(self, arm: str) -> dict[int, float]:
-        """Returns, by seed, the test accuracy after the last epoch of an arm's finished runs.
+        """Return by seed the test accuracy after the last epoch of an arm's finished runs.
 
         It is the last epoch's and never the highest: choosing among epochs by test images
         would flatter the result.
         """
         epochs = self.arms[arm].epochs
         return {
-            run.seed: run.epochs[-1].test_accuracy
+            run.seed: run.epochs[-1].val_accuracy
             for run in self.runs_of(arm)
             if run.state == "COMPLETE" and run.epochs and len(run.epochs) == epochs
         }
 
     def check(self, record: ConfirmationRecord) -> None:
-        """Tells whether a record may follow those before it.
+        """Check that a record may follow those before it.
 
-        A failed run may be taken up again where it ended; a complete one is over.
+        A failed run may continue where it ended; a complete one may not.
 
         Raises:
-            LedgerError: If it contradicts them.
+            LedgerError: It contradicts them.
         """
         match record:
             case Arm(arm=name):
@@ -126,19 +220,14 @@ class Confirmation:
             case ConfirmationBegun():
                 raise LedgerError("begins the confirmation a second time")
 
-    def apply(self, record: ConfirmationRecord) -> None:
-        """Takes in one more record.
-
-        Raises:
-            LedgerError: If it contradicts those before it.
-        """
-        self.check(record)
+    def add(self, record: ConfirmationRecord) -> None:
+        """Add a record that has been checked."""
         match record:
             case Arm(arm=name):
                 self.arms[name] = record
             case RunEpoch():
                 run = self._run(record)
-                run.epochs.append(record)
+                run.epochs.append(record.to_epoch())
                 run.state, run.reason = "RUNNING", None
             case RunEnded():
                 run = self._run(record)
@@ -152,7 +241,7 @@ class Confirmation:
             raise LedgerError(f"is about the arm {record.arm!r}, which was never named")
         run = self.runs.get((record.arm, record.seed))
         if run is not None and run.state == "COMPLETE":
-            raise LedgerError(f"is about {record.arm!r}, seed {record.seed}, which is over")
+            raise LedgerError(f"is about {record.arm!r}, seed {record.seed}, which is complete")
         if isinstance(record, RunEpoch):
             following = len(run.epochs) + 1 if run else 1
             if record.epoch != following or record.epoch > arm.epochs:
@@ -169,61 +258,37 @@ class Confirmation:
 
 
 def read_confirmation(folder: Folder) -> Confirmation | None:
-    """Reads the confirmation of the sweep in `folder`; None if none was begun.
+    """Read the confirmation of the sweep in `folder`; None if none was begun.
 
     Raises:
-        LedgerError: If a line is damaged; a half-written last line is no damage.
+        LedgerError: A line is damaged. An incomplete last line is ignored.
     """
-    confirmation: Confirmation | None = None
-
-    def take(record: ConfirmationRecord) -> None:
-        nonlocal confirmation
-        if confirmation is not None:
-            confirmation.apply(record)
-        elif isinstance(record, ConfirmationBegun):
-            confirmation = Confirmation(record)
-        else:
-            raise LedgerError("comes before the record that begins the confirmation")
-
     try:
-        torn = read_records(folder, CONFIRMATION_FILE, CODEC, take)
+        return read_journal(folder, CONFIRMATION_FILE, _DECODER, _begin)
     except FileNotFoundError:
         return None
-    if confirmation is not None:
-        confirmation.torn = torn
-    return confirmation
 
 
-class ConfirmationWriter(RecordWriter):
-    """Appends records to a confirmation's file, as `LedgerWriter` does to the ledger.
+def _begin(record: ConfirmationRecord) -> Confirmation:
+    if isinstance(record, ConfirmationBegun):
+        return Confirmation(record)
+    raise LedgerError("comes before the record that begins the confirmation")
 
-    `confirmation` is the sum of all records.
-    """
+
+class ConfirmationWriter(JournalWriter[ConfirmationRecord, Confirmation]):
+    """Appends records to a confirmation. `confirmation` is the sum of all records."""
+
+    file = CONFIRMATION_FILE
+    flushed = (RunEnded,)
 
     def __init__(self, folder: Folder, confirmation: Confirmation) -> None:
-        super().__init__(folder, CONFIRMATION_FILE, torn=confirmation.torn)
-        confirmation.torn = 0
+        super().__init__(folder, confirmation)
         self.confirmation = confirmation
 
     @classmethod
     def open(cls, folder: Folder, begun: ConfirmationBegun) -> Self:
-        """Goes on with the confirmation in `folder`, or begins one with `begun`."""
+        """Continue the confirmation in `folder`, or begin one with `begun`."""
         confirmation = read_confirmation(folder)
         if confirmation is not None:
             return cls(folder, confirmation)
-        folder.delete(CONFIRMATION_FILE)
-        writer = cls(folder, Confirmation(begun))
-        writer.write_line(dump_confirmation_record(begun), flush=True)
-        return writer
-
-    def append(self, record: ConfirmationRecord) -> None:
-        """Writes one record.
-
-        Raises:
-            LedgerError: If it contradicts those before it; then nothing is written.
-            OSError: If the storage does not take it; what was there before stays whole.
-        """
-        line = dump_confirmation_record(record)
-        self.confirmation.check(record)
-        self.write_line(line, flush=isinstance(record, RunEnded))
-        self.confirmation.apply(record)
+        return cls.begin(folder, Confirmation(begun), begun)

@@ -1,35 +1,161 @@
-"""A sweep's ledger: written record by record, read back as trials."""
+"""A sweep's ledger, the file `ledger.jsonl`: one JSON object per line, read back as trials.
+
+| kind            | written when                               | fields beside `kind` and `time` |
+|-----------------|--------------------------------------------|---------------------------------|
+| `sweep`         | the sweep begins; always the first record  | `format`, `name`, `config`      |
+| `config`        | the sweep continues with another config    | `config`                        |
+| `session`       | a driver begins to work on the sweep       | `host`, `pid`, `slots`          |
+| `trial_started` | a trial gets its hyperparameters           | see `TrialStarted`              |
+| `epoch`         | a trial has finished an epoch              | see `EpochRecord`               |
+| `trial_ended`   | a trial has ended                          | `trial_id`, `state`, `reason`   |
+| `notice`        | something happened that a user should know | `trial_id`, `text`              |
+| `session_ended` | a driver stops cleanly                     | `reason`                        |
+
+Times are in seconds since 1970 (UTC), accuracies are fractions in [0, 1].
+"""
 
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+import msgspec
 
 from analysis.errors import LedgerError
-from analysis.records.events import (
-    CODEC,
-    ConfigChanged,
-    EpochRecord,
-    Notice,
-    Record,
-    SessionEnded,
-    SessionStarted,
-    State,
-    SweepCreated,
-    TrialEnded,
-    TrialStarted,
-    dump_record,
-)
+from analysis.records.epochs import Epoch
 from analysis.storage.folder import Folder
-from analysis.storage.journal import RecordWriter, read_records
+from analysis.storage.journal import (
+    Journal,
+    JournalRecord,
+    JournalWriter,
+    decode_record,
+    read_journal,
+)
 
 LEDGER_FILE = "ledger.jsonl"
+FORMAT = 1
+
+DIVERGED = "diverged"
+"""The first word of the reason of a trial that failed because its loss was not finite."""
+
+EndState = Literal["COMPLETE", "STOPPED", "FAILED"]
+State = Literal["RUNNING", "COMPLETE", "STOPPED", "FAILED"]
+
+
+class SweepCreated(JournalRecord, frozen=True, tag="sweep"):
+    """A sweep begins, with its resolved config."""
+
+    format: int
+    name: str
+    config: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise LedgerError(
+                f"is of ledger format {self.format}, but this program reads format {FORMAT}; "
+                "use the version of the program that wrote it"
+            )
+
+
+class ConfigChanged(JournalRecord, frozen=True, tag="config"):
+    """From here on the sweep has another config: more trials, or changes that were accepted."""
+
+    config: dict[str, Any]
+
+
+class SessionStarted(JournalRecord, frozen=True, tag="session"):
+    """A driver begins to work on the sweep, `slots` trials at a time."""
+
+    host: str
+    pid: int
+    slots: int
+
+
+class TrialStarted(JournalRecord, frozen=True, tag="trial_started"):
+    """A trial begins. `trial_id` counts from 1; `seed` is its own."""
+
+    trial_id: int
+    seed: int
+    hyperparameters: dict[str, Any]
+
+
+class EpochRecord(JournalRecord, frozen=True, tag="epoch"):
+    """One epoch of one trial, with the fields of `Epoch`."""
+
+    trial_id: int
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+    images_per_s: float
+
+    @classmethod
+    def of(cls, time: float, trial_id: int, epoch: Epoch) -> Self:
+        """Return the record of an epoch that a trial has finished."""
+        return cls(time, trial_id, *msgspec.structs.astuple(epoch))
+
+    def to_epoch(self) -> Epoch:
+        """Return the epoch alone."""
+        return Epoch(
+            self.epoch,
+            self.train_loss,
+            self.train_accuracy,
+            self.val_loss,
+            self.val_accuracy,
+            self.seconds,
+            self.images_per_s,
+        )
+
+
+class TrialEnded(JournalRecord, frozen=True, tag="trial_ended"):
+    """A trial has ended: COMPLETE (all epochs), STOPPED early, or FAILED for `reason`."""
+
+    trial_id: int
+    state: EndState
+    reason: str | None
+
+
+class Notice(JournalRecord, frozen=True, tag="notice"):
+    """Something a user should know about one trial or, without `trial_id`, the sweep."""
+
+    trial_id: int | None
+    text: str
+
+
+class SessionEnded(JournalRecord, frozen=True, tag="session_ended"):
+    """A driver stops cleanly: `finished`, `interrupted` or what went wrong."""
+
+    reason: str
+
+
+Record = (
+    SweepCreated
+    | ConfigChanged
+    | SessionStarted
+    | TrialStarted
+    | EpochRecord
+    | TrialEnded
+    | Notice
+    | SessionEnded
+)
+
+_DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 
 @dataclass(slots=True)
 class Trial:
-    """One trial, as far as the ledger tells.
+    """One trial.
 
-    `epochs` are consecutive from 1. `started` and `ended` are seconds since 1970. `config` is
-    the sweep's as it was when the trial started.
+    Attributes:
+        trial_id: From 1.
+        seed: Its own.
+        hyperparameters: Those that were searched.
+        started: In seconds since 1970.
+        config: The sweep's config when the trial started.
+        epochs: Consecutive from 1.
+        state: RUNNING also for a trial that was interrupted.
+        ended: In seconds since 1970.
+        reason: Of a failure.
     """
 
     trial_id: int
@@ -37,41 +163,48 @@ class Trial:
     hyperparameters: dict[str, Any]
     started: float
     config: dict[str, Any]
-    epochs: list[EpochRecord] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
     state: State = "RUNNING"
     ended: float | None = None
     reason: str | None = None
 
     def value(self, name: str) -> Any:
-        """Returns a hyperparameter's value: drawn, or fixed by the recipe; None without either."""
+        """Return the value of a hyperparameter, drawn or fixed by the recipe, or None."""
         return self.hyperparameters.get(name, self.config["recipe"].get(name))
 
     @property
     def seconds(self) -> float:
-        """The time its epochs took, in seconds."""
+        """The time that its epochs took, in seconds."""
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
     def val_accuracy(self) -> float | None:
-        """The last epoch's validation accuracy, if an epoch was finished."""
+        """The validation accuracy after the last epoch, if an epoch was finished."""
         return self.epochs[-1].val_accuracy if self.epochs else None
 
 
 @dataclass
-class Ledger:
-    """What a ledger's records say, taken together.
+class Ledger(Journal[Record]):
+    """The contents of a ledger.
 
-    `config` is the sweep's resolved config, as plain data, as it was last changed. `torn` is
-    the number of bytes of a half-written last line, which was dropped.
+    Attributes:
+        created: The first record.
+        config: The sweep's resolved config, as plain data, after its last change.
+        records: The records after the first, in the order of the file. Their times can go
+            back where a clock was set back.
+        trials: By number, in the order in which they started.
+        sessions: In the order of the file.
+        notices: In the order of the file.
+        ended: How the last session ended, if it did.
     """
 
     created: SweepCreated
     config: dict[str, Any] = field(init=False)
+    records: list[Record] = field(default_factory=list)
     trials: dict[int, Trial] = field(default_factory=dict)
     sessions: list[SessionStarted] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     ended: SessionEnded | None = None
-    torn: int = 0
 
     def __post_init__(self) -> None:
         self.config = self.created.config
@@ -81,15 +214,20 @@ class Ledger:
         """The sweep's name."""
         return self.created.name
 
+    @property
+    def n_ended(self) -> int:
+        """How many trials have ended."""
+        return sum(trial.state != "RUNNING" for trial in self.trials.values())
+
     def in_state(self, state: State) -> list[Trial]:
-        """Returns the trials in `state`, in the order in which they started."""
+        """Return the trials in `state`, in the order in which they started."""
         return [trial for trial in self.trials.values() if trial.state == state]
 
     def check(self, record: Record) -> None:
-        """Tells whether a record may follow those before it.
+        """Check that a record may follow those before it.
 
         Raises:
-            LedgerError: If it contradicts them.
+            LedgerError: It contradicts them.
         """
         match record:
             case EpochRecord():
@@ -107,16 +245,12 @@ class Ledger:
             case SweepCreated():
                 raise LedgerError("begins the sweep a second time")
 
-    def apply(self, record: Record) -> None:
-        """Takes in one more record.
-
-        Raises:
-            LedgerError: If it contradicts those before it.
-        """
-        self.check(record)
+    def add(self, record: Record) -> None:
+        """Add a record that has been checked."""
+        self.records.append(record)
         match record:
             case EpochRecord():
-                self.trials[record.trial_id].epochs.append(record)
+                self.trials[record.trial_id].epochs.append(record.to_epoch())
             case TrialStarted():
                 self.trials[record.trial_id] = Trial(
                     record.trial_id,
@@ -143,83 +277,77 @@ class Ledger:
         if trial is None:
             raise LedgerError(f"is about trial {trial_id}, which was never started")
         if trial.state != "RUNNING":
-            raise LedgerError(f"is about trial {trial_id}, which is over ({trial.state})")
+            raise LedgerError(f"is about trial {trial_id}, which has ended ({trial.state})")
         return trial
 
 
 def has_begun(folder: Folder) -> bool:
-    """Tells whether there is a sweep in `folder`: a ledger with a whole record."""
+    """Return whether a sweep is in `folder`: a ledger with a complete record."""
     try:
-        return next(folder.lines(LEDGER_FILE), b"").endswith(b"\n")
+        return folder.read_first_line(LEDGER_FILE).endswith(b"\n")
     except FileNotFoundError:
         return False
 
 
-def read_ledger(folder: Folder) -> Ledger:
-    """Reads the ledger of the sweep in `folder`.
+def read_first_record(folder: Folder) -> SweepCreated | None:
+    """Return the record that begins the sweep in `folder`; None if there is no sweep.
 
     Raises:
-        FileNotFoundError: If there is none, or none with a whole record.
-        LedgerError: If a line is damaged; a half-written last line is no damage.
+        LedgerError: The record is damaged.
     """
-    ledger: Ledger | None = None
+    try:
+        line = folder.read_first_line(LEDGER_FILE)
+    except FileNotFoundError:
+        return None
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return _begin(decode_record(_DECODER, line)).created
+    except LedgerError as error:
+        raise LedgerError(f"{folder.display_path(LEDGER_FILE)}:1 {error}") from error
 
-    def take(record: Record) -> None:
-        nonlocal ledger
-        if ledger is not None:
-            ledger.apply(record)
-        elif isinstance(record, SweepCreated):
-            ledger = Ledger(record)
-        else:
-            raise LedgerError("comes before the record that begins the sweep")
 
-    torn = read_records(folder, LEDGER_FILE, CODEC, take)
+def read_ledger(folder: Folder) -> Ledger:
+    """Read the ledger of the sweep in `folder`.
+
+    Raises:
+        FileNotFoundError: There is none, or none with a complete record.
+        LedgerError: A line is damaged. An incomplete last line is ignored.
+    """
+    ledger = read_journal(folder, LEDGER_FILE, _DECODER, _begin)
     if ledger is None:
         raise FileNotFoundError(f"no sweep in {folder}")
-    ledger.torn = torn
     return ledger
 
 
-class LedgerWriter(RecordWriter):
-    """Appends records to a ledger file.
+def _begin(record: Record) -> Ledger:
+    if isinstance(record, SweepCreated):
+        return Ledger(record)
+    raise LedgerError("comes before the record that begins the sweep")
 
-    On a file system each is on the disk when `append` returns; an object store has it 20 s
-    later at most. The writer keeps `ledger`, the sum of all records, up to date, so that a
-    driver needs no second account of what happened.
-    """
+
+class LedgerWriter(JournalWriter[Record, Ledger]):
+    """Appends records to a ledger. `ledger` is the sum of all records."""
+
+    file = LEDGER_FILE
+    flushed = (TrialEnded, SessionStarted, SessionEnded)
 
     def __init__(self, folder: Folder, ledger: Ledger) -> None:
-        super().__init__(folder, LEDGER_FILE, torn=ledger.torn)
-        ledger.torn = 0
+        super().__init__(folder, ledger)
         self.ledger = ledger
 
     @classmethod
     def create(cls, folder: Folder, created: SweepCreated) -> Self:
-        """Begins a new ledger in `folder`, in place of one without a whole record.
+        """Begin a new ledger in `folder`, in place of one without a complete record.
 
         Raises:
-            FileExistsError: If there is a sweep already.
+            FileExistsError: A sweep is there already.
         """
         if has_begun(folder):
             raise FileExistsError(f"there is a sweep in {folder} already")
-        folder.delete(LEDGER_FILE)
-        writer = cls(folder, Ledger(created))
-        writer.write_line(dump_record(created), flush=True)
-        return writer
+        return cls.begin(folder, Ledger(created), created)
 
     @classmethod
     def reopen(cls, folder: Folder) -> Self:
-        """Goes on with the ledger in `folder`, without the half-written line it may end in."""
+        """Continue the ledger in `folder`, without its incomplete last line if it has one."""
         return cls(folder, read_ledger(folder))
-
-    def append(self, record: Record) -> None:
-        """Writes one record.
-
-        Raises:
-            LedgerError: If it contradicts those before it; then nothing is written.
-            OSError: If the storage does not take it; what was there before stays whole.
-        """
-        line = dump_record(record)
-        self.ledger.check(record)
-        self.write_line(line, flush=isinstance(record, TrialEnded | SessionStarted | SessionEnded))
-        self.ledger.apply(record)

@@ -119,7 +119,7 @@ def _load(folder: Folder, name: str, kind: type[T]) -> T | None:
             loaded = kind(**{f.name: arrays[f.name] for f in fields(kind)})
     # zipfile, zlib and NumPy have a dozen kinds of error between them for damaged bytes.
     except Exception as error:
-        raise LedgerError(f"{folder.place(name)} is damaged ({error})") from error
+        raise LedgerError(f"{folder.display_path(name)} is damaged ({error})") from error
     if not loaded.are_whole():
-        raise LedgerError(f"{folder.place(name)} does not hold what it should")
+        raise LedgerError(f"{folder.display_path(name)} does not hold what it should")
     return loaded

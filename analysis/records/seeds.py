@@ -1,7 +1,5 @@
 """Seeds that follow from the sweep's own."""
 
-import numpy as np
-
 _TRIAL, _SAMPLER, _CONFIRMATION = 1, 2, 3
 
 
@@ -31,4 +29,6 @@ def confirmation_seeds(sweep_seed: int, n_seeds: int) -> list[int]:
 
 
 def _derive(*words: int) -> int:
+    import numpy as np  # slow to import, and most commands derive no seeds
+
     return int(np.random.SeedSequence(words).generate_state(1)[0])

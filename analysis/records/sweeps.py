@@ -1,22 +1,29 @@
 """The sweeps in a storage folder."""
 
-from dataclasses import replace
+from errno import EISDIR
 
-from analysis.errors import LedgerError
-from analysis.records.events import SweepCreated, parse_record
-from analysis.records.ledger import LEDGER_FILE, Ledger, read_ledger
+from msgspec.structs import replace
+
+from analysis.errors import LedgerError, StorageError
+from analysis.records.ledger import (
+    LEDGER_FILE,
+    Ledger,
+    SweepCreated,
+    read_first_record,
+    read_ledger,
+)
 from analysis.storage.folder import Folder
 
 
 def list_sweeps(storage: Folder) -> tuple[list[SweepCreated], dict[str, str]]:
-    """Returns the first record of every sweep in `storage`, and the damaged ones.
+    """Return the first record of every sweep in `storage`, and the damaged sweeps.
 
-    A sweep is called what its folder is called now. A folder whose ledger does not begin
-    with a whole record is not a sweep.
+    A sweep has the name that its folder has now. A folder whose ledger does not begin with a
+    complete record is not a sweep.
 
     Returns:
-        The records, newest first; and by its name each sweep whose ledger cannot even be
-        begun to be read, with the reason.
+        The records, newest first; and by name the reason why the first record of a sweep
+        cannot be read.
     """
     found, damaged = [], {}
     for name in storage.folders():
@@ -31,14 +38,13 @@ def list_sweeps(storage: Folder) -> tuple[list[SweepCreated], dict[str, str]]:
 
 
 def open_sweep(storage: Folder, name: str | None) -> tuple[Folder, Ledger]:
-    """Returns the folder and the ledger of the sweep `name`, or of the newest.
-
-    The others are looked at only for the newest, or where there is no sweep `name`.
+    """Return the folder and the ledger of the sweep `name`, by default of the newest.
 
     Raises:
-        FileNotFoundError: If there is no such sweep; the message names those there are.
-        LedgerError: If its ledger is damaged.
+        FileNotFoundError: There is no such sweep; the message lists those that exist.
+        LedgerError: Its ledger is damaged.
     """
+    # The other sweeps are read only for the newest, or where there is no sweep `name`.
     if name is None or not _is_sweep(storage, name):
         name = _choose(storage, name)
     folder = storage.child(name)
@@ -46,11 +52,11 @@ def open_sweep(storage: Folder, name: str | None) -> tuple[Folder, Ledger]:
 
 
 def read_sweep(folder: Folder) -> Ledger:
-    """Returns the ledger of the sweep in `folder`, which is called what the folder is called.
+    """Return the ledger of the sweep in `folder`, which has the name of the folder.
 
     Raises:
-        FileNotFoundError: If there is none.
-        LedgerError: If it is damaged.
+        FileNotFoundError: There is none.
+        LedgerError: It is damaged.
     """
     ledger = read_ledger(folder)
     ledger.created = replace(ledger.created, name=folder.name)
@@ -58,7 +64,7 @@ def read_sweep(folder: Folder) -> Ledger:
 
 
 def _is_sweep(storage: Folder, name: str) -> bool:
-    """Tells whether `name` is a sweep's, whose first record is whole, and no path to one."""
+    """Return whether `name` is the name of a sweep, and not a path."""
     if "/" in name or name in ("", ".", ".."):
         return False
     try:
@@ -68,7 +74,7 @@ def _is_sweep(storage: Folder, name: str) -> bool:
 
 
 def _choose(storage: Folder, name: str | None) -> str:
-    """Returns the newest sweep's name, or `name` if it is among all there are."""
+    """Return the name of the newest sweep, or `name` if there is such a sweep."""
     found, damaged = list_sweeps(storage)
     names = [created.name for created in found]
     if name is None and names:
@@ -85,17 +91,11 @@ def _choose(storage: Folder, name: str | None) -> str:
 
 
 def _first_record(folder: Folder) -> SweepCreated | None:
-    """The record that begins the sweep in a folder; None if there is no sweep."""
-    place = folder.place(LEDGER_FILE)
+    """Return the record that begins the sweep in a folder; None if there is no sweep."""
     try:
-        line = next(folder.lines(LEDGER_FILE), b"")
-        record = parse_record(line) if line.endswith(b"\n") else None
-    except (FileNotFoundError, IsADirectoryError):
-        return None
-    except LedgerError as error:
-        raise LedgerError(f"{place}:1 {error}") from error
-    except OSError as error:
-        raise LedgerError(f"{place} cannot be read ({error.strerror})") from error
-    if not isinstance(record, SweepCreated | None):
-        raise LedgerError(f"{place}:1 is not the record that begins a sweep")
-    return record
+        return read_first_record(folder)
+    except StorageError as error:
+        if error.errno == EISDIR:
+            return None
+        path = folder.display_path(LEDGER_FILE)
+        raise LedgerError(f"{path} cannot be read ({error.strerror})") from error

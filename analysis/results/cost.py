@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import EpochRecord, Ledger
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class _Stretch:
 
 def search_cost(ledger: Ledger) -> Cost:
     """Adds up the search's cost from its ledger."""
-    epochs = [epoch for trial in ledger.trials.values() for epoch in trial.epochs]
+    epochs = [record for record in ledger.records if isinstance(record, EpochRecord)]
     planned = int(ledger.config["epochs"])
     busy = available = 0.0
     for stretch in _stretches(ledger):
@@ -69,7 +69,7 @@ def _sessions(ledger: Ledger) -> list[tuple[float, float]]:
 
 
 def _event_times(ledger: Ledger) -> list[float]:
-    times = [epoch.time for trial in ledger.trials.values() for epoch in trial.epochs]
+    times = [record.time for record in ledger.records if isinstance(record, EpochRecord)]
     for trial in ledger.trials.values():
         times += [trial.started] if trial.ended is None else [trial.started, trial.ended]
     times += [notice.time for notice in ledger.notices]
@@ -88,10 +88,9 @@ def _stretches(ledger: Ledger) -> list[_Stretch]:
         tail = ends[tail_index] if tail_index < len(ends) else end
         first = min(
             (
-                epoch.time - epoch.seconds
-                for trial in ledger.trials.values()
-                for epoch in trial.epochs
-                if begin <= epoch.time <= end
+                record.time - record.seconds
+                for record in ledger.records
+                if isinstance(record, EpochRecord) and begin <= record.time <= end
             ),
             default=end,
         )

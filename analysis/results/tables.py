@@ -1,15 +1,12 @@
 """A sweep as tables: a row a trial, an epoch, a confirmation run. What is not there is NaN."""
 
-from dataclasses import fields
-
 import pandas as pd
+from msgspec.structs import astuple
 
 from analysis.records.confirmation import Confirmation
-from analysis.records.events import EpochRecord
+from analysis.records.epochs import Epoch
 from analysis.records.ledger import Ledger
 from analysis.results.selection import trial_accuracy
-
-_EPOCH_COLUMNS = tuple(field.name for field in fields(EpochRecord) if field.name != "time")
 
 
 def trials_table(ledger: Ledger) -> pd.DataFrame:
@@ -37,15 +34,14 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
 
 
 def epochs_table(ledger: Ledger) -> pd.DataFrame:
-    """Returns a row an epoch, by trial and epoch; columns as in `EpochRecord`, without time."""
-    epochs = [
-        epoch for trial_id in sorted(ledger.trials) for epoch in ledger.trials[trial_id].epochs
+    """Return one row per epoch, by trial and epoch: `trial_id` and the fields of `Epoch`."""
+    rows = [
+        (trial_id, *astuple(epoch))
+        for trial_id in sorted(ledger.trials)
+        for epoch in ledger.trials[trial_id].epochs
     ]
-    columns = {}
-    for name in _EPOCH_COLUMNS:
-        kind = "int64" if name in ("trial_id", "epoch") else "float64"
-        columns[name] = pd.Series([getattr(epoch, name) for epoch in epochs], dtype=kind)
-    return pd.DataFrame(columns)
+    table = pd.DataFrame(rows, columns=["trial_id", *Epoch.__struct_fields__], dtype="float64")
+    return table.astype({"trial_id": "int64", "epoch": "int64"})
 
 
 def runs_table(confirmation: Confirmation) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Appending to a file, line by line, so that a line is there whole or does not count."""
+"""Appending lines to a file, so that each is either complete or ignored."""
 
 import errno
 import os
@@ -6,25 +6,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from analysis.errors import StorageError
+
 
 class Appender(Protocol):
-    """Appends lines to one file of a sweep's."""
+    """Appends lines to one file of a sweep."""
 
     def write_line(self, line: bytes) -> None:
-        """Writes one whole line.
+        """Write one line, line end included.
 
         Raises:
-            OSError: If the storage does not take it; what was there before stays whole.
+            StorageError: The storage does not accept it; the lines before are unharmed.
         """
 
     def flush(self) -> None:
-        """Brings to the storage soon what is not there yet."""
+        """Bring the lines to the storage soon."""
 
     def close(self) -> None:
-        """Ends the writing when the storage has all of it.
+        """Wait until the storage has all lines.
 
         Raises:
-            OSError: If the storage does not take it.
+            StorageError: The storage does not accept them.
         """
 
 
@@ -32,29 +34,36 @@ class FileAppender:
     """Appends lines to a file; each is on the disk when `write_line` returns.
 
     Args:
-        path: The file; it is begun, with its folders, if there is none.
-        torn: The number of bytes of a half-written last line, to be taken away.
+        path: The file; it and its folders are created if they do not exist.
+        truncated_bytes: Size of the incomplete last line, which is removed.
     """
 
-    def __init__(self, path: Path, *, torn: int = 0) -> None:
+    def __init__(self, path: Path, *, truncated_bytes: int = 0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = not path.exists()
         self._file = path.open("ab", buffering=0)
-        self._cut: int | None = None
-        if torn:
-            self._file.truncate(path.stat().st_size - torn)
+        self._end: int | None = None
+        if truncated_bytes:
+            self._file.truncate(path.stat().st_size - truncated_bytes)
         if new:
             _sync_folder(path.parent)
 
     def write_line(self, line: bytes) -> None:
-        """Writes one whole line.
+        """Write one line, line end included.
 
         Raises:
-            OSError: If the disk does not take it; what was there before stays whole.
+            StorageError: The disk does not accept it; the lines before are unharmed.
         """
-        if self._cut is not None:
-            self._file.truncate(self._cut)
-            self._cut = None
+        try:
+            self._write_line(line)
+        except OSError as error:
+            number = error.errno or errno.EIO
+            raise StorageError(number, error.strerror or str(error), self._file.name) from error
+
+    def _write_line(self, line: bytes) -> None:
+        if self._end is not None:
+            self._file.truncate(self._end)
+            self._end = None
         end = self._file.seek(0, os.SEEK_END)
         try:
             written = self._file.write(line)
@@ -62,26 +71,24 @@ class FileAppender:
                 text = f"the disk took {written} of {len(line)} bytes; is it full?"
                 raise OSError(errno.ENOSPC, text)
             os.fsync(self._file.fileno())
-        except OSError as error:
-            if error.errno is not None:
-                error.filename = self._file.name  # writing and syncing name no file
-            # Should even this fail, the next line waits until it succeeds.
-            self._cut = end
+        except OSError:
+            # If this fails too, the next line waits until it succeeds.
+            self._end = end
             with suppress(OSError):
                 self._file.truncate(end)
-                self._cut = None
+                self._end = None
             raise
 
     def flush(self) -> None:
-        """Does nothing: each line is on the disk already."""
+        """Do nothing: each line is on the disk already."""
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()
 
 
 def _sync_folder(path: Path) -> None:
-    """Makes the new file's name as durable as its bytes."""
+    """Write the entry of a new file to the disk, as its contents are."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,90 +1,169 @@
-"""Folders that hold sweeps: named files, written whole and atomically, or appended to."""
+"""Folders that store sweeps: on a disk here, in an object store in `object_store`.
 
+A file is replaced atomically or appended to line by line. A folder that several processes
+work on is locked by one of them.
+"""
+
+import errno
 import os
 import secrets
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.errors import StorageError
 from analysis.storage.appending import Appender, FileAppender
+from analysis.storage.file_lock import is_file_locked, lock_file
+
+LOCK_FILE = ".lock"
+_PART = ".part"
+_STALE_PART_S = 10.0  # a report may be written without the lock
 
 
 class Folder(ABC):
     """A folder in a storage that every process of the sweep can reach.
 
-    Names are relative and use `/`. A file is there whole or not at all. What goes wrong is
-    an OSError. `str` of a folder is for people.
+    Names are relative and use `/`. Whatever the storage does not do is raised as a
+    StorageError; a file that does not exist is a FileNotFoundError. `str` of a folder is for
+    people and never shows credentials.
     """
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """The folder's own name."""
+        """The last part of the folder's path."""
 
     @property
     @abstractmethod
     def storage(self) -> str:
-        """Where the folder lies, as somebody would type it; without credentials."""
+        """The folder above, as a user types it after `--storage`; without credentials."""
 
     @abstractmethod
     def child(self, name: str) -> "Folder":
-        """Returns the folder `name` in this one; it need not exist."""
+        """Return the folder `name` in this one; it need not exist."""
 
-    @abstractmethod
+    def display_path(self, name: str) -> str:
+        """Return the path of a file for messages."""
+        return f"{self}/{name}"
+
     def exists(self, name: str) -> bool:
-        """Tells whether there is a file `name`."""
+        """Return whether the file `name` exists."""
+        with self._errors_of(name):
+            return self._exists(name)
 
-    @abstractmethod
     def folders(self) -> list[str]:
-        """Returns the names of the folders in this one, sorted; none if it does not exist."""
+        """Return the names of the folders in this one, sorted; none if it does not exist."""
+        with self._errors_of(""):
+            return sorted(self._entries(folders=True))
 
-    @abstractmethod
     def files(self) -> list[str]:
-        """Returns the names of the files in this folder, sorted; none if it does not exist."""
+        """Return the names of the files in this folder, sorted; none if it does not exist."""
+        with self._errors_of(""):
+            return sorted(self._entries(folders=False))
 
-    @abstractmethod
+    def files_in(self, subfolder: str) -> list[str]:
+        """Return the names of the files in a subfolder, sorted; none if it does not exist."""
+        return self.child(subfolder).files()
+
     def read(self, name: str) -> bytes:
-        """Returns the file's bytes.
+        """Return the contents of a file.
 
         Raises:
-            FileNotFoundError: If there is none.
+            FileNotFoundError: It does not exist.
         """
+        with self._errors_of(name):
+            return self._read(name)
 
-    @abstractmethod
+    def read_first_line(self, name: str) -> bytes:
+        """Return the first line of a file with its line end, without reading all of it.
+
+        Raises:
+            FileNotFoundError: It does not exist.
+        """
+        with self._errors_of(name):
+            return self._read_first_line(name)
+
     def write(self, name: str, data: bytes) -> None:
-        """Writes or replaces a file: a reader, or a crash, sees the old or the new bytes."""
+        """Write or replace a file; a reader, or a crash, finds the old or the new contents."""
+        with self._errors_of(name):
+            self._write(name, data)
 
-    @abstractmethod
     def delete(self, name: str) -> None:
-        """Deletes a file, if there is one."""
+        """Delete a file if it exists."""
+        with suppress(FileNotFoundError), self._errors_of(name):
+            self._delete(name)
 
-    @abstractmethod
-    def lines(self, name: str) -> Iterator[bytes]:
-        """Yields the file's lines, line ends included.
-
-        Raises:
-            FileNotFoundError: If there is none.
-        """
-
-    @abstractmethod
-    def append_to(self, name: str, *, torn: int = 0) -> Appender:
-        """Returns what appends lines to a file, which is begun if there is none.
+    def append_to(self, name: str, *, truncated_bytes: int = 0) -> Appender:
+        """Return an appender of lines to a file, which is created if it does not exist.
 
         Args:
-            name: The file's.
-            torn: The number of bytes of a half-written last line, to be taken away.
+            name: The file.
+            truncated_bytes: Size of the incomplete last line, which is removed.
+        """
+        with self._errors_of(name):
+            return self._append_to(name, truncated_bytes)
+
+    @abstractmethod
+    def lock(self) -> AbstractContextManager[Callable[[], None]]:
+        """Lock the folder for this process during a `with` block.
+
+        Yields:
+            A function to call often: it raises InUseError if another process has taken the
+            lock over.
+
+        Raises:
+            InUseError: Another process has the lock; the message names it and its host.
         """
 
-    def place(self, name: str) -> str:
-        """Returns where a file is, for people."""
-        return f"{self}/{name}"
+    @abstractmethod
+    def is_locked(self) -> bool:
+        """Return whether a process has the lock."""
+
+    @abstractmethod
+    def _exists(self, name: str) -> bool: ...
+
+    @abstractmethod
+    def _entries(self, *, folders: bool) -> list[str]: ...
+
+    @abstractmethod
+    def _read(self, name: str) -> bytes: ...
+
+    @abstractmethod
+    def _read_first_line(self, name: str) -> bytes: ...
+
+    @abstractmethod
+    def _write(self, name: str, data: bytes) -> None: ...
+
+    @abstractmethod
+    def _delete(self, name: str) -> None: ...
+
+    @abstractmethod
+    def _append_to(self, name: str, truncated_bytes: int) -> Appender: ...
+
+    def _reason(self, error: OSError) -> str:
+        return error.strerror or str(error)
+
+    @contextmanager
+    def _errors_of(self, name: str) -> Iterator[None]:
+        """Raise an OSError again as the error of a file: with number, reason and path."""
+        try:
+            yield
+        except StorageError:
+            raise
+        except FileNotFoundError as error:
+            path = self.display_path(name)
+            raise FileNotFoundError(errno.ENOENT, "no such file", path) from error
+        except OSError as error:
+            path = self.display_path(name) if name else str(self)
+            raise StorageError(error.errno or errno.EIO, self._reason(error), path) from error
 
 
 @dataclass(frozen=True)
 class LocalFolder(Folder):
-    """A folder on a file system, this machine's own or one that several machines share."""
+    """A folder on a file system, of this machine or shared by several."""
 
     path: Path
 
@@ -93,78 +172,78 @@ class LocalFolder(Folder):
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
+        """The last part of the folder's path."""
         return self.path.name
 
     @property
     def storage(self) -> str:
-        """The path of the folder that this one lies in."""
+        """The path of the folder above."""
         return str(self.path.parent)
 
     def child(self, name: str) -> "LocalFolder":
-        """Returns the folder `name` in this one; it need not exist."""
+        """Return the folder `name` in this one; it need not exist."""
         return LocalFolder(self.path / name)
 
-    def exists(self, name: str) -> bool:
-        """Tells whether there is a file `name`."""
+    def local_path(self, name: str) -> Path:
+        """Return the path of a file on this machine."""
+        return self.path / name
+
+    @contextmanager
+    def lock(self) -> Iterator[Callable[[], None]]:
+        """Lock the folder; the operating system unlocks it when this process ends."""
+        with self._errors_of(LOCK_FILE):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = lock_file(self.path / LOCK_FILE)
+        with file:
+            self._delete_parts()
+            yield lambda: None
+
+    def is_locked(self) -> bool:
+        """Return whether a process has the lock."""
+        with self._errors_of(LOCK_FILE):
+            return is_file_locked(self.path / LOCK_FILE)
+
+    def _delete_parts(self) -> None:
+        """Delete the files that a killed process did not finish writing."""
+        for pattern in (f".*{_PART}", f"*/.*{_PART}"):
+            for path in self.path.glob(pattern):
+                with suppress(OSError):
+                    if time.time() - path.stat().st_mtime > _STALE_PART_S:
+                        path.unlink()
+
+    def _exists(self, name: str) -> bool:
         return (self.path / name).is_file()
 
-    def folders(self) -> list[str]:
-        """Returns the names of the folders in this one, sorted; none if it does not exist."""
+    def _entries(self, *, folders: bool) -> list[str]:
         if not self.path.is_dir():
             return []
-        return sorted(entry.name for entry in self.path.iterdir() if entry.is_dir())
+        return [e.name for e in self.path.iterdir() if (e.is_dir() if folders else e.is_file())]
 
-    def files(self) -> list[str]:
-        """Returns the names of the files in this folder, sorted; none if it does not exist."""
-        if not self.path.is_dir():
-            return []
-        return sorted(entry.name for entry in self.path.iterdir() if entry.is_file())
-
-    def read(self, name: str) -> bytes:
-        """Returns the file's bytes.
-
-        Raises:
-            FileNotFoundError: If there is none.
-        """
+    def _read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
 
-    def write(self, name: str, data: bytes) -> None:
-        """Writes or replaces a file: a reader, or a crash, sees the old or the new bytes."""
+    def _read_first_line(self, name: str) -> bytes:
+        with (self.path / name).open("rb") as file:
+            return file.readline()
+
+    def _write(self, name: str, data: bytes) -> None:
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         # Not `mkstemp`, whose files nobody else may read.
-        temporary = target.with_name(f".{target.name[:40]}-{secrets.token_hex(8)}.part")
+        temporary = target.with_name(f".{target.name[:40]}-{secrets.token_hex(8)}{_PART}")
         try:
             with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-        except BaseException as error:
+        except BaseException:
             with suppress(OSError):
                 temporary.unlink()
-            if isinstance(error, OSError) and error.errno is not None:
-                error.filename = str(target)  # writing and syncing name no file
             raise
 
-    def delete(self, name: str) -> None:
-        """Deletes a file, if there is one."""
-        (self.path / name).unlink(missing_ok=True)
+    def _delete(self, name: str) -> None:
+        (self.path / name).unlink()
 
-    def local_path(self, name: str) -> Path:
-        """Returns where the file lies on this machine."""
-        return self.path / name
-
-    def lines(self, name: str) -> Iterator[bytes]:
-        """Yields the file's lines, line ends included.
-
-        Raises:
-            FileNotFoundError: If there is none.
-        """
-        with (self.path / name).open("rb") as file:
-            yield from file
-
-    def append_to(self, name: str, *, torn: int = 0) -> FileAppender:
-        """Returns what appends lines to a file, which is begun if there is none."""
-        return FileAppender(self.path / name, torn=torn)
+    def _append_to(self, name: str, truncated_bytes: int) -> FileAppender:
+        return FileAppender(self.path / name, truncated_bytes=truncated_bytes)

@@ -3,12 +3,11 @@
 An object store has no folders, cannot append, and puts an object whole or not at all.
 """
 
-import errno
 import io
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urlsplit, urlunsplit
@@ -16,7 +15,9 @@ from urllib.parse import urlsplit, urlunsplit
 from pyarrow import ArrowInvalid, NativeFile
 from pyarrow.fs import FileSelector, FileSystem, FileType, S3FileSystem
 
-from analysis.storage.folder import Folder
+from analysis.errors import StorageError
+from analysis.storage.folder import LOCK_FILE, Folder
+from analysis.storage.heartbeat import hold_lock, is_beating
 
 SCHEMES = ("s3", "gs")
 
@@ -44,13 +45,17 @@ def open_store(uri: str) -> "StoreFolder":
     try:
         _, path = _connect(uri)
     except ArrowInvalid as error:
-        raise ValueError(str(error).splitlines()[0]) from error
+        raise ValueError(mask_credentials(str(error).splitlines()[0])) from error
     return StoreFolder(uri, path.strip("/"))
 
 
-def without_secrets(uri: str) -> str:
-    """Returns a URI without the credentials that it may hold."""
-    return re.sub(r"(?<=://)[^/?]*@", "…@", uri)
+def mask_credentials(text: str) -> str:
+    """Return a URI, or a text with one, with its user and password masked.
+
+    A password may contain any character, even a slash that should have been quoted, so
+    everything from `://` to the last `@` before the query is masked.
+    """
+    return re.sub(r"(?<=://)[^\s?]*@", "…@", text)
 
 
 @cache
@@ -83,80 +88,37 @@ class StoreFolder(Folder):
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
+        """The last part of the folder's path."""
         return self.path.rpartition("/")[2]
 
     @property
     def storage(self) -> str:
-        """The storage's URI, without credentials."""
-        return without_secrets(self.uri)
+        """The URI of the storage, without credentials."""
+        return mask_credentials(self.uri)
 
     def child(self, name: str) -> "StoreFolder":
-        """Returns the folder `name` in this one; it need not exist."""
+        """Return the folder `name` in this one; it need not exist."""
         return StoreFolder(self.uri, f"{self.path}/{name}")
 
-    def exists(self, name: str) -> bool:
-        """Tells whether there is a file `name`."""
-        with self._errors_named(name):
-            info = self._filesystem.get_file_info(f"{self.path}/{name}")
-        return bool(info.type == FileType.File)
-
-    def folders(self) -> list[str]:
-        """Returns the names of the folders in this one, sorted; none if it does not exist."""
-        return self._entries(FileType.Directory)
-
-    def files(self) -> list[str]:
-        """Returns the names of the files in this folder, sorted; none if it does not exist."""
-        return self._entries(FileType.File)
-
-    def read(self, name: str) -> bytes:
-        """Returns the file's bytes.
-
-        Raises:
-            FileNotFoundError: If there is none.
-        """
-        with self._errors_named(name), self._open(name) as stream:
-            data: bytes = stream.read()
-        return data
-
-    def write(self, name: str, data: bytes) -> None:
-        """Writes or replaces a file: a reader sees the old or the new bytes."""
-        with (
-            self._errors_named(name),
-            self._filesystem.open_output_stream(f"{self.path}/{name}", compression=None) as stream,
-        ):
-            stream.write(data)
-
-    def delete(self, name: str) -> None:
-        """Deletes a file, if there is one."""
-        with suppress(FileNotFoundError), self._errors_named(name):
-            self._filesystem.delete_file(f"{self.path}/{name}")
-
-    def lines(self, name: str) -> Iterator[bytes]:
-        """Yields the file's lines, line ends included.
-
-        Raises:
-            FileNotFoundError: If there is none.
-        """
-        with self._errors_named(name), self._open(name) as stream:
-            # In parts: to list sweeps, the first line of each is enough.
-            yield from io.BufferedReader(stream, _PART_BYTES)
-
     def modified(self, name: str) -> float:
-        """Returns when a file was last written, in seconds since 1970 by the store's clock.
+        """Return when a file was last written, in seconds since 1970 by the store's clock.
 
         Raises:
-            FileNotFoundError: If there is none.
+            FileNotFoundError: It does not exist.
         """
-        with self._errors_named(name):
+        with self._errors_of(name):
             info = self._filesystem.get_file_info(f"{self.path}/{name}")
-        if info.type != FileType.File:
-            raise FileNotFoundError(errno.ENOENT, "there is no such object", self.place(name))
-        return float(info.mtime.timestamp())
+            if info.type != FileType.File:
+                raise FileNotFoundError
+            return float(info.mtime.timestamp())
 
-    def append_to(self, name: str, *, torn: int = 0) -> "ObjectAppender":
-        """Returns what appends lines to a file, which is begun if there is none."""
-        return ObjectAppender(self, name, torn=torn)
+    def lock(self) -> AbstractContextManager[Callable[[], None]]:
+        """Lock the folder; the lock is free after 20 s in which nobody has renewed it."""
+        return hold_lock(self, LOCK_FILE)
+
+    def is_locked(self) -> bool:
+        """Return whether a process has renewed the lock within the last 20 s."""
+        return is_beating(self, LOCK_FILE)
 
     @property
     def _filesystem(self) -> FileSystem:
@@ -165,23 +127,41 @@ class StoreFolder(Folder):
     def _open(self, name: str) -> NativeFile:
         return self._filesystem.open_input_stream(f"{self.path}/{name}", compression=None)
 
-    def _entries(self, kind: FileType) -> list[str]:
-        selector = FileSelector(self.path, allow_not_found=True)
-        with self._errors_named(""):
-            found = self._filesystem.get_file_info(selector)
-        return sorted(entry.base_name for entry in found if entry.type == kind)
+    def _exists(self, name: str) -> bool:
+        info = self._filesystem.get_file_info(f"{self.path}/{name}")
+        return bool(info.type == FileType.File)
 
-    @contextmanager
-    def _errors_named(self, name: str) -> Iterator[None]:
-        """Gives the store's errors what those of a disk have: a number, a reason, a place."""
-        try:
-            yield
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                errno.ENOENT, "there is no such object", self.place(name)
-            ) from error
-        except OSError as error:
-            raise OSError(errno.EIO, _reason(error), self.place(name)) from error
+    def _entries(self, *, folders: bool) -> list[str]:
+        selector = FileSelector(self.path, allow_not_found=True)
+        kind = FileType.Directory if folders else FileType.File
+        entries = self._filesystem.get_file_info(selector)
+        return [entry.base_name for entry in entries if entry.type == kind]
+
+    def _read(self, name: str) -> bytes:
+        with self._open(name) as stream:
+            data: bytes = stream.read()
+        return data
+
+    def _read_first_line(self, name: str) -> bytes:
+        with self._open(name) as stream:
+            return io.BufferedReader(stream, _PART_BYTES).readline()
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = f"{self.path}/{name}"
+        with self._filesystem.open_output_stream(path, compression=None) as stream:
+            stream.write(data)
+
+    def _delete(self, name: str) -> None:
+        self._filesystem.delete_file(f"{self.path}/{name}")
+
+    def _append_to(self, name: str, truncated_bytes: int) -> "ObjectAppender":
+        return ObjectAppender(self, name, truncated_bytes=truncated_bytes)
+
+    def _reason(self, error: OSError) -> str:
+        """Return the store's own words, without the sentence that pyarrow puts before them."""
+        text = mask_credentials(str(error).splitlines()[0])
+        found = re.search(r"AWS Error (.*?)(; Details|$)", text)
+        return f"the object store says {found[1]}" if found else text
 
 
 class ObjectAppender:
@@ -193,15 +173,15 @@ class ObjectAppender:
     Args:
         folder: Where the object is.
         name: Its name there.
-        torn: The number of bytes of a half-written last line, to be taken away.
+        truncated_bytes: The number of bytes of a half-written last line, to be taken away.
     """
 
-    def __init__(self, folder: StoreFolder, name: str, *, torn: int = 0) -> None:
+    def __init__(self, folder: StoreFolder, name: str, *, truncated_bytes: int = 0) -> None:
         self._folder, self._name = folder, name
         data = folder.read(name) if folder.exists(name) else b""
-        self._data = bytearray(data[: len(data) - torn])
-        self._is_behind = torn > 0
-        self._error: OSError | None = None
+        self._data = bytearray(data[: len(data) - truncated_bytes])
+        self._is_behind = truncated_bytes > 0
+        self._error: StorageError | None = None
         self._wake = threading.Event()
         self._is_closed = False
         self._thread = threading.Thread(target=self._replace_regularly, daemon=True)
@@ -211,7 +191,7 @@ class ObjectAppender:
         """Takes one whole line.
 
         Raises:
-            OSError: The store did not take what came before.
+            StorageError: The store did not take what came before.
         """
         if self._error is not None:
             raise self._error
@@ -226,7 +206,7 @@ class ObjectAppender:
         """Ends the writing when the store has all of it.
 
         Raises:
-            OSError: The store does not take it.
+            StorageError: The store does not take it.
         """
         self._is_closed = True
         self._wake.set()
@@ -240,7 +220,7 @@ class ObjectAppender:
             try:
                 self._replace()
                 self._error = None
-            except OSError as error:
+            except StorageError as error:
                 self._error = error
 
     def _replace(self) -> None:
@@ -248,13 +228,6 @@ class ObjectAppender:
             self._is_behind = False
             try:
                 self._folder.write(self._name, bytes(self._data))
-            except OSError:
+            except StorageError:
                 self._is_behind = True
                 raise
-
-
-def _reason(error: OSError) -> str:
-    """What the store says, without the sentence that pyarrow puts before it."""
-    text = str(error).splitlines()[0]
-    found = re.search(r"AWS Error (.*?)(; Details|$)", text)
-    return f"the object store says {found[1]}" if found else text

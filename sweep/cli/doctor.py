@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from analysis.errors import describe_cause
 from analysis.storage.folder import Folder, LocalFolder
 from data_utils.mnist import cached, default_folder
 from data_utils.sources import SourceError, mirror_urls
 from sweep.config import Resources
 from sweep.environment import Finding, machine, needs_no_quotes, versions
-from sweep.errors import ClusterError, describe_cause
+from sweep.errors import ClusterError
 
 _PROBE = ".doctor"
 _TIMEOUT_S = 3.0

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from analysis.errors import LedgerError
+from analysis.errors import LedgerError, StorageError, describe_cause
 from data_utils.errors import DataError
-from sweep.errors import SweepError, describe_cause
+from sweep.errors import SweepError
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,15 @@ def describe_failure(error: Exception) -> Failure | None:
             message, exit_code = str(error), 3
         case LedgerError():
             message, exit_code = str(error), 4
-        case OSError():
+        case StorageError():
             message, exit_code = _storage_message(error), 4
         case _:
             return None
     return Failure("\n".join([message, *getattr(error, "__notes__", ())]), exit_code)
 
 
-def _storage_message(error: OSError) -> str:
+def _storage_message(error: StorageError) -> str:
+    if error.errno is None:
+        return str(error)
     where = f" {error.filename}" if error.filename else ""
     return f"storage{where}: {describe_cause(error)}"

@@ -66,13 +66,13 @@ def storage_folder(location: str) -> Folder:
         UsageError: It names something that is no folder.
     """
     if "://" in location:
-        from analysis.storage.object_store import open_store, without_secrets
+        from analysis.storage.object_store import mask_credentials, open_store
 
         try:
             return open_store(location)
         except ValueError as error:
             raise UsageError(
-                f"`--storage` cannot be {without_secrets(location)}: {error}"
+                f"`--storage` cannot be {mask_credentials(location)}: {error}"
             ) from error
     try:
         path = Path(location).expanduser().absolute()
@@ -94,7 +94,7 @@ def find_sweep(storage: str, name: str | None) -> tuple[Folder, Ledger]:
         folder, ledger = open_sweep(storage_folder(storage), name)
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
-    if ledger.torn:
+    if ledger.truncated_bytes:
         say(f"warning: the last line of {folder}/ledger.jsonl is half written and was left out")
     return folder, ledger
 

@@ -61,4 +61,4 @@ def report(name: NameArgument = None, storage: StorageOption = DEFAULT_STORAGE) 
 
     folder, _ = find_sweep(storage, name)
     write_report(folder)
-    print(folder.place(REPORT_FILE))
+    print(folder.display_path(REPORT_FILE))

@@ -29,7 +29,6 @@ def status(
     """Show how far a sweep is."""
     from rich.console import Console
 
-    from analysis.storage.lock import is_held
     from sweep.cli.screen.display import open_display
     from sweep.cli.screen.formatting import WIDEST
     from sweep.cli.screen.progress import ProgressMeter
@@ -41,7 +40,7 @@ def status(
         print_json(
             {
                 "sweep": ledger.name,
-                "at_work": is_held(folder),
+                "at_work": folder.is_locked(),
                 "trials": progress.n_trials,
                 "complete": progress.n_complete,
                 "stopped": progress.n_stopped,
@@ -55,7 +54,7 @@ def status(
     if follow:
         view = SearchView(ledger)
         with open_display(view, sys.stdout) as display:
-            while is_held(folder) and ledger.ended is None:
+            while folder.is_locked() and ledger.ended is None:
                 display.update()
                 time.sleep(_READ_EVERY_S)
                 ledger = read_sweep(folder)
@@ -65,6 +64,6 @@ def status(
         console.width = WIDEST
     console.print(f"sweep {ledger.name}", SearchView(ledger).picture(), sep="\n")
     progress = ProgressMeter(ledger).measure(time.time())
-    if progress.n_ended < progress.n_trials and not is_held(folder):
+    if progress.n_ended < progress.n_trials and not folder.is_locked():
         why = f" ({ledger.ended.reason})" if ledger.ended is not None else ""
         print(f"nobody is at work on it{why}; go on with: {follow_up('resume', folder)}")

@@ -8,9 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
-from analysis.records.events import DIVERGED
 from analysis.records.files import REPORT_FILE, checkpoint_name, trial_name
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import DIVERGED, Ledger
 from analysis.results.comparison import summarize_arm
 from analysis.results.cost import search_cost
 from analysis.results.selection import describe_rule, rank_trials
@@ -40,7 +39,7 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         "val_accuracy": best.score,
         "epoch": len(best.trial.epochs),
         "selection": describe_rule(ledger.config),
-        "checkpoint": folder.place(checkpoint) if folder.exists(checkpoint) else None,
+        "checkpoint": folder.display_path(checkpoint) if folder.exists(checkpoint) else None,
     }
     confirmation = read_confirmation(folder)
     if confirmation is not None and (arm := confirmation.finalist(best.trial.trial_id)):
@@ -113,7 +112,7 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
         for trial in ledger.in_state("FAILED"):
             print(f"trial {trial.trial_id} failed: {trial.reason}")
         print(f"files  {folder}")
-        print(f"report {folder.place(REPORT_FILE)}")
+        print(f"report {folder.display_path(REPORT_FILE)}")
         _print_next_steps(folder, missing_step(ledger, confirmation))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from analysis.errors import InUseError, StorageError
 from analysis.records.ledger import Ledger, has_begun
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
@@ -15,7 +16,7 @@ from sweep.cli.options import follow_up, say
 from sweep.cli.screen.formatting import count
 from sweep.cli.summary import check_failures, print_result
 from sweep.config import SweepConfig
-from sweep.errors import ClusterError, InUseError, StorageError, UsageError
+from sweep.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
     from sweep.driver.session import Session
@@ -64,7 +65,7 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
 
     Raises:
         NoTrialError: No trial ran all its epochs, or one failed otherwise than by diverging.
-        OSError: The storage does not take the pictures; the result is printed all the same.
+        StorageError: The storage does not take the pictures; the result is printed all the same.
     """
     from analysis.plots import draw_all
     from analysis.report.page import write_report
@@ -72,7 +73,7 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     try:
         draw_all(folder, "png")
         write_report(folder)
-    except (OSError, KeyboardInterrupt) as error:
+    except (StorageError, KeyboardInterrupt) as error:
         again = f"{follow_up('plot', folder)}; {follow_up('report', folder)}"
         hint = f"the sweep itself is finished; draw it again with: {again}"
         if isinstance(error, KeyboardInterrupt):
@@ -124,13 +125,13 @@ def at_work(
     except InUseError as error:
         error.add_note(f"watch a search with: {follow_up('status --follow', folder)}")
         raise
-    except (OSError, StorageError, ClusterError) as error:
+    except (StorageError, ClusterError) as error:
         error.add_note(_how_to_go_on(folder, again))
         raise
 
 
 def _how_to_go_on(folder: Folder, again: str) -> str:
-    with contextlib.suppress(OSError):  # the storage may be what has failed
+    with contextlib.suppress(StorageError):  # the storage may be what has failed
         if not has_begun(folder):
             return f"the sweep {folder.name} has not begun"
     return f"every finished epoch is kept, go on with: {follow_up(again, folder)}"

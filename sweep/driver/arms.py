@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from analysis.records.confirmation import Arm
 from analysis.results.selection import Selection
@@ -72,7 +73,9 @@ def _marked(finalist: Arm, hand_tuned: list[Arm]) -> Arm:
     """The finalist, and that it is a reference if it has the hand-tuned point."""
     if all(finalist.differences(arm) for arm in hand_tuned):
         return finalist
-    return replace(finalist, title=f"{finalist.title} (the hand-tuned point)", reference=True)
+    return msgspec.structs.replace(
+        finalist, title=f"{finalist.title} (the hand-tuned point)", reference=True
+    )
 
 
 def _finalist(config: SweepConfig, finalist: Selection) -> Arm:

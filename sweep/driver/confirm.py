@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,11 @@ from analysis.records.confirmation import (
     ConfirmationNotice,
     ConfirmationWriter,
     RunEnded,
+    RunEndState,
     RunEpoch,
     read_confirmation,
 )
-from analysis.records.confirmation_events import RunEndState
+from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, run_name
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import (
@@ -36,7 +36,6 @@ from sweep.config import Confirm, SweepConfig
 from sweep.driver.missing import missing_runs, plan_runs
 from sweep.driver.session import Session
 from sweep.training.assignment import Assignment, Report
-from sweep.training.metrics import EpochMetrics
 from sweep.tuning.engine import ListSearcher, Recorder
 
 
@@ -137,10 +136,9 @@ class RunRecorder(Recorder):
         run = self._confirmation.runs.get(_run(config))
         return 0 if run is None else len(run.epochs)
 
-    def epoch(self, config: Mapping[str, Any], metrics: EpochMetrics) -> None:
+    def epoch(self, config: Mapping[str, Any], metrics: Epoch) -> None:
         """Record an epoch. The evaluation images are the test images here."""
-        values = {name.replace("val_", "test_"): v for name, v in asdict(metrics).items()}
-        self._writer.append(RunEpoch(time.time(), *_run(config), **values))
+        self._writer.append(RunEpoch.of(time.time(), *_run(config), metrics))
 
     def notice(self, config: Mapping[str, Any], text: str) -> None:
         """Record a notice for the user."""

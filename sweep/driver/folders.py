@@ -4,12 +4,13 @@ import json
 import re
 import time
 
+from analysis.errors import StorageError, describe_cause
 from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE
 from analysis.records.sweeps import open_sweep
 from analysis.storage.folder import Folder
 from sweep.config import SweepConfig
 from sweep.environment import describe_environment
-from sweep.errors import StorageError, UsageError, describe_cause
+from sweep.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -49,7 +50,7 @@ def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
     try:
         folder.write(CONFIG_FILE, config.to_yaml().encode())
         write_environment(folder)
-    except OSError as error:
+    except StorageError as error:
         raise StorageError(
             f"cannot write to {folder}: {describe_cause(error)}; "
             "`--storage` chooses another folder"

@@ -6,13 +6,16 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
-from analysis.records.events import (
+from analysis.records.epochs import Epoch
+from analysis.records.files import CONFIG_FILE, checkpoint_name, trial_name
+from analysis.records.ledger import (
     FORMAT,
     ConfigChanged,
     EpochRecord,
+    Ledger,
+    LedgerWriter,
     Notice,
     SessionEnded,
     SessionStarted,
@@ -20,8 +23,6 @@ from analysis.records.events import (
     TrialEnded,
     TrialStarted,
 )
-from analysis.records.files import CONFIG_FILE, checkpoint_name, trial_name
-from analysis.records.ledger import Ledger, LedgerWriter
 from analysis.results.selection import rank_trials, trial_score
 from analysis.storage.folder import Folder
 from data_utils.dataset import split_train_validation
@@ -31,7 +32,6 @@ from sweep.driver.missing import n_missing_trials
 from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
 from sweep.training.assignment import Assignment, Report
-from sweep.training.metrics import EpochMetrics
 from sweep.tuning.engine import Recorder
 from sweep.tuning.scheduler import build_scheduler
 from sweep.tuning.searcher import TRIAL_ID, StudySearcher
@@ -146,9 +146,9 @@ class TrialRecorder(Recorder):
         """Return how many of a trial's epochs are in the ledger."""
         return len(self._ledger.trials[config[TRIAL_ID]].epochs)
 
-    def epoch(self, config: Mapping[str, Any], metrics: EpochMetrics) -> None:
+    def epoch(self, config: Mapping[str, Any], metrics: Epoch) -> None:
         """Record an epoch."""
-        self._writer.append(EpochRecord(time.time(), config[TRIAL_ID], **asdict(metrics)))
+        self._writer.append(EpochRecord.of(time.time(), config[TRIAL_ID], metrics))
 
     def notice(self, config: Mapping[str, Any], text: str) -> None:
         """Record a notice for the user."""

@@ -10,7 +10,6 @@ from analysis.formatting import count
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
 from analysis.storage.folder import Folder
-from analysis.storage.lock import hold
 from sweep.config import Resources
 from sweep.driver.signals import Interruption
 from sweep.environment import n_processors
@@ -104,7 +103,7 @@ def open_session(
         interruption.leave(ClusterError.exit_code, f"error: {death}\n{advise()}\n")
 
     with (
-        hold(folder) as check_lock,
+        folder.lock() as check_lock,
         terminal() as stream,
         Interruption(stream, advise) as interruption,
         ray_session(address=address, n_cpus=n_processors()) as scratch,

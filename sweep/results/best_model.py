@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from analysis.errors import StorageError
 from analysis.hyperparameters import complete
 from analysis.records.confirmation import Run, read_confirmation
 from analysis.records.files import checkpoint_name, run_name, trial_name
@@ -15,7 +16,7 @@ from analysis.records.seeds import confirmation_seeds
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from models import build_model
-from sweep.errors import NoTrialError, StorageError
+from sweep.errors import NoTrialError
 from sweep.training.checkpoints import unpack_checkpoint
 
 
@@ -99,7 +100,7 @@ def load_best_model(folder: Folder, ledger: Ledger) -> BestModel:
             "confirmation",
             run.seed,
             len(run.epochs),
-            run.epochs[-1].test_accuracy,
+            run.epochs[-1].val_accuracy,
         )
     return _load(folder, training, trial.trial_id)
 
@@ -118,7 +119,7 @@ def _first_confirmed(folder: Folder, ledger: Ledger, trial_id: int) -> Run | Non
 
 def _load(folder: Folder, training: _Training, trial_id: int) -> BestModel:
     name = checkpoint_name(training.name)
-    place = f"the checkpoint {folder.place(name)}"
+    place = f"the checkpoint {folder.display_path(name)}"
     remedy = f"; `sweep confirm {folder.name}` trains anew" if training.origin == "search" else ""
     try:
         data = folder.read(name)

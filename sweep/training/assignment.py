@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from analysis.records.epochs import Epoch
 from analysis.records.predictions import Predictions
 from analysis.storage.folder import Folder
-from sweep.training.metrics import EpochMetrics
 
 METRIC = "val_accuracy"
 TIME_ATTRIBUTE = "training_iteration"
@@ -75,15 +75,15 @@ class Report:
         predictions: Of the evaluation images, after the last epoch, where they were asked for.
     """
 
-    epoch: EpochMetrics | None
-    past: tuple[EpochMetrics, ...] = ()
+    epoch: Epoch | None
+    past: tuple[Epoch, ...] = ()
     failure: Failure | None = None
     notice: str | None = None
     is_last: bool = False
     predictions: Predictions | None = None
 
     @property
-    def epochs(self) -> tuple[EpochMetrics, ...]:
+    def epochs(self) -> tuple[Epoch, ...]:
         """All the epochs it tells of, in order."""
         return self.past if self.epoch is None else (*self.past, self.epoch)
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
+from analysis.errors import describe_cause
 from analysis.hyperparameters import complete
 from analysis.records.files import checkpoint_name
 from analysis.storage.folder import Folder
-from sweep.errors import describe_cause
 from sweep.training.assignment import Assignment
 from sweep.training.loop import TrainingRun
 
@@ -37,7 +37,7 @@ def save_checkpoint(folder: Folder, assignment: Assignment, run: TrainingRun) ->
         folder.write(name, buffer.getvalue())
     except OSError as error:
         raise CheckpointWriteError(
-            f"cannot write {folder.place(name)}: {describe_cause(error)}"
+            f"cannot write {folder.display_path(name)}: {describe_cause(error)}"
         ) from error
 
 

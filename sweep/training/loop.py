@@ -3,19 +3,20 @@
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Self
 
+import msgspec
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from analysis.hyperparameters import complete
+from analysis.records.epochs import Epoch
 from data_utils.batches import DeviceImages, evaluation_batches, to_device, training_batches
 from data_utils.dataset import ImageDataset
 from models import build_model
 from sweep.training.evaluation import evaluate
-from sweep.training.metrics import EpochMetrics
 from sweep.training.schedule import schedule_factor
 from sweep.training.sgd import SGD
 
@@ -42,7 +43,7 @@ class TrainingRun:
     model: nn.Module
     optimizer: SGD
     generator: torch.Generator
-    history: list[EpochMetrics] = field(default_factory=list)
+    history: list[Epoch] = field(default_factory=list)
 
     @classmethod
     def start(
@@ -93,7 +94,7 @@ class TrainingRun:
             "model": _copied_to_cpu(dict(self.model.state_dict())),
             "optimizer": _copied_to_cpu(self.optimizer.state_dict()),
             "generator": self.generator.get_state(),
-            "history": [asdict(metrics) for metrics in self.history],
+            "history": [msgspec.structs.asdict(metrics) for metrics in self.history],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -113,12 +114,12 @@ class TrainingRun:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
-        self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
+        self.history = [Epoch(**metrics) for metrics in state["history"]]
 
 
 def train_epochs(
     run: TrainingRun, train: ImageDataset, evaluation: ImageDataset, *, epochs: int
-) -> Iterator[EpochMetrics]:
+) -> Iterator[Epoch]:
     """Train a run up to its last epoch, going on from the epochs that it has.
 
     Args:
@@ -142,7 +143,7 @@ def train_epochs(
         _require_finite(train_loss, "training", epoch)
         val_loss, val_accuracy = evaluate(run.model, evaluation_batches(evaluation_data))
         _require_finite(val_loss, "validation", epoch)
-        metrics = EpochMetrics(
+        metrics = Epoch(
             epoch=epoch,
             train_loss=train_loss,
             train_accuracy=train_accuracy,

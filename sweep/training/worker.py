@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from analysis.records.events import DIVERGED
+from analysis.records.epochs import Epoch
+from analysis.records.ledger import DIVERGED
 from analysis.records.predictions import Predictions
 from data_utils.batches import evaluation_batches, to_device
 from data_utils.dataset import ImageDataset
@@ -19,7 +20,6 @@ from sweep.training.checkpoints import (
 )
 from sweep.training.evaluation import predict_probabilities
 from sweep.training.loop import DivergenceError, TrainingRun, train_epochs
-from sweep.training.metrics import EpochMetrics
 
 
 class Worker:
@@ -85,8 +85,8 @@ class Worker:
     def _report(
         self,
         run: TrainingRun,
-        metrics: EpochMetrics,
-        past: tuple[EpochMetrics, ...] = (),
+        metrics: Epoch,
+        past: tuple[Epoch, ...] = (),
         notice: str | None = None,
     ) -> Report:
         is_last = metrics.epoch == self._assignment.epochs

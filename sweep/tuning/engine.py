@@ -13,13 +13,13 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
+from analysis.errors import StorageError
+from analysis.records.epochs import Epoch
 from analysis.records.files import failure_name
 from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset
 from sweep.config import Resources
-from sweep.errors import StorageError
 from sweep.training.assignment import Assignment, Report, WorkerSettings
-from sweep.training.metrics import EpochMetrics
 from sweep.tuning import ray_private
 from sweep.tuning.trainable import SweepTrainable
 
@@ -56,7 +56,7 @@ class Recorder(tune.Callback, ABC):
         """Returns how many of a training's epochs are recorded."""
 
     @abstractmethod
-    def epoch(self, config: Mapping[str, Any], metrics: EpochMetrics) -> None:
+    def epoch(self, config: Mapping[str, Any], metrics: Epoch) -> None:
         """Records an epoch."""
 
     @abstractmethod

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from analysis.errors import describe_cause
 from analysis.formatting import count
 from analysis.storage.folder import Folder, LocalFolder
 from sweep.config import Resources
 from sweep.environment import Finding, versions
-from sweep.errors import describe_cause
 from sweep.tuning.nodes import Node, alive_nodes
 
 _TIMEOUT_S = 60.0

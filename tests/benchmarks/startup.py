@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from analysis.records.ledger import read_ledger
+from analysis.records.ledger import EpochRecord, read_ledger
 from analysis.storage.folder import LocalFolder
 from measuring import Measured, Spread, run_command
 from results import Row, Section, Target
@@ -57,5 +57,5 @@ def _first_epoch(storage: Path, name: str) -> tuple[float, Measured]:
     settings = ["--set", "trials=2", "--set", "epochs=1", "--search-only"]
     command = [*SWEEP, "run", "--name", name, "--storage", str(storage), *settings]
     run = run_command(command, with_memory=True)
-    trials = read_ledger(LocalFolder(storage / name)).trials.values()
-    return min(t.epochs[0].time - t.epochs[0].seconds for t in trials) - begin, run
+    records = read_ledger(LocalFolder(storage / name)).records
+    return min(r.time - r.seconds for r in records if isinstance(r, EpochRecord)) - begin, run

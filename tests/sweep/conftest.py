@@ -3,7 +3,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -17,13 +16,19 @@ from analysis.records.confirmation import (
     RunEnded,
     RunEpoch,
 )
-from analysis.records.events import EpochRecord, SweepCreated, TrialEnded, TrialStarted
-from analysis.records.ledger import Ledger, LedgerWriter
+from analysis.records.epochs import Epoch
+from analysis.records.ledger import (
+    EpochRecord,
+    Ledger,
+    LedgerWriter,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+)
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder, LocalFolder
 from data_utils.mnist import Mnist
 from sweep.config import SweepConfig
-from sweep.training.metrics import EpochMetrics
 
 if TYPE_CHECKING:
     from sweep.training.loop import TrainingRun
@@ -55,11 +60,11 @@ def make_sweep(tmp_path: Path, synthetic: ModuleType) -> Callable[..., tuple[Fol
 
 
 @pytest.fixture(scope="session")
-def make_metrics() -> Callable[..., EpochMetrics]:
+def make_metrics() -> Callable[..., Epoch]:
     """Makes an epoch's metrics from its number and its validation accuracy."""
 
-    def make(epoch: int, val_accuracy: float) -> EpochMetrics:
-        return EpochMetrics(
+    def make(epoch: int, val_accuracy: float) -> Epoch:
+        return Epoch(
             epoch=epoch,
             train_loss=0.1,
             train_accuracy=0.9,
@@ -150,14 +155,14 @@ def _write_search(folder: Folder, run: "TrainingRun") -> None:
     from sweep.training.assignment import Assignment
     from sweep.training.checkpoints import save_checkpoint
 
-    hyperparameters = asdict(run.hyperparameters)
+    hyperparameters = dict(run.hyperparameters)
     searched = {name: hyperparameters[name] for name in SweepConfig().space}
     recipe = {k: v for k, v in hyperparameters.items() if k not in searched}
     config = SweepConfig(trials=1, epochs=2, recipe=recipe).model_dump(mode="json")
     with LedgerWriter.create(folder, SweepCreated(1.0, 1, "trained", config)) as writer:
         writer.append(TrialStarted(2.0, 1, 7, searched))
         for metrics in run.history:
-            writer.append(EpochRecord(3.0, 1, **asdict(metrics)))
+            writer.append(EpochRecord.of(3.0, 1, metrics))
         writer.append(TrialEnded(4.0, 1, "COMPLETE", None))
     save_checkpoint(folder, Assignment("trial-0001", 7, "lenet5", 2, hyperparameters), run)
 
@@ -168,14 +173,13 @@ def _write_confirmation(
     from sweep.training.assignment import Assignment
     from sweep.training.checkpoints import save_checkpoint
 
-    values = asdict(trial.hyperparameters)
+    values = dict(trial.hyperparameters)
     arm = Arm(5.0, "trial-1", "trial 1", "finalist", "lenet5", 1, values, 2, False)
     with ConfirmationWriter.open(folder, ConfirmationBegun(5.0, 1, "trained", 2)) as writer:
         writer.append(arm)
         for seed, run in zip(confirmation_seeds(0, len(runs)), runs, strict=True):
             for metrics in run.history if run else ():
-                of_test = {k.replace("val_", "test_"): v for k, v in asdict(metrics).items()}
-                writer.append(RunEpoch(6.0, "trial-1", seed, **of_test))
+                writer.append(RunEpoch.of(6.0, "trial-1", seed, metrics))
             state, reason = ("COMPLETE", None) if run else ("FAILED", "loss became nan")
             writer.append(RunEnded(7.0, "trial-1", seed, state, reason))
             if run:

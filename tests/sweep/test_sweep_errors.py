@@ -1,11 +1,11 @@
 import pytest
 
-from sweep.errors import ClusterError, NoTrialError, StorageError, SweepError, UsageError
+from sweep.errors import ClusterError, NoTrialError, SweepError, UsageError
 
 
 @pytest.mark.parametrize(
     ("error", "exit_code"),
-    [(UsageError, 2), (ClusterError, 4), (StorageError, 4), (NoTrialError, 5)],
+    [(UsageError, 2), (ClusterError, 4), (NoTrialError, 5)],
 )
 def test_errors_have_the_exit_code_they_end_in(error, exit_code):
     assert issubclass(error, SweepError)

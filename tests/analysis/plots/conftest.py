@@ -4,15 +4,15 @@ from typing import Any
 import pytest
 
 from analysis.plots.results import Results
-from analysis.records.events import (
+from analysis.records.ledger import (
     EndState,
     EpochRecord,
+    Ledger,
     SessionStarted,
     SweepCreated,
     TrialEnded,
     TrialStarted,
 )
-from analysis.records.ledger import Ledger
 from analysis.records.predictions import ShownImages
 
 CONFIG: dict[str, Any] = {

@@ -1,13 +1,13 @@
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from analysis.plots.best_so_far import Finish, draw_best_so_far, rise
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
 from analysis.plots.style import plot_style
-from analysis.records.events import SessionStarted
-from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.ledger import Ledger, SessionStarted, TrialEnded, read_ledger
 from analysis.results.cost import search_cost
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
@@ -52,7 +52,9 @@ def test_rise_needs_a_trial_that_ran_all_epochs(make_ledger: Callable[..., Ledge
 def test_winner_is_the_trial_that_ranks_first(make_ledger: Callable[..., Ledger]) -> None:
     equal = ("COMPLETE", {}, [0.9, 0.9, 0.9, 0.95])
     ledger = make_ledger(("COMPLETE", {}, [0.9, 0.9, 0.9, 0.9]), equal, equal)
-    ledger.trials[3].ended = ledger.trials[2].epochs[-1].time - 1  # it was there first
+    *others, ended = ledger.records
+    earlier = next(record.time for record in others if isinstance(record, TrialEnded))
+    ledger.records = [*others, msgspec.structs.replace(ended, time=earlier + 0.1)]
     data = rise(ledger)
     assert [finish.trial_id for finish in data.finishes] == [1, 3, 2]
     assert data.finishes[data.winner].trial_id == rank_trials(ledger)[0].trial.trial_id == 2

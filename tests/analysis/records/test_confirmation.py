@@ -1,10 +1,10 @@
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from msgspec.structs import replace
 
 from analysis.errors import LedgerError
 from analysis.records.confirmation import (
@@ -17,10 +17,10 @@ from analysis.records.confirmation import (
     ConfirmationWriter,
     RunEnded,
     RunEpoch,
-    dump_confirmation_record,
     read_confirmation,
 )
 from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.journal import encode_record
 
 BEGUN = ConfirmationBegun(0.0, 1, "s", 2)
 ARM = Arm(
@@ -80,7 +80,7 @@ def test_writer_and_reader_agree(tmp_path: Path) -> None:
 
 
 def test_run_epoch_has_the_fields_that_were_promised() -> None:
-    assert set(json.loads(dump_confirmation_record(run_epoch(1)))) == {
+    assert set(json.loads(encode_record(run_epoch(1)))) == {
         "kind",
         "time",
         "arm",
@@ -100,12 +100,12 @@ def test_writer_goes_on_after_a_half_written_line(tmp_path: Path) -> None:
     with ConfirmationWriter.open(folder, BEGUN) as writer:
         writer.append(ARM)
     whole = folder.read(CONFIRMATION_FILE)
-    folder.write(CONFIRMATION_FILE, whole + dump_confirmation_record(run_epoch(1))[:-1])
+    folder.write(CONFIRMATION_FILE, whole + encode_record(run_epoch(1))[:-1])
     other = replace(BEGUN, name="not asked for")
     with ConfirmationWriter.open(folder, other) as writer:
         assert writer.confirmation.runs == {}
         writer.append(run_epoch(1))
-    assert folder.read(CONFIRMATION_FILE) == whole + dump_confirmation_record(run_epoch(1))
+    assert folder.read(CONFIRMATION_FILE) == whole + encode_record(run_epoch(1))
     assert writer.confirmation.begun == BEGUN
 
 
@@ -113,7 +113,7 @@ def test_writer_takes_over_a_file_without_a_whole_record(tmp_path: Path) -> None
     folder = LocalFolder(tmp_path)
     folder.write(CONFIRMATION_FILE, b'{"kind": "conf')
     ConfirmationWriter.open(folder, BEGUN).close()
-    assert folder.read(CONFIRMATION_FILE) == dump_confirmation_record(BEGUN)
+    assert folder.read(CONFIRMATION_FILE) == encode_record(BEGUN)
 
 
 def test_every_prefix_can_be_read(
@@ -132,7 +132,7 @@ def test_every_prefix_can_be_read(
             n_epochs = sum(len(run.epochs) for run in confirmation.runs.values())
             n_ended = sum(run.state != "RUNNING" for run in confirmation.runs.values())
             assert 1 + len(confirmation.arms) + n_epochs + n_ended == n_lines
-            assert confirmation.torn == len(whole[:n_bytes].split(b"\n")[-1])
+            assert confirmation.truncated_bytes == len(whole[:n_bytes].split(b"\n")[-1])
 
 
 def test_number_of_a_run_is_the_last_epochs_and_never_the_highest() -> None:
@@ -192,8 +192,8 @@ def test_runs_of_an_arm_are_by_seed() -> None:
             [ARM, run_epoch(1), run_epoch(2), run_epoch(3)],
             "is epoch 3 of 'hand-tuned', seed 1001, but there are only 2",
         ),
-        ([ARM, ended(), ended()], "is about 'hand-tuned', seed 1001, which is over"),
-        ([ARM, ended(), run_epoch(1)], "is about 'hand-tuned', seed 1001, which is over"),
+        ([ARM, ended(), ended()], "is about 'hand-tuned', seed 1001, which is complete"),
+        ([ARM, ended(), run_epoch(1)], "is about 'hand-tuned', seed 1001, which is complete"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -208,7 +208,7 @@ def test_contradiction_is_refused(
             writer.append(records[-1])
     assert str(caught.value) == message
     assert read_confirmation(folder) == sum_of(*records[:-1])
-    lines = map(dump_confirmation_record, [BEGUN, *records])
+    lines = map(encode_record, [BEGUN, *records])
     folder.write(CONFIRMATION_FILE, b"".join(lines))
     with pytest.raises(LedgerError) as caught:
         read_confirmation(folder)
@@ -220,12 +220,12 @@ def test_contradiction_is_refused(
     ("first", "message"),
     [
         (b"damage\n", "is not a record"),
-        (dump_confirmation_record(ARM), "comes before the record that begins the confirmation"),
+        (encode_record(ARM), "comes before the record that begins the confirmation"),
         (
-            dump_confirmation_record(BEGUN).replace(b'"format": 1', b'"format": 2'),
+            encode_record(BEGUN).replace(b'"format": 1', b'"format": 2'),
             "is of confirmation format 2, but this program reads format 1",
         ),
-        (dump_confirmation_record(BEGUN).replace(b"2}", b"null}"), "is not a record"),
+        (encode_record(BEGUN).replace(b"2}", b"null}"), "is not a record"),
     ],
 )
 def test_damaged_first_line_is_told(tmp_path: Path, first: bytes, message: str) -> None:

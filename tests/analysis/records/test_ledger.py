@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.errors import LedgerError
-from analysis.records.events import (
+from analysis.records.ledger import (
+    LEDGER_FILE,
     EpochRecord,
+    Ledger,
+    LedgerWriter,
     Notice,
     Record,
     SessionEnded,
@@ -21,11 +24,12 @@ from analysis.records.events import (
     SweepCreated,
     TrialEnded,
     TrialStarted,
-    dump_record,
+    has_begun,
+    read_ledger,
 )
-from analysis.records.ledger import LEDGER_FILE, Ledger, LedgerWriter, has_begun, read_ledger
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.journal import encode_record
 
 ACTIONS = ["session", "start", "epoch", "end", "notice"]
 CREATED = SweepCreated(0.0, 1, "s", {"epochs": 3})
@@ -88,7 +92,7 @@ def test_prefix_of_a_ledger_is_read_up_to_its_last_whole_record(
     tmp_path_factory: pytest.TempPathFactory, history: list[Record], part: float
 ) -> None:
     folder = LocalFolder(tmp_path_factory.mktemp("prefix"))
-    lines = [dump_record(record) for record in history]
+    lines = [encode_record(record) for record in history]
     whole = b"".join(lines)
     kept = whole[: round(part * len(whole))]
     folder.write(LEDGER_FILE, kept)
@@ -98,7 +102,7 @@ def test_prefix_of_a_ledger_is_read_up_to_its_last_whole_record(
             read_ledger(folder)
         return
     expected = sum_of(history[:n_whole])
-    expected.torn = len(kept) - len(b"".join(lines[:n_whole]))
+    expected.truncated_bytes = len(kept) - len(b"".join(lines[:n_whole]))
     assert read_ledger(folder) == expected
 
     with LedgerWriter.reopen(folder) as writer:
@@ -110,14 +114,14 @@ def test_prefix_of_a_ledger_is_read_up_to_its_last_whole_record(
 def test_every_byte_of_a_ledger_is_a_place_to_be_cut_at(tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path)
     history = [CREATED, started(1), epoch_record(1, 1), TrialEnded(20.0, 1, "FAILED", "héé")]
-    whole = b"".join(dump_record(record) for record in history)
+    whole = b"".join(encode_record(record) for record in history)
     for n_bytes in range(len(whole) + 1):
         folder.local_path(LEDGER_FILE).write_bytes(whole[:n_bytes])
         n_whole = whole[:n_bytes].count(b"\n")
         if n_whole:
             read = read_ledger(folder)
-            assert len(whole[: n_bytes - read.torn].splitlines()) == n_whole
-            read.torn = 0
+            assert len(whole[: n_bytes - read.truncated_bytes].splitlines()) == n_whole
+            read.truncated_bytes = 0
             assert read == sum_of(history[:n_whole])
         else:
             with pytest.raises(FileNotFoundError):
@@ -130,7 +134,7 @@ def test_damaged_ledger_is_read_or_refused_with_its_line(
     tmp_path_factory: pytest.TempPathFactory, history: list[Record], position: float, byte: int
 ) -> None:
     folder = LocalFolder(tmp_path_factory.mktemp("damaged"))
-    data = bytearray(b"".join(dump_record(record) for record in history))
+    data = bytearray(b"".join(encode_record(record) for record in history))
     data[int(position * len(data))] = byte
     folder.write(LEDGER_FILE, bytes(data))
     complaint = complaint_about(folder)
@@ -143,8 +147,8 @@ def test_damaged_ledger_is_read_or_refused_with_its_line(
 @pytest.mark.parametrize("n_before", [0, 1, 300])
 def test_damage_is_told_with_file_and_line(tmp_path: Path, n_before: int) -> None:
     folder = LocalFolder(tmp_path)
-    notices = [dump_record(Notice(1.0, None, "fine"))] * n_before
-    lines = [dump_record(CREATED), *notices, b"damage\n", *notices]
+    notices = [encode_record(Notice(1.0, None, "fine"))] * n_before
+    lines = [encode_record(CREATED), *notices, b"damage\n", *notices]
     folder.write(LEDGER_FILE, b"".join(lines))
     with pytest.raises(LedgerError) as caught:
         read_ledger(folder)
@@ -165,11 +169,11 @@ def test_damage_is_told_with_file_and_line(tmp_path: Path, n_before: int) -> Non
         ),
         (
             [started(1), TrialEnded(1.0, 1, "FAILED", "so"), epoch_record(1, 1)],
-            "is about trial 1, which is over (FAILED)",
+            "is about trial 1, which has ended (FAILED)",
         ),
         (
             [started(1), TrialEnded(1.0, 1, "COMPLETE", None), TrialEnded(1.0, 1, "FAILED", "")],
-            "is about trial 1, which is over (COMPLETE)",
+            "is about trial 1, which has ended (COMPLETE)",
         ),
         ([CREATED], "begins the sweep a second time"),
     ],
@@ -179,7 +183,7 @@ def test_contradiction_is_refused_by_reader_and_writer(
     tmp_path: Path, records: list[Record], message: str
 ) -> None:
     read, written = LocalFolder(tmp_path / "read"), LocalFolder(tmp_path / "written")
-    read.write(LEDGER_FILE, b"".join(map(dump_record, [CREATED, *records])))
+    read.write(LEDGER_FILE, b"".join(map(encode_record, [CREATED, *records])))
     with pytest.raises(LedgerError) as caught:
         read_ledger(read)
     assert str(caught.value) == f"{read.local_path(LEDGER_FILE)}:{len(records) + 1} {message}"
@@ -197,7 +201,7 @@ def test_contradiction_is_refused_by_reader_and_writer(
 
 def test_record_before_the_first_is_refused(tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path)
-    folder.write(LEDGER_FILE, dump_record(started(1)))
+    folder.write(LEDGER_FILE, encode_record(started(1)))
     with pytest.raises(LedgerError, match="1 comes before the record that begins the sweep"):
         read_ledger(folder)
 
@@ -260,7 +264,7 @@ def test_create_takes_over_a_ledger_without_a_whole_record(
     folder = LocalFolder(tmp_path)
     folder.write(LEDGER_FILE, leftover)
     LedgerWriter.create(folder, CREATED).close()
-    assert folder.read(LEDGER_FILE) == dump_record(CREATED)
+    assert folder.read(LEDGER_FILE) == encode_record(CREATED)
 
 
 def test_not_finite_number_is_never_written(tmp_path: Path) -> None:
@@ -308,7 +312,7 @@ import sys
 from pathlib import Path
 from analysis.storage.folder import Folder, LocalFolder
 from analysis.records.ledger import LedgerWriter
-from analysis.records.events import Notice, SweepCreated
+from analysis.records.ledger import Notice, SweepCreated
 writer = LedgerWriter.create(LocalFolder(Path(sys.argv[1])), SweepCreated(0.0, 1, "s", {}))
 for number in range(10**9):
     writer.append(Notice(1.0, None, str(number)))

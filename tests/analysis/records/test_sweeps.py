@@ -1,12 +1,10 @@
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from analysis.errors import LedgerError
-from analysis.records.events import Notice, SweepCreated
-from analysis.records.ledger import LEDGER_FILE, LedgerWriter
+from analysis.records.ledger import LEDGER_FILE, LedgerWriter, Notice, SweepCreated
 from analysis.records.sweeps import list_sweeps, open_sweep, read_sweep
 from analysis.storage.folder import Folder, LocalFolder
 
@@ -82,7 +80,10 @@ def test_copied_sweep_is_another_sweep(storage: Folder) -> None:
     ("first", "message"),
     [
         (b"damage\n", "is not a record ('damage')"),
-        (b'{"kind": "session_ended", "time": 1.0, "reason": ""}\n', "is not the record that"),
+        (
+            b'{"kind": "session_ended", "time": 1.0, "reason": ""}\n',
+            "comes before the record that begins the sweep",
+        ),
         (b'{"kind": "sweep", "time": 1.0, "format": 9, "name": "n", "config": {}}\n', "format 9"),
     ],
 )
@@ -142,13 +143,13 @@ def test_named_sweep_is_opened_without_a_look_at_the_others(
     for name in "abc":
         begin(storage, name, 1.0)
     looked_at = []
-    lines = LocalFolder.lines
+    read_first_line = LocalFolder.read_first_line
 
-    def note(folder: LocalFolder, name: str) -> Iterator[bytes]:
+    def note(folder: LocalFolder, name: str) -> bytes:
         looked_at.append(folder.name)
-        return lines(folder, name)
+        return read_first_line(folder, name)
 
-    monkeypatch.setattr(LocalFolder, "lines", note)
+    monkeypatch.setattr(LocalFolder, "read_first_line", note)
     monkeypatch.setattr(LocalFolder, "folders", lambda folder: pytest.fail("lists them all"))
     assert open_sweep(storage, "b")[1].name == "b"
     assert set(looked_at) == {"b"}

@@ -4,8 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from analysis.records.confirmation import read_confirmation
-from analysis.records.events import Notice
-from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.ledger import Ledger, Notice, read_ledger
 from analysis.report.costs import (
     commands,
     cost_rows,

@@ -15,8 +15,13 @@ from types import ModuleType
 import pytest
 
 from analysis.errors import LedgerError
-from analysis.records.events import EpochRecord, TrialEnded, TrialStarted
-from analysis.records.ledger import LedgerWriter, read_ledger
+from analysis.records.ledger import (
+    EpochRecord,
+    LedgerWriter,
+    TrialEnded,
+    TrialStarted,
+    read_ledger,
+)
 from analysis.report.page import render_report, write_report
 from analysis.storage.folder import Folder, LocalFolder
 

@@ -1,7 +1,8 @@
 import pytest
 
-from analysis.records.events import (
+from analysis.records.ledger import (
     EpochRecord,
+    Ledger,
     Notice,
     Record,
     SessionEnded,
@@ -10,7 +11,6 @@ from analysis.records.events import (
     TrialEnded,
     TrialStarted,
 )
-from analysis.records.ledger import Ledger
 from analysis.results.cost import Cost, search_cost
 
 

@@ -2,8 +2,7 @@ from typing import Any
 
 import pytest
 
-from analysis.records.events import EpochRecord, SweepCreated, TrialEnded, TrialStarted
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import EpochRecord, Ledger, SweepCreated, TrialEnded, TrialStarted
 from analysis.results.selection import (
     describe_rule,
     rank_trials,

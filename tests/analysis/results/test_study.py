@@ -6,8 +6,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
-from analysis.records.events import EpochRecord, SweepCreated
-from analysis.records.ledger import Ledger, Trial, read_ledger
+from analysis.records.ledger import EpochRecord, Ledger, SweepCreated, Trial, read_ledger
 from analysis.results.study import distributions, optuna_trial
 from analysis.storage.folder import Folder
 

@@ -6,8 +6,14 @@ import pandas as pd
 import pytest
 
 from analysis.records.confirmation import Confirmation, ConfirmationBegun
-from analysis.records.events import EpochRecord, SweepCreated, TrialEnded, TrialStarted
-from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.ledger import (
+    EpochRecord,
+    Ledger,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+    read_ledger,
+)
 from analysis.results.selection import rank_trials
 from analysis.results.tables import epochs_table, runs_table, trials_table
 from analysis.storage.folder import Folder

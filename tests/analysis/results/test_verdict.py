@@ -1,14 +1,13 @@
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from analysis.records.confirmation import Confirmation, RunEpoch
-from analysis.records.events import EpochRecord, SweepCreated, TrialEnded, TrialStarted
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import EpochRecord, Ledger, SweepCreated, TrialEnded, TrialStarted
 from analysis.results.comparison import compare_arms
 from analysis.results.verdict import (
     decisive_comparison,

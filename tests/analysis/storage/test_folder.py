@@ -1,103 +1,152 @@
-import errno
+"""Every kind of folder passes these tests."""
+
 import os
-from pathlib import Path
+import pickle
+import sys
+import time
+from contextlib import closing
+from subprocess import PIPE, Popen
 
 import pytest
 
-from analysis.storage.folder import LocalFolder
+from analysis.errors import InUseError
+from analysis.records.ledger import (
+    FORMAT,
+    LEDGER_FILE,
+    LedgerWriter,
+    SessionEnded,
+    SweepCreated,
+    TrialStarted,
+    read_ledger,
+)
+from analysis.records.sweeps import list_sweeps, open_sweep
+from analysis.storage import heartbeat
+from analysis.storage.folder import LOCK_FILE, Folder, LocalFolder
+
+OWNER = """
+import pickle, sys, time
+from analysis.storage import heartbeat
+heartbeat._BEAT_S = 0.2
+with pickle.loads(bytes.fromhex(sys.argv[1])).lock():
+    print("locked", flush=True)
+    time.sleep(60)
+"""
 
 
-def test_write_is_read_back(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path).child("sweep")
-    folder.write("predictions/a.npz", b"\x00\xff")
-    assert folder.read("predictions/a.npz") == b"\x00\xff"
-    assert folder.exists("predictions/a.npz")
-    assert folder.local_path("predictions/a.npz") == tmp_path / "sweep" / "predictions" / "a.npz"
-    assert str(folder) == str(tmp_path / "sweep")
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a lock in a store become stale soon; a store tells times in whole seconds."""
+    monkeypatch.setattr(heartbeat, "_BEAT_S", 0.2)
+    monkeypatch.setattr(heartbeat, "_WATCH_S", 0.1)
+    monkeypatch.setattr(heartbeat, "_STALE_S", 2.5)
 
 
-def test_write_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path)
-    folder.write("config.yaml", b"old and longer")
-    folder.write("config.yaml", b"new")
-    assert folder.read("config.yaml") == b"new"
-    assert folder.files() == ["config.yaml"]
-
-
-def test_write_that_fails_keeps_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = LocalFolder(tmp_path)
-    folder.write("config.yaml", b"old")
-
-    def refuse(handle: int) -> None:
-        raise OSError(errno.EIO, "disk gone")
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OSError, match="disk gone") as raised:
-        folder.write("config.yaml", b"new")
-    assert raised.value.filename == str(tmp_path / "config.yaml")
-    assert folder.read("config.yaml") == b"old"
-    assert folder.files() == ["config.yaml"]
-
-
-def test_write_takes_the_place_of_a_file_only_when_all_is_on_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = LocalFolder(tmp_path)
-    folder.write("a", b"old")
-    seen: list[bytes] = []
-    monkeypatch.setattr(os, "fsync", lambda handle: seen.append(folder.read("a")))
+def test_written_files_are_read_replaced_and_deleted(storage: Folder) -> None:
+    folder = storage.child("sweep")
+    assert folder.name == "sweep"
+    assert folder.display_path("a") == f"{storage}/sweep/a"
+    folder.write("a", b"\x00old and longer")
     folder.write("a", b"new")
-    assert seen == [b"old"]
-    assert folder.read("a") == b"new"
+    folder.write("checkpoints/b.pt", b"")
+    assert (folder.read("a"), folder.read("checkpoints/b.pt")) == (b"new", b"")
+    assert (folder.exists("a"), folder.exists("checkpoints")) == (True, False)
+    assert pickle.loads(pickle.dumps(folder)).read("a") == b"new"
+    folder.delete("a")
+    folder.delete("a")
+    assert folder.files() == []
 
 
-def test_written_file_may_be_read_by_those_who_may_read_new_files(tmp_path: Path) -> None:
-    previous = os.umask(0o027)
-    try:
-        LocalFolder(tmp_path).write("a", b"")
-    finally:
-        os.umask(previous)
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
-
-
-def test_long_names_can_be_written(tmp_path: Path) -> None:
-    name = "a" * 250
-    LocalFolder(tmp_path).write(name, b"x")
-    assert LocalFolder(tmp_path).files() == [name]
-
-
-def test_listings_are_sorted_and_apart(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path)
+def test_listings_are_sorted(storage: Folder) -> None:
     for name in ("b", "a"):
-        folder.write(name, b"")
-        folder.write(f"folder-{name}/x", b"")
-    assert folder.files() == ["a", "b"]
-    assert folder.folders() == ["folder-a", "folder-b"]
-    assert not folder.exists("folder-a")
+        storage.write(name, b"")
+        storage.write(f"folder-{name}/2", b"")
+        storage.write(f"folder-{name}/1", b"")
+    assert storage.files() == ["a", "b"]
+    assert storage.folders() == ["folder-a", "folder-b"]
+    assert storage.files_in("folder-a") == ["1", "2"]
 
 
-def test_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path / "nowhere")
-    assert folder.files() == []
-    assert folder.folders() == []
+def test_folder_that_does_not_exist_is_empty(storage: Folder) -> None:
+    folder = storage.child("nowhere")
+    assert (folder.files(), folder.folders(), folder.files_in("a")) == ([], [], [])
     assert not folder.exists("a")
-    with pytest.raises(FileNotFoundError):
-        folder.read("a")
-    with pytest.raises(FileNotFoundError):
-        next(folder.lines("a"))
+    assert not folder.is_locked()
+    for read in (folder.read, folder.read_first_line):
+        with pytest.raises(FileNotFoundError, match="no such file") as caught:
+            read("a")
+        assert caught.value.filename == folder.display_path("a")
+    assert storage.folders() == []  # asking creates nothing
 
 
-def test_delete_of_what_is_not_there_is_fine(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path)
-    folder.write("a", b"")
-    folder.delete("a")
-    folder.delete("a")
-    assert folder.files() == []
+@pytest.mark.parametrize(
+    ("data", "line"), [(b"", b""), (b"one", b"one"), (b"\r\x0b one\n\ntwo", b"\r\x0b one\n")]
+)
+def test_first_line_keeps_its_end(storage: Folder, data: bytes, line: bytes) -> None:
+    storage.write("a", data)
+    assert storage.read_first_line("a") == line
 
 
-def test_lines_keep_their_ends(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path)
-    folder.write("a", b"one\n\r\x0b two\n\nthree")
-    assert list(folder.lines("a")) == [b"one\n", b"\r\x0b two\n", b"\n", b"three"]
+def test_lines_are_appended_after_the_incomplete_one_is_removed(storage: Folder) -> None:
+    with closing(storage.append_to("lines")) as appender:
+        appender.write_line(b"one\n")
+        appender.write_line(b"two\n")
+    assert storage.read("lines") == b"one\ntwo\n"
+    storage.write("lines", b"one\ntw")
+    with closing(storage.append_to("lines", truncated_bytes=2)) as appender:
+        appender.write_line(b"22\n")
+    assert storage.read("lines") == b"one\n22\n"
+    storage.append_to("lines", truncated_bytes=3).close()
+    assert storage.read("lines") == b"one\n"
+
+
+@pytest.mark.usefixtures("hurried")
+def test_lock_has_one_owner_at_a_time(storage: Folder) -> None:
+    storage.write(LOCK_FILE, b"longer than what is written by its next owner: " + b"x" * 200)
+    with storage.lock() as check:
+        assert storage.is_locked()
+        owner = f"process {os.getpid()} on {os.uname().nodename}; wait for it to end"
+        with (
+            pytest.raises(InUseError, match=f"another process is working on .*: {owner}"),
+            storage.lock(),
+        ):
+            pass
+        assert storage.is_locked()
+        check()
+    with pytest.raises(KeyError), storage.lock():
+        raise KeyError
+    with storage.lock():
+        pass
+
+
+@pytest.mark.usefixtures("hurried")
+def test_lock_of_a_killed_process_is_free_again(storage: Folder) -> None:
+    command = [sys.executable, "-c", OWNER, pickle.dumps(storage).hex()]
+    with Popen(command, stdout=PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        if not isinstance(storage, LocalFolder):
+            time.sleep(2)  # it beats
+        assert storage.is_locked()
+        with pytest.raises(InUseError, match=f"process {process.pid} on "), storage.lock():
+            pass
+        process.kill()
+    with storage.lock():
+        assert str(os.getpid()).encode() in storage.read(LOCK_FILE)
+
+
+def test_sweep_is_stored_and_found(storage: Folder) -> None:
+    folder = storage.child("mine")
+    created = SweepCreated(1.0, FORMAT, "mine", {"epochs": 1})
+    with LedgerWriter.create(folder, created) as writer:
+        writer.append(TrialStarted(2.0, 1, 0, {}))
+    with LedgerWriter.reopen(folder) as writer:
+        writer.append(SessionEnded(3.0, "finished"))
+    with pytest.raises(FileExistsError):
+        LedgerWriter.create(folder, created)
+    found, ledger = open_sweep(storage, None)
+    assert found == folder
+    assert (list(ledger.trials), ledger.ended) == ([1], SessionEnded(3.0, "finished"))
+    assert list_sweeps(storage) == ([created], {})
+    cut = storage.child("cut")
+    cut.write(LEDGER_FILE, folder.read(LEDGER_FILE)[:-5])
+    assert read_ledger(cut).truncated_bytes > 0

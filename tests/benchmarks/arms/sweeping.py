@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import EpochRecord, Ledger
 from analysis.storage.folder import LocalFolder
 from arms.marks import mark
 from data_utils.dataset import ImageDataset
@@ -31,7 +31,7 @@ def search(config: SweepConfig, images: ImageDataset) -> Ledger:
         ) as session:
             mark("started")
             ledger = run_search(session, config, name="bench", mnist=Mnist(images, images))
-            epochs = [epoch for trial in ledger.trials.values() for epoch in trial.epochs]
+            epochs = [record for record in ledger.records if isinstance(record, EpochRecord)]
             mark("began", time=min(epoch.time - epoch.seconds for epoch in epochs))
             mark("done", epochs=len(epochs), trials=len(ledger.trials))
     return ledger

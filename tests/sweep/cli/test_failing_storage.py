@@ -107,7 +107,7 @@ def test_disk_that_fills_costs_the_epochs_in_flight(
     disk.fill_until_the_end_of(driver)
     _assert_failed(driver, driver.wait(), FULL, ADVICE)
     before = read_ledger(LocalFolder(disk.path / "mine"))
-    assert before.torn == 0
+    assert before.truncated_bytes == 0
     disk.make_room()
     _assert_kept(before, _finish(start_driver, disk.path, 3))
     left = [path.name for path in (disk.path / "mine").rglob("*.part")]

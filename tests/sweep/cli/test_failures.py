@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from analysis.errors import LedgerError
+from analysis.errors import LedgerError, StorageError
 from analysis.storage.folder import Folder, LocalFolder
 from data_utils.errors import DataError
 from sweep.cli.failures import describe_failure
-from sweep.errors import ClusterError, NoTrialError, StorageError, UsageError
+from sweep.errors import ClusterError, NoTrialError, UsageError
 
 Call = Callable[..., Any]
 AddSweep = Callable[..., Folder]
@@ -30,13 +30,12 @@ AddSweep = Callable[..., Folder]
         (LedgerError("why"), 4, "why"),
         (NoTrialError("why"), 5, "why"),
         (
-            OSError(28, "No space left on device", "/a/b"),
+            StorageError(28, "No space left on device", "/a/b"),
             4,
             "storage /a/b: the disk is full, make room there",
         ),
-        (OSError("the store does not answer"), 4, "storage: the store does not answer"),
         (
-            PermissionError(13, "Permission denied", "/a/b"),
+            StorageError(13, "Permission denied", "/a/b"),
             4,
             "storage /a/b: Permission denied",
         ),

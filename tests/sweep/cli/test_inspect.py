@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from analysis.records.events import SessionEnded
-from analysis.records.ledger import LedgerWriter, read_ledger
+from analysis.records.ledger import LedgerWriter, SessionEnded, read_ledger
 from analysis.storage.folder import Folder, LocalFolder
 
 Call = Callable[..., Any]
@@ -321,7 +320,7 @@ def test_status_follows_one_sweep_until_it_ends(
             writer.append(SessionEnded(1_900_000_000.0, "finished"))
 
     monkeypatch.setattr("time.sleep", go_on)
-    monkeypatch.setattr("analysis.storage.lock.is_held", lambda folder: True)
+    monkeypatch.setattr(LocalFolder, "is_locked", lambda folder: True)
     monkeypatch.setattr(LocalFolder, "folders", lambda folder: pytest.fail("lists them all"))
     outcome = call("status", "made", "--follow")
     assert (outcome.exit_code, outcome.err) == (0, "")

@@ -50,6 +50,6 @@ def _lose_ray(
     assert "Traceback" not in outcome.err
     assert driver.left_over() == []
     before = read_ledger(LocalFolder(driver.storage / "mine"))
-    assert before.torn == 0
+    assert before.truncated_bytes == 0
     assert {trial.state for trial in before.trials.values()} <= {"COMPLETE", "RUNNING"}
     return driver.storage, before

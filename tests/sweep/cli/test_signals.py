@@ -21,7 +21,7 @@ LIMIT_S = 10.0
 
 def _ledger(storage: Path) -> Ledger:
     ledger = read_ledger(LocalFolder(storage / "cut"))
-    assert ledger.torn == 0
+    assert ledger.truncated_bytes == 0
     return ledger
 
 

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -6,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 
 from analysis.records.confirmation import (
@@ -16,8 +16,14 @@ from analysis.records.confirmation import (
     RunEpoch,
     read_confirmation,
 )
-from analysis.records.events import DIVERGED, EpochRecord, TrialEnded, TrialStarted
-from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.ledger import (
+    DIVERGED,
+    EpochRecord,
+    Ledger,
+    TrialEnded,
+    TrialStarted,
+    read_ledger,
+)
 from analysis.storage.folder import Folder, LocalFolder
 from sweep.cli.summary import (
     best_document,
@@ -121,7 +127,7 @@ def test_result_of_an_extended_sweep_is_the_new_best_trials(
     values = _first_arm(folder).hyperparameters | {"dropout": 0.1}
     new = {"arm": arm, "title": arm, "trial_id": trial_id, "hyperparameters": values}
     with ConfirmationWriter.open(folder, ConfirmationBegun(0.0, 1, "synthetic", 15)) as writer:
-        writer.append(dataclasses.replace(_first_arm(folder), **new))
+        writer.append(msgspec.structs.replace(_first_arm(folder), **new))
         for seed in (1001, 1002):
             for epoch in range(1, 16):
                 writer.append(RunEpoch(2e9, arm, seed, epoch, 0.1, 0.9, 0.1, 0.995, 1.0, 1e4))

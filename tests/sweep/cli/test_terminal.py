@@ -141,7 +141,7 @@ def test_sigint_in_the_middle_leaves_the_terminal_in_order(
     terminal.close()
     assert (outcome.exit_code, outcome.out) == (130, "")
     ledger = read_ledger(LocalFolder(driver.storage / "mine"))
-    assert ledger.torn == 0
+    assert ledger.truncated_bytes == 0
     assert ledger.ended is not None
     assert ledger.ended.reason == "interrupted by SIGINT"
     assert {trial.state for trial in ledger.trials.values()} == {"RUNNING"}

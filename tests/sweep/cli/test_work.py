@@ -17,20 +17,23 @@ import sweep.driver.confirm
 import sweep.driver.missing
 import sweep.driver.search
 import sweep.driver.session
-from analysis.records.events import (
+from analysis.errors import StorageError
+from analysis.records.ledger import (
     DIVERGED,
     FORMAT,
     EpochRecord,
+    Ledger,
+    LedgerWriter,
     SweepCreated,
     TrialEnded,
     TrialStarted,
+    read_ledger,
 )
-from analysis.records.ledger import Ledger, LedgerWriter, read_ledger
 from analysis.storage.folder import Folder, LocalFolder
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.missing import Missing
 from sweep.driver.signals import Interrupted
-from sweep.errors import ClusterError, StorageError
+from sweep.errors import ClusterError
 
 Call = Callable[..., Any]
 DATA = object()
@@ -109,7 +112,8 @@ class Pretended:
 
     def draw_all(self, folder: Folder, file_format: str) -> None:
         if self.is_full:
-            raise OSError(errno.ENOSPC, "No space left on device", folder.place("plots/a.png"))
+            picture = folder.display_path("plots/a.png")
+            raise StorageError(errno.ENOSPC, "No space left on device", picture)
         self.done.append(("draw", folder.name, file_format))
 
     def write_report(self, folder: Folder) -> None:
@@ -218,7 +222,7 @@ def test_run_that_is_interrupted_says_how_to_go_on(
     [
         (StorageError, ["no room"], "no room"),
         (ClusterError, ["no node"], "no node"),
-        (OSError, [errno.EROFS, "Read-only", "/a/b"], "storage /a/b: Read-only"),
+        (StorageError, [errno.EROFS, "Read-only", "/a/b"], "storage /a/b: Read-only"),
     ],
 )
 @pytest.mark.parametrize(

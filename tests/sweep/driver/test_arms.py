@@ -5,8 +5,14 @@ from typing import Any
 import pytest
 
 from analysis.records.confirmation import Arm
-from analysis.records.events import FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
-from analysis.records.ledger import LedgerWriter
+from analysis.records.ledger import (
+    FORMAT,
+    EpochRecord,
+    LedgerWriter,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+)
 from analysis.results.selection import Selection, rank_trials
 from analysis.storage.folder import LocalFolder
 from sweep.config import Recipe, SweepConfig

@@ -21,9 +21,16 @@ from analysis.records.confirmation import (
     RunEpoch,
     read_confirmation,
 )
-from analysis.records.events import FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
+from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, run_name
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import (
+    FORMAT,
+    EpochRecord,
+    Ledger,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+)
 from analysis.records.predictions import Predictions, load_images, load_predictions
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder, LocalFolder
@@ -36,7 +43,6 @@ from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
 from sweep.training.assignment import Assignment, Failure, Report
 from sweep.training.loop import TrainingRun, train_epochs
-from sweep.training.metrics import EpochMetrics
 
 EPOCHS = 2
 ARMS = ["trial-7", "hand-tuned", "lenet5", "mlp"]
@@ -87,8 +93,8 @@ def recorder(tmp_path: Path) -> Iterator[RunRecorder]:
         yield RunRecorder(LocalFolder(tmp_path), writer, SEEDS[0], test, lambda: None)
 
 
-def _metrics(epoch: int) -> EpochMetrics:
-    return EpochMetrics(
+def _metrics(epoch: int) -> Epoch:
+    return Epoch(
         epoch=epoch,
         train_loss=0.5,
         train_accuracy=0.8,
@@ -124,7 +130,7 @@ def test_recorder_writes_a_run_with_its_predictions(recorder: RunRecorder, tmp_p
     (run,) = confirmation.runs.values()
     assert (run.arm, run.seed, run.state, run.reason) == ("mlp", 102, "COMPLETE", None)
     assert [epoch.epoch for epoch in run.epochs] == [1, 2]
-    assert (run.epochs[0].test_loss, run.epochs[0].test_accuracy) == (0.4, 0.75)
+    assert (run.epochs[0].val_loss, run.epochs[0].val_accuracy) == (0.4, 0.75)
     (notice,) = confirmation.notices
     assert notice.text == "mlp, seed 102: its process died after epoch 1; another goes on"
     predictions = load_predictions(folder, "mlp", 102)
@@ -360,7 +366,7 @@ def test_confirmation_gives_what_an_undisturbed_training_gives(
         arm = confirmed.confirmation.arms[name]
         undisturbed = TrainingRun.start(arm.model, arm.hyperparameters, seed=seed)
         epochs = train_epochs(undisturbed, tiny.train, tiny.test, epochs=EPOCHS)
-        assert [(e.train_loss, e.test_accuracy) for e in run.epochs] == [
+        assert [(e.train_loss, e.val_accuracy) for e in run.epochs] == [
             (metrics.train_loss, metrics.val_accuracy) for metrics in epochs
         ]
 
@@ -371,7 +377,7 @@ def test_confirmation_has_the_predictions_of_every_run(confirmed: Confirmed, tin
         predictions = load_predictions(confirmed.folder, arm, seed)
         assert predictions is not None
         np.testing.assert_array_equal(predictions.labels, tiny.test.labels)
-        assert predictions.correct.mean() == run.epochs[-1].test_accuracy
+        assert predictions.correct.mean() == run.epochs[-1].val_accuracy
         if arm == "trial-1":
             wrong.update(np.flatnonzero(~predictions.correct).tolist())
     shown = load_images(confirmed.folder)

@@ -5,13 +5,13 @@ from types import ModuleType
 
 import pytest
 
-from analysis.errors import LedgerError
+from analysis.errors import LedgerError, StorageError
 from analysis.storage.folder import Folder, LocalFolder
 from sweep.config import SweepConfig
 from sweep.config.resolve import load_config
 from sweep.driver.folders import check_name, exists, name_after, prepare_folder
 from sweep.environment import versions
-from sweep.errors import StorageError, UsageError
+from sweep.errors import UsageError
 
 
 @pytest.mark.parametrize("name", ["a", "7", "classic-20260101-120000", "A.b_c-d", "x" * 100])

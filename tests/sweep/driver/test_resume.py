@@ -5,8 +5,14 @@ from typing import Any
 import pytest
 
 from analysis.records.confirmation import ConfirmationBegun, ConfirmationWriter, RunEnded
-from analysis.records.events import FORMAT, EpochRecord, SweepCreated, TrialEnded, TrialStarted
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import (
+    FORMAT,
+    EpochRecord,
+    Ledger,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+)
 from analysis.records.seeds import confirmation_seeds
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder, LocalFolder

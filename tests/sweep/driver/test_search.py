@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +14,18 @@ import pytest
 import ray
 import torch
 
-from analysis.records.events import DIVERGED, FORMAT, EpochRecord, SweepCreated
+from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, trial_name
-from analysis.records.ledger import Ledger, LedgerWriter, Trial, read_ledger
+from analysis.records.ledger import (
+    DIVERGED,
+    FORMAT,
+    EpochRecord,
+    Ledger,
+    LedgerWriter,
+    SweepCreated,
+    Trial,
+    read_ledger,
+)
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder, LocalFolder
 from data_utils.dataset import ImageDataset, split_train_validation
@@ -30,7 +39,6 @@ from sweep.errors import ClusterError
 from sweep.training.assignment import Assignment, Failure, Report
 from sweep.training.checkpoints import save_checkpoint
 from sweep.training.loop import TrainingRun, train_epochs
-from sweep.training.metrics import EpochMetrics
 from sweep.tuning.searcher import TRIAL_ID, StudySearcher, objective
 
 
@@ -54,7 +62,7 @@ def _retrain(config: SweepConfig, trial: Trial, data: Mnist) -> list[dict[str, A
     return [_timeless(metrics) for metrics in epochs]
 
 
-def _timeless(metrics: EpochMetrics | EpochRecord) -> dict[str, Any]:
+def _timeless(metrics: Epoch | EpochRecord) -> dict[str, Any]:
     names = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
     return {name: getattr(metrics, name) for name in names}
 
@@ -469,8 +477,8 @@ def _tune_config(trial_id: int, dropout: float = 0.25) -> dict[str, Any]:
     return {TRIAL_ID: trial_id, **assignment.to_config()}
 
 
-def _metrics(epoch: int, accuracy: float) -> EpochMetrics:
-    return EpochMetrics(
+def _metrics(epoch: int, accuracy: float) -> Epoch:
+    return Epoch(
         epoch=epoch,
         train_loss=0.5,
         train_accuracy=0.8,
@@ -511,9 +519,7 @@ def test_recorder_writes_what_results_show(make_recorder: MakeRecorder, tmp_path
     shown = {"dropout": 0.3, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
     assert (trial.trial_id, trial.seed, trial.hyperparameters) == (1, 41, shown)
     (epoch,) = trial.epochs
-    assert {k: v for k, v in asdict(epoch).items() if k not in ("time", "trial_id")} == asdict(
-        _metrics(1, 0.9)
-    )
+    assert epoch == _metrics(1, 0.9)
     assert (trial.state, trial.reason) == ("FAILED", "its process died 3 times")
     assert [(notice.trial_id, notice.text) for notice in ledger.notices] == [
         (1, "its process died after epoch 1; another goes on")

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from analysis.errors import StorageError
 from analysis.storage.folder import LocalFolder
-from analysis.storage.lock import hold, is_held
 from sweep.config import Resources
 from sweep.driver import session
 from sweep.driver.session import Session, count_slots, open_session
 from sweep.driver.signals import Interrupted, Interruption
-from sweep.errors import StorageError, UsageError
+from sweep.errors import UsageError
 from sweep.tuning import nodes
 from sweep.tuning.nodes import Node
 
@@ -115,14 +115,14 @@ def test_open_session_keeps_others_off_the_sweep(started: list[Any], tmp_path: P
         advise=str,
         make_screen=lambda _: SCREEN,
     ) as opened:
-        assert is_held(folder)
+        assert folder.is_locked()
         assert (opened.engine.folder, opened.engine.slots()) == (folder, 2)
         assert opened.engine.scratch == tmp_path / "scratch"
         assert opened.screen is SCREEN
         assert opened.engine.resources == Resources(cpu=2)
         assert len(started) == 1
         with (
-            pytest.raises(StorageError, match=f"at work on .*process {os.getpid()} on "),
+            pytest.raises(StorageError, match=f"working on .*process {os.getpid()} on "),
             open_session(
                 Resources(),
                 folder,
@@ -135,8 +135,8 @@ def test_open_session_keeps_others_off_the_sweep(started: list[Any], tmp_path: P
             pass
         assert len(started) == 1  # the second was refused before it started Ray
     assert started[1:] == ["ended"]
-    assert not is_held(folder)
-    with hold(folder):
+    assert not folder.is_locked()
+    with folder.lock():
         pass
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from analysis.errors import StorageError
 from analysis.records.files import checkpoint_name, run_name, trial_name
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
-from sweep.errors import NoTrialError, StorageError
+from sweep.errors import NoTrialError
 from sweep.results.best_model import BestModel, load_best_model
 from sweep.training.loop import TrainingRun
 

@@ -13,9 +13,16 @@ from contextlib import contextmanager
 import pytest
 from optuna.trial import TrialState
 
-from analysis.records.events import EpochRecord, TrialEnded, TrialStarted, dump_record
-from analysis.records.ledger import LEDGER_FILE, Ledger, LedgerWriter
+from analysis.records.ledger import (
+    LEDGER_FILE,
+    EpochRecord,
+    Ledger,
+    LedgerWriter,
+    TrialEnded,
+    TrialStarted,
+)
 from analysis.storage.folder import Folder
+from analysis.storage.journal import encode_record
 from sweep.errors import UsageError
 from sweep.results import dashboard
 from sweep.results.dashboard import StudyMirror, follow, serve
@@ -109,7 +116,7 @@ def test_follow_reads_the_ledger_again_and_again(
         folder.write(LEDGER_FILE, whole + b"nonsense\n")
         assert seen.wait(10)
         # Damage does not end it, and is told once.
-        folder.write(LEDGER_FILE, whole + dump_record(TrialStarted(0.0, 2, 5, VALUES)))
+        folder.write(LEDGER_FILE, whole + encode_record(TrialStarted(0.0, 2, 5, VALUES)))
         for _ in range(1000):
             if len(trials_of(mirror)) == 2:
                 break

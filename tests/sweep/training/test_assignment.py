@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from analysis.records.epochs import Epoch
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Failure, Report
-from sweep.training.metrics import EpochMetrics
 
-MakeMetrics = Callable[..., EpochMetrics]
+MakeMetrics = Callable[..., Epoch]
 
 ASSIGNMENT = Assignment(
     name="trial-0003", seed=5, model="lenet5", epochs=4, hyperparameters={"dropout": 0.25}

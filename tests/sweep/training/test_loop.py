@@ -2,6 +2,7 @@ import io
 import math
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,7 @@ from data_utils.dataset import ImageDataset
 from models import build_model
 from sweep.training.loop import (
     DivergenceError,
-    EpochMetrics,
+    Epoch,
     TrainingRun,
     train_epochs,
 )
@@ -51,9 +52,13 @@ def _train(run: TrainingRun, epochs: int) -> list[dict[str, Any]]:
     return [_timeless(metrics) for metrics in train_epochs(run, TRAIN, VALIDATION, epochs=epochs)]
 
 
-def _timeless(metrics: EpochMetrics) -> dict[str, Any]:
+def _timeless(metrics: Epoch) -> dict[str, Any]:
     clocked = ("seconds", "images_per_s")
-    return {name: value for name, value in vars(metrics).items() if name not in clocked}
+    return {
+        name: value
+        for name, value in msgspec.structs.asdict(metrics).items()
+        if name not in clocked
+    }
 
 
 def _through_a_file(state: dict[str, Any]) -> dict[str, Any]:

@@ -3,15 +3,14 @@ from typing import Any
 
 import pytest
 
-from analysis.records.events import FORMAT, SweepCreated
-from analysis.records.ledger import Ledger
+from analysis.records.epochs import Epoch
+from analysis.records.ledger import FORMAT, Ledger, SweepCreated
 from sweep.config import SweepConfig
 from sweep.training.assignment import Report
-from sweep.training.metrics import EpochMetrics
 
 
 @pytest.fixture(scope="session")
-def make_result(make_metrics: Callable[..., EpochMetrics]) -> Callable[..., dict[str, Any]]:
+def make_result(make_metrics: Callable[..., Epoch]) -> Callable[..., dict[str, Any]]:
     """Makes Tune's result from the validation accuracies of an epoch and those before it.
 
     With `past` the epochs before the last are told as well, as after a checkpoint.

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from ray.tune.experiment import Trial
 
+from analysis.errors import StorageError
+from analysis.records.epochs import Epoch
 from analysis.storage.folder import Folder, LocalFolder
 from data_utils.mnist import Mnist
 from sweep.config import Resources
-from sweep.errors import StorageError
 from sweep.training.assignment import Assignment, Failure, Report
-from sweep.training.metrics import EpochMetrics
 from sweep.tuning import engine as engine_module
 from sweep.tuning.engine import Engine, ListSearcher, Recorder
 from sweep.tuning.trainable import SweepTrainable
@@ -58,7 +58,7 @@ class ListRecorder(Recorder):
     def n_epochs(self, config: Mapping[str, Any]) -> int:
         return len(self.of(Assignment.from_config(config).name, "epoch"))
 
-    def epoch(self, config: Mapping[str, Any], metrics: EpochMetrics) -> None:
+    def epoch(self, config: Mapping[str, Any], metrics: Epoch) -> None:
         self._tell("epoch", config, metrics.epoch)
 
     def notice(self, config: Mapping[str, Any], text: str) -> None:
@@ -111,7 +111,7 @@ def test_recorder_records_each_epoch_once(recorder: ListRecorder, make_result: M
 
 
 def test_recorder_passes_a_notice_on_before_its_epoch(recorder: ListRecorder) -> None:
-    metrics = EpochMetrics(
+    metrics = Epoch(
         epoch=1,
         train_loss=0.1,
         train_accuracy=0.9,

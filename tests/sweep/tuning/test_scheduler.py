@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from analysis.records.events import EpochRecord, TrialEnded, TrialStarted
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import EpochRecord, Ledger, TrialEnded, TrialStarted
 from sweep.config import SweepConfig
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Failure, Report
 from sweep.tuning.scheduler import build_scheduler

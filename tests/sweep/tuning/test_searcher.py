@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from analysis.records.events import EpochRecord, TrialEnded, TrialStarted
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import EpochRecord, Ledger, TrialEnded, TrialStarted
 from analysis.records.seeds import trial_seed
 from sweep.config import SweepConfig
 from sweep.training.assignment import Assignment, Failure, Report

@@ -1,22 +1,23 @@
 import io
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import asdict
 
-from analysis.records.events import DIVERGED
+from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name
+from analysis.records.ledger import DIVERGED
 from analysis.storage.folder import Folder, LocalFolder
 from data_utils.mnist import Mnist
 from sweep.training import worker as worker_module
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report, WorkerSettings
 from sweep.training.checkpoints import load_checkpoint, save_checkpoint, unpack_checkpoint
 from sweep.training.loop import TrainingRun
-from sweep.training.metrics import EpochMetrics
 from sweep.tuning.trainable import SweepTrainable
 
 MakeWorker = Callable[..., SweepTrainable]
@@ -77,7 +78,7 @@ def _steps(worker: SweepTrainable, n: int) -> list[Report]:
     return [Report.from_result(worker.step()) for _ in range(n)]
 
 
-def _timeless(metrics: EpochMetrics | None) -> dict[str, Any]:
+def _timeless(metrics: Epoch | None) -> dict[str, Any]:
     """An epoch's metrics that do not depend on the clock."""
     assert metrics is not None
     clocked = ("seconds", "images_per_s")
@@ -231,7 +232,7 @@ def test_checkpoint_of_another_assignment_starts_over(
 
 def test_divergence_is_an_end_without_traceback(make_worker: MakeWorker, folder: Folder) -> None:
     run = TrainingRun.start(ASSIGNMENT.model, ASSIGNMENT.hyperparameters, seed=ASSIGNMENT.seed)
-    metrics = EpochMetrics(
+    metrics = Epoch(
         epoch=1,
         train_loss=0.1,
         train_accuracy=0.9,

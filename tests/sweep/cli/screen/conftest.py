@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from analysis.records.events import (
+from analysis.records.ledger import (
     FORMAT,
     EpochRecord,
+    Ledger,
     Notice,
     SessionStarted,
     SweepCreated,
     TrialEnded,
     TrialStarted,
 )
-from analysis.records.ledger import Ledger
 
 BEGIN = 1_800_000_000.0
 

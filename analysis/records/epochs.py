@@ -1,0 +1,29 @@
+"""The measurements of one epoch: the same for a trial of the search and a run of `confirm`."""
+
+import msgspec
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """One epoch of a training.
+
+    The evaluation images are the validation images in a search and the test images in a
+    confirmation.
+
+    Attributes:
+        epoch: From 1.
+        train_loss: Mean cross-entropy of the images as the network saw them in training, with
+            dropout and augmentation, each before the step it went into.
+        train_accuracy: Fraction of those classified correctly, in [0, 1].
+        val_loss: Mean cross-entropy of the evaluation images after the epoch.
+        val_accuracy: Fraction of those classified correctly, in [0, 1].
+        seconds: Wall time of training and evaluation.
+        images_per_s: Throughput of training alone.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+    images_per_s: float

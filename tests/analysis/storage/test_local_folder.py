@@ -1,0 +1,150 @@
+import errno
+import fcntl
+import io
+import os
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from analysis.errors import StorageError
+from analysis.storage.appending import FileAppender
+from analysis.storage.folder import LOCK_FILE, LocalFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> LocalFolder:
+    return LocalFolder(tmp_path)
+
+
+@contextmanager
+def file_size_limit(n_bytes: int) -> Iterator[None]:
+    """A full disk: a file cannot grow beyond `n_bytes`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_write_that_fails_keeps_the_old_file(folder: LocalFolder) -> None:
+    folder.write("config.yaml", b"old")
+    with file_size_limit(3), pytest.raises(StorageError) as caught:
+        folder.write("config.yaml", b"new and longer")
+    assert caught.value.errno == errno.EFBIG
+    assert caught.value.filename == folder.display_path("config.yaml")
+    assert (folder.read("config.yaml"), folder.files()) == (b"old", ["config.yaml"])
+
+
+def test_file_is_replaced_only_when_the_new_one_is_on_the_disk(
+    folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write("a", b"old")
+    seen: list[bytes] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: seen.append(folder.read("a")))
+    folder.write("a", b"new")
+    assert (seen, folder.read("a")) == ([b"old"], b"new")
+
+
+def test_written_file_has_the_permissions_of_new_files(folder: LocalFolder) -> None:
+    previous = os.umask(0o027)
+    try:
+        folder.write("a" * 250, b"")  # as long as a name can be
+    finally:
+        os.umask(previous)
+    assert folder.local_path("a" * 250).stat().st_mode & 0o777 == 0o640
+
+
+def test_whatever_the_disk_does_not_do_is_a_storage_error(folder: LocalFolder) -> None:
+    folder.write("file", b"")
+    below = folder.child("file")
+    for attempt in (
+        lambda: below.read("a"),
+        lambda: below.write("a", b""),
+        lambda: below.delete("a"),
+        lambda: below.append_to("a"),
+        lambda: below.lock().__enter__(),
+        lambda: folder.child("x" * 300).read("a"),
+    ):
+        with pytest.raises(StorageError) as caught:
+            attempt()
+        assert caught.value.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+        assert caught.value.filename is not None
+
+
+def test_lock_deletes_the_files_of_a_killed_writer(folder: LocalFolder) -> None:
+    stale = [".config.yaml-0a.part", "checkpoints/.trial-0001.pt-0b.part", "predictions/.a.part"]
+    for name in (*stale, ".new.part", "mine.part", "checkpoints/trial-0001.pt"):
+        folder.write(name, b"")
+        if name != ".new.part":
+            os.utime(folder.local_path(name), (0, 0))
+    with folder.lock():
+        assert folder.files() == [LOCK_FILE, ".new.part", "mine.part"]
+        assert folder.files_in("checkpoints") == ["trial-0001.pt"]
+        assert folder.files_in("predictions") == []
+
+
+def test_lock_waits_while_its_state_is_read(folder: LocalFolder) -> None:
+    folder.write(LOCK_FILE, b"")
+    with folder.local_path(LOCK_FILE).open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threading.Timer(0.2, file.close).start()
+        began = time.monotonic()
+        with folder.lock():
+            assert time.monotonic() - began > 0.1
+
+
+def test_full_disk_leaves_the_lines_before_and_accepts_later_ones(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    with closing(FileAppender(path)) as writer:
+        writer.write_line(b"one\n")
+        with file_size_limit(7), pytest.raises(StorageError, match="3 of 4 bytes") as caught:
+            writer.write_line(b"two\n")
+        assert caught.value.filename == str(path)
+        assert path.read_bytes() == b"one\n"
+        writer.write_line(b"three\n")
+    assert path.read_bytes() == b"one\nthree\n"
+
+
+def test_line_is_complete_when_it_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lines.jsonl"
+    synced: list[bytes] = []
+    with closing(FileAppender(path)) as writer:
+        monkeypatch.setattr(os, "fsync", lambda handle: synced.append(path.read_bytes()))
+        writer.write_line(b"one\n")
+        writer.write_line(b"two\n")
+    assert synced == [b"one\n", b"one\ntwo\n"]
+
+
+def test_part_of_a_line_that_could_not_be_removed_is_removed_before_the_next(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "lines.jsonl"
+
+    class Stubborn(io.FileIO):
+        broken = True
+
+        def truncate(self, size: int | None = None) -> int:
+            if self.broken:
+                raise OSError("no")
+            return super().truncate(size)
+
+    with closing(FileAppender(path)) as writer:
+        writer.write_line(b"one\n")
+        writer._file.close()
+        writer._file = stubborn = Stubborn(path, "ab")
+        with file_size_limit(7), pytest.raises(StorageError, match="3 of 4 bytes"):
+            writer.write_line(b"two\n")
+        assert path.read_bytes() == b"one\ntwo"
+        with pytest.raises(StorageError, match="no"):
+            writer.write_line(b"three\n")
+        stubborn.broken = False
+        writer.write_line(b"four\n")
+    assert path.read_bytes() == b"one\nfour\n"
