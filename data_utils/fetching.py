@@ -1,11 +1,34 @@
-"""Read the files of a data set from a folder, and fetch the missing ones into it."""
+"""The folder of a data set's files: read them, and fetch the missing ones into it.
 
-from collections.abc import Iterable, Mapping, Sequence
+A folder named `raw` is torchvision's (`MNIST/raw` under its root) and belongs to the user. If it
+is the folder given, missing files are added to it, but nothing in it is ever replaced.
+"""
+
+import errno
+import os
+import secrets
+import sys
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from data_utils.errors import DataError
-from data_utils.files import BadFileError, locked, prepare, read, save, set_aside
-from data_utils.sources import Progress, Source, SourceError
+from data_utils.sources import Progress, Source, SourceError, check
+
+_TORCHVISION = Path("MNIST", "raw")
+
+
+class _BadFileError(DataError):
+    """A file in the folder has the wrong contents."""
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(
+            f"{path} {fault}. Delete it, put a good copy in its place, or give another folder."
+        )
+        self.path = path
+        self.fault = fault
+        folder = path.parent.resolve()
+        self.is_replaceable = folder.name != _TORCHVISION.name and not _is_read_only(folder)
 
 
 def read_or_fetch(
@@ -33,18 +56,17 @@ def read_or_fetch(
     contents = {}
     try:
         for name, sha256 in files.items():
-            if (data := read(folder, name, sha256)) is not None:
+            if (data := _read(folder, name, sha256)) is not None:
                 contents[name] = data
-    except BadFileError as bad:
+    except _BadFileError as bad:
         if not sources or not bad.is_replaceable:
             raise
     if len(contents) < len(files):
         if not sources:
-            by_hand = _by_hand(folder, [name for name in files if name not in contents])
-            raise DataError(f"MNIST is not complete in {folder}.\n{by_hand}")
-        prepare(folder)
+            raise _incomplete(f"MNIST is not complete in {folder}", folder, files, contents)
+        _prepare(folder)
         waiting = f"waiting for another process that is fetching into {folder}"
-        with locked(folder, lambda: progress.message(waiting)):
+        with _locked(folder, lambda: progress.message(waiting)):
             contents = _complete(folder, files, sources, progress)
     return contents
 
@@ -64,25 +86,122 @@ def _complete(
             break
         try:
             for name, data in fetch(missing, progress):
-                save(folder, name, data)
+                _save(folder, name, data)
                 contents[name] = data
         except SourceError as error:
             progress.message(str(error))
             faults.append(str(error))
     if len(contents) < len(files):
-        by_hand = _by_hand(folder, [name for name in files if name not in contents])
-        raise DataError(f"MNIST could not be fetched ({'; '.join(faults)}).\n{by_hand}")
+        reason = f"MNIST could not be fetched ({'; '.join(faults)})"
+        raise _incomplete(reason, folder, files, contents)
     return contents
 
 
 def _read_or_set_aside(folder: Path, name: str, sha256: str, progress: Progress) -> bytes | None:
-    while True:  # a good copy may be behind a bad one
+    """Read a file; rename a bad one to `NAME.bad` and look for a good copy behind it."""
+    while True:
         try:
-            return read(folder, name, sha256)
-        except BadFileError as bad:
-            aside = set_aside(bad)
+            return _read(folder, name, sha256)
+        except _BadFileError as bad:
+            if not bad.is_replaceable:
+                raise
+            aside = bad.path.with_name(f"{bad.path.name}.bad")
+            try:
+                bad.path.replace(aside)
+            except OSError:
+                raise bad from None
             progress.message(f"{bad.path} {bad.fault}; renamed to {aside.name}")
 
 
-def _by_hand(folder: Path, missing: Iterable[str]) -> str:
-    return f"Put these files, with or without .gz, into {folder}: {', '.join(missing)}."
+def _read(folder: Path, name: str, sha256: str) -> bytes | None:
+    """Read and check a file, plain or `.gz`, in `folder` or in `MNIST/raw` under it."""
+    for directory in (folder, folder / _TORCHVISION):
+        for path in (directory / name, directory / f"{name}.gz"):
+            try:
+                return check(path.read_bytes(), sha256, gzipped=path.suffix == ".gz")
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise DataError(
+                    f"{path} cannot be read ({error.strerror}). "
+                    "Make it readable or give another folder."
+                ) from None
+            except ValueError as error:
+                raise _BadFileError(path, str(error)) from None
+    return None
+
+
+def _prepare(folder: Path) -> None:
+    """Create `folder` if necessary, and check that it is not read-only."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if _is_read_only(folder):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def _save(folder: Path, name: str, data: bytes) -> None:
+    """Write checked contents atomically: a reader sees the complete file or none."""
+    unfinished = folder / f".{name}.{secrets.token_hex(4)}.tmp"
+    try:
+        try:
+            with unfinished.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            unfinished.replace(folder / name)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+@contextmanager
+def _locked(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Let one process at a time fetch into `folder`. Call `on_wait` before waiting for another.
+
+    The lock ends with its process. On systems and file systems without such locks every process
+    fetches for itself, which is safe because files are written atomically.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)  # locking the folder itself leaves no file behind
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            pass  # NFS, for example, does not lock folders
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_read_only(folder: Path) -> bool:
+    # The mode too, because root can write everywhere but should not here.
+    return not os.access(folder, os.W_OK) or not folder.stat().st_mode & 0o222
+
+
+def _incomplete(
+    reason: str, folder: Path, files: Iterable[str], contents: Container[str]
+) -> DataError:
+    missing = ", ".join(name for name in files if name not in contents)
+    return DataError(f"{reason}.\nPut these files, with or without .gz, into {folder}: {missing}.")
+
+
+def _unwritable(folder: Path, error: OSError) -> DataError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DataError(
+            f"{folder}: the disk is full. MNIST needs 55 MB: free some space or give another "
+            "folder."
+        )
+    return DataError(
+        f"{folder} cannot be written to ({error.strerror}). Make it writable or give another "
+        "folder."
+    )

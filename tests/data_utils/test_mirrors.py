@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from data_utils.sources import Progress, SourceError, fetch_from_mirrors
+from data_utils.mirrors import fetch_from_mirrors
+from data_utils.sources import Progress, SourceError
 
 CONTENTS = {"first": b"1, 2, 3", "second": b"4, 5"}
 FILES = {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
