@@ -1,6 +1,7 @@
 """Numbers, times and names as text: the only place that decides how they look."""
 
 import math
+from collections.abc import Callable
 
 WIDEST = 10_000
 """Columns to print where the output is not a terminal."""
@@ -20,6 +21,11 @@ def points(difference: float, digits: int = 2, *, sign: bool = False) -> str:
     """Return a difference of fractions in percentage points, never as a negative zero."""
     rounded = round(100 * difference, digits) + 0.0
     return f"{rounded:+.{digits}f}" if sign else f"{rounded:.{digits}f}"
+
+
+def interval(ends: tuple[float, float] | None, show: Callable[[float], str]) -> str:
+    """Return an interval such as `98.85 to 99.35`, or a dash for None; `show` writes an end."""
+    return "–" if ends is None else " to ".join(map(show, ends))
 
 
 def p_value(p: float | None) -> str:

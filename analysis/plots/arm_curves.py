@@ -27,7 +27,7 @@ from analysis.plots.style import (
 )
 from analysis.records.confirmation import Confirmation, Run
 from analysis.records.epochs import Epoch
-from analysis.results.statistics import summarize
+from analysis.results.comparison import summarize_arm
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,8 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     )
     if data.n_left_out:
         note += f" Left out: {counted(data.n_left_out, 'run')} that did not finish."
-    summary = summarize(np.array(list(confirmation.test_accuracies(arm).values())))
+    summary = summarize_arm(confirmation, arm)
+    assert summary is not None
     final = describe_summary(summary)
     about = f"{counted(n, 'seed')} · test accuracy after the last epoch: {final}"
     frame = Frame(f"Learning curves: {data.title}", about, keys=1, note=note)

@@ -1,40 +1,41 @@
-"""What a sweep cost, what went wrong, and where it ran: the report's last tables."""
+"""What a sweep cost, what failed, and where it ran: the last tables of the report."""
 
 import json
 import shlex
 import statistics
 
+from analysis.formatting import count, duration
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
-from analysis.report.facts import Row, show
+from analysis.report.facts import Row
 from analysis.results.cost import search_cost
 from analysis.results.selection import rank_trials
 from analysis.results.verdict import missing_step
 from analysis.storage.folder import Folder
 from analysis.yaml_text import yaml_text
 
-_MOST = 20  # of failures, and of notices
+_MOST_ROWS = 20  # of failures, and of notices
 
 
 def cost_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
-    """Returns what search and confirmation cost."""
+    """Return what search and confirmation cost."""
     cost = search_cost(ledger)
     planned = cost.epochs + cost.epochs_saved
-    saved = f"{cost.epochs_saved:,} epochs"
+    saved = count(cost.epochs_saved, "epoch")
     if cost.epochs_saved:
-        saved += f", {100 * cost.epochs_saved / planned:.0f} % of the {planned:,} without it"
+        saved += f", {100 * cost.epochs_saved / planned:.0f} % of {planned:,}"
     rows = [
         ("Search: epochs trained", f"{cost.epochs:,}"),
         ("Search: saved by early stopping", saved),
         ("Search: core time", _core_time(ledger, cost.slot_seconds)),
-        ("Search: time from start to end, pauses left out", duration(cost.elapsed_s)),
+        ("Search: elapsed time without pauses", duration(cost.elapsed_s)),
     ]
     if cost.utilization is not None:
-        rows.append(("Search: slots' time spent training", f"{100 * cost.utilization:.0f} %"))
+        rows.append(("Search: utilization of the slots", f"{100 * cost.utilization:.0f} %"))
     speeds = [e.images_per_s for trial in ledger.trials.values() for e in trial.epochs]
     if speeds:
-        speed = f"{statistics.median(speeds):,.0f} images/s in each slot (median epoch)"
+        speed = f"{statistics.median(speeds):,.0f} images/s per slot (median epoch)"
         rows.append(("Search: training speed", speed))
     if confirmation is not None:
         epochs = [epoch for run in confirmation.runs.values() for epoch in run.epochs]
@@ -48,10 +49,8 @@ def cost_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
 
 
 def failure_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
-    """Returns what failed and why, at most 20 lines and one that counts the others."""
-    rows = [
-        (f"trial {t.trial_id}", t.reason or "no reason given") for t in ledger.in_state("FAILED")
-    ]
+    """Return the failed trials and runs with their reasons, 20 rows at most."""
+    rows = [(f"trial {t.trial_id}", t.reason or "") for t in ledger.in_state("FAILED")]
     if confirmation is not None:
         rows += [
             (f"{confirmation.arms[run.arm].title}, seed {run.seed}", run.reason or "")
@@ -62,7 +61,7 @@ def failure_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]
 
 
 def notice_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
-    """Returns the notices that are not about a failed trial, at most 20 and their number."""
+    """Return the notices that are not about a failed trial, 20 rows at most."""
     failed = {trial.trial_id for trial in ledger.in_state("FAILED")}
     rows = [("search", n.text) for n in ledger.notices if n.trial_id not in failed]
     if confirmation is not None:
@@ -71,69 +70,56 @@ def notice_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
 
 
 def environment_rows(folder: Folder) -> list[Row]:
-    """Returns where the sweep ran, from `environment.json`, whatever it holds."""
+    """Return where the sweep ran, from any content of `environment.json`."""
     if not folder.exists(ENVIRONMENT_FILE):
         return []
     try:
         recorded = json.loads(folder.read(ENVIRONMENT_FILE))
     except (ValueError, RecursionError):
-        return [(ENVIRONMENT_FILE, "is damaged")]
+        recorded = None
     if not isinstance(recorded, dict):
         return [(ENVIRONMENT_FILE, "is damaged")]
     rows = []
     for name, value in recorded.items():
-        if isinstance(value, dict):
-            rows += [_environment_row(inner, item) for inner, item in value.items()]
-        elif value is not None:
-            rows.append(_environment_row(name, value))
+        items = value.items() if isinstance(value, dict) else [(name, value)]
+        rows += [_environment_row(*item) for item in items if item[1] is not None]
     return rows
 
 
 def resolved_config(folder: Folder, ledger: Ledger) -> str:
-    """Returns the sweep's config as YAML: its file's text, or else what the ledger has."""
+    """Return the sweep's config as YAML: the text of its file, or else the ledger's."""
     if folder.exists(CONFIG_FILE):
         return folder.read(CONFIG_FILE).decode("utf-8", "replace")
     return yaml_text(ledger.config)
 
 
 def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str]:
-    """Returns commands with what each is for, in the order in which one needs them."""
+    """Return commands with what each does, in the order in which one needs them."""
     name = shlex.quote(ledger.name)
-    todo = {}
+    found = {
+        f"sweep run --config {CONFIG_FILE} --concurrency 1": (
+            "search again, with the config below as this file"
+        ),
+        f"sweep plot {name}": "draw these plots again, from the sweep's files",
+        f"sweep report {name}": "write this page again",
+    }
     if (confirm := confirm_command(ledger, confirmation)) is not None:
-        todo[confirm] = "test the best trial on fresh seeds, against the baselines"
-    todo[f"sweep run --config {CONFIG_FILE} --concurrency 1"] = (
-        "search again, with the config below as the file"
-    )
-    todo[f"sweep plot {name}"] = "draw these pictures again, from the sweep's files"
-    todo[f"sweep report {name}"] = "write this page again"
+        found = {confirm: "test the best trial on fresh seeds, against the baselines"} | found
     if rank_trials(ledger):
-        todo[f"sweep export {name} --out model"] = "the best model's weights, to use elsewhere"
-    return todo
+        found[f"sweep export {name} --out model"] = "export the weights of the best model"
+    return found
 
 
 def confirm_command(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
-    """Returns the command that trains what the verdict lacks; None if it lacks nothing."""
+    """Return the command that trains what the verdict lacks; None if nothing is missing."""
     step = missing_step(ledger, confirmation)
     return None if step is None else f"sweep {step} {shlex.quote(ledger.name)}"
-
-
-def duration(seconds: float) -> str:
-    """Returns a time in its two largest units."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes:02d} min"
 
 
 def _environment_row(name: str, value: object) -> Row:
     if name.endswith("_bytes") and isinstance(value, int):
         return name.removesuffix("_bytes"), f"{value / 2**30:.1f} GiB"
-    return name, show(value)
+    return name, value if isinstance(value, str) else json.dumps(value)
 
 
 def _core_time(ledger: Ledger, slot_seconds: float) -> str:
@@ -143,6 +129,6 @@ def _core_time(ledger: Ledger, slot_seconds: float) -> str:
 
 
 def _shortened(rows: list[Row]) -> list[Row]:
-    if len(rows) <= _MOST:
+    if len(rows) <= _MOST_ROWS:
         return rows
-    return [*rows[:_MOST], ("and others", f"{len(rows) - _MOST:,} more in the ledger")]
+    return [*rows[:_MOST_ROWS], ("and others", f"{len(rows) - _MOST_ROWS:,} more in the ledger")]

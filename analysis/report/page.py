@@ -1,14 +1,15 @@
-"""A sweep as one self-contained HTML page: verdict, tables, pictures, how to do it again."""
+"""A sweep as one self-contained HTML page: verdict, tables, plots, how to repeat it."""
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
+from analysis.formatting import interval, p_value, percent_number, points
 from analysis.plots.gallery import (
     CONFIRMATION_PLOTS,
     MODEL_PLOTS,
@@ -21,28 +22,27 @@ from analysis.plots.gallery import (
 )
 from analysis.plots.results import Results, read_results
 from analysis.records.files import REPORT_FILE
-from analysis.report import costs as report_costs
-from analysis.report import facts as report_facts
+from analysis.report import costs, facts
 from analysis.storage.folder import Folder
 
-# A picture of many lines is smaller, and no less sharp than a screen, as pixels.
+# An SVG of many lines is larger than a PNG that is as sharp on a screen.
 _LARGEST_SVG = 200_000
 _DPI = 150
 
 
 @dataclass(frozen=True)
 class ReportPicture:
-    """A picture as the page shows it; without a `source` there is a reason instead."""
+    """A plot as the page shows it: its `source`, or the `reason` why it is missing."""
 
     name: str
     title: str
-    alt: str
-    source: str
-    reason: str
+    alt: str = ""
+    source: str = ""
+    reason: str = ""
 
 
 def render_report(folder: Folder) -> str:
-    """Returns the report of the sweep in `folder` as HTML.
+    """Return the report of the sweep in `folder` as HTML.
 
     It needs no network, runs no script, and is the same for the same files.
 
@@ -55,24 +55,32 @@ def render_report(folder: Folder) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(_resource("report.html"))
-    return template.render(
+    environment.filters |= {
+        "percent": percent_number,
+        "points": lambda difference: points(difference, sign=True),
+        "percent_interval": lambda ends: interval(ends, percent_number),
+        "points_interval": lambda ends: interval(ends, lambda end: points(end, sign=True)),
+        "p_value": p_value,
+    }
+    confirmed = confirmation is not None
+    return environment.from_string(_resource("report.html")).render(
         style=_resource("report.css"),
         name=ledger.name,
-        about=report_facts.describe_sweep(ledger),
-        verdict=report_facts.find_verdict(ledger, confirmation),
-        confirmed=confirmation is not None,
-        arms=report_facts.arm_rows(ledger, confirmation) if confirmation else [],
-        comparisons=report_facts.comparison_rows(ledger, confirmation) if confirmation else [],
-        predictions=report_facts.prediction_rows(folder, confirmation) if confirmation else [],
-        best=report_facts.find_best(ledger),
-        costs=report_costs.cost_rows(ledger, confirmation),
-        failures=report_costs.failure_rows(ledger, confirmation),
-        notices=report_costs.notice_rows(ledger, confirmation),
-        environment=report_costs.environment_rows(folder),
-        config=report_costs.resolved_config(folder, ledger),
-        confirm_command=report_costs.confirm_command(ledger, confirmation),
-        commands=report_costs.commands(ledger, confirmation),
+        about=facts.describe_sweep(ledger),
+        verdict=facts.find_verdict(ledger, confirmation),
+        confirmed=confirmed,
+        arms=list(facts.arm_rows(ledger, confirmation)) if confirmation else [],
+        comparisons=(
+            list(facts.comparison_rows(folder, ledger, confirmation)) if confirmation else []
+        ),
+        best=facts.find_best(ledger),
+        costs=costs.cost_rows(ledger, confirmation),
+        failures=costs.failure_rows(ledger, confirmation),
+        notices=costs.notice_rows(ledger, confirmation),
+        environment=costs.environment_rows(folder),
+        config=costs.resolved_config(folder, ledger),
+        confirm_command=costs.confirm_command(ledger, confirmation),
+        commands=costs.commands(ledger, confirmation),
         confirmation_pictures=_pictures(CONFIRMATION_PLOTS, results),
         arm_pictures=_pictures(arm_plots(results), results),
         search_pictures=_pictures(SEARCH_PLOTS, results),
@@ -81,7 +89,7 @@ def render_report(folder: Folder) -> str:
 
 
 def write_report(folder: Folder) -> None:
-    """Writes the report of the sweep in `folder` into it, as `report.html`.
+    """Write the report of the sweep in `folder` into it, as `report.html`.
 
     Raises:
         FileNotFoundError: If there is no sweep.
@@ -94,24 +102,21 @@ def _resource(name: str) -> str:
     return files("analysis.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _pictures(plots: Sequence[Plot], results: Results) -> list[ReportPicture]:
-    return [_picture(plot, results) for plot in plots]
-
-
-def _picture(plot: Plot, results: Results) -> ReportPicture:
-    rendered = render(plot, results, "svg")
-    kind = "svg+xml"
-    if isinstance(rendered, Rendered) and len(rendered.data) > _LARGEST_SVG:
-        rendered, kind = render(plot, results, "png", dpi=_DPI), "png"
-    if isinstance(rendered, Skipped):
-        return ReportPicture(plot.name, plot.title, "", "", rendered.reason)
-    data = _with_palette(rendered.data) if kind == "png" else rendered.data
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return ReportPicture(plot.name, plot.title, rendered.alt, source, "")
+def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[ReportPicture]:
+    for plot in plots:
+        rendered, kind = render(plot, results, "svg"), "svg+xml"
+        if isinstance(rendered, Rendered) and len(rendered.data) > _LARGEST_SVG:
+            rendered, kind = render(plot, results, "png", dpi=_DPI), "png"
+        if isinstance(rendered, Skipped):
+            yield ReportPicture(plot.name, plot.title, reason=rendered.reason)
+            continue
+        data = _with_palette(rendered.data) if kind == "png" else rendered.data
+        source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        yield ReportPicture(plot.name, plot.title, rendered.alt, source)
 
 
 def _with_palette(png: bytes) -> bytes:
-    """The same picture in 256 colours: a third of the bytes, and no difference to be seen."""
+    """Return the same picture in 256 colours: a third of the bytes, with no visible loss."""
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
         image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG")

@@ -1,16 +1,16 @@
-"""Every finalist of a confirmation against every baseline, by the seeds that both have."""
+"""Every finalist of a confirmation against every baseline, by the seeds that both share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.records.confirmation import Confirmation
 from analysis.records.predictions import load_predictions
 from analysis.results.statistics import (
     LEVEL,
+    MIN_SEEDS,
     Interval,
     McNemar,
     Summary,
@@ -30,21 +30,21 @@ Outcome = Literal["better", "worse", "open"]
 class Comparison:
     """A finalist against a baseline.
 
-    Differences are the finalist's test accuracy less the baseline's with the same seed,
-    fractions. What its number of seeds cannot carry is None.
+    Differences are the finalist's test accuracy minus the baseline's with the same seed, as
+    fractions. A figure is None where there are too few seeds for it.
 
     Attributes:
         finalist: The finalist's arm.
         baseline: The baseline's arm.
-        seeds: The seeds whose runs have finished in both arms.
+        seeds: The seeds whose runs have finished in both arms, in the order of the finalist's.
         difference: The mean difference.
         sd: The standard deviation of the differences.
         interval: Student's interval of the mean difference, of 1 - `level`.
         level: 0.05, or less where several comparisons share it: see `statistics.adjust`.
         p: Two-sided, of Student's paired test.
-        p_adjusted: The same, adjusted for all comparisons that were made.
+        p_adjusted: The same, adjusted for all comparisons.
         p_sign_flip: Two-sided, of the exact permutation test; not adjusted.
-        n_comparisons: How many comparisons the adjustment is for.
+        n_comparisons: The number of comparisons that the adjustment is for.
     """
 
     finalist: str
@@ -61,16 +61,16 @@ class Comparison:
 
     @property
     def outcome(self) -> Outcome:
-        """What is shown: the finalist is better, it is worse, or the question is open."""
+        """Whether the interval shows that the finalist is better, that it is worse, or neither."""
         if self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
             return "open"
         return "better" if self.interval[0] > 0 else "worse"
 
     @property
     def seeds_needed(self) -> int | None:
-        """With how many seeds such a difference would be seen with probability 0.8.
+        """The number of seeds that would show this difference with probability 0.8.
 
-        None where these have sufficed, or where there is no spread to tell it from.
+        None if the outcome is not open, and without an interval.
         """
         if self.interval is None or self.outcome != "open" or not self.difference or not self.sd:
             return None
@@ -78,19 +78,25 @@ class Comparison:
 
 
 def summarize_arm(confirmation: Confirmation, arm: str) -> Summary | None:
-    """Returns the mean test accuracy of an arm's finished runs, if there are any.
+    """Return the mean test accuracy of an arm's finished runs, None if there is none.
 
-    The interval is about training again with other seeds; it does not hold what another
-    10,000 test images would change (a standard error of 0.09 points at 99.2 %).
+    The interval, cut off at 0 and 1, covers training again with other seeds. It does not
+    cover other 10,000 test images (a standard error of 0.09 points at 99.2 %).
     """
     accuracies = list(confirmation.test_accuracies(arm).values())
-    return summarize(np.array(accuracies)) if accuracies else None
+    if not accuracies:
+        return None
+    summary = summarize(np.array(accuracies))
+    if summary.interval is None:
+        return summary
+    low, high = summary.interval
+    return replace(summary, interval=(max(low, 0.0), min(high, 1.0)))
 
 
 def compare_arms(confirmation: Confirmation) -> list[Comparison]:
-    """Compares every finalist with every baseline, in the order of the arms.
+    """Compare every finalist with every baseline, in the order of the arms.
 
-    A finalist that has the hand-tuned point is a baseline to the others, too.
+    A finalist with the hand-tuned point is a baseline for the other finalists.
     """
     arms = confirmation.arms.values()
     finalists = [arm.arm for arm in arms if arm.role == "finalist"]
@@ -104,7 +110,7 @@ def compare_accuracies(
     finalists: Sequence[str],
     baselines: Sequence[str],
 ) -> list[Comparison]:
-    """Compares every finalist with every baseline but itself.
+    """Compare every finalist with every baseline except itself.
 
     Args:
         accuracies: By arm and seed, fractions.
@@ -113,30 +119,26 @@ def compare_accuracies(
     """
     pairs = [(one, other) for one in finalists for other in baselines if one != other]
     measured = [_measure(accuracies, *pair) for pair in pairs]
-    tested = [i for i, comparison in enumerate(measured) if len(comparison.seeds) > 1]
-    # A test without spread claims nothing, but takes its share of the error all the same.
+    tested = [i for i, comparison in enumerate(measured) if len(comparison.seeds) >= MIN_SEEDS]
+    # A test without spread shows nothing, but still takes its share of the error.
     p = np.array([1.0 if (own := measured[i].p) is None else own for i in tested])
-    adjusted = adjust(p)
-    for i, p_adjusted, level in zip(tested, adjusted.p, adjusted.levels, strict=True):
-        measured[i] = _adjusted(
-            measured[i],
-            _differences(accuracies, measured[i]),
-            p_adjusted=float(p_adjusted),
-            level=float(level),
+    for i, p_adjusted, level in zip(tested, *adjust(p), strict=True):
+        measured[i] = replace(
+            _measure(accuracies, *pairs[i], level=float(level)),
+            p_adjusted=None if measured[i].p is None else float(p_adjusted),
             n_comparisons=len(tested),
         )
     return measured
 
 
 def compare_predictions(folder: Folder, comparison: Comparison) -> tuple[int, McNemar] | None:
-    """Compares, image by image, the two networks of the first seed that both arms have.
+    """Compare, image by image, the two networks of the first seed that both arms share.
 
-    One seed only: the images are the same for all seeds, so that pooling them would count
-    each of them as often as there are seeds. Unless it failed, it is the seed whose weights
-    are exported.
+    One seed only: all seeds are tested on the same images, so that pooling them would count
+    each image several times.
 
     Returns:
-        The seed and the comparison, first the finalist; None without predictions.
+        The seed and the comparison, the finalist first; None without predictions.
 
     Raises:
         LedgerError: If the predictions are damaged.
@@ -150,43 +152,26 @@ def compare_predictions(folder: Folder, comparison: Comparison) -> tuple[int, Mc
 
 
 def _measure(
-    accuracies: Mapping[str, Mapping[int, float]], finalist: str, baseline: str
+    accuracies: Mapping[str, Mapping[int, float]],
+    finalist: str,
+    baseline: str,
+    *,
+    level: float = LEVEL,
 ) -> Comparison:
-    seeds = tuple(sorted(accuracies[finalist].keys() & accuracies[baseline].keys()))
-    comparison = Comparison(finalist, baseline, seeds)
+    first, second = accuracies[finalist], accuracies[baseline]
+    seeds = tuple(seed for seed in first if seed in second)
     if not seeds:
-        return comparison
-    differences = _differences(accuracies, comparison)
-    summary = summarize(differences)
-    return replace(
-        comparison,
+        return Comparison(finalist, baseline, seeds)
+    differences = np.array([first[seed] - second[seed] for seed in seeds])
+    summary = summarize(differences, level=level)
+    return Comparison(
+        finalist,
+        baseline,
+        seeds,
         difference=summary.mean,
         sd=summary.sd,
+        interval=summary.interval,
+        level=level,
         p=paired_p(differences),
         p_sign_flip=sign_flip_p(differences),
     )
-
-
-def _adjusted(
-    comparison: Comparison,
-    differences: NDArray[np.float64],
-    *,
-    p_adjusted: float,
-    level: float,
-    n_comparisons: int,
-) -> Comparison:
-    summary = summarize(differences, level=level)
-    return replace(
-        comparison,
-        interval=summary.interval,
-        level=level,
-        p_adjusted=None if comparison.p is None else p_adjusted,
-        n_comparisons=n_comparisons,
-    )
-
-
-def _differences(
-    accuracies: Mapping[str, Mapping[int, float]], comparison: Comparison
-) -> NDArray[np.float64]:
-    finalist, baseline = accuracies[comparison.finalist], accuracies[comparison.baseline]
-    return np.array([finalist[seed] - baseline[seed] for seed in comparison.seeds])

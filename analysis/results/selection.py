@@ -1,6 +1,6 @@
 """Which trial is best, and by which rule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -13,29 +13,29 @@ _LAST = 3
 
 @dataclass(frozen=True)
 class Selection:
-    """A trial with the score it is ranked by, a fraction in [0, 1]."""
+    """A trial with the score that it is ranked by, a fraction in [0, 1]."""
 
     trial: Trial
     score: float
 
     @property
     def rank(self) -> tuple[float, int]:
-        """What the best has the least of: of equal scores, the earlier trial is the better."""
+        """The sort key: the highest score first, of equal scores the earlier trial."""
         return (-self.score, self.trial.trial_id)
 
 
 def selection_score(val_accuracies: Sequence[float], *, schedule: str) -> float:
-    """Returns what a trial is ranked by, from its validation accuracies by epoch.
+    """Return the score of a trial from its validation accuracies by epoch.
 
-    At a constant learning rate one epoch's accuracy jumps by about 0.12 points from the
-    next, so it is the mean of the last three epochs (of all, where there are fewer). Where
-    the learning rate decays to 0 the last epoch alone is what the training arrived at.
+    At a constant learning rate the accuracy jumps by about 0.12 points from epoch to epoch,
+    so the score is the mean of the last three epochs (or of all, if there are fewer). With a
+    decaying learning rate it is the last epoch's accuracy.
     """
     return fmean(val_accuracies[-_LAST:] if schedule == "constant" else val_accuracies[-1:])
 
 
 def trial_score(trial: Trial) -> float | None:
-    """Returns the score of a trial that ran all its epochs, None for any other."""
+    """Return the score of a trial that ran all its epochs, None for any other."""
     if trial.state != "COMPLETE" or not trial.epochs:
         return None
     accuracies = [epoch.val_accuracy for epoch in trial.epochs]
@@ -43,16 +43,13 @@ def trial_score(trial: Trial) -> float | None:
 
 
 def trial_accuracy(trial: Trial) -> float | None:
-    """Returns the validation accuracy to show for a trial: its score, once it has one.
-
-    Until then, and where it never will, it is the last epoch's, if there is one.
-    """
+    """Return the validation accuracy to show: the score, or without one the last epoch's."""
     score = trial_score(trial)
     return trial.val_accuracy if score is None else score
 
 
 def rank_trials(ledger: Ledger) -> list[Selection]:
-    """Returns the trials that ran all their epochs, best first; of equals the earlier one."""
+    """Return the trials that ran all their epochs, best first."""
     scored = [
         Selection(trial, score)
         for trial in ledger.trials.values()
@@ -62,16 +59,16 @@ def rank_trials(ledger: Ledger) -> list[Selection]:
 
 
 def best_finalist(ledger: Ledger, confirmation: Confirmation) -> Arm | None:
-    """Returns the arm of the best trial; None if that trial is not confirmed.
+    """Return the arm of the best trial; None if that trial is not confirmed.
 
-    A search that went on may have found a better trial than those that were confirmed.
+    An extended search may have found a better trial than the confirmed ones.
     """
     ranked = rank_trials(ledger)
     return confirmation.finalist(ranked[0].trial.trial_id) if ranked else None
 
 
-def describe_rule(config: dict[str, Any]) -> str:
-    """Returns the rule in words."""
+def describe_rule(config: Mapping[str, Any]) -> str:
+    """Return the rule in words, for trials of this config."""
     decaying = "validation accuracy of the last epoch"
     n_last = "two" if config["epochs"] == 2 else "three"
     constant = f"mean validation accuracy of the last {n_last} epochs"
@@ -81,5 +78,4 @@ def describe_rule(config: dict[str, Any]) -> str:
         measure = f"{constant} (constant learning rate) or {decaying} (decaying)"
     else:
         measure = constant if config["recipe"]["schedule"] == "constant" else decaying
-    ran = f"all {config['epochs']} epochs" if config["epochs"] > 1 else "their epoch"
-    return f"highest {measure}, among trials that ran {ran}"
+    return f"highest {measure}, among trials that ran all their epochs"

@@ -1,5 +1,6 @@
 """Means, intervals and tests over seeds and over images: pure functions on arrays."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,11 +8,13 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, nctdtr, stdtr, stdtrit
 
 LEVEL = 0.05
-"""The error that intervals and verdicts allow themselves."""
+"""The probability of an error that intervals and verdicts accept."""
+MIN_SEEDS = 4
+"""Fewer values than this carry no interval, no p value and no forecast."""
 
 Interval = tuple[float, float]
 
-# Far below what one of 10,000 images is worth: what is less is rounding, not spread.
+# Far below the worth of one of 10,000 images: anything smaller is rounding, not spread.
 _NO_SPREAD = 1e-9
 _MIN_FLIPPED, _MAX_FLIPPED = 7, 32
 _MAX_SEEDS = 100_000
@@ -19,10 +22,11 @@ _MAX_SEEDS = 100_000
 
 @dataclass(frozen=True)
 class Summary:
-    """What n values have in common.
+    """Mean and spread of n values.
 
-    `sd` divides by n - 1. `interval` is Student's for the mean. Both are None for one
-    value; the interval also where all are equal, which is chance and no certainty.
+    `sd` divides by n - 1; it is None for one value. `interval` is Student's for the mean; it
+    is None for fewer than `MIN_SEEDS` values, and where all values are equal: that is chance
+    and no certainty.
     """
 
     n: int
@@ -32,23 +36,8 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Adjusted:
-    """Holm's step-down procedure applied to m tests.
-
-    Attributes:
-        p: The adjusted p values, float64 [m].
-        levels: The level that each test was held against, float64 [m]. A test is
-            significant exactly where its own p is not above it, and so exactly where its
-            interval of 1 - level leaves 0 out.
-    """
-
-    p: NDArray[np.float64]
-    levels: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
 class McNemar:
-    """How two networks disagree: images that only the first, or only the second, knows."""
+    """How two networks disagree: the images that only one of them classifies correctly."""
 
     only_first: int
     only_second: int
@@ -56,11 +45,10 @@ class McNemar:
 
 
 def summarize(values: NDArray[np.float64], *, level: float = LEVEL) -> Summary:
-    """Returns mean, standard deviation and interval of `values`, float64 [n], n from 1.
+    """Return mean, standard deviation and interval of `values`, float64 [n], n from 1.
 
-    The interval covers the mean of all values that might have been with probability
-    1 - `level`, if they are normally distributed (Student, "The probable error of a
-    mean", Biometrika 6, 1908).
+    The interval contains the true mean with probability 1 - `level` if the values are
+    normally distributed (Student, "The probable error of a mean", Biometrika 6, 1908).
 
     Raises:
         ValueError: If there is no value.
@@ -74,40 +62,40 @@ def summarize(values: NDArray[np.float64], *, level: float = LEVEL) -> Summary:
     sd = float(np.std(values, ddof=1))
     if sd < _NO_SPREAD:
         return Summary(n, mean, 0.0, None)
+    if n < MIN_SEEDS:
+        return Summary(n, mean, sd, None)
     half = float(-stdtrit(n - 1, level / 2)) * sd / n**0.5
     return Summary(n, mean, sd, (mean - half, mean + half))
 
 
 def paired_p(differences: NDArray[np.float64]) -> float | None:
-    """Returns the two-sided p of Student's paired test, from differences, float64 [n].
+    """Return the two-sided p of Student's paired test, from differences, float64 [n].
 
-    None for less than two differences, and where all of them are equal.
+    None where `summarize` gives no interval.
     """
-    if len(differences) == 0:
-        return None
     summary = summarize(differences)
-    if not summary.sd:
+    if not summary.sd or summary.interval is None:
         return None
     t = summary.mean / (summary.sd / summary.n**0.5)
     return float(2 * stdtr(summary.n - 1, -abs(t)))
 
 
 def sign_flip_p(differences: NDArray[np.float64]) -> float | None:
-    """Returns the exact two-sided p of the paired permutation test, differences float64 [n].
+    """Return the exact two-sided p of the paired permutation test, differences float64 [n].
 
-    It is the part of all 2^n ways to give the differences signs whose sum is as far from
-    0 as the one seen (R. A. Fisher, The Design of Experiments, 1935, section 21). It
-    supposes no distribution. None for n under 7, where it cannot fall far below 0.05 (at
-    n = 6 not below 0.031), and above 32, where they are too many to count.
+    Of all 2^n ways to give the differences signs, it is the fraction whose sum is at least
+    as far from 0 as the observed one (R. A. Fisher, The Design of Experiments, 1935, section
+    21). It assumes no distribution. None for n under 7, where it is never much below 0.05,
+    and above 32, where there are too many ways.
 
-    All sums of one half are looked up among those of the other (E. Horowitz and S. Sahni,
-    "Computing partitions with applications to the knapsack problem", J. ACM 21, 1974), so
-    that it takes some 2^(n/2) steps.
+    The sums of one half are looked up among those of the other half, in about 2^(n/2) steps
+    (E. Horowitz and S. Sahni, "Computing partitions with applications to the knapsack
+    problem", J. ACM 21, 1974).
     """
     n = len(differences)
     if not _MIN_FLIPPED <= n <= _MAX_FLIPPED:
         return None
-    # Sums that are equal but for rounding count as equal.
+    # Sums that differ by rounding only count as equal.
     bound = abs(float(np.sum(differences))) - 1e-9 * float(np.sum(np.abs(differences)))
     if bound <= 0:
         return 1.0
@@ -118,16 +106,26 @@ def sign_flip_p(differences: NDArray[np.float64]) -> float | None:
     return float(np.sum(above + below)) / 2.0**n
 
 
-def adjust(p: NDArray[np.float64], *, level: float = LEVEL) -> Adjusted:
-    """Adjusts p values, float64 [m], for at most `level` as the chance of any false alarm.
+def adjust(
+    p: NDArray[np.float64], *, level: float = LEVEL
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Adjust p values so that the chance of any false alarm is at most `level`.
 
-    The k-th smallest p is held against level / (m - k + 1); from the first that fails on,
-    all are held against the level at which that one failed (S. Holm, "A simple
-    sequentially rejective multiple test procedure", Scand. J. Statist. 6, 1979).
+    The k-th smallest p is compared with level / (m - k + 1). From the first one above it on,
+    all are compared with the level of that one (S. Holm, "A simple sequentially rejective
+    multiple test procedure", Scand. J. Statist. 6, 1979).
 
     An interval of 1 minus that level agrees with Holm's decision by construction, and
-    contains the plain interval of 1 - `level`, so that each alone covers at least as
-    often. Bonferroni's intervals would also cover jointly, but disagree with Holm's p.
+    contains the plain interval of 1 - `level`. Bonferroni's intervals would also cover
+    jointly, but they disagree with Holm's p.
+
+    Args:
+        p: The p values of m tests, float64 [m].
+        level: The accepted probability of a false alarm.
+
+    Returns:
+        The adjusted p values, float64 [m], and the level that each test is compared with,
+        float64 [m].
     """
     m = len(p)
     order = np.argsort(p, kind="stable")
@@ -139,43 +137,34 @@ def adjust(p: NDArray[np.float64], *, level: float = LEVEL) -> Adjusted:
     adjusted, levels = np.empty(m), np.empty(m)
     adjusted[order] = np.minimum(np.maximum.accumulate(remaining * p[order]), 1)
     levels[order] = held
-    return Adjusted(adjusted, levels)
+    return adjusted, levels
 
 
 def seeds_needed(
     mean: float, sd: float, *, level: float = LEVEL, power: float = 0.8
 ) -> int | None:
-    """Returns the seeds with which a true difference `mean` would be seen.
+    """Return the number of seeds that would show a true difference `mean`.
 
-    It is the smallest n for which Student's paired test at `level` finds it with
-    probability `power`, if the differences have standard deviation `sd`: t is then
-    noncentral with mean √n / sd (J. Cohen, Statistical Power Analysis, 2nd ed., 1988,
-    chapter 2). None where there is no spread, or where 100,000 would not do.
+    It is the smallest n, at least `MIN_SEEDS`, for which Student's paired test at `level`
+    detects the difference with probability `power`, if the differences have the standard
+    deviation `sd`: t is then noncentral with mean √n / sd (J. Cohen, Statistical Power
+    Analysis, 2nd ed., 1988, chapter 2). None without spread, or if 100,000 do not suffice.
     """
     if sd < _NO_SPREAD:
         return None
     effect = abs(mean) / sd
-    low, high = 1, 2
-    while _power(effect, high, level) < power:
-        if high == _MAX_SEEDS:
-            return None
-        low, high = high, min(2 * high, _MAX_SEEDS)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _power(effect, middle, level) < power:
-            low = middle
-        else:
-            high = middle
-    return high
+    candidates = range(MIN_SEEDS, _MAX_SEEDS + 1)
+    index = bisect_left(candidates, power, key=lambda n: _power(effect, n, level))
+    return candidates[index] if index < len(candidates) else None
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
-    """Compares two networks by the images that each of them knows, bool [n] each.
+    """Compare two networks by the images that each classifies correctly, bool [n] each.
 
-    The exact two-sided test: where they disagree, either is as often right if they are
-    equally good (Q. McNemar, "Note on the sampling error of the difference between
-    correlated proportions or percentages", Psychometrika 12, 1947). It is about these
-    two networks, not about what others with the same hyperparameters would do.
+    The exact two-sided test: if both are equally good, each is right equally often where they
+    disagree (Q. McNemar, "Note on the sampling error of the difference between correlated
+    proportions or percentages", Psychometrika 12, 1947). It is about these two networks, not
+    about others trained with the same hyperparameters.
     """
     only_first = int(np.count_nonzero(first & ~second))
     only_second = int(np.count_nonzero(second & ~first))
@@ -185,7 +174,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 
 
 def _signed_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the sums of `values` with all signs, float64 [2^n]."""
+    """Return the sums of `values` with all signs, float64 [2^n]."""
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate((sums - value, sums + value))
@@ -195,6 +184,6 @@ def _signed_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _power(effect: float, n: int, level: float) -> float:
     critical = float(-stdtrit(n - 1, level / 2))
     shift = effect * n**0.5
-    # Where the lower tail is too thin to be computed, SciPy says nan.
-    wrong_side = float(np.nan_to_num(nctdtr(n - 1, shift, -critical)))
-    return 1 - float(nctdtr(n - 1, shift, critical)) + wrong_side
+    # SciPy returns nan for a tail that is too thin to compute.
+    right, wrong = np.nan_to_num(nctdtr(n - 1, shift, [critical, -critical]))
+    return 1 - float(right) + float(wrong)

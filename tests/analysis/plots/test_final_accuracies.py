@@ -80,9 +80,9 @@ def draw(confirmation: Confirmation, ledger: Ledger) -> list[list[float]]:
 def test_draw_final_accuracies_draws_the_interval_that_statistics_give(
     make_confirmation: Make, some_ledger: Ledger
 ) -> None:
-    confirmation = make_confirmation({"finalist": {1: 0.99, 2: 0.991, 3: 0.992}})
-    # Student's t at 0.975 with 2 degrees of freedom is 4.302653.
-    half = 4.302653 * 0.001 / 3**0.5
+    confirmation = make_confirmation({"finalist": {1: 0.99, 2: 0.991, 3: 0.991, 4: 0.992}})
+    # Student's t at 0.975 with 3 degrees of freedom is 3.182446; sd: √(2 / 3) thousandths.
+    half = 3.182446 * 0.001 * (2 / 3) ** 0.5 / 4**0.5
     (interval,) = draw(confirmation, some_ledger)
     assert interval == pytest.approx([0.991 - half, 0.991 + half], abs=1e-8)
 
@@ -96,5 +96,7 @@ def test_draw_final_accuracies_of_one_seed_draws_no_interval(
 def test_draw_final_accuracies_never_goes_beyond_everything_right(
     make_confirmation: Make, some_ledger: Ledger
 ) -> None:
-    (interval,) = draw(make_confirmation({"finalist": {1: 1.0, 2: 0.9}}), some_ledger)
+    (interval,) = draw(
+        make_confirmation({"finalist": {1: 1.0, 2: 0.9, 3: 1.0, 4: 1.0}}), some_ledger
+    )
     assert max(interval) == 1.0

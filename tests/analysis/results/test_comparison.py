@@ -14,7 +14,7 @@ from analysis.results.comparison import (
     compare_predictions,
     summarize_arm,
 )
-from analysis.results.statistics import McNemar, mcnemar
+from analysis.results.statistics import mcnemar
 from analysis.storage.folder import Folder
 
 Maker = Callable[..., Confirmation]
@@ -27,23 +27,24 @@ def by_seed(*accuracies: float | None) -> dict[int, float | None]:
 def test_comparison_on_paper(make_confirmation: Maker) -> None:
     confirmation = make_confirmation(
         {
-            "finalist-1": by_seed(0.9930, 0.9932, 0.9934),
-            "hand-tuned": by_seed(0.9920, 0.9921, 0.9922),
+            "finalist-1": by_seed(0.9930, 0.9932, 0.9934, 0.9936),
+            "hand-tuned": by_seed(0.9920, 0.9921, 0.9922, 0.9923),
         }
     )
     (comparison,) = compare_arms(confirmation)
-    # Differences 10, 11, 12: t = 11 · √3 / 1, two degrees of freedom; half: 4.302653 / √3.
-    t = 11 * sqrt(3)
+    # Differences 10, 11, 12, 13: sd √(5/3); half: t(0.975; 3) · sd / √4.
+    half = 3.182446 * sqrt(5 / 3) / 2 / 10_000
+    p = stats.t.sf(11.5 / (sqrt(5 / 3) / 2), 3) * 2
     assert comparison == Comparison(
         finalist="finalist-1",
         baseline="hand-tuned",
-        seeds=(1001, 1002, 1003),
-        difference=pytest.approx(0.0011),
-        sd=pytest.approx(0.0001),
-        interval=pytest.approx((0.0011 - 0.000248414, 0.0011 + 0.000248414), abs=1e-9),
+        seeds=(1001, 1002, 1003, 1004),
+        difference=pytest.approx(0.00115),
+        sd=pytest.approx(sqrt(5 / 3) / 10_000),
+        interval=pytest.approx((0.00115 - half, 0.00115 + half), abs=1e-9),
         level=0.05,
-        p=pytest.approx(1 - t / sqrt(2 + t**2)),  # of Student's t with two degrees
-        p_adjusted=pytest.approx(1 - t / sqrt(2 + t**2)),
+        p=pytest.approx(p),
+        p_adjusted=pytest.approx(p),
         p_sign_flip=None,
         n_comparisons=1,
     )
@@ -63,7 +64,7 @@ def test_only_common_seeds_are_compared(make_confirmation: Maker) -> None:
     assert comparison.difference == pytest.approx(0.00115)
 
 
-def test_intervals_are_of_holms_levels(make_confirmation: Maker) -> None:
+def test_intervals_have_holms_levels(make_confirmation: Maker) -> None:
     rng = np.random.default_rng(0)
     accuracies = {"finalist-1": by_seed(*rng.normal(0.993, 0.0005, 6))}
     for name, mean in (("a", 0.9929), ("b", 0.98), ("c", 0.9915)):
@@ -82,34 +83,35 @@ def test_intervals_are_of_holms_levels(make_confirmation: Maker) -> None:
 def test_all_finalists_share_the_error(make_confirmation: Maker) -> None:
     confirmation = make_confirmation(
         {
-            "finalist-1": by_seed(0.991, 0.992, 0.9926),
-            "finalist-2": by_seed(0.991, 0.9925, 0.992),
-            "hand-tuned": by_seed(0.991, 0.992, 0.993),
-            "lenet5": by_seed(0.992, 0.991, 0.993),
+            "finalist-1": by_seed(0.991, 0.992, 0.9926, 0.991),
+            "finalist-2": by_seed(0.991, 0.9925, 0.992, 0.991),
+            "hand-tuned": by_seed(0.991, 0.992, 0.993, 0.992),
+            "lenet5": by_seed(0.992, 0.991, 0.993, 0.992),
+            "mlp": by_seed(0.98, 0.97, 0.98),  # too few seeds for a test
         }
     )
     comparisons = compare_arms(confirmation)
     assert [(c.finalist, c.baseline) for c in comparisons] == [
-        ("finalist-1", "hand-tuned"),
-        ("finalist-1", "lenet5"),
-        ("finalist-2", "hand-tuned"),
-        ("finalist-2", "lenet5"),
+        (f"finalist-{i}", baseline) for i in (1, 2) for baseline in ("hand-tuned", "lenet5", "mlp")
     ]
-    assert {(c.level, c.n_comparisons) for c in comparisons} == {(0.05 / 4, 4)}
+    tested = [c for c in comparisons if c.baseline != "mlp"]
+    assert {(c.level, c.n_comparisons) for c in tested} == {(0.05 / 4, 4)}
 
 
-@pytest.mark.parametrize("n_seeds", [0, 1])
-def test_too_few_seeds_show_nothing(make_confirmation: Maker, n_seeds: int) -> None:
+@pytest.mark.parametrize("n_seeds", [0, 1, 2, 3])
+def test_fewer_than_four_seeds_carry_no_interval_and_no_p(
+    make_confirmation: Maker, n_seeds: int
+) -> None:
     accuracies = {
-        "finalist-1": by_seed(*[0.993] * n_seeds),
+        "finalist-1": by_seed(*[0.993, 0.994, 0.995][:n_seeds]),
         "hand-tuned": by_seed(*[0.99] * 5),
         "lenet5": by_seed(*[0.98] * 5),
     }
     for comparison in compare_arms(make_confirmation(accuracies)):
         assert len(comparison.seeds) == n_seeds
-        assert comparison.difference is None or n_seeds == 1
+        assert (comparison.difference is None) == (n_seeds == 0)
         assert (comparison.interval, comparison.p, comparison.seeds_needed) == (None, None, None)
-        assert comparison.outcome == "open"
+        assert (comparison.p_adjusted, comparison.outcome) == (None, "open")
 
 
 def test_comparison_without_spread_shows_nothing_but_takes_its_share(
@@ -117,17 +119,15 @@ def test_comparison_without_spread_shows_nothing_but_takes_its_share(
 ) -> None:
     confirmation = make_confirmation(
         {
-            "finalist-1": by_seed(0.9930, 0.9932, 0.9934),
-            "hand-tuned": by_seed(0.9920, 0.9921, 0.9922),
-            "lenet5": by_seed(0.9900, 0.9902, 0.9904),
+            "finalist-1": by_seed(0.9930, 0.9932, 0.9934, 0.9936),
+            "hand-tuned": by_seed(0.9920, 0.9921, 0.9922, 0.9923),
+            "lenet5": by_seed(0.9900, 0.9902, 0.9904, 0.9906),
         }
     )
     hand_tuned, plain = compare_arms(confirmation)
     assert (plain.sd, plain.interval, plain.p, plain.p_adjusted) == (0.0, None, None, None)
-    assert plain.outcome == "open"
-    assert plain.seeds_needed is None
-    assert hand_tuned.level == 0.025
-    assert hand_tuned.outcome == "better"
+    assert (plain.outcome, plain.seeds_needed) == ("open", None)
+    assert (hand_tuned.level, hand_tuned.outcome) == (0.025, "better")
 
 
 def test_open_question_says_how_many_seeds_would_answer_it(make_confirmation: Maker) -> None:
@@ -138,31 +138,37 @@ def test_open_question_says_how_many_seeds_would_answer_it(make_confirmation: Ma
         }
     )
     (comparison,) = compare_arms(confirmation)
-    assert comparison.difference == pytest.approx(0.0004)
-    assert comparison.sd == pytest.approx(sqrt((9 + 4 + 4 + 9) / 3) / 10_000)
-    assert comparison.outcome == "open"
     # An effect of 4 / 2.944 = 1.359 standard deviations.
-    assert comparison.seeds_needed == 7
+    assert (comparison.outcome, comparison.seeds_needed) == ("open", 7)
 
 
-def test_nothing_to_compare_is_no_error(make_confirmation: Maker) -> None:
-    assert compare_arms(make_confirmation({})) == []
-    assert compare_arms(make_confirmation({"finalist-1": by_seed(0.99, 0.98)})) == []
-    assert compare_arms(make_confirmation({"hand-tuned": by_seed(0.99, 0.98)})) == []
+@pytest.mark.parametrize("arms", [(), ("finalist-1",), ("hand-tuned",)])
+def test_nothing_to_compare_is_no_error(make_confirmation: Maker, arms: tuple[str, ...]) -> None:
+    assert compare_arms(make_confirmation(dict.fromkeys(arms, by_seed(0.99, 0.98)))) == []
 
 
 def test_arm_is_summarized_over_its_finished_runs(make_confirmation: Maker) -> None:
     confirmation = make_confirmation(
-        {"finalist-1": by_seed(0.990, None, 0.992, 0.994), "hand-tuned": by_seed(None)}
+        {"finalist-1": by_seed(0.990, None, 0.992, 0.994, 0.996), "hand-tuned": by_seed(None)}
     )
     summary = summarize_arm(confirmation, "finalist-1")
     assert summary is not None
-    assert (summary.n, summary.mean) == (3, pytest.approx(0.992))
-    assert summary.interval == pytest.approx((0.98703172, 0.99696828), abs=1e-7)
+    assert (summary.n, summary.mean) == (4, pytest.approx(0.993))
+    assert summary.interval == pytest.approx((0.98889149, 0.99710851), abs=1e-7)
     assert summarize_arm(confirmation, "hand-tuned") is None
 
 
-@pytest.mark.parametrize("n_seeds", [3, 5, 10])
+def test_interval_of_an_accuracy_stays_between_0_and_1(make_confirmation: Maker) -> None:
+    high, low = by_seed(1.0, 0.99, 1.0, 0.98), by_seed(0.0, 0.1, 0.0, 0.02)
+    confirmation = make_confirmation({"finalist-1": high, "hand-tuned": low})
+    for arm, end in (("finalist-1", 1), ("hand-tuned", 0)):
+        summary = summarize_arm(confirmation, arm)
+        assert summary is not None
+        assert summary.interval is not None
+        assert summary.interval[end] == end
+
+
+@pytest.mark.parametrize("n_seeds", [4, 10])
 def test_false_alarms_are_as_rare_as_promised(n_seeds: int) -> None:
     rng = np.random.default_rng(n_seeds)
     n_sweeps, n_beats, n_decided = 2_000, 0, 0
@@ -229,11 +235,3 @@ def test_predictions_that_are_not_there_are_not_compared(
     assert compare_predictions(folder, compare_arms(confirmation)[0]) is None
     nothing = Comparison("finalist-1", "hand-tuned", ())
     assert compare_predictions(folder, nothing) is None
-
-
-def test_mcnemar_of_equal_networks_is_one(confirmed_folder: Callable[..., Folder]) -> None:
-    folder = confirmed_folder({"n_trials": 5}, n_seeds=1)
-    confirmation = read_confirmation(folder)
-    assert confirmation is not None
-    same = Comparison("hand-tuned", "hand-tuned", (1001,))
-    assert compare_predictions(folder, same) == (1001, McNemar(0, 0, 1.0))

@@ -85,14 +85,14 @@ def test_accuracy_to_show_is_the_score_or_else_the_last_epochs() -> None:
 def test_rule_is_told_in_words() -> None:
     assert describe_rule(config("constant")) == (
         "highest mean validation accuracy of the last three epochs, "
-        "among trials that ran all 4 epochs"
+        "among trials that ran all their epochs"
     )
     assert describe_rule(config("linear")) == (
-        "highest validation accuracy of the last epoch, among trials that ran all 4 epochs"
+        "highest validation accuracy of the last epoch, among trials that ran all their epochs"
     )
     assert describe_rule(config(None, searched=True)) == (
         "highest mean validation accuracy of the last three epochs (constant learning rate) or "
-        "validation accuracy of the last epoch (decaying), among trials that ran all 4 epochs"
+        "validation accuracy of the last epoch (decaying), among trials that ran all their epochs"
     )
 
 

@@ -117,8 +117,8 @@ def test_result_of_an_extended_sweep_is_the_new_best_trials(
     assert f"best of synthetic: trial {trial_id}, 99.99 % on the validation images" in text
     assert "test accuracy  not known yet" in text
     assert (
-        f"\ntrial {trial_id}, now the best, is not confirmed yet; "
-        f"what is confirmed: best of classic (trial {before})\n"
+        f"\nTrial {trial_id} is the best now, but it is not confirmed yet "
+        f"(confirmed: best of classic (trial {before})).\n"
     ) in text
     # As many seeds as the arms that there are: the config asks for five.
     assert "\n       sweep confirm --seeds 6 synthetic" in text
@@ -128,15 +128,16 @@ def test_result_of_an_extended_sweep_is_the_new_best_trials(
     new = {"arm": arm, "title": arm, "trial_id": trial_id, "hyperparameters": values}
     with ConfirmationWriter.open(folder, ConfirmationBegun(0.0, 1, "synthetic", 15)) as writer:
         writer.append(msgspec.structs.replace(_first_arm(folder), **new))
-        for seed in (1001, 1002):
+        for seed in range(1001, 1005):
             for epoch in range(1, 16):
-                writer.append(RunEpoch(2e9, arm, seed, epoch, 0.1, 0.9, 0.1, 0.995, 1.0, 1e4))
+                accuracy = 0.995 + seed % 2 / 1e4
+                writer.append(RunEpoch(2e9, arm, seed, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
             writer.append(RunEnded(2e9, arm, seed, "COMPLETE", None))
-    assert best_document(folder, ledger)["confirmed"]["n_seeds"] == 2
+    assert best_document(folder, ledger)["confirmed"]["n_seeds"] == 4
     print_result(folder, ledger, as_json=False)
     text = capsys.readouterr().out
-    assert f"\n{arm} beats hand-tuned LeNet-5 by " in text
-    assert f"4 of 6 runs of {arm} unfinished" in text
+    assert f"\n{arm.capitalize()} beats hand-tuned LeNet-5 by " in text
+    assert f"2 of 6 runs of {arm} unfinished" in text
     assert "\n       sweep confirm --seeds 6 synthetic" in text
 
 
@@ -204,10 +205,10 @@ def test_result_for_people_says_it_all(
     assert str(folder) in text
     assert "sweep confirm" in text
 
-    synthetic.write_confirmed(folder, ledger, synthetic.Confirming(n_seeds=3, predictions=False))
+    synthetic.write_confirmed(folder, ledger, synthetic.Confirming(n_seeds=4, predictions=False))
     print_result(folder, ledger, as_json=False)
     text = capsys.readouterr().out
-    assert "mean of 3 seeds" in text
+    assert "mean of 4 seeds" in text
     assert "sweep confirm" not in text
     for title in ("hand-tuned LeNet-5", "plain LeNet-5", "CustomMLP"):
         assert title in text

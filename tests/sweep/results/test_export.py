@@ -62,8 +62,8 @@ def test_export_of_an_unconfirmed_sweep_says_so(
         "trial_id": 1,
         "model": "lenet5",
         "val_accuracy": pytest.approx(accuracy),
-        "selection": "highest validation accuracy of the last epoch, among trials that ran all 2 "
-        "epochs",
+        "selection": "highest validation accuracy of the last epoch, among trials that ran all "
+        "their epochs",
         "epochs": 2,
         "weights": {
             "origin": "search",
