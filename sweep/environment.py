@@ -1,4 +1,4 @@
-"""Where a sweep ran: versions, machine, commit; for `environment.json` and the doctor."""
+"""Where a sweep runs: versions, machine and commit, for `environment.json` and the doctor."""
 
 import json
 import math
@@ -36,7 +36,7 @@ class Finding:
 
 
 def versions() -> dict[str, str]:
-    """Returns the version of Python and of each package that a result may depend on."""
+    """Return the versions of Python and of the packages that a result may depend on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -47,43 +47,38 @@ def versions() -> dict[str, str]:
 
 
 def needs_no_quotes(path: str) -> bool:
-    """Tells whether a shell takes `path` as it is, which is how Ray writes it for its workers."""
+    """Tell whether a shell reads `path` unquoted, which is how Ray passes it to its workers."""
     return re.fullmatch(r"[\w./+@%:,=-]+", path) is not None
 
 
 def n_processors() -> int:
-    """Returns how many processor cores this process may keep busy, 1 at least.
+    """Return how many processor cores this process may use, at least 1.
 
-    They are as many as the processors it may run on, but no more than the machine's cores
-    without hyperthreads, or than a container's share of the time, rounded down.
+    Hyperthreads do not count. In a container it is the container's share of the processor
+    time, rounded down.
     """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     physical = psutil.cpu_count(logical=False)
     share = min(_limit("cpu.max"), _limit("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
-    return max(1, int(min(usable or 1, physical or usable or 1, share)))
-
-
-def memory_bytes() -> int:
-    """Returns the machine's memory in bytes, or a container's limit where it is lower."""
-    limit = min(_limit("memory.max"), _limit("memory/memory.limit_in_bytes"))
-    return int(min(psutil.virtual_memory().total, limit))
+    return max(1, int(min(usable or 1, physical or math.inf, share)))
 
 
 def machine() -> dict[str, str | int]:
-    """Returns what kind of machine this is."""
+    """Describe this machine; in a container, with the container's limits."""
+    memory = min(_limit("memory.max"), _limit("memory/memory.limit_in_bytes"))
     return {
         "host": platform.node(),
         "system": platform.platform(),
         "processor": _processor_name(),
         "processors": n_processors(),
-        "memory_bytes": memory_bytes(),
+        "memory_bytes": int(min(psutil.virtual_memory().total, memory)),
     }
 
 
 def commit() -> str | None:
-    """Returns the commit of the checkout that this program was installed from, if any.
+    """Return the commit of the checkout that this program was installed from, if any.
 
-    pip notes the checkout's folder (PEP 610). A commit with changes on top ends in `-dirty`.
+    pip records the checkout's folder (PEP 610). `-dirty` marks uncommitted changes.
     """
     try:
         origin = distribution("lenet-sweep").read_text("direct_url.json")
@@ -101,19 +96,19 @@ def commit() -> str | None:
 
 
 def describe_environment() -> dict[str, object]:
-    """Returns everything for `environment.json`."""
+    """Return the contents of `environment.json`."""
     return {"versions": versions(), "commit": commit(), "machine": machine()}
 
 
 def _limit(*files: str) -> float:
-    """A limit in control groups' files (Linux's, of version 2 or 1), or infinity.
+    """Return the limit in files of Linux's control groups (version 2 or 1), or infinity.
 
-    Where there are two numbers, they are the microseconds of processor time in a period.
+    Two numbers are the microseconds of processor time per period.
     """
     try:
         words = " ".join((_CONTROL_GROUPS / file).read_text() for file in files).split()
         number, period = [*map(int, words), 1][:2]
-    except (OSError, ValueError):  # there is no such file, or it says `max`
+    except (OSError, ValueError):  # no such file, or it says `max`
         return math.inf
     return number / period if number > 0 else math.inf
 

@@ -3,6 +3,7 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,25 +11,7 @@ import psutil
 import pytest
 
 from sweep import environment
-from sweep.environment import (
-    commit,
-    describe_environment,
-    machine,
-    memory_bytes,
-    n_processors,
-    versions,
-)
-
-
-class _Installed:
-    """An installed distribution, as pip notes its origin."""
-
-    def __init__(self, note: str | None) -> None:
-        self._note = note
-
-    def read_text(self, name: str) -> str | None:
-        assert name == "direct_url.json"
-        return self._note
+from sweep.environment import commit, describe_environment, machine, n_processors, versions
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -38,7 +21,22 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
+    """Installs this program with pip's record of where it comes from, if any."""
+
+    def install(record: str | None) -> None:
+        info = tmp_path / "site" / "lenet_sweep-0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Name: lenet-sweep\nVersion: 0\n")
+        if record is not None:
+            (info / "direct_url.json").write_text(record)
+        monkeypatch.syspath_prepend(str(info.parent))
+
+    return install
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, install: Callable[[str | None], None]) -> Path:
     """A git checkout with one commit, in a folder with a blank, that we were installed from."""
     folder = tmp_path / "my checkout"
     folder.mkdir()
@@ -46,14 +44,13 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "file").write_text("content")
     _git(folder, "add", "file")
     _git(folder, "commit", "--quiet", "-m", "first")
-    note = json.dumps({"url": folder.as_uri(), "dir_info": {}})
-    monkeypatch.setattr(environment, "distribution", lambda name: _Installed(note))
+    install(json.dumps({"url": folder.as_uri(), "dir_info": {}}))
     return folder
 
 
 @pytest.fixture
 def control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder where limits of processor time and memory are looked up; there is none."""
+    """The folder with the limits of processor time and memory; there are none."""
     folder = tmp_path / "cgroup"
     for name in ("cpu", "memory"):
         (folder / name).mkdir(parents=True)
@@ -61,101 +58,81 @@ def control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_versions_are_those_installed() -> None:
-    found = versions()
-    assert found["python"] == platform.python_version()
-    for package in ("torch", "ray", "optuna", "numpy"):
-        assert found[package] == version(package)
-
-
-def test_versions_tell_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "PACKAGES", ("no-such-package",))
-    assert versions()["no-such-package"] == "not installed"
-
-
-@pytest.mark.parametrize(
-    ("usable", "physical", "expected"),
-    [(8, 4, 4), (2, 4, 2), (4, 4, 4), (1, 64, 1), (6, None, 6)],
-)
-@pytest.mark.usefixtures("control_groups")
-def test_n_processors_counts_the_usable_cores_once(
-    usable: int, physical: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(usable)), raising=False)
-    monkeypatch.setattr(psutil, "cpu_count", lambda logical: physical)
-    assert n_processors() == expected
+def test_versions_are_those_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "PACKAGES", ("torch", "ray", "no-such-package"))
+    assert versions() == {
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "ray": version("ray"),
+        "no-such-package": "not installed",
+    }
 
 
 @pytest.mark.parametrize(
-    ("files", "expected"),
+    ("usable", "physical", "limits", "expected"),
     [
-        ({"cpu.max": "200000 100000\n"}, 2),
-        ({"cpu.max": "250000 100000\n"}, 2),
-        ({"cpu.max": "50000 100000\n"}, 1),
-        ({"cpu.max": "6400000 100000\n"}, 4),
-        ({"cpu.max": "max 100000\n"}, 4),
-        ({"cpu.max": ""}, 4),
-        ({"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "50000\n"}, 3),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+        (8, 4, {}, 4),
+        (2, 4, {}, 2),
+        (6, None, {}, 6),
+        (8, 4, {"cpu.max": "250000 100000\n"}, 2),
+        (8, 4, {"cpu.max": "50000 100000\n"}, 1),
+        (8, 4, {"cpu.max": "6400000 100000\n"}, 4),
+        (8, 4, {"cpu.max": "max 100000\n"}, 4),
+        (8, 4, {"cpu.max": ""}, 4),
+        (8, 4, {"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "50000\n"}, 3),
+        (8, 4, {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
     ],
 )
-def test_n_processors_keeps_to_the_share_of_a_container(
-    files: dict[str, str],
+def test_processors_are_usable_cores_within_the_share_of_a_container(
+    usable: int,
+    physical: int | None,
+    limits: dict[str, str],
     expected: int,
     control_groups: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 4)
-    for name, text in files.items():
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(usable)), raising=False)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: physical)
+    for name, text in limits.items():
         (control_groups / name).write_text(text)
     assert n_processors() == expected
 
 
 @pytest.mark.parametrize("file", ["memory.max", "memory/memory.limit_in_bytes"])
-def test_memory_keeps_to_the_limit_of_a_container(file: str, control_groups: Path) -> None:
+def test_memory_is_within_the_limit_of_a_container(file: str, control_groups: Path) -> None:
     total = psutil.virtual_memory().total
-    assert memory_bytes() == total
+    assert machine()["memory_bytes"] == total
     for text, expected in (("1048576\n", 2**20), (f"{2**63 - 4096}\n", total), ("max\n", total)):
         (control_groups / file).write_text(text)
-        assert memory_bytes() == expected
+        assert machine()["memory_bytes"] == expected
 
 
-def test_machine_is_described_in_plain_data() -> None:
-    described = machine()
-    assert described["host"] == platform.node()
-    assert described["processors"] == n_processors() >= 1
-    assert described["memory_bytes"] == memory_bytes()
-    assert described["processor"]
-    whole = describe_environment()
-    assert json.loads(json.dumps(whole)) == whole
-    assert set(whole) == {"versions", "commit", "machine"}
+def test_environment_is_plain_data() -> None:
+    described = describe_environment()
+    assert json.loads(json.dumps(described)) == described
+    assert set(described) == {"versions", "commit", "machine"}
+    assert machine()["host"] == platform.node()
+    assert machine()["processor"]
 
 
-def test_commit_is_the_checkouts(checkout: Path) -> None:
+def test_commit_is_the_checkouts_and_not_a_tags_name(checkout: Path) -> None:
     head = _git(checkout, "rev-parse", "HEAD")
     assert re.fullmatch("[0-9a-f]{40}", head)
     assert commit() == head
-
-
-def test_commit_is_not_a_tags_name(checkout: Path) -> None:
     _git(checkout, "tag", "-a", "v1", "-m", "one")
-    assert commit() == _git(checkout, "rev-parse", "HEAD")
-
-
-def test_commit_with_changes_on_top_is_dirty(checkout: Path) -> None:
+    assert commit() == head
     (checkout / "file").write_text("changed")
-    assert commit() == _git(checkout, "rev-parse", "HEAD") + "-dirty"
+    assert commit() == f"{head}-dirty"
 
 
 @pytest.mark.parametrize(
-    "note",
+    "record",
     [None, "{}", '{"url": "file:///no/such/folder"}', '{"url": "https://example.org/a.git"}'],
 )
 def test_commit_is_unknown_without_a_checkout(
-    note: str | None, monkeypatch: pytest.MonkeyPatch
+    record: str | None, install: Callable[[str | None], None]
 ) -> None:
-    monkeypatch.setattr(environment, "distribution", lambda name: _Installed(note))
+    install(record)
     assert commit() is None
 
 
