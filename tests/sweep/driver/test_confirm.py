@@ -17,20 +17,11 @@ from analysis.records.confirmation import (
     Confirmation,
     ConfirmationBegun,
     ConfirmationWriter,
-    RunEnded,
-    RunEpoch,
     read_confirmation,
 )
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, run_name
-from analysis.records.ledger import (
-    FORMAT,
-    EpochRecord,
-    Ledger,
-    SweepCreated,
-    TrialEnded,
-    TrialStarted,
-)
+from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, load_images, load_predictions
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder, LocalFolder
@@ -71,18 +62,6 @@ def _open(folder: Folder) -> ConfirmationWriter:
         if name not in writer.confirmation.arms:
             writer.append(_arm(name))
     return writer
-
-
-def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(tmp_path: Path) -> None:
-    assert missing_runs(None, ARMS, SEEDS[:2]) == [(arm, s) for s in SEEDS[:2] for arm in ARMS]
-    with _open(LocalFolder(tmp_path)) as writer:
-        confirmation = writer.confirmation
-        confirmation.apply(RunEnded(1.0, "trial-7", 101, "COMPLETE", None))
-        confirmation.apply(RunEnded(1.0, "mlp", 101, "FAILED", None))
-        confirmation.apply(RunEpoch(1.0, "lenet5", 101, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1e4))
-        arms = [arm for arm, _ in missing_runs(confirmation, ARMS, SEEDS[:1])]
-        assert arms == ["hand-tuned", "lenet5", "mlp"]
-        assert missing_runs(confirmation, ["trial-7"], SEEDS[:1]) == []
 
 
 @pytest.fixture
@@ -189,20 +168,17 @@ def test_run_is_not_done_before_all_that_pictures_need_is_written(
     assert ("trial-7", 101) in missing_runs(confirmation, ARMS, SEEDS)
 
 
-def _ledger(n_trials: int, **config: Any) -> tuple[SweepConfig, Ledger]:
-    """A finished search of MLPs; each trial is better than those before it."""
+def _config(**given: Any) -> SweepConfig:
     recipe = {"learning_rate": 0.05, "batch_size": 32}
-    given = {"model": "mlp", "trials": n_trials, "epochs": EPOCHS, "recipe": recipe, **config}
-    sweep_config = SweepConfig.model_validate(given)
-    ledger = Ledger(SweepCreated(0.0, FORMAT, "made", sweep_config.model_dump(mode="json")))
-    for trial_id in range(1, n_trials + 1):
-        draw = {"dropout": trial_id / 100, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
-        ledger.apply(TrialStarted(1.0, trial_id, 0, draw))
-        for epoch in range(1, EPOCHS + 1):
-            accuracy = 0.9 + trial_id / 100
-            ledger.apply(EpochRecord(2.0, trial_id, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
-        ledger.apply(TrialEnded(3.0, trial_id, "COMPLETE", None))
-    return sweep_config, ledger
+    return SweepConfig.model_validate(
+        {"model": "mlp", "trials": 4, "epochs": EPOCHS, "recipe": recipe, **given}
+    )
+
+
+@pytest.fixture(scope="module")
+def ledger(make_ledger: Callable[..., Ledger]) -> Ledger:
+    """A finished search, in which each trial is better than those before it."""
+    return make_ledger(_config(), *["COMPLETE"] * 4)
 
 
 def _configs(searcher: Searcher, n_trainings: int) -> list[dict[str, Any]]:
@@ -218,9 +194,9 @@ def _complete_all(recorder: Any, searcher: Searcher, n_trainings: int, **given: 
 
 
 def test_confirmation_trains_the_best_and_the_baselines(
-    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], ledger: Ledger, blank: Mnist, tmp_path: Path
 ) -> None:
-    config, ledger = _ledger(4)
+    config = _config()
     asked: list[Assignment] = []
 
     def run(recorder: Any, searcher: Searcher, n_trainings: int, **given: Any) -> bool:
@@ -248,9 +224,9 @@ def test_confirmation_trains_the_best_and_the_baselines(
 
 
 def test_confirmation_that_is_extended_trains_only_what_is_new(
-    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], ledger: Ledger, blank: Mnist, tmp_path: Path
 ) -> None:
-    config, ledger = _ledger(4)
+    config = _config()
     n_trained = []
 
     def run(n_trainings: int, **given: Any) -> bool:
@@ -265,9 +241,9 @@ def test_confirmation_that_is_extended_trains_only_what_is_new(
 
 
 def test_confirmation_over_other_epochs_is_set_aside_under_a_name_of_its_own(
-    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], ledger: Ledger, blank: Mnist, tmp_path: Path
 ) -> None:
-    config, ledger = _ledger(2)
+    config = _config()
     folder, plan = LocalFolder(tmp_path), Confirm(top_k=1, seeds=1)
     session = make_session(folder, run=_complete_all)
     written = []
@@ -282,7 +258,7 @@ SET_ASIDE = ("2-epochs", "3-epochs", "2-epochs-2")
 
 
 def test_confirmation_takes_up_what_tune_has_given_up(
-    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], ledger: Ledger, blank: Mnist, tmp_path: Path
 ) -> None:
     asked: list[list[str]] = []
 
@@ -296,10 +272,9 @@ def test_confirmation_takes_up_what_tune_has_given_up(
                 recorder.end(config, _last_report(), None)
         return not is_first
 
-    config, ledger = _ledger(1, recipe={})
     session = make_session(LocalFolder(tmp_path), run=run)
     confirmation = run_confirmation(
-        session, config, ledger, plan=Confirm(top_k=1, seeds=1), mnist=blank
+        session, _config(), ledger, plan=Confirm(top_k=1, seeds=1), mnist=blank
     )
     first, second = asked
     assert second == [first[1]]
@@ -318,18 +293,18 @@ class Confirmed:
 @pytest.fixture(scope="module")
 def confirmed(
     make_session: Callable[..., Session],
+    ledger: Ledger,
     tiny: Mnist,
     ray_scratch: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Confirmed:
     """A confirmation that was begun with two seeds, interrupted, and continued with three."""
     folder = LocalFolder(tmp_path_factory.mktemp("confirmed"))
-    config, ledger = _ledger(1)
 
     def work(n_seeds: int, watch: Callable[[], None]) -> Confirmation:
         session = make_session(folder, scratch=ray_scratch, watch=watch)
         plan = Confirm(top_k=1, seeds=n_seeds)
-        return run_confirmation(session, config, ledger, plan=plan, mnist=tiny)
+        return run_confirmation(session, _config(), ledger, plan=plan, mnist=tiny)
 
     def interrupt() -> None:
         confirmation = read_confirmation(folder)
@@ -355,7 +330,7 @@ def test_interrupted_confirmation_trains_only_what_is_missing(confirmed: Confirm
     for key, run in cut.items():  # to the second: nothing was trained again
         assert runs[key].epochs[: len(run.epochs)] == run.epochs
     assert confirmed.folder.child("checkpoints").files() == [
-        f"{run_name('trial-1', confirmation_seeds(0, 1)[0])}.pt"
+        f"{run_name('trial-4', confirmation_seeds(0, 1)[0])}.pt"
     ]
 
 
@@ -378,7 +353,7 @@ def test_confirmation_has_the_predictions_of_every_run(confirmed: Confirmed, tin
         assert predictions is not None
         np.testing.assert_array_equal(predictions.labels, tiny.test.labels)
         assert predictions.correct.mean() == run.epochs[-1].val_accuracy
-        if arm == "trial-1":
+        if arm == "trial-4":
             wrong.update(np.flatnonzero(~predictions.correct).tolist())
     shown = load_images(confirmed.folder)
     assert shown.indices.tolist() == sorted(wrong)
