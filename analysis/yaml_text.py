@@ -1,57 +1,40 @@
-"""Plain data as YAML that is pleasant to read: what a config is made of, no more."""
+"""Plain data as YAML that is pleasant to read."""
 
-import json
-import math
-import re
 from typing import Any
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-# Words that YAML 1.1 takes for something else than text.
-_RESERVED = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
+import yaml
 
 
 def yaml_text(config: dict[str, Any]) -> str:
-    """Returns a mapping as YAML: a key a line, two levels deep, the rest in brackets.
+    """Return a mapping as YAML: one key per line, two levels deep, the rest in brackets.
 
-    Values are mappings, lists, strings, finite numbers, truth values and None.
+    The keys keep their order. YAML 1.1 and 1.2 read the text back equal.
     """
-    lines = []
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            lines.append(f"{_scalar(key)}:")
-            lines += [f"  {_scalar(name)}: {_flow(inner)}" for name, inner in value.items()]
-        elif isinstance(value, list | tuple) and value:
-            lines.append(f"{_scalar(key)}:")
-            lines += [f"  - {_flow(item)}" for item in value]
-        else:
-            lines.append(f"{_scalar(key)}: {_flow(value)}")
-    return "\n".join(lines) + "\n"
+    text: str = yaml.dump(
+        config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf")
+    )
+    return text
 
 
-def _flow(value: Any) -> str:
-    if isinstance(value, dict):
-        inside = ", ".join(f"{_scalar(name)}: {_flow(inner)}" for name, inner in value.items())
-        return f"{{{inside}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_flow, value))}]"
-    return _scalar(value)
+class _Dumper(yaml.SafeDumper):
+    """A dumper that writes mappings and lists below the second level in brackets."""
 
+    _depth = 0
 
-def _scalar(value: Any) -> str:
-    if isinstance(value, float):
-        assert math.isfinite(value)
-        text = repr(value)
-        # YAML 1.1 takes an exponent for a number's only behind a decimal point.
-        return text.replace("e", ".0e") if "e" in text and "." not in text else text
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _RESERVED:
-        return value
-    if isinstance(value, str):
-        return f'"{"".join(map(_escaped, value))}"'
-    return json.dumps(value)
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> Any:
+        self._depth += 1
+        node = super().represent_mapping(tag, mapping, flow_style=self._depth > 2)
+        self._depth -= 1
+        return node
 
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:
+        self._depth += 1
+        node = super().represent_sequence(tag, sequence, flow_style=self._depth > 2)
+        self._depth -= 1
+        return node
 
-def _escaped(character: str) -> str:
-    # JSON's way of writing what lies beyond 16 bits is none of YAML's.
-    if ord(character) > 0xFFFF:
-        return f"\\U{ord(character):08x}"
-    return json.dumps(character)[1:-1]
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless=False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True

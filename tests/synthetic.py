@@ -89,7 +89,7 @@ class Search:
             "epochs": self.epochs,
             "recipe": recipe,
             "space": SPACE | (RATE if self.decaying else {}),
-            "first": [HAND_TUNED | ({"learning_rate": 0.01} if self.decaying else {})],
+            "initial_points": [HAND_TUNED | ({"learning_rate": 0.01} if self.decaying else {})],
             "searcher": "tpe",
             "scheduler": {"name": self.scheduler, "grace_period": 3, "reduction_factor": 3},
             "resources": {"cpu": 1, "gpu": 0},
@@ -200,7 +200,7 @@ def _trial_records(
 def _draw(search: Search, trial_id: int, rng: np.random.Generator) -> dict[str, Any]:
     """Hyperparameters: the first point, then draws that close in on the good ones."""
     if trial_id == 1:
-        return dict(search.config["first"][0])
+        return dict(search.config["initial_points"][0])
     good = {"dropout": 0.06, "rotation": 11.0, "shift": 0.065, "weight_decay": 5e-4}
     good["learning_rate"] = 0.045
     values = {}

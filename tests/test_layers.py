@@ -25,6 +25,7 @@ ALLOWED = {
         "pyarrow",
         "jinja2",
         "PIL",
+        "yaml",
     },
 }
 

@@ -163,7 +163,8 @@ def find_best(ledger: Ledger) -> Best | None:
         if name not in searched
     ]
     # With one trial, only the first initial point is trained.
-    config |= {"trials": 1, "recipe": fixed, "first": [searched], "scheduler": "none"}
+    config |= {"trials": 1, "recipe": fixed, "initial_points": [searched], "scheduler": "none"}
+    config.pop("first", None)  # what version 0.1.0 calls them
     return Best(
         trial.trial_id,
         percent(ranked[0].score),

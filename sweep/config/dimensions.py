@@ -1,234 +1,229 @@
-"""The search space: for each searched hyperparameter a range, or a few choices."""
+"""The search space: for each searched hyperparameter a range or a list of choices."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
-from sweep.config.domains import HYPERPARAMETERS, Domain, Number, OneOf, Value
-from sweep.config.wording import did_you_mean, printable, shown
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from typing_extensions import TypedDict
+
+from analysis.hyperparameters import HYPERPARAMETERS, Hyperparameter, Value, show_value
+
+_MAX_CHOICES = 100
+_MAX_STEPS = 1_000_000
+
+TAGS = ("<range>", "<choices>")
+"""What pydantic adds to the location of a problem in a dimension."""
 
 Location = tuple[str | int, ...]
-Problem = tuple[Location, str]
-
-_MOST_CHOICES = 100
-_MOST_STEPS = 1_000_000
 
 
-class RefusedError(ValueError):
-    """Something that was given is refused.
+class Section(BaseModel):
+    """A mapping in a config; unknown keys are rejected, and values are never converted."""
 
-    Attributes:
-        problems: Where inside it, and why, for each thing that is wrong.
-    """
-
-    def __init__(self, *problems: Problem) -> None:
-        super().__init__("; ".join(message for _, message in problems))
-        self.problems = problems
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-@dataclass(frozen=True)
-class Range:
-    """Every number from `low` to `high`, both included.
-
-    Attributes:
-        low: The smallest; an int where only whole numbers are searched.
-        high: The largest; of the same type.
-        log: Whether the logarithm is drawn uniformly, not the number.
-        step: Distance between the numbers searched; None for all of them.
-    """
-
+class _Range(Section):
     low: float
     high: float
     log: bool = False
     step: float | None = None
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether only whole numbers are searched."""
-        return isinstance(self.low, int)
+    def __str__(self) -> str:
+        text = f"{show_value(self.low)} to {show_value(self.high)}"
+        text += " on a logarithmic scale" if self.log else ""
+        return text if self.step is None else f"{text} in steps of {show_value(self.step)}"
 
-    def to_plain(self) -> dict[str, Value]:
-        """Returns it as `parse_dimension` reads it, without what is at its default."""
-        plain: dict[str, Value] = {"low": self.low, "high": self.high}
-        if self.log:
-            plain["log"] = True
-        if self.step is not None:
-            plain["step"] = self.step
-        return plain
-
-    def refusal(self, value: Value) -> str | None:
-        """Returns why a value that its hyperparameter can take is not searched, or None."""
+    def why_invalid(self, value: Value) -> str | None:
+        """Return why an allowed value of the hyperparameter is not searched, or None."""
         assert not isinstance(value, str)
         if not self.low <= value <= self.high:
-            bounds = f"{shown(self.low)} to {shown(self.high)}"
-            return f"must be in the searched range, {bounds}, but got {shown(value)}"
+            bounds = f"{show_value(self.low)} to {show_value(self.high)}"
+            return f"must be in the searched range, {bounds}, but got {show_value(value)}"
         if self.step is not None:
             steps = (value - self.low) / self.step
             if abs(steps - round(steps)) > 1e-8:
-                grid = f"{shown(self.low)} plus a multiple of {shown(self.step)}"
-                return f"must be {grid}, as searched, but got {shown(value)}"
+                grid = f"{show_value(self.low)} plus a multiple of {show_value(self.step)}"
+                return f"must be {grid}, but got {show_value(value)}"
         return None
 
+    @model_validator(mode="after")
+    def _check_consistency(self) -> "_Range":
+        low, high, step = self.low, self.high, self.step
+        if not low < high:
+            raise ValueError(f"must have a `high` above {low}, its `low`, but got {high}")
+        if self.log and low <= 0:
+            raise ValueError(f"must have a `low` above 0 where `log` is true, but got {low}")
+        if step is None:
+            return self
+        if self.log:
+            raise ValueError("must have either a `step` or `log: true`")
+        if not 1 <= (high - low) / step <= _MAX_STEPS:
+            raise ValueError(f"must have between 1 and {_MAX_STEPS:,} steps of {step}")
+        # In decimals, as in Optuna: in binary 0.3 is not a multiple of 0.1.
+        if (Decimal(repr(high)) - Decimal(repr(low))) % Decimal(repr(step)):
+            raise ValueError(f"must have a `high` of {low} plus a multiple of {step}: got {high}")
+        return self
 
-@dataclass(frozen=True)
-class Choices:
-    """A few values, with no order between them.
+    @model_serializer
+    def _to_plain(self) -> dict[str, Any]:
+        plain = {"low": self.low, "high": self.high, "log": self.log, "step": self.step}
+        return {k: v for k, v in plain.items() if v is not None and v is not False}
+
+
+class FloatRange(_Range):
+    """All numbers from `low` to `high`, both included.
 
     Attributes:
-        choices: At least two, none twice.
+        low: Smallest number.
+        high: Largest number.
+        log: Whether the logarithm is drawn uniformly.
+        step: Distance between the searched numbers; None for all numbers.
     """
 
-    choices: tuple[Value, ...]
+    step: PositiveFloat | None = None
 
-    def to_plain(self) -> list[Value]:
-        """Returns it as `parse_dimension` reads it."""
-        return list(self.choices)
 
-    def refusal(self, value: Value) -> str | None:
-        """Returns why a value that its hyperparameter can take is not searched, or None."""
+class IntRange(_Range):
+    """All integers from `low` to `high`, both included; as `FloatRange`."""
+
+    low: int
+    high: int
+    step: PositiveInt | None = None
+
+
+class Choices(Section):
+    """A few values without an order between them."""
+
+    choices: Annotated[tuple[Any, ...], Field(min_length=2, max_length=_MAX_CHOICES, strict=False)]
+
+    def __str__(self) -> str:
+        return ", ".join(map(show_value, self.choices))
+
+    def why_invalid(self, value: Value) -> str | None:
+        """Return why an allowed value of the hyperparameter is not searched, or None."""
         if value in self.choices:
             return None
-        choices = ", ".join(shown(choice) for choice in self.choices)
-        return f"must be one of the searched choices, {choices}, but got {shown(value)}"
+        return f"must be one of the searched choices, {self}, but got {show_value(value)}"
+
+    @model_serializer
+    def _to_plain(self) -> list[Value]:
+        return list(self.choices)
 
 
-Dimension = Range | Choices
+Dimension = FloatRange | IntRange | Choices
 
 
-def parse_dimension(domain: Domain, raw: object) -> Dimension:
-    """Reads `{low, high, log, step}`, `{choices: […]}` or a bare list of choices.
-
-    A range is of whole numbers where the hyperparameter is whole by nature.
-
-    Raises:
-        RefusedError: It is none of these, or goes beyond what the hyperparameter can be.
-    """
-    if isinstance(raw, Dimension):
-        raw = raw.to_plain()
-    match raw:
-        case list() | tuple():
-            return _parse_choices(domain, raw, ())
-        case {"choices": list() | tuple() as choices, **others}:
-            if others:
-                names = " and ".join(f"`{printable(str(name))}`" for name in others)
-                raise RefusedError(((), f"has `choices`, which cannot go with {names}"))
-            return _parse_choices(domain, choices, ("choices",))
-        case {"choices": other}:
-            raise RefusedError((("choices",), f"must be a list, but got {shown(other)}"))
-        case Mapping():
-            if isinstance(domain, OneOf):
-                raise RefusedError(((), "has no order, so it must be a list of choices"))
-            return _parse_range(domain, raw)
-    what = "a list of choices"
-    if isinstance(domain, Number):
-        what = "a range `{low: …, high: …}` or " + what
-    raise RefusedError(((), f"must be {what}, but got {shown(raw)}"))
-
-
-def parse_space(raw: object) -> dict[str, Dimension]:
-    """Reads a search space, from names to what `parse_dimension` reads.
-
-    The order of names does not matter and comes out the same: Optuna's draws depend on it.
+def reject(problems: Mapping[Location, str]) -> None:
+    """Raise pydantic's error for problems at places inside the value that is validated.
 
     Raises:
-        RefusedError: With everything that is wrong, and where in the space.
+        ValidationError: There is a problem.
     """
-    if not isinstance(raw, Mapping):
-        what = "a mapping from names to ranges or choices"
-        raise RefusedError(((), f"must be {what}, but got {shown(raw)}"))
-    if not raw:
-        raise RefusedError(((), "must name at least one hyperparameter to search"))
-    space: dict[str, Dimension] = {}
-    problems: list[Problem] = []
-    for name, dimension in raw.items():
-        if name not in HYPERPARAMETERS:
-            problems.append(((name,), f"is unknown{did_you_mean(name, HYPERPARAMETERS)}"))
-            continue
-        try:
-            space[name] = parse_dimension(HYPERPARAMETERS[name], dimension)
-        except RefusedError as refused:
-            problems += [((name, *where), message) for where, message in refused.problems]
-            if not isinstance(dimension, Mapping | list | tuple):
-                problems[-1] = ((name,), f"{problems[-1][1]}; a fixed value belongs in `recipe`")
-    if problems:
-        raise RefusedError(*problems)
-    return {name: space[name] for name in HYPERPARAMETERS if name in space}
-
-
-def _parse_choices(domain: Domain, raw: Sequence[object], where: Location) -> Choices:
-    if len(raw) > _MOST_CHOICES:
-        raise RefusedError(
-            (where, f"must have at most {_MOST_CHOICES} choices, but got {len(raw)}")
-        )
-    problems: list[Problem] = []
-    choices: list[Value] = []
-    for i, item in enumerate(raw):
-        try:
-            choice = domain.check(item)
-        except ValueError as error:
-            problems.append(((*where, i), str(error)))
-            continue
-        if choice in choices:
-            problems.append(((*where, i), f"repeats the choice {shown(choice)}"))
-        choices.append(choice)
-    if len(raw) < 2:
-        problems.append((where, f"must have two choices or more, but got {len(raw)}"))
-    if problems:
-        raise RefusedError(*problems)
-    return Choices(tuple(choices))
-
-
-def _parse_range(domain: Number, raw: Mapping[str, object]) -> Range:
-    problems: list[Problem] = []
-    names = ("low", "high", "log", "step", "choices")
-    problems += [
-        ((name,), f"is unknown{did_you_mean(name, names)}") for name in raw if name not in names
+    details: list[InitErrorDetails] = [
+        {
+            "type": PydanticCustomError("rejected", "{text}", {"text": text}),
+            "loc": location,
+            "input": None,
+        }
+        for location, text in problems.items()
     ]
-    missing = [f"`{name}`" for name in ("low", "high") if name not in raw]
-    if missing:
-        problems.append(((), f"needs {' and '.join(missing)}"))
+    if details:
+        raise ValidationError.from_exception_data("value", details)
 
-    def checked(name: str, domain: Domain) -> Value | None:
+
+def _check_shape(row: Hyperparameter, raw: object) -> object:
+    """Return a bare list of choices as a mapping; a range only for numbers."""
+    if isinstance(raw, list | tuple):
+        return {"choices": raw}
+    if isinstance(raw, Section) or (isinstance(raw, Mapping) and "choices" in raw):
+        return raw
+    if isinstance(raw, Mapping) and row.is_number:
+        return raw
+    shapes = "a list of choices"
+    if row.is_number:
+        shapes = "a range `{low: …, high: …}` or " + shapes
+    hint = "" if isinstance(raw, Mapping) else "; a fixed value belongs in `recipe`"
+    raise ValueError(f"must be {shapes}, but got {show_value(raw)}{hint}")
+
+
+def _tag(raw: object) -> str:
+    is_list = isinstance(raw, Choices) or (isinstance(raw, Mapping) and "choices" in raw)
+    return TAGS[is_list]
+
+
+def _check_dimension(row: Hyperparameter, dimension: Dimension) -> Dimension:
+    """Check every value of a dimension against the table of hyperparameters."""
+    problems: dict[Location, str] = {}
+    choices: list[Value] = []
+    if isinstance(dimension, Choices):
+        values: dict[str | int, Any] = dict(enumerate(dimension.choices))
+    else:
+        values = {"low": dimension.low, "high": dimension.high}
+    for key, value in values.items():
         try:
-            return domain.check(raw[name]) if name in raw else None
+            checked = row.check(value)
         except ValueError as error:
-            problems.append(((name,), str(error)))
-            return None
-
-    low, high = checked("low", domain), checked("high", domain)
-    log = checked("log", OneOf((False, True)))
-    step = checked(
-        "step", Number(0, math.inf, whole=domain.whole, above_low=True, below_high=True)
-    )
-    if problems:
-        raise RefusedError(*problems)
-    assert isinstance(low, int | float)
-    assert isinstance(high, int | float)
-    assert isinstance(step, int | float | None)
-    found = Range(low, high, bool(log), step)
-    problems.extend(_inconsistencies(found))
-    if problems:
-        raise RefusedError(*problems)
-    return found
+            problems[(key,)] = str(error)
+            continue
+        if checked in choices:
+            problems[(key,)] = f"repeats the choice {show_value(checked)}"
+        choices.append(checked)
+    reject(problems)
+    if isinstance(dimension, Choices):
+        return dimension.model_copy(update={"choices": tuple(choices)})
+    return dimension
 
 
-def _inconsistencies(found: Range) -> list[Problem]:
-    low, high, step = found.low, found.high, found.step
-    if low >= high:
-        return [(("high",), f"must be above `low`, {shown(low)}, but got {shown(high)}")]
-    if found.log and low <= 0:
-        return [(("low",), f"must be above 0 where `log` is true, but got {shown(low)}")]
-    if step is None:
-        return []
-    if found.log:
-        return [(("step",), "cannot go with `log: true`")]
-    n_steps = (high - low) / step
-    if not 1 <= n_steps <= _MOST_STEPS:
-        many = f"at most {_MOST_STEPS:,}"
-        return [(("step",), f"must fit between `low` and `high`, {many} times: {shown(step)}")]
-    # In decimals, as Optuna does it: in binary 0.3 is no multiple of 0.1.
-    if (Decimal(repr(high)) - Decimal(repr(low))) % Decimal(repr(step)):
-        grid = f"{shown(low)} plus a multiple of {shown(step)}"
-        return [(("high",), f"must be {grid}, but got {shown(high)}")]
-    return []
+def value_type(row: Hyperparameter) -> Any:
+    """Return the type of a hyperparameter's values, for pydantic."""
+    types: dict[str, Any] = {"int": int, "float": float, "bool": bool}
+    schema: dict[str, Any] = {"enum": list(row.choices)} if row.choices else {}
+    if row.is_number:
+        schema["exclusiveMinimum" if row.above_low else "minimum"] = row.low
+        schema["exclusiveMaximum" if row.below_high else "maximum"] = row.high
+    described = Field(description=row.help, json_schema_extra=schema)
+    return Annotated[types.get(row.kind, str), BeforeValidator(row.check), described]
+
+
+def _dimension_type(row: Hyperparameter) -> Any:
+    choices: Any = Annotated[Choices, Tag(TAGS[True])]
+    if row.is_number:
+        number_range: Any = Annotated[
+            IntRange if row.kind == "int" else FloatRange, Tag(TAGS[False])
+        ]
+        choices = Annotated[choices | number_range, Discriminator(_tag)]
+    # The validators that are listed last run first.
+    return Annotated[
+        choices,
+        AfterValidator(partial(_check_dimension, row)),
+        BeforeValidator(partial(_check_shape, row)),
+        Field(description=row.help),
+    ]
+
+
+if TYPE_CHECKING:
+    Space = Mapping[str, Dimension]
+    Point = Mapping[str, Value]
+else:
+    # Validated, they are dicts in the order of the table: Optuna's draws depend on the order.
+    _ROWS = HYPERPARAMETERS.values()
+    Space = TypedDict("Space", {row.name: _dimension_type(row) for row in _ROWS}, total=False)
+    Point = TypedDict("Point", {row.name: value_type(row) for row in _ROWS}, total=False)
+    Space.__pydantic_config__ = Point.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)

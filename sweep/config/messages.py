@@ -1,65 +1,122 @@
 """What is wrong with a config, in sentences that say where."""
 
+import difflib
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
 
-from sweep.config.dimensions import Location
-from sweep.config.domains import HYPERPARAMETERS
-from sweep.config.sections import Confirm, Recipe, Resources, Scheduler, Section
-from sweep.config.sweep_config import SweepConfig
-from sweep.config.tree import Node
-from sweep.config.wording import did_you_mean, printable, shown
+from analysis.formatting import printable
+from analysis.hyperparameters import HYPERPARAMETERS, show_value
+from sweep.config.dimensions import TAGS, FloatRange, Location, Section
+from sweep.config.document import Document
+from sweep.config.sweep_config import Confirm, Resources, Scheduler, SweepConfig
 
 _SECTIONS: dict[str, type[Section]] = {
-    "recipe": Recipe,
     "scheduler": Scheduler,
     "resources": Resources,
     "confirm": Confirm,
 }
+_SYNONYMS = {
+    "lr": "learning_rate",
+    "wd": "weight_decay",
+    "l2": "weight_decay",
+    "bs": "batch_size",
+    "angle": "rotation",
+    "translation": "shift",
+    "warmup": "warmup_epochs",
+    "n_trials": "trials",
+    "max_epochs": "epochs",
+    "sampler": "searcher",
+    "pruner": "scheduler",
+}
 
 
-def explain(error: ValidationError, tree: Node) -> list[str]:
-    """Returns what pydantic found wrong in a tree, a line for each problem, in its order."""
+def explain(error: ValidationError, document: Document) -> list[str]:
+    """Return what pydantic found wrong in a document, one line per problem, in its order."""
     lines = []
     for problem in error.errors(include_url=False, include_input=False):
-        location: Location = problem["loc"]
-        node, _ = tree.nearest(location)
-        text = f"`{_key(location)}` {_sentence(problem, tree)} ({node.where})"
-        lines.append((node.layer, node.line, text))
+        if problem["type"] == "default_factory_not_called":
+            continue
+        location, value = _find(problem["loc"], document.value)
+        mark = document.mark(location)
+        text = f"`{_key(location)}` {_sentence(problem, location, value)} ({mark})"
+        lines.append((mark.layer, mark.line, text))
     return [text for *_, text in sorted(lines, key=lambda line: line[:2])]
 
 
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Return `; did you mean …?`, or all names where none is close."""
+    known = list(names)
+    meant = _SYNONYMS.get(name.lower())
+    close = difflib.get_close_matches(name[:60].lower(), known, n=1)
+    if meant in known or close:
+        return f"; did you mean `{meant if meant in known else close[0]}`?"
+    return f"; choose from {', '.join(known)}"
+
+
+def _find(path: Location, value: Any) -> tuple[Location, Any]:
+    """Return where a problem is in a document, and the value there.
+
+    Pydantic's path also has the names of types, and `choices` where there is a bare list.
+    """
+    location: list[str | int] = []
+    for i, step in enumerate(path):
+        is_key = isinstance(value, dict) and step in value
+        if is_key or (isinstance(value, list) and isinstance(step, int)):
+            value = value[step]
+            location.append(step)
+        elif i == len(path) - 1 and isinstance(value, dict) and step not in TAGS:
+            value = None  # what is missing
+            location.append(step)
+    return tuple(location), value
+
+
 def _key(location: Location) -> str:
-    """Returns `first[0].dropout` for its location."""
-    text = ""
-    for step in location:
-        text += f"[{step}]" if isinstance(step, int) else f".{printable(step)}"
-    return text.removeprefix(".")
+    """Return a location as it is written: `initial_points[0].dropout`."""
+    steps = (f"[{s}]" if isinstance(s, int) else f".{printable(s)}" for s in location)
+    return "".join(steps).removeprefix(".")
 
 
-def _sentence(problem: Any, tree: Node) -> str:
-    location: Location = problem["loc"]
+def _sentence(problem: Any, location: Location, value: Any) -> str:
+    name = str(location[-1]) if location else ""
     match problem["type"]:
+        case "missing":
+            return "is missing"
         case "extra_forbidden":
             return _unknown(location)
+        case "rejected" | "dimension":
+            return str(problem["msg"])
         case "value_error":
-            sentence = str(problem["ctx"]["error"])
-            if location[0] == "recipe" and sentence.endswith(("a mapping", "a list")):
-                sentence += "; what is searched belongs in `space`"
-            return sentence
-        case "model_type" | "model_attributes_type" | "dict_type":
-            node = tree.get(*location)
-            return f"must be a mapping, but got {shown(node.to_plain() if node else None)}"
-    return str(problem["msg"])
+            hint = (
+                "; what is searched belongs in `space`" if isinstance(value, dict | list) else ""
+            )
+            return str(problem["ctx"]["error"]) + (hint if location[0] == "recipe" else "")
+        case "model_type" | "dict_type":
+            must = "must be a mapping"
+            must += " or `none`" if name in ("scheduler", "confirm") else ""
+        case _:
+            must = re.sub(r"^\w+ should", "must", problem["msg"]).replace(
+                "a valid tuple", "a list"
+            )
+            must = must.replace(" after validation", "")
+    return f"{must}, but got {show_value(value)}"
 
 
 def _unknown(location: Location) -> str:
-    name = str(location[-1])
+    name, section = str(location[-1]), str(location[0])
     if len(location) == 1:
-        if name in HYPERPARAMETERS:
-            return "belongs in `recipe` to be fixed, or in `space` to be searched"
-        return f"is unknown{did_you_mean(name, SweepConfig.model_fields)}"
-    if name in SweepConfig.model_fields:
+        meant = _SYNONYMS.get(name.lower(), name)
+        if meant in HYPERPARAMETERS:
+            return f"is unknown: write `recipe.{meant}` to fix it, or `space.{meant}` to search it"
+        return "is unknown" + suggest(name, SweepConfig.model_fields)
+    if section in _SECTIONS:
+        names: Iterable[str] = _SECTIONS[section].model_fields
+    elif section == "space" and len(location) > 2:
+        names = [*FloatRange.model_fields, "choices"]
+    else:
+        names = HYPERPARAMETERS
+    if name in SweepConfig.model_fields and name not in names:
         return "belongs at the top level"
-    return f"is unknown{did_you_mean(name, _SECTIONS[str(location[0])].model_fields)}"
+    return "is unknown" + suggest(name, names)

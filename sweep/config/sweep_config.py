@@ -1,75 +1,176 @@
 """The config of a sweep: what is fixed, what is searched, and how."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
+    BeforeValidator,
     Field,
-    ValidationError,
     ValidationInfo,
-    field_serializer,
+    create_model,
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, core_schema
 
-from analysis.yaml_text import yaml_text
-from sweep.config.dimensions import Choices, Dimension, Range, RefusedError, parse_space
-from sweep.config.domains import HYPERPARAMETERS, REGULARIZERS, Number, OneOf
-from sweep.config.points import Point, fit_points, parse_points
-from sweep.config.sections import Confirm, Recipe, Resources, Scheduler, Section, checked_by
-from sweep.config.wording import shown
-
-HAND_TUNED: Mapping[str, float] = MappingProxyType(
-    {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
+from analysis.hyperparameters import (
+    HAND_TUNED,
+    HYPERPARAMETERS,
+    REGULARIZERS,
+    complete,
+    show_value,
 )
-"""The point that a sweep is to beat; its recipe is `Recipe`'s defaults."""
+from analysis.yaml_text import yaml_text
+from models.registry import MODELS
+from sweep.config.dimensions import (
+    FloatRange,
+    Location,
+    Point,
+    Section,
+    Space,
+    reject,
+    value_type,
+)
+from sweep.config.registry import SCHEDULERS, SEARCHERS
 
-_SEEDS = Number(0, 2**32 - 1, whole=True)  # what NumPy, and so Optuna, takes as a seed
+RENAMED = {"first": "initial_points"}
+"""Keys of version 0.1.0, and what they are called now."""
+
+
+@dataclass(frozen=True)
+class _OneOf:
+    """The type of a name in a registry."""
+
+    names: Iterable[str]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.literal_schema(list(self.names))
+
+
+def _none_or_mapping(raw: object) -> object:
+    """Return None for `none`, which YAML reads as text."""
+    return None if raw == "none" else raw
+
+
+def _named(raw: object) -> object:
+    """Return a bare name as `{name: …}`; the parameters of `none` are the defaults."""
+    name = raw.get("name") if isinstance(raw, Mapping) else raw or "none"
+    return {"name": name} if isinstance(raw, str | None) or name == "none" else raw
+
+
+_FIELDS: dict[str, Any] = {
+    row.name: (value_type(row), row.default) for row in HYPERPARAMETERS.values()
+}
+_Hyperparameters: Any = create_model("_Hyperparameters", __base__=Section, **_FIELDS)
+
+
+class Recipe(_Hyperparameters):  # type: ignore[misc]
+    """The hyperparameters that are fixed for every trial.
+
+    It is always complete: what a config neither fixes nor searches has its default, so a
+    regularizer that is not mentioned is off. A hyperparameter that is searched has its default
+    here, too, which means nothing.
+    """
+
+
+class Scheduler(Section):
+    """What stops a trial early.
+
+    Attributes:
+        name: Name of the scheduler; `none` stops nothing.
+        grace_period: Epochs before the first decision. Where it is not below the sweep's
+            epochs no trial is ever stopped, which is a note and not an error.
+        reduction_factor: At each rung one trial in this many goes on, and the next rung comes
+            after this many times as many epochs.
+    """
+
+    name: Annotated[str, _OneOf(SCHEDULERS)] = "asha"
+    grace_period: Annotated[int, Field(ge=1, le=10_000)] = 3
+    reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
+
+
+def _check_gpu(gpu: float) -> float:
+    if (gpu > 1 and gpu != round(gpu)) or 0 < gpu < 0.01:
+        # Ray assigns whole GPUs, or shares of one.
+        choices = "0, a share between 0.01 and 1, or an integer up to 64"
+        raise ValueError(f"must be {choices}, but got {show_value(gpu)}")
+    return gpu
+
+
+class Resources(Section):
+    """What one trial uses of the machine or the cluster.
+
+    Attributes:
+        cpu: Cores, or a share of one; a trial trains with one thread in any case.
+        gpu: GPUs, or a share of one; 0 trains on the CPU.
+    """
+
+    cpu: Annotated[float, Field(ge=0.01, le=1024)] = 1.0
+    gpu: Annotated[float, Field(ge=0, le=64), AfterValidator(_check_gpu)] = 0.0
+
+
+class Confirm(Section):
+    """How the finalists are compared with the baselines on the test images.
+
+    Attributes:
+        top_k: How many of the best trials are finalists.
+        seeds: Runs per finalist and baseline; one gives no interval.
+    """
+
+    top_k: Annotated[int, Field(ge=1, le=100)] = 1
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 5
+
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy, and so Optuna, accepts
+
+
+_SPACE: Space = {
+    "dropout": FloatRange(low=0.0, high=0.5),
+    "rotation": FloatRange(low=0.0, high=30.0),
+    "shift": FloatRange(low=0.0, high=0.15),
+    "weight_decay": FloatRange(low=1e-6, high=1e-2, log=True),
+}
 
 
 class SweepConfig(Section):
-    """A sweep, as resolved: the defaults are the preset `classic`.
+    """A resolved sweep; the defaults are the preset `classic`.
 
     Attributes:
-        model: A name of the model registry's.
-        seed: Of the searcher and of each trial, with its number.
-        split_seed: Of the split into training and validation images.
+        model: Name of the network.
+        seed: Seed of the searcher and, with its number, of each trial.
+        split_seed: Seed of the split into training and validation images.
         trials: How many trials to run.
-        epochs: Of a trial that nothing stops.
+        epochs: Epochs of a trial that is not stopped early.
         recipe: What is fixed.
-        space: What is searched; never empty. It wins over the recipe.
-        first: Points tried before anything the searcher proposes, which also fills in the
-            names that a point lacks. They have searched names only: a name that is fixed
-            may be written only with its fixed value, and is then left out. Left out
-            altogether, it is the hand-tuned point, as far as it lies in the space.
-        searcher: `tpe`, `random` or `gp`.
-        scheduler: Written `none`, it stops nothing.
-        resources: Of one trial.
-        confirm: None, written `none`, ends the sweep with the search; `sweep confirm` can
-            still be called, and then takes `Confirm`'s defaults.
+        space: What is searched; never empty. A searched hyperparameter overrides the recipe.
+        initial_points: Points to try before anything the searcher proposes; the searcher adds
+            the searched names that a point lacks. A fixed name may be given only with its
+            fixed value, and is dropped. The default is the hand-tuned point, as far as it is
+            in the space.
+        searcher: Name of the searcher.
+        scheduler: What stops a trial early.
+        resources: What one trial uses.
+        confirm: None ends the sweep after the search; `sweep confirm` can still be run.
     """
 
-    model: Annotated[str, checked_by(OneOf(("lenet5", "mlp")))] = "lenet5"
-    seed: Annotated[int, checked_by(_SEEDS)] = 0
-    split_seed: Annotated[int, checked_by(_SEEDS)] = 0
-    trials: Annotated[int, checked_by(Number(1, 1_000_000, whole=True))] = 32
-    epochs: Annotated[int, checked_by(Number(1, 10_000, whole=True))] = 15
+    model: Annotated[str, _OneOf(MODELS)] = "lenet5"
+    seed: Seed = 0
+    split_seed: Seed = 0
+    trials: Annotated[int, Field(ge=1, le=1_000_000)] = 32
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 15
     recipe: Recipe = Recipe()
-    space: Mapping[str, Dimension] = {
-        "dropout": Range(0.0, 0.5),
-        "rotation": Range(0.0, 30.0),
-        "shift": Range(0.0, 0.15),
-        "weight_decay": Range(1e-6, 1e-2, log=True),
-    }
-    first: tuple[Point, ...] = Field(
-        default_factory=lambda known: fit_points([HAND_TUNED], known["space"])
+    space: Annotated[Space, Field(min_length=1)] = _SPACE
+    initial_points: tuple[Point, ...] = Field(
+        default_factory=lambda known: _fit_hand_tuned(known["space"]),
+        max_length=200,
+        strict=False,
     )
-    searcher: Annotated[str, checked_by(OneOf(("tpe", "random", "gp")))] = "tpe"
-    scheduler: Scheduler = Scheduler()
+    searcher: Annotated[str, _OneOf(SEARCHERS)] = "tpe"
+    scheduler: Annotated[Scheduler, BeforeValidator(_named)] = Scheduler()
     resources: Resources = Resources()
-    confirm: Confirm | None = Confirm()
+    confirm: Annotated[Confirm | None, BeforeValidator(_none_or_mapping)] = Confirm()
 
     @property
     def n_finalists(self) -> int:
@@ -77,56 +178,63 @@ class SweepConfig(Section):
         return 0 if self.confirm is None else self.confirm.top_k
 
     def hyperparameters(self, draw: Mapping[str, object]) -> dict[str, Any]:
-        """Returns all that a run needs: the recipe, overridden by the draw.
+        """Return all hyperparameters of a training: the recipe, overridden by the draw.
 
         Args:
             draw: A value for every searched name; it may override fixed ones too.
 
         Raises:
             ValueError: A searched name is missing, a name is unknown, or a value is not
-                one that its hyperparameter can take.
+                allowed.
         """
         missing = [name for name in self.space if name not in draw]
-        unknown = [name for name in draw if name not in HYPERPARAMETERS]
-        if missing or unknown:
-            raise ValueError(f"the draw lacks {missing} and has unknown {unknown}")
-        values = self.recipe.model_dump()
-        for name, value in draw.items():
-            try:
-                values[name] = HYPERPARAMETERS[name].check(value)
-            except ValueError as error:
-                raise ValueError(f"`{name}` {error}") from None
-        return {name: values[name] for name in HYPERPARAMETERS}
+        if missing:
+            raise ValueError(f"the draw lacks {', '.join(missing)}")
+        return complete({**self.recipe.model_dump(), **draw})
 
     def reported(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns those that results show: what is searched, then the other regularizers."""
+        """Return the values that results show: the searched ones, then other regularizers."""
         return {
             name: hyperparameters[name] for name in dict.fromkeys((*self.space, *REGULARIZERS))
         }
 
     def notes(self) -> tuple[str, ...]:
-        """Returns what is allowed and may surprise, a sentence each."""
+        """Return what is allowed but may surprise, one sentence each."""
         notes = []
         grace_period = self.scheduler.grace_period
-        if self.scheduler.name == "asha" and grace_period >= self.epochs:
+        if self.scheduler.name != "none" and grace_period >= self.epochs:
             notes.append(
                 f"no trial will be stopped early: `scheduler.grace_period` is {grace_period}, "
                 f"`epochs` is {self.epochs}"
             )
-        if "warmup_epochs" not in self.space and self.recipe.warmup_epochs >= self.epochs:
+        warmup = self.recipe.warmup_epochs
+        if "warmup_epochs" not in self.space and warmup >= self.epochs:
             notes.append(
                 "the learning rate will warm up until the end: `recipe.warmup_epochs` is "
-                f"{shown(self.recipe.warmup_epochs)}, `epochs` is {self.epochs}"
+                f"{warmup:g}, `epochs` is {self.epochs}"
             )
-        if len(self.first) > self.trials:
+        if len(self.initial_points) > self.trials:
             notes.append(
-                f"`first` has {len(self.first)} points, and only {self.trials} will be tried: "
-                f"`trials` is {self.trials}"
+                f"only {self.trials} of the {len(self.initial_points)} initial points will be "
+                f"tried: `trials` is {self.trials}"
             )
         return tuple(notes)
 
+    def describe(self) -> list[tuple[str, Literal["searched", "fixed", "off"], str]]:
+        """Return for each hyperparameter its name, what happens to it, and a text."""
+        described: list[tuple[str, Literal["searched", "fixed", "off"], str]] = []
+        for name, row in HYPERPARAMETERS.items():
+            value = getattr(self.recipe, name)
+            if name in self.space:
+                described.append((name, "searched", str(self.space[name])))
+            elif row.is_regularizer and not value:
+                described.append((name, "off", row.format(value)))
+            else:
+                described.append((name, "fixed", row.format(value)))
+        return described
+
     def to_yaml(self) -> str:
-        """Returns the config as YAML that reads back equal, whatever it is laid over."""
+        """Return the config as YAML that reads back equal over any preset."""
         tree = self.model_dump()
         tree["recipe"] = {k: v for k, v in tree["recipe"].items() if k not in self.space}
         if self.scheduler.name == "none":
@@ -134,76 +242,70 @@ class SweepConfig(Section):
         tree["confirm"] = tree["confirm"] or "none"
         return yaml_text(tree)
 
-    @field_validator("space", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _parse_space(cls, raw: object, info: ValidationInfo) -> dict[str, Dimension]:
-        try:
-            space = parse_space(raw)
-        except RefusedError as refused:
-            raise _located(refused) from None
+    def _rename(cls, raw: object) -> object:
+        if not isinstance(raw, Mapping):
+            return raw
+        renamed = {old: new for old, new in RENAMED.items() if new not in raw}
+        return {renamed.get(key, key): value for key, value in raw.items()}
+
+    @field_validator("space")
+    @classmethod
+    def _check_space(cls, space: Space, info: ValidationInfo) -> Space:
         recipe = info.data.get("recipe", Recipe())
-        for name in space:
-            if getattr(recipe, name) != getattr(Recipe(), name):
-                raise ValueError(f"has `{name}`, which `recipe` fixes: keep one of them")
+        reject(
+            {
+                (name,): "is also fixed in `recipe`: keep one of them"
+                for name in space
+                if getattr(recipe, name) != HYPERPARAMETERS[name].default
+            }
+        )
         return space
 
-    @field_serializer("space")
-    def _plain_space(self, space: Mapping[str, Dimension]) -> dict[str, object]:
-        return {name: dimension.to_plain() for name, dimension in space.items()}
-
-    @field_validator("first", mode="before")
+    @field_validator("initial_points")
     @classmethod
-    def _parse_first(cls, raw: object, info: ValidationInfo) -> tuple[Point, ...]:
-        space, recipe = info.data.get("space"), info.data.get("recipe")
-        fixed = {}
-        if space is not None and recipe is not None:
-            fixed = {k: v for k, v in recipe.model_dump().items() if k not in space}
-        try:
-            return parse_points(raw, space or {}, fixed)
-        except RefusedError as refused:
-            raise _located(refused) from None
-
-    @field_validator("scheduler", mode="before")
-    @classmethod
-    def _name_scheduler(cls, raw: object) -> object:
-        """Takes a bare name for `{name: …}`."""
-        if isinstance(raw, str | None):
-            return {"name": raw or "none"}
-        if isinstance(raw, Mapping | Scheduler):
-            return raw
-        raise ValueError(f"must be `{{name: asha, …}}` or `none`, but got {shown(raw)}")
-
-    @field_validator("scheduler")
-    @classmethod
-    def _reset_scheduler(cls, scheduler: Scheduler) -> Scheduler:
-        return Scheduler(name="none") if scheduler.name == "none" else scheduler
-
-    @field_validator("confirm", mode="before")
-    @classmethod
-    def _name_confirm(cls, raw: object) -> object:
-        if raw is None or raw == "none":
-            return None
-        if isinstance(raw, Mapping | Confirm):
-            return raw
-        raise ValueError(f"must be `{{top_k: …, seeds: …}}` or `none`, but got {shown(raw)}")
+    def _check_points(cls, points: tuple[Point, ...], info: ValidationInfo) -> tuple[Point, ...]:
+        """Check points against the space, and drop what is fixed."""
+        if "space" not in info.data or "recipe" not in info.data:
+            return points
+        space, recipe = info.data["space"], info.data["recipe"]
+        problems: dict[Location, str] = {}
+        for i, point in enumerate(points):
+            if not point:
+                problems[(i,)] = "must have a value, such as `{dropout: 0.25, rotation: 10}`"
+            for name, value in point.items():
+                fixed = getattr(recipe, name)
+                reason = None
+                if name in space:
+                    reason = space[name].why_invalid(value)
+                elif value != fixed:
+                    reason = (
+                        f"is fixed at {show_value(fixed)} and not searched, so leave it out: "
+                        f"got {show_value(value)}"
+                    )
+                if reason is not None:
+                    problems[i, name] = reason
+        reject(problems)
+        searched = ({k: v for k, v in point.items() if k in space} for point in points)
+        return tuple(point for point in searched if point)
 
     @model_validator(mode="after")
     def _check_nesterov(self) -> "SweepConfig":
-        """Refuses a momentum of 0 wherever a draw may be Nesterov's."""
-        nesterov, momentum = self.space.get("nesterov"), self.space.get("momentum")
-        is_nesterov = self.recipe.nesterov if nesterov is None else nesterov.refusal(True) is None
-        fixed = Choices((self.recipe.momentum,))
-        has_zero = (momentum or fixed).refusal(0.0) is None
-        if is_nesterov and has_zero:
-            where = ("recipe" if momentum is None else "space", "momentum")
-            raise _located(RefusedError((where, "must be above 0 where `nesterov` may be true")))
+        """Reject a momentum of 0 where a draw may use Nesterov's."""
+
+        def can_be(name: str, value: float) -> bool:
+            if name in self.space:
+                return self.space[name].why_invalid(value) is None
+            return bool(getattr(self.recipe, name) == value)
+
+        if can_be("nesterov", True) and can_be("momentum", 0.0):
+            where = "space" if "momentum" in self.space else "recipe"
+            reject({(where, "momentum"): "must be above 0 where `nesterov` may be true"})
         return self
 
 
-def _located(refused: RefusedError) -> ValidationError:
-    """Returns pydantic's error for ours; only by this one do places inside a field survive."""
-    details: list[InitErrorDetails] = [
-        {"type": PydanticCustomError("refused", message), "loc": where, "input": None}
-        for where, message in refused.problems
-    ]
-    return ValidationError.from_exception_data("SweepConfig", details)
+def _fit_hand_tuned(space: Space) -> tuple[Point, ...]:
+    point = {name: value for name, value in HAND_TUNED.items() if name in space}
+    is_inside = all(space[name].why_invalid(value) is None for name, value in point.items())
+    return (point,) if point and is_inside else ()

@@ -1,6 +1,8 @@
 """Schedulers: what stops a trial early."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
+from inspect import signature
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,8 @@ from analysis.records.epochs import Epoch
 from analysis.records.ledger import EpochRecord, Ledger
 from analysis.results.rungs import rungs
 from sweep.config import SweepConfig
-from sweep.training.assignment import Report
+from sweep.config.registry import SCHEDULERS
+from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Report
 from sweep.tuning.searcher import TRIAL_ID
 
 
@@ -65,13 +68,24 @@ class Asha(FIFOScheduler):
                 self._rungs[epoch.epoch].setdefault(number, epoch.val_accuracy)
 
 
-SCHEDULERS: Mapping[str, Callable[[SweepConfig, Ledger], TrialScheduler]] = {
-    "asha": Asha,
-    "none": lambda config, ledger: FIFOScheduler(),
-}
-"""How each scheduler that a config may name is made."""
-
-
 def build_scheduler(config: SweepConfig, ledger: Ledger) -> TrialScheduler:
-    """Build the scheduler that the config names, with the trials of the ledger."""
-    return SCHEDULERS[config.scheduler.name](config, ledger)
+    """Build the scheduler that the config names.
+
+    Its class is called with those of the arguments below that it takes. So a scheduler of our
+    own can start with the trials of the ledger, and one of Ray's can be used as it is; after a
+    break it starts empty.
+    """
+    make = resolve_name(SCHEDULERS[config.scheduler.name])
+    offered = {
+        "config": config,
+        "ledger": ledger,
+        "metric": METRIC,
+        "mode": "max",
+        "time_attr": TIME_ATTRIBUTE,
+        "max_t": config.epochs,
+        "grace_period": config.scheduler.grace_period,
+        "reduction_factor": config.scheduler.reduction_factor,
+    }
+    taken = signature(make).parameters.keys() & offered.keys()
+    scheduler: TrialScheduler = make(**{name: offered[name] for name in taken})
+    return scheduler

@@ -2,7 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from pkgutil import resolve_name
 from typing import Any
 
 import optuna
@@ -12,7 +13,6 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 from ray.tune.search import Searcher
 
@@ -22,17 +22,11 @@ from analysis.records.seeds import sampler_seed, trial_seed
 from analysis.results.selection import selection_score
 from analysis.results.study import STATES, optuna_trial
 from sweep.config import SweepConfig
-from sweep.config.dimensions import Choices, Dimension
+from sweep.config.dimensions import Choices, Dimension, IntRange
+from sweep.config.registry import SEARCHERS
 from sweep.training.assignment import METRIC, Assignment, Report
 
 TRIAL_ID = "trial_id"
-
-SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
-    "tpe": TPESampler,
-    "random": RandomSampler,
-    "gp": GPSampler,
-}
-"""Optuna's sampler behind each searcher that a config may name; it takes a `seed`."""
 
 _LEAST_ERROR = 1e-6  # less than an image in a million is wrong: no score counts as better
 
@@ -65,8 +59,9 @@ class StudySearcher(Searcher):
         super().__init__(metric=METRIC, mode="max")
         self._config, self._ledger = config, ledger
         self._distributions = {name: _distribution(d) for name, d in config.space.items()}
-        n_past, points = max(ledger.trials, default=0), config.first
-        sampler = SAMPLERS[config.searcher](seed=sampler_seed(config.seed, n_past))
+        n_past, points = max(ledger.trials, default=0), config.initial_points
+        make_sampler = resolve_name(SEARCHERS[config.searcher])
+        sampler = make_sampler(seed=sampler_seed(config.seed, n_past))
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
         self._running: dict[str, tuple[optuna.Trial, Assignment, dict[int, float]]] = {}
         # Optuna numbers from 0 what it is given, waiting or not, and proposes what waits first.
@@ -142,7 +137,7 @@ class StudySearcher(Searcher):
         return {
             name: value
             for name, dimension in self._config.space.items()
-            if (value := trial.value(name)) is not None and dimension.refusal(value) is None
+            if (value := trial.value(name)) is not None and dimension.why_invalid(value) is None
         }
 
     def _finished(self, trial: Trial) -> FrozenTrial:
@@ -158,7 +153,7 @@ class StudySearcher(Searcher):
 def _distribution(dimension: Dimension) -> BaseDistribution:
     if isinstance(dimension, Choices):
         return CategoricalDistribution(dimension.choices)
-    low, high, log, step = dimension.low, dimension.high, dimension.log, dimension.step
-    if dimension.is_whole:
-        return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
-    return FloatDistribution(low, high, log=log, step=step)
+    low, high, log = dimension.low, dimension.high, dimension.log
+    if isinstance(dimension, IntRange):
+        return IntDistribution(dimension.low, dimension.high, log=log, step=dimension.step or 1)
+    return FloatDistribution(low, high, log=log, step=dimension.step)

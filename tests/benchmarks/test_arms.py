@@ -26,7 +26,7 @@ def test_trials_are_the_same_each_time_and_lie_in_the_space() -> None:
     assert points == draw_points()
     assert len(points) == N_TRIALS
     assert points[0] == HAND_TUNED
-    assert SweepConfig(first=points).first == tuple(points)
+    assert SweepConfig(initial_points=points).initial_points == tuple(points)
 
 
 def test_network_is_the_same_layer_by_layer() -> None:

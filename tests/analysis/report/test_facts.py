@@ -167,7 +167,7 @@ def test_best_has_a_config_that_trains_it_alone(ledger: Ledger) -> None:
     assert best is not None
     config = yaml.safe_load(best.config)
     assert best.trial_id == trial.trial_id
-    assert config["first"] == [trial.hyperparameters]
+    assert config["initial_points"] == [trial.hyperparameters]
     assert (config["trials"], config["scheduler"]) == (1, "none")
     for name in ("model", "epochs", "space", "recipe", "confirm"):
         assert config[name] == ledger.config[name]

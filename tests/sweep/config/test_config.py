@@ -1,56 +1,41 @@
-import math
 import pickle
+from pkgutil import resolve_name
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sweep.config import HAND_TUNED, SweepConfig
-from sweep.config.dimensions import Choices, Range
+from analysis.hyperparameters import DEFAULTS, HYPERPARAMETERS
+from models import MODELS
+from sweep.config import HAND_TUNED, Confirm, Scheduler, SweepConfig
+from sweep.config.dimensions import Choices, FloatRange, IntRange
+from sweep.config.registry import SCHEDULERS, SEARCHERS
 from sweep.config.resolve import PRESETS, load_config
-from sweep.config.sections import Confirm, Recipe, Scheduler
-
-_CLASSIC_RECIPE = {
-    "batch_size": 64,
-    "learning_rate": 0.01,
-    "schedule": "constant",
-    "warmup_epochs": 0.0,
-    "momentum": 0.9,
-    "nesterov": False,
-}
-
-# Bounds of what each number is drawn from here: inside its domain, and momentum above 0, so
-# that every combination with Nesterov is allowed.
-_BOUNDS = {
-    "dropout": (0.0, 0.99),
-    "rotation": (0.0, 180.0),
-    "shift": (0.0, 1.0),
-    "weight_decay": (0.0, 100.0),
-    "learning_rate": (1e-300, 100.0),
-    "warmup_epochs": (0.0, 1e4),
-    "momentum": (1e-3, 0.999),
-}
-_WORDS = {"schedule": ("constant", "linear"), "nesterov": (True, False)}
 
 
 def _values(name):
-    if name in _WORDS:
-        return st.sampled_from(_WORDS[name])
-    return st.integers(1, 50_000) if name == "batch_size" else st.floats(*_BOUNDS[name])
+    row = HYPERPARAMETERS[name]
+    if not row.is_number:
+        return st.sampled_from(row.choices or (True, False))
+    if row.kind == "int":
+        return st.integers(row.low, row.high)
+    # Momentum is above 0, so that every combination with Nesterov is allowed.
+    low = 1e-3 if name == "momentum" else row.low
+    return st.floats(low, row.high, exclude_min=row.above_low, exclude_max=row.below_high)
 
 
 @st.composite
 def _dimensions(draw, name):
     pair = sorted(draw(st.lists(_values(name), min_size=2, max_size=2, unique=True)))
-    if name in _WORDS or draw(st.booleans()):
+    if not HYPERPARAMETERS[name].is_number or draw(st.booleans()):
         return pair
     return {"low": pair[0], "high": pair[1], "log": draw(st.booleans()) and pair[0] > 0}
 
 
 @st.composite
 def _configs(draw):
-    names = [*_BOUNDS, *_WORDS, "batch_size"]
+    names = list(HYPERPARAMETERS)
     searched = draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
     space = {name: draw(_dimensions(name)) for name in searched}
     fixed = draw(st.sets(st.sampled_from(names))) - set(searched)
@@ -64,7 +49,9 @@ def _configs(draw):
         epochs=draw(st.integers(1, 10_000)),
         recipe={name: draw(_values(name)) for name in sorted(fixed)},
         space=space,
-        first=[{n: corners[n] for n in sorted(p)} for p in draw(st.lists(points, max_size=3))],
+        initial_points=[
+            {n: corners[n] for n in sorted(p)} for p in draw(st.lists(points, max_size=3))
+        ],
         searcher=draw(st.sampled_from(["tpe", "random", "gp"])),
         scheduler=draw(
             st.just("none")
@@ -80,14 +67,9 @@ def _configs(draw):
 
 @settings(deadline=None)
 @given(_configs(), st.sampled_from(PRESETS))
-def test_to_yaml_reads_back_equal_over_any_preset(config, preset):
+def test_config_reads_back_equal_from_yaml_json_and_plain_data(config, preset):
     loaded = load_config(config.to_yaml(), "config.yaml", preset=preset)
     assert loaded == config
-
-
-@settings(deadline=None)
-@given(_configs())
-def test_model_dump_validates_to_an_equal_config(config):
     assert SweepConfig.model_validate(config.model_dump(mode="json")) == config
     assert SweepConfig.model_validate_json(config.model_dump_json()) == config
 
@@ -116,7 +98,7 @@ def test_to_yaml_of_the_defaults_is_laid_out_as_a_person_would():
         "  rotation: {low: 0.0, high: 30.0}\n"
         "  shift: {low: 0.0, high: 0.15}\n"
         "  weight_decay: {low: 1.0e-06, high: 0.01, log: true}\n"
-        "first:\n"
+        "initial_points:\n"
         "  - {dropout: 0.25, rotation: 10.0, shift: 0.05, weight_decay: 0.001}\n"
         "searcher: tpe\n"
         "scheduler:\n"
@@ -132,38 +114,17 @@ def test_to_yaml_of_the_defaults_is_laid_out_as_a_person_would():
     )
 
 
-def test_hyperparameters_joins_draw_and_recipe():
-    assert SweepConfig().hyperparameters(HAND_TUNED) == {**HAND_TUNED, **_CLASSIC_RECIPE}
-
-
-def test_hyperparameters_prefers_the_draw_and_switches_off_what_nobody_mentions():
+def test_hyperparameters_are_the_draw_then_the_recipe_then_the_defaults():
     config = SweepConfig(
         recipe={"shift": 0.1, "momentum": 0.8},
         space={"dropout": {"low": 0, "high": 0.5}, "learning_rate": [0.1, 0.2]},
     )
-    found = config.hyperparameters({"dropout": 0.1, "learning_rate": 0.2, "momentum": 0.7})
-    assert found == _CLASSIC_RECIPE | {
-        "dropout": 0.1,
-        "rotation": 0.0,
-        "shift": 0.1,
-        "weight_decay": 0.0,
-        "learning_rate": 0.2,
-        "momentum": 0.7,
-    }
-
-
-@pytest.mark.parametrize(
-    ("draw", "message"),
-    [
-        ({"dropout": 0.1}, r"lacks \['rotation', 'shift', 'weight_decay'\]"),
-        ({**HAND_TUNED, "lr": 1}, r"unknown \['lr'\]"),
-        ({**HAND_TUNED, "dropout": 1.0}, "`dropout` must be at least 0 and below 1"),
-        ({**HAND_TUNED, "shift": math.nan}, "`shift` must be between 0 and 1"),
-    ],
-)
-def test_hyperparameters_refuses_a_draw_that_is_none(draw, message):
-    with pytest.raises(ValueError, match=message):
-        SweepConfig().hyperparameters(draw)
+    draw = {"dropout": 0.1, "learning_rate": 0.2, "momentum": 0.7}
+    assert config.hyperparameters(draw) == {**DEFAULTS, "shift": 0.1, **draw}
+    with pytest.raises(ValueError, match="the draw lacks dropout, learning_rate"):
+        config.hyperparameters({})
+    with pytest.raises(ValueError, match="`dropout` must be at least 0 and below 1"):
+        config.hyperparameters({**draw, "dropout": 1.0})
 
 
 def test_reported_begins_with_what_is_searched_and_has_all_regularizers():
@@ -178,68 +139,72 @@ def test_reported_begins_with_what_is_searched_and_has_all_regularizers():
     ]
 
 
-def test_first_defaults_to_what_the_space_holds_of_the_hand_tuned_point():
-    assert SweepConfig().first == (HAND_TUNED,)
-    assert SweepConfig(space={"dropout": {"low": 0, "high": 0.5}}).first == ({"dropout": 0.25},)
-    assert SweepConfig(space={"dropout": {"low": 0.3, "high": 0.5}}).first == ()
-    assert SweepConfig(space={"momentum": [0.8, 0.9]}).first == ()
+@pytest.mark.parametrize(
+    ("space", "points"),
+    [
+        (SweepConfig().space, (HAND_TUNED,)),
+        ({"dropout": {"low": 0, "high": 0.5}}, ({"dropout": 0.25},)),
+        ({"dropout": {"low": 0.3, "high": 0.5}}, ()),
+        ({"momentum": [0.8, 0.9]}, ()),
+    ],
+)
+def test_initial_points_default_to_the_hand_tuned_point_in_the_space(space, points):
+    assert SweepConfig(space=space).initial_points == points
 
 
-def test_first_leaves_out_names_that_are_fixed_at_the_same_value():
+def test_initial_points_leave_out_names_that_are_fixed_at_the_same_value():
     points = [{"shift": 0.1, "momentum": 0.9}, {"momentum": 0.9}, {"rotation": 3}]
-    assert SweepConfig(first=points).first == ({"shift": 0.1}, {"rotation": 3.0})
+    config = SweepConfig(initial_points=points)
+    assert config.initial_points == ({"shift": 0.1}, {"rotation": 3.0})
+
+
+def test_config_of_an_old_ledger_equals_the_new_one():
+    old = SweepConfig().model_dump(mode="json")
+    old["first"] = old.pop("initial_points")
+    del old["recipe"]["nesterov"]  # as if it had been added since
+    assert SweepConfig.model_validate(old) == SweepConfig()
 
 
 @pytest.mark.parametrize(
-    ("fields", "location", "message"),
+    ("name", "raw", "expected"),
     [
-        ({"first": [{"rotation": 31}]}, ("first", 0, "rotation"), "range, 0.0 to 30.0, but got"),
-        ({"first": [{"rotation": 181}]}, ("first", 0, "rotation"), "between 0 and 180 degrees"),
-        ({"first": [{"momentum": 0.8}]}, ("first", 0, "momentum"), "fixed at 0.9"),
-        ({"first": [{}]}, ("first", 0), "must be a point"),
-        ({"first": [3]}, ("first", 0), "must be a point"),
-        ({"first": {"rotation": 3}}, ("first",), "must be a list of points"),
-        ({"first": [{"shift": 0.1}] * 201}, ("first",), "at most 200 points, but got 201"),
-        ({"first": [{"rotatoin": 1}]}, ("first", 0, "rotatoin"), "did you mean `rotation`?"),
-        ({"recipe": {"dropout": 0.2}}, ("space",), "`dropout`, which `recipe` fixes"),
-        ({"confirm": {"top_k": 0}}, ("confirm", "top_k"), "between 1 and 100"),
-        ({"confirm": True}, ("confirm",), "or `none`, but got true"),
+        ("rotation", {"low": 0, "high": 30, "step": 5}, FloatRange(low=0, high=30, step=5)),
+        ("shift", {"low": 0.1, "high": 0.3, "step": 0.1}, FloatRange(low=0.1, high=0.3, step=0.1)),
+        ("weight_decay", {"low": 0, "high": 1, "log": False}, FloatRange(low=0.0, high=1.0)),
         (
-            {"scheduler": {"grace_period": 0}},
-            ("scheduler", "grace_period"),
-            "between 1 and 10,000",
+            "batch_size",
+            {"low": 16, "high": 256, "log": True},
+            IntRange(low=16, high=256, log=True),
         ),
-        ({"scheduler": 3}, ("scheduler",), "or `none`, but got 3"),
-        ({"resources": {"gpu": 1.5}}, ("resources", "gpu"), "a whole number up to 64"),
-        ({"resources": {"gpu": 0.001}}, ("resources", "gpu"), "a share between 0.01 and 1"),
-        ({"resources": {"cpu": 0}}, ("resources", "cpu"), "between 0.01 and 1,024"),
-        ({"seed": 2**32}, ("seed",), "between 0 and 4,294,967,295"),
-        ({"trials": 10**9}, ("trials",), "between 1 and 1,000,000"),
-        ({"trials": 10**5000}, ("trials",), "but got a huge number"),
+        ("batch_size", {"choices": [64, 32]}, Choices(choices=(64, 32))),
+        ("momentum", [0, 0.9], Choices(choices=(0.0, 0.9))),
+        ("schedule", ["linear", "constant"], Choices(choices=("linear", "constant"))),
+        ("nesterov", [False, True], Choices(choices=(False, True))),
     ],
 )
-def test_config_refuses_and_says_where(fields, location, message):
-    with pytest.raises(ValidationError) as caught:
-        SweepConfig(**fields)
-    found = {error["loc"]: error["msg"] for error in caught.value.errors()}
-    assert message in found[location]
+def test_dimension_is_a_range_or_choices_of_the_kind_of_the_hyperparameter(name, raw, expected):
+    dimension = SweepConfig(space={name: raw}).space[name]
+    assert dimension == expected
+    plain = dimension.model_dump()
+    assert SweepConfig(space={name: plain}).space[name] == expected
 
 
 @pytest.mark.parametrize(
-    ("space", "recipe", "where"),
+    ("dimension", "value", "is_inside"),
     [
-        ({"dropout": [0, 0.1]}, {"nesterov": True, "momentum": 0}, "recipe"),
-        ({"nesterov": [True, False]}, {"momentum": 0}, "recipe"),
-        ({"momentum": [0, 0.9]}, {"nesterov": True}, "space"),
-        ({"momentum": {"low": 0, "high": 0.9}, "nesterov": [True, False]}, {}, "space"),
+        (FloatRange(low=0.0, high=0.5), 0.5, True),
+        (FloatRange(low=0.0, high=0.5), 0.51, False),
+        (FloatRange(low=0.1, high=0.5), 0.0, False),
+        (FloatRange(low=0.1, high=0.7, step=0.1), 0.3, True),
+        (FloatRange(low=0.1, high=0.7, step=0.1), 0.35, False),
+        (IntRange(low=16, high=64, step=16), 48, True),
+        (IntRange(low=16, high=64, step=16), 40, False),
+        (Choices(choices=(32, 64)), 64, True),
+        (Choices(choices=(32, 64)), 48, False),
     ],
 )
-def test_config_refuses_nesterov_where_momentum_can_be_0(space, recipe, where):
-    with pytest.raises(ValidationError) as caught:
-        SweepConfig(space=space, recipe=recipe)
-    [error] = caught.value.errors()
-    assert error["loc"] == (where, "momentum")
-    assert error["msg"] == "must be above 0 where `nesterov` may be true"
+def test_why_invalid_is_none_inside_the_dimension(dimension, value, is_inside):
+    assert (dimension.why_invalid(value) is None) == is_inside
 
 
 def test_config_is_frozen():
@@ -271,7 +236,7 @@ def test_n_finalists_counts_those_that_will_be_confirmed():
         ({"epochs": 3}, ["stopped early"]),
         ({"epochs": 3, "scheduler": "none"}, []),
         ({"recipe": {"warmup_epochs": 15}}, ["warm up"]),
-        ({"trials": 1, "first": [{"shift": 0.1}, {"shift": 0.15}]}, ["only 1 will be tried"]),
+        ({"trials": 1, "initial_points": [{"shift": 0.1}, {"shift": 0}]}, ["only 1 of the 2"]),
     ],
 )
 def test_notes_tell_what_may_surprise(fields, words):
@@ -280,15 +245,29 @@ def test_notes_tell_what_may_surprise(fields, words):
     assert all(word in note for word, note in zip(words, notes, strict=True))
 
 
-def test_recipe_defaults_are_those_of_the_hand_tuned_point():
-    off = {"dropout": 0.0, "rotation": 0.0, "shift": 0.0, "weight_decay": 0.0}
-    assert Recipe().model_dump() == _CLASSIC_RECIPE | off
-
-
 def test_space_has_one_order():
     space = {"batch_size": [2, 1], "shift": [0, 0.1], "dropout": {"low": 0, "high": 0.1}}
     assert list(SweepConfig(space=space).space.items()) == [
-        ("dropout", Range(0.0, 0.1)),
-        ("shift", Choices((0.0, 0.1))),
-        ("batch_size", Choices((2, 1))),
+        ("dropout", FloatRange(low=0.0, high=0.1)),
+        ("shift", Choices(choices=(0.0, 0.1))),
+        ("batch_size", Choices(choices=(2, 1))),
     ]
+
+
+def test_describe_says_what_is_searched_fixed_and_off():
+    described = {name: rest for name, *rest in SweepConfig(space={"shift": [0, 0.1]}).describe()}
+    assert described["shift"] == ["searched", "0.0, 0.1"]
+    assert described["learning_rate"] == ["fixed", "0.01"]
+    assert described["rotation"] == ["off", "0°"]
+
+
+def test_json_schema_has_bounds_and_names():
+    schema = SweepConfig.model_json_schema()
+    momentum = schema["$defs"]["Recipe"]["properties"]["momentum"]
+    assert (momentum["minimum"], momentum["exclusiveMaximum"]) == (0, 1)
+    assert schema["properties"]["searcher"]["enum"] == ["tpe", "random", "gp"]
+
+
+@pytest.mark.parametrize("names", [MODELS, SEARCHERS, SCHEDULERS])
+def test_registered_classes_can_be_imported(names):
+    assert all(isinstance(resolve_name(path), type) for path in names.values())

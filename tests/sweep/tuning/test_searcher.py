@@ -9,8 +9,9 @@ from optuna.trial import TrialState
 from analysis.records.ledger import EpochRecord, Ledger, TrialEnded, TrialStarted
 from analysis.records.seeds import trial_seed
 from sweep.config import SweepConfig
+from sweep.config.registry import SEARCHERS
 from sweep.training.assignment import Assignment, Failure, Report
-from sweep.tuning.searcher import SAMPLERS, TRIAL_ID, StudySearcher, objective
+from sweep.tuning.searcher import TRIAL_ID, StudySearcher, objective
 
 MakeResult = Callable[..., dict[str, Any]]
 BeginLedger = Callable[[SweepConfig], Ledger]
@@ -119,7 +120,7 @@ def _require_inside_space(values: dict[str, Any]) -> None:
     assert type(values["nesterov"]) is bool
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", SEARCHERS)
 def test_every_kind_of_dimension_is_drawn_inside_its_range(
     name: str, make_searcher: MakeSearcher, make_result: MakeResult
 ) -> None:
@@ -295,7 +296,7 @@ def resumed(begin_ledger: BeginLedger) -> tuple[SweepConfig, Ledger]:
             "epochs": 4,
             "trials": 9,
             "space": {"dropout": {"low": 0.0, "high": 0.5}},
-            "first": [{"dropout": point / 100} for point in range(1, 8)],
+            "initial_points": [{"dropout": point / 100} for point in range(1, 8)],
         }
     )
     ledger = begin_ledger(config)
@@ -407,7 +408,7 @@ def test_resumed_searcher_tells_of_a_trial_that_goes_on_from_its_checkpoint(
 def test_resumed_searcher_does_not_repeat_its_draws(
     make_searcher: MakeSearcher, begin_ledger: BeginLedger, make_result: MakeResult
 ) -> None:
-    given = {"space": {"dropout": {"low": 0.0, "high": 0.5}}, "first": [], "epochs": 4}
+    given = {"space": {"dropout": {"low": 0.0, "high": 0.5}}, "initial_points": [], "epochs": 4}
     drawn = _draw(make_searcher(**given), 5, make_result(0.9, 0.9, 0.9, 0.9))
     config = SweepConfig.model_validate(given)
     ledger = begin_ledger(config)
@@ -427,7 +428,7 @@ def test_resumed_searcher_takes_what_its_space_does_not_hold_any_more(
                 "dropout": {"low": 0.0, "high": 0.1},
                 "learning_rate": {"low": 0.005, "high": 0.2, "log": True},
             },
-            "first": [],
+            "initial_points": [],
         }
     )
     ledger = begin_ledger(config)

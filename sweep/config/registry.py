@@ -1,0 +1,16 @@
+"""The searchers and schedulers that a config can name: to add one, add a line.
+
+A value says where its class is, as `module:Class`. It is imported when a sweep starts, so that
+reading a config needs neither Ray nor Optuna. `models.registry` lists the networks.
+"""
+
+SEARCHERS = {  # samplers of Optuna, made with a `seed`
+    "tpe": "optuna.samplers:TPESampler",
+    "random": "optuna.samplers:RandomSampler",
+    "gp": "optuna.samplers:GPSampler",
+}
+
+SCHEDULERS = {  # schedulers of Ray Tune, see `sweep.tuning.scheduler.build_scheduler`
+    "asha": "sweep.tuning.scheduler:Asha",
+    "none": "ray.tune.schedulers:FIFOScheduler",
+}
