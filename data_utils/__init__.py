@@ -1,1 +1,1 @@
-"""Getting and verifying MNIST, splits, batches and batched augmentation."""
+"""MNIST fetched and verified, its split, batches, and augmentation of whole batches."""

@@ -1,4 +1,4 @@
-"""Batches of images and labels, cut from tensors that stay on one device."""
+"""Batches of images and labels, from tensors that stay on one device."""
 
 import warnings
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from data_utils.dataset import MEAN, STD, ImageDataset
 
 Batch = tuple[Tensor, Tensor]
 
-# Images augmented in one go: more than a batch of 64, for fewer calls; 1,024 leave the cache.
+# Images augmented at once: several small batches need fewer calls, but 1,024 exceed the cache.
 _CHUNK = 256
 
 
@@ -23,7 +23,7 @@ class DeviceImages:
     """A dataset's tensors on one device.
 
     Attributes:
-        images: uint8 [n, 28, 28]. On a CPU it shares its memory with the dataset: never write.
+        images: uint8 [n, 28, 28]. On a CPU they share memory with the dataset: never write.
         labels: int64 [n].
     """
 
@@ -35,7 +35,7 @@ class DeviceImages:
 
 
 def to_device(dataset: ImageDataset, device: torch.device | str) -> DeviceImages:
-    """Put a dataset on a device, without a copy where that is the CPU (labels apart)."""
+    """Move a dataset to a device; on the CPU the images are not copied."""
     images = _as_tensor(dataset.images).to(device)
     return DeviceImages(images, _as_tensor(dataset.labels).to(device, torch.int64))
 
@@ -47,9 +47,9 @@ def training_batches(
 
     Args:
         data: On the generator's device.
-        batch_size: Images a batch; the last one has what is left.
-        rotation: Largest angle in degrees; drawn uniformly from ±.
-        shift: Largest translation as a fraction of the side, each axis; drawn uniformly from ±.
+        batch_size: Images per batch; the last batch can be smaller.
+        rotation: Largest angle in degrees, as in `augment`.
+        shift: Largest translation as a fraction of the side, as in `augment`.
         generator: Shuffles and augments.
 
     Yields:
@@ -57,7 +57,7 @@ def training_batches(
     """
     order = torch.randperm(len(data), generator=generator, device=generator.device)
     for indices in torch.split(order, max(1, _CHUNK // batch_size) * batch_size):
-        # index_select copies whole images; indexing with brackets takes ten times as long.
+        # index_select is ten times as fast as indexing with brackets.
         pixels = data.images.index_select(0, indices).unsqueeze(1).float()
         pixels = augment(pixels, rotation=rotation, shift=shift, generator=generator)
         images, labels = normalise(pixels), data.labels.index_select(0, indices)
@@ -65,19 +65,19 @@ def training_batches(
 
 
 def evaluation_batches(data: DeviceImages, *, batch_size: int = 128) -> Iterator[Batch]:
-    """Yield every image once, in order, normalised and never augmented.
+    """Yield every image once, in order, normalised but not augmented.
 
-    LeNet-5 evaluates fastest on a CPU core in batches of 64 to 256; 1,024 take 30 % longer.
+    On a CPU core LeNet-5 is fastest in batches of 64 to 256; batches of 1,024 take 30 % longer.
 
     Yields:
-        Images [n, 1, 28, 28] and labels [n]; the last batch has what is left.
+        Images [n, 1, 28, 28] and labels [n]; the last batch can be smaller.
     """
     for pixels, labels in _split(data.images, data.labels, batch_size):
         yield normalise(pixels.unsqueeze(1).float()), labels
 
 
 def normalise(pixels: Tensor) -> Tensor:
-    """Turn pixels, from 0 to 255 as float, into what the networks take: mean 0, deviation 1."""
+    """Scale float pixels, 0 to 255, to MNIST's mean 0 and standard deviation 1."""
     offset = torch.tensor(-MEAN / STD, device=pixels.device)
     return torch.add(offset, pixels, alpha=1 / (255 * STD))
 

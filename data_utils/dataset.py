@@ -1,4 +1,4 @@
-"""Labelled images in memory, and the split of them into training and validation."""
+"""Labelled images in memory, and their split into training and validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ N_CLASSES = 10
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """Grey images with a digit each: a map-style data set over two arrays.
+    """Grey images of digits with labels: a map-style data set over two arrays.
 
-    The arrays are kept as they are, not copied, and may be read-only.
+    The arrays are not copied, and can be read-only.
 
     Attributes:
         images: uint8 pixels, shape [n, 28, 28].
-        labels: uint8 digits in 0..9, shape [n].
+        labels: uint8 digits, 0 to 9, shape [n].
 
     Raises:
-        DataError: If an array has another type or shape, or a label is above 9.
+        DataError: An array has another type or shape, or a label is above 9.
     """
 
     images: NDArray[np.uint8]
@@ -68,23 +68,23 @@ class ImageDataset:
 def split_train_validation(
     dataset: ImageDataset, n_validation: int, seed: int
 ) -> tuple[ImageDataset, ImageDataset]:
-    """Split off a stratified validation set; the rest is for training.
+    """Split into a training set and a stratified validation set.
 
-    Every class has the same share of the validation set as of the whole, rounded by largest
-    remainder (ties go to the lower class), so the counts depend on nothing but the labels.
-    Which images of a class go is drawn by `seed`. Both parts keep the order of `dataset`;
-    together they are `dataset`, and they share no image.
+    Each class has the same share of the validation set as of `dataset`, rounded by largest
+    remainder (ties go to the lower class). So the class counts depend only on the labels; `seed`
+    draws which images of a class go where. Both parts keep the order of `dataset`. Every image
+    is in exactly one of them.
 
     Args:
-        dataset: What is split, n images.
-        n_validation: Images in the validation set, between 1 and n - 1.
-        seed: Of the draw, at least 0.
+        dataset: n images.
+        n_validation: Images in the validation set, 1 to n - 1.
+        seed: Of the draw, 0 or greater.
 
     Returns:
         The training set and the validation set.
 
     Raises:
-        DataError: If `n_validation` or `seed` is out of its range.
+        DataError: `n_validation` or `seed` is out of range.
     """
     if not 1 <= n_validation < len(dataset):
         raise DataError(
@@ -102,7 +102,7 @@ def split_train_validation(
 
 
 def _quotas(labels: NDArray[np.uint8], n_total: int) -> NDArray[np.int64]:
-    """Images of each class among `n_total`, by largest remainder, in whole numbers."""
+    """Return each class's number of images among `n_total`, in integers, by largest remainder."""
     counts = np.bincount(labels, minlength=N_CLASSES).astype(np.int64)
     quotas, remainders = np.divmod(counts * n_total, len(labels))
     by_remainder = np.argsort(-remainders, kind="stable")

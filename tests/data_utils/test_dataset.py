@@ -12,7 +12,7 @@ from data_utils.mnist import Mnist
 
 
 def numbered(labels: list[int] | NDArray[np.integer]) -> ImageDataset:
-    """A data set whose n-th image is filled with n."""
+    """A data set whose image number n is filled with n."""
     images = np.empty((len(labels), 28, 28), dtype=np.uint8)
     images[:] = np.arange(len(labels), dtype=np.uint8)[:, None, None]
     return ImageDataset(images, np.asarray(labels, dtype=np.uint8))
@@ -22,32 +22,18 @@ def numbers(dataset: ImageDataset) -> list[int]:
     return [int(n) for n in dataset.images[:, 0, 0]]
 
 
-def test_image_dataset_gives_image_and_label() -> None:
-    dataset = numbered([3, 1, 4])
-    image, label = dataset[1]
-    assert len(dataset) == 3
-    assert label == 1
-    assert type(label) is int
-    np.testing.assert_array_equal(image, np.full((28, 28), 1, dtype=np.uint8))
-
-
-def test_image_dataset_ends_after_its_last_image() -> None:
-    with pytest.raises(IndexError):
-        numbered([3, 1, 4])[3]
-
-
 def test_image_dataset_feeds_a_dataloader_from_read_only_arrays() -> None:
     from torch.utils.data import DataLoader
 
     dataset = numbered([3, 1, 4])
     dataset.images.setflags(write=False)
     dataset.labels.setflags(write=False)
-    images, labels = next(iter(DataLoader(dataset, batch_size=3)))  # type: ignore[arg-type]
-    assert tuple(images.shape) == (3, 28, 28)
+    images, labels = next(iter(DataLoader(dataset, batch_size=5)))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(images, dataset.images)
     assert labels.tolist() == [3, 1, 4]
 
 
-def test_image_dataset_take_keeps_the_order_asked_for() -> None:
+def test_take_keeps_the_order_of_its_indices() -> None:
     taken = numbered([3, 1, 4]).take([2, 0])
     assert numbers(taken) == [2, 0]
     assert taken.labels.tolist() == [4, 3]
@@ -98,15 +84,6 @@ def test_split_rounds_class_shares_by_largest_remainder(
     assert np.bincount(validation.labels, minlength=len(counts)).tolist() == expected
 
 
-def test_split_of_mnist_has_exact_class_counts(mnist: Mnist) -> None:
-    train, validation = split_train_validation(mnist.train, 10_000, seed=0)
-    # A sixth of 5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949.
-    in_validation = [987, 1124, 993, 1022, 974, 904, 986, 1044, 975, 991]
-    in_train = [4936, 5618, 4965, 5109, 4868, 4517, 4932, 5221, 4876, 4958]
-    assert np.bincount(validation.labels).tolist() == in_validation
-    assert np.bincount(train.labels).tolist() == in_train
-
-
 @given(
     labels=st.lists(st.integers(0, 9), min_size=2, max_size=60),
     share=st.floats(0, 1),
@@ -128,22 +105,26 @@ def test_split_is_disjoint_complete_and_in_order(
         assert abs(in_validation - n * n_validation / len(labels)) < 1
 
 
-def test_split_depends_on_the_seed_alone() -> None:
+def test_split_depends_only_on_the_seed() -> None:
     dataset = numbered(np.tile(np.arange(10), 3))
     chosen = [numbers(split_train_validation(dataset, 10, seed)[1]) for seed in (0, 0, 1)]
     assert chosen[0] == chosen[1]
     assert chosen[0] != chosen[2]
-    # Pinned: another draw after an upgrade of numpy would mix training and validation images
-    # of a sweep that is resumed.
+    # Pinned: if an upgrade of numpy changed the draw, a resumed sweep would validate on images
+    # that it has trained on.
     assert chosen[0] == [4, 5, 6, 13, 18, 20, 21, 22, 27, 29]
 
 
-@pytest.mark.parametrize("n_validation", [-1, 0, 3, 4])
-def test_split_refuses_an_empty_part(n_validation: int) -> None:
-    with pytest.raises(DataError, match=f"between 1 and 2 .* but got {n_validation}"):
-        split_train_validation(numbered([0, 1, 2]), n_validation, seed=0)
-
-
-def test_split_refuses_a_negative_seed() -> None:
-    with pytest.raises(DataError, match="`seed` must be 0 or greater, but got -1"):
-        split_train_validation(numbered([0, 1, 2]), 1, seed=-1)
+@pytest.mark.parametrize(
+    ("n_validation", "seed", "message"),
+    [
+        (0, 0, "`n_validation` must be between 1 and 2 .* but got 0"),
+        (3, 0, "`n_validation` must be between 1 and 2 .* but got 3"),
+        (1, -1, "`seed` must be 0 or greater, but got -1"),
+    ],
+)
+def test_split_refuses_an_empty_part_and_a_negative_seed(
+    n_validation: int, seed: int, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        split_train_validation(numbered([0, 1, 2]), n_validation, seed)

