@@ -1,8 +1,9 @@
-"""One arm's accuracy and loss, on training and on test images, by epoch."""
+"""One arm's accuracy and loss by epoch, on training and on test images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -12,19 +13,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from analysis.formatting import count, printable
 from analysis.plots.final_accuracies import describe_summary
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
 from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale, set_loss_scale
-from analysis.plots.style import (
-    Frame,
-    Look,
-    add_keys,
-    arm_looks,
-    counted,
-    new_figure,
-    one_line,
-)
+from analysis.plots.style import Look, add_legend, arm_looks, new_figure
 from analysis.records.confirmation import Confirmation, Run
 from analysis.records.epochs import Epoch
 from analysis.results.comparison import summarize_arm
@@ -32,7 +26,7 @@ from analysis.results.comparison import summarize_arm
 
 @dataclass(frozen=True)
 class Band:
-    """A quantity by epoch over the seeds, float64 [epochs] each."""
+    """A quantity by epoch, over the seeds: mean, lowest and highest, float64 [epochs] each."""
 
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
@@ -43,13 +37,13 @@ class Band:
 class ArmCurves:
     """An arm's learning curves over the seeds whose runs have finished.
 
-    Accuracies are fractions. The bands reach from the lowest to the highest seed.
+    Accuracies are fractions.
     """
 
     arm: str
     title: str
     seeds: tuple[int, ...]
-    n_left_out: int
+    n_unfinished: int
     train_accuracy: Band
     train_loss: Band
     test_accuracy: Band
@@ -57,12 +51,12 @@ class ArmCurves:
 
 
 def arm_curves(confirmation: Confirmation, arm: str) -> ArmCurves:
-    """Returns an arm's learning curves.
+    """Return an arm's learning curves.
 
     Raises:
         NothingToDrawError: If none of its runs has finished.
     """
-    title = one_line(confirmation.arms[arm].title)
+    title = printable(confirmation.arms[arm].title)
     seeds = tuple(confirmation.test_accuracies(arm))
     runs = [confirmation.runs[arm, seed] for seed in seeds]
     if not runs:
@@ -84,75 +78,62 @@ def _band(runs: list[Run], value: Callable[[Epoch], float]) -> Band:
     return Band(values.mean(axis=0), values.min(axis=0), values.max(axis=0))
 
 
-def describe_band(n_seeds: int) -> str:
-    """Returns what a band means, or that there is none."""
-    if n_seeds == 1:
-        return "one seed: no band"
-    return f"band: lowest to highest of {n_seeds} seeds"
+def extent(*bands: Band) -> list[float]:
+    """Return the values that an axis for the bands must contain."""
+    ends = [values for band in bands for values in (band.low, band.high)]
+    return list(np.concatenate(ends).tolist())
 
 
 def draw_band(axes: Axes, band: Band, look: Look) -> None:
-    """Draws a mean and its band against the epochs."""
-    epochs = np.arange(1, len(band.mean) + 1)
-    every = max(1, len(epochs) // 8)
+    """Draw a mean and its band against the epochs."""
+    n = len(band.mean)
+    epochs = np.arange(1, n + 1)
     if np.any(band.high > band.low):
         axes.fill_between(epochs, band.low, band.high, color=look.color, alpha=0.2, linewidth=0)
-    axes.plot(
-        epochs,
-        band.mean,
-        color=look.color,
-        linestyle=look.line,
-        marker=look.marker,
-        markersize=4.5,
-        markevery=every,
-    )
-    axes.set_xlim(1 - 0.02 * len(epochs), len(epochs) * 1.02)
+    line: dict[str, Any] = {"color": look.color, "ls": look.line, "marker": look.marker}
+    axes.plot(epochs, band.mean, ms=4.5, markevery=max(1, n // 8), **line)
+    axes.set_xlim(1 - 0.02 * n, n * 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def draw_arm_curves(results: Results, arm: str) -> Picture:
-    """Draws one arm's learning curves."""
+    """Draw one arm's learning curves."""
     confirmation = results.confirmed()
     data = arm_curves(confirmation, arm)
-    look = arm_looks({name: a.role for name, a in confirmation.arms.items()})[arm]
     n = len(data.seeds)
     note = (
-        "Trained on all 60,000 training images. Training figures are running ones, as the "
-        f"network sees the images: with dropout and augmentation. {AXIS_NOTE}"
+        "Trained on all 60,000 training images. Training accuracy and loss are averages over the "
+        f"epoch, with dropout and augmentation. {AXIS_NOTE}"
     )
-    if data.n_left_out:
-        note += f" Left out: {counted(data.n_left_out, 'run')} that did not finish."
+    if data.n_unfinished:
+        note += f" Left out: {count(data.n_unfinished, 'run')} that did not finish."
     summary = summarize_arm(confirmation, arm)
     assert summary is not None
     final = describe_summary(summary)
-    about = f"{counted(n, 'seed')} · test accuracy after the last epoch: {final}"
-    frame = Frame(f"Learning curves: {data.title}", about, keys=1, note=note)
-    figure = new_figure(6.3, frame)
+    about = f"{count(n, 'seed')} · test accuracy after the last epoch: {final}"
+    figure = new_figure(6.3, about, note, legend_rows=1)
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
-    for row, (bands, set_scale) in enumerate(
-        (
-            ((data.train_accuracy, data.test_accuracy), set_accuracy_scale),
-            ((data.train_loss, data.test_loss), set_loss_scale),
-        )
-    ):
-        set_scale(panels[row, 0], "y", [float(v) for b in bands for v in (*b.low, *b.high)])
-        for axes, band in zip(panels[row], bands, strict=True):
-            draw_band(axes, band, look)
-    for axes, title in zip(panels[0], ("training images", "test images"), strict=True):
-        axes.set_title(title)
-    panels[0, 0].set_ylabel("accuracy (%)")
-    panels[1, 0].set_ylabel("loss (cross-entropy)")
-    for axes in panels[1]:
-        axes.set_xlabel("epoch")
+    look = arm_looks(confirmation.arms)[arm]
+    accuracies, losses = (
+        (data.train_accuracy, data.test_accuracy),
+        (data.train_loss, data.test_loss),
+    )
+    set_accuracy_scale(panels[0, 0], "y", extent(*accuracies))
+    set_loss_scale(panels[1, 0], extent(*losses))
+    for axes, band in zip(panels.flat, (*accuracies, *losses), strict=True):
+        draw_band(axes, band, look)
+    panels[0, 0].set(title="training images", ylabel="accuracy (%)")
+    panels[0, 1].set(title="test images")
+    panels[1, 0].set(xlabel="epoch", ylabel="loss (cross-entropy)")
+    panels[1, 1].set(xlabel="epoch")
     mean = partial(Line2D, [], [], color=look.color, linestyle=look.line, marker=look.marker)
-    keys: list[Artist] = [mean(label=f"mean of {counted(n, 'seed')}")]
+    legend: list[Artist] = [mean(label=f"mean of {count(n, 'seed')}")]
     if n > 1:
-        keys.append(
-            Patch(color=look.color, alpha=0.2, linewidth=0, label="lowest to highest seed")
-        )
-    add_keys(figure, keys)
+        label = "lowest to highest seed"
+        legend.append(Patch(color=look.color, alpha=0.2, linewidth=0, label=label))
+    add_legend(figure, legend)
     alt = (
         f"Accuracy and loss of {data.title} by epoch, on training and test images, "
-        f"{describe_band(n)}. Mean test accuracy after the last epoch: {final}."
+        f"mean of {count(n, 'seed')}. Mean test accuracy after the last epoch: {final}."
     )
     return Picture(figure, alt)

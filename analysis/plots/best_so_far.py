@@ -1,25 +1,26 @@
-"""The best accuracy so far, against the epochs and the time that the search had spent."""
+"""The best score so far, against the epochs and the time that the search had used."""
 
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
+from analysis.formatting import count, percent
 from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
-from analysis.plots.scales import AXIS_NOTE, in_view, percent, set_accuracy_scale
-from analysis.plots.style import BLUE, FAINT, INK, Frame, add_keys, counted, new_figure
-from analysis.records.ledger import EpochRecord, Ledger, TrialEnded
+from analysis.plots.scales import AXIS_NOTE, in_view, set_accuracy_scale
+from analysis.plots.style import BLUE, FAINT, INK, add_legend, new_figure
+from analysis.records.ledger import EpochRecord, Ledger, SessionStarted, TrialEnded
 from analysis.results.selection import describe_rule, trial_score
 
 
 @dataclass(frozen=True)
 class Finish:
-    """A trial that ran all its epochs, at the moment when it did.
+    """The moment at which a trial had run all its epochs.
 
     Attributes:
         trial_id: Its number.
         epochs: Epochs that all trials together had run by then.
-        seconds: Time that a driver had been at work by then, pauses left out.
+        seconds: Time that the search had run by then, without pauses between sessions.
         score: What it is ranked by, a fraction.
         best: The highest score by then.
     """
@@ -32,8 +33,8 @@ class Finish:
 
 
 @dataclass(frozen=True)
-class Rise:
-    """The finishes in order, and what the search had spent in the end."""
+class BestSoFar:
+    """The finishes in order, and the epochs and seconds of the whole search."""
 
     finishes: tuple[Finish, ...]
     epochs: int
@@ -41,109 +42,74 @@ class Rise:
 
     @property
     def winner(self) -> int:
-        """Which finish is the best trial's: of equal scores, the earlier trial's."""
+        """The index of the best trial's finish; of equal scores, the trial started first wins."""
         ranks = [(-finish.score, finish.trial_id) for finish in self.finishes]
         return ranks.index(min(ranks))
 
 
-def rise(ledger: Ledger) -> Rise:
-    """Returns how the search came on.
+def best_so_far(ledger: Ledger) -> BestSoFar:
+    """Return the best score so far at each finish of a trial.
 
     Raises:
         NothingToDrawError: If no trial ran all its epochs.
     """
     finishes: list[Finish] = []
     epochs, seconds, previous = 0, 0.0, ledger.created.time
-    for time, what, trial_id in _events(ledger):
-        # A session begins after a pause in which nobody worked.
-        seconds += 0.0 if what == "session" else time - previous
-        previous = time
-        epochs += what == "epoch"
-        if what == "end":
-            trial = ledger.trials[trial_id]
-            score = trial_score(trial)
+    for record in ledger.records:
+        if not isinstance(record, SessionStarted):  # before a session nothing runs
+            seconds += max(0.0, record.time - previous)  # a clock may have been set back
+        previous = record.time
+        epochs += isinstance(record, EpochRecord)
+        if isinstance(record, TrialEnded):
+            score = trial_score(ledger.trials[record.trial_id])
             if score is not None:
                 best = max(score, finishes[-1].best) if finishes else score
-                finishes.append(Finish(trial_id, epochs, seconds, score, best))
+                finishes.append(Finish(record.trial_id, epochs, seconds, score, best))
     if not finishes:
         raise NothingToDrawError("no trial has run all its epochs")
-    return Rise(tuple(finishes), epochs, seconds)
-
-
-def _events(ledger: Ledger) -> list[tuple[float, str, int]]:
-    events = [(session.time, "session", 0) for session in ledger.sessions]
-    for record in ledger.records:
-        if isinstance(record, EpochRecord):
-            events.append((record.time, "epoch", record.trial_id))
-        elif isinstance(record, TrialEnded):
-            events.append((record.time, "end", record.trial_id))
-    order = {"session": 0, "epoch": 1, "end": 2}
-    return sorted(events, key=lambda event: (event[0], order[event[1]], event[2]))
+    return BestSoFar(tuple(finishes), epochs, seconds)
 
 
 def draw_best_so_far(results: Results) -> Picture:
-    """Draws the best accuracy so far."""
-    data = rise(results.ledger)
-    final = data.finishes[-1].best
-    winner = data.finishes[data.winner]
+    """Draw the best score so far, against epochs and against time."""
+    data = best_so_far(results.ledger)
+    final, winner = data.finishes[-1].best, data.finishes[data.winner]
     rule = describe_rule(results.ledger.config).removeprefix("highest ")
-    frame = Frame(
-        "Best so far",
-        f"{results.about_search} · best: trial {winner.trial_id}, {percent(final, 2)} %",
-        keys=1,
-        note=" ".join(_notes(data, rule)),
-    )
-    figure = new_figure(4.2, frame)
+    scores = [finish.score for finish in data.finishes]
+    note = f"Score: {rule}. {AXIS_NOTE}"
+    if n := len(scores) - len(in_view(scores)):
+        note += f" Not drawn: {count(n, 'trial')} far below."
+    about = f"{results.about_search} · best: trial {winner.trial_id}, {percent(final)}"
+    figure = new_figure(4.2, about, note, legend_rows=1)
     left, right = figure.subplots(1, 2, sharey=True)
     unit, name = _time_unit(data.seconds)
-    _panel(left, data, [f.epochs for f in data.finishes], data.epochs)
-    _panel(right, data, [f.seconds / unit for f in data.finishes], data.seconds / unit)
-    left.set(xlabel="epochs spent, all trials together", ylabel="validation accuracy (%)")
-    right.set(xlabel=f"{name} of work, pauses left out")
-    add_keys(figure, left.get_lines())
+    draw_steps(left, data, [f.epochs for f in data.finishes], data.epochs)
+    draw_steps(right, data, [f.seconds / unit for f in data.finishes], data.seconds / unit)
+    left.set(xlabel="epochs of all trials", ylabel="validation accuracy (%)")
+    right.set(xlabel=f"{name}, without pauses")
+    add_legend(figure, left.get_lines())
     alt = (
-        f"The best validation accuracy rises from {percent(data.finishes[0].best, 2)} % to "
-        f"{percent(final, 2)} %, reached by trial {winner.trial_id} after {winner.epochs:,} of "
+        f"The best validation accuracy rises from {percent(data.finishes[0].best)} to "
+        f"{percent(final)}, reached by trial {winner.trial_id} after {winner.epochs:,} of "
         f"{data.epochs:,} epochs."
     )
     return Picture(figure, alt)
 
 
-def _notes(data: Rise, rule: str) -> list[str]:
-    notes = [f"Score: {rule}.", AXIS_NOTE]
-    scores = [finish.score for finish in data.finishes]
-    if n := len(scores) - len(in_view(scores)):
-        notes.append(f"Not drawn: {counted(n, 'trial')} far below.")
-    return notes
-
-
-def _panel(axes: Axes, data: Rise, spent: list[float], end: float) -> None:
-    set_accuracy_scale(axes, "y", in_view(f.score for f in data.finishes))
-    axes.plot(
-        spent,
-        [f.score for f in data.finishes],
-        linestyle="none",
-        marker="o",
-        markersize=4,
-        color=FAINT,
-        label="a trial that ran all its epochs",
-    )
-    best = [f.best for f in data.finishes]
-    axes.step([*spent, end], [*best, best[-1]], where="post", color=BLUE, label="best so far")
-    axes.plot(
-        [spent[data.winner]],
-        [best[-1]],
-        marker="*",
-        markersize=11,
-        color=INK,
-        linestyle="none",
-        label="the best",
-    )
+def draw_steps(axes: Axes, data: BestSoFar, used: list[float], end: float) -> None:
+    """Draw the scores and the best so far against what was `used` by each finish."""
+    scores, best = ([getattr(f, name) for f in data.finishes] for name in ("score", "best"))
+    set_accuracy_scale(axes, "y", in_view(scores))
+    label = "a trial that ran all its epochs"
+    axes.plot(used, scores, ls="", marker="o", ms=4, color=FAINT, label=label)
+    axes.step([*used, end], [*best, best[-1]], where="post", color=BLUE, label="best so far")
+    star = used[data.winner]
+    axes.plot([star], [best[-1]], ls="", marker="*", ms=11, color=INK, label="the best")
     axes.set_xlim(0, end * 1.03)
 
 
 def _time_unit(seconds: float) -> tuple[float, str]:
-    """The unit that gives numbers of two or three digits, in seconds and by name."""
+    """Return the unit that gives numbers of two or three digits, in seconds and by name."""
     if seconds < 180:
         return 1.0, "seconds"
     return (60.0, "minutes") if seconds < 3 * 3600 else (3600.0, "hours")

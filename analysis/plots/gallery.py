@@ -1,9 +1,10 @@
-"""All the pictures of a sweep, by name: drawn, or skipped for a reason."""
+"""The list of all plots, and functions that draw them into files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from analysis.formatting import printable
 from analysis.plots.arm_curves import draw_arm_curves
 from analysis.plots.best_so_far import draw_best_so_far
 from analysis.plots.comparison_curves import draw_comparison_curves
@@ -12,16 +13,10 @@ from analysis.plots.final_accuracies import draw_final_accuracies
 from analysis.plots.importance import draw_importance
 from analysis.plots.misclassified import draw_misclassified
 from analysis.plots.parallel import draw_parallel
-from analysis.plots.picture import (
-    Format,
-    NothingToDrawError,
-    Picture,
-    check_format,
-    encode,
-)
+from analysis.plots.picture import NothingToDrawError, Picture, check_format, encode
 from analysis.plots.results import Results, read_results
 from analysis.plots.slices import draw_slices
-from analysis.plots.style import DPI, one_line, plot_style
+from analysis.plots.style import DPI, add_title, plot_style
 from analysis.plots.trial_curves import draw_trial_curves
 from analysis.records.files import PLOTS_FOLDER
 from analysis.storage.folder import Folder
@@ -29,12 +24,13 @@ from analysis.storage.folder import Folder
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture that can be drawn.
+    """A plot that a sweep may have.
 
     Attributes:
-        name: Its file's name, without the ending.
+        name: The name of its file, without the extension.
         title: What it shows.
-        draw: Draws it; raises NothingToDrawError if there is nothing to draw.
+        draw: Draws it without the title; raises NothingToDrawError if the results lack what
+            it shows. Call it within `plot_style`.
     """
 
     name: str
@@ -50,104 +46,86 @@ SEARCH_PLOTS = (
     Plot("best-so-far", "Best so far", draw_best_so_far),
     Plot("learning-curves", "Learning curves of the search", draw_trial_curves),
     Plot("slices", "Score against each hyperparameter", draw_slices),
-    Plot("parallel-coordinates", "From hyperparameters to score", draw_parallel),
-    Plot("importance", "Which hyperparameters matter", draw_importance),
+    Plot("parallel-coordinates", "Parallel coordinates", draw_parallel),
+    Plot("importance", "Hyperparameter importance", draw_importance),
 )
 MODEL_PLOTS = (
-    Plot("confusion-matrix", "What is taken for what", draw_confusion),
-    Plot("misclassified", "Misclassified digits, surest first", draw_misclassified),
+    Plot("confusion-matrix", "Confusion matrix", draw_confusion),
+    Plot("misclassified", "Misclassified digits, most confident first", draw_misclassified),
 )
 
 
 def arm_plots(results: Results) -> list[Plot]:
-    """Returns a plot of learning curves for every arm of the confirmation, if there is one."""
-    if results.confirmation is None:
-        return []
+    """Return a plot of learning curves for every arm of the confirmation."""
+    arms = results.confirmation.arms if results.confirmation else {}
     return [
         Plot(
             f"curves-{name}",
-            f"Learning curves: {one_line(arm.title)}",
+            f"Learning curves: {printable(arm.title)}",
             partial(draw_arm_curves, arm=name),
         )
-        for name, arm in results.confirmation.arms.items()
+        for name, arm in arms.items()
     ]
 
 
 def list_plots(results: Results) -> list[Plot]:
-    """Returns every plot of a sweep, whether or not it has something to draw."""
+    """Return every plot of a sweep, including those that cannot be drawn yet."""
     return [*CONFIRMATION_PLOTS, *arm_plots(results), *SEARCH_PLOTS, *MODEL_PLOTS]
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A drawn picture as the bytes of a file, with what it shows in words."""
+    """A picture as the bytes of a file, and its contents in words."""
 
-    name: str
-    title: str
-    alt: str
     data: bytes
+    alt: str
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """A picture for which there is nothing to draw."""
+def render(plot: Plot, results: Results, file_format: str, *, dpi: int = DPI) -> Rendered:
+    """Draw one plot; the same results always give the same bytes.
 
-    name: str
-    title: str
-    reason: str
-
-
-def render(
-    plot: Plot, results: Results, file_format: Format, *, dpi: int = DPI
-) -> Rendered | Skipped:
-    """Draws one plot; the same results always give the same bytes."""
+    Raises:
+        NothingToDrawError: If the results lack what it shows.
+    """
     with plot_style():
-        try:
-            picture = plot.draw(results)
-        except NothingToDrawError as nothing:
-            return Skipped(plot.name, plot.title, str(nothing))
-        data = encode(picture.figure, file_format, dpi)
-    return Rendered(plot.name, plot.title, picture.alt, data)
-
-
-def render_all(results: Results, file_format: Format) -> Iterator[Rendered | Skipped]:
-    """Draws every plot of a sweep, one after another."""
-    for plot in list_plots(results):
-        yield render(plot, results, file_format)
+        picture = plot.draw(results)
+        add_title(picture.figure, plot.title)
+        return Rendered(encode(picture.figure, file_format, dpi), picture.alt)
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Where the files that were written are, in the gallery's order, and what was skipped."""
+    """The files that were written, in order, and why each other plot was not drawn, by name."""
 
     files: list[str]
-    skipped: list[Skipped]
+    skipped: dict[str, str]
 
 
 def draw_all(folder: Folder, file_format: str, out: Folder | None = None) -> Drawn:
-    """Draws every plot of the sweep in `folder`.
+    """Draw every plot of the sweep in `folder`.
 
     Args:
         folder: The sweep's.
         file_format: `png`, `svg` or `pdf`.
-        out: Where to; files of the plots' names are replaced. Without it, it is the sweep's
-            own `plots/`, from where a picture goes that can no longer be drawn.
+        out: The folder to write to; files of the same names are replaced. By default it is
+            the sweep's own `plots/`, where pictures that cannot be drawn any more are deleted.
 
     Raises:
         FileNotFoundError: If there is no sweep.
         LedgerError: If one of its files is damaged.
-        ValueError: If there is no such format.
+        ValueError: If the format is unknown.
     """
-    checked = check_format(file_format)
+    check_format(file_format)
     target = folder.child(PLOTS_FOLDER) if out is None else out
-    drawn = Drawn([], [])
-    for result in render_all(read_results(folder), checked):
-        file = f"{result.name}.{checked}"
-        if isinstance(result, Rendered):
-            target.write(file, result.data)
+    results, drawn = read_results(folder), Drawn([], {})
+    for plot in list_plots(results):
+        file = f"{plot.name}.{file_format}"
+        try:
+            target.write(file, render(plot, results, file_format).data)
+        except NothingToDrawError as nothing:
+            drawn.skipped[plot.name] = str(nothing)
+            if out is None:
+                target.delete(file)
+        else:
             drawn.files.append(target.display_path(file))
-            continue
-        drawn.skipped.append(result)
-        if out is None:
-            target.delete(file)
     return drawn

@@ -1,4 +1,4 @@
-"""How much each hyperparameter sets the best trials apart, and how much chance would.
+"""The importance of each hyperparameter, and how much of it chance would give.
 
 The importance is PED-ANOVA's, as Optuna computes it: Watanabe, Bansal, Hutter, "PED-ANOVA:
 Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces", IJCAI 2023.
@@ -11,24 +11,26 @@ from dataclasses import dataclass
 
 import numpy as np
 import optuna
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from optuna.distributions import BaseDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 
+from analysis.formatting import count
 from analysis.plots.picture import NothingToDrawError, Picture
+from analysis.plots.points import Points, points
 from analysis.plots.results import Results
-from analysis.plots.scored import Points, n_best, points
-from analysis.plots.style import BLUE, INK, Frame, add_keys, counted, new_figure
+from analysis.plots.style import BLUE, INK, add_legend, new_figure
 from analysis.records.ledger import Ledger
 from analysis.results.study import distributions
 
-# The fewest of which the best three can be so special that chance does it once in 20 times.
-_FEWEST = 6
+# Of fewer trials the best three are hardly distinct from the others: one of 120 choices.
+_FEWEST = 10
 # Chance exceeds the second highest of 39 shuffles once in 20 times.
 _SHUFFLES = 39
 _SEED = 0
-_UNCLEAR = "#C4D6E2"
+_PALE_BLUE = "#C4D6E2"
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,18 @@ class Importance:
     Attributes:
         label: Its name in words.
         value: Pearson divergence of the best trials' values from all trials', at least 0.
-        by_chance: What `value` exceeds once in 20 times where scores have nothing to do
-            with hyperparameters.
+        by_chance: What `value` exceeds once in 20 times if scores do not depend on
+            hyperparameters.
     """
 
     label: str
     value: float
     by_chance: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is above chance."""
+        return self.value > self.by_chance
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,8 @@ class Importances:
     """Every searched hyperparameter's importance, highest first.
 
     Attributes:
-        values: One a hyperparameter.
-        n_trials: The trials that ran all epochs; no others count.
+        values: One per hyperparameter.
+        n_trials: How many trials ran all epochs; only these count.
         n_best: How many of them are the best.
     """
 
@@ -63,29 +70,29 @@ class Importances:
 
 
 def importances(ledger: Ledger) -> Importances:
-    """Returns the importances.
+    """Return the importances.
 
     Raises:
         NothingToDrawError: If too few trials ran all their epochs, or nothing is searched.
     """
     data = points(ledger)
-    n = len(data.ranked)
+    n, n_best = len(data.ranked), len(data.best)
     if n < _FEWEST:
         raise NothingToDrawError(
-            f"too few trials: {n} ran all their epochs, and it takes {_FEWEST}"
+            f"{count(n, 'trial')} ran all epochs, and at least {_FEWEST} are needed"
         )
-    if len({trial.score for trial in data.ranked}) == 1:
-        raise NothingToDrawError("all trials have the same score")
     scores = np.array([trial.score for trial in data.ranked])
+    if np.all(scores == scores[0]):
+        raise NothingToDrawError("all trials have the same score")
     generator = np.random.default_rng(_SEED)
-    # Half a trial less, lest rounding adds one.
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=(n_best(n) - 0.5) / n)
-    study = _study(data, distributions(ledger))
-
-    def evaluate(scores: np.ndarray) -> dict[str, float]:
-        return evaluator.evaluate(study, target=lambda trial: -float(scores[trial.number]))
-
+    # Half a trial less, so that rounding does not add one.
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=(n_best - 0.5) / n)
     with _quiet():
+        study = _study(data, distributions(ledger))
+
+        def evaluate(scores: np.ndarray) -> dict[str, float]:
+            return evaluator.evaluate(study, target=lambda trial: -float(scores[trial.number]))
+
         values = evaluate(scores)
         shuffled = [evaluate(generator.permutation(scores)) for _ in range(_SHUFFLES)]
     found = [
@@ -93,17 +100,17 @@ def importances(ledger: Ledger) -> Importances:
         for d in data.dimensions
     ]
     found.sort(key=lambda importance: -importance.value)
-    return Importances(tuple(found), n, n_best(n))
+    return Importances(tuple(found), n, n_best)
 
 
 def _study(data: Points, space: dict[str, BaseDistribution]) -> optuna.Study:
-    """The trials that ran all epochs, as a study in memory, in their order."""
-    with _quiet():
-        study = optuna.create_study(direction="maximize")
+    """Return the trials that ran all epochs, best first, as a study in memory."""
+    study = optuna.create_study(direction="maximize")
     for trial in data.ranked:
-        values = {name: trial.hyperparameters[name] for name in space}
         study.add_trial(
-            optuna.trial.create_trial(params=values, distributions=space, value=trial.score)
+            optuna.trial.create_trial(
+                params=trial.hyperparameters, distributions=space, value=trial.score
+            )
         )
     return study
 
@@ -114,7 +121,7 @@ def _quiet() -> Iterator[None]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
-            # A target is minimised, it says; ties may make all trials the best, to which 0 is due.
+            # Optuna warns that it minimizes, and if ties make all trials the best (importance 0).
             warnings.filterwarnings("ignore", message="PedAnova|Target and region quantiles")
             yield
     finally:
@@ -122,42 +129,37 @@ def _quiet() -> Iterator[None]:
 
 
 def draw_importance(results: Results) -> Picture:
-    """Draws the importances as bars, with what chance would give."""
+    """Draw the importances as bars, with the level of chance."""
     data = importances(results.ledger)
-    count = counted(data.n_trials, "trial")
-    n = len(data.values)
-    frame = Frame(
-        "Which hyperparameters matter: PED-ANOVA",
-        f"{results.about_search} · {_verdict(data)}",
-        keys=1,
-        note=f"Importance: how far the values of the best {data.n_best} lie from those of all "
-        f"{count} that ran all epochs (Optuna's PED-ANOVA, Pearson divergence). Chance: what 1 in "
-        "20 shuffles of the scores exceeds. Few trials show strong effects only, and early "
-        "stopping has weeded out the worst values before.",
+    trials = count(data.n_trials, "trial")
+    clear = ", ".join(importance.label for importance in data.values if importance.is_clear)
+    note = (
+        f"Importance: how far the values of the best {data.n_best} are from those of all {trials} "
+        "that ran all epochs (PED-ANOVA, Pearson divergence). Chance: what 1 in 20 shuffles of "
+        "the scores exceeds. Few trials show only strong effects, and early stopping has "
+        "already removed the worst values."
     )
-    figure = new_figure(2.1 + 0.42 * n, frame)
-    axes = figure.subplots()
-    largest = max(max(i.value, i.by_chance) for i in data.values)
-    for row, importance in enumerate(reversed(data.values)):
-        clear = importance.value > importance.by_chance
-        axes.barh(row, importance.value, height=0.56, color=BLUE if clear else _UNCLEAR)
-        axes.plot([importance.by_chance] * 2, [row - 0.38, row + 0.38], color=INK, lw=1.8)
-    axes.set_yticks(range(n), [i.label for i in reversed(data.values)], fontsize=10)
+    about = f"{results.about_search} · above chance: {clear or 'none'}"
+    figure = new_figure(2.1 + 0.42 * len(data.values), about, note, legend_rows=1)
+    draw_bars(figure.subplots(), data)
+    chance = Line2D([], [], color=INK, ls="", marker="|", ms=11, mew=1.8, label="chance")
+    bars = (
+        Patch(color=BLUE, label="above chance"),
+        Patch(color=_PALE_BLUE, label="within chance"),
+    )
+    add_legend(figure, [*bars, chance])
+    words = ", ".join(f"{i.label} {i.value:.3g} (chance {i.by_chance:.3g})" for i in data.values)
+    return Picture(figure, f"Importance by PED-ANOVA of {trials}: {words}.")
+
+
+def draw_bars(axes: Axes, data: Importances) -> None:
+    """Draw a bar for each hyperparameter, with its level of chance."""
+    rows = list(reversed(data.values))
+    for y, row in enumerate(rows):
+        axes.barh(y, row.value, height=0.56, color=BLUE if row.is_clear else _PALE_BLUE)
+        axes.plot([row.by_chance] * 2, [y - 0.38, y + 0.38], color=INK, lw=1.8)
+    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=10)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-    axes.set(xlabel="importance", xlim=(0, largest * 1.04), ylim=(-0.6, n - 0.4))
-    add_keys(
-        figure,
-        [
-            Patch(color=BLUE, label="above chance"),
-            Patch(color=_UNCLEAR, label="no clearer than chance"),
-            Line2D([], [], color=INK, ls="", marker="|", ms=11, mew=1.8, label="chance"),
-        ],
-    )
-    words = ", ".join(f"{i.label} {i.value:.3g} (chance {i.by_chance:.3g})" for i in data.values)
-    return Picture(figure, f"Importance by PED-ANOVA of {count}: {words}.")
-
-
-def _verdict(data: Importances) -> str:
-    clear = [i.label for i in data.values if i.value > i.by_chance]
-    return f"above chance: {', '.join(clear)}" if clear else "none stands out from chance"
+    largest = max(max(row.value, row.by_chance) for row in rows)
+    axes.set(xlabel="importance", xlim=(0, largest * 1.04), ylim=(-0.6, len(rows) - 0.4))

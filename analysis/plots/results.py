@@ -1,9 +1,9 @@
-"""What a sweep left behind, read once for all of its pictures."""
+"""The results of a sweep, read once for all of its pictures."""
 
 from dataclasses import dataclass
 
+from analysis.formatting import count, printable
 from analysis.plots.picture import NothingToDrawError
-from analysis.plots.style import counted, one_line
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.predictions import Predictions, ShownImages, load_images, load_predictions
@@ -17,77 +17,74 @@ class Results:
 
     Attributes:
         ledger: The search.
-        confirmation: None where nothing was confirmed yet.
-        predictions: By arm and seed, of the finalists' finished runs that have them.
+        confirmation: None if the sweep is not confirmed.
+        predictions: By seed, those of the best trial's finished runs; the first derived seed
+            comes first.
         images: The test images that may be shown.
     """
 
     ledger: Ledger
     confirmation: Confirmation | None
-    predictions: dict[tuple[str, int], Predictions]
+    predictions: dict[int, Predictions]
     images: ShownImages
 
     @property
     def name(self) -> str:
-        """The sweep's name, fit for a picture."""
-        return one_line(self.ledger.name, 40)
+        """The sweep's name, shortened for a picture."""
+        return printable(self.ledger.name, 40)
 
     @property
     def about_search(self) -> str:
-        """The sweep in a few words."""
-        epochs = counted(int(self.ledger.config["epochs"]), "epoch")
-        return f"{self.name} · {counted(len(self.ledger.trials), 'trial')} of {epochs}"
+        """The size of the search, such as `mnist · 32 trials of 15 epochs`."""
+        configs = [self.ledger.config, *(trial.config for trial in self.ledger.trials.values())]
+        epochs = sorted({int(config["epochs"]) for config in configs})
+        size = " or ".join([*map(str, epochs[:-1]), count(epochs[-1], "epoch")])
+        return f"{self.name} · {count(len(self.ledger.trials), 'trial')} of {size}"
 
     def confirmed(self) -> Confirmation:
-        """Returns the confirmation.
+        """Return the confirmation.
 
         Raises:
             NothingToDrawError: If there is none.
         """
         if self.confirmation is None:
             raise NothingToDrawError(
-                "not confirmed yet: the test images were never used. "
-                f"`sweep confirm {self.name}` does it"
+                "the sweep is not confirmed yet, so no test image was used. "
+                f"Run `sweep confirm {self.name}`"
             )
         return self.confirmation
 
     def shown_finalist(self) -> tuple[Arm, dict[int, Predictions]]:
-        """Returns the best trial's arm, with its runs' predictions by seed.
+        """Return the best trial's arm, and its predictions by seed.
 
         Raises:
-            NothingToDrawError: If it is not confirmed, or left none.
+            NothingToDrawError: If the best trial is not confirmed, or has no predictions.
         """
         arm = best_finalist(self.ledger, self.confirmed())
         if arm is None:
             raise NothingToDrawError(
-                "the trial that is now the best is not confirmed yet. "
-                f"`sweep confirm {self.name}` does it"
+                f"the best trial is not confirmed yet. Run `sweep confirm {self.name}`"
             )
-        by_seed = {
-            seed: predictions
-            for (name, seed), predictions in sorted(self.predictions.items())
-            if name == arm.arm
-        }
-        if not by_seed:
+        if not self.predictions:
             raise NothingToDrawError(
-                f"no run of {one_line(arm.title)} has finished and left its predictions"
+                f"no run of {printable(arm.title)} has finished and saved its predictions"
             )
-        return arm, by_seed
+        return arm, self.predictions
 
 
 def read_results(folder: Folder) -> Results:
-    """Reads the results of the sweep in `folder`.
+    """Read the results of the sweep in `folder`.
 
     Raises:
         FileNotFoundError: If there is no sweep.
         LedgerError: If one of its files is damaged.
     """
-    confirmation = read_confirmation(folder)
+    ledger, confirmation = read_ledger(folder), read_confirmation(folder)
+    arm = best_finalist(ledger, confirmation) if confirmation else None
     predictions = {}
-    if confirmation is not None:
-        for arm in confirmation.in_role("finalist"):
-            for seed in confirmation.test_accuracies(arm.arm):
-                loaded = load_predictions(folder, arm.arm, seed)
-                if loaded is not None:
-                    predictions[arm.arm, seed] = loaded
-    return Results(read_ledger(folder), confirmation, predictions, load_images(folder))
+    if confirmation is not None and arm is not None:
+        for seed in confirmation.test_accuracies(arm.arm):
+            loaded = load_predictions(folder, arm.arm, seed)
+            if loaded is not None:
+                predictions[seed] = loaded
+    return Results(ledger, confirmation, predictions, load_images(folder))

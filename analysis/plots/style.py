@@ -1,8 +1,8 @@
-"""How every picture looks: one size, one set of fonts, one palette."""
+"""The common look of all pictures: one width, one set of fonts, one palette."""
 
 import itertools
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,19 +13,22 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-WIDTH = 8.8  # inches: 880 pixels where a page shows the picture at 100 a inch
+from analysis.formatting import printable
+from analysis.records.confirmation import Arm
+
 DPI = 200
-_MARGIN = 0.1  # inches left of the words
-_ABOUT_LENGTH = 112  # characters of the plain size that fit the width
-_NOTE_LENGTH = 132  # characters of the note's size that fit the width
-_KEYS_TOP = 0.64  # inches from the top to the row of keys
+_WIDTH = 8.8  # inches
+_MARGIN = 0.1  # inches left of the text
+_ABOUT_LENGTH = 112  # characters of the subtitle that fit the width
+_NOTE_LENGTH = 132  # characters of the note that fit the width
+_LEGEND_TOP = 0.64  # inches from the top to the legend
 
 INK = "#222222"
 MUTED = "#595959"
 FAINT = "#A3A3A3"
 GRID = "#E4E4E4"
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart by the colour-blind, too.
+# Okabe and Ito, "Color Universal Design" (2008): also distinct for colour-blind readers.
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
 GREEN = "#009E73"
@@ -77,7 +80,7 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Look:
-    """How one arm is drawn wherever it appears."""
+    """How one arm is drawn in every picture."""
 
     color: str
     line: Any
@@ -100,71 +103,62 @@ _OTHER_BASELINES = (
 )
 
 
-def arm_looks(roles: dict[str, str]) -> dict[str, Look]:
-    """Returns each arm's look, from the arms' roles in order (`finalist` or `baseline`).
+def arm_looks(arms: Mapping[str, Arm]) -> dict[str, Look]:
+    """Return each arm's look.
 
     The baselines that every sweep has look the same in every sweep.
     """
     finalists, others = itertools.cycle(_FINALISTS), itertools.cycle(_OTHER_BASELINES)
-    looks = {}
-    for arm, role in roles.items():
-        if role == "finalist":
-            looks[arm] = next(finalists)
-        else:
-            looks[arm] = _BASELINES.get(arm) or next(others)
-    return looks
+    return {
+        name: next(finalists) if arm.role == "finalist" else _BASELINES.get(name) or next(others)
+        for name, arm in arms.items()
+    }
 
 
 @contextmanager
 def plot_style() -> Iterator[None]:
-    """Draws with this style and matplotlib's own defaults, whatever the user's settings."""
+    """Draw in this style, whatever the user's own matplotlib settings are."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
         yield
 
 
-@dataclass(frozen=True)
-class Frame:
-    """The words around the axes: a title, a line about it, a row of keys, a note below.
+def new_figure(height: float, about: str, note: str = "", *, legend_rows: int = 0) -> Figure:
+    """Return a figure with space for a title and a legend above the axes.
 
-    Attributes:
-        title: What the picture shows.
-        about: Of which sweep, and what came out.
-        keys: For how many rows of `add_keys` room is left.
-        note: What a reader must know to read it right; it is wrapped.
+    Args:
+        height: In inches.
+        about: The subtitle: which sweep it is, and what came out.
+        note: What a reader must know to understand the picture; it is wrapped, below the axes.
+        legend_rows: How many rows `add_legend` will fill.
     """
-
-    title: str
-    about: str
-    keys: int = 0
-    note: str = ""
-
-
-def new_figure(height: float, frame: Frame) -> Figure:
-    """Returns a figure of the common width, `height` inches high, with its words set."""
-    figure = Figure(figsize=(WIDTH, height))
-    notes = textwrap.wrap(frame.note, _NOTE_LENGTH)
-    top = _KEYS_TOP + (0.05 if frame.keys else 0) + 0.2 * frame.keys
+    figure = Figure(figsize=(_WIDTH, height))
+    notes = textwrap.wrap(note, _NOTE_LENGTH)
+    top = _LEGEND_TOP + (0.05 if legend_rows else 0) + 0.2 * legend_rows
     bottom = 0.1 + 0.17 * len(notes)
     area = (0, bottom / height, 1, 1 - (top + bottom) / height)
     figure.set_layout_engine("constrained", rect=area, w_pad=0.08, h_pad=0.06)
-    left = _MARGIN / WIDTH
-    figure.text(left, 1 - 0.1 / height, frame.title, size=13, weight="bold", va="top")
-    figure.text(
-        left, 1 - 0.36 / height, one_line(frame.about, _ABOUT_LENGTH), color=MUTED, va="top"
-    )
+    left = _MARGIN / _WIDTH
+    about = printable(about, _ABOUT_LENGTH)
+    figure.text(left, 1 - 0.36 / height, about, color=MUTED, va="top")
     figure.text(left, 0.07 / height, "\n".join(notes), size=8.5, color=MUTED, va="bottom")
     return figure
 
 
-def add_keys(figure: Figure, handles: Sequence[Artist], n_rows: int = 1) -> None:
-    """Puts the keys of what is drawn into the rows that the frame left for them."""
+def add_title(figure: Figure, title: str) -> None:
+    """Write the title into the space that `new_figure` left for it."""
+    y = 1 - 0.1 / figure.get_figheight()
+    figure.text(_MARGIN / _WIDTH, y, title, size=13, weight="bold", va="top")
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist], n_rows: int = 1) -> None:
+    """Draw the legend into the space that `new_figure` left for it."""
     height = figure.get_figheight()
     legend = figure.legend(
         handles=handles,
         loc="upper left",
-        bbox_to_anchor=(_MARGIN / WIDTH, 1 - (_KEYS_TOP - 0.03) / height),
+        bbox_to_anchor=(_MARGIN / _WIDTH, 1 - (_LEGEND_TOP - 0.03) / height),
         ncols=-(-len(handles) // n_rows),
         labelspacing=0.3,
         borderpad=0,
@@ -176,17 +170,6 @@ def add_keys(figure: Figure, handles: Sequence[Artist], n_rows: int = 1) -> None
 
 
 def sequence(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns colours from pale (0) to dark (1) for the n `positions`: RGBA [n, 4]."""
-    # Its palest part would not be seen on white, its darkest looks black.
+    """Return colours from pale (0) to dark (1) for n `positions`: RGBA [n, 4]."""
+    # The palest part is invisible on white, the darkest looks black.
     return np.asarray(mpl.colormaps["viridis_r"](0.08 + 0.72 * positions))
-
-
-def one_line(text: str, longest: int = 60) -> str:
-    """Returns a user's text fit for a picture: on one line, and not too long."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def counted(n: int, noun: str) -> str:
-    """Returns `n` with its noun, in the plural where it must be."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -15,11 +15,10 @@ from analysis.plots.gallery import (
     MODEL_PLOTS,
     SEARCH_PLOTS,
     Plot,
-    Rendered,
-    Skipped,
     arm_plots,
     render,
 )
+from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results, read_results
 from analysis.records.files import REPORT_FILE
 from analysis.report import costs, facts
@@ -104,11 +103,12 @@ def _resource(name: str) -> str:
 
 def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[ReportPicture]:
     for plot in plots:
-        rendered, kind = render(plot, results, "svg"), "svg+xml"
-        if isinstance(rendered, Rendered) and len(rendered.data) > _LARGEST_SVG:
-            rendered, kind = render(plot, results, "png", dpi=_DPI), "png"
-        if isinstance(rendered, Skipped):
-            yield ReportPicture(plot.name, plot.title, reason=rendered.reason)
+        try:
+            rendered, kind = render(plot, results, "svg"), "svg+xml"
+            if len(rendered.data) > _LARGEST_SVG:
+                rendered, kind = render(plot, results, "png", dpi=_DPI), "png"
+        except NothingToDrawError as nothing:
+            yield ReportPicture(plot.name, plot.title, reason=str(nothing))
             continue
         data = _with_palette(rendered.data) if kind == "png" else rendered.data
         source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

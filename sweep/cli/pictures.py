@@ -46,13 +46,12 @@ def plot(
         raise UsageError(f"`--out` must be a folder, but {out} is a file")
     drawn = draw_all(folder, file_format.value, target)
     if as_json:
-        skipped = {plot.name: plot.reason for plot in drawn.skipped}
-        print_json({"files": drawn.files, "skipped": skipped})
+        print_json({"files": drawn.files, "skipped": drawn.skipped})
         return
     for file in drawn.files:
         print(file)
-    for plot in drawn.skipped:
-        print(f"not drawn: {plot.name}: {plot.reason}")
+    for plot_name, reason in drawn.skipped.items():
+        print(f"not drawn: {plot_name}: {reason}")
 
 
 def report(name: NameArgument = None, storage: StorageOption = DEFAULT_STORAGE) -> None:

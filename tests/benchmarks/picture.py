@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from analysis.plots.style import BLUE, FAINT, MUTED, Frame, new_figure, plot_style
+from analysis.plots.style import BLUE, FAINT, MUTED, add_title, new_figure, plot_style
 from measuring import Spread
 from results import Section
 from sweeps import OURS
@@ -13,8 +13,8 @@ from sweeps import OURS
 def draw(sections: dict[str, Section], about: str, path: Any) -> None:
     """Draws wall times of the sweeps, speeds of a step, and where a step's time goes."""
     with plot_style():
-        frame = Frame("What a sweep costs, side by side", about)
-        figure = new_figure(5.4, frame)
+        figure = new_figure(5.4, about)
+        add_title(figure, "What a sweep costs, side by side")
         grid = figure.add_gridspec(2, 2, height_ratios=[1.45, 1])
         sweep, step, parts = (
             figure.add_subplot(place) for place in (grid[0, :], grid[1, 0], grid[1, 1])

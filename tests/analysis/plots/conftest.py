@@ -1,9 +1,13 @@
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
+from analysis.plots.picture import Picture
 from analysis.plots.results import Results
+from analysis.plots.style import plot_style
 from analysis.records.ledger import (
     EndState,
     EpochRecord,
@@ -75,3 +79,32 @@ def ledger_with_a_wreck() -> Ledger:
 def only_search() -> Callable[[Ledger], Results]:
     """Makes the results of a search that was not confirmed."""
     return lambda ledger: Results(ledger, None, {}, ShownImages.none())
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A drawn picture, and what a reader sees of it."""
+
+    figure: Figure
+    alt: str
+
+    @property
+    def text(self) -> str:
+        """The subtitle and the note."""
+        return " ".join(text.get_text() for text in self.figure.texts).replace("\n", " ")
+
+    @property
+    def legend(self) -> list[str]:
+        return [text.get_text() for text in self.figure.legends[0].get_texts()]
+
+
+def _show(draw: Callable[..., Picture], *arguments: Any) -> Shown:
+    with plot_style():
+        picture = draw(*arguments)
+    return Shown(picture.figure, picture.alt)
+
+
+@pytest.fixture(scope="session")
+def show() -> Callable[..., Shown]:
+    """Draws a picture: takes the function that draws it, and its arguments."""
+    return _show

@@ -1,14 +1,15 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from analysis.plots.arm_curves import arm_curves, draw_arm_curves
 from analysis.plots.picture import NothingToDrawError
-from analysis.plots.results import read_results
-from analysis.plots.style import plot_style
+from analysis.plots.results import Results
 from analysis.records.confirmation import Confirmation
-from analysis.storage.folder import Folder
+from analysis.records.ledger import Ledger
+from analysis.records.predictions import ShownImages
 
 Make = Callable[..., Confirmation]
 
@@ -16,7 +17,7 @@ Make = Callable[..., Confirmation]
 def test_arm_curves_are_over_the_finished_seeds(make_confirmation: Make) -> None:
     confirmation = make_confirmation({"finalist": {1: 0.99, 2: None, 3: 0.97, 4: 0.98}})
     data = arm_curves(confirmation, "finalist")
-    assert (data.title, data.seeds, data.n_left_out) == ("the finalist", (1, 3, 4), 1)
+    assert (data.title, set(data.seeds), data.n_unfinished) == ("the finalist", {1, 3, 4}, 1)
     assert data.test_accuracy.mean == pytest.approx(np.array([0.999, 0.98]))
     assert data.test_accuracy.low.tolist() == [0.999, 0.97]
     assert data.test_accuracy.high.tolist() == [0.999, 0.99]
@@ -31,24 +32,25 @@ def test_arm_curves_need_a_finished_run(make_confirmation: Make) -> None:
         arm_curves(confirmation, "finalist")
 
 
-def test_draw_arm_curves_has_four_panels_and_says_what_the_band_is(
-    confirmed_folder: Callable[..., Folder],
+@pytest.mark.parametrize(
+    ("accuracies", "legend", "n_bands"),
+    [
+        ({1: 0.98}, ["mean of 1 seed"], 0),
+        # Of the four quantities of these runs only the test accuracy differs between seeds.
+        ({1: 0.98, 2: 0.99}, ["mean of 2 seeds", "lowest to highest seed"], 1),
+    ],
+)
+def test_draw_arm_curves_draws_bands_of_several_seeds(
+    make_confirmation: Make,
+    some_ledger: Ledger,
+    show: Callable[..., Any],
+    accuracies: dict[int, float],
+    legend: list[str],
+    n_bands: int,
 ) -> None:
-    results = read_results(confirmed_folder({"n_trials": 4}, n_seeds=3, predictions=False))
-    with plot_style():
-        picture = draw_arm_curves(results, "mlp")
-    assert len(picture.figure.axes) == 4
-    keys = [text.get_text() for text in picture.figure.legends[0].get_texts()]
-    assert keys == ["mean of 3 seeds", "lowest to highest seed"]
-    assert "band: lowest to highest of 3 seeds" in picture.alt
-
-
-def test_draw_arm_curves_of_one_seed_has_no_band(
-    confirmed_folder: Callable[..., Folder],
-) -> None:
-    results = read_results(confirmed_folder({"n_trials": 4}, n_seeds=1, predictions=False))
-    with plot_style():
-        picture = draw_arm_curves(results, "mlp")
-    keys = [text.get_text() for text in picture.figure.legends[0].get_texts()]
-    assert keys == ["mean of 1 seed"]
-    assert not any(axes.collections for axes in picture.figure.axes)
+    confirmation = make_confirmation({"mlp": accuracies})
+    results = Results(some_ledger, confirmation, {}, ShownImages.none())
+    shown = show(draw_arm_curves, results, "mlp")
+    assert len(shown.figure.axes) == 4
+    assert shown.legend == legend
+    assert sum(len(axes.collections) for axes in shown.figure.axes) == n_bands

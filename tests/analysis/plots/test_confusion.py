@@ -1,14 +1,11 @@
-import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from analysis.plots.confusion import confusion, draw_confusion
-from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
-from analysis.plots.style import plot_style
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, ShownImages
@@ -27,63 +24,31 @@ def test_confusion_adds_up_the_runs() -> None:
     assert np.array_equal(counts, expected)
 
 
-def draw(ledger: Ledger, confirmation: Confirmation, predictions: Predictions) -> Picture:
-    results = Results(ledger, confirmation, {("finalist", 1): predictions}, ShownImages.none())
-    with plot_style():
-        return draw_confusion(results)
-
-
-def cell_texts(figure: Figure) -> list[str]:
-    return sorted(text.get_text() for text in figure.axes[0].texts)
-
-
-def test_draw_confusion_writes_errors_and_recognition(
-    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
+@pytest.mark.parametrize(
+    ("predicted", "cells", "alt"),
+    [
+        (
+            [4, 9, 9, 9],
+            # The cell with errors, and the sums of its row, of its column and of all.
+            {"33.3 %": 1, "100.0 %": 1, "2": 4},
+            "1 seed together: 2 errors. The most frequent error is a 4 predicted as 9: 2 times.",
+        ),
+        ([4, 4, 4, 9], {"100.0 %": 2}, "1 seed together: 0 errors."),
+    ],
+)
+def test_draw_confusion_shows_errors_and_recognised_parts(
+    some_ledger: Ledger,
+    make_confirmation: Callable[..., Confirmation],
+    show: Callable[..., Any],
+    predicted: list[int],
+    cells: dict[str, int],
+    alt: str,
 ) -> None:
     confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)
-    picture = draw(some_ledger, confirmation, answers([4, 4, 4, 9], [4, 9, 9, 9]))
-    texts = cell_texts(picture.figure)
-    assert "33.3 %" in texts
-    assert "100.0 %" in texts
-    # The cell, and three sums: of its row, of its column, of all.
-    assert texts.count("2") == 4
-    assert "Most often a 4 is taken for a 9: 2 times." in picture.alt
-
-
-def test_draw_confusion_bears_no_errors_and_missing_digits(
-    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
-) -> None:
-    confirmation = make_confirmation({"finalist": {1: 1.0}}, first_trial=3)
-    picture = draw(some_ledger, confirmation, answers([4], [4]))
-    assert "1 seed together: 0 errors." in picture.alt
-
-
-def test_draw_confusion_needs_a_finalists_predictions(
-    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
-) -> None:
-    confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)
-    results = Results(some_ledger, confirmation, {}, ShownImages.none())
-    with pytest.raises(NothingToDrawError, match="no run of the finalist has finished"):
-        draw_confusion(results)
-    with pytest.raises(NothingToDrawError, match="`sweep confirm made`"):
-        draw_confusion(dataclasses.replace(results, confirmation=None))
-
-
-def test_draw_confusion_is_of_the_best_trial_alone(
-    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
-) -> None:
-    confirmation = make_confirmation({"finalist-1": {1: 0.99}, "finalist-2": {1: 0.98}})
-    both = {
-        ("finalist-1", 1): answers([4, 4], [9, 9]),
-        ("finalist-2", 1): answers([4, 4], [4, 9]),
-    }
-    results = Results(some_ledger, confirmation, both, ShownImages.none())
-    # The best trial is the third: nobody has confirmed it, however good the others are.
-    with pytest.raises(NothingToDrawError, match="not confirmed yet. `sweep confirm made`"):
-        draw_confusion(results)
-    renumbered = make_confirmation(
-        {"finalist-1": {1: 0.99}, "finalist-2": {1: 0.98}}, first_trial=2
+    predictions = {1: answers([4, 4, 4, 9], predicted)}
+    shown = show(
+        draw_confusion, Results(some_ledger, confirmation, predictions, ShownImages.none())
     )
-    with plot_style():
-        picture = draw_confusion(dataclasses.replace(results, confirmation=renumbered))
-    assert picture.alt.startswith("Confusion matrix of the finalist-2, 1 seed together: 1 errors.")
+    texts = [text.get_text() for text in shown.figure.axes[0].texts]
+    assert {cell: texts.count(cell) for cell in cells} == cells
+    assert shown.alt == f"Confusion matrix of the finalist, {alt}"

@@ -25,6 +25,7 @@ def test_importances_find_what_matters(make_ledger: Callable[..., Ledger]) -> No
     assert (data.n_trials, data.n_best) == (40, 4)
     assert [importance.label for importance in data.values] == ["dropout", "weight decay"]
     dropout, weight_decay = data.values
+    assert dropout.is_clear
     assert dropout.value > 2 * dropout.by_chance
     assert weight_decay.value < dropout.value / 4
 
@@ -45,14 +46,10 @@ def test_importances_are_optunas(make_ledger: Callable[..., Ledger]) -> None:
         )
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.1)
     expected = evaluator.evaluate(study)
+    assert importances(make_ledger(*trials)) == data  # the shuffles are the same every time
     found = {importance.label: importance.value for importance in data.values}
     assert found["dropout"] == pytest.approx(expected["dropout"])
     assert found["weight decay"] == pytest.approx(expected["weight_decay"])
-
-
-def test_importances_are_the_same_every_time(make_ledger: Callable[..., Ledger]) -> None:
-    ledger = make_ledger(*make_trials(12))
-    assert importances(ledger) == importances(ledger)
 
 
 def test_importances_stay_within_chance_where_nothing_matters(
@@ -71,23 +68,25 @@ def test_importances_stay_within_chance_where_nothing_matters(
     assert above <= 8
 
 
-@pytest.mark.parametrize("n", [1, 5])
+@pytest.mark.parametrize("n", [1, 9])
 def test_importances_need_trials(make_ledger: Callable[..., Ledger], n: int) -> None:
-    with pytest.raises(NothingToDrawError, match=f"too few trials: {n} ran all their epochs"):
+    with pytest.raises(
+        NothingToDrawError, match=f"{n} trials? ran all epochs, and at least 10 are needed"
+    ):
         importances(make_ledger(*make_trials(n)))
 
 
 def test_importances_need_different_scores(make_ledger: Callable[..., Ledger]) -> None:
     values = {"dropout": 0.1, "weight_decay": 1e-4}
-    ledger = make_ledger(*[("COMPLETE", values, [0.9, 0.9, 0.9, 0.95])] * 7)
+    ledger = make_ledger(*[("COMPLETE", values, [0.9, 0.9, 0.9, 0.95])] * 10)
     with pytest.raises(NothingToDrawError, match="all trials have the same score"):
         importances(ledger)
 
 
-def test_importances_bear_ties_and_choices(make_ledger: Callable[..., Ledger]) -> None:
+def test_importances_accept_ties_and_choices(make_ledger: Callable[..., Ledger]) -> None:
     trials = [
         ("COMPLETE", {"nesterov": i % 2 == 0}, [0.9, 0.9, 0.9, score])
-        for i, score in enumerate([0.95, 0.9, 0.95, 0.95, 0.95, 0.95, 0.95])
+        for i, score in enumerate([0.95, 0.9, *[0.95] * 8])
     ]
     data = importances(make_ledger(*trials, space={"nesterov": [True, False]}))
     (nesterov,) = data.values
@@ -96,11 +95,11 @@ def test_importances_bear_ties_and_choices(make_ledger: Callable[..., Ledger]) -
     assert nesterov.value <= nesterov.by_chance
 
 
-def test_importances_leave_optunas_verbosity_alone(make_ledger: Callable[..., Ledger]) -> None:
+def test_importances_keep_the_verbosity_of_optuna(make_ledger: Callable[..., Ledger]) -> None:
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.DEBUG)
     try:
-        importances(make_ledger(*make_trials(6)))
+        importances(make_ledger(*make_trials(10)))
         assert optuna.logging.get_verbosity() == optuna.logging.DEBUG
     finally:
         optuna.logging.set_verbosity(before)

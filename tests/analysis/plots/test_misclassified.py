@@ -17,35 +17,31 @@ def images_of(*indices: int) -> ShownImages:
     return ShownImages(np.array(indices, np.int32), pixels)
 
 
-def test_mistakes_come_surest_first() -> None:
-    data = mistakes(PREDICTIONS, images_of(1, 2, 3, 4), 10)
+@pytest.mark.parametrize(
+    ("images", "n", "expected"),
+    [
+        # Of mistakes with the same confidence, the earlier image comes first.
+        ([1, 2, 3, 4], 10, [2, 3, 1, 4]),
+        ([1, 2, 3, 4], 2, [2, 3]),
+        ([0, 1], 10, [1]),
+    ],
+)
+def test_mistakes_are_the_most_confident_with_a_saved_image(
+    images: list[int], n: int, expected: list[int]
+) -> None:
+    data = mistakes(PREDICTIONS, images_of(*images), n)
+    assert [mistake.index for mistake in data.shown] == expected
     assert data.n_total == 4
-    found = [(m.index, m.label, m.predicted, m.confidence) for m in data.shown]
-    # Of equally sure ones, the earlier image comes first.
-    assert [index for index, *_ in found] == [2, 3, 1, 4]
-    assert found[0][:3] == (2, 2, 1)
-    assert found[0][3] == pytest.approx(0.99, abs=1e-3)
-    assert all(np.all(mistake.image == mistake.index) for mistake in data.shown)
+    for mistake in data.shown:
+        assert mistake.label == PREDICTIONS.labels[mistake.index]
+        assert mistake.predicted == PREDICTIONS.predicted[mistake.index]
+        assert mistake.confidence == PREDICTIONS.confidence[mistake.index]
+        assert np.all(mistake.image == mistake.index)
 
 
-def test_mistakes_are_no_more_than_asked_for() -> None:
-    data = mistakes(PREDICTIONS, images_of(1, 2, 3, 4), 2)
-    assert [mistake.index for mistake in data.shown] == [2, 3]
-    assert data.n_total == 4
-
-
-def test_mistakes_without_an_image_are_left_out() -> None:
-    data = mistakes(PREDICTIONS, images_of(0, 1), 10)
-    assert [mistake.index for mistake in data.shown] == [1]
-    assert data.n_total == 4
-
-
-def test_mistakes_need_one() -> None:
+def test_mistakes_need_a_mistake_with_a_saved_image() -> None:
     right = Predictions(PREDICTIONS.labels, PREDICTIONS.confidence, PREDICTIONS.labels)
     with pytest.raises(NothingToDrawError, match="no test image is misclassified"):
         mistakes(right, images_of(1), 10)
-
-
-def test_mistakes_need_an_image() -> None:
-    with pytest.raises(NothingToDrawError, match="not in the sweep's files"):
+    with pytest.raises(NothingToDrawError, match="do not contain the misclassified images"):
         mistakes(PREDICTIONS, ShownImages.none(), 10)

@@ -1,11 +1,11 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from analysis.plots.parallel import draw_parallel, parallel
 from analysis.plots.results import Results
-from analysis.plots.style import plot_style
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.storage.folder import Folder
 
@@ -14,7 +14,7 @@ def test_parallel_gives_heights_best_first(some_ledger: Ledger) -> None:
     data = parallel(some_ledger)
     assert data.scored == pytest.approx(np.array([[0.0, 0.75, 1.0], [0.5, 0.5, 0.0]]))
     assert data.stopped == pytest.approx(np.array([[1.0, 1.0]]))
-    assert next(iter(data.score_ticks.values())) == "98.5"
+    assert next(iter(data.axes[-1].ticks().values())) == "98.5"
 
 
 def test_parallel_without_stopped_trials_has_no_such_lines(
@@ -37,12 +37,10 @@ def test_parallel_thins_many_lines_but_keeps_the_ends(
     assert np.all(np.diff(data.scored[:, -1]) <= 0)
 
 
-def test_draw_parallel_says_which_scores_the_axis_does_not_reach(
-    ledger_with_a_wreck: Ledger, only_search: Callable[[Ledger], Results]
+def test_parallel_says_which_scores_are_below_the_axis(
+    ledger_with_a_wreck: Ledger, only_search: Callable[[Ledger], Results], show: Callable[..., Any]
 ) -> None:
-    with plot_style():
-        picture = draw_parallel(only_search(ledger_with_a_wreck))
-    words = " ".join(text.get_text() for text in picture.figure.texts).replace("\n", " ")
+    shown = show(draw_parallel, only_search(ledger_with_a_wreck))
     assert parallel(ledger_with_a_wreck).scored[:, -1].tolist() == [0.5] * 5 + [0.0]
-    assert "1 trial scored less than the axis shows." in words
-    assert "from 10.00 to 98.00 %" in picture.alt
+    assert "The score of 1 trial is below the axis." in shown.text
+    assert "from 10.00 to 98.00 %" in shown.alt

@@ -5,9 +5,10 @@ import pytest
 
 from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
-from analysis.plots.style import plot_style
 from analysis.plots.trial_curves import Curve, draw_trial_curves, trial_curves
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import ConfigChanged, EpochRecord, Ledger, TrialEnded, TrialStarted
+
+Search = Callable[[Ledger], Results]
 
 
 def test_trial_curves_are_those_of_the_trials_with_an_epoch(some_ledger: Ledger) -> None:
@@ -17,25 +18,31 @@ def test_trial_curves_are_those_of_the_trials_with_an_epoch(some_ledger: Ledger)
         Curve(2, "STOPPED", (0.8,)),
     )
     assert [curve.trial_id for curve in data.curves] == [1, 2, 3, 5]
-    assert (data.best, data.epochs, data.without_epoch) == (3, 4, 1)
+    assert data.best == Curve(3, "COMPLETE", (0.92, 0.96, 0.985, 0.99))
+    assert (data.epochs, data.n_without_epoch, data.rungs) == (4, 1, (1, 2))
 
 
-@pytest.mark.parametrize(
-    ("scheduler", "expected"),
-    [
-        ({"name": "asha", "grace_period": 1, "reduction_factor": 2}, (1, 2)),
-        ({"name": "asha", "grace_period": 1, "reduction_factor": 3}, (1, 3)),
-        ({"name": "asha", "grace_period": 4, "reduction_factor": 3}, ()),
-        ({"name": "none", "grace_period": 1, "reduction_factor": 2}, ()),
-        ("none", ()),
-        (None, ()),
-    ],
-)
-def test_rungs_lie_before_the_last_epoch(
-    make_ledger: Callable[..., Ledger], scheduler: Any, expected: tuple[int, ...]
+@pytest.mark.parametrize("scheduler", [{"name": "none"}, "none", None])
+def test_trial_curves_without_early_stopping_have_no_rungs(
+    make_ledger: Callable[..., Ledger], scheduler: Any
 ) -> None:
-    ledger = make_ledger(("COMPLETE", {}, [0.9]), scheduler=scheduler)
-    assert trial_curves(ledger).rungs == expected
+    assert trial_curves(make_ledger(("COMPLETE", {}, [0.9]), scheduler=scheduler)).rungs == ()
+
+
+def test_trial_curves_use_the_config_that_each_trial_started_with(
+    make_ledger: Callable[..., Ledger], only_search: Search, show: Callable[..., Any]
+) -> None:
+    ledger = make_ledger(("COMPLETE", {}, [0.9] * 9), epochs=9)
+    ledger.apply(ConfigChanged(200.0, ledger.config | {"epochs": 2}))
+    ledger.apply(TrialStarted(201.0, 2, 2, {}))
+    for epoch in (1, 2):
+        ledger.apply(EpochRecord(202.0 + epoch, 2, epoch, 0.1, 0.9, 0.05, 0.9, 2.0, 1e4))
+    ledger.apply(TrialEnded(205.0, 2, "COMPLETE", None))
+    data = trial_curves(ledger)
+    assert (data.epochs, data.rungs) == (9, (1, 2, 4, 8))
+    shown = show(draw_trial_curves, only_search(ledger))
+    assert "2 trials of 2 or 9 epochs" in shown.text
+    assert shown.figure.axes[0].get_xlim()[1] > 9
 
 
 def test_trial_curves_need_an_epoch(make_ledger: Callable[..., Ledger]) -> None:
@@ -43,41 +50,29 @@ def test_trial_curves_need_an_epoch(make_ledger: Callable[..., Ledger]) -> None:
         trial_curves(make_ledger(("FAILED", {}, [])))
 
 
-def test_draw_trial_curves_says_how_the_trials_ended(
-    some_ledger: Ledger, only_search: Callable[[Ledger], Results]
+def test_trial_curves_show_how_the_trials_ended(
+    some_ledger: Ledger, only_search: Search, show: Callable[..., Any]
 ) -> None:
-    with plot_style():
-        picture = draw_trial_curves(only_search(some_ledger))
-    labels = [text.get_text() for text in picture.figure.legends[0].get_texts()]
-    # The failed trial has no epoch, hence no curve, which the note below says.
-    assert labels == [
-        "stopped early (1)",
-        "not finished (1)",
-        "ran all epochs (2)",
-        "best: trial 3",
-        "rung",
-    ]
-    words = " ".join(text.get_text() for text in picture.figure.texts).replace("\n", " ")
-    assert "Not drawn: 1 trial that ended before the first epoch did." in words
-    assert "The best, trial 3, ends at 99.00 %." in picture.alt
+    shown = show(draw_trial_curves, only_search(some_ledger))
+    # The failed trial has no epoch, hence no curve; the note says so.
+    endings = ["stopped early (1)", "not finished (1)", "ran all epochs (2)"]
+    assert shown.legend == [*endings, "best: trial 3", "rung"]
+    assert "Not drawn: 1 trial that ended before the first epoch." in shown.text
+    labels = [text.get_text() for text in shown.figure.axes[0].texts]
+    assert labels == ["1 stopped", "0 stopped"]
+    assert "The best, trial 3, ends at 99.00 %." in shown.alt
 
 
-def test_draw_trial_curves_counts_those_that_are_wholly_cut_off(
-    make_ledger: Callable[..., Ledger], only_search: Callable[[Ledger], Results]
+def test_trial_curves_say_what_is_cut_off(
+    make_ledger: Callable[..., Ledger],
+    ledger_with_a_wreck: Ledger,
+    only_search: Search,
+    show: Callable[..., Any],
 ) -> None:
+    shown = show(draw_trial_curves, only_search(ledger_with_a_wreck))
+    assert "The axis starts near 90.0 %." in shown.text
+    assert 0.8 < shown.figure.axes[0].get_ylim()[0] < 0.9
     good = ("COMPLETE", {}, [0.95, 0.96, 0.97, 0.98])
     ledger = make_ledger(*[good] * 3, ("FAILED", {}, [0.1]), ("STOPPED", {}, [0.2]))
-    with plot_style():
-        picture = draw_trial_curves(only_search(ledger))
-    words = " ".join(text.get_text() for text in picture.figure.texts).replace("\n", " ")
-    assert "Cut off: what is below 95.0 %, the whole of 2 trials." in words
-
-
-def test_draw_trial_curves_says_what_is_cut_off(
-    ledger_with_a_wreck: Ledger, only_search: Callable[[Ledger], Results]
-) -> None:
-    with plot_style():
-        picture = draw_trial_curves(only_search(ledger_with_a_wreck))
-    words = " ".join(text.get_text() for text in picture.figure.texts).replace("\n", " ")
-    assert "Cut off: what is below 90.0 %." in words
-    assert 0.8 < picture.figure.axes[0].get_ylim()[0] < 0.9
+    shown = show(draw_trial_curves, only_search(ledger))
+    assert "The axis starts near 95.0 %, which hides 2 trials." in shown.text

@@ -107,7 +107,7 @@ def test_tables_show_the_statistics(confirmed_report: tuple[Folder, str]) -> Non
 def test_report_holds_everything_itself(confirmed_report: tuple[Folder, str]) -> None:
     page = Page(confirmed_report[1])
     sources = [image["src"] for image in page.all("img")]
-    assert len(sources) == 13
+    assert len(sources) == 12
     assert all(re.match(r"data:image/(svg\+xml|png);base64,", source) for source in sources)
     assert not page.all("script")
     assert not page.all("link")
@@ -174,7 +174,7 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(
 def test_report_of_an_unconfirmed_sweep_says_how_to_confirm(search_folder: MakeFolder) -> None:
     page = Page(render_report(search_folder(**SMALL)))
     assert "sweep confirm synthetic" in page.text_of("code")
-    assert len(page.all("img")) == 5
+    assert len(page.all("img")) == 4
 
 
 @pytest.mark.parametrize("search", [{"n_trials": 1}, {"n_trials": 3, "failure_rate": 1.0}])

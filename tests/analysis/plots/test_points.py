@@ -3,11 +3,11 @@ from collections.abc import Callable
 import pytest
 
 from analysis.plots.picture import NothingToDrawError
-from analysis.plots.scored import Scored, n_best, points
+from analysis.plots.points import Scored, points
 from analysis.records.ledger import Ledger
 
 
-def test_points_tell_the_trials_apart(some_ledger: Ledger) -> None:
+def test_points_group_trials_by_how_they_ended(some_ledger: Ledger) -> None:
     data = points(some_ledger)
     assert data.ranked == (
         Scored(3, {"dropout": 0.0, "weight_decay": 1e-3}, 0.99),
@@ -17,7 +17,7 @@ def test_points_tell_the_trials_apart(some_ledger: Ledger) -> None:
     assert data.failed == ({"dropout": 0.1, "weight_decay": 1e-6},)
 
 
-def test_points_know_what_an_earlier_recipe_fixed(make_ledger: Callable[..., Ledger]) -> None:
+def test_points_take_a_fixed_value_from_the_recipe(make_ledger: Callable[..., Ledger]) -> None:
     data = points(
         make_ledger(
             ("COMPLETE", {"dropout": 0.1}, [0.9, 0.9, 0.9, 0.95]),
@@ -36,6 +36,15 @@ def test_points_need_something_searched(make_ledger: Callable[..., Ledger]) -> N
         points(ledger)
 
 
-@pytest.mark.parametrize(("n", "expected"), [(1, 1), (2, 2), (5, 3), (30, 3), (31, 4), (170, 17)])
-def test_n_best_is_a_tenth_and_three_at_least(n: int, expected: int) -> None:
-    assert n_best(n) == expected
+def test_points_need_a_trial_that_ran_all_epochs(make_ledger: Callable[..., Ledger]) -> None:
+    with pytest.raises(NothingToDrawError, match="no trial has run all its epochs"):
+        points(make_ledger(("STOPPED", {"dropout": 0.1, "weight_decay": 1e-4}, [0.9])))
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, 1), (7, 1), (8, 3), (30, 3), (31, 4), (170, 17)])
+def test_best_are_a_tenth_if_there_are_enough(
+    make_ledger: Callable[..., Ledger], n: int, expected: int
+) -> None:
+    values = {"dropout": 0.1, "weight_decay": 1e-4}
+    data = points(make_ledger(*[("COMPLETE", values, [0.9])] * n, epochs=1))
+    assert [trial.trial_id for trial in data.best] == list(range(1, expected + 1))

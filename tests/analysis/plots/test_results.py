@@ -1,0 +1,36 @@
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from analysis.plots.picture import NothingToDrawError
+from analysis.plots.results import Results, read_results
+from analysis.records.confirmation import Confirmation
+from analysis.records.ledger import Ledger
+from analysis.records.predictions import ShownImages
+from analysis.storage.folder import Folder
+
+
+def test_predictions_are_those_of_the_best_trial(
+    confirmed_folder: Callable[..., Folder],
+) -> None:
+    results = read_results(confirmed_folder({"n_trials": 8, "epochs": 2}, n_seeds=2, top_k=2))
+    arm, predictions = results.shown_finalist()
+    assert arm.arm == "finalist-1"
+    accuracies = {seed: float(p.correct.mean()) for seed, p in predictions.items()}
+    assert accuracies == pytest.approx(results.confirmed().test_accuracies("finalist-1"))
+
+
+def test_shown_finalist_is_the_best_trial_or_nothing(
+    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
+) -> None:
+    results = Results(some_ledger, None, {}, ShownImages.none())
+    with pytest.raises(NothingToDrawError, match="not confirmed yet.*`sweep confirm made`"):
+        results.shown_finalist()
+    # The best trial is the third.
+    others = make_confirmation({"finalist-1": {1: 0.99}, "finalist-2": {1: 0.98}})
+    with pytest.raises(NothingToDrawError, match="best trial is not confirmed.*`sweep confirm"):
+        dataclasses.replace(results, confirmation=others).shown_finalist()
+    confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)
+    with pytest.raises(NothingToDrawError, match="no run of the finalist has finished"):
+        dataclasses.replace(results, confirmation=confirmation).shown_finalist()
