@@ -83,8 +83,9 @@ def read_results(folder: Folder) -> Results:
     arm = best_finalist(ledger, confirmation) if confirmation else None
     predictions = {}
     if confirmation is not None and arm is not None:
-        for seed in confirmation.test_accuracies(arm.arm):
-            loaded = load_predictions(folder, arm.arm, seed)
+        finished = confirmation.test_accuracies(arm.arm)
+        for seed in confirmation.ordered_seeds(ledger.config["seed"]):
+            loaded = load_predictions(folder, arm.arm, seed) if seed in finished else None
             if loaded is not None:
                 predictions[seed] = loaded
     return Results(ledger, confirmation, predictions, load_images(folder))

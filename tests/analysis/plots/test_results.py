@@ -7,8 +7,11 @@ from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results, read_results
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
-from analysis.records.predictions import ShownImages
+from analysis.records.predictions import ShownImages, load_predictions, save_predictions
+from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
+
+SEED = 1
 
 
 def test_predictions_are_those_of_the_best_trial(
@@ -34,3 +37,20 @@ def test_shown_finalist_is_the_best_trial_or_nothing(
     confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)
     with pytest.raises(NothingToDrawError, match="no run of the finalist has finished"):
         dataclasses.replace(results, confirmation=confirmation).shown_finalist()
+
+
+def test_first_predictions_are_those_of_the_first_derived_seed(
+    confirmed_folder: Callable[..., Folder],
+) -> None:
+    derived = confirmation_seeds(SEED, 2)
+    assert derived[0] > derived[1]
+    folder = confirmed_folder({"n_trials": 1, "epochs": 2, "seed": SEED}, n_seeds=2)
+    lines = folder.read("confirm.jsonl")
+    for old, new in zip((1001, 1002), derived, strict=True):
+        lines = lines.replace(f'"seed":{old}'.encode(), f'"seed":{new}'.encode())
+        saved = load_predictions(folder, "finalist-1", old)
+        assert saved is not None
+        save_predictions(folder, "finalist-1", new, saved)
+    folder.write("confirm.jsonl", lines)
+    _, predictions = read_results(folder).shown_finalist()
+    assert list(predictions) == derived
