@@ -10,7 +10,7 @@ from analysis.plots.results import Results
 from analysis.plots.scales import AXIS_NOTE, in_view, set_accuracy_scale
 from analysis.plots.style import BLUE, FAINT, INK, add_legend, new_figure
 from analysis.records.ledger import EpochRecord, Ledger, SessionStarted, TrialEnded
-from analysis.results.selection import describe_rule, trial_score
+from analysis.results.selection import trial_score
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,8 @@ def draw_best_so_far(results: Results) -> Picture:
     """Draw the best score so far, against epochs and against time."""
     data = best_so_far(results.ledger)
     final, winner = data.finishes[-1].best, data.finishes[data.winner]
-    rule = describe_rule(results.ledger.config).removeprefix("highest ")
     scores = [finish.score for finish in data.finishes]
-    note = f"Score: {rule}. {AXIS_NOTE}"
+    note = f"{results.about_score} {AXIS_NOTE}"
     if n := len(scores) - len(in_view(scores)):
         note += f" Not drawn: {count(n, 'trial')} far below."
     about = f"{results.about_search} · best: trial {winner.trial_id}, {percent(final)}"

@@ -19,7 +19,6 @@ from analysis.plots.results import Results
 from analysis.plots.scales import AXIS_NOTE
 from analysis.plots.style import INK, add_legend, new_figure, sequence
 from analysis.records.ledger import Ledger
-from analysis.results.selection import describe_rule
 
 _MOST = 150  # lines that can be told apart
 _RASTER_ABOVE = 100  # lines that are smaller as pixels than as paths
@@ -76,7 +75,7 @@ def _heights(
 def draw_parallel(results: Results) -> Picture:
     """Draw every trial as a line."""
     data = parallel(results.ledger)
-    note = _note(data, describe_rule(results.ledger.config))
+    note = f"{results.about_score} {AXIS_NOTE}{_left_out(data)}"
     figure = new_figure(4.9, results.about_search, note, legend_rows=1)
     draw_parallel_axes(figure.subplots(), data)
     add_legend(figure, _legend(data))
@@ -90,9 +89,8 @@ def draw_parallel(results: Results) -> Picture:
     return Picture(figure, alt)
 
 
-def _note(data: Parallel, rule: str) -> str:
-    note = f"Score: {rule.removeprefix('highest ')}. {AXIS_NOTE}"
-    trials = data.points
+def _left_out(data: Parallel) -> str:
+    note, trials = "", data.points
     if trials.failed:
         note += f" Not drawn: {count(len(trials.failed), 'trial')} that failed."
     if trials.far_below:

@@ -7,7 +7,7 @@ from analysis.plots.picture import NothingToDrawError
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.predictions import Predictions, ShownImages, load_images, load_predictions
-from analysis.results.selection import best_finalist
+from analysis.results.selection import best_finalist, describe_rule, rank_trials
 from analysis.storage.folder import Folder
 
 
@@ -40,6 +40,17 @@ class Results:
         epochs = sorted({int(config["epochs"]) for config in configs})
         size = " or ".join([*map(str, epochs[:-1]), count(epochs[-1], "epoch")])
         return f"{self.name} · {count(len(self.ledger.trials), 'trial')} of {size}"
+
+    @property
+    def rule(self) -> str:
+        """How the best trial was chosen, in words that begin with `highest`."""
+        ranked = rank_trials(self.ledger)
+        return describe_rule(ranked[0].trial.config if ranked else self.ledger.config)
+
+    @property
+    def about_score(self) -> str:
+        """How a trial's score is computed, as a sentence."""
+        return f"Score: {self.rule.removeprefix('highest ')}."
 
     def confirmed(self) -> Confirmation:
         """Return the confirmation.

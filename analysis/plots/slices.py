@@ -26,7 +26,6 @@ from analysis.plots.style import (
     add_legend,
     new_figure,
 )
-from analysis.results.selection import describe_rule
 
 # The fraction of a panel, at its bottom, for trials without a score or with a very low one.
 _STRIP = 0.14
@@ -46,7 +45,7 @@ def draw_slices(results: Results) -> Picture:
     n = len(data.dimensions)
     n_columns = 2 if n in (2, 4) else min(n, 3)
     n_rows = math.ceil(n / n_columns)
-    note = f"Score: {describe_rule(results.ledger.config).removeprefix('highest ')}. "
+    note = f"{results.about_score} "
     if _below(data):
         note += "Below the line: trials without a score, or with one far below the others. "
     figure = new_figure(1.4 + 2.5 * n_rows, results.about_search, note + AXIS_NOTE, legend_rows=1)

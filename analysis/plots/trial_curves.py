@@ -26,7 +26,7 @@ from analysis.plots.style import (
 )
 from analysis.records.ledger import Ledger, State
 from analysis.results.rungs import rungs
-from analysis.results.selection import describe_rule, rank_trials
+from analysis.results.selection import rank_trials
 
 _LABEL_WIDTH = 0.12  # of a rung's label, as a fraction of the axis
 _RASTER_ABOVE = 100  # lines that are smaller as pixels than as paths
@@ -124,8 +124,7 @@ _ENDINGS: dict[State, _Ending] = {
 def draw_trial_curves(results: Results) -> Picture:
     """Draw every trial's curve."""
     data = trial_curves(results.ledger)
-    note = _note(data, describe_rule(results.ledger.config))
-    figure = new_figure(4.9, results.about_search, note, legend_rows=1)
+    figure = new_figure(4.9, results.about_search, _note(data, results.rule), legend_rows=1)
     axes = figure.subplots()
     legend = draw_curves(axes, data)
     axes.set(xlabel="epoch", ylabel="validation accuracy (%)")

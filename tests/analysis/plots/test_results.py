@@ -47,7 +47,7 @@ def test_first_predictions_are_those_of_the_first_derived_seed(
     folder = confirmed_folder({"n_trials": 1, "epochs": 2, "seed": SEED}, n_seeds=2)
     lines = folder.read("confirm.jsonl")
     for old, new in zip((1001, 1002), derived, strict=True):
-        lines = lines.replace(f'"seed":{old}'.encode(), f'"seed":{new}'.encode())
+        lines = lines.replace(f'"seed": {old}'.encode(), f'"seed": {new}'.encode())
         saved = load_predictions(folder, "finalist-1", old)
         assert saved is not None
         save_predictions(folder, "finalist-1", new, saved)
