@@ -133,6 +133,7 @@ def comparison_rows(
     """
     finalist = best_finalist(ledger, confirmation)
     decisive = decisive_comparison(confirmation, finalist) if finalist else None
+    seeds = confirmation.ordered_seeds(ledger.config["seed"])
     for comparison in compare_arms(confirmation):
         yield ComparisonRow(
             confirmation.arms[comparison.finalist].title,
@@ -140,7 +141,7 @@ def comparison_rows(
             comparison,
             comparison == decisive,
             describe_comparison(confirmation, comparison),
-            compare_predictions(folder, comparison),
+            compare_predictions(folder, comparison, seeds),
         )
 
 

@@ -36,7 +36,7 @@ class Comparison:
     Attributes:
         finalist: The finalist's arm.
         baseline: The baseline's arm.
-        seeds: The seeds whose runs have finished in both arms, in the order of the finalist's.
+        seeds: The seeds whose runs have finished in both arms.
         difference: The mean difference.
         sd: The standard deviation of the differences.
         interval: Student's interval of the mean difference, of 1 - `level`.
@@ -131,11 +131,18 @@ def compare_accuracies(
     return measured
 
 
-def compare_predictions(folder: Folder, comparison: Comparison) -> tuple[int, McNemar] | None:
+def compare_predictions(
+    folder: Folder, comparison: Comparison, seeds: Sequence[int]
+) -> tuple[int, McNemar] | None:
     """Compare, image by image, the two networks of the first seed that both arms share.
 
     One seed only: all seeds are tested on the same images, so that pooling them would count
     each image several times.
+
+    Args:
+        folder: The sweep's.
+        comparison: The two arms.
+        seeds: The confirmation's, the first derived one first: its weights are exported.
 
     Returns:
         The seed and the comparison, the finalist first; None without predictions.
@@ -143,12 +150,14 @@ def compare_predictions(folder: Folder, comparison: Comparison) -> tuple[int, Mc
     Raises:
         LedgerError: If the predictions are damaged.
     """
-    for seed in comparison.seeds[:1]:
-        finalist = load_predictions(folder, comparison.finalist, seed)
-        baseline = load_predictions(folder, comparison.baseline, seed)
-        if finalist is not None and baseline is not None:
-            return seed, mcnemar(finalist.correct, baseline.correct)
-    return None
+    seed = next((seed for seed in seeds if seed in comparison.seeds), None)
+    if seed is None:
+        return None
+    finalist = load_predictions(folder, comparison.finalist, seed)
+    baseline = load_predictions(folder, comparison.baseline, seed)
+    if finalist is None or baseline is None:
+        return None
+    return seed, mcnemar(finalist.correct, baseline.correct)
 
 
 def _measure(

@@ -1,9 +1,16 @@
 """What a search cost, and what stopping trials early saved."""
 
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from analysis.records.ledger import EpochRecord, Ledger
+from analysis.records.ledger import (
+    ConfigChanged,
+    EpochRecord,
+    Ledger,
+    Record,
+    SessionStarted,
+    TrialEnded,
+)
 
 
 @dataclass(frozen=True)
@@ -11,14 +18,14 @@ class Cost:
     """The cost of a search.
 
     Attributes:
-        epochs: Epochs run.
-        epochs_saved: Epochs that the scheduler did not let its stopped trials run.
-        slot_seconds: Time spent in training and validation, summed over slots, in seconds.
-        elapsed_s: Time in which a driver was at work, in seconds, its own start included
-            from the sweep's first session on, pauses between sessions left out.
-        utilization: The part of the slots' time that went into training and validation,
-            from a session's first trial until fewer trials were left than slots; None
-            where no session had such a stretch.
+        epochs: Epochs that were trained.
+        epochs_saved: Epochs that the stopped trials did not train.
+        slot_seconds: Time of training and validation, summed over the slots, in seconds.
+        elapsed_s: Time in which a driver was running, in seconds, without the pauses between
+            sessions.
+        utilization: Fraction of the slots' time that was training and validation, from the
+            first trial of a session until fewer trials are left than slots; None if no
+            session lasted that long.
     """
 
     epochs: int
@@ -28,72 +35,61 @@ class Cost:
     utilization: float | None
 
 
-@dataclass(frozen=True)
-class _Stretch:
-    """A session's busy stretch: from `begin` to `end`, seconds since 1970, `slots` wide."""
+@dataclass
+class _Session:
+    """A session on the working clock; until `full_until` it had a trial for every slot."""
 
-    begin: float
-    end: float
     slots: int
+    full_until: float
+    trained: list[tuple[float, float]] = field(default_factory=list)
+
+    def use(self) -> tuple[float, float]:
+        """Return the slot-seconds used and available while it had a trial for every slot."""
+        begin = min((start for start, _ in self.trained), default=self.full_until)
+        available = max(0.0, self.full_until - begin) * self.slots
+        used = sum(max(0.0, min(end, self.full_until) - start) for start, end in self.trained)
+        return min(used, available), available
+
+
+def working_clock(ledger: Ledger) -> Iterator[tuple[float, Record]]:
+    """Yield the ledger's records in order, each with the seconds of work up to it.
+
+    Pauses between sessions do not count. Where the system's clock was set back, this one
+    stands still.
+    """
+    seconds, previous = 0.0, ledger.created.time
+    for record in ledger.records:
+        if isinstance(record, ConfigChanged):  # may be recorded before its session
+            continue
+        if not isinstance(record, SessionStarted):
+            seconds += max(0.0, record.time - previous)
+        previous = record.time
+        yield seconds, record
 
 
 def search_cost(ledger: Ledger) -> Cost:
-    """Adds up the search's cost from its ledger."""
-    epochs = [record for record in ledger.records if isinstance(record, EpochRecord)]
-    planned = int(ledger.config["epochs"])
-    busy = available = 0.0
-    for stretch in _stretches(ledger):
-        available += (stretch.end - stretch.begin) * stretch.slots
-        busy += sum(
-            max(0.0, min(e.time, stretch.end) - max(e.time - e.seconds, stretch.begin))
-            for e in epochs
-        )
+    """Add up the cost of a search from its ledger."""
+    n_left, elapsed_s, sessions = int(ledger.config["trials"]), 0.0, list[_Session]()
+    for seconds, record in working_clock(ledger):
+        elapsed_s = seconds
+        if isinstance(record, SessionStarted):
+            sessions.append(_Session(record.slots, seconds))
+        if not sessions:
+            continue
+        if n_left >= sessions[-1].slots:
+            sessions[-1].full_until = seconds
+        if isinstance(record, EpochRecord):
+            sessions[-1].trained.append((seconds - record.seconds, seconds))
+        n_left -= isinstance(record, TrialEnded)
+    shares = [session.use() for session in sessions]
+    available = sum(slot_seconds for _, slot_seconds in shares)
+    epochs = [epoch for trial in ledger.trials.values() for epoch in trial.epochs]
     return Cost(
         epochs=len(epochs),
-        epochs_saved=sum(planned - len(t.epochs) for t in ledger.in_state("STOPPED")),
+        epochs_saved=sum(
+            int(trial.config["epochs"]) - len(trial.epochs) for trial in ledger.in_state("STOPPED")
+        ),
         slot_seconds=sum(epoch.seconds for epoch in epochs),
-        elapsed_s=sum(end - begin for begin, end in _sessions(ledger)),
-        utilization=busy / available if available else None,
+        elapsed_s=elapsed_s,
+        utilization=sum(used for used, _ in shares) / available if available else None,
     )
-
-
-def _sessions(ledger: Ledger) -> list[tuple[float, float]]:
-    """The begin and end of each session; a killed one ends with its last event."""
-    events = sorted(_event_times(ledger))
-    begins = [session.time for session in ledger.sessions]
-    spans = []
-    for begin, following in pairwise([*begins, float("inf")]):
-        inside = [time for time in events if begin <= time < following]
-        spans.append((begin, max(inside, default=begin)))
-    return spans
-
-
-def _event_times(ledger: Ledger) -> list[float]:
-    times = [record.time for record in ledger.records if isinstance(record, EpochRecord)]
-    for trial in ledger.trials.values():
-        times += [trial.started] if trial.ended is None else [trial.started, trial.ended]
-    times += [notice.time for notice in ledger.notices]
-    return times if ledger.ended is None else [*times, ledger.ended.time]
-
-
-def _stretches(ledger: Ledger) -> list[_Stretch]:
-    ends = sorted(trial.ended for trial in ledger.trials.values() if trial.ended is not None)
-    n_trials = int(ledger.config["trials"])
-    stretches = []
-    for session, (begin, end) in zip(ledger.sessions, _sessions(ledger), strict=True):
-        if n_trials < session.slots:
-            continue
-        # The first moment at which fewer trials are left than slots begins the tail.
-        tail_index = n_trials - session.slots
-        tail = ends[tail_index] if tail_index < len(ends) else end
-        first = min(
-            (
-                record.time - record.seconds
-                for record in ledger.records
-                if isinstance(record, EpochRecord) and begin <= record.time <= end
-            ),
-            default=end,
-        )
-        if min(end, tail) > first:
-            stretches.append(_Stretch(first, min(end, tail), session.slots))
-    return stretches

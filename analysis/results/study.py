@@ -1,4 +1,4 @@
-"""A ledger's trials as Optuna knows them."""
+"""The trials of a ledger as Optuna's."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,22 +16,32 @@ STATES = {
     "STOPPED": TrialState.PRUNED,
     "FAILED": TrialState.FAIL,
 }
-"""What Optuna calls the states of trials."""
+"""Optuna's names for the states of trials."""
 
 
 def distributions(ledger: Ledger) -> dict[str, BaseDistribution]:
-    """Returns what each searched hyperparameter was drawn from, in the config's order.
+    """Return the distribution of each searched hyperparameter, in the config's order.
 
-    It is wide enough for trials that began under an earlier config, too. Whole numbers are
-    among the others, without steps.
+    A distribution also covers trials that began under an earlier config. Integers are not
+    told apart from other numbers.
     """
-    return {name: _distribution(ledger, name) for name in ledger.config["space"]}
+    found: dict[str, BaseDistribution] = {}
+    for name, spec in ledger.config["space"].items():
+        values = [trial.value(name) for trial in ledger.trials.values()]
+        known = [value for value in values if value is not None]
+        if isinstance(spec, list):
+            found[name] = CategoricalDistribution(tuple(dict.fromkeys([*spec, *known])))
+            continue
+        low, high = min([spec["low"], *known]), max([spec["high"], *known])
+        is_log = bool(spec.get("log")) and low > 0
+        found[name] = FloatDistribution(float(low), float(high), log=is_log)
+    return found
 
 
 def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
-    """Returns a trial as Optuna knows it: with its score, or else with its last accuracy.
+    """Return a trial as Optuna's, with its score or, if it was stopped, its last accuracy.
 
-    Its user attributes have the number that the ledger gives it, and why it failed.
+    Its user attributes are its number in the ledger and why it failed.
 
     Args:
         trial: The trial.
@@ -39,13 +49,12 @@ def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) ->
     """
     values = {name: trial.value(name) for name in distributions}
     known = {name: value for name, value in values.items() if value is not None}
-    is_valued = trial.state in ("COMPLETE", "STOPPED")
     attributes: dict[str, Any] = {"trial_id": trial.trial_id}
     if trial.reason is not None:
         attributes["reason"] = trial.reason
     made = create_trial(
         state=STATES[trial.state],
-        value=trial_accuracy(trial) if is_valued else None,
+        value=trial_accuracy(trial) if trial.state in ("COMPLETE", "STOPPED") else None,
         params=known,
         distributions={name: distributions[name] for name in known},
         user_attrs=attributes,
@@ -54,13 +63,3 @@ def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) ->
     made.datetime_start = datetime.fromtimestamp(trial.started)
     made.datetime_complete = None if trial.ended is None else datetime.fromtimestamp(trial.ended)
     return made
-
-
-def _distribution(ledger: Ledger, name: str) -> BaseDistribution:
-    spec = ledger.config["space"][name]
-    trials = ledger.trials.values()
-    values = [value for trial in trials if (value := trial.value(name)) is not None]
-    if isinstance(spec, list):
-        return CategoricalDistribution(tuple(dict.fromkeys([*spec, *values])))
-    low, high = min([spec["low"], *values]), max([spec["high"], *values])
-    return FloatDistribution(float(low), float(high), log=bool(spec.get("log")) and low > 0)

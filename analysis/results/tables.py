@@ -1,4 +1,6 @@
-"""A sweep as tables: a row a trial, an epoch, a confirmation run. What is not there is NaN."""
+"""A sweep as tables: its trials, their epochs, its confirmation runs. Missing values are NaN."""
+
+from typing import Any
 
 import pandas as pd
 from msgspec.structs import astuple
@@ -10,27 +12,29 @@ from analysis.results.selection import trial_accuracy
 
 
 def trials_table(ledger: Ledger) -> pd.DataFrame:
-    """Returns a row a trial, by number.
+    """Return one row per trial, by number.
 
     Columns: `trial_id`, `state`, one for each hyperparameter that any trial has, `epochs`
-    (run), `val_accuracy` (what it is ranked by, or else the last epoch's; a fraction),
+    (number trained), `val_accuracy` (the score, or without one the last epoch's; a fraction),
     `seconds`, `reason` (of its failure).
     """
     trials = [ledger.trials[trial_id] for trial_id in sorted(ledger.trials)]
     names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
-    values = {name: [trial.value(name) for trial in trials] for name in names}
-    accuracies = [trial_accuracy(trial) for trial in trials]
-    return pd.DataFrame(
-        {
-            "trial_id": pd.Series([trial.trial_id for trial in trials], dtype="int64"),
-            "state": pd.Series([trial.state for trial in trials], dtype="object"),
-            **values,
-            "epochs": pd.Series([len(trial.epochs) for trial in trials], dtype="int64"),
-            "val_accuracy": pd.Series(accuracies, dtype="float64"),
-            "seconds": pd.Series([trial.seconds for trial in trials], dtype="float64"),
-            "reason": pd.Series([trial.reason for trial in trials], dtype="object"),
-        }
-    )
+    types = {"trial_id": "int64", "state": "object", **dict.fromkeys(names, "")}
+    types |= {"epochs": "int64", "val_accuracy": "float64", "seconds": "float64"}
+    rows = [
+        (
+            trial.trial_id,
+            trial.state,
+            *(trial.value(name) for name in names),
+            len(trial.epochs),
+            trial_accuracy(trial),
+            trial.seconds,
+            trial.reason,
+        )
+        for trial in trials
+    ]
+    return _table(rows, types | {"reason": "object"})
 
 
 def epochs_table(ledger: Ledger) -> pd.DataFrame:
@@ -40,33 +44,40 @@ def epochs_table(ledger: Ledger) -> pd.DataFrame:
         for trial_id in sorted(ledger.trials)
         for epoch in ledger.trials[trial_id].epochs
     ]
-    table = pd.DataFrame(rows, columns=["trial_id", *Epoch.__struct_fields__], dtype="float64")
-    return table.astype({"trial_id": "int64", "epoch": "int64"})
+    types = {"trial_id": "int64", **dict.fromkeys(Epoch.__struct_fields__, "float64")}
+    return _table(rows, types | {"epoch": "int64"})
 
 
 def runs_table(confirmation: Confirmation) -> pd.DataFrame:
-    """Returns a row a confirmation run, by arm, in the order of the arms, and seed.
+    """Return one row per confirmation run, by arm in their order and by seed.
 
-    Columns: `arm`, `title`, `role`, `seed`, `state`, `epochs` (run), `test_accuracy` (after
-    the last epoch, a fraction; only of a run that counts), `seconds`, `reason` (of its
-    failure).
+    Columns: `arm`, `title`, `role`, `seed`, `state`, `epochs` (number trained),
+    `test_accuracy` (after the last epoch, a fraction; NaN if the run did not finish),
+    `seconds`, `reason` (of its failure).
     """
-    runs = [
-        (arm, run) for arm in confirmation.arms.values() for run in confirmation.runs_of(arm.arm)
+    rows = [
+        (
+            arm.arm,
+            arm.title,
+            arm.role,
+            run.seed,
+            run.state,
+            len(run.epochs),
+            confirmation.test_accuracies(arm.arm).get(run.seed),
+            sum(epoch.seconds for epoch in run.epochs),
+            run.reason,
+        )
+        for arm in confirmation.arms.values()
+        for run in confirmation.runs_of(arm.arm)
     ]
-    accuracies = {arm: confirmation.test_accuracies(arm) for arm in confirmation.arms}
-    counted = [accuracies[arm.arm].get(run.seed) for arm, run in runs]
-    seconds = [sum(epoch.seconds for epoch in run.epochs) for _, run in runs]
-    return pd.DataFrame(
-        {
-            "arm": pd.Series([arm.arm for arm, _ in runs], dtype="object"),
-            "title": pd.Series([arm.title for arm, _ in runs], dtype="object"),
-            "role": pd.Series([arm.role for arm, _ in runs], dtype="object"),
-            "seed": pd.Series([run.seed for _, run in runs], dtype="int64"),
-            "state": pd.Series([run.state for _, run in runs], dtype="object"),
-            "epochs": pd.Series([len(run.epochs) for _, run in runs], dtype="int64"),
-            "test_accuracy": pd.Series(counted, dtype="float64"),
-            "seconds": pd.Series(seconds, dtype="float64"),
-            "reason": pd.Series([run.reason for _, run in runs], dtype="object"),
-        }
-    )
+    types = dict.fromkeys(("arm", "title", "role"), "object") | {"seed": "int64"}
+    types |= {"state": "object", "epochs": "int64", "test_accuracy": "float64"}
+    return _table(rows, types | {"seconds": "float64", "reason": "object"})
+
+
+def _table(rows: list[tuple[Any, ...]], types: dict[str, str]) -> pd.DataFrame:
+    """Return rows as a table of these columns; pandas infers a type that is empty."""
+    columns = {}
+    for position, (name, kind) in enumerate(types.items()):
+        columns[name] = pd.Series([row[position] for row in rows], dtype=kind or None)
+    return pd.DataFrame(columns)

@@ -1,12 +1,14 @@
 from collections.abc import Callable
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.records.confirmation import Confirmation, read_confirmation
-from analysis.records.predictions import load_predictions
+from analysis.records.confirmation import Confirmation
+from analysis.records.predictions import Predictions, load_predictions, save_predictions
+from analysis.records.seeds import confirmation_seeds
 from analysis.results.comparison import (
     Comparison,
     compare_accuracies,
@@ -15,7 +17,7 @@ from analysis.results.comparison import (
     summarize_arm,
 )
 from analysis.results.statistics import mcnemar
-from analysis.storage.folder import Folder
+from analysis.storage.folder import LocalFolder
 
 Maker = Callable[..., Confirmation]
 
@@ -209,29 +211,31 @@ def test_real_difference_is_found_with_the_seeds_that_were_said_to_be_needed() -
     assert 0.80 - 4 * sqrt(0.16 / n_sweeps) < n_beats / n_sweeps < 0.83 + 4 * sqrt(0.16 / n_sweeps)
 
 
-def test_predictions_of_the_first_common_seed_are_compared(
-    confirmed_folder: Callable[..., Folder],
+@pytest.mark.parametrize(("fails", "position"), [(None, 0), ("finalist-1", 1), ("mlp", 1)])
+def test_networks_of_the_first_derived_seed_are_compared(
+    make_confirmation: Maker, tmp_path: Path, fails: str | None, position: int
 ) -> None:
-    folder = confirmed_folder({"n_trials": 5}, n_seeds=2, fails=("finalist-1", 1001))
-    confirmation = read_confirmation(folder)
-    assert confirmation is not None
-    comparison = compare_arms(confirmation)[0]
-    compared = compare_predictions(folder, comparison)
-    finalist = load_predictions(folder, "finalist-1", 1002)
-    baseline = load_predictions(folder, "hand-tuned", 1002)
+    seeds = confirmation_seeds(1, 3)
+    assert seeds[0] > seeds[1] > min(seeds)  # numerically, another order
+    folder, rng = LocalFolder(tmp_path), np.random.default_rng(0)
+    arms: dict[str, dict[int, float | None]] = {}
+    for arm in ("finalist-1", "mlp"):
+        arms[arm] = dict.fromkeys(sorted(seeds), 0.9) | ({seeds[0]: None} if arm == fails else {})
+        for seed in seeds:
+            predicted, labels = rng.integers(0, 2, (2, 50), dtype=np.uint8)
+            save_predictions(folder, arm, seed, Predictions(predicted, np.ones(50), labels))
+    confirmation = make_confirmation(arms)
+    (comparison,) = compare_arms(confirmation)
+    seed = seeds[position]
+    finalist, baseline = (load_predictions(folder, arm, seed) for arm in arms)
     assert finalist is not None
     assert baseline is not None
-    assert compared == (1002, mcnemar(finalist.correct, baseline.correct))
-    difference = compared[1].only_first - compared[1].only_second
-    assert difference / 10_000 == pytest.approx(comparison.difference)
+    found = compare_predictions(folder, comparison, confirmation.ordered_seeds(1))
+    assert found == (seed, mcnemar(finalist.correct, baseline.correct))
 
 
-def test_predictions_that_are_not_there_are_not_compared(
-    confirmed_folder: Callable[..., Folder],
-) -> None:
-    folder = confirmed_folder({"n_trials": 5}, n_seeds=2, predictions=False)
-    confirmation = read_confirmation(folder)
-    assert confirmation is not None
-    assert compare_predictions(folder, compare_arms(confirmation)[0]) is None
-    nothing = Comparison("finalist-1", "hand-tuned", ())
-    assert compare_predictions(folder, nothing) is None
+def test_missing_predictions_are_not_compared(make_confirmation: Maker, tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path)
+    (comparison,) = compare_arms(make_confirmation({"finalist-1": {1: 0.9}, "mlp": {1: 0.9}}))
+    assert compare_predictions(folder, comparison, [1]) is None
+    assert compare_predictions(folder, comparison, []) is None

@@ -1,6 +1,7 @@
 import pytest
 
 from analysis.records.ledger import (
+    ConfigChanged,
     EpochRecord,
     Ledger,
     Notice,
@@ -98,7 +99,7 @@ def test_cost_of_a_sweep_without_a_session() -> None:
     assert search_cost(ledger_of(2)) == Cost(0, 0, 0, 0, None)
 
 
-def test_utilization_is_not_told_where_there_are_fewer_trials_than_slots() -> None:
+def test_fewer_trials_than_slots_have_no_utilization() -> None:
     ledger = ledger_of(
         1,
         SessionStarted(100.0, "h", 1, 2),
@@ -107,9 +108,41 @@ def test_utilization_is_not_told_where_there_are_fewer_trials_than_slots() -> No
         TrialEnded(102.0, 1, "FAILED", "so"),
         SessionEnded(103.0, "finished"),
     )
-    assert search_cost(ledger) == Cost(1, 0, 1.0, 3.0, None)
+    assert search_cost(ledger) == Cost(1, 0, 1.0, 3.0, None)  # a failed trial saves nothing
 
 
-def test_failed_trials_save_no_epochs() -> None:
-    ledger = ledger_of(1, start(101.0, 1), TrialEnded(102.0, 1, "FAILED", "so"))
-    assert search_cost(ledger).epochs_saved == 0
+def test_clock_that_was_set_back_stands_still() -> None:
+    ledger = ledger_of(
+        1,
+        SessionStarted(5000.0, "h", 1, 1),
+        start(5001.0, 1),
+        epoch(5003.0, 1, 1, 2.0),
+        epoch(1405.0, 1, 2, 2.0),  # an hour back
+        epoch(1407.0, 1, 3, 2.0),
+        TrialEnded(1407.0, 1, "COMPLETE", None),
+        SessionEnded(1408.0, "finished"),
+        SessionStarted(1300.0, "h", 1, 1),  # and once more, between two sessions
+        SessionEnded(1301.0, "finished"),
+    )
+    cost = search_cost(ledger)
+    assert cost.elapsed_s == 3 + 0 + 2 + 1 + 1
+    assert cost.utilization == 1
+
+
+def test_epochs_are_saved_from_each_trials_own_plan() -> None:
+    ledger = ledger_of(
+        2,
+        SessionStarted(100.0, "h", 1, 1),
+        start(101.0, 1),
+        epoch(102.0, 1, 1, 1.0),
+        epoch(103.0, 1, 2, 1.0),
+        TrialEnded(103.0, 1, "STOPPED", None),  # with 1 of 3 epochs left
+        ConfigChanged(150.0, {"trials": 2, "epochs": 1}),
+        SessionStarted(160.0, "h", 1, 1),
+        start(161.0, 2),
+        epoch(162.0, 2, 1, 1.0),
+        TrialEnded(162.0, 2, "COMPLETE", None),
+    )
+    cost = search_cost(ledger)
+    assert cost.epochs_saved == 1
+    assert cost.elapsed_s == 3 + 2
