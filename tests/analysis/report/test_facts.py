@@ -29,6 +29,7 @@ from analysis.results.selection import rank_trials
 from analysis.results.statistics import McNemar
 from analysis.results.verdict import describe_verdict
 from analysis.storage.folder import Folder, LocalFolder
+from sweep.config.resolve import resolve_config
 
 MakeFolder = Callable[..., Folder]
 MakeConfirmation = Callable[..., Confirmation]
@@ -162,15 +163,16 @@ def test_networks_are_compared_by_their_predictions(confirmed_folder: MakeFolder
     assert networks["hand-tuned"] == (1001, McNemar(only_first, only_second, pytest.approx(exact)))
 
 
-def test_best_has_a_config_that_trains_it_alone(ledger: Ledger) -> None:
+def test_best_has_a_config_that_trains_it_alone(ledger: Ledger, tmp_path: Path) -> None:
     best, trial = find_best(ledger), rank_trials(ledger)[0].trial
     assert best is not None
-    config = yaml.safe_load(best.config)
     assert best.trial_id == trial.trial_id
-    assert config["initial_points"] == [trial.hyperparameters]
-    assert (config["trials"], config["scheduler"]) == (1, "none")
-    for name in ("model", "epochs", "space", "recipe", "confirm"):
-        assert config[name] == ledger.config[name]
+    (tmp_path / "again.yaml").write_text(best.config)
+    config = resolve_config(path=tmp_path / "again.yaml")
+    assert (config.trials, config.epochs, config.model) == (1, 15, "lenet5")
+    assert [dict(point) for point in config.initial_points] == [trial.hyperparameters]
+    recipe = trial.config["recipe"] | trial.hyperparameters
+    assert config.hyperparameters(trial.hyperparameters) == recipe
 
 
 def test_best_is_stated_with_its_own_config_after_the_sweeps_has_changed(ledger: Ledger) -> None:
@@ -182,7 +184,7 @@ def test_best_is_stated_with_its_own_config_after_the_sweeps_has_changed(ledger:
     assert find_best(ledger) == before
     assert before is not None
     assert ("batch_size", "64") in before.rows
-    assert yaml.safe_load(before.config)["first"] == [trial.hyperparameters]
+    assert yaml.safe_load(before.config)["initial_points"] == [trial.hyperparameters]
 
 
 @pytest.mark.parametrize(("trial_id", "differs"), [(1, False), (9, True)])
