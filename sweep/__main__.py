@@ -1,37 +1,50 @@
 """The command `sweep`."""
 
+import errno
 import io
 import logging
 import os
 import sys
+from collections.abc import Sequence
+
+# Only the standard output fails so without naming a file.
+_OUTPUT_FAILS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
-def main() -> None:
-    """Runs the command line; a user's mistake ends in a line or two, never in a traceback."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; an error that a user can cause ends in a line or two.
+
+    Args:
+        arguments: What follows the program's name; by default the process's own.
+    """
     from sweep.cli import app
-    from sweep.cli.failures import describe_failure
+    from sweep.cli.output import escape
+    from sweep.errors import describe_failure
 
-    _mend_streams()
-    # It warns of a home that cannot be written, and does without.
+    _repair_streams()
+    # It warns of a home folder that cannot be written, and works without it.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         try:
-            app()
+            app(arguments)
         finally:
-            print(end="", flush=True)
-    except BrokenPipeError:  # whoever read our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)  # as click has it for longer outputs
+            sys.stdout.flush()
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_FAILS:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if error.errno != errno.EPIPE:  # a reader that has gone, as `head` does
+                print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
+            sys.exit(1)  # as click does
         failure = describe_failure(error)
         if failure is None:
             raise
-        print(f"error: {failure.message}", file=sys.stderr)
-        sys.exit(failure.exit_code)
+        message, exit_code = failure
+        print(escape(f"error: {message}"), file=sys.stderr)
+        sys.exit(exit_code)
 
 
-def _mend_streams() -> None:
-    """Makes the standard streams take whatever is printed: closed ones, and those not in UTF-8."""
+def _repair_streams() -> None:
+    """Make the standard streams accept everything: closed ones, and those not in UTF-8."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -1,20 +1,38 @@
-"""What can go wrong for a reason outside the program, each with the exit code it ends in."""
+"""The errors that are not bugs, and the exit code of each.
+
+    Exception
+    ├── SweepError
+    │   ├── UsageError       2  a command line, a config or an image is wrong; no such sweep
+    │   ├── ClusterError     4  Ray, here or on a cluster, cannot be used
+    │   └── NoTrialError     5  no trial completed, or one failed without diverging
+    ├── DataError            3  MNIST is missing, damaged or cannot be stored  (data_utils)
+    ├── LedgerError          4  a file of a sweep is damaged  (analysis)
+    └── OSError
+        └── StorageError     4  the storage cannot be read or written  (analysis)
+            └── InUseError   4  another process is working on the sweep  (analysis)
+
+Any other exception is a bug: it ends in a traceback and exit code 1. So does any other OSError:
+those that a user can cause are caught where they happen, and raised again as one of these.
+"""
 
 from typing import ClassVar
 
+from analysis.errors import LedgerError, StorageError, describe_cause
+from data_utils.errors import DataError
+
 
 class SweepError(Exception):
-    """Something that the user or the surroundings caused; its text is all the user sees.
+    """An error that the user or the surroundings caused; its text is all that is printed.
 
     Attributes:
-        exit_code: What the command ends with.
+        exit_code: Exit code of the command.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int]
 
 
 class UsageError(SweepError):
-    """A command line or a config that cannot be right, or a sweep that does not exist."""
+    """A command line, a config or an image is wrong, or a sweep does not exist."""
 
     exit_code = 2
 
@@ -29,3 +47,26 @@ class NoTrialError(SweepError):
     """No trial ran all its epochs, or one failed for another reason than divergence."""
 
     exit_code = 5
+
+
+def describe_failure(error: Exception) -> tuple[str, int] | None:
+    """Return the message and the exit code for an error; None if it is a bug.
+
+    The notes that were added to the error follow its message, one per line.
+    """
+    message = str(error)
+    match error:
+        case SweepError():
+            exit_code = error.exit_code
+        case DataError():
+            exit_code = 3
+        case LedgerError():
+            exit_code = 4
+        case StorageError():
+            exit_code = 4
+            if error.errno is not None:
+                where = f" {error.filename}" if error.filename else ""
+                message = f"storage{where}: {describe_cause(error)}"
+        case _:
+            return None
+    return "\n".join([message, *getattr(error, "__notes__", ())]), exit_code

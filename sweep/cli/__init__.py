@@ -1,8 +1,8 @@
-"""The command line: one function a command, thin over what does the work."""
+"""The command line: one function per command, a thin layer over what does the work."""
 
 import typer
 
-from sweep.cli import confirm, inspect, models, pictures, resume, run, setup, status
+from sweep.cli import inspect, results, run, setup
 
 app = typer.Typer(
     name="sweep",
@@ -14,19 +14,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-app.command("run")(run.run)
-app.command("resume")(resume.resume)
-app.command("confirm")(confirm.confirm)
-app.command("status")(status.status)
-app.command("list")(inspect.list_)
-app.command("trials")(inspect.trials)
-app.command("best")(inspect.best)
-app.command("plot")(pictures.plot)
-app.command("report")(pictures.report)
-app.command("export")(models.export)
-app.command("predict")(models.predict)
-app.command("dashboard")(models.dashboard)
-app.command("data")(setup.data)
-app.command("preset")(setup.preset)
-app.command("validate")(setup.validate)
-app.command("doctor")(setup.doctor)
+for command in (
+    run.run,
+    run.resume,
+    run.confirm,
+    inspect.status,
+    inspect.list_,
+    inspect.trials,
+    inspect.best,
+    results.plot,
+    results.report,
+    results.export,
+    results.predict,
+    results.dashboard,
+    setup.data,
+    setup.preset,
+    setup.validate,
+    setup.doctor,
+):
+    app.command(command.__name__.rstrip("_"))(command)

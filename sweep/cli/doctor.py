@@ -1,13 +1,13 @@
-"""Checks of this machine, and of a cluster, before a sweep, each with one line to say."""
+"""Checks of this machine and of a cluster before a sweep, one line each."""
 
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from analysis.errors import describe_cause
+from analysis.errors import StorageError, describe_cause
 from analysis.storage.folder import Folder, LocalFolder
 from data_utils.mirrors import mirror_urls
 from data_utils.mnist import cached, default_folder
@@ -21,32 +21,39 @@ _TIMEOUT_S = 3.0
 
 
 def examine(storage: Folder, data: Path | None, address: str | None = None) -> Iterator[Finding]:
-    """Yields a finding a check; takes a few seconds, with a cluster's `address` some more."""
-    found = versions()
-    missing = [name for name, version in found.items() if version == "not installed"]
-    text = ", ".join(f"{name} {version}" for name, version in found.items())
-    yield Finding("versions", text, is_problem=bool(missing))
+    """Yield one finding per check; takes a few seconds, and longer with a cluster's `address`."""
+    yield check_versions(versions())
     if not needs_no_quotes(sys.executable):
         text = f"Ray cannot run {sys.executable}: make the virtual environment in another folder"
         yield Finding("python", text, is_problem=True)
     here = machine()
     yield Finding("processors", f"{here['processors']} ({here['processor']})")
-    memory = int(here["memory_bytes"]) / 2**30
-    yield Finding(
-        "memory",
-        f"{memory:.0f} GiB" + ("" if memory >= 3 else "; a sweep wants 3 or more"),
-        is_problem=memory < 2,
-    )
-    yield _gpu()
+    yield check_memory(int(here["memory_bytes"]))
+    yield _check_gpu()
     is_cached = cached(data)
-    yield _data(data or default_folder(), is_cached)
-    yield _storage(storage)
-    yield _network(is_cached)
+    folder = data or default_folder()
+    found = f"is complete in {folder}" if is_cached else f"is not in {folder}; run `sweep data`"
+    yield Finding("data", f"MNIST {found}")
+    yield check_storage(storage)
+    yield _check_network(is_needed=not is_cached)
     if address is not None:
-        yield from _cluster(address, storage)
+        yield from _check_cluster(address, storage)
 
 
-def _gpu() -> Finding:
+def check_versions(found: Mapping[str, str]) -> Finding:
+    """Return the versions of the packages; a missing one is a problem."""
+    text = ", ".join(f"{name} {version}" for name, version in found.items())
+    return Finding("versions", text, is_problem="not installed" in found.values())
+
+
+def check_memory(n_bytes: int) -> Finding:
+    """Return the memory of the machine; less than 2 GiB is a problem."""
+    gib = n_bytes / 2**30
+    text = f"{gib:.0f} GiB" + ("" if gib >= 3 else "; a sweep needs 3 or more")
+    return Finding("memory", text, is_problem=gib < 2)
+
+
+def _check_gpu() -> Finding:
     try:
         import torch
     except (ImportError, OSError) as error:
@@ -54,45 +61,45 @@ def _gpu() -> Finding:
     if not torch.cuda.is_available():
         return Finding("gpu", "none usable with CUDA; trials train on processors")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return Finding("gpu", f"{', '.join(names)}; `--set resources.gpu=0.25` shares one by four")
+    return Finding("gpu", f"{', '.join(names)}; 4 trials share one with --set resources.gpu=0.25")
 
 
-def _data(folder: Path, is_cached: bool) -> Finding:
-    if is_cached:
-        return Finding("data", f"MNIST is complete in {folder}")
-    return Finding("data", f"MNIST is not in {folder} yet; `sweep data` fetches it")
-
-
-def _storage(storage: Folder) -> Finding:
+def check_storage(storage: Folder) -> Finding:
+    """Write and delete a file; less than 0.1 GiB of free disk is a problem."""
     try:
         storage.write(_PROBE, b"")
         storage.delete(_PROBE)
-        if not isinstance(storage, LocalFolder):
-            return Finding("storage", f"{storage} can be written")
-        free = shutil.disk_usage(storage.path).free / 2**30
-    except OSError as error:
-        text = (
-            f"{storage} cannot be written: {describe_cause(error)}; choose another with --storage"
-        )
+    except StorageError as error:
+        cause = describe_cause(error)
+        text = f"{storage} cannot be written: {cause}; choose another with --storage"
         return Finding("storage", text, is_problem=True)
+    if not isinstance(storage, LocalFolder):
+        return Finding("storage", f"{storage} can be written")
+    free = shutil.disk_usage(storage.path).free / 2**30
     return Finding("storage", f"{storage} can be written, {free:.1f} GiB free", free < 0.1)
 
 
-def _network(is_cached: bool) -> Finding:
+def _check_network(*, is_needed: bool) -> Finding:
     try:
         url = urlsplit(mirror_urls()[0])
     except SourceError as error:
-        return Finding("network", str(error), is_problem=not is_cached)
-    port = url.port or (443 if url.scheme == "https" else 80)
+        return Finding("network", str(error), is_problem=is_needed)
+    return check_connection(
+        url.hostname or "", url.port or (443 if url.scheme == "https" else 80), is_needed
+    )
+
+
+def check_connection(host: str, port: int, is_needed: bool) -> Finding:
+    """Return whether MNIST's mirror can be reached; never a problem, there is another source."""
     try:
-        socket.create_connection((url.hostname, port), timeout=_TIMEOUT_S).close()
+        socket.create_connection((host, port), timeout=_TIMEOUT_S).close()
     except OSError:
-        needed = "not needed: MNIST is here" if is_cached else "MNIST comes from the package index"
-        return Finding("network", f"MNIST's mirror cannot be reached ({needed})")
+        why = "MNIST comes from the package index" if is_needed else "not needed: MNIST is here"
+        return Finding("network", f"MNIST's mirror cannot be reached ({why})")
     return Finding("network", "MNIST's mirror can be reached")
 
 
-def _cluster(address: str, storage: Folder) -> Iterator[Finding]:
+def _check_cluster(address: str, storage: Folder) -> Iterator[Finding]:
     from sweep.tuning.preflight import examine_cluster
     from sweep.tuning.ray_session import ray_session
 

@@ -1,5 +1,7 @@
-"""`sweep list`, `sweep trials`, `sweep best`: what the ledgers hold."""
+"""`sweep list`, `sweep status`, `sweep trials`, `sweep best`: what the ledgers contain."""
 
+import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +13,13 @@ from sweep.cli.options import (
     NameArgument,
     StorageOption,
     find_sweep,
-    print_json,
+    follow_up,
     storage_folder,
 )
+from sweep.cli.output import escape, open_console, print_json
 from sweep.errors import UsageError
+
+_READ_EVERY_S = 2.0
 
 
 def list_(storage: StorageOption = DEFAULT_STORAGE, as_json: JsonOption = False) -> None:
@@ -29,20 +34,64 @@ def list_(storage: StorageOption = DEFAULT_STORAGE, as_json: JsonOption = False)
         print_list(folder, documents)
 
 
+def status(
+    name: NameArgument = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Watch until the search ends.")] = False,
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the progress of a sweep."""
+    from analysis.records.sweeps import read_sweep
+    from sweep.cli.screen.display import open_display
+    from sweep.cli.screen.progress import ProgressMeter
+    from sweep.cli.screen.search_view import SearchView
+
+    folder, ledger = find_sweep(storage, name)
+    if follow and not as_json:
+        view = SearchView(ledger)
+        with open_display(view, sys.stdout) as display:
+            while folder.is_locked() and ledger.ended is None:
+                display.update()
+                time.sleep(_READ_EVERY_S)
+                ledger = read_sweep(folder)
+                view.look_at(ledger)
+    progress = ProgressMeter(ledger).measure(time.time())
+    if as_json:
+        print_json(
+            {
+                "sweep": ledger.name,
+                "at_work": folder.is_locked(),
+                "trials": progress.n_trials,
+                "complete": progress.n_complete,
+                "stopped": progress.n_stopped,
+                "failed": len(progress.failures),
+                "running": len(progress.running),
+                "epochs": progress.n_epochs,
+                "best_trial_id": progress.best.trial.trial_id if progress.best else None,
+            }
+        )
+        return
+    open_console().print(escape(f"sweep {ledger.name}"), SearchView(ledger).picture(), sep="\n")
+    if progress.n_ended < progress.n_trials and not folder.is_locked():
+        why = f" ({ledger.ended.reason})" if ledger.ended is not None else ""
+        print(escape(f"not running{why}; continue with: {follow_up('resume', folder)}"))
+
+
 def trials(
     name: NameArgument = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Only the best so many.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Show only the N best.")] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a table, `-` for standard output.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a CSV file; `-` is the standard output."),
     ] = None,
     storage: StorageOption = DEFAULT_STORAGE,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one row a trial, best first."""
+    """Show one row per trial, best first."""
     from sweep.cli.tables import print_trials, trial_documents, write_csv
 
     if as_json and csv == Path("-"):
-        raise UsageError("`--csv -` and `--json` both want the standard output; choose one")
+        raise UsageError("`--csv -` and `--json` both need the standard output; choose one")
     _, ledger = find_sweep(storage, name)
     documents = trial_documents(ledger)[:top]
     if csv is not None:
@@ -58,7 +107,7 @@ def best(
     storage: StorageOption = DEFAULT_STORAGE,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the best hyperparameters, which trial had them, and by which rule."""
+    """Show the best hyperparameters, their trial, and the rule that chose it."""
     from sweep.cli.summary import best_document, print_best
 
     folder, ledger = find_sweep(storage, name)

@@ -1,17 +1,17 @@
-"""Options and arguments that several commands share."""
+"""Options and arguments that several commands share, and the sweep that they name."""
 
-import json
 import os
 import shlex
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from analysis.errors import describe_cause
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import open_sweep
 from analysis.storage.folder import Folder, LocalFolder
+from sweep.cli.output import say
 from sweep.errors import UsageError
 
 DEFAULT_STORAGE = "runs"
@@ -36,13 +36,13 @@ JsonOption = Annotated[
 ]
 NameArgument = Annotated[
     str | None,
-    typer.Argument(metavar="NAME", help="A sweep; if left out, the newest.", show_default=False),
+    typer.Argument(
+        metavar="NAME", help="A sweep. [default: the newest sweep]", show_default=False
+    ),
 ]
 ConcurrencyOption = Annotated[
     int | None,
-    typer.Option(
-        min=1, help="Trials at a time. [default: as the processors allow]", show_default=False
-    ),
+    typer.Option(min=1, help="Trials at a time. [default: one per processor]", show_default=False),
 ]
 AddressOption = Annotated[
     str | None,
@@ -53,17 +53,13 @@ AddressOption = Annotated[
         show_default=False,
     ),
 ]
-AcceptOption = Annotated[
-    bool,
-    typer.Option("--accept-changes", help="Go on although config or versions have changed."),
-]
 
 
 def storage_folder(location: str) -> Folder:
-    """Returns the folder that `--storage` names.
+    """Return the folder that `--storage` names.
 
     Raises:
-        UsageError: It names something that is no folder.
+        UsageError: It cannot be a folder.
     """
     if "://" in location:
         from analysis.storage.object_store import mask_credentials, open_store
@@ -71,20 +67,22 @@ def storage_folder(location: str) -> Folder:
         try:
             return open_store(location)
         except ValueError as error:
-            raise UsageError(
-                f"`--storage` cannot be {mask_credentials(location)}: {error}"
-            ) from error
+            shown = mask_credentials(location)
+            raise UsageError(f"`--storage` cannot be {shown}: {error}") from error
     try:
         path = Path(location).expanduser().absolute()
+        is_file = path.exists() and not path.is_dir()
     except RuntimeError as error:  # there is no such user
         raise UsageError(f"`--storage` cannot be {location}: {error}") from error
-    if path.exists() and not path.is_dir():
+    except OSError as error:
+        raise UsageError(f"`--storage` cannot be {location}: {describe_cause(error)}") from error
+    if is_file:
         raise UsageError(f"`--storage` must be a folder, but {path} is a file")
     return LocalFolder(path)
 
 
 def find_sweep(storage: str, name: str | None) -> tuple[Folder, Ledger]:
-    """Returns the folder and the ledger of the sweep that a command is about.
+    """Return the folder and the ledger of the sweep that a command is about.
 
     Raises:
         UsageError: There is no such sweep.
@@ -95,22 +93,12 @@ def find_sweep(storage: str, name: str | None) -> tuple[Folder, Ledger]:
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
     if ledger.truncated_bytes:
-        say(f"warning: the last line of {folder}/ledger.jsonl is half written and was left out")
+        say(f"warning: the incomplete last line of {folder}/ledger.jsonl is ignored")
     return folder, ledger
 
 
 def follow_up(command: str, folder: Folder) -> str:
-    """Returns a command to type next about the sweep in `folder`, wherever that lies."""
+    """Return a command to type next about the sweep in `folder`, wherever that is."""
     words = ["sweep", *command.split(), folder.name]
     usual = storage_folder(os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE)).child(folder.name)
     return shlex.join(words if folder == usual else [*words, "--storage", folder.storage])
-
-
-def say(text: str) -> None:
-    """Prints something that is not the result, on standard error."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def print_json(document: Any) -> None:
-    """Prints a JSON document on standard output."""
-    print(json.dumps(document, indent=2, allow_nan=False))

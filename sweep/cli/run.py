@@ -1,23 +1,35 @@
-"""`sweep run`."""
+"""`sweep run`, `sweep resume`, `sweep confirm`: the commands that train networks."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.records.sweeps import list_sweeps
+from analysis.formatting import count
+from analysis.records.files import REPORT_FILE
 from sweep.cli.options import (
     DEFAULT_STORAGE,
-    AcceptOption,
     AddressOption,
     ConcurrencyOption,
     DataOption,
     JsonOption,
+    NameArgument,
     StorageOption,
     find_sweep,
-    say,
     storage_folder,
 )
+from sweep.cli.output import say
+
+if TYPE_CHECKING:
+    from analysis.records.ledger import Ledger
+    from analysis.storage.folder import Folder
+    from sweep.cli.work import Computing
+    from sweep.config import SweepConfig
+
+AcceptOption = Annotated[
+    bool,
+    typer.Option("--accept-changes", help="Continue although the config or versions changed."),
+]
 
 
 def run(
@@ -32,13 +44,13 @@ def run(
         typer.Option("--set", metavar="KEY=VALUE", help="One key, as recipe.momentum=0.95."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the sweep. [default: the preset's, and the time]")
+        str | None, typer.Option(help="Name of the sweep. [default: preset and time]")
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="How many trials to run.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Number of trials.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a trial.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the search and its trials.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the search and its trials.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the sweep, if there is one.")
+        bool, typer.Option("--resume", help="Continue the sweep if it exists.")
     ] = False,
     accept_changes: AcceptOption = False,
     search_only: Annotated[bool, typer.Option("--search-only", help="Do not confirm.")] = False,
@@ -49,8 +61,8 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Search for the best hyperparameters, then confirm them against the baselines."""
-    from sweep.cli.resume import go_on
-    from sweep.cli.work import work_on
+    from analysis.records.sweeps import list_sweeps
+    from sweep.cli.work import Computing, search_and_confirm
     from sweep.config.resolve import Overrides, resolve_config
     from sweep.driver.folders import check_name, exists, name_after, prepare_folder
 
@@ -66,27 +78,105 @@ def run(
     if name is None and resume:
         found, _ = list_sweeps(sweeps)
         name = found[0].name if found else None
-    stem = config.stem if config is not None else preset or "classic"
-    name = name_after(stem) if name is None else name
+    if name is None:
+        name = name_after(config.stem if config is not None else preset or "classic")
     check_name(name)
+    computing = Computing(address, concurrency, data)
     if resume and exists(sweeps, name):
-        go_on(
-            *find_sweep(storage, name),
-            resolved,
-            accept_changes=accept_changes,
-            data=data,
-            address=address,
-            concurrency=concurrency,
-            as_json=as_json,
-        )
+        folder, ledger = find_sweep(storage, name)
+        _continue(folder, ledger, resolved, computing, accept_changes, as_json)
         return
+    start, mnist = computing.prepare(resolved)
     folder = prepare_folder(sweeps, name, resolved)
-    work_on(
-        folder,
-        resolved,
-        data=data,
-        address=address,
-        concurrency=concurrency,
-        as_json=as_json,
-        is_new=True,
-    )
+    search_and_confirm(folder, resolved, computing, start, mnist, as_json=as_json, is_new=True)
+
+
+def resume(
+    name: NameArgument = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Extend the sweep to N trials.")
+    ] = None,
+    accept_changes: AcceptOption = False,
+    address: AddressOption = None,
+    concurrency: ConcurrencyOption = None,
+    data: DataOption = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Finish a sweep that was interrupted, or extend it."""
+    from sweep.cli.work import Computing
+    from sweep.config import SweepConfig
+
+    folder, ledger = find_sweep(storage, name)
+    config = SweepConfig.model_validate(ledger.config | ({"trials": trials} if trials else {}))
+    computing = Computing(address, concurrency, data)
+    _continue(folder, ledger, config, computing, accept_changes, as_json)
+
+
+def _continue(
+    folder: "Folder",
+    ledger: "Ledger",
+    config: "SweepConfig",
+    computing: "Computing",
+    accept_changes: bool,
+    as_json: bool,
+) -> None:
+    """Run what a sweep lacks of what `config` asks for."""
+    from sweep.cli.summary import print_result
+    from sweep.cli.work import check_is_free, finish, search_and_confirm
+    from sweep.driver.folders import write_environment
+    from sweep.driver.missing import find_missing
+    from sweep.driver.resume import check_changes
+
+    changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
+    missing = find_missing(folder, ledger, config)
+    if not missing:
+        say(f"nothing is left to do for {folder.name}")
+        show = print_result if folder.exists(REPORT_FILE) else finish
+        show(folder, ledger, as_json=as_json)
+        return
+    check_is_free(folder)
+    start, mnist = computing.prepare(config)
+    if changes:
+        write_environment(folder)
+    say(f"resuming {folder.name}: {missing}")
+    search_and_confirm(folder, config, computing, start, mnist, as_json=as_json)
+
+
+def confirm(
+    name: NameArgument = None,
+    top_k: Annotated[int | None, typer.Option(min=1, max=100, help="Number of finalists.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Number of runs per arm.")
+    ] = None,
+    address: AddressOption = None,
+    concurrency: ConcurrencyOption = None,
+    data: DataOption = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the finalists with the baselines on the test images, over fresh seeds."""
+    from sweep.cli.summary import best_document, print_result
+    from sweep.cli.work import Computing, at_work, check_is_free, finish
+    from sweep.config import Confirm, SweepConfig
+    from sweep.driver.missing import find_missing
+
+    folder, ledger = find_sweep(storage, name)
+    best_document(folder, ledger)  # fails before Ray starts if there is nothing to confirm
+    config = SweepConfig.model_validate(ledger.config)
+    default = config.confirm or Confirm()
+    plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds)
+    if not find_missing(folder, ledger, config.model_copy(update={"confirm": plan})).runs:
+        say(f"everything is confirmed already for {ledger.name}")
+        print_result(folder, ledger, as_json=as_json)
+        return
+    check_is_free(folder)
+    computing = Computing(address, concurrency, data)
+    start, mnist = computing.prepare(config)
+    say(f"confirming {ledger.name}: {count(plan.seeds, 'seed')} per arm, {start}")
+    again = f"confirm --top-k {plan.top_k} --seeds {plan.seeds}"
+    with at_work(folder, config, computing, again=again) as session:
+        from sweep.driver.confirm import run_confirmation
+
+        run_confirmation(session, config, ledger, plan=plan, mnist=mnist)
+    finish(folder, ledger, as_json=as_json)

@@ -1,28 +1,32 @@
 """`sweep data`, `sweep preset`, `sweep validate`, `sweep doctor`: before a sweep."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.formatting import count
 from sweep.cli.options import (
     DEFAULT_STORAGE,
     AddressOption,
     DataOption,
     JsonOption,
     StorageOption,
-    print_json,
-    say,
     storage_folder,
 )
-from sweep.errors import ClusterError
+from sweep.cli.output import escape, open_console, print_json, say
+from sweep.errors import ClusterError, UsageError
+
+if TYPE_CHECKING:
+    from data_utils.mnist import Mnist
+    from sweep.config import SweepConfig
 
 
 def data(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Fetch MNIST, unless it is there, and check every file."""
+    """Fetch MNIST, if it is not there yet, and verify every file."""
     from data_utils.mnist import default_folder
-    from sweep.cli.fetch import load_data
 
     mnist = load_data(data, create=True)
     folder = data or default_folder()
@@ -30,10 +34,40 @@ def data(data: DataOption = None, as_json: JsonOption = False) -> None:
         counts = {"train_images": len(mnist.train), "test_images": len(mnist.test)}
         print_json({"folder": str(folder), **counts})
     else:
-        print(
-            f"MNIST is complete in {folder}: {len(mnist.train):,} training images, "
-            f"{len(mnist.test):,} test images"
+        train, test = (
+            count(len(mnist.train), "training image"),
+            count(len(mnist.test), "test image"),
         )
+        print(f"MNIST is complete in {folder}: {train}, {test}")
+
+
+def load_data(folder: Path | None, *, create: bool = False) -> "Mnist":
+    """Load MNIST; fetch what is missing, with a progress bar on standard error.
+
+    Args:
+        folder: Folder of the files; None is the user's cache.
+        create: Create the folder if it does not exist.
+
+    Raises:
+        DataError: The folder does not exist, or MNIST cannot be fetched.
+    """
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    from data_utils.mnist import load_mnist
+
+    columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn())
+    is_hidden = not sys.stderr.isatty()
+    console = open_console(sys.stderr)
+    with Progress(*columns, console=console, transient=True, disable=is_hidden) as bar:
+        task = bar.add_task("receiving", visible=False)
+
+        def on_bytes(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total or None, visible=True)
+
+        def notify(line: str) -> None:
+            console.print(escape(line), soft_wrap=True)
+
+        return load_mnist(folder, create=create, notify=notify, on_bytes=on_bytes)
 
 
 def preset(
@@ -54,14 +88,24 @@ def validate(
     file: Annotated[Path, typer.Argument(metavar="FILE")], as_json: JsonOption = False
 ) -> None:
     """Check a config without running anything."""
-    from sweep.cli.work import size
     from sweep.config.resolve import resolve_config
 
-    config = resolve_config(path=file, notify=lambda note: say(f"note: {note}"))
+    try:
+        config = resolve_config(path=file, notify=lambda note: say(f"note: {note}"))
+    except UsageError as error:
+        if not as_json:
+            raise
+        print_json({"valid": False, "problems": str(error).splitlines()})
+        raise typer.Exit(UsageError.exit_code) from None
     if as_json:
         print_json({"valid": True, "config": config.model_dump(mode="json")})
         return
-    print(f"{file} is a valid config: {size(config)}")
+    print(f"{file} is a valid config: {describe_size(config)}")
+
+
+def describe_size(config: "SweepConfig") -> str:
+    """Return how large a sweep is, such as `32 trials of up to 15 epochs`."""
+    return f"{count(config.trials, 'trial')} of up to {count(config.epochs, 'epoch')}"
 
 
 def doctor(
@@ -70,7 +114,7 @@ def doctor(
     address: AddressOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check this machine, and the cluster at --address: what a sweep needs of them."""
+    """Check that this machine, or the cluster at --address, can run a sweep."""
     from sweep.cli.doctor import examine
 
     findings = []
@@ -78,7 +122,7 @@ def doctor(
         findings.append(finding)
         if not as_json:
             mark = "problem" if finding.is_problem else "ok"
-            print(f"{mark:8}{finding.check:12}{finding.text}")
+            print(escape(f"{mark:8}{finding.check:12}{finding.text}"))
     problems = [finding.check for finding in findings if finding.is_problem]
     if as_json:
         print_json({"ok": not problems, "findings": [asdict(finding) for finding in findings]})

@@ -1,12 +1,13 @@
-"""What a finished search came to: for the screen and as JSON."""
+"""The result of a sweep: as JSON and for people."""
 
-import json
+from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from analysis.formatting import count, duration, percent
+from analysis.hyperparameters import format_value
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import DIVERGED, Ledger
@@ -16,20 +17,20 @@ from analysis.results.selection import describe_rule, rank_trials
 from analysis.results.verdict import describe_verdict, missing_step
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
-from sweep.cli.screen import formatting
+from sweep.cli.output import escape, open_console, print_json
 from sweep.errors import NoTrialError
 
 
 def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
-    """Returns the best trial as a JSON document, with its test accuracy if it is confirmed.
+    """Return the best trial as a JSON document, with its test accuracy if it is confirmed.
 
     Raises:
         NoTrialError: No trial ran all its epochs.
-        LedgerError: The confirmation's file is damaged.
+        LedgerError: The file of the confirmation is damaged.
     """
     ranking = rank_trials(ledger)
     if not ranking:
-        raise NoTrialError(_no_trial(ledger))
+        raise NoTrialError(_why_no_best(ledger))
     best = ranking[0]
     checkpoint = checkpoint_name(trial_name(best.trial.trial_id))
     document = {
@@ -47,6 +48,16 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
     return document
 
 
+def _why_no_best(ledger: Ledger) -> str:
+    failed = ledger.in_state("FAILED")
+    if not failed:
+        return f"no trial of {ledger.name} has run all its epochs yet"
+    return (
+        f"no trial of {ledger.name} ran all its epochs: {len(failed)} of {len(ledger.trials)} "
+        f"failed, trial {failed[0].trial_id} because {failed[0].reason}"
+    )
+
+
 def _confirmed(confirmation: Confirmation, arm: Arm) -> dict[str, Any]:
     summary = summarize_arm(confirmation, arm.arm)
     if summary is None:
@@ -61,125 +72,100 @@ def _confirmed(confirmation: Confirmation, arm: Arm) -> dict[str, Any]:
 
 
 def print_best(document: dict[str, Any]) -> None:
-    """Prints the best hyperparameters, one a line."""
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(
-        Text.assemble(
-            f"best of {document['sweep']}: trial {document['trial_id']}, ",
-            (formatting.percent(document["val_accuracy"]), "bold green"),
-            " on the validation images",
-        )
-    )
-    rows = [
-        *((n, formatting.hyperparameter(n, v)) for n, v in document["hyperparameters"].items()),
-        ("rule", document["selection"]),
-        ("checkpoint", document["checkpoint"] or "none"),
-    ]
-    confirmed = document.get("confirmed")
-    accuracy = _accuracy(confirmed) if confirmed else "not known yet: `sweep confirm` measures it"
-    rows.append(("test accuracy", accuracy))
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        style = "bold" if name in document["hyperparameters"] else "dim"
-        console.print(Text.assemble(f"  {name:{width}}  ", (value, style)))
+    """Print the best hyperparameters, one per line, then the rule, checkpoint and accuracy."""
+    values = document["hyperparameters"]
+    rows = {name: format_value(name, value) for name, value in values.items()}
+    rows |= {"rule": document["selection"], "checkpoint": document["checkpoint"] or "none"}
+    rows["test accuracy"] = "not known yet: `sweep confirm` measures it"
+    if confirmed := document.get("confirmed"):
+        text, interval = percent(confirmed["test_accuracy_mean"]), confirmed["test_accuracy_ci95"]
+        if interval is not None:
+            text += f" (95 % interval {_show_interval(interval)})"
+        rows["test accuracy"] = f"{text}, mean of {count(confirmed['n_seeds'], 'seed')}"
+    console = open_console()
+    title = f"best of {document['sweep']}: trial {document['trial_id']}, "
+    accuracy = percent(document["val_accuracy"])
+    line = Text.assemble(escape(title), (accuracy, "bold green"), " on the validation images")
+    console.print(line, soft_wrap=True)
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        style = "bold" if name in values else "dim"
+        row = Text.assemble(f"  {escape(name):{width}}  ", (escape(value), style))
+        console.print(row, soft_wrap=True)
 
 
-def _accuracy(confirmed: dict[str, Any]) -> str:
-    text = formatting.percent(confirmed["test_accuracy_mean"])
-    interval = confirmed["test_accuracy_ci95"]
-    if interval is not None:
-        low, high = (formatting.percent(bound) for bound in interval)
-        text += f" (95 % interval {low} to {high})"
-    return f"{text}, mean of {formatting.count(confirmed['n_seeds'], 'seed')}"
+def _show_interval(bounds: Iterable[float]) -> str:
+    return " to ".join(percent(bound) for bound in bounds)
 
 
 def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
-    """Prints the end of a sweep: the best, what it cost, what failed, what to do next.
+    """Print the result of a sweep: the best, the cost, the failures, the next commands.
 
     Raises:
         NoTrialError: No trial ran all its epochs.
     """
     document = best_document(folder, ledger)
     if as_json:
-        print(json.dumps(document, indent=2))
-    else:
-        print_best(document)
-        print()
-        confirmation = read_confirmation(folder)
-        if confirmation is not None:
-            _print_arms(confirmation, document["trial_id"])
-        print(describe_cost(ledger))
-        for trial in ledger.in_state("FAILED"):
-            print(f"trial {trial.trial_id} failed: {trial.reason}")
-        print(f"files  {folder}")
-        print(f"report {folder.display_path(REPORT_FILE)}")
-        _print_next_steps(folder, missing_step(ledger, confirmation))
-
-
-def _print_next_steps(folder: Folder, missing: str | None) -> None:
+        print_json(document)
+        return
+    print_best(document)
+    print()
+    confirmation = read_confirmation(folder)
+    if confirmation is not None:
+        _print_arms(confirmation, document["trial_id"])
+    print(describe_cost(ledger))
+    for trial in ledger.in_state("FAILED"):
+        print(escape(f"trial {trial.trial_id} failed: {trial.reason}"))
+    print(escape(f"files  {folder}\nreport {folder.display_path(REPORT_FILE)}"))
     steps = {"trials --top 10": "the ten best trials"}
+    missing = missing_step(ledger, confirmation)
     if missing is not None:
         steps[missing] = "the test accuracy, against the baselines"
-    steps["best --json"] = "the best one, for a program"
-    commands = {follow_up(step, folder): does for step, does in steps.items()}
+    steps["best --json"] = "the best trial, for a program"
+    commands = [follow_up(step, folder) for step in steps]
     width = max(map(len, commands))
-    for label, (command, does) in zip(["next", "", ""], commands.items(), strict=False):
+    for label, command, does in zip(["next", "", ""], commands, steps.values(), strict=False):
         print(f"{label:6} {command:{width}}  {does}")
 
 
-def check_failures(ledger: Ledger) -> None:
-    """Tells of the trials that failed otherwise than by diverging, which is their own fault.
-
-    Raises:
-        NoTrialError: There are such trials.
-    """
-    failed = [t for t in ledger.in_state("FAILED") if not (t.reason or "").startswith(DIVERGED)]
-    if failed:
-        raise NoTrialError(
-            f"{formatting.count(len(failed), 'trial')} of {ledger.name} failed, trial "
-            f"{failed[0].trial_id} because {failed[0].reason}"
-        )
-
-
 def _print_arms(confirmation: Confirmation, best_trial_id: int) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("test accuracy")
+    table = Table("test accuracy", box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("mean", justify="right")
     table.add_column("95 % interval")
     table.add_column("seeds", justify="right")
     for arm in confirmation.arms.values():
         summary = summarize_arm(confirmation, arm.arm)
         if summary is not None:
-            interval = "–"
-            if summary.interval is not None:
-                interval = " to ".join(formatting.percent(bound) for bound in summary.interval)
-            table.add_row(arm.title, formatting.percent(summary.mean), interval, str(summary.n))
-    console = Console(highlight=False, soft_wrap=True)
+            interval = "–" if summary.interval is None else _show_interval(summary.interval)
+            table.add_row(escape(arm.title), percent(summary.mean), interval, str(summary.n))
     if table.row_count:
-        console.print(table)
-    console.print(f"\n{describe_verdict(confirmation, best_trial_id)}\n", markup=False)
+        open_console().print(table, soft_wrap=True)
+    print(f"\n{escape(describe_verdict(confirmation, best_trial_id))}\n")
 
 
 def describe_cost(ledger: Ledger) -> str:
-    """Returns what the search cost, a figure a line."""
+    """Return what the search cost, one figure per line."""
     cost = search_cost(ledger)
-    parts = [
-        f"{formatting.count(len(ledger.trials), 'trial')} and "
-        f"{formatting.count(cost.epochs, 'epoch')} in {formatting.duration(cost.elapsed_s)}",
-        f"stopping {len(ledger.in_state('STOPPED'))} early saved "
-        f"{formatting.count(cost.epochs_saved, 'epoch')}",
+    trials, epochs = count(len(ledger.trials), "trial"), count(cost.epochs, "epoch")
+    saved = count(cost.epochs_saved, "epoch")
+    lines = [
+        f"{trials} and {epochs} in {duration(cost.elapsed_s)}",
+        f"stopping {len(ledger.in_state('STOPPED'))} early saved {saved}",
     ]
     if cost.utilization is not None:
-        parts.append(f"{100 * cost.utilization:.1f} % of the time was training and validation")
-    return "search " + ",\n       ".join(parts)
+        lines.append(f"{percent(cost.utilization, 1)} of the time was training and validation")
+    return "search " + ",\n       ".join(lines)
 
 
-def _no_trial(ledger: Ledger) -> str:
-    failed = ledger.in_state("FAILED")
+def check_failures(ledger: Ledger) -> None:
+    """Refuse a ledger in which a trial failed for another reason than divergence.
+
+    Raises:
+        NoTrialError: There is such a trial.
+    """
+    failed = [t for t in ledger.in_state("FAILED") if not (t.reason or "").startswith(DIVERGED)]
     if failed:
-        first = failed[0]
-        return (
-            f"no trial of {ledger.name} ran all its epochs: {len(failed)} of {len(ledger.trials)} "
-            f"failed, trial {first.trial_id} because {first.reason}"
+        raise NoTrialError(
+            f"{count(len(failed), 'trial')} of {ledger.name} failed, trial "
+            f"{failed[0].trial_id} because {failed[0].reason}"
         )
-    return f"no trial of {ledger.name} has run all its epochs yet"

@@ -3,27 +3,28 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.errors import LedgerError
+from analysis.errors import LedgerError, describe_cause
+from analysis.formatting import WIDEST, duration, percent
+from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.sweeps import list_sweeps
 from analysis.results.selection import rank_trials, trial_accuracy
 from analysis.storage.folder import Folder
-from sweep.cli.screen import formatting
+from sweep.cli.output import escape, open_console
 from sweep.errors import UsageError
 
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
 
 
 def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
-    """Returns one document a trial: those that ran all epochs first, by the best's rule."""
+    """Return one document per trial: those that ran all epochs first, the best one first."""
     ranked = [selection.trial for selection in rank_trials(ledger)]
     complete = {trial.trial_id for trial in ranked}
     others = [trial for trial in ledger.trials.values() if trial.trial_id not in complete]
@@ -42,7 +43,7 @@ def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def write_csv(ledger: Ledger, documents: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Writes the trials of `documents` as CSV, in their order, a column a hyperparameter.
+    """Write the trials of `documents` as CSV, in their order, one column per hyperparameter.
 
     Raises:
         UsageError: The file cannot be written.
@@ -50,13 +51,13 @@ def write_csv(ledger: Ledger, documents: Sequence[Mapping[str, Any]], path: Path
     from analysis.results.tables import trials_table
 
     table = trials_table(ledger).set_index("trial_id").round({"seconds": 3})
-    with _opened(path) as file:
+    with _open_for_writing(path) as file:
         table.loc[[document["trial_id"] for document in documents]].to_csv(file)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    """Opens a file to write to; `-` is the standard output, which stays open."""
+def _open_for_writing(path: Path) -> Iterator[TextIO]:
+    """Open a file; `-` is the standard output, which stays open."""
     if path == Path("-"):
         yield sys.stdout
         return
@@ -64,33 +65,34 @@ def _opened(path: Path) -> Iterator[TextIO]:
         with path.open("w", encoding="utf-8", newline="") as file:
             yield file
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        raise UsageError(f"cannot write {path}: {describe_cause(error)}") from error
 
 
 def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Prints trials as a table."""
+    """Print trials as a table."""
     # The space may have changed since the first trials.
     names = list(dict.fromkeys(name for d in documents for name in d["hyperparameters"]))
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("trial", "state", "epochs", "validation", "time", *names):
-        table.add_column(heading, justify="left" if heading == "state" else "right")
+    table = _new_table(
+        "trial", "state", "epochs", "validation", "time", *map(escape, names), left=("state",)
+    )
     for document in documents:
         trial = ledger.trials[document["trial_id"]]
+        values = (format_value(name, trial.value(name)) for name in names)
         table.add_row(
             str(trial.trial_id),
             Text(trial.state.lower(), style=_COLORS[trial.state]),
             f"{len(trial.epochs)}/{trial.config['epochs']}",
-            formatting.percent(document["val_accuracy"]),
-            formatting.duration(document["seconds"]),
-            *(formatting.hyperparameter(name, trial.value(name)) for name in names),
+            percent(document["val_accuracy"]),
+            duration(document["seconds"]),
+            *map(escape, values),
         )
     _print(table)
 
 
 def list_documents(storage: Folder) -> list[dict[str, Any]]:
-    """Returns one document a sweep, newest first; of a damaged one, what is wrong with it.
+    """Return one document per sweep, newest first; of a damaged one, what is wrong with it.
 
-    Those of which not even the beginning can be read come last.
+    Those whose first record cannot be read come last.
     """
     found, damaged = list_sweeps(storage)
     documents = []
@@ -102,14 +104,15 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
             documents.append(document | {"error": str(error)})
             continue
         ranking = rank_trials(ledger)
-        ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
+        n_trials = int(ledger.config["trials"])
+        n_ended = len(ledger.trials) - len(ledger.in_state("RUNNING"))
         documents.append(
             document
             | {
                 "started": ledger.created.time,
-                "trials": int(ledger.config["trials"]),
-                "trials_ended": len(ended),
-                "finished": len(ended) >= int(ledger.config["trials"]),
+                "trials": n_trials,
+                "trials_ended": n_ended,
+                "finished": n_ended >= n_trials,
                 "best_trial_id": ranking[0].trial.trial_id if ranking else None,
                 "best_val_accuracy": ranking[0].score if ranking else None,
             }
@@ -118,32 +121,39 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
 
 
 def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Prints sweeps as a table."""
+    """Print sweeps as a table."""
     if not documents:
         print(f"there is no sweep in {storage} yet; start one with `sweep run`")
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name, justify in (("sweep", "left"), ("started", "left"), ("trials", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    table.add_column("best validation", justify="right")
+    table = _new_table("sweep", "started", "trials", "best validation", left=("sweep", "started"))
     for document in documents:
+        name = escape(document["sweep"])
         if "error" in document:
-            table.add_row(document["sweep"], Text(f"damaged: {document['error']}", style="red"))
+            table.add_row(name, Text(escape(f"damaged: {document['error']}"), style="red"))
             continue
+        started = time.localtime(document["started"])
         table.add_row(
-            document["sweep"],
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(document["started"])),
+            name,
+            time.strftime("%Y-%m-%d %H:%M", started),
             f"{document['trials_ended']}/{document['trials']}",
-            formatting.percent(document["best_val_accuracy"]),
+            percent(document["best_val_accuracy"]),
         )
     _print(table)
 
 
+def _new_table(*headings: str, left: Collection[str]) -> Table:
+    """Return a table without rows, whose columns are aligned right, except for those in `left`."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in left else "right")
+    return table
+
+
 def _print(table: Table) -> None:
-    """Prints a table whole: a terminal that is too narrow breaks its lines, and cuts none."""
-    console = Console(highlight=False, width=formatting.WIDEST)
-    terminal = Console()
-    if terminal.is_terminal and console.measure(table).maximum > terminal.width:
+    """Print a table completely: where a terminal is too narrow, it breaks the lines."""
+    console = open_console()
+    width, console.width = console.width, WIDEST
+    if console.measure(table).maximum > width:
         table.padding = (0, 1, 0, 0)
         for column in table.columns:
             column.header, column.vertical = str(column.header).replace("_", "\n"), "bottom"

@@ -1,57 +1,77 @@
-"""What `run`, `resume` and `confirm` share: from a prepared folder to the printed result."""
+"""What `run`, `resume` and `confirm` share: from the options to the printed result."""
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from analysis.errors import InUseError, StorageError
-from analysis.records.ledger import Ledger, has_begun
+from analysis.records.ledger import has_begun
 from analysis.results.selection import rank_trials
-from analysis.storage.folder import Folder
-from sweep.cli.fetch import load_data
-from sweep.cli.options import follow_up, say
-from sweep.cli.screen.formatting import count
+from sweep.cli.options import follow_up
+from sweep.cli.output import say
+from sweep.cli.setup import describe_size, load_data
 from sweep.cli.summary import check_failures, print_result
-from sweep.config import SweepConfig
 from sweep.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
+    from analysis.records.ledger import Ledger
+    from analysis.storage.folder import Folder
+    from data_utils.mnist import Mnist
+    from sweep.config import SweepConfig
     from sweep.driver.session import Session
 
 
-def size(config: SweepConfig) -> str:
-    """Returns how large a sweep is to be, in words."""
-    trials, epochs = count(config.trials, "trial"), count(config.epochs, "epoch")
-    return f"{trials} of up to {epochs}"
+@dataclass(frozen=True)
+class Computing:
+    """The options of a command that trains: where, how many at a time, and on which data."""
+
+    address: str | None
+    concurrency: int | None
+    data: Path | None
+
+    def prepare(self, config: "SweepConfig") -> "tuple[str, Mnist]":
+        """Check the options and load MNIST, before anything is written.
+
+        Returns:
+            What is about to start, in a few words; and the data.
+
+        Raises:
+            UsageError: This machine does not have the resources.
+            DataError: The data folder does not exist, or MNIST cannot be fetched.
+        """
+        # Ray takes seconds to import: mistakes in the command line are reported before.
+        from sweep.driver.session import describe_start
+
+        start = describe_start(
+            config.resources, address=self.address, concurrency=self.concurrency
+        )
+        return start, load_data(self.data)
 
 
-def work_on(
-    folder: Folder,
-    config: SweepConfig,
+def search_and_confirm(
+    folder: "Folder",
+    config: "SweepConfig",
+    computing: Computing,
+    start: str,
+    mnist: "Mnist",
     *,
-    data: Path | None,
-    address: str | None,
-    concurrency: int | None,
     as_json: bool,
     is_new: bool = False,
 ) -> None:
-    """Runs what a sweep lacks, its confirmation included, and prints the result.
+    """Run what a sweep lacks, its confirmation included, and print the result.
 
     Raises:
-        UsageError: The sweep is to be a new one, but another process has begun it meanwhile.
+        UsageError: The sweep should be new, but another process has begun it meanwhile.
     """
-    # Ray takes seconds to import: mistakes in the command line are told before.
     from sweep.driver.confirm import run_confirmation
     from sweep.driver.search import run_search
-    from sweep.driver.session import describe_start
 
-    start = describe_start(config.resources, address=address, concurrency=concurrency)
-    mnist = load_data(data)
-    say(f"sweep {folder.name}: {size(config)}, {start}")
-    with at_work(folder, config, address=address, concurrency=concurrency) as session:
+    say(f"sweep {folder.name}: {describe_size(config)}, {start}")
+    with at_work(folder, config, computing) as session:
         if is_new and has_begun(folder):
             raise UsageError(f"another process has begun the sweep {folder.name} meanwhile")
         ledger = run_search(session, config, name=folder.name, mnist=mnist)
@@ -60,12 +80,13 @@ def work_on(
     finish(folder, ledger, as_json=as_json)
 
 
-def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
-    """Draws the pictures, writes the report and prints the result.
+def finish(folder: "Folder", ledger: "Ledger", *, as_json: bool) -> None:
+    """Draw the plots, write the report and print the result.
 
     Raises:
-        NoTrialError: No trial ran all its epochs, or one failed otherwise than by diverging.
-        StorageError: The storage does not take the pictures; the result is printed all the same.
+        NoTrialError: No trial ran all its epochs, or one failed for another reason than
+            divergence.
+        StorageError: The plots cannot be written; the result is printed all the same.
     """
     from analysis.plots import draw_all
     from analysis.report.page import write_report
@@ -87,23 +108,17 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def at_work(
-    folder: Folder,
-    config: SweepConfig,
-    *,
-    address: str | None,
-    concurrency: int | None,
-    again: str = "resume",
+    folder: "Folder", config: "SweepConfig", computing: Computing, *, again: str = "resume"
 ) -> "Iterator[Session]":
-    """Opens a session, and says how to go on where a signal, the storage or the cluster ends it.
+    """Open a session; say how to continue if a signal, the storage or the cluster ends it.
 
-    After a signal the command ends with its exit code.
+    After a signal the command exits with the code of the signal.
 
     Args:
-        folder: The sweep's.
-        config: The sweep's.
-        address: Of a Ray cluster; None for this machine.
-        concurrency: Trials at a time; None for as many as there is room for.
-        again: The command that goes on, without program and sweep.
+        folder: The folder of the sweep.
+        config: The config of the sweep.
+        computing: Where and how to train.
+        again: The command that continues, without program and sweep.
     """
     from sweep.cli.screen.display import TerminalScreen
     from sweep.driver.session import open_session
@@ -113,25 +128,43 @@ def at_work(
         with open_session(
             config.resources,
             folder,
-            address=address,
-            concurrency=concurrency,
-            advise=lambda: _how_to_go_on(folder, again),
+            address=computing.address,
+            concurrency=computing.concurrency,
+            advise=lambda: _how_to_continue(folder, again),
             make_screen=TerminalScreen,
         ) as session:
             yield session
     except Interrupted as interrupted:
-        say(f"interrupted; {_how_to_go_on(folder, again)}")
+        say(f"interrupted; {_how_to_continue(folder, again)}")
         raise typer.Exit(interrupted.exit_code) from None
     except InUseError as error:
-        error.add_note(f"watch a search with: {follow_up('status --follow', folder)}")
+        _advise_to_watch(error, folder)
         raise
     except (StorageError, ClusterError) as error:
-        error.add_note(_how_to_go_on(folder, again))
+        error.add_note(_how_to_continue(folder, again))
         raise
 
 
-def _how_to_go_on(folder: Folder, again: str) -> str:
+def check_is_free(folder: "Folder") -> None:
+    """Refuse a sweep that another process is working on.
+
+    Raises:
+        InUseError: There is such a process.
+    """
+    try:
+        with folder.lock():
+            pass
+    except InUseError as error:
+        _advise_to_watch(error, folder)
+        raise
+
+
+def _advise_to_watch(error: InUseError, folder: "Folder") -> None:
+    error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
+
+
+def _how_to_continue(folder: "Folder", again: str) -> str:
     with contextlib.suppress(StorageError):  # the storage may be what has failed
         if not has_begun(folder):
             return f"the sweep {folder.name} has not begun"
-    return f"every finished epoch is kept, go on with: {follow_up(again, folder)}"
+    return f"every finished epoch is kept, continue with: {follow_up(again, folder)}"

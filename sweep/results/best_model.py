@@ -1,17 +1,16 @@
-"""The network of a sweep's best trial: which weights those are, and reading them."""
+"""The network of a sweep's best trial, from the checkpoint of its training."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import nn
 
 from analysis.errors import StorageError
+from analysis.formatting import percent
 from analysis.hyperparameters import complete
 from analysis.records.confirmation import Run, read_confirmation
 from analysis.records.files import checkpoint_name, run_name, trial_name
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import Ledger, Trial
 from analysis.records.seeds import confirmation_seeds
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
@@ -22,18 +21,18 @@ from sweep.training.checkpoints import unpack_checkpoint
 
 @dataclass(frozen=True)
 class BestModel:
-    """The best trial's network.
+    """The network of the best trial.
 
     Attributes:
         trial_id: The trial.
-        model: Its name in the model registry.
-        hyperparameters: All of them.
-        seed: Of the training that the weights come from.
-        epochs: Of that training.
-        origin: Whether it was the confirmation's or the search's.
-        accuracy: After its last epoch: of the test images in the confirmation, of the
-            validation images in the search.
-        network: In evaluation mode, on the CPU.
+        model: Name of the network in the registry.
+        hyperparameters: All hyperparameters of the training.
+        seed: Seed of the training that the weights come from.
+        epochs: Epochs of that training.
+        origin: Whether that training was part of the confirmation or of the search.
+        accuracy: Accuracy after its last epoch, a fraction: on the test images in the
+            confirmation, on the validation images in the search.
+        network: The network in evaluation mode, on the CPU.
     """
 
     trial_id: int
@@ -46,116 +45,75 @@ class BestModel:
     network: nn.Module
 
     def describe(self) -> str:
-        """Returns which weights these are, in a clause."""
-        percent = f"{100 * self.accuracy:.2f} %"
+        """Return in a clause which weights these are."""
         if self.origin == "confirmation":
             return (
                 f"the weights of the confirmation's first seed, {self.seed}, trained on all "
-                f"training images: {percent} of the test images"
+                f"training images: {percent(self.accuracy)} of the test images"
             )
         return (
             f"the weights of the search, seed {self.seed}, trained without the validation "
-            f"images: {percent} of those, and not confirmed"
+            f"images: {percent(self.accuracy)} of those, and not confirmed"
         )
 
 
-@dataclass(frozen=True)
-class _Training:
-    """A finished training, as it is recorded; its checkpoint is called by its name."""
-
-    name: str
-    origin: Literal["confirmation", "search"]
-    seed: int
-    epochs: int
-    accuracy: float
-
-
 def load_best_model(folder: Folder, ledger: Ledger) -> BestModel:
-    """Loads the network of the trial that `sweep best` shows.
+    """Load the network of the trial that `sweep best` shows.
 
-    If the trial is confirmed, its weights are those of the confirmation's first seed,
-    whichever seed turned out best on the test images; else those of the search.
+    If the trial is confirmed, the weights are those of the confirmation's first seed,
+    whichever seed is best on the test images; otherwise they are those of the search.
 
     Raises:
         NoTrialError: No trial ran all its epochs.
-        StorageError: The checkpoint is missing, damaged or not that training's.
-        LedgerError: The confirmation's file is damaged.
+        StorageError: The checkpoint is missing, damaged or of another training.
+        LedgerError: The file of the confirmation is damaged.
     """
     ranking = rank_trials(ledger)
     if not ranking:
         raise NoTrialError(f"no trial of {ledger.name} has run all its epochs yet")
     trial = ranking[0].trial
     run = _first_confirmed(folder, ledger, trial.trial_id)
+    record: Trial | Run
     if run is None:
-        training = _Training(
-            trial_name(trial.trial_id),
-            "search",
-            trial.seed,
-            len(trial.epochs),
-            trial.epochs[-1].val_accuracy,
-        )
+        name, record = trial_name(trial.trial_id), trial
+        remedy = f"; train it again with: sweep confirm {folder.name}"
     else:
-        training = _Training(
-            run_name(run.arm, run.seed),
-            "confirmation",
-            run.seed,
-            len(run.epochs),
-            run.epochs[-1].val_accuracy,
-        )
-    return _load(folder, training, trial.trial_id)
-
-
-def _first_confirmed(folder: Folder, ledger: Ledger, trial_id: int) -> Run | None:
-    """The finished run of the trial with the confirmation's first seed, if there is one."""
-    confirmation = read_confirmation(folder)
-    if confirmation is None:
-        return None
-    (seed,) = confirmation_seeds(ledger.config["seed"], 1)
-    arm = confirmation.finalist(trial_id)
-    if arm is None or seed not in confirmation.test_accuracies(arm.arm):
-        return None
-    return confirmation.runs[arm.arm, seed]
-
-
-def _load(folder: Folder, training: _Training, trial_id: int) -> BestModel:
-    name = checkpoint_name(training.name)
-    place = f"the checkpoint {folder.display_path(name)}"
-    remedy = f"; `sweep confirm {folder.name}` trains anew" if training.origin == "search" else ""
+        name, record, remedy = run_name(run.arm, run.seed), run, ""
+    where = f"the checkpoint {folder.display_path(checkpoint_name(name))}"
     try:
-        data = folder.read(name)
+        data = folder.read(checkpoint_name(name))
     except FileNotFoundError as error:
-        raise StorageError(
-            f"{place} is missing, and with it the weights of trial {trial_id}{remedy}"
-        ) from error
+        lost = f"the weights of trial {trial.trial_id}"
+        raise StorageError(f"{where} is missing, and with it {lost}{remedy}") from error
     try:
         content = unpack_checkpoint(data)
         history = content["run"]["history"]
-        network = _network(content["model"], content["run"]["model"])
-        hyperparameters = complete(content["hyperparameters"])
-        found = _Training(
-            content["name"],
-            training.origin,
-            content["seed"],
-            len(history),
-            history[-1]["val_accuracy"],
+        network = build_model(content["model"])
+        network.load_state_dict(content["run"]["model"])
+        best = BestModel(
+            trial_id=trial.trial_id,
+            model=content["model"],
+            hyperparameters=complete(content["hyperparameters"]),
+            seed=content["seed"],
+            epochs=len(history),
+            origin="search" if run is None else "confirmation",
+            accuracy=history[-1]["val_accuracy"],
+            network=network.eval(),
         )
+        found = content["name"]
     except Exception as error:
-        raise StorageError(f"{place} is damaged{remedy}") from error
-    if found != training:
-        raise StorageError(f"{place} is of another training than the one recorded for it{remedy}")
-    return BestModel(
-        trial_id=trial_id,
-        model=content["model"],
-        hyperparameters=hyperparameters,
-        seed=training.seed,
-        epochs=training.epochs,
-        origin=training.origin,
-        accuracy=training.accuracy,
-        network=network,
-    )
+        raise StorageError(f"{where} is damaged{remedy}") from error
+    recorded = (name, record.seed, len(record.epochs), record.epochs[-1].val_accuracy)
+    if (found, best.seed, best.epochs, best.accuracy) != recorded:
+        raise StorageError(f"{where} is of another training than the one recorded{remedy}")
+    return best
 
 
-def _network(model: str, weights: Mapping[str, Any]) -> nn.Module:
-    network = build_model(model, dropout=0.0, generator=torch.Generator())
-    network.load_state_dict(weights)
-    return network.eval()
+def _first_confirmed(folder: Folder, ledger: Ledger, trial_id: int) -> Run | None:
+    """Return the trial's run with the confirmation's first seed, if it is complete."""
+    confirmation = read_confirmation(folder)
+    arm = None if confirmation is None else confirmation.finalist(trial_id)
+    (seed,) = confirmation_seeds(ledger.config["seed"], 1)
+    if confirmation is None or arm is None or seed not in confirmation.test_accuracies(arm.arm):
+        return None
+    return confirmation.runs[arm.arm, seed]

@@ -1,4 +1,4 @@
-"""A sweep in optuna-dashboard: served from its ledger, to this machine alone."""
+"""A sweep in optuna-dashboard, served from its ledger to this machine alone."""
 
 import importlib
 import threading
@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from analysis.errors import LedgerError
+from analysis.errors import LedgerError, StorageError
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.results.study import distributions, optuna_trial
 from analysis.storage.folder import Folder
@@ -25,30 +25,29 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 _METRIC = "validation accuracy"
-_INTERVAL_S = 2.0
-# A ledger of 10,000 trials takes seconds to read: most of the time is to be left to others.
-_REST = 10
-_REFUSAL = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
+# Reading a ledger of 10,000 trials takes seconds; pause ten times as long.
+_PAUSE_PER_READING = 10
+_CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
 
 
 class StudyMirror:
-    """An Optuna study in memory that shows what a ledger says.
+    """An Optuna study in memory that follows a ledger.
 
     Attributes:
-        storage: Where the study is; there is no other in it.
-        study_id: The study's.
+        storage: The storage of this one study.
+        study_id: The id of the study.
     """
 
     def __init__(self, name: str) -> None:
         self.storage: BaseStorage = InMemoryStorage()
         self.study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], name)
-        # What `Study.set_metric_names` does, whose warning that it is experimental is for others.
+        # As `Study.set_metric_names` does, without its warning that it is experimental.
         self.storage.set_study_system_attr(self.study_id, "study:metric_names", [_METRIC])
         self._optuna_ids: dict[int, int] = {}
         self._ended: set[int] = set()
 
     def update(self, ledger: Ledger) -> None:
-        """Takes over what is new in a ledger, which can only have grown."""
+        """Add what is new in a ledger, which only grows."""
         space = distributions(ledger)
         for trial_id, trial in ledger.trials.items():
             if trial_id in self._ended:
@@ -81,17 +80,17 @@ def serve(
     on_ready: Callable[[str], None],
     on_problem: Callable[[str], None],
 ) -> None:
-    """Serves a sweep's dashboard until the process is interrupted, following the sweep.
+    """Serve the dashboard of a sweep, and follow the sweep, until the process is interrupted.
 
     Args:
-        folder: The sweep's.
-        ledger: The sweep's.
-        port: To listen on; 0 is any that is free.
-        on_ready: Called with the dashboard's address.
-        on_problem: Called with a line, from another thread, when the ledger cannot be read.
+        folder: The folder of the sweep.
+        ledger: The ledger in it.
+        port: Port to listen on; 0 is any that is free.
+        on_ready: Receives the address of the dashboard.
+        on_problem: Receives a line, from another thread, when the ledger cannot be read.
 
     Raises:
-        UsageError: optuna-dashboard is not installed, or the port cannot be had.
+        UsageError: optuna-dashboard is not installed, or the port is in use.
     """
     try:
         # An extra, without types: an import statement would need it for the type check.
@@ -118,29 +117,34 @@ def serve(
 
 
 def follow(
-    folder: Folder, mirror: StudyMirror, stop: threading.Event, on_problem: Callable[[str], None]
+    folder: Folder,
+    mirror: StudyMirror,
+    stop: threading.Event,
+    on_problem: Callable[[str], None],
+    *,
+    interval_s: float = 2.0,
 ) -> None:
-    """Brings a mirror up to date every few seconds until `stop` is set."""
-    pause_s, told = _INTERVAL_S, ""
+    """Update a mirror every few seconds until `stop` is set."""
+    pause_s, reported = interval_s, ""
     while not stop.wait(pause_s):
         began = time.monotonic()
         try:
             mirror.update(read_ledger(folder))
-        except (LedgerError, OSError) as error:
-            if str(error) != told:
-                told = str(error)
-                on_problem(told)
-        pause_s = max(_INTERVAL_S, _REST * (time.monotonic() - began))
+        except (LedgerError, StorageError) as error:
+            if str(error) != reported:
+                reported = str(error)
+                on_problem(reported)
+        pause_s = max(interval_s, _PAUSE_PER_READING * (time.monotonic() - began))
 
 
 def read_only(app: "WSGIApplication") -> "WSGIApplication":
-    """Returns `app` without what would change something: the ledger is what is true."""
+    """Return `app` with every request refused that would change the study."""
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return app(environ, start_response)
         start_response("405 Method Not Allowed", [("Content-Type", "application/json")])
-        return [_REFUSAL]
+        return [_CHANGE_REFUSED]
 
     return guarded
 
@@ -151,7 +155,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing of requests."""
+        """Print nothing."""
 
 
 def _listen(port: int) -> _Server:

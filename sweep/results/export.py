@@ -1,4 +1,4 @@
-"""The best trial's network as files that can be used without this program."""
+"""The network of the best trial as files that can be used without this program."""
 
 import io
 import json
@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 
+from analysis.errors import StorageError, describe_cause
 from analysis.storage.folder import LocalFolder
 from data_utils.dataset import MEAN, STD
+from models import MODELS
 from sweep.errors import UsageError
 from sweep.results.best_model import BestModel
 
@@ -23,11 +25,11 @@ _WRITER = "sweep export"
 
 
 def metrics_document(best: BestModel, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what is known of the exported network.
+    """Return what is known about the exported network.
 
     Args:
         best: The network.
-        summary: What `sweep best --json` prints.
+        summary: The document that `sweep best --json` prints.
     """
     measured = "test_accuracy" if best.origin == "confirmation" else "val_accuracy"
     document = {
@@ -51,17 +53,17 @@ def metrics_document(best: BestModel, summary: Mapping[str, Any]) -> dict[str, A
 
 
 def check_target(out: Path) -> None:
-    """Accepts a folder that does not exist, is empty, or was written by an export before.
+    """Check that a folder does not exist, is empty, or was written by an earlier export.
 
     Raises:
-        UsageError: It is anything else, so that nothing of the user's is overwritten.
+        UsageError: It is anything else; nothing of the user's is overwritten.
     """
     try:
         there = sorted(entry.name for entry in out.iterdir())
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UsageError(f"cannot write to {out}: {error.strerror}") from error
+        raise UsageError(f"cannot write to {out}: {describe_cause(error)}") from error
     foreign = [name for name in there if name not in FILES]
     if foreign or (there and not _is_export(out)):
         raise UsageError(
@@ -79,13 +81,13 @@ def _is_export(out: Path) -> bool:
 
 
 def write_export(best: BestModel, metrics: Mapping[str, Any], out: Path) -> None:
-    """Writes weights, hyperparameters, metrics and a guide to them into `out`.
+    """Write weights, hyperparameters, metrics and a guide to them into `out`.
 
-    Each file is there whole or not at all, and the metrics are there only if the other files
-    are, and are of the same network.
+    Each file is replaced atomically. The metrics are written last and removed first, so that
+    they are always of the weights beside them.
 
     Raises:
-        UsageError: `out` has something else in it, or cannot be written to.
+        UsageError: `out` contains other files, or cannot be written to.
     """
     check_target(out)
     weights = io.BytesIO()
@@ -101,8 +103,8 @@ def write_export(best: BestModel, metrics: Mapping[str, Any], out: Path) -> None
         folder.delete(METRICS_FILE)
         for name in FILES:
             folder.write(name, contents[name])
-    except OSError as error:
-        raise UsageError(f"cannot write to {out}: {error.strerror}") from error
+    except StorageError as error:
+        raise UsageError(f"cannot write to {out}: {describe_cause(error)}") from error
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
@@ -110,23 +112,24 @@ def _json(document: Mapping[str, Any]) -> bytes:
 
 
 def _readme(best: BestModel, metrics: Mapping[str, Any]) -> str:
+    class_name = MODELS[best.model].partition(":")[2]
     return f"""\
 # {metrics["sweep"]}, trial {best.trial_id}
 
-A digit classifier, `{best.model}`: {best.describe()}.
+A digit classifier, `{class_name}`: {best.describe()}.
 
 `{WEIGHTS_FILE}` is a plain state dict; `{HYPERPARAMETERS_FILE}` is what it was trained with,
 `{METRICS_FILE}` how good it is. With PyTorch and the package `models` of lenet-sweep:
 
 ```python
 import torch
-from models import build_model
+from models import {class_name}
 
-model = build_model("{best.model}", dropout=0.0, generator=torch.Generator())
+model = {class_name}()
 model.load_state_dict(torch.load("{WEIGHTS_FILE}", weights_only=True))
 model.eval()
 
-pixels = torch.zeros(1, 1, 28, 28)  # as MNIST has them: 0 for paper, up to 255 for ink
+pixels = torch.zeros(1, 1, 28, 28)  # as in MNIST: 0 for paper, up to 255 for ink
 with torch.inference_mode():
     probabilities = model((pixels / 255 - {MEAN}) / {STD}).softmax(1)
 print(probabilities.argmax(1).item())

@@ -1,4 +1,4 @@
-"""Which digits a network sees in image files."""
+"""The digits that a network sees in image files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from sweep.training.evaluation import predict_probabilities
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network sees in one image.
+    """The probabilities of the digits in one image.
 
     Attributes:
         image: The file.
-        probabilities: Of the digits 0 to 9.
+        probabilities: Probabilities of the digits 0 to 9.
     """
 
     image: Path
@@ -40,10 +40,13 @@ class Prediction:
 
 
 def read_images(paths: Sequence[Path]) -> NDArray[np.uint8]:
-    """Reads image files, and prepares them as MNIST's images are: uint8 [n, 28, 28].
+    """Read image files and prepare them as MNIST's images are.
+
+    Returns:
+        Images, uint8 [n, 28, 28].
 
     Raises:
-        UsageError: One of them cannot be read, or shows nothing; the text names each of those.
+        UsageError: A file cannot be read, or shows no digit; the text names each such file.
     """
     images, complaints = [], []
     for path in paths:
@@ -60,7 +63,7 @@ def read_images(paths: Sequence[Path]) -> NDArray[np.uint8]:
 def predict(
     network: nn.Module, images: NDArray[np.uint8], paths: Sequence[Path]
 ) -> list[Prediction]:
-    """Returns what a network sees in images, uint8 [n, 28, 28], which are called `paths`."""
+    """Return the prediction for each image, uint8 [n, 28, 28]; `paths` are their files."""
     pixels = torch.from_numpy(images).unsqueeze(1).float()
     labels = torch.zeros(len(images), dtype=torch.int64)
     probabilities = predict_probabilities(network, [(normalise(pixels), labels)])

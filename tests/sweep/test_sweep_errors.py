@@ -1,12 +1,40 @@
+import re
+
 import pytest
 
-from sweep.errors import ClusterError, NoTrialError, SweepError, UsageError
+import sweep.errors
+from analysis.errors import InUseError, LedgerError, StorageError
+from data_utils.errors import DataError
+from sweep.errors import ClusterError, NoTrialError, UsageError, describe_failure
+
+ERRORS = [UsageError, ClusterError, NoTrialError, DataError, LedgerError, StorageError, InUseError]
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_every_error_has_the_exit_code_of_the_drawing(kind: type[Exception]) -> None:
+    drawn = re.search(rf"── {kind.__name__} +(\d)", sweep.errors.__doc__ or "")
+    assert drawn is not None
+    assert describe_failure(kind("why")) == ("why", int(drawn[1]))
 
 
 @pytest.mark.parametrize(
-    ("error", "exit_code"),
-    [(UsageError, 2), (ClusterError, 4), (NoTrialError, 5)],
+    ("error", "message"),
+    [
+        (StorageError(28, "No space left", "/a/b"), "storage /a/b: the disk is full, make room there"),
+        (StorageError(13, "Permission denied", "/a/b"), "storage /a/b: Permission denied"),
+        (StorageError(5, "the store does not answer"), "storage: the store does not answer"),
+    ],
 )
-def test_errors_have_the_exit_code_they_end_in(error, exit_code):
-    assert issubclass(error, SweepError)
-    assert error("text").exit_code == exit_code
+def test_storage_error_names_the_file_and_the_cause(error: Exception, message: str) -> None:
+    assert describe_failure(error) == (message, 4)
+
+
+def test_notes_follow_the_message() -> None:
+    error = ClusterError("why")
+    error.add_note("continue like this")
+    assert describe_failure(error) == ("why\ncontinue like this", 4)
+
+
+@pytest.mark.parametrize("error", [ValueError("why"), OSError(28, "No space left", "/a/b")])
+def test_other_errors_are_bugs(error: Exception) -> None:
+    assert describe_failure(error) is None

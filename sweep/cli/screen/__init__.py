@@ -1,1 +1,1 @@
-"""What the user sees on the terminal while a sweep runs, and how figures are written."""
+"""What the user sees on the terminal while a sweep runs."""

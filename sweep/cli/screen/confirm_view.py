@@ -1,4 +1,4 @@
-"""A confirmation in pictures and words, from its records alone."""
+"""The progress of a confirmation, from its record alone."""
 
 import time
 from collections.abc import Iterable
@@ -9,17 +9,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from analysis.formatting import duration, percent, time_left
 from analysis.records.confirmation import Confirmation, Run
-from sweep.cli.screen import formatting
+from sweep.cli.output import escape
 
 
 class ConfirmationView:
     """Shows a confirmation that grows.
 
     Args:
-        confirmation: Whose arms are recorded already.
+        confirmation: A confirmation whose arms are recorded already.
         arms: Names of the arms that are trained.
-        seeds: Of the runs of each arm.
+        seeds: Seeds of the runs of each arm.
         slots: Runs at a time.
     """
 
@@ -33,7 +34,7 @@ class ConfirmationView:
         self._failed = {key for key, run in confirmation.runs.items() if run.state == "FAILED"}
 
     def news(self) -> Iterable[str]:
-        """Returns the new notices and failures, a line each."""
+        """Return the new notices and failures, one per line."""
         notices = self._confirmation.notices[self._n_notices :]
         self._n_notices += len(notices)
         failed = [run for run in self._runs() if run.state == "FAILED"]
@@ -45,30 +46,37 @@ class ConfirmationView:
         ]
 
     def fraction(self) -> float:
-        """Returns the fraction of the epochs that are done."""
+        """Return the fraction of the epochs that are done."""
         return self._n_epochs() / self._n_planned()
 
     def line(self) -> str:
-        """Returns the state in one line."""
+        """Return the progress in one line."""
         epochs = f"{self._n_epochs()}/{self._n_planned()} epochs"
-        parts = (self._done(), epochs, self._elapsed(), self._left())
-        return ", ".join(part for part in parts if part)
+        done, elapsed, left = self._progress()
+        return ", ".join(part for part in (done, epochs, elapsed, left) if part)
 
     def picture(self) -> RenderableType:
-        """Returns the progress, and each arm's runs so far."""
+        """Return the progress, and the runs of each arm so far."""
         grid = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=self._n_planned(), completed=self._n_epochs(), width=32)
-        grid.add_row(bar, self._done(), self._elapsed(), self._left())
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        table.add_column("arm")
+        grid.add_row(bar, *self._progress())
+        table = Table("arm", box=None, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column("runs", justify="right")
         table.add_column("mean test accuracy so far", justify="right")
         for name in self._arms:
-            arm = self._confirmation.arms[name]
+            title = escape(self._confirmation.arms[name].title)
             accuracies = list(self._confirmation.test_accuracies(name).values())
-            mean = formatting.percent(fmean(accuracies)) if accuracies else "–"
-            table.add_row(arm.title, f"{len(accuracies)}/{len(self._seeds)}", mean)
+            mean = percent(fmean(accuracies) if accuracies else None)
+            table.add_row(title, f"{len(accuracies)}/{len(self._seeds)}", mean)
         return Group(grid, Text(), table)
+
+    def _progress(self) -> tuple[str, str, str]:
+        ended = sum(run.state == "COMPLETE" for run in self._runs())
+        return (
+            f"{ended}/{len(self._arms) * len(self._seeds)} runs confirmed",
+            f"{duration(time.time() - self._begun)} elapsed",
+            time_left(self._seconds_left()),
+        )
 
     def _runs(self) -> list[Run]:
         runs = self._confirmation.runs
@@ -82,23 +90,15 @@ class ConfirmationView:
     def _n_epochs(self) -> int:
         return sum(len(run.epochs) for run in self._runs())
 
-    def _done(self) -> str:
-        ended = sum(run.state == "COMPLETE" for run in self._runs())
-        return f"{ended}/{len(self._arms) * len(self._seeds)} runs confirmed"
-
-    def _elapsed(self) -> str:
-        return f"{formatting.duration(time.time() - self._begun)} elapsed"
-
-    def _left(self) -> str:
-        """Supposes that an arm's epochs to come are like those of its that are done."""
-        left = 0.0
+    def _seconds_left(self) -> float | None:
+        """Estimate the time from the epochs that are done: of the same arm, if it has any."""
         known = [epoch.seconds for run in self._runs() for epoch in run.epochs]
         if not known or self._n_epochs() == self._n_planned():
-            return ""
+            return None
+        left = 0.0
         for name in self._arms:
-            arm = self._confirmation.arms[name]
             own = [run for run in self._runs() if run.arm == name]
             seconds = [epoch.seconds for run in own for epoch in run.epochs]
-            planned = arm.epochs * len(self._seeds)
+            planned = self._confirmation.arms[name].epochs * len(self._seeds)
             left += (planned - len(seconds)) * fmean(seconds or known)
-        return formatting.time_left(left / self._slots)
+        return left / self._slots

@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterable
 from typing import Protocol, Self, TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
+from sweep.cli.output import escape, open_console
 from sweep.cli.screen.confirm_view import ConfirmationView
 from sweep.cli.screen.search_view import SearchView
 
@@ -18,51 +19,29 @@ _PARTS = 8
 
 
 class View(Protocol):
-    """What there is to show of something that makes progress."""
+    """A search or a confirmation, as text and as a picture."""
 
     def news(self) -> Iterable[str]:
-        """Returns the lines that must not be missed and have not been returned yet."""
+        """Return the notices and failures that have not been returned yet, one per line."""
 
     def fraction(self) -> float:
-        """Returns how much is done, from 0 to 1."""
+        """Return the fraction that is done, from 0 to 1."""
 
     def picture(self) -> RenderableType:
-        """Returns the whole state, for a terminal."""
+        """Return everything, for a terminal."""
 
     def line(self) -> str:
-        """Returns the state in one line."""
-
-
-def open_display(view: View, stream: TextIO) -> "LiveDisplay | LineDisplay":
-    """Returns the display that suits `stream`."""
-    return LiveDisplay(view, stream) if stream.isatty() else LineDisplay(view, stream)
-
-
-class TerminalScreen:
-    """Shows the sessions of a driver on a stream."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def search(self, ledger: Ledger) -> "LiveDisplay | LineDisplay":
-        """Return the display of a search."""
-        return open_display(SearchView(ledger), self._stream)
-
-    def confirmation(
-        self, confirmation: Confirmation, arms: list[str], seeds: list[int], slots: int
-    ) -> "LiveDisplay | LineDisplay":
-        """Return the display of a confirmation."""
-        return open_display(ConfirmationView(confirmation, arms, seeds, slots), self._stream)
+        """Return the progress in one line."""
 
 
 class LiveDisplay:
-    """A picture that is redrawn in place, twice a second, and gone at the end."""
+    """A picture that is redrawn in place, twice a second, and removed at the end."""
 
     def __init__(self, view: View, stream: TextIO) -> None:
         self._view = view
         self._drawn = 0.0
         self._live = Live(
-            console=Console(file=stream, highlight=False),
+            console=open_console(stream),
             auto_refresh=False,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -78,11 +57,11 @@ class LiveDisplay:
         self._live.stop()
 
     def say(self, line: str) -> None:
-        """Shows a line that must not be missed, above the picture."""
-        self._live.console.print(Text(line, style="yellow"))
+        """Print a line above the picture."""
+        self._live.console.print(Text(escape(line), style="yellow"))
 
     def update(self) -> None:
-        """Draws, if the last time was half a second ago."""
+        """Draw the picture, unless it was drawn within the last half second."""
         if time.monotonic() - self._drawn >= _REFRESH_S:
             self._draw()
 
@@ -94,7 +73,7 @@ class LiveDisplay:
 
 
 class LineDisplay:
-    """A line whenever another eighth is done, and for what must not be missed."""
+    """A line whenever another eighth is done, and one for each piece of news."""
 
     def __init__(self, view: View, stream: TextIO) -> None:
         self._view, self._stream = view, stream
@@ -107,14 +86,36 @@ class LineDisplay:
         self.update()
 
     def say(self, line: str) -> None:
-        """Writes a line."""
-        print(line, file=self._stream, flush=True)
+        """Print a line."""
+        print(escape(line), file=self._stream, flush=True)
 
     def update(self) -> None:
-        """Writes what is new."""
+        """Print the news, and the progress if another eighth is done."""
         for line in self._view.news():
             self.say(line)
         done = int(_PARTS * self._view.fraction())
         if done > self._shown:
             self._shown = done
             self.say(self._view.line())
+
+
+def open_display(view: View, stream: TextIO) -> LiveDisplay | LineDisplay:
+    """Return the display for a stream: live on a terminal, lines elsewhere."""
+    return LiveDisplay(view, stream) if stream.isatty() else LineDisplay(view, stream)
+
+
+class TerminalScreen:
+    """Shows the search and the confirmation of a driver on a stream."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def search(self, ledger: Ledger) -> LiveDisplay | LineDisplay:
+        """Return the display of a search, from its growing ledger."""
+        return open_display(SearchView(ledger), self._stream)
+
+    def confirmation(
+        self, confirmation: Confirmation, arms: list[str], seeds: list[int], slots: int
+    ) -> LiveDisplay | LineDisplay:
+        """Return the display of a confirmation, from its growing record."""
+        return open_display(ConfirmationView(confirmation, arms, seeds, slots), self._stream)

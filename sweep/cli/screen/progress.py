@@ -1,4 +1,4 @@
-"""How far a search is, from its ledger alone."""
+"""The state of a search, from its ledger alone."""
 
 from dataclasses import dataclass
 from statistics import fmean
@@ -9,17 +9,17 @@ from analysis.results.selection import Selection, trial_score
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment of a search.
+    """The state of a search at a moment.
 
     Attributes:
-        running: The trials that have started and not ended.
-        failures: The trials that failed, in the order in which they did.
+        running: Trials that have started and not ended.
+        failures: Trials that failed, in the order of their ends.
         n_complete: Trials that ran all their epochs.
         n_stopped: Trials stopped early.
-        n_trials: Trials asked for.
+        n_trials: Trials in the config.
         n_epochs: Epochs run, by all trials.
-        elapsed_s: Time since the driver at work began, in seconds.
-        left_s: Time that is probably left, in seconds; None before the first epoch, and at
+        elapsed_s: Time since the newest session began, in seconds.
+        left_s: Estimate of the time left, in seconds; None before the first epoch, and at
             the end.
         best: The best trial so far.
     """
@@ -36,12 +36,12 @@ class Progress:
 
     @property
     def n_ended(self) -> int:
-        """Trials ended, however."""
+        """Trials ended, in any state."""
         return self.n_complete + self.n_stopped + len(self.failures)
 
 
 class ProgressMeter:
-    """Follows a ledger that grows; looks at each trial's end once."""
+    """Follows a ledger that grows; looks at each ended trial once."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -54,11 +54,9 @@ class ProgressMeter:
         self._best: Selection | None = None
 
     def measure(self, now: float) -> Progress:
-        """Returns the state at `now`, in seconds since 1970; a session that ended stands still."""
+        """Return the state at `now`, in seconds since 1970; at its end if the session ended."""
         self._update()
-        config = self._ledger.config
         running = list(self._running.values())
-        n_ended = sum(self._ended.values())
         n_epochs = self._epochs_of_ended + sum(len(trial.epochs) for trial in running)
         ended = self._ledger.ended
         session = self._ledger.sessions[-1] if self._ledger.sessions else None
@@ -68,10 +66,10 @@ class ProgressMeter:
             failures=self._failures,
             n_complete=self._ended["COMPLETE"],
             n_stopped=self._ended["STOPPED"],
-            n_trials=int(config["trials"]),
+            n_trials=int(self._ledger.config["trials"]),
             n_epochs=n_epochs,
             elapsed_s=max(0.0, (ended.time if ended else now) - begun.time),
-            left_s=self._time_left(n_ended, running, session.slots if session else 1),
+            left_s=self._time_left(running, session.slots if session else 1),
             best=self._best,
         )
 
@@ -94,12 +92,12 @@ class ProgressMeter:
                 found = Selection(trial, score)
                 self._best = min(self._best or found, found, key=lambda s: s.rank)
 
-    def _time_left(self, n_ended: int, running: list[Trial], slots: int) -> float | None:
-        """Supposes that the trials to come are like those that have ended."""
+    def _time_left(self, running: list[Trial], slots: int) -> float | None:
+        """Estimate the time left: the trials to come take as long as those that ended."""
         seconds = [trial.epochs[-1].seconds for trial in running if trial.epochs]
         if not seconds and self._last_epoch_s is not None:
             seconds = [self._last_epoch_s]
-        longest = int(self._ledger.config["epochs"])
+        n_ended, longest = sum(self._ended.values()), int(self._ledger.config["epochs"])
         typical = self._epochs_of_ended / n_ended if n_ended else longest
         waiting = max(0, int(self._ledger.config["trials"]) - n_ended - len(running))
         if not seconds or not (waiting or running):

@@ -1,16 +1,19 @@
-"""A search in pictures and words, from its ledger alone."""
+"""The progress of a search, from its ledger alone."""
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from analysis.formatting import count, duration, percent, time_left
+from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, Trial
-from sweep.cli.screen import formatting
+from sweep.cli.output import escape
 from sweep.cli.screen.progress import Progress, ProgressMeter
 
 _SHOWN_TRIALS = 16
@@ -28,11 +31,11 @@ class SearchView:
         self._n_failures = len(self._measure().failures)
 
     def look_at(self, ledger: Ledger) -> None:
-        """Goes on with a ledger that was read again."""
+        """Continue with a ledger that was read again."""
         self._ledger, self._meter = ledger, ProgressMeter(ledger)
 
     def news(self) -> Iterable[str]:
-        """Returns the new notices and failures, a line each."""
+        """Return the new notices and failures, one per line."""
         notices = self._ledger.notices[self._n_notices :]
         failures = self._measure().failures[self._n_failures :]
         self._n_notices += len(notices)
@@ -43,40 +46,45 @@ class SearchView:
         ]
 
     def fraction(self) -> float:
-        """Returns the fraction of the trials that have ended."""
+        """Return the fraction of the trials that have ended."""
         progress = self._measure()
         return progress.n_ended / progress.n_trials
 
     def line(self) -> str:
-        """Returns the state in one line."""
+        """Return the progress in one line."""
         progress = self._measure()
         parts = [
             f"{progress.n_ended}/{progress.n_trials} trials",
             f"{progress.n_stopped} stopped early",
             f"{len(progress.failures)} failed" if progress.failures else "",
-            formatting.count(progress.n_epochs, "epoch"),
-            f"{formatting.duration(progress.elapsed_s)} elapsed",
-            formatting.time_left(progress.left_s),
+            count(progress.n_epochs, "epoch"),
+            f"{duration(progress.elapsed_s)} elapsed",
+            time_left(progress.left_s),
         ]
         if progress.best is not None:
             trial_id = progress.best.trial.trial_id
-            parts.append(f"best {formatting.percent(progress.best.score)} (trial {trial_id})")
+            parts.append(f"best {percent(progress.best.score)} (trial {trial_id})")
         return ", ".join(part for part in parts if part)
 
     def picture(self) -> RenderableType:
-        """Returns the progress, the running trials with their curves, and the best so far."""
+        """Return the progress, the running trials with their curves, and the best so far."""
         progress = self._measure()
-        parts: list[RenderableType] = [_bar(progress), _counts(progress), Text()]
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row(
+            ProgressBar(total=progress.n_trials, completed=progress.n_ended, width=32),
+            f"{progress.n_ended} of {count(progress.n_trials, 'trial')}",
+            f"{duration(progress.elapsed_s)} elapsed",
+            time_left(progress.left_s),
+        )
+        parts: list[RenderableType] = [grid, _counts(progress), Text()]
         if progress.running:
             parts += [_running(self._ledger, progress), Text()]
         if progress.best is not None:
             trial = progress.best.trial
-            accuracy = formatting.percent(progress.best.score)
+            accuracy = (percent(progress.best.score), "bold green")
             parts += [
-                Text.assemble(
-                    "best so far  ", (accuracy, "bold green"), f"  trial {trial.trial_id}"
-                ),
-                Text(formatting.hyperparameters(trial.hyperparameters)),
+                Text.assemble("best so far  ", accuracy, f"  trial {trial.trial_id}"),
+                Text(_in_one_line(trial.hyperparameters)),
             ]
         return Group(*parts)
 
@@ -85,7 +93,7 @@ class SearchView:
 
 
 def sparkline(trial: Trial, width: int) -> str:
-    """Returns the last `width` validation accuracies, on a log scale of the error.
+    """Return the last `width` validation accuracies, on a log scale of the error.
 
     The lowest bar is an error of 10 % or more, the highest 0.5 % or less.
     """
@@ -97,52 +105,38 @@ def sparkline(trial: Trial, width: int) -> str:
     return "".join(bars).ljust(width, "·")
 
 
-def _bar(progress: Progress) -> RenderableType:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_row(
-        ProgressBar(total=progress.n_trials, completed=progress.n_ended, width=32),
-        f"{progress.n_ended} of {formatting.count(progress.n_trials, 'trial')}",
-        f"{formatting.duration(progress.elapsed_s)} elapsed",
-        formatting.time_left(progress.left_s),
-    )
-    return grid
-
-
-def _counts(progress: Progress) -> RenderableType:
+def _counts(progress: Progress) -> Text:
     n_failed = len(progress.failures)
-    return Text.assemble(
+    parts = [
         (f"{progress.n_complete} complete", "green"),
-        "  ",
         (f"{progress.n_stopped} stopped early", "cyan"),
-        "  ",
-        f"{len(progress.running)} running",
-        "  ",
+        (f"{len(progress.running)} running", ""),
         (f"{n_failed} failed", "red" if n_failed else "dim"),
-        "  ",
-        (formatting.count(progress.n_epochs, "epoch"), "dim"),
-    )
+        (count(progress.n_epochs, "epoch"), "dim"),
+    ]
+    return Text("  ").join(Text(*part) for part in parts)
 
 
-def _running(ledger: Ledger, progress: Progress) -> RenderableType:
+def _running(ledger: Ledger, progress: Progress) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("trial", justify="right", no_wrap=True)
-    table.add_column("epoch", justify="right", no_wrap=True)
-    table.add_column("validation", justify="right", no_wrap=True)
+    for heading in ("trial", "epoch", "validation"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("curve", no_wrap=True)
-    table.add_column("hyperparameters")  # where it is too narrow, this is what gives way
+    table.add_column("hyperparameters")  # a narrow terminal cuts this one
     epochs = int(ledger.config["epochs"])
     for trial in progress.running[:_SHOWN_TRIALS]:
+        values = _in_one_line(trial.hyperparameters)
         table.add_row(
             str(trial.trial_id),
             f"{len(trial.epochs)}/{epochs}",
-            formatting.percent(trial.val_accuracy),
+            percent(trial.val_accuracy),
             sparkline(trial, width=min(epochs, 20)),
-            _one_line(formatting.hyperparameters(trial.hyperparameters)),
+            Text(values, style="dim", no_wrap=True, overflow="ellipsis"),
         )
     if len(progress.running) > _SHOWN_TRIALS:
         table.add_row("…", "", "", "", f"and {len(progress.running) - _SHOWN_TRIALS} more")
     return table
 
 
-def _one_line(text: str) -> Text:
-    return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
+def _in_one_line(values: Mapping[str, Any]) -> str:
+    return escape("  ".join(f"{name} {format_value(name, v)}" for name, v in values.items()))

@@ -34,14 +34,13 @@ Call = Callable[..., Outcome]
 def call(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Call:
-    """Runs a command in this process, in `tmp_path`, with the storage `storage` in it."""
+    """Run a command in this process, in `tmp_path`, with the storage `storage` in it."""
 
-    def run(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["sweep", *map(str, arguments)])
+    def run(*arguments: object) -> Outcome:
         capsys.readouterr()
         exit_code: int | str | None = 0
         try:
-            main()
+            main([str(argument) for argument in arguments])
         except SystemExit as end:
             exit_code = end.code
         out, err = capsys.readouterr()
@@ -56,7 +55,7 @@ def call(
 
 @pytest.fixture
 def add_sweep(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Folder]:
-    """Writes a sweep that never ran into the storage; takes what `synthetic.Search` takes."""
+    """Write a sweep that never ran into the storage; takes the arguments of `Search`."""
 
     def add(name: str, **search: object) -> Folder:
         folder = LocalFolder(tmp_path / "storage" / name)
@@ -71,9 +70,9 @@ class Driver:
     """A command in a process of its own.
 
     Attributes:
-        process: Its standard output and error are pipes, unless it was asked otherwise.
-        temporary: Where it and all that it starts keep their temporary files.
-        storage: Where it keeps its sweeps.
+        process: The process; its standard output and error are pipes by default.
+        temporary: Folder for the temporary files of it and its children.
+        storage: Folder of its sweeps.
     """
 
     process: "subprocess.Popen[str]"
@@ -81,20 +80,21 @@ class Driver:
     storage: Path
 
     def wait(self, timeout: float = 300) -> Outcome:
-        """Waits for its end."""
         out, err = self.process.communicate(timeout=timeout)
         return Outcome(self.process.returncode, out or "", err or "")
 
-    def wait_for_record(self, text: str, file: str = "ledger.jsonl", timeout: float = 120) -> None:
-        """Waits until a text is in a sweep's file."""
+    def wait_for_record(self, text: str, file: str = "ledger.jsonl", n: int = 1) -> None:
+        """Wait until `n` records of the sweeps contain a text."""
 
         def is_there() -> bool:
-            return any(text in path.read_text() for path in self.storage.glob(f"*/{file}"))
+            return (
+                sum(path.read_text().count(text) for path in self.storage.glob(f"*/{file}")) >= n
+            )
 
-        self._wait_until(is_there, timeout)
+        self._wait_until(is_there)
 
-    def wait_for_process(self, name: str, timeout: float = 120) -> psutil.Process:
-        """Waits until something it has started is called so; returns that."""
+    def wait_for_process(self, name: str) -> psutil.Process:
+        """Wait for a child process whose name begins so, and return it."""
         found: list[psutil.Process] = []
 
         def is_there() -> bool:
@@ -103,27 +103,28 @@ class Driver:
                 found.extend(child for child in children if child.name().startswith(name))
             return bool(found)
 
-        self._wait_until(is_there, timeout)
+        self._wait_until(is_there)
         return found[0]
 
-    def _wait_until(self, is_there: Callable[[], bool], timeout: float) -> None:
-        deadline = time.monotonic() + timeout
+    def _wait_until(self, is_there: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 120
         while not is_there():
-            assert self.process.poll() is None, "it has ended"
+            assert self.process.poll() is None, "the command has ended"
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    def left_over(self, patience_s: float = 20) -> list[str]:
-        """What is still there, some time after its end: processes, then temporary files.
+    def left_over(self, patience_s: float = 30) -> list[str]:
+        """Return the processes, then the temporary files, that are left some time after the end.
 
         Ray's processes end by themselves within seconds of their driver, however that died.
         """
         deadline = time.monotonic() + patience_s
-        while (left := self._processes()) and time.monotonic() < deadline:
+        while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.2)
         return left + [str(path) for path in self.temporary.glob("sweep-*")]
 
-    def _processes(self) -> list[str]:
+    def processes(self) -> list[str]:
+        """Return the command lines of the processes that have its temporary folder."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
@@ -134,9 +135,10 @@ class Driver:
 
 @pytest.fixture(scope="session")
 def start_driver() -> Iterator[Callable[..., Driver]]:
-    """Starts `sweep` with a storage of its own, unless one is given.
+    """Start `sweep` in a process of its own, with a new storage unless one is given.
 
-    `within` is a command that runs the command it is given; `settings` are of the environment.
+    `within` is a command that runs the command it is given; `settings` are added to the
+    environment.
     """
     drivers: list[Driver] = []
     prefixes = ("RAY_", "TUNE_", "SWEEP_")
@@ -149,14 +151,14 @@ def start_driver() -> Iterator[Callable[..., Driver]]:
         settings: Mapping[str, str] = MappingProxyType({}),
         **streams: object,
     ) -> Driver:
-        # Short, as Ray's sockets are to lie in it.
+        # Short, because Ray's sockets are in it.
         temporary = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
         storage = storage or Path(tempfile.mkdtemp(prefix="storage-"))
-        places = {"TMPDIR": str(temporary), "SWEEP_STORAGE": str(storage)}
+        folders = {"TMPDIR": str(temporary), "SWEEP_STORAGE": str(storage)}
         process = subprocess.Popen(
             [*within, sys.executable, "-m", "sweep", *arguments],
             cwd=temporary,
-            env={**clean, **places, **settings},
+            env={**clean, **folders, **settings},
             text=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
         )
@@ -173,7 +175,7 @@ def start_driver() -> Iterator[Callable[..., Driver]]:
 
 @pytest.fixture(scope="session")
 def brief() -> tuple[str, ...]:
-    """Options of a search of three trials whose epochs are short, though on all of MNIST."""
+    """Options of a search of three trials with short epochs, though on all of MNIST."""
     settings = (
         "model=mlp",
         "recipe.batch_size=1000",
@@ -184,36 +186,11 @@ def brief() -> tuple[str, ...]:
     return ("--trials", "3", "--epochs", "6", *options)
 
 
-@dataclass(frozen=True)
-class RealSweep:
-    """A sweep `real` of two trials of an epoch, run by the command line on all of MNIST.
-
-    The folder it is started in has a `models.py` of somebody else's.
-    """
-
-    driver: Driver
-    outcome: Outcome
-
-    @property
-    def folder(self) -> Folder:
-        return LocalFolder(self.driver.storage / "real")
-
-
-@pytest.fixture(scope="session")
-def real_sweep(start_driver: Callable[..., Driver]) -> RealSweep:
-    small = ("--trials", "2", "--epochs", "1", "--search-only")
-    # As for the command itself, which unlike `python -m` does not look for modules here.
-    alike = {"PYTHONSAFEPATH": "1"}
-    driver = start_driver("run", "--name", "real", *small, "--json", settings=alike)
-    (driver.temporary / "models.py").write_text("raise RuntimeError")
-    return RealSweep(driver, driver.wait())
-
-
-def _words(text: str) -> list[list[str]]:
-    """The words of each line, without colours."""
-    return [re.sub("\x1b\\[[0-9;]*m", "", line).split() for line in text.splitlines()]
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture
 def words() -> Callable[[str], list[list[str]]]:
-    return _words
+    """Split a text into the words of each line, without colours."""
+
+    def split(text: str) -> list[list[str]]:
+        return [re.sub("\x1b\\[[0-9;]*m", "", line).split() for line in text.splitlines()]
+
+    return split

@@ -1,148 +1,93 @@
+import json
 import shutil
 import socket
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-import torch
 
 from analysis.storage.folder import LocalFolder
-from sweep.cli import doctor
-from sweep.cli.doctor import Finding, examine
+from data_utils.mnist import default_folder
+from sweep.cli.doctor import check_connection, check_memory, check_storage, check_versions
+from sweep.environment import Finding
+
+Call = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def mirror(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether MNIST's mirror answers; nobody is really asked."""
-    answers = [True]
-
-    def connect(address: tuple[str, int], timeout: float) -> SimpleNamespace:
-        assert timeout <= 5
-        if not answers[0]:
-            raise TimeoutError
-        return SimpleNamespace(close=lambda: None)
-
-    monkeypatch.setattr(socket, "create_connection", connect)
-    return answers
-
-
-@pytest.fixture(autouse=True)
-def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that lacks nothing, whichever the tests run on."""
-    here = {"processors": 4, "processor": "a processor", "memory_bytes": 16 * 2**30}
-    monkeypatch.setattr(doctor, "machine", lambda: here)
-    monkeypatch.setattr(doctor, "versions", lambda: {"python": "3.11", "ray": "2.60"})
-    monkeypatch.setattr(doctor, "cached", lambda folder: True)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-
-
-def _examine(storage: Path, data: Path | None = None) -> dict[str, Finding]:
-    return {finding.check: finding for finding in examine(LocalFolder(storage), data)}
-
-
-def _problems(findings: dict[str, Finding]) -> list[str]:
-    return [check for check, finding in findings.items() if finding.is_problem]
-
-
-def test_doctor_finds_no_problem_on_a_healthy_machine(tmp_path: Path) -> None:
-    findings = _examine(tmp_path, tmp_path / "digits")
-    assert _problems(findings) == []
-    assert {check: finding.text for check, finding in findings.items()} | {"storage": ""} == {
-        "versions": "python 3.11, ray 2.60",
-        "processors": "4 (a processor)",
-        "memory": "16 GiB",
-        "gpu": "none usable with CUDA; trials train on processors",
-        "data": f"MNIST is complete in {tmp_path / 'digits'}",
-        "storage": "",
-        "network": "MNIST's mirror can be reached",
-    }
-    assert findings["storage"].text.startswith(f"{tmp_path} can be written, ")
-
-
-def test_doctor_leaves_nothing_in_the_storage(tmp_path: Path) -> None:
-    _examine(tmp_path / "storage")
+def test_doctor_checks_everything_and_leaves_nothing_behind(call: Call, tmp_path: Path) -> None:
+    outcome = call("doctor", "--json", "--storage", tmp_path / "here")
+    document = json.loads(outcome.out)
+    findings = {f["check"]: f["text"] for f in document["findings"]}
+    checks = ["versions", "processors", "memory", "gpu", "data", "storage", "network"]
+    assert list(findings) == checks
+    assert findings["storage"].startswith(f"{tmp_path / 'here'} can be written, ")
+    assert findings["data"] == f"MNIST is complete in {default_folder()}"
+    assert document["ok"] is (outcome.exit_code == 0)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_doctor_finds_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "versions", lambda: {"ray": "not installed"})
-    findings = _examine(tmp_path)
-    assert _problems(findings) == ["versions"]
-    assert findings["versions"].text == "ray not installed"
+def test_doctor_with_problems_ends_in_4(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # importing it fails
+    monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
+    (tmp_path / "file").write_text("")
+    outcome = call("doctor", "--storage", "file/below", "--data", "empty")
+    assert outcome.exit_code == 4
+    lines = {
+        line[8:20].strip(): (line[:8].strip(), line[20:]) for line in outcome.out.splitlines()
+    }
+    assert lines["python"][0] == "problem"
+    assert "/home/me/my projects/.venv/bin/python" in lines["python"][1]
+    assert lines["gpu"][0] == "problem"
+    assert lines["gpu"][1].startswith("torch cannot be imported: ")
+    assert lines["storage"][0] == "problem"
+    assert "file/below cannot be written: Not a directory" in lines["storage"][1]
+    assert lines["data"] == ("ok", "MNIST is not in empty; run `sweep data`")
+    problems = [check for check, (mark, _) in lines.items() if mark == "problem"]
+    assert outcome.err == f"error: a sweep cannot run: see {', '.join(problems)} above\n"
+
+
+def test_missing_package_is_a_problem() -> None:
+    found = check_versions({"python": "3.11", "ray": "not installed"})
+    assert found == Finding("versions", "python 3.11, ray not installed", is_problem=True)
 
 
 @pytest.mark.parametrize(
     ("gib", "text", "is_problem"),
     [
-        (1, "1 GiB; a sweep wants 3 or more", True),
-        (2.5, "2 GiB; a sweep wants 3 or more", False),
+        (1, "1 GiB; a sweep needs 3 or more", True),
+        (2.5, "2 GiB; a sweep needs 3 or more", False),
         (3, "3 GiB", False),
     ],
 )
-def test_doctor_judges_the_memory(
-    gib: float, text: str, is_problem: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = {"processors": 4, "processor": "", "memory_bytes": int(gib * 2**30)}
-    monkeypatch.setattr(doctor, "machine", lambda: here)
-    assert _examine(tmp_path)["memory"] == Finding("memory", text, is_problem)
+def test_little_memory_is_a_problem(gib: float, text: str, is_problem: bool) -> None:
+    assert check_memory(int(gib * 2**30)) == Finding("memory", text, is_problem)
 
 
-def test_doctor_finds_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: f"card {i}")
-    text = _examine(tmp_path)["gpu"].text
-    assert text == "card 0, card 1; `--set resources.gpu=0.25` shares one by four"
-
-
-@pytest.mark.parametrize("is_cached", [True, False])
-def test_doctor_knows_whether_the_network_is_needed(
-    is_cached: bool, tmp_path: Path, mirror: list[bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mirror[0] = False
-    monkeypatch.setattr(doctor, "cached", lambda folder: is_cached)
-    findings = _examine(tmp_path, tmp_path / "digits")
-    assert _problems(findings) == []
-    here = f"MNIST is not in {tmp_path / 'digits'} yet; `sweep data` fetches it"
-    why = "MNIST comes from the package index"
-    if is_cached:
-        here, why = f"MNIST is complete in {tmp_path / 'digits'}", "not needed: MNIST is here"
-    assert findings["data"].text == here
-    assert findings["network"].text == f"MNIST's mirror cannot be reached ({why})"
-
-
-def test_doctor_finds_a_storage_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    findings = _examine(tmp_path / "file" / "storage")
-    assert _problems(findings) == ["storage"]
-    text = findings["storage"].text
-    assert text.startswith(f"{tmp_path / 'file' / 'storage'} cannot be written: Not a directory")
-    assert "--storage" in text
-
-
-def test_doctor_finds_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = SimpleNamespace(free=50 * 2**20)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    findings = _examine(tmp_path)
-    assert _problems(findings) == ["storage"]
-    assert findings["storage"].text == f"{tmp_path} can be written, 0.0 GiB free"
+    found = check_storage(LocalFolder(tmp_path))
+    assert found == Finding("storage", f"{tmp_path} can be written, 0.0 GiB free", is_problem=True)
 
 
-def test_doctor_tells_of_a_broken_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("torch", "torchvision.datasets"):
-        monkeypatch.setitem(sys.modules, name, None)  # importing it fails
-    monkeypatch.setattr(doctor, "cached", lambda folder: False)
-    findings = _examine(tmp_path)
-    assert _problems(findings) == ["gpu", "network"]
-    assert findings["gpu"].text.startswith("torch cannot be imported: ")
-    assert "cannot import torchvision" in findings["network"].text
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
 
 
-def test_doctor_tells_of_a_python_that_ray_cannot_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
-    findings = _examine(tmp_path)
-    assert _problems(findings) == ["python"]
-    assert "/home/me/my projects/.venv/bin/python" in findings["python"].text
+def test_mirror_is_tried_and_never_a_problem(listener: socket.socket) -> None:
+    address = listener.getsockname()
+    assert check_connection(*address, True) == Finding("network", "MNIST's mirror can be reached")
+    listener.close()
+    for is_needed, why in (
+        (True, "MNIST comes from the package index"),
+        (False, "not needed: MNIST is here"),
+    ):
+        found = check_connection(*address, is_needed)
+        assert found == Finding("network", f"MNIST's mirror cannot be reached ({why})")

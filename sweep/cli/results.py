@@ -1,0 +1,186 @@
+"""`sweep plot`, `report`, `export`, `predict`, `dashboard`: what to do with a result."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from analysis.errors import describe_cause
+from analysis.formatting import percent
+from sweep.cli.options import (
+    DEFAULT_STORAGE,
+    JsonOption,
+    NameArgument,
+    StorageOption,
+    find_sweep,
+    storage_folder,
+)
+from sweep.cli.output import escape, print_json, say
+from sweep.errors import UsageError
+
+
+class Format(StrEnum):
+    """The file formats of plots."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+def plot(
+    name: NameArgument = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to write to. [default: plots/ of the sweep]"),
+    ] = None,
+    file_format: Annotated[Format, typer.Option("--format", help="Of the files.")] = Format.png,
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw all comparison plots again."""
+    from analysis.plots import draw_all
+    from analysis.storage.folder import LocalFolder
+
+    folder, _ = find_sweep(storage, name)
+    if out is not None and out.is_file():
+        raise UsageError(f"`--out` must be a folder, but {out} is a file")
+    drawn = draw_all(folder, file_format.value, None if out is None else LocalFolder(out))
+    if as_json:
+        print_json({"files": drawn.files, "skipped": drawn.skipped})
+        return
+    for file in drawn.files:
+        print(file)
+    for plot_name, reason in drawn.skipped.items():
+        print(escape(f"not drawn: {plot_name}: {reason}"))
+
+
+def report(name: NameArgument = None, storage: StorageOption = DEFAULT_STORAGE) -> None:
+    """Write the sweep as one self-contained HTML page."""
+    from analysis.records.files import REPORT_FILE
+    from analysis.report.page import write_report
+
+    folder, _ = find_sweep(storage, name)
+    write_report(folder)
+    print(folder.display_path(REPORT_FILE))
+
+
+def export(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="A new or empty folder.")],
+    name: NameArgument = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the weights, hyperparameters and metrics of the best trial."""
+    from sweep.cli.summary import best_document
+
+    folder, ledger = find_sweep(storage, name)
+    summary = best_document(folder, ledger)  # fails before torch is imported
+    from sweep.results.best_model import load_best_model
+    from sweep.results.export import FILES, metrics_document, write_export
+
+    best = load_best_model(folder, ledger)
+    metrics = metrics_document(best, summary)
+    write_export(best, metrics, out)
+    if as_json:
+        print_json({"folder": str(out), "files": list(FILES), "metrics": metrics})
+        return
+    print(f"{out}: {best.describe()}")
+    for file in FILES:
+        print(f"  {file}")
+
+
+def predict(
+    name: NameArgument = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="IMAGE", help="Pictures of one digit each.", show_default=False),
+    ] = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which digits the best network sees in image files."""
+    from sweep.cli.summary import best_document
+
+    name, paths = _name_and_images(name, images or [], storage)
+    folder, ledger = find_sweep(storage, name)
+    best_document(folder, ledger)  # fails before torch is imported
+    from sweep.results.best_model import load_best_model
+    from sweep.results.predict import predict, read_images
+
+    pixels = read_images(paths)
+    best = load_best_model(folder, ledger)
+    predictions = predict(best.network, pixels, paths)
+    if as_json:
+        print_json(
+            {
+                "sweep": folder.name,
+                "trial_id": best.trial_id,
+                "weights": best.describe(),
+                "predictions": [
+                    {
+                        "image": str(prediction.image),
+                        "digit": prediction.digit,
+                        "probability": prediction.probabilities[prediction.digit],
+                        "probabilities": prediction.probabilities,
+                    }
+                    for prediction in predictions
+                ],
+            }
+        )
+        return
+    width = max(len(str(path)) for path in paths)
+    for prediction in predictions:
+        first, *others = [
+            f"{digit} {percent(prediction.probabilities[digit]):>8}"
+            for digit in prediction.ranking[:3]
+        ]
+        print(escape(f"{prediction.image!s:{width}}  {first}   (then {', '.join(others)})"))
+    say(f"by trial {best.trial_id} of {folder.name}: {best.describe()}")
+
+
+def _name_and_images(
+    first: str | None, others: list[str], storage: str
+) -> tuple[str | None, list[Path]]:
+    """Split the arguments into a sweep and images: the first may be either."""
+    from analysis.records.ledger import LEDGER_FILE
+
+    if first is None:
+        raise UsageError("name an image, of one digit")
+    try:
+        is_file = Path(first).is_file()
+        is_sweep = storage_folder(storage).child(first).exists(LEDGER_FILE)
+    except OSError as error:
+        raise UsageError(f"cannot look for {first!r}: {describe_cause(error)}") from error
+    if is_sweep and others:
+        return first, [Path(other) for other in others]
+    if is_sweep and not is_file:
+        raise UsageError(f"{first!r} is a sweep; name an image, too")
+    if not is_sweep and others and not is_file:
+        raise UsageError(f"{first!r} is neither a sweep in {storage} nor an image file")
+    return None, [Path(image) for image in (first, *others)]
+
+
+def dashboard(
+    name: NameArgument = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any that is free.")
+    ] = 8080,
+    storage: StorageOption = DEFAULT_STORAGE,
+) -> None:
+    """Show the sweep in optuna-dashboard on this machine, until Ctrl-C."""
+    folder, ledger = find_sweep(storage, name)
+    try:
+        from sweep.results.dashboard import serve
+
+        serve(
+            folder,
+            ledger,
+            port=port,
+            on_ready=lambda url: print(
+                escape(f"{ledger.name}: {url}  (Ctrl-C ends it)"), flush=True
+            ),
+            on_problem=lambda line: say(f"warning: the dashboard may be out of date: {line}"),
+        )
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

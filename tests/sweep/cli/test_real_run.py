@@ -1,0 +1,131 @@
+"""One sweep, run by the command line on all of MNIST, and everything it leaves behind."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from analysis.storage.folder import Folder, LocalFolder
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def real(start_driver: Callable[..., Any]) -> Any:
+    """The sweep `real`: two trials of one epoch, confirmed with one seed.
+
+    The folder it is started in has a `models.py` of somebody else's.
+    """
+    small = ("--trials", "2", "--epochs", "1", "--set", "confirm={top_k: 1, seeds: 1}")
+    # As for the installed command, which unlike `python -m` does not look for modules here.
+    safe = {"PYTHONSAFEPATH": "1"}
+    driver = start_driver("run", "--name", "real", *small, "--json", settings=safe)
+    (driver.temporary / "models.py").write_text("raise RuntimeError")
+    return driver
+
+
+@pytest.fixture(scope="module")
+def outcome(real: Any) -> Any:
+    return real.wait()
+
+
+@pytest.fixture
+def folder(real: Any, outcome: Any) -> Folder:
+    return LocalFolder(real.storage / "real")
+
+
+def _records(folder: Folder, kind: str, file: str = "ledger.jsonl") -> list[dict[str, Any]]:
+    """The records of a kind, read without the program's own code."""
+    lines = folder.read(file).decode().splitlines()
+    return [record for line in lines if (record := json.loads(line))["kind"] == kind]
+
+
+def test_run_prints_one_json_document_and_few_lines_on_stderr(outcome: Any) -> None:
+    assert outcome.exit_code == 0, outcome
+    document = json.loads(outcome.out)
+    assert set(document) >= {"trial_id", "hyperparameters", "val_accuracy", "checkpoint"}
+    assert document["sweep"] == "real"
+    assert document["confirmed"]["n_seeds"] == 1
+    lines = outcome.err.splitlines()
+    assert lines[0].startswith("note: no trial will be stopped early: ")
+    assert re.fullmatch(r"sweep real: 2 trials of up to 1 epoch, \d at a time; .*", lines[1])
+    progress = (
+        r"([12]/2 trials, 0 stopped early, [12] epochs?|[1-4]/4 runs confirmed, \d/4 epochs)"
+    )
+    for line in lines[2:]:
+        assert re.match(f"{progress}, .* elapsed", line), line
+    assert len(lines[2:]) <= 6
+
+
+def test_run_leaves_nothing_running_and_imports_nothing_from_its_folder(
+    real: Any, outcome: Any
+) -> None:
+    assert real.left_over() == []
+    assert [path.name for path in real.temporary.iterdir()] == ["models.py"]
+
+
+def test_run_leaves_the_files_of_a_sweep(folder: Folder, outcome: Any) -> None:
+    best = json.loads(outcome.out)["trial_id"]
+    files = {"config.yaml", "environment.json", "ledger.jsonl", "confirm.jsonl", "report.html"}
+    assert set(folder.files()) - {".lock"} == files
+    assert set(folder.folders()) == {"checkpoints", "plots", "predictions"}
+    assert folder.child("plots").files()
+    of_trial, of_run = sorted(folder.child("checkpoints").files(), reverse=True)
+    assert of_trial == f"trial-{best:04d}.pt" or of_run == f"trial-{best:04d}.pt"
+    written = yaml.safe_load(folder.read("config.yaml"))
+    assert (written["trials"], written["epochs"]) == (2, 1)
+    assert written["confirm"] == {"top_k": 1, "seeds": 1}
+    versions = json.loads(folder.read("environment.json"))["versions"]
+    assert set(versions) >= {"python", "torch", "ray", "optuna"}
+
+
+def test_run_records_trainings_on_mnist(folder: Folder) -> None:
+    trials = {trial["trial_id"]: trial for trial in _records(folder, "trial_started")}
+    assert sorted(trials) == [1, 2]
+    assert trials[1]["seed"] != trials[2]["seed"]
+    hand_tuned = {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
+    assert trials[1]["hyperparameters"] == hand_tuned
+    epochs = _records(folder, "epoch")
+    assert sorted((epoch["trial_id"], epoch["epoch"]) for epoch in epochs) == [(1, 1), (2, 1)]
+    for epoch in epochs:
+        assert epoch["val_accuracy"] > 0.9  # after one epoch of 50,000 images
+        n_correct = epoch["val_accuracy"] * 10_000
+        assert n_correct == pytest.approx(round(n_correct))
+    assert {end["state"] for end in _records(folder, "trial_ended")} == {"COMPLETE"}
+    assert [end["reason"] for end in _records(folder, "session_ended")] == ["finished"]
+    runs = _records(folder, "run_ended", "confirm.jsonl")
+    assert [run["state"] for run in runs] == ["COMPLETE"] * 4
+
+
+def test_commands_that_look_show_what_the_run_printed(
+    real: Any, folder: Folder, outcome: Any, call: Call
+) -> None:
+    storage = ("--storage", real.storage)
+    printed = json.loads(outcome.out)
+    best = json.loads(call("best", "--json", *storage).out)
+    assert best == printed
+    assert Path(best["checkpoint"]).is_file()
+    (first, _) = json.loads(call("trials", "--json", *storage).out)["trials"]
+    for name in ("trial_id", "hyperparameters", "val_accuracy"):
+        assert first[name] == printed[name]
+
+
+def test_finished_sweep_is_not_resumed_confirmed_or_run_again(
+    real: Any, folder: Folder, outcome: Any, call: Call
+) -> None:
+    before = folder.read("ledger.jsonl")
+    storage = ("--storage", real.storage)
+    resumed = call("resume", "real", "--json", *storage)
+    assert (resumed.exit_code, resumed.err) == (0, "nothing is left to do for real\n")
+    assert json.loads(resumed.out) == json.loads(outcome.out)
+    again = call("run", "--name", "real", *storage)
+    assert again.exit_code == 2
+    assert "there is a sweep 'real'" in again.err
+    assert folder.read("ledger.jsonl") == before
+    confirmed = call("confirm", "real", "--json", *storage)
+    assert confirmed.err == "everything is confirmed already for real\n"
+    assert json.loads(confirmed.out) == json.loads(outcome.out)
