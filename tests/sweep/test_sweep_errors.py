@@ -20,7 +20,10 @@ def test_every_error_has_the_exit_code_of_the_drawing(kind: type[Exception]) -> 
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (StorageError(28, "No space left", "/a/b"), "storage /a/b: the disk is full, make room there"),
+        (
+            StorageError(28, "No space left", "/a/b"),
+            "storage /a/b: the disk is full, make room there",
+        ),
         (StorageError(13, "Permission denied", "/a/b"), "storage /a/b: Permission denied"),
         (StorageError(5, "the store does not answer"), "storage: the store does not answer"),
     ],

@@ -1,7 +1,7 @@
 """The progress of a confirmation, from its record alone."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from statistics import fmean
 
 from rich.console import Group, RenderableType
@@ -22,14 +22,20 @@ class ConfirmationView:
         arms: Names of the arms that are trained.
         seeds: Seeds of the runs of each arm.
         slots: Runs at a time.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
-        self, confirmation: Confirmation, arms: list[str], seeds: list[int], slots: int
+        self,
+        confirmation: Confirmation,
+        arms: list[str],
+        seeds: list[int],
+        slots: int,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._confirmation, self._arms, self._seeds = confirmation, arms, seeds
-        self._slots = slots
-        self._begun = time.time()
+        self._slots, self._clock = slots, clock
+        self._begun = clock()
         self._n_notices = len(confirmation.notices)
         self._failed = {key for key, run in confirmation.runs.items() if run.state == "FAILED"}
 
@@ -74,7 +80,7 @@ class ConfirmationView:
         ended = sum(run.state == "COMPLETE" for run in self._runs())
         return (
             f"{ended}/{len(self._arms) * len(self._seeds)} runs confirmed",
-            f"{duration(time.time() - self._begun)} elapsed",
+            f"{duration(self._clock() - self._begun)} elapsed",
             time_left(self._seconds_left()),
         )
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -24,8 +24,8 @@ _WORST_ERROR, _BEST_ERROR = 0.1, 0.005
 class SearchView:
     """Shows a search whose ledger grows."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+        self._ledger, self._clock = ledger, clock
         self._meter = ProgressMeter(ledger)
         self._n_notices = len(ledger.notices)
         self._n_failures = len(self._measure().failures)
@@ -89,7 +89,7 @@ class SearchView:
         return Group(*parts)
 
     def _measure(self) -> Progress:
-        return self._meter.measure(time.time())
+        return self._meter.measure(self._clock())
 
 
 def sparkline(trial: Trial, width: int) -> str:

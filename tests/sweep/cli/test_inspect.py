@@ -193,7 +193,9 @@ def test_incomplete_last_line_is_ignored_with_a_warning(call: Call, add_sweep: A
     folder.write("ledger.jsonl", folder.read("ledger.jsonl") + b'{"kind": "epo')
     outcome = call("trials", "--json")
     assert json.loads(outcome.out) == before
-    assert outcome.err == f"warning: the incomplete last line of {folder}/ledger.jsonl is ignored\n"
+    assert (
+        outcome.err == f"warning: the incomplete last line of {folder}/ledger.jsonl is ignored\n"
+    )
 
 
 def test_status_counts_the_trials(call: Call, add_sweep: AddSweep, words: Words) -> None:

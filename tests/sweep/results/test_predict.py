@@ -55,7 +55,10 @@ def test_bad_images_are_all_named(tmp_path: Path) -> None:
         read_images([tmp_path / "blank.png", good, tmp_path / "none.png"])
     first, *others = str(caught.value).splitlines()
     assert first == "2 images cannot be used:"
-    assert [line.split()[0] for line in others] == [f"{tmp_path}/blank.png", f"{tmp_path}/none.png"]
+    assert [line.split()[0] for line in others] == [
+        f"{tmp_path}/blank.png",
+        f"{tmp_path}/none.png",
+    ]
     with pytest.raises(UsageError) as caught:
         read_images([tmp_path / "none.png"])
     assert str(caught.value) == f"{tmp_path}/none.png does not exist"

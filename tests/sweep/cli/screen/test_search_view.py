@@ -1,4 +1,3 @@
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,34 +7,37 @@ from sweep.cli.screen.search_view import SearchView, sparkline
 
 MakeStory = Callable[..., Any]
 Render = Callable[..., list[str]]
+See = Callable[[Any], SearchView]
 
 
-@pytest.fixture(autouse=True)
-def clock(make_story: MakeStory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time is always 65 s after the story's beginning."""
+@pytest.fixture
+def see(make_story: MakeStory) -> Callable[[Any], SearchView]:
+    """Make a view of a story whose clock stands at 65 s after the beginning of a story."""
     now = make_story().now + 65
-    monkeypatch.setattr(time, "time", lambda: now)
+    return lambda story: SearchView(story.ledger, lambda: now)
 
 
-def test_view_of_an_empty_search(make_story: MakeStory, render: Render) -> None:
-    view = SearchView(make_story(n_trials=4).ledger)
+def test_view_of_an_empty_search(make_story: MakeStory, see: See, render: Render) -> None:
+    view = see(make_story(n_trials=4))
     assert (view.fraction(), list(view.news())) == (0.0, [])
-    assert view.line() == "0/4 trials, 0 stopped early, 0 epochs, 1:05 elapsed"
+    assert view.line() == "0/4 trials, 0 stopped early, 0 epochs, 1 min 05 s elapsed"
     assert render(view.picture()) == [  # without colours the rest of the bar is blank
-        " " * 32 + "  0 of 4 trials  1:05 elapsed",
+        " " * 32 + "  0 of 4 trials  1 min 05 s elapsed",
         "0 complete  0 stopped early  0 running  0 failed  0 epochs",
         "",
     ]
 
 
-def test_view_of_a_running_search(make_story: MakeStory, render: Render) -> None:
+def test_view_of_a_running_search(make_story: MakeStory, see: See, render: Render) -> None:
     story = make_story(n_trials=4, epochs=5)
-    view = SearchView(story.ledger)
+    view = see(story)
     story.session()
     story.start(1, 2)
     story.epoch(1, 0.9, 0.95)
     # 5 s later than the session's own beginning, two trials wait with 3 and 5 epochs to go.
-    assert view.line() == ("0/4 trials, 0 stopped early, 2 epochs, 1:05 elapsed, about 2 min left")
+    assert view.line() == (
+        "0/4 trials, 0 stopped early, 2 epochs, 1 min 05 s elapsed, about 2 min left"
+    )
     picture = render(view.picture())
     assert picture[1] == "0 complete  0 stopped early  2 running  0 failed  2 epochs"
     assert picture[3:] == [
@@ -46,9 +48,9 @@ def test_view_of_a_running_search(make_story: MakeStory, render: Render) -> None
     ]
 
 
-def test_view_of_a_finished_search(make_story: MakeStory, render: Render) -> None:
+def test_view_of_a_finished_search(make_story: MakeStory, see: See, render: Render) -> None:
     story = make_story(n_trials=2, epochs=1)
-    view = SearchView(story.ledger)
+    view = see(story)
     story.session()
     for trial_id, accuracy in ((1, 0.98), (2, 0.9925)):
         story.start(trial_id, dropout=0.1 * trial_id, rotation=12.0)
@@ -56,20 +58,20 @@ def test_view_of_a_finished_search(make_story: MakeStory, render: Render) -> Non
         story.end(trial_id)
     assert view.fraction() == 1
     assert view.line() == (
-        "2/2 trials, 0 stopped early, 2 epochs, 1:05 elapsed, best 99.25 % (trial 2)"
+        "2/2 trials, 0 stopped early, 2 epochs, 1 min 05 s elapsed, best 99.25 % (trial 2)"
     )
     picture = render(view.picture())
-    assert picture[0] == "━" * 32 + "  2 of 2 trials  1:05 elapsed"
+    assert picture[0] == "━" * 32 + "  2 of 2 trials  1 min 05 s elapsed"
     assert picture[1] == "2 complete  0 stopped early  0 running  0 failed  2 epochs"
     assert picture[-2:] == ["best so far  99.25 %  trial 2", "dropout 0.2  rotation 12°"]
 
 
-def test_view_tells_news_once(make_story: MakeStory) -> None:
+def test_view_tells_news_once(make_story: MakeStory, see: See) -> None:
     story = make_story(n_trials=6, epochs=1)
     story.notice(None, "before the view")
     story.start(1)
     story.end(1, "FAILED", "its process died 3 times")
-    view = SearchView(story.ledger)
+    view = see(story)
     assert list(view.news()) == []
     story.start(2, 3)
     story.notice(2, "its process died in its first epoch; another one goes on")
@@ -84,13 +86,15 @@ def test_view_tells_news_once(make_story: MakeStory) -> None:
     assert "2 failed" in view.line()
 
 
-def test_view_counts_failures_and_stopped_trials(make_story: MakeStory, render: Render) -> None:
+def test_view_counts_failures_and_stopped_trials(
+    make_story: MakeStory, see: See, render: Render
+) -> None:
     story = make_story(n_trials=8, epochs=2)
     story.start(1, 2, 3, 4)
     story.epoch(1, 0.9)
     story.end(1, "STOPPED")
     story.end(2, "FAILED", "why")
-    view = SearchView(story.ledger)
+    view = see(story)
     assert view.fraction() == 0.25
     assert render(view.picture())[1] == (
         "0 complete  1 stopped early  2 running  1 failed  1 epoch"
@@ -99,22 +103,22 @@ def test_view_counts_failures_and_stopped_trials(make_story: MakeStory, render: 
 
 
 def test_view_shows_no_more_trials_than_fit_a_screen(
-    make_story: MakeStory, render: Render
+    make_story: MakeStory, see: See, render: Render
 ) -> None:
     story = make_story(n_trials=40)
     story.start(*range(1, 21))
-    picture = render(SearchView(story.ledger).picture())
+    picture = render(see(story).picture())
     shown = [line for line in picture if "dropout" in line]
     assert len(shown) == 16
     assert picture[-2].split() == ["…", "and", "4", "more"]
 
 
-def test_view_fits_a_narrow_terminal(make_story: MakeStory, render: Render) -> None:
+def test_view_fits_a_narrow_terminal(make_story: MakeStory, see: See, render: Render) -> None:
     story = make_story(n_trials=40, epochs=15)
     names = ("dropout", "rotation", "shift", "weight_decay", "learning_rate")
     story.start(1, **dict.fromkeys(names, 0.123456))
     story.epoch(1, *[0.99] * 15)
-    lines = render(SearchView(story.ledger).picture(), width=80)
+    lines = render(see(story).picture(), width=80)
     assert max(len(line) for line in lines) == 80
     (row,) = (line for line in lines if "99.00 %" in line)
     assert row.split()[:2] == ["1", "15/15"]
