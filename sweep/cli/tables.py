@@ -150,11 +150,13 @@ def _new_table(*headings: str, left: Collection[str]) -> Table:
 
 
 def _print(table: Table) -> None:
-    """Print a table completely: where a terminal is too narrow, it breaks the lines."""
+    """Print a table; on a narrow terminal with short headings, and without the column `time`."""
     console = open_console()
     width, console.width = console.width, WIDEST
     if console.measure(table).maximum > width:
         table.padding = (0, 1, 0, 0)
         for column in table.columns:
             column.header, column.vertical = str(column.header).replace("_", "\n"), "bottom"
+        if console.measure(table).maximum > width:
+            table.columns = [column for column in table.columns if column.header != "time"]
     console.print(table)

@@ -182,7 +182,7 @@ def test_texts_from_a_ledger_are_printed_escaped(
     reason = re.compile(r'"reason": ?"training[^"]*"')
     text = reason.sub(lambda _: f'"reason": {json.dumps(HOSTILE)}', ledger)
     text = text.replace('"dropout"', json.dumps("drop\x1b[2Jout"))
-    name = "[bold]x[/bold]"
+    name = "[bold]x"
     LocalFolder(folder.path.with_name(name)).write("ledger.jsonl", text.encode())
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
     monkeypatch.setenv("COLUMNS", "200")
