@@ -189,7 +189,7 @@ def test_texts_from_a_ledger_are_printed_escaped(
     for command in (["list"], ["status", name], ["trials", name], ["best", name]):
         outcome = call(*command)
         assert "\x1b[2J" not in outcome.out + outcome.err
-        assert name in outcome.out or command == ["trials", name]
+        assert name in outcome.out + outcome.err or command == ["trials", name]
     assert SHOWN in outcome.err + outcome.out
 
 

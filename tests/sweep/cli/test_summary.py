@@ -64,7 +64,7 @@ def test_result_of_a_sweep_whose_new_best_trial_is_not_confirmed(
     print_result(folder, ledger, as_json=False)
     text = capsys.readouterr().out
     assert "test accuracy  not known yet" in text
-    assert f"\ntrial {document['trial_id']}, now the best, is not confirmed yet" in text
+    assert f"\nTrial {document['trial_id']} is the best now, but it is not confirmed yet" in text
     # As many seeds as the confirmation has already: the config asks for five.
     assert "\n       sweep confirm --seeds 6 synthetic" in text
 
