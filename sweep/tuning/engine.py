@@ -1,4 +1,4 @@
-"""Trainings through Ray Tune: what the search and the confirmation have in common."""
+"""Trains networks through Ray Tune, for the search and for the confirmation."""
 
 import contextlib
 import time
@@ -26,15 +26,14 @@ from sweep.tuning.trainable import SweepTrainable
 _RETRIES = 2
 
 
-class Recorder(tune.Callback, ABC):
-    """Writes down everything that Ray Tune reports, as it happens.
+class Recorder(ray_private.NotPickled, tune.Callback, ABC):
+    """Records everything that Ray Tune reports, as it happens.
 
-    An epoch that is known already is ignored: after a retry a worker tells its checkpoint's
-    last epoch once more.
+    After a retry a worker reports its checkpoint's last epoch again, which is ignored.
 
     Attributes:
-        error: What went wrong here.
-        given_up: Whether Tune has given up a training that is to be taken up again.
+        error: The exception that ended the recording.
+        given_up: Whether Tune has given up a training that can still go on.
     """
 
     def __init__(self, folder: Folder, on_step: Callable[[], None]) -> None:
@@ -43,53 +42,40 @@ class Recorder(tune.Callback, ABC):
         self.error: Exception | None = None
         self.given_up = False
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its callbacks for a restore that is never asked for."""
-        return {}
-
     @abstractmethod
     def start(self, config: Mapping[str, Any]) -> None:
-        """Records that a training begins, unless it did before."""
+        """Record the start of a training, unless it is recorded."""
 
     @abstractmethod
     def n_epochs(self, config: Mapping[str, Any]) -> int:
-        """Returns how many of a training's epochs are recorded."""
+        """Return how many of a training's epochs are recorded."""
 
     @abstractmethod
     def epoch(self, config: Mapping[str, Any], metrics: Epoch) -> None:
-        """Records an epoch."""
+        """Record an epoch."""
 
     @abstractmethod
     def notice(self, config: Mapping[str, Any], text: str) -> None:
-        """Records something that the user should know."""
+        """Record something that the user should know."""
 
     @abstractmethod
     def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
-        """Records the end: after the last report, or without one where its process died."""
+        """Record the end, after the last report, or without one if the process died."""
 
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Gives the display, and whoever wants to stop the sweep, their turn."""
-        with self._error_kept():
+    def on_step_end(self, **info: Any) -> None:
+        """Update the display, and give the driver a chance to end the sweep."""
+        with self._keeping_error():
             self._on_step()
 
-    def on_trial_start(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Records a training that begins or is tried again."""
-        with self._error_kept():
+    def on_trial_start(self, *, trial: Trial, **info: Any) -> None:
+        """Record a training that starts or is tried again."""
+        with self._keeping_error():
             self.start(trial.config)
 
-    def on_trial_result(
-        self,
-        iteration: int,
-        trials: list[Trial],
-        trial: Trial,
-        result: dict[str, Any],
-        **info: Any,
-    ) -> None:
-        """Records the epochs that are not recorded yet."""
+    def on_trial_result(self, *, trial: Trial, result: dict[str, Any], **info: Any) -> None:
+        """Record the epochs that are not recorded yet."""
         report = Report.from_result(result)
-        with self._error_kept():
+        with self._keeping_error():
             if report.failure is not None and report.failure.is_storage:
                 raise StorageError(report.failure.reason)
             if report.notice is not None:
@@ -99,13 +85,11 @@ class Recorder(tune.Callback, ABC):
                 if metrics.epoch > known:
                     self.epoch(trial.config, metrics)
 
-    def on_trial_complete(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Records how a training ended by itself or by the scheduler."""
+    def on_trial_complete(self, *, trial: Trial, **info: Any) -> None:
+        """Record how a training ended, by itself or by the scheduler."""
         report = Report.from_result(trial.last_result)
         reason = None
-        with self._error_kept():
+        with self._keeping_error():
             if report.failure is not None:
                 reason = report.failure.reason
                 if report.failure.traceback is not None:
@@ -114,44 +98,40 @@ class Recorder(tune.Callback, ABC):
                     reason += f" (traceback in {name})"
             self.end(trial.config, report, reason)
 
-    def on_trial_error(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Records a training whose process died once too often.
+    def on_trial_error(self, *, iteration: int, trial: Trial, **info: Any) -> None:
+        """Record a training whose process died once too often.
 
-        Where it dies as it is handed on to a next training, Tune first lets that be tried again
-        and then, in the same step, gives it up: such a training is left as it is.
+        When a process dies while it is being reused, Tune first tries the next training again
+        and then, in the same step, gives it up. Such a training is left for another run.
         """
-        with self._error_kept():
+        with self._keeping_error():
             n_deaths = self._count_death(iteration, trial)
             if n_deaths <= _RETRIES:
                 self.given_up = True
             else:
                 self.end(trial.config, None, f"its process {_cause(trial)} {n_deaths} times")
 
-    def on_trial_recover(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Records that a process died, perhaps before its training began; another one goes on."""
-        with self._error_kept():
+    def on_trial_recover(self, *, iteration: int, trial: Trial, **info: Any) -> None:
+        """Record that a process died, perhaps before its training started; another goes on."""
+        with self._keeping_error():
             self._count_death(iteration, trial)
             self.start(trial.config)
             n_epochs = self.n_epochs(trial.config)
-            where = f"after epoch {n_epochs}" if n_epochs else "in its first epoch"
-            self.notice(trial.config, f"its process {_cause(trial)} {where}; another goes on")
+            when = f"after epoch {n_epochs}" if n_epochs else "in its first epoch"
+            self.notice(trial.config, f"its process {_cause(trial)} {when}; another goes on")
 
     def _count_death(self, iteration: int, trial: Trial) -> int:
-        """Returns how many processes have died in a training; Tune may tell one death twice."""
+        """Return how many processes of a training have died; Tune may report a death twice."""
         deaths = self._deaths.setdefault(Assignment.from_config(trial.config).name, set())
         deaths.add((trial.trial_id, iteration))
         return len(deaths)
 
     @contextlib.contextmanager
-    def _error_kept(self) -> Iterator[None]:
-        """Keeps what goes wrong here, and lets nothing more be recorded.
+    def _keeping_error(self) -> Iterator[None]:
+        """Keep an exception for `Engine.run`, and record nothing after it.
 
-        Tune turns it into an error of its own, or, at a trial's end, takes it for a failure
-        of the trial, which it would try again.
+        Tune would replace it by one of its own or, at the end of a trial, count it as a
+        failure of the trial and try that again.
         """
         if self.error is not None:
             raise self.error
@@ -162,8 +142,8 @@ class Recorder(tune.Callback, ABC):
             raise
 
 
-class ListSearcher(Searcher):
-    """Proposes a list of assignments, one after the other."""
+class ListSearcher(ray_private.NotPickled, Searcher):
+    """Proposes the assignments of a list, one after the other."""
 
     def __init__(self, assignments: Sequence[Assignment]) -> None:
         super().__init__()
@@ -180,50 +160,39 @@ class ListSearcher(Searcher):
         """Do nothing: Tune's own state is never restored."""
 
 
-class _AllTrained(Exception):  # noqa: N818 - no error
-    """Ends Tune before it snapshots its trials, for a restore that is never asked for."""
+class _AllTrained(Exception):  # noqa: N818 - not an error
+    """Ends Tune before it takes a snapshot of all its trials, which is never restored."""
 
 
-class _Supervisor(tune.Callback):
-    """Lets as many trainings run at a time as there are slots, and Tune keep little of them."""
+class _Supervisor(ray_private.NotPickled, tune.Callback):
+    """Adapts the number of trainings at a time to the slots, and ends Tune after the last."""
 
     def __init__(
-        self,
-        limited: ConcurrencyLimiter,
-        slots: Callable[[], int],
-        n_trainings: int,
+        self, limited: ConcurrencyLimiter, slots: Callable[[], int], n_trainings: int
     ) -> None:
         self._limited, self._slots, self._n_left = limited, slots, n_trainings
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its callbacks for a restore that is never asked for."""
-        return {}
-
-    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Passes the number of slots on, before Tune asks for the next trial."""
+    def on_step_begin(self, **info: Any) -> None:
+        """Set the number of slots, before Tune asks for the next trial."""
         self._limited.max_concurrent = self._slots()
 
-    def on_trial_complete(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Count a training that has ended, and let Tune keep little of it."""
+    def on_trial_complete(self, *, trial: Trial, **info: Any) -> None:
+        """Count a training that has ended."""
         ray_private.drop_statistics(trial)
         self._n_left -= 1
 
-    def on_trial_error(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Counts a training whose process died once too often."""
+    def on_trial_error(self, **info: Any) -> None:
+        """Count a training whose process died once too often."""
         self._n_left -= 1
 
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Ends Tune after the last training."""
+    def on_step_end(self, **info: Any) -> None:
+        """End Tune after the last training."""
         if self._n_left == 0:
             raise _AllTrained
 
 
 def _cause(trial: Trial) -> str:
-    """Why a worker's process is gone, as far as Ray knows."""
+    """Return why a worker's process is gone, if Ray knows."""
     try:
         text = Path(trial.error_file).read_text(errors="replace")
     except (OSError, TypeError):
@@ -233,13 +202,13 @@ def _cause(trial: Trial) -> str:
 
 @dataclass(frozen=True)
 class Engine:
-    """How trainings are run; Ray must be running.
+    """Runs trainings; Ray must be running.
 
     Attributes:
         resources: Of one training.
         slots: Returns how many trainings may run at a time, as nodes come and go.
-        folder: The sweep's; checkpoints go there.
-        scratch: Where Tune keeps its own files, of which nothing is needed later.
+        folder: Folder of the sweep, where checkpoints go.
+        scratch: Folder for Tune's own files, which nothing needs later.
     """
 
     resources: Resources
@@ -258,25 +227,23 @@ class Engine:
         scheduler: TrialScheduler | None = None,
         predict: bool = False,
     ) -> bool:
-        """Trains until there is nothing left to train.
+        """Train what a searcher proposes.
 
         Args:
             train: Images to learn from.
             evaluation: Images to measure each epoch on.
-            recorder: Is told everything; what it raises ends the whole.
-            searcher: Proposes the configs.
-            n_trainings: How many there are to be.
-            scheduler: Stops some early; by default none.
-            predict: Whether the last reports are to have the evaluation images' predictions.
+            recorder: Receives every event; an exception in it aborts the run.
+            searcher: Proposes the trainings.
+            n_trainings: How many trainings to run.
+            scheduler: Stops trainings early; by default none is.
+            predict: Whether last reports have the predictions of the evaluation images.
 
         Returns:
-            Whether it is done; if not, what is still missing is to be run again.
+            False if Tune gave up a training, so that another run is needed.
         """
         recorder.given_up = False
         settings = WorkerSettings(
-            device="cuda" if self.resources.gpu else "cpu",
-            folder=self.folder,
-            predict=predict,
+            device="cuda" if self.resources.gpu else "cpu", folder=self.folder, predict=predict
         )
         trainable = tune.with_resources(
             tune.with_parameters(
@@ -297,7 +264,7 @@ class Engine:
                 name=f"tune-{time.monotonic_ns()}",
                 storage_path=str(self.scratch),
                 callbacks=[recorder, _Supervisor(limited, self.slots, n_trainings)],
-                # The trainable writes its own, where a retry on any node finds them.
+                # The trainable writes its own checkpoints, where a retry on any node finds them.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
                 verbose=0,

@@ -119,6 +119,14 @@ def kill() -> None:
     _kill(_started_processes())
 
 
+class NotPickled:
+    """Mixin for what is given to Tune, which pickles it for a restore that never happens."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: a ledger, a study or a file would be large or cannot be pickled."""
+        return {}
+
+
 def drop_statistics(trial: Trial) -> None:
     """Drop Tune's statistics of every metric: half of the memory that it keeps of a trial."""
     trial.run_metadata.metric_analysis.clear()

@@ -25,6 +25,7 @@ from sweep.config import SweepConfig
 from sweep.config.dimensions import Choices, Dimension, IntRange
 from sweep.config.registry import SEARCHERS
 from sweep.training.assignment import METRIC, Assignment, Report
+from sweep.tuning.ray_private import NotPickled
 
 TRIAL_ID = "trial_id"
 
@@ -43,7 +44,7 @@ def objective(score: float) -> float:
     return -math.log(max(1 - score, _LEAST_ERROR))
 
 
-class StudySearcher(Searcher):
+class StudySearcher(NotPickled, Searcher):
     """Proposes trials from an Optuna study, numbered from 1 as the ledger numbers them.
 
     The study starts with the trials of the ledger. Those that were cut off are proposed again,

@@ -531,8 +531,8 @@ def test_recorder_records_a_trial_whose_process_dies_before_it_begins(
 ) -> None:
     recorder = make_recorder()
     trial: Any = SimpleNamespace(trial_id="a", config=_tune_config(1), error_file=None)
-    recorder.on_trial_recover(1, [], trial)
-    recorder.on_trial_start(2, [], trial)
+    recorder.on_trial_recover(iteration=1, trial=trial)
+    recorder.on_trial_start(trial=trial)
     ledger = read_ledger(LocalFolder(tmp_path))
     assert [(trial.trial_id, trial.state) for trial in ledger.trials.values()] == [(1, "RUNNING")]
     assert [(notice.trial_id, notice.text) for notice in ledger.notices] == [

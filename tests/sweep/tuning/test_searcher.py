@@ -1,4 +1,5 @@
 import math
+import pickle
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -256,6 +257,10 @@ def test_epoch_that_a_retried_trial_tells_again_counts_once(
     (trial,) = searcher.study.trials
     assert trial.intermediate_values == {1: 0.5, 2: 0.6, 3: 0.7, 4: 0.8}
     assert trial.value == pytest.approx(objective(0.7))
+
+
+def test_searcher_is_pickled_without_its_study(make_searcher: MakeSearcher) -> None:
+    assert pickle.loads(pickle.dumps(make_searcher())).__dict__ == {}
 
 
 def test_nothing_stays_running(make_searcher: MakeSearcher, make_result: MakeResult) -> None:
