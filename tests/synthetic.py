@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from analysis.records.confirmation import (
-    CONFIRMATION_FILE,
     Arm,
     Confirmation,
     ConfirmationBegun,
@@ -22,9 +21,9 @@ from analysis.records.confirmation import (
     RunEpoch,
     read_confirmation,
 )
+from analysis.records.files import CONFIRMATION_FILE, LEDGER_FILE
 from analysis.records.ledger import (
     FORMAT,
-    LEDGER_FILE,
     EpochRecord,
     Ledger,
     Notice,

@@ -20,11 +20,11 @@ import msgspec
 from analysis.errors import LedgerError
 from analysis.hyperparameters import DEFAULTS
 from analysis.records.epochs import Epoch
+from analysis.records.files import CONFIRMATION_FILE
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
 from analysis.storage.journal import Journal, JournalRecord, JournalWriter, read_journal
 
-CONFIRMATION_FILE = "confirm.jsonl"
 CONFIRMATION_FORMAT = 1
 
 Role = Literal["finalist", "baseline"]
@@ -78,8 +78,11 @@ class Arm(JournalRecord, frozen=True, tag="arm"):
         return sum([self.model != other.model, self.epochs != other.epochs, *differing])
 
 
-class RunEpoch(JournalRecord, frozen=True, tag="run_epoch"):
-    """One epoch of one run, with the fields of `Epoch`; it is evaluated on the test images."""
+class RunEpoch(JournalRecord, frozen=True, tag="run_epoch", gc=False):
+    """One epoch of one run, followed by the fields of `Epoch` in their order.
+
+    It is evaluated on the test images, so `val_loss` and `val_accuracy` have other names here.
+    """
 
     arm: str
     seed: int
@@ -98,15 +101,7 @@ class RunEpoch(JournalRecord, frozen=True, tag="run_epoch"):
 
     def to_epoch(self) -> Epoch:
         """Return the epoch alone."""
-        return Epoch(
-            epoch=self.epoch,
-            train_loss=self.train_loss,
-            train_accuracy=self.train_accuracy,
-            val_loss=self.test_loss,
-            val_accuracy=self.test_accuracy,
-            seconds=self.seconds,
-            images_per_s=self.images_per_s,
-        )
+        return Epoch(*msgspec.structs.astuple(self)[3:])
 
 
 class RunEnded(JournalRecord, frozen=True, tag="run_ended"):

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Epoch(msgspec.Struct, frozen=True):
+class Epoch(msgspec.Struct, frozen=True, gc=False):
     """One epoch of a training.
 
     The evaluation images are the validation images in a search and the test images in a

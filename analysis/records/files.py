@@ -1,26 +1,34 @@
-"""Names of the files in a sweep's folder, beside the ledger's."""
+"""Names of the files in a sweep's folder."""
 
+LEDGER_FILE = "ledger.jsonl"
+CONFIRMATION_FILE = "confirm.jsonl"
 CONFIG_FILE = "config.yaml"
 ENVIRONMENT_FILE = "environment.json"
 REPORT_FILE = "report.html"
 PLOTS_FOLDER = "plots"
+CHECKPOINTS_FOLDER = "checkpoints"
 
 
 def trial_name(trial_id: int) -> str:
-    """Returns what a trial's files are called by."""
+    """Return the name that the files of a trial have in common."""
     return f"trial-{trial_id:04d}"
 
 
 def run_name(arm: str, seed: int) -> str:
-    """Returns what the files of a confirmation's run are called by."""
+    """Return the name that the files of a confirmation's run have in common."""
     return f"{arm}-seed-{seed}"
 
 
 def checkpoint_name(name: str) -> str:
-    """Returns the name of the checkpoint of a trial or a run."""
-    return f"checkpoints/{name}.pt"
+    """Return the file of the checkpoint of a trial or a run."""
+    return f"{CHECKPOINTS_FOLDER}/{name}.pt"
 
 
 def failure_name(name: str) -> str:
-    """Returns the name of the traceback of a trial's or a run's failure."""
+    """Return the file of the traceback of a failed trial or run."""
     return f"failures/{name}.txt"
+
+
+def predictions_name(name: str) -> str:
+    """Return the file of the predictions of a run."""
+    return f"predictions/{name}.npz"

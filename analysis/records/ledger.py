@@ -21,6 +21,7 @@ import msgspec
 
 from analysis.errors import LedgerError
 from analysis.records.epochs import Epoch
+from analysis.records.files import LEDGER_FILE
 from analysis.storage.folder import Folder
 from analysis.storage.journal import (
     Journal,
@@ -30,7 +31,6 @@ from analysis.storage.journal import (
     read_journal,
 )
 
-LEDGER_FILE = "ledger.jsonl"
 FORMAT = 1
 
 DIVERGED = "diverged"
@@ -77,8 +77,8 @@ class TrialStarted(JournalRecord, frozen=True, tag="trial_started"):
     hyperparameters: dict[str, Any]
 
 
-class EpochRecord(JournalRecord, frozen=True, tag="epoch"):
-    """One epoch of one trial, with the fields of `Epoch`."""
+class EpochRecord(JournalRecord, frozen=True, tag="epoch", gc=False):
+    """One epoch of one trial, followed by the fields of `Epoch` in their order."""
 
     trial_id: int
     epoch: int
@@ -96,15 +96,7 @@ class EpochRecord(JournalRecord, frozen=True, tag="epoch"):
 
     def to_epoch(self) -> Epoch:
         """Return the epoch alone."""
-        return Epoch(
-            self.epoch,
-            self.train_loss,
-            self.train_accuracy,
-            self.val_loss,
-            self.val_accuracy,
-            self.seconds,
-            self.images_per_s,
-        )
+        return Epoch(*msgspec.structs.astuple(self)[2:])
 
 
 class TrialEnded(JournalRecord, frozen=True, tag="trial_ended"):
@@ -231,14 +223,18 @@ class Ledger(Journal[Record]):
         """
         match record:
             case EpochRecord():
-                trial = self._running(record.trial_id)
+                trial = self.trials.get(record.trial_id)
+                if trial is None or trial.state != "RUNNING":
+                    raise self._not_running(record.trial_id)
                 if record.epoch != len(trial.epochs) + 1:
                     raise LedgerError(
                         f"is epoch {record.epoch} of trial {record.trial_id}, "
                         f"but epoch {len(trial.epochs) + 1} comes next"
                     )
             case TrialEnded():
-                self._running(record.trial_id)
+                trial = self.trials.get(record.trial_id)
+                if trial is None or trial.state != "RUNNING":
+                    raise self._not_running(record.trial_id)
             case TrialStarted():
                 if record.trial_id in self.trials:
                     raise LedgerError(f"starts trial {record.trial_id} a second time")
@@ -272,13 +268,11 @@ class Ledger(Journal[Record]):
             case Notice():
                 self.notices.append(record)
 
-    def _running(self, trial_id: int) -> Trial:
-        trial = self.trials.get(trial_id)
-        if trial is None:
-            raise LedgerError(f"is about trial {trial_id}, which was never started")
-        if trial.state != "RUNNING":
-            raise LedgerError(f"is about trial {trial_id}, which has ended ({trial.state})")
-        return trial
+    def _not_running(self, trial_id: int) -> LedgerError:
+        if trial_id not in self.trials:
+            return LedgerError(f"is about trial {trial_id}, which was never started")
+        state = self.trials[trial_id].state
+        return LedgerError(f"is about trial {trial_id}, which has ended ({state})")
 
 
 def has_begun(folder: Folder) -> bool:

@@ -1,4 +1,4 @@
-"""What the runs of a confirmation predicted for the test images: npz files, no pickles."""
+"""Predictions of a confirmation's runs for the test images: npz files without pickles."""
 
 import io
 from dataclasses import dataclass, fields
@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import LedgerError
-from analysis.records.files import run_name
+from analysis.records.files import predictions_name, run_name
 from analysis.storage.folder import Folder
 
-PREDICTIONS_FOLDER = "predictions"
-_IMAGES_FILE = f"{PREDICTIONS_FOLDER}/images.npz"
+_IMAGES_FILE = predictions_name("images")
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,12 @@ class Predictions:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Which images were recognised, bool [n]."""
+        """Which images were classified correctly, bool [n]."""
         correct: NDArray[np.bool_] = self.predicted == self.labels
         return correct
 
-    def are_whole(self) -> bool:
-        """Tells whether the arrays are of the shapes and kinds above."""
+    def are_valid(self) -> bool:
+        """Return whether the arrays have the shapes and types above."""
         digits = all(a.dtype == np.uint8 and a.ndim == 1 for a in (self.predicted, self.labels))
         sizes = {self.predicted.shape, self.confidence.shape, self.labels.shape}
         return digits and len(sizes) == 1 and self.confidence.dtype.kind == "f"
@@ -44,7 +43,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class ShownImages:
-    """Those test images that pictures show.
+    """The test images that plots show.
 
     Attributes:
         indices: Their positions among the test images, int32 [k].
@@ -56,11 +55,11 @@ class ShownImages:
 
     @classmethod
     def none(cls) -> Self:
-        """Returns no images at all."""
+        """Return an empty set of images."""
         return cls(np.empty(0, np.int32), np.empty((0, 28, 28), np.uint8))
 
-    def are_whole(self) -> bool:
-        """Tells whether the arrays are of the shapes and kinds above."""
+    def are_valid(self) -> bool:
+        """Return whether the arrays have the shapes and types above."""
         return (
             self.indices.dtype.kind == "i"
             and self.images.dtype == np.uint8
@@ -72,35 +71,31 @@ T = TypeVar("T", Predictions, ShownImages)
 
 
 def save_predictions(folder: Folder, arm: str, seed: int, predictions: Predictions) -> None:
-    """Writes one run's predictions."""
-    _save(folder, _run_file(arm, seed), predictions)
+    """Write the predictions of one run."""
+    _save(folder, predictions_name(run_name(arm, seed)), predictions)
 
 
 def load_predictions(folder: Folder, arm: str, seed: int) -> Predictions | None:
-    """Reads one run's predictions; None if there are none.
+    """Read the predictions of one run; None if there are none.
 
     Raises:
-        LedgerError: If the file is damaged.
+        LedgerError: The file is damaged.
     """
-    return _load(folder, _run_file(arm, seed), Predictions)
+    return _load(folder, predictions_name(run_name(arm, seed)), Predictions)
 
 
 def save_images(folder: Folder, images: ShownImages) -> None:
-    """Writes the test images that pictures show."""
+    """Write the test images that plots show."""
     _save(folder, _IMAGES_FILE, images)
 
 
 def load_images(folder: Folder) -> ShownImages:
-    """Reads the test images that pictures show; none if there is no such file.
+    """Read the test images that plots show; none if there is no such file.
 
     Raises:
-        LedgerError: If the file is damaged.
+        LedgerError: The file is damaged.
     """
     return _load(folder, _IMAGES_FILE, ShownImages) or ShownImages.none()
-
-
-def _run_file(arm: str, seed: int) -> str:
-    return f"{PREDICTIONS_FOLDER}/{run_name(arm, seed)}.npz"
 
 
 def _save(folder: Folder, name: str, arrays: Predictions | ShownImages) -> None:
@@ -120,6 +115,6 @@ def _load(folder: Folder, name: str, kind: type[T]) -> T | None:
     # zipfile, zlib and NumPy have a dozen kinds of error between them for damaged bytes.
     except Exception as error:
         raise LedgerError(f"{folder.display_path(name)} is damaged ({error})") from error
-    if not loaded.are_whole():
-        raise LedgerError(f"{folder.display_path(name)} does not hold what it should")
+    if not loaded.are_valid():
+        raise LedgerError(f"{folder.display_path(name)} has arrays of unexpected shape or type")
     return loaded

@@ -1,27 +1,26 @@
-"""Seeds that follow from the sweep's own."""
+"""Seeds derived from a sweep's seed."""
 
 _TRIAL, _SAMPLER, _CONFIRMATION = 1, 2, 3
 
 
 def trial_seed(sweep_seed: int, trial_id: int) -> int:
-    """Returns the seed of one trial, in [0, 2**32).
+    """Return the seed of one trial, in [0, 2**32).
 
-    Seeds of different trials, or of different sweeps, are unrelated; see numpy's
-    `SeedSequence` for how.
+    The seeds of different trials and sweeps are independent; see numpy's `SeedSequence`.
     """
     return _derive(sweep_seed, _TRIAL, trial_id)
 
 
 def sampler_seed(sweep_seed: int, n_trials: int) -> int:
-    """Returns the seed of the searcher that begins with `n_trials` trials already known.
+    """Return the seed of a searcher that begins with `n_trials` finished trials.
 
-    A sweep that goes on must not draw again what it drew at its beginning.
+    It depends on `n_trials` so that a resumed sweep does not repeat its first draws.
     """
     return _derive(sweep_seed, _SAMPLER, n_trials)
 
 
 def confirmation_seeds(sweep_seed: int, n_seeds: int) -> list[int]:
-    """Returns the seeds of the confirmation's runs, which no trial has.
+    """Return the seeds of the confirmation's runs, none of which is a trial's.
 
     With a larger `n_seeds` the list begins with the same seeds.
     """

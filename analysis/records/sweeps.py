@@ -5,8 +5,8 @@ from errno import EISDIR
 from msgspec.structs import replace
 
 from analysis.errors import LedgerError, StorageError
+from analysis.records.files import LEDGER_FILE
 from analysis.records.ledger import (
-    LEDGER_FILE,
     Ledger,
     SweepCreated,
     read_first_record,

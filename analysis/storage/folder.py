@@ -64,10 +64,6 @@ class Folder(ABC):
         with self._errors_of(""):
             return sorted(self._entries(folders=False))
 
-    def files_in(self, subfolder: str) -> list[str]:
-        """Return the names of the files in a subfolder, sorted; none if it does not exist."""
-        return self.child(subfolder).files()
-
     def read(self, name: str) -> bytes:
         """Return the contents of a file.
 

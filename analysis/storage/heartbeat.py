@@ -12,34 +12,22 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from analysis.storage.file_lock import describe_owner, in_use_error
+from analysis.storage.folder import LOCK_FILE, Folder
 
 _BEAT_S = 5.0
 _STALE_S = 20.0
 _WATCH_S = 1.0
 
 
-class Store(Protocol):
-    """The part of a folder in an object store that the lock needs."""
-
-    def read(self, name: str) -> bytes:
-        """Return the contents of an object."""
-
-    def write(self, name: str, data: bytes) -> None:
-        """Write or replace an object."""
-
-    def delete(self, name: str) -> None:
-        """Delete an object if it exists."""
-
-    def modified(self, name: str) -> float:
-        """Return when an object was last written, in seconds since 1970."""
+Modified = Callable[[str], float]
+"""Returns when a file was last written, in seconds since 1970 by the store's clock."""
 
 
 @contextlib.contextmanager
-def hold_lock(store: Store, name: str) -> Iterator[Callable[[], None]]:
-    """Hold the lock `name` during a `with` block.
+def hold_lock(store: Folder, modified: Modified) -> Iterator[Callable[[], None]]:
+    """Hold the lock of a folder in an object store during a `with` block.
 
     Yields:
         A function that raises InUseError if another process has taken the lock over.
@@ -47,36 +35,36 @@ def hold_lock(store: Store, name: str) -> Iterator[Callable[[], None]]:
     Raises:
         InUseError: Another process has the lock.
     """
-    owner = _find_owner(store, name)
+    owner = _find_owner(store, modified)
     if owner is not None:
         raise in_use_error(str(store), owner)
     mine = json.dumps({**describe_owner(), "token": secrets.token_hex(8)}).encode()
-    store.write(name, mine)
+    store.write(LOCK_FILE, mine)
     time.sleep(_WATCH_S)
-    owner = store.read(name)
+    owner = store.read(LOCK_FILE)
     if owner != mine:
         raise in_use_error(str(store), owner)
-    heart = _Heart(store, name, mine)
+    heart = _Heart(store, mine)
     try:
         yield heart.check
     finally:
         heart.stop()
 
 
-def is_beating(store: Store, name: str) -> bool:
+def is_beating(modified: Modified) -> bool:
     """Return whether the lock was written within the last 20 s."""
     try:
-        return time.time() - store.modified(name) < _STALE_S
+        return time.time() - modified(LOCK_FILE) < _STALE_S
     except FileNotFoundError:
         return False
 
 
-def _find_owner(store: Store, name: str) -> bytes | None:
+def _find_owner(store: Folder, modified: Modified) -> bytes | None:
     """Return the contents of the lock if its owner writes it while we watch."""
     try:
-        text, written = store.read(name), store.modified(name)
+        text, written = store.read(LOCK_FILE), modified(LOCK_FILE)
         until = time.monotonic() + _STALE_S
-        while store.modified(name) == written:
+        while modified(LOCK_FILE) == written:
             if time.monotonic() > until:
                 return None
             time.sleep(_WATCH_S)
@@ -88,8 +76,8 @@ def _find_owner(store: Store, name: str) -> bytes | None:
 class _Heart:
     """Writes the lock again every few seconds, until another process has taken it over."""
 
-    def __init__(self, store: Store, name: str, mine: bytes) -> None:
-        self._store, self._name, self._mine = store, name, mine
+    def __init__(self, store: Folder, mine: bytes) -> None:
+        self._store, self._mine = store, mine
         self._taken_by: bytes | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -106,13 +94,13 @@ class _Heart:
         self._thread.join()
         if self._taken_by is None:
             with contextlib.suppress(OSError):  # it becomes stale by itself
-                self._store.delete(self._name)
+                self._store.delete(LOCK_FILE)
 
     def _beat(self) -> None:
         while not self._stopped.wait(_BEAT_S):
             with contextlib.suppress(OSError):  # the store may answer the next time
-                owner = self._store.read(self._name)
+                owner = self._store.read(LOCK_FILE)
                 if owner != self._mine:
                     self._taken_by = owner
                     return
-                self._store.write(self._name, self._mine)
+                self._store.write(LOCK_FILE, self._mine)

@@ -106,15 +106,17 @@ def read_journal(
     """
     *lines, incomplete = folder.read(name).split(b"\n")
     journal: J | None = None
-    for number, line in enumerate(lines, start=1):
-        try:
+    number = 1
+    try:
+        for number, line in enumerate(lines, start=1):  # noqa: B007
             record = decode_record(decoder, line)
             if journal is None:
                 journal = begin(record)
             else:
-                journal.apply(record)
-        except LedgerError as error:
-            raise LedgerError(f"{folder.display_path(name)}:{number} {error}") from error
+                journal.check(record)
+                journal.add(record)
+    except LedgerError as error:
+        raise LedgerError(f"{folder.display_path(name)}:{number} {error}") from error
     if journal is not None:
         journal.truncated_bytes = len(incomplete)
     return journal

@@ -1,8 +1,9 @@
-"""Sweeps in an object store, through pyarrow's file systems: S3, and Google's by the same means.
+"""Folders in an object store, through pyarrow's file systems: S3 and Google Cloud Storage.
 
-An object store has no folders, cannot append, and puts an object whole or not at all.
+An object store has no folders, cannot append, and replaces an object atomically.
 """
 
+import errno
 import io
 import re
 import threading
@@ -16,56 +17,66 @@ from pyarrow import ArrowInvalid, NativeFile
 from pyarrow.fs import FileSelector, FileSystem, FileType, S3FileSystem
 
 from analysis.errors import StorageError
-from analysis.storage.folder import LOCK_FILE, Folder
+from analysis.storage.folder import Folder
 from analysis.storage.heartbeat import hold_lock, is_beating
-
-SCHEMES = ("s3", "gs")
 
 _REPLACE_EVERY_S = 20.0
 _PART_BYTES = 1 << 20
-_S3_GIVES_UP = {"connect_timeout": 2.0, "request_timeout": 5.0}  # seconds; three attempts
-_GOOGLE_GIVES_UP = "retry_limit_seconds=20"  # pyarrow's own default is 15 minutes
+_S3_TIMEOUTS = {"connect_timeout": 2.0, "request_timeout": 5.0}  # seconds; three attempts
+_GOOGLE_TIMEOUT = "retry_limit_seconds=20"  # pyarrow's own default is 15 minutes
 
 
 def open_store(uri: str) -> "StoreFolder":
-    """Returns the folder that a URI such as `s3://bucket/prefix?endpoint_override=…` names.
+    """Return the folder of a URI such as `s3://bucket/prefix?endpoint_override=…`.
 
-    The query is pyarrow's. Credentials come from where the store's clients look for them: the
-    environment, the user's configuration, the machine's role.
+    The query is pyarrow's. Credentials come from the environment, the user's configuration or
+    the machine's role, or are in the URI.
 
     Raises:
-        ValueError: It is no URI of an object store.
+        ValueError: It is not the URI of an object store.
+        StorageError: The store does not answer.
     """
     parts = urlsplit(uri)
-    if parts.scheme not in SCHEMES or not parts.hostname:
+    if parts.scheme not in ("s3", "gs") or not parts.hostname:
         raise ValueError("it must be s3://BUCKET/PREFIX or gs://BUCKET/PREFIX")
+    if ":" in parts.netloc and "@" not in parts.netloc:  # a bucket has no port
+        raise ValueError("special characters in the password must be percent-encoded, `/` as %2F")
     if parts.scheme == "gs" and "retry_limit_seconds" not in parts.query:
-        query = "&".join(filter(None, (parts.query, _GOOGLE_GIVES_UP)))
+        query = "&".join(filter(None, (parts.query, _GOOGLE_TIMEOUT)))
         uri = urlunsplit(parts._replace(query=query))
     try:
         _, path = _connect(uri)
     except ArrowInvalid as error:
         raise ValueError(mask_credentials(str(error).splitlines()[0])) from error
+    except OSError as error:
+        raise StorageError(errno.EIO, _describe(error), mask_credentials(uri)) from error
     return StoreFolder(uri, path.strip("/"))
 
 
 def mask_credentials(text: str) -> str:
-    """Return a URI, or a text with one, with its user and password masked.
+    """Return a text with the user and the password of its URI masked.
 
-    A password may contain any character, even a slash that should have been quoted, so
-    everything from `://` to the last `@` before the query is masked.
+    A password that is not percent-encoded may contain any character. Without a password all up
+    to the last `@` of the path is masked, with one all up to the last `@`.
     """
-    return re.sub(r"(?<=://)[^\s?]*@", "…@", text)
+    return re.sub(r"(?<=://)([^\s/?@]+:.*|[^\s?]*)@", "…@", text)
 
 
 @cache
 def _connect(uri: str) -> tuple[FileSystem, str]:
     filesystem, path = FileSystem.from_uri(uri)
     if isinstance(filesystem, S3FileSystem):
-        # A URI cannot say how long to wait, and by itself it would be a minute and a half.
+        # A URI cannot set the timeouts, which are a minute and a half by default.
         rebuild, (options,) = filesystem.__reduce__()
-        filesystem = rebuild({**options, **_S3_GIVES_UP})
+        filesystem = rebuild({**options, **_S3_TIMEOUTS})
     return filesystem, path
+
+
+def _describe(error: OSError) -> str:
+    """Return the store's own words, without the sentence that pyarrow puts before them."""
+    text = mask_credentials(str(error).splitlines()[0])
+    found = re.search(r"AWS Error (.*?)(; Details|$)", text)
+    return f"the object store says {found[1]}" if found else text
 
 
 @dataclass(frozen=True)
@@ -73,8 +84,8 @@ class StoreFolder(Folder):
     """A folder in an object store.
 
     Attributes:
-        uri: The storage's, which tells how to connect; it may hold credentials.
-        path: Of this folder, from the bucket on.
+        uri: Of the storage; it can contain credentials.
+        path: Of this folder, with the bucket.
     """
 
     uri: str
@@ -114,11 +125,11 @@ class StoreFolder(Folder):
 
     def lock(self) -> AbstractContextManager[Callable[[], None]]:
         """Lock the folder; the lock is free after 20 s in which nobody has renewed it."""
-        return hold_lock(self, LOCK_FILE)
+        return hold_lock(self, self.modified)
 
     def is_locked(self) -> bool:
         """Return whether a process has renewed the lock within the last 20 s."""
-        return is_beating(self, LOCK_FILE)
+        return is_beating(self.modified)
 
     @property
     def _filesystem(self) -> FileSystem:
@@ -158,22 +169,19 @@ class StoreFolder(Folder):
         return ObjectAppender(self, name, truncated_bytes=truncated_bytes)
 
     def _reason(self, error: OSError) -> str:
-        """Return the store's own words, without the sentence that pyarrow puts before them."""
-        text = mask_credentials(str(error).splitlines()[0])
-        found = re.search(r"AWS Error (.*?)(; Details|$)", text)
-        return f"the object store says {found[1]}" if found else text
+        return _describe(error)
 
 
 class ObjectAppender:
-    """Appends lines to an object by replacing it whole, in a thread of its own.
+    """Appends lines to an object by replacing it, in a thread of its own.
 
-    That happens 20 s after the last time, or at once after a `flush`, so that a driver whose
-    machine is lost loses no more than the lines of about that time.
+    It does so every 20 s and at once after a `flush`, so a driver whose machine is lost loses
+    no more than the lines of about that time.
 
     Args:
-        folder: Where the object is.
-        name: Its name there.
-        truncated_bytes: The number of bytes of a half-written last line, to be taken away.
+        folder: Of the object.
+        name: Of the object.
+        truncated_bytes: Size of the incomplete last line, which is removed.
     """
 
     def __init__(self, folder: StoreFolder, name: str, *, truncated_bytes: int = 0) -> None:
@@ -188,10 +196,10 @@ class ObjectAppender:
         self._thread.start()
 
     def write_line(self, line: bytes) -> None:
-        """Takes one whole line.
+        """Take one line, line end included.
 
         Raises:
-            StorageError: The store did not take what came before.
+            StorageError: The store did not accept the lines before.
         """
         if self._error is not None:
             raise self._error
@@ -199,14 +207,14 @@ class ObjectAppender:
         self._is_behind = True
 
     def flush(self) -> None:
-        """Has the object replaced now, without waiting for it."""
+        """Replace the object now, without waiting for it."""
         self._wake.set()
 
     def close(self) -> None:
-        """Ends the writing when the store has all of it.
+        """Wait until the store has all lines.
 
         Raises:
-            StorageError: The store does not take it.
+            StorageError: The store does not accept them.
         """
         self._is_closed = True
         self._wake.set()

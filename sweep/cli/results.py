@@ -143,7 +143,7 @@ def _name_and_images(
     first: str | None, others: list[str], storage: str
 ) -> tuple[str | None, list[Path]]:
     """Split the arguments into a sweep and images: the first may be either."""
-    from analysis.records.ledger import LEDGER_FILE
+    from analysis.records.files import LEDGER_FILE
 
     if first is None:
         raise UsageError("name an image, of one digit")

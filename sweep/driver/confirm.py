@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from analysis.records.confirmation import (
-    CONFIRMATION_FILE,
     CONFIRMATION_FORMAT,
     Arm,
     Confirmation,
@@ -20,7 +19,7 @@ from analysis.records.confirmation import (
     read_confirmation,
 )
 from analysis.records.epochs import Epoch
-from analysis.records.files import checkpoint_name, run_name
+from analysis.records.files import CONFIRMATION_FILE, checkpoint_name, run_name
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import (
     Predictions,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from analysis.records.epochs import Epoch
-from analysis.records.files import CONFIG_FILE, checkpoint_name, trial_name
+from analysis.records.files import CHECKPOINTS_FOLDER, CONFIG_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import (
     FORMAT,
     ConfigChanged,
@@ -176,6 +176,6 @@ class TrialRecorder(Recorder):
             for trial in self._ledger.trials.values()
             if trial.state != "RUNNING" and trial.trial_id not in needed
         }
-        checkpoints = self._folder.child("checkpoints")
+        checkpoints = self._folder.child(CHECKPOINTS_FOLDER)
         for name in unneeded.intersection(checkpoints.files()):
             checkpoints.delete(name)

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from analysis.errors import LedgerError
 from analysis.records.confirmation import (
-    CONFIRMATION_FILE,
     Arm,
     Confirmation,
     ConfirmationBegun,
@@ -19,6 +18,7 @@ from analysis.records.confirmation import (
     RunEpoch,
     read_confirmation,
 )
+from analysis.records.files import CONFIRMATION_FILE
 from analysis.storage.folder import Folder, LocalFolder
 from analysis.storage.journal import encode_record
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.errors import LedgerError
+from analysis.records.files import LEDGER_FILE
 from analysis.records.ledger import (
-    LEDGER_FILE,
     EpochRecord,
     Ledger,
     LedgerWriter,

@@ -4,13 +4,14 @@ from pathlib import Path
 import pytest
 
 from analysis.errors import LedgerError
-from analysis.records.ledger import LEDGER_FILE, LedgerWriter, Notice, SweepCreated
+from analysis.records.files import LEDGER_FILE
+from analysis.records.ledger import LedgerWriter, Notice, SweepCreated
 from analysis.records.sweeps import list_sweeps, open_sweep, read_sweep
 from analysis.storage.folder import Folder, LocalFolder
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Folder:
+def storage(tmp_path: Path) -> LocalFolder:
     return LocalFolder(tmp_path / "runs")
 
 
@@ -22,23 +23,16 @@ def names(storage: Folder) -> list[str]:
     return [created.name for created in list_sweeps(storage)[0]]
 
 
-def damaged_sweeps(storage: Folder) -> dict[str, str]:
-    return list_sweeps(storage)[1]
-
-
 def test_sweeps_are_listed_newest_first(storage: Folder) -> None:
     for name, time in (("b", 2.0), ("c", 3.0), ("a", 1.0)):
         begin(storage, name, time)
     found, damaged = list_sweeps(storage)
-    assert [(created.name, created.time) for created in found] == [
-        ("c", 3.0),
-        ("b", 2.0),
-        ("a", 1.0),
-    ]
+    shown = [(created.name, created.time) for created in found]
+    assert shown == [("c", 3.0), ("b", 2.0), ("a", 1.0)]
     assert damaged == {}
 
 
-def test_storage_that_is_not_there_has_no_sweeps(storage: Folder) -> None:
+def test_storage_that_does_not_exist_has_no_sweeps(storage: Folder) -> None:
     assert list_sweeps(storage) == ([], {})
     with pytest.raises(FileNotFoundError, match=r"there is no sweep in .*runs yet"):
         open_sweep(storage, None)
@@ -46,18 +40,18 @@ def test_storage_that_is_not_there_has_no_sweeps(storage: Folder) -> None:
         open_sweep(storage, "a")
 
 
-def test_folder_without_a_whole_first_record_is_no_sweep(storage: Folder) -> None:
+def test_folder_without_a_complete_first_record_is_not_a_sweep(storage: Folder) -> None:
     begin(storage, "good", 1.0)
     storage.write("file", b"")
     storage.write("other/notes.txt", b"")
     storage.write("empty/ledger.jsonl", b"")
-    storage.write("torn/ledger.jsonl", b'{"kind": "sweep"')
-    storage.write("odd/ledger.jsonl/x", b"")
-    assert names(storage) == ["good"]
-    assert damaged_sweeps(storage) == {}
+    storage.write("incomplete/ledger.jsonl", b'{"kind": "sweep"')
+    storage.write("folder/ledger.jsonl/x", b"")
+    found, damaged = list_sweeps(storage)
+    assert ([created.name for created in found], damaged) == (["good"], {})
 
 
-def test_sweep_is_called_what_its_folder_is_called(storage: Folder) -> None:
+def test_sweep_has_the_name_of_its_folder(storage: LocalFolder) -> None:
     begin(storage, "old", 1.0)
     begin(storage, "other", 2.0)
     storage.local_path("old").rename(storage.local_path("new"))
@@ -67,13 +61,9 @@ def test_sweep_is_called_what_its_folder_is_called(storage: Folder) -> None:
     assert read_sweep(folder).name == "new"
     with pytest.raises(FileNotFoundError, match=r"no sweep 'old' .*; there is: other, new"):
         open_sweep(storage, "old")
-
-
-def test_copied_sweep_is_another_sweep(storage: Folder) -> None:
-    begin(storage, "a", 1.0)
-    storage.write(f"b/{LEDGER_FILE}", storage.read(f"a/{LEDGER_FILE}"))
-    assert sorted(names(storage)) == ["a", "b"]
-    assert open_sweep(storage, "b")[1].name == "b"
+    storage.write(f"copy/{LEDGER_FILE}", storage.read(f"new/{LEDGER_FILE}"))
+    assert sorted(names(storage)) == ["copy", "new", "other"]
+    assert open_sweep(storage, "copy")[1].name == "copy"
 
 
 @pytest.mark.parametrize(
@@ -87,31 +77,24 @@ def test_copied_sweep_is_another_sweep(storage: Folder) -> None:
         (b'{"kind": "sweep", "time": 1.0, "format": 9, "name": "n", "config": {}}\n', "format 9"),
     ],
 )
-def test_damaged_ledger_does_not_hide_the_others(
+def test_damaged_sweep_does_not_hide_the_others(
     storage: Folder, first: bytes, message: str
 ) -> None:
-    begin(storage, "good", 1.0)
     storage.write("bad/ledger.jsonl", first)
-    place = f"{storage.local_path('bad/ledger.jsonl')}:1 "
-    assert names(storage) == ["good"]
-    assert list(damaged_sweeps(storage)) == ["bad"]
-    assert damaged_sweeps(storage)["bad"].startswith(place)
-    assert message in damaged_sweeps(storage)["bad"]
+    with pytest.raises(LedgerError):  # there is no other sweep
+        open_sweep(storage, None)
+    begin(storage, "good", 1.0)
+    found, damaged = list_sweeps(storage)
+    assert ([created.name for created in found], list(damaged)) == (["good"], ["bad"])
+    assert damaged["bad"].startswith(f"{storage.display_path('bad/ledger.jsonl')}:1 ")
+    assert message in damaged["bad"]
     assert open_sweep(storage, None)[0] == storage.child("good")
     with pytest.raises(LedgerError) as caught:
         open_sweep(storage, "bad")
-    assert str(caught.value) == damaged_sweeps(storage)["bad"]
+    assert str(caught.value) == damaged["bad"]
 
 
-def test_only_a_damaged_sweep_is_told_as_such(storage: Folder) -> None:
-    storage.write("bad/ledger.jsonl", b"damage\n")
-    with pytest.raises(LedgerError, match="is not a record"):
-        open_sweep(storage, None)
-    with pytest.raises(FileNotFoundError, match="there is none at all"):
-        open_sweep(storage, "good")
-
-
-def test_damage_after_the_first_record_is_found_on_opening(storage: Folder) -> None:
+def test_damage_after_the_first_record_is_found_on_opening(storage: LocalFolder) -> None:
     begin(storage, "a", 1.0)
     with storage.local_path("a/ledger.jsonl").open("ab") as file:
         file.write(b"damage\n")
@@ -121,42 +104,32 @@ def test_damage_after_the_first_record_is_found_on_opening(storage: Folder) -> N
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_ledger_that_may_not_be_read_does_not_hide_the_others(storage: Folder) -> None:
+def test_ledger_without_permission_does_not_hide_the_others(storage: LocalFolder) -> None:
     begin(storage, "good", 1.0)
     begin(storage, "locked", 2.0)
     storage.local_path("locked/ledger.jsonl").chmod(0)
     assert names(storage) == ["good"]
-    assert "cannot be read (Permission denied)" in damaged_sweeps(storage)["locked"]
+    assert "cannot be read (Permission denied)" in list_sweeps(storage)[1]["locked"]
 
 
-def test_newest_sweep_is_opened_when_none_is_named(storage: Folder) -> None:
+def test_newest_sweep_is_opened_by_default(storage: Folder) -> None:
     begin(storage, "a", 2.0)
     begin(storage, "b", 1.0)
     with LedgerWriter.reopen(storage.child("b")) as writer:
-        writer.append(Notice(9.0, None, "still going on, but begun earlier"))
+        writer.append(Notice(9.0, None, "written later, but begun earlier"))
     assert open_sweep(storage, None)[1].name == "a"
 
 
-def test_named_sweep_is_opened_without_a_look_at_the_others(
+def test_named_sweep_is_opened_without_listing_the_others(
     storage: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in "abc":
-        begin(storage, name, 1.0)
-    looked_at = []
-    read_first_line = LocalFolder.read_first_line
-
-    def note(folder: LocalFolder, name: str) -> bytes:
-        looked_at.append(folder.name)
-        return read_first_line(folder, name)
-
-    monkeypatch.setattr(LocalFolder, "read_first_line", note)
+    begin(storage, "b", 1.0)
     monkeypatch.setattr(LocalFolder, "folders", lambda folder: pytest.fail("lists them all"))
     assert open_sweep(storage, "b")[1].name == "b"
-    assert set(looked_at) == {"b"}
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "deep/a", "../runs/good", "file", "x" * 300])
-def test_name_that_is_no_sweeps_opens_none(storage: Folder, name: str) -> None:
+def test_path_is_not_the_name_of_a_sweep(storage: Folder, name: str) -> None:
     begin(storage, "good", 1.0)
     for elsewhere in (".", "..", "deep/a"):
         storage.write(f"{elsewhere}/{LEDGER_FILE}", storage.read(f"good/{LEDGER_FILE}"))
@@ -165,7 +138,7 @@ def test_name_that_is_no_sweeps_opens_none(storage: Folder, name: str) -> None:
         open_sweep(storage, name)
 
 
-def test_message_names_a_few_of_many_sweeps(storage: Folder) -> None:
+def test_message_lists_five_of_many_sweeps(storage: Folder) -> None:
     for number in range(7):
         begin(storage, f"s{number}", float(number))
     with pytest.raises(FileNotFoundError) as caught:

@@ -10,9 +10,9 @@ from subprocess import PIPE, Popen
 import pytest
 
 from analysis.errors import InUseError
+from analysis.records.files import LEDGER_FILE
 from analysis.records.ledger import (
     FORMAT,
-    LEDGER_FILE,
     LedgerWriter,
     SessionEnded,
     SweepCreated,
@@ -63,12 +63,12 @@ def test_listings_are_sorted(storage: Folder) -> None:
         storage.write(f"folder-{name}/1", b"")
     assert storage.files() == ["a", "b"]
     assert storage.folders() == ["folder-a", "folder-b"]
-    assert storage.files_in("folder-a") == ["1", "2"]
+    assert storage.child("folder-a").files() == ["1", "2"]
 
 
 def test_folder_that_does_not_exist_is_empty(storage: Folder) -> None:
     folder = storage.child("nowhere")
-    assert (folder.files(), folder.folders(), folder.files_in("a")) == ([], [], [])
+    assert (folder.files(), folder.folders()) == ([], [])
     assert not folder.exists("a")
     assert not folder.is_locked()
     for read in (folder.read, folder.read_first_line):

@@ -85,8 +85,8 @@ def test_lock_deletes_the_files_of_a_killed_writer(folder: LocalFolder) -> None:
             os.utime(folder.local_path(name), (0, 0))
     with folder.lock():
         assert folder.files() == [LOCK_FILE, ".new.part", "mine.part"]
-        assert folder.files_in("checkpoints") == ["trial-0001.pt"]
-        assert folder.files_in("predictions") == []
+        assert folder.child("checkpoints").files() == ["trial-0001.pt"]
+        assert folder.child("predictions").files() == []
 
 
 def test_lock_waits_while_its_state_is_read(folder: LocalFolder) -> None:

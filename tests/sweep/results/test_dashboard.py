@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import pytest
 from optuna.trial import TrialState
 
+from analysis.records.files import LEDGER_FILE
 from analysis.records.ledger import (
-    LEDGER_FILE,
     EpochRecord,
     Ledger,
     LedgerWriter,

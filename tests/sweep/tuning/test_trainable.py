@@ -327,7 +327,7 @@ def test_predictions_come_with_the_last_epoch_and_agree_with_it(
     assert [report.predictions is None for report in reports] == [True, True, False]
     predictions = reports[-1].predictions
     assert predictions is not None
-    assert predictions.are_whole()
+    assert predictions.are_valid()
     np.testing.assert_array_equal(predictions.labels, tiny.test.labels)
     assert predictions.correct.mean() == uninterrupted[-1]["val_accuracy"]
     # The likeliest of ten digits has a tenth of the probability at least.
