@@ -139,9 +139,9 @@ def _batches(run: TrainingRun, data: Any, *, augmented: bool) -> Iterator[Any]:
     own = run.hyperparameters
     return training_batches(
         data,
-        batch_size=own.batch_size,
-        rotation=own.rotation if augmented else 0,
-        shift=own.shift if augmented else 0,
+        batch_size=own["batch_size"],
+        rotation=own["rotation"] if augmented else 0,
+        shift=own["shift"] if augmented else 0,
         generator=run.generator,
     )
 
