@@ -5,9 +5,9 @@ is the folder given, missing files are added to it, but nothing in it is ever re
 """
 
 import errno
+import fcntl
 import os
 import secrets
-import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +50,7 @@ def read_or_fetch(
         Name → uncompressed contents.
 
     Raises:
-        DataError: A bad file may not be replaced, a file cannot be read or fetched, or `folder`
+        DataError: A bad file cannot be replaced, a file cannot be read or fetched, or `folder`
             cannot be written to.
     """
     contents = {}
@@ -161,14 +161,9 @@ def _save(folder: Path, name: str, data: bytes) -> None:
 def _locked(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """Let one process at a time fetch into `folder`. Call `on_wait` before waiting for another.
 
-    The lock ends with its process. On systems and file systems without such locks every process
-    fetches for itself, which is safe because files are written atomically.
+    The lock ends with its process. On a file system without locks every process fetches for
+    itself, which is safe because files are written atomically.
     """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
     descriptor = os.open(folder, os.O_RDONLY)  # locking the folder itself leaves no file behind
     try:
         try:
