@@ -6,10 +6,9 @@ values are read as YAML 1.1 has them (`yes` is true, `010` is 8, `1:30` is 90), 
 `1e-3` is a number and that dates are text. Keys are always text.
 """
 
-import copy
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -17,6 +16,7 @@ from yaml.reader import ReaderError
 
 from analysis.formatting import printable
 from sweep.config.dimensions import Location
+from sweep.config.registry import RENAMED
 from sweep.errors import UsageError
 
 MAX_CHARACTERS = 128 * 1024
@@ -25,134 +25,64 @@ _MAX_PROBLEMS = 10
 
 
 @dataclass(frozen=True)
-class Mark:
-    """Where a value was given.
+class Source:
+    """What gives values of a config: a preset, a file or an option.
 
     Attributes:
-        source: A file's name, or the option as it was typed.
-        line: Line in the file, from 1; 0 for an option.
+        name: Name in messages.
         layer: A value of a higher layer overrides that of a lower one.
+        value: The values, as plain data.
+        lines: Line of each location, from 1; 0 for an option.
     """
 
-    source: str
-    line: int = 0
-    layer: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.source}:{self.line}" if self.line else self.source
-
-
-@dataclass
-class Document:
-    """Plain data, and the mark of each location in it; `()` is the location of all of it."""
-
+    name: str
+    layer: int
     value: Any
-    marks: dict[Location, Mark] = field(default_factory=dict)
+    lines: dict[Location, int]
 
-    def mark(self, location: Location) -> Mark:
-        """Return the mark of a location, or of the nearest one around it."""
-        while location not in self.marks:
-            location = location[:-1]
-        return self.marks[location]
-
-    def newest_layer(self, location: Location) -> int:
-        """Return the highest layer that has a part in the value at a location; -1 for none."""
-        n = len(location)
-        return max((m.layer for at, m in self.marks.items() if at[:n] == location), default=-1)
-
-    def part(self, *location: str) -> "Document":
-        """Return a copy of what is at a location, which must be given."""
-        value, n = self.value, len(location)
-        for key in location:
-            value = value[key]
-        marks = {at[n:]: mark for at, mark in self.marks.items() if at[:n] == location}
-        return Document(copy.deepcopy(value), marks)
-
-    def set_path(self, path: Sequence[str], part: "Document") -> None:
-        """Replace what is at a path, whose mappings are made where they are missing."""
-        self.drop(tuple(path))
-        target: dict[str, Any] = self.value
-        for i, key in enumerate(path[:-1], start=1):
-            if not isinstance(target.get(key), dict):
-                self.drop(tuple(path[:i]))
-                target[key] = {}
-                self.marks[tuple(path[:i])] = part.marks[()]
-            target = target[key]
-        target[path[-1]] = part.value
-        self.marks |= {(*path, *at): mark for at, mark in part.marks.items()}
-
-    def drop(self, path: tuple[str, ...]) -> None:
-        """Remove what is at a path, if it is given."""
-        target = self.value
-        for key in path[:-1]:
-            target = target.get(key) if isinstance(target, dict) else None
-        if isinstance(target, dict):
-            target.pop(path[-1], None)
-        n = len(path)
-        self.marks = {at: mark for at, mark in self.marks.items() if at[:n] != path}
+    def mark(self, location: Location) -> str:
+        """Return where a location is given, for messages."""
+        line = self.lines[location]
+        return f"{self.name}:{line}" if line else self.name
 
 
-def read_yaml(text: str, source: str, *, layer: int = 0, has_lines: bool = True) -> Document:
+def read_yaml(text: str, name: str, *, layer: int = 0, at: Location = ()) -> Source:
     """Read one YAML document.
 
     Args:
         text: The document.
-        source: Name of the document in messages.
-        layer: Layer of every value.
-        has_lines: Whether messages name the line.
+        name: Name of the document in messages.
+        layer: Layer of its values.
+        at: Location of the value that an option gives; lines mean nothing then.
 
     Raises:
         UsageError: It is not YAML, has more than a config needs, or gives a key twice.
     """
     if len(text) > MAX_CHARACTERS:
-        raise UsageError(f"{source} is longer than {MAX_CHARACTERS // 1024} KiB")
-    document = Document(None, {(): Mark(source, 0, layer)})
-    problems: list[str] = []
-
-    def convert(node: yaml.Node, line: int, location: Location) -> Any:
-        document.marks[location] = Mark(source, line if has_lines else 0, layer)
-        if isinstance(node, yaml.SequenceNode):
-            items = enumerate(node.value)
-            return [convert(n, n.start_mark.line + 1, (*location, i)) for i, n in items]
-        if not isinstance(node, yaml.MappingNode):
-            return loader.construct_object(node)
-        mapping: dict[str, Any] = {}
-        for key, item in node.value:
-            # A value on a line of its own is still looked for at its key.
-            at = Mark(source, key.start_mark.line + 1 if has_lines else 0, layer)
-            if not isinstance(key, yaml.ScalarNode):
-                problems.append(f"a key must be a plain name ({at})")
-            elif key.value in mapping:
-                earlier = document.marks[*location, key.value]
-                name = printable(key.value)
-                problems.append(f"`{name}` is given twice ({earlier} and {at})")
-            else:
-                mapping[key.value] = None
-                inner = convert(item, key.start_mark.line + 1, (*location, key.value))
-                mapping[key.value] = inner
-        return mapping
-
+        raise UsageError(f"{name} is longer than {MAX_CHARACTERS // 1024} KiB")
+    lines: dict[Location, int] = {at: 0}
+    problems: list[tuple[str, list[int]]] = []
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
-        if root is not None:
-            document.value = convert(root, root.start_mark.line + 1, ())
+        value = None if root is None else _to_plain(loader, root, root, at, lines, problems)
     except yaml.MarkedYAMLError as error:
         problem = ", ".join(filter(None, (error.context, error.problem)))
         mark = error.problem_mark or error.context_mark
-        at = (
-            f"{source}:{mark.line + 1}, column {mark.column + 1}" if mark and has_lines else source
-        )
+        where = f"{name}:{mark.line + 1}, column {mark.column + 1}" if mark and not at else name
     except ReaderError as error:
         problem = f"the character U+{error.character:04X} is not allowed"
-        at = f"{source}:{text.count(chr(10), 0, error.position) + 1}" if has_lines else source
+        where = name if at else f"{name}:{text.count(chr(10), 0, error.position) + 1}"
     except (ValueError, OverflowError):
         # PyYAML passes an escape beyond Unicode's end to `chr`, and a long number to `int`.
-        problem, at = "an escape or a number is out of range", source
+        problem, where = "an escape or a number is out of range", name
     else:
-        raise_problems(problems)
-        return document
-    raise UsageError(f"cannot read the YAML: {printable(problem, 200)} ({at})")
+        marks = [name if at else " and ".join(f"{name}:{n}" for n in ns) for _, ns in problems]
+        raise_problems(
+            [f"{text} ({mark})" for (text, _), mark in zip(problems, marks, strict=True)]
+        )
+        return Source(name, layer, value, dict.fromkeys(lines, 0) if at else lines)
+    raise UsageError(f"cannot read the YAML: {printable(problem, 200)} ({where})")
 
 
 def raise_problems(problems: Sequence[str]) -> None:
@@ -199,3 +129,34 @@ _Loader.add_implicit_resolver(
     re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
     list("-+.0123456789"),
 )
+
+
+def _to_plain(
+    loader: _Loader,
+    node: yaml.Node,
+    named_by: yaml.Node,
+    at: Location,
+    lines: dict[Location, int],
+    problems: list[tuple[str, list[int]]],
+) -> Any:
+    """Return a node's data; add the line of each location, which is that of the key if any."""
+    lines[at] = named_by.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _to_plain(loader, item, item, (*at, i), lines, problems)
+            for i, item in enumerate(node.value)
+        ]
+    if not isinstance(node, yaml.MappingNode):
+        return loader.construct_object(node)
+    mapping: dict[str, Any] = {}
+    for key, item in node.value:
+        name, line = key.value, key.start_mark.line + 1
+        if not isinstance(name, str):
+            problems.append(("a key must be a plain name", [line]))
+            continue
+        name = name if at else RENAMED.get(name, name)
+        if name in mapping:
+            problems.append((f"`{printable(name)}` is given twice", [lines[*at, name], line]))
+        else:
+            mapping[name] = _to_plain(loader, item, key, (*at, name), lines, problems)
+    return mapping

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from analysis.formatting import printable
 from analysis.hyperparameters import HYPERPARAMETERS, show_value
 from sweep.config.dimensions import TAGS, FloatRange, Location, Section
-from sweep.config.document import Document
+from sweep.config.layers import Stack
 from sweep.config.sweep_config import Confirm, Resources, Scheduler, SweepConfig
 
 _SECTIONS: dict[str, type[Section]] = {
@@ -33,16 +33,18 @@ _SYNONYMS = {
 }
 
 
-def explain(error: ValidationError, document: Document) -> list[str]:
-    """Return what pydantic found wrong in a document, one line per problem, in its order."""
+def explain(error: ValidationError, stack: Stack) -> list[str]:
+    """Return what pydantic found wrong in a config, one line per problem, in its order."""
     lines = []
     for problem in error.errors(include_url=False, include_input=False):
         if problem["type"] == "default_factory_not_called":
             continue
-        location, value = _find(problem["loc"], document.value)
-        mark = document.mark(location)
+        location, missing, value = _find(problem["loc"], stack.value)
+        source = stack.find(location)
+        line, mark = source.lines[location], source.mark(location)
+        location += missing
         text = f"`{_key(location)}` {_sentence(problem, location, value)} ({mark})"
-        lines.append((mark.layer, mark.line, text))
+        lines.append((source.layer, line, text))
     return [text for *_, text in sorted(lines, key=lambda line: line[:2])]
 
 
@@ -56,8 +58,8 @@ def suggest(name: str, names: Iterable[str]) -> str:
     return f"; choose from {', '.join(known)}"
 
 
-def _find(path: Location, value: Any) -> tuple[Location, Any]:
-    """Return where a problem is in a document, and the value there.
+def _find(path: Location, value: Any) -> tuple[Location, Location, Any]:
+    """Return where a problem is in a config, what is missing there, and the value.
 
     Pydantic's path also has the names of types, and `choices` where there is a bare list.
     """
@@ -68,9 +70,8 @@ def _find(path: Location, value: Any) -> tuple[Location, Any]:
             value = value[step]
             location.append(step)
         elif i == len(path) - 1 and isinstance(value, dict) and step not in TAGS:
-            value = None  # what is missing
-            location.append(step)
-    return tuple(location), value
+            return tuple(location), (step,), None
+    return tuple(location), (), value
 
 
 def _key(location: Location) -> str:

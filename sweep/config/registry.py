@@ -14,3 +14,6 @@ SCHEDULERS = {  # schedulers of Ray Tune, see `sweep.tuning.scheduler.build_sche
     "asha": "sweep.tuning.scheduler:Asha",
     "none": "ray.tune.schedulers:FIFOScheduler",
 }
+
+RENAMED = {"first": "initial_points"}
+"""Keys of configs of version 0.1.0, and what they are called now."""

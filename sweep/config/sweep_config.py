@@ -33,10 +33,7 @@ from sweep.config.dimensions import (
     reject,
     value_type,
 )
-from sweep.config.registry import SCHEDULERS, SEARCHERS
-
-RENAMED = {"first": "initial_points"}
-"""Keys of version 0.1.0, and what they are called now."""
+from sweep.config.registry import RENAMED, SCHEDULERS, SEARCHERS
 
 
 @dataclass(frozen=True)

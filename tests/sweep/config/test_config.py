@@ -1,5 +1,7 @@
 import pickle
+from pathlib import Path
 from pkgutil import resolve_name
+from tempfile import NamedTemporaryFile
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from models import MODELS
 from sweep.config import HAND_TUNED, Confirm, Scheduler, SweepConfig
 from sweep.config.dimensions import Choices, FloatRange, IntRange
 from sweep.config.registry import SCHEDULERS, SEARCHERS
-from sweep.config.resolve import PRESETS, load_config
+from sweep.config.resolve import PRESETS, resolve_config
 
 
 def _values(name):
@@ -68,8 +70,10 @@ def _configs(draw):
 @settings(deadline=None)
 @given(_configs(), st.sampled_from(PRESETS))
 def test_config_reads_back_equal_from_yaml_json_and_plain_data(config, preset):
-    loaded = load_config(config.to_yaml(), "config.yaml", preset=preset)
-    assert loaded == config
+    with NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.write(config.to_yaml())
+        file.flush()
+        assert resolve_config(preset=preset, path=Path(file.name)) == config
     assert SweepConfig.model_validate(config.model_dump(mode="json")) == config
     assert SweepConfig.model_validate_json(config.model_dump_json()) == config
 

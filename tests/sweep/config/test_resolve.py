@@ -1,3 +1,7 @@
+from contextlib import chdir
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 import yaml
 from hypothesis import example, given, settings
@@ -9,7 +13,6 @@ from sweep.config.dimensions import Choices, FloatRange
 from sweep.config.resolve import (
     PRESETS,
     Overrides,
-    load_config,
     preset_text,
     resolve_config,
 )
@@ -18,7 +21,10 @@ from sweep.errors import UsageError
 
 def _load(text, *settings, preset="classic", notify=lambda note: None, **options):
     overrides = Overrides(settings, **options)
-    return load_config(text, "sweep.yaml", preset=preset, overrides=overrides, notify=notify)
+    with TemporaryDirectory() as folder, chdir(folder):
+        path = Path("sweep.yaml")
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        return resolve_config(preset=preset, path=path, overrides=overrides, notify=notify)
 
 
 def _error(text, *settings, **options):
@@ -55,14 +61,14 @@ def test_resolve_config_rejects_an_unknown_preset():
         resolve_config(preset="../../etc/passwd")
 
 
-def test_load_config_takes_from_the_preset_what_the_file_leaves_out():
+def test_config_file_takes_from_the_preset_what_the_file_leaves_out():
     config = _load("trials: 8\nrecipe: {learning_rate: 1e-2, momentum: 0.8}\n", preset="quick")
     assert (config.trials, config.epochs, config.confirm) == (8, 3, None)
     assert config.recipe == Recipe(learning_rate=0.01, momentum=0.8)
     assert _load("{}") == SweepConfig()
 
 
-def test_load_config_searches_only_what_a_file_with_a_space_names():
+def test_config_file_searches_only_what_a_file_with_a_space_names():
     config = _load("space: {weight_decay: {low: 0, high: 0.01}, batch_size: [32, 64]}")
     expected = {
         "weight_decay": FloatRange(low=0.0, high=0.01),
@@ -85,7 +91,7 @@ def test_load_config_searches_only_what_a_file_with_a_space_names():
         ("first: [{dropout: 0.25, rotation: 10, shift: 0.05}]", ("recipe.dropout=0.2",)),
     ],
 )
-def test_load_config_fixes_what_a_higher_layer_fixes(text, settings):
+def test_config_file_fixes_what_a_higher_layer_fixes(text, settings):
     config = _load(text, *settings)
     assert "dropout" not in config.space
     assert config.recipe.dropout == 0.2
@@ -102,7 +108,7 @@ def test_load_config_fixes_what_a_higher_layer_fixes(text, settings):
         ("recipe: {learning_rate: 3}", ("space.learning_rate={low: 0.01, high: 0.1}",)),
     ],
 )
-def test_load_config_searches_what_a_higher_layer_searches(text, settings):
+def test_config_file_searches_what_a_higher_layer_searches(text, settings):
     config = _load(text, *settings)
     assert config.space["learning_rate"] == FloatRange(low=0.01, high=0.1)
     assert config.recipe == Recipe()
@@ -117,7 +123,7 @@ def test_null_ends_the_search_of_a_hyperparameter(setting):
     assert config.initial_points == ({"rotation": 10.0, "shift": 0.05, "weight_decay": 0.001},)
 
 
-def test_load_config_leaves_out_a_point_outside_the_range_of_a_higher_layer():
+def test_config_file_leaves_out_a_point_outside_the_range_of_a_higher_layer():
     notes = []
     text = "first: [{rotation: 4}, {rotation: 6}, {shift: 0.1}]\n"
     config = _load(text, "space.rotation.high=5", notify=notes.append)
@@ -128,14 +134,14 @@ def test_load_config_leaves_out_a_point_outside_the_range_of_a_higher_layer():
     ]
 
 
-def test_load_config_rejects_a_point_outside_the_space_of_its_own_layer():
+def test_config_file_rejects_a_point_outside_the_space_of_its_own_layer():
     text = "space: {rotation: {low: 0, high: 5}}\nfirst:\n  - {rotation: 4}\n  - {rotation: 6}\n"
     expected = "`initial_points[1].rotation` must be in the searched range, 0.0 to 5.0"
     assert _error(text) == f"{expected}, but got 6.0 (sweep.yaml:4)"
     assert expected in _error(text, "recipe.momentum=0.8")
 
 
-def test_load_config_applies_settings_in_order_and_options_last():
+def test_config_file_applies_settings_in_order_and_options_last():
     settings = ("trials=5", "confirm.seeds=7", "trials=6", "epochs=9")
     config = _load("trials: 4", *settings, epochs=2, seed=3)
     assert (config.trials, config.epochs, config.seed) == (6, 2, 3)
@@ -160,7 +166,7 @@ def test_settings_switch_the_scheduler_and_the_confirmation_on_and_off():
     assert (on.scheduler, on.confirm) == (Scheduler(grace_period=2), Confirm(seeds=2))
 
 
-def test_load_config_notes_a_grace_period_that_no_trial_outlives():
+def test_config_file_notes_a_grace_period_that_no_trial_outlives():
     notes = []
     assert _load("{}", epochs=2, notify=notes.append).epochs == 2
     assert notes == [
@@ -184,7 +190,7 @@ _ERRORS = [
     ("resources: {gpus: 1}", "`resources.gpus` is unknown; did you mean `gpu`? (sweep.yaml:1)"),
     ("space: {kernel: [1, 2]}", "`space.kernel` is unknown; choose from dropout,"),
     ("space: {shift: {lo: 0, high: 0.1, low: 0}}", "`space.shift.lo` is unknown; did you mean"),
-    ("first: []\ninitial_points: []", "`first` is now called `initial_points`: keep one"),
+    ("first: []\ninitial_points: []", "`initial_points` is given twice (sweep.yaml:1 and sweep"),
     # sections and fields
     ("recipe:\n", "`recipe` must be a mapping, but got nothing (sweep.yaml:1)"),
     ("recipe: {dropout: [0, 1]}", "but got a list; what is searched belongs in `space`"),
@@ -243,7 +249,7 @@ _ERRORS = [
 
 
 @pytest.mark.parametrize(("text", "message"), _ERRORS)
-def test_load_config_says_what_is_wrong_and_where(text, message):
+def test_config_file_says_what_is_wrong_and_where(text, message):
     error = _error(text)
     assert message in error
     assert "sweep.yaml" in error
@@ -272,7 +278,7 @@ def test_options_are_named_in_messages(settings, options, message):
     assert message in _error("{}", *settings, **options)
 
 
-def test_load_config_lists_every_problem_by_its_line():
+def test_config_file_lists_every_problem_by_its_line():
     text = (
         "trials: 0\n"
         "space:\n"
@@ -291,7 +297,7 @@ def test_load_config_lists_every_problem_by_its_line():
     ]
 
 
-def test_load_config_stops_listing_after_ten_problems():
+def test_config_file_stops_listing_after_ten_problems():
     lines = _error("\n".join(f"key{i}: 1" for i in range(25))).splitlines()
     assert len(lines) == 11
     assert lines[-1] == "and 15 more"
@@ -388,7 +394,7 @@ def _load_or_fail(text, *settings):
 @example("%TAG ! tag:\n--- !x")
 @example('{"\\')
 @example("- ? : - ?\n!!")
-def test_load_config_raises_nothing_but_usage_errors_on_any_text(text):
+def test_config_file_raises_nothing_but_usage_errors_on_any_text(text):
     _load_or_fail(text)
     _load_or_fail(f"space: {text}")
     _load_or_fail("{}", text, f"space={text}")
@@ -396,14 +402,14 @@ def test_load_config_raises_nothing_but_usage_errors_on_any_text(text):
 
 @settings(deadline=_DEADLINE_MS)
 @given(st.text(alphabet="abc019.-+e:,#'\"[]{}?!&*|>%@~\\ \n\t"))
-def test_load_config_raises_nothing_but_usage_errors_on_any_syntax(text):
+def test_config_file_raises_nothing_but_usage_errors_on_any_syntax(text):
     _load_or_fail(text)
     _load_or_fail(f"recipe: {text}")
 
 
 @settings(deadline=_DEADLINE_MS)
 @given(st.dictionaries(_SECTIONS, _TREES, max_size=4), st.booleans(), _SECTIONS, _TREES)
-def test_load_config_raises_nothing_but_usage_errors_on_any_tree(tree, is_flow, key, value):
+def test_config_file_raises_nothing_but_usage_errors_on_any_tree(tree, is_flow, key, value):
     _load_or_fail(yaml.safe_dump(tree, default_flow_style=is_flow))
     _load_or_fail("{}", f"{key}={yaml.safe_dump(value, default_flow_style=True)}")
     _load_or_fail("{}", f"recipe.{key}={value}", f"space.{key}={value}")
