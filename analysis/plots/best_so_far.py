@@ -9,7 +9,8 @@ from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.results import Results
 from analysis.plots.scales import AXIS_NOTE, in_view, set_accuracy_scale
 from analysis.plots.style import BLUE, FAINT, INK, add_legend, new_figure
-from analysis.records.ledger import EpochRecord, Ledger, SessionStarted, TrialEnded
+from analysis.records.ledger import EpochRecord, Ledger, TrialEnded
+from analysis.results.cost import working_clock
 from analysis.results.selection import trial_score
 
 
@@ -54,11 +55,8 @@ def best_so_far(ledger: Ledger) -> BestSoFar:
         NothingToDrawError: If no trial ran all its epochs.
     """
     finishes: list[Finish] = []
-    epochs, seconds, previous = 0, 0.0, ledger.created.time
-    for record in ledger.records:
-        if not isinstance(record, SessionStarted):  # before a session nothing runs
-            seconds += max(0.0, record.time - previous)  # a clock may have been set back
-        previous = record.time
+    epochs, seconds = 0, 0.0
+    for seconds, record in working_clock(ledger):
         epochs += isinstance(record, EpochRecord)
         if isinstance(record, TrialEnded):
             score = trial_score(ledger.trials[record.trial_id])

@@ -35,11 +35,16 @@ class Results:
 
     @property
     def about_search(self) -> str:
-        """The size of the search, such as `mnist · 32 trials of 15 epochs`."""
+        """The search in a few words, such as `mnist · 32 trials of 15 epochs`."""
+        return f"{self.name} · {self.size}"
+
+    @property
+    def size(self) -> str:
+        """The size of the search, such as `32 trials of 15 epochs`."""
         configs = [self.ledger.config, *(trial.config for trial in self.ledger.trials.values())]
         epochs = sorted({int(config["epochs"]) for config in configs})
-        size = " or ".join([*map(str, epochs[:-1]), count(epochs[-1], "epoch")])
-        return f"{self.name} · {count(len(self.ledger.trials), 'trial')} of {size}"
+        each = " or ".join([*map(str, epochs[:-1]), count(epochs[-1], "epoch")])
+        return f"{count(len(self.ledger.trials), 'trial')} of {each}"
 
     @property
     def rule(self) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from analysis.formatting import count, percent
 from analysis.hyperparameters import DEFAULTS, format_value
+from analysis.plots.results import Results
 from analysis.records.confirmation import Arm, Confirmation
 from analysis.records.ledger import Ledger
 from analysis.records.seeds import trial_seed
@@ -74,12 +75,11 @@ class Best:
     seed_note: str
 
 
-def describe_sweep(ledger: Ledger) -> str:
+def describe_sweep(results: Results) -> str:
     """Return the sweep in one line: its model, its size, when it began."""
-    begun = datetime.fromtimestamp(ledger.created.time, UTC)
-    trials = count(len(ledger.trials), "trial")
-    epochs = count(int(ledger.config["epochs"]), "epoch")
-    return f"{ledger.config['model']} · {trials} of {epochs} · begun {begun:%Y-%m-%d %H:%M} UTC"
+    begun = datetime.fromtimestamp(results.ledger.created.time, UTC)
+    model = results.ledger.config["model"]
+    return f"{model} · {results.size} · begun {begun:%Y-%m-%d %H:%M} UTC"
 
 
 def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> Verdict:
@@ -101,7 +101,7 @@ def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> Verdict:
         )
         return Verdict(text, "none", note)
     finalist = best_finalist(ledger, confirmation)
-    comparison = decisive_comparison(confirmation, finalist) if finalist else None
+    comparison = decisive_comparison(confirmation, finalist)
     note = (
         "All accuracies are those of the last epoch. The runs were trained on all 60,000 training "
         "images, with seeds that the search did not use. The search did not use the 10,000 test "
@@ -132,7 +132,7 @@ def comparison_rows(
         LedgerError: If predictions in `folder` are damaged.
     """
     finalist = best_finalist(ledger, confirmation)
-    decisive = decisive_comparison(confirmation, finalist) if finalist else None
+    decisive = decisive_comparison(confirmation, finalist)
     seeds = confirmation.ordered_seeds(ledger.config["seed"])
     for comparison in compare_arms(confirmation):
         yield ComparisonRow(
@@ -157,12 +157,9 @@ def find_best(ledger: Ledger) -> Best | None:
     config = dict(trial.config)
     searched = {k: v for k, v in trial.hyperparameters.items() if k in config["space"]}
     fixed = {k: v for k, v in config["recipe"].items() if k not in searched}
-    rows = [(name, f"{format_value(name, value)} (searched)") for name, value in searched.items()]
-    rows += [
-        (name, format_value(name, value))
-        for name, value in {**DEFAULTS, **fixed}.items()
-        if name not in searched
-    ]
+    rows = [(k, f"{format_value(k, value)} (searched)") for k, value in searched.items()]
+    others = {k: value for k, value in {**DEFAULTS, **fixed}.items() if k not in searched}
+    rows += [(k, format_value(k, value)) for k, value in others.items()]
     # With one trial, only the first initial point is trained.
     config |= {"trials": 1, "recipe": fixed, "initial_points": [searched], "scheduler": "none"}
     config.pop("first", None)  # what version 0.1.0 calls them

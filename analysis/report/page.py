@@ -65,7 +65,7 @@ def render_report(folder: Folder) -> str:
     return environment.from_string(_resource("report.html")).render(
         style=_resource("report.css"),
         name=ledger.name,
-        about=facts.describe_sweep(ledger),
+        about=facts.describe_sweep(results),
         verdict=facts.find_verdict(ledger, confirmation),
         confirmed=confirmed,
         arms=list(facts.arm_rows(ledger, confirmation)) if confirmation else [],

@@ -10,6 +10,12 @@ from analysis.records.epochs import Epoch
 from analysis.records.ledger import Ledger
 from analysis.results.selection import trial_accuracy
 
+_TYPES = {
+    **dict.fromkeys((*Epoch.__struct_fields__, "test_accuracy"), "float64"),
+    **dict.fromkeys(("trial_id", "seed", "epoch", "epochs"), "int64"),
+    **dict.fromkeys(("arm", "title", "role", "state", "reason"), "object"),
+}
+
 
 def trials_table(ledger: Ledger) -> pd.DataFrame:
     """Return one row per trial, by number.
@@ -20,8 +26,6 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
     """
     trials = [ledger.trials[trial_id] for trial_id in sorted(ledger.trials)]
     names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
-    types = {"trial_id": "int64", "state": "object", **dict.fromkeys(names, "")}
-    types |= {"epochs": "int64", "val_accuracy": "float64", "seconds": "float64"}
     rows = [
         (
             trial.trial_id,
@@ -34,7 +38,7 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
         )
         for trial in trials
     ]
-    return _table(rows, types | {"reason": "object"})
+    return _table(rows, "trial_id", "state", *names, "epochs", "val_accuracy", "seconds", "reason")
 
 
 def epochs_table(ledger: Ledger) -> pd.DataFrame:
@@ -44,8 +48,7 @@ def epochs_table(ledger: Ledger) -> pd.DataFrame:
         for trial_id in sorted(ledger.trials)
         for epoch in ledger.trials[trial_id].epochs
     ]
-    types = {"trial_id": "int64", **dict.fromkeys(Epoch.__struct_fields__, "float64")}
-    return _table(rows, types | {"epoch": "int64"})
+    return _table(rows, "trial_id", *Epoch.__struct_fields__)
 
 
 def runs_table(confirmation: Confirmation) -> pd.DataFrame:
@@ -70,14 +73,12 @@ def runs_table(confirmation: Confirmation) -> pd.DataFrame:
         for arm in confirmation.arms.values()
         for run in confirmation.runs_of(arm.arm)
     ]
-    types = dict.fromkeys(("arm", "title", "role"), "object") | {"seed": "int64"}
-    types |= {"state": "object", "epochs": "int64", "test_accuracy": "float64"}
-    return _table(rows, types | {"seconds": "float64", "reason": "object"})
+    names = ("arm", "title", "role", "seed", "state", "epochs", "test_accuracy")
+    return _table(rows, *names, "seconds", "reason")
 
 
-def _table(rows: list[tuple[Any, ...]], types: dict[str, str]) -> pd.DataFrame:
-    """Return rows as a table of these columns; pandas infers a type that is empty."""
+def _table(rows: list[tuple[Any, ...]], *names: str) -> pd.DataFrame:
     columns = {}
-    for position, (name, kind) in enumerate(types.items()):
-        columns[name] = pd.Series([row[position] for row in rows], dtype=kind or None)
+    for position, name in enumerate(names):
+        columns[name] = pd.Series([row[position] for row in rows], dtype=_TYPES.get(name))
     return pd.DataFrame(columns)

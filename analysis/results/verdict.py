@@ -18,13 +18,13 @@ def describe_comparison(confirmation: Confirmation, comparison: Comparison) -> s
     return _sentence("; ".join([finding, *filter(None, left_out)]))
 
 
-def decisive_comparison(confirmation: Confirmation, finalist: Arm) -> Comparison | None:
+def decisive_comparison(confirmation: Confirmation, finalist: Arm | None) -> Comparison | None:
     """Return the comparison that decides the verdict on a finalist: with its reference.
 
-    None if it has no reference, or is its own.
+    None without a finalist or a reference, or if the finalist is its own reference.
     """
-    reference = confirmation.reference_of(finalist)
-    if reference is None or finalist.differences(reference) == 0:
+    reference = confirmation.reference_of(finalist) if finalist else None
+    if finalist is None or reference is None or finalist.differences(reference) == 0:
         return None
     pair = (finalist.arm, reference.arm)
     return next(c for c in compare_arms(confirmation) if (c.finalist, c.baseline) == pair)
