@@ -1,7 +1,9 @@
 import importlib.util
 import itertools
+import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +29,22 @@ def _load_synthetic() -> ModuleType:
 @pytest.fixture(scope="session")
 def synthetic() -> ModuleType:
     return _load_synthetic()
+
+
+@contextmanager
+def _file_size_limit(n_bytes: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture(scope="session")
+def file_size_limit() -> Callable[[int], AbstractContextManager[None]]:
+    """Simulates a full disk: within the block a file cannot grow beyond some bytes."""
+    return _file_size_limit
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from msgspec.structs import replace
@@ -18,7 +16,9 @@ from analysis.records.confirmation import (
     RunEpoch,
     read_confirmation,
 )
+from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE
+from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder, LocalFolder
 from analysis.storage.journal import encode_record
 
@@ -37,12 +37,17 @@ ARM = Arm(
 FINALIST = replace(ARM, arm="finalist-1", role="finalist", trial_id=17, reference=False)
 
 
-def run_epoch(epoch: int, accuracy: float = 0.99, arm: str = "hand-tuned") -> RunEpoch:
-    return RunEpoch(2.0, arm, 1001, epoch, 0.1, 0.97, 0.03, accuracy, 5.0, 1e4)
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return LocalFolder(tmp_path)
 
 
-def ended(state: str = "COMPLETE", reason: str | None = None) -> RunEnded:
-    return RunEnded(3.0, "hand-tuned", 1001, state, reason)  # type: ignore[arg-type]
+def epoch(number: int, accuracy: float = 0.99) -> RunEpoch:
+    return RunEpoch(2.0, "hand-tuned", 1001, number, 0.1, 0.97, 0.03, accuracy, 5.0, 1e4)
+
+
+def ended(state: str = "COMPLETE", reason: str | None = None, seed: int = 1001) -> RunEnded:
+    return RunEnded(3.0, "hand-tuned", seed, state, reason)  # type: ignore[arg-type]
 
 
 def sum_of(*records: ConfirmationRecord) -> Confirmation:
@@ -52,18 +57,11 @@ def sum_of(*records: ConfirmationRecord) -> Confirmation:
     return confirmation
 
 
-def test_confirmation_that_was_never_begun_is_none(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path)
+def test_writer_and_reader_agree(folder: Folder) -> None:
     assert read_confirmation(folder) is None
-    folder.write(CONFIRMATION_FILE, b'{"kind": "conf')
-    assert read_confirmation(folder) is None
-
-
-def test_writer_and_reader_agree(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path)
     notice = ConfirmationNotice(2.5, "so it is")
     with ConfirmationWriter.open(folder, BEGUN) as writer:
-        for record in (FINALIST, ARM, run_epoch(1), notice, run_epoch(2, 0.98), ended()):
+        for record in (FINALIST, ARM, epoch(1), notice, epoch(2, 0.98), ended()):
             writer.append(record)
     confirmation = read_confirmation(folder)
     assert confirmation == writer.confirmation
@@ -79,96 +77,79 @@ def test_writer_and_reader_agree(tmp_path: Path) -> None:
     assert (run.state, run.reason, [e.epoch for e in run.epochs]) == ("COMPLETE", None, [1, 2])
 
 
-def test_run_epoch_has_the_fields_that_were_promised() -> None:
-    assert set(json.loads(encode_record(run_epoch(1)))) == {
-        "kind",
-        "time",
-        "arm",
-        "seed",
-        "epoch",
-        "train_loss",
-        "train_accuracy",
-        "test_loss",
-        "test_accuracy",
-        "seconds",
-        "images_per_s",
+def test_epoch_is_evaluated_on_the_test_images() -> None:
+    measured = Epoch(1, 0.5, 0.9, 0.1, 0.97, 4.0, 11000.0)
+    record = RunEpoch.of(5.0, "mlp", 3, measured)
+    assert record.to_epoch() == measured
+    assert json.loads(encode_record(record)) == {
+        "kind": "run_epoch",
+        "time": 5.0,
+        "arm": "mlp",
+        "seed": 3,
+        "epoch": 1,
+        "train_loss": 0.5,
+        "train_accuracy": 0.9,
+        "test_loss": 0.1,
+        "test_accuracy": 0.97,
+        "seconds": 4.0,
+        "images_per_s": 11000.0,
     }
 
 
-def test_writer_goes_on_after_a_half_written_line(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path)
+def test_writer_continues_after_an_incomplete_line(folder: Folder) -> None:
+    folder.write(CONFIRMATION_FILE, b'{"kind": "conf')
+    assert read_confirmation(folder) is None
     with ConfirmationWriter.open(folder, BEGUN) as writer:
         writer.append(ARM)
-    whole = folder.read(CONFIRMATION_FILE)
-    folder.write(CONFIRMATION_FILE, whole + encode_record(run_epoch(1))[:-1])
-    other = replace(BEGUN, name="not asked for")
-    with ConfirmationWriter.open(folder, other) as writer:
-        assert writer.confirmation.runs == {}
-        writer.append(run_epoch(1))
-    assert folder.read(CONFIRMATION_FILE) == whole + encode_record(run_epoch(1))
-    assert writer.confirmation.begun == BEGUN
-
-
-def test_writer_takes_over_a_file_without_a_whole_record(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path)
-    folder.write(CONFIRMATION_FILE, b'{"kind": "conf')
-    ConfirmationWriter.open(folder, BEGUN).close()
-    assert folder.read(CONFIRMATION_FILE) == encode_record(BEGUN)
-
-
-def test_every_prefix_can_be_read(
-    tmp_path: Path, confirmed_folder: Callable[..., Folder], synthetic: ModuleType
-) -> None:
-    search = {"n_trials": 3, "epochs": 3, "scheduler": "none", "failure_rate": 0.0}
-    whole = confirmed_folder(search, n_seeds=2, predictions=False).read(CONFIRMATION_FILE)
-    folder = LocalFolder(tmp_path / "prefix")
-    for n_bytes in range(0, len(whole), 83):
-        folder.write(CONFIRMATION_FILE, whole[:n_bytes])
-        confirmation = read_confirmation(folder)
-        n_lines = whole[:n_bytes].count(b"\n")
-        if confirmation is None:
-            assert n_lines == 0
-        else:
-            n_epochs = sum(len(run.epochs) for run in confirmation.runs.values())
-            n_ended = sum(run.state != "RUNNING" for run in confirmation.runs.values())
-            assert 1 + len(confirmation.arms) + n_epochs + n_ended == n_lines
-            assert confirmation.truncated_bytes == len(whole[:n_bytes].split(b"\n")[-1])
-
-
-def test_number_of_a_run_is_the_last_epochs_and_never_the_highest() -> None:
-    confirmation = sum_of(ARM, run_epoch(1, 0.999), run_epoch(2, 0.98), ended())
-    assert confirmation.test_accuracies("hand-tuned") == {1001: 0.98}
+    complete = folder.read(CONFIRMATION_FILE)
+    assert complete == encode_record(BEGUN) + encode_record(ARM)
+    folder.write(CONFIRMATION_FILE, complete + encode_record(epoch(1))[:-1])
+    with ConfirmationWriter.open(folder, replace(BEGUN, name="ignored")) as writer:
+        assert (writer.confirmation.runs, writer.confirmation.begun) == ({}, BEGUN)
+        writer.append(epoch(1))
+    assert folder.read(CONFIRMATION_FILE) == complete + encode_record(epoch(1))
 
 
 @pytest.mark.parametrize(
-    "records",
+    ("records", "accuracies"),
     [
-        [],
-        [run_epoch(1), run_epoch(2)],
-        [run_epoch(1), ended("FAILED", "loss became nan")],
-        [run_epoch(1), run_epoch(2), ended("FAILED", "its process died")],
-        [run_epoch(1), ended()],
-        [ended()],
+        ([epoch(1, 0.999), epoch(2, 0.98), ended()], {1001: 0.98}),  # the last, not the highest
+        ([], {}),
+        ([epoch(1), epoch(2)], {}),
+        ([epoch(1), ended("FAILED", "loss became nan")], {}),
+        ([epoch(1), epoch(2), ended("FAILED", "its process died")], {}),
+        ([epoch(1), ended()], {}),
+        ([epoch(1), ended("FAILED", "its process died"), epoch(2), ended()], {1001: 0.99}),
     ],
-    ids=["not begun", "running", "failed", "failed at the end", "too short", "empty"],
+    ids=["complete", "not begun", "running", "failed", "failed at the end", "short", "continued"],
 )
-def test_run_that_is_not_whole_has_no_number(records: list[ConfirmationRecord]) -> None:
-    assert sum_of(ARM, *records).test_accuracies("hand-tuned") == {}
+def test_test_accuracy_is_that_of_the_last_epoch_of_a_complete_run(
+    records: list[ConfirmationRecord], accuracies: dict[int, float]
+) -> None:
+    assert sum_of(ARM, *records).test_accuracies("hand-tuned") == accuracies
 
 
-def test_failed_run_may_be_taken_up_again() -> None:
-    confirmation = sum_of(ARM, run_epoch(1), ended("FAILED", "its process died"), run_epoch(2))
-    assert confirmation.runs["hand-tuned", 1001].state == "RUNNING"
-    assert confirmation.runs["hand-tuned", 1001].reason is None
-    confirmation.apply(ended())
-    assert confirmation.test_accuracies("hand-tuned") == {1001: 0.99}
+def test_continued_run_has_no_reason_to_have_failed() -> None:
+    confirmation = sum_of(ARM, epoch(1), ended("FAILED", "its process died"), epoch(2))
+    run = confirmation.runs["hand-tuned", 1001]
+    assert (run.state, run.reason) == ("RUNNING", None)
 
 
-def test_runs_of_an_arm_are_by_seed() -> None:
-    runs = [RunEnded(1.0, "hand-tuned", seed, "FAILED", "so") for seed in (9, 3, 11)]
-    confirmation = sum_of(ARM, *runs)
-    assert [run.seed for run in confirmation.runs_of("hand-tuned")] == [3, 9, 11]
-    assert confirmation.runs_of("elsewhere") == []
+def test_runs_are_sorted_by_seed_and_seeds_by_derivation() -> None:
+    derived = confirmation_seeds(5, 3)
+    assert derived != sorted(derived)
+    confirmation = sum_of(ARM, *(ended(seed=seed) for seed in (9, *derived[::-1], 3)))
+    runs = confirmation.runs_of("hand-tuned")
+    assert [run.seed for run in runs] == sorted([3, 9, *derived])
+    assert confirmation.runs_of("mlp") == []
+    assert confirmation.ordered_seeds(5) == [*derived, 3, 9]
+    assert sum_of(ARM, ended(seed=derived[1])).ordered_seeds(5) == [derived[1]]
+
+
+def test_hyperparameter_that_an_arm_lacks_has_its_default() -> None:
+    assert ARM.differences(replace(ARM, hyperparameters={"dropout": 0.25})) == 0
+    other = replace(ARM, model="mlp", epochs=3, hyperparameters={"momentum": 0.5})
+    assert ARM.differences(other) == other.differences(ARM) == 4
 
 
 @pytest.mark.parametrize(
@@ -178,29 +159,21 @@ def test_runs_of_an_arm_are_by_seed() -> None:
         ([ARM, ARM], "names the arm 'hand-tuned' a second time"),
         ([replace(ARM, arm="../../x")], "names an arm '../../x', which cannot be a file's name"),
         ([replace(ARM, arm="")], "names an arm '', which cannot be a file's name"),
-        ([run_epoch(1)], "is about the arm 'hand-tuned', which was never named"),
+        ([epoch(1)], "is about the arm 'hand-tuned', which was never named"),
         ([ended()], "is about the arm 'hand-tuned', which was never named"),
+        ([ARM, epoch(2)], "is epoch 2 of 'hand-tuned', seed 1001, but epoch 1 comes next"),
         (
-            [ARM, run_epoch(2)],
-            "is epoch 2 of 'hand-tuned', seed 1001, but epoch 1 comes next",
-        ),
-        (
-            [ARM, run_epoch(1), run_epoch(1)],
-            "is epoch 1 of 'hand-tuned', seed 1001, but epoch 2 comes next",
-        ),
-        (
-            [ARM, run_epoch(1), run_epoch(2), run_epoch(3)],
+            [ARM, epoch(1), epoch(2), epoch(3)],
             "is epoch 3 of 'hand-tuned', seed 1001, but there are only 2",
         ),
         ([ARM, ended(), ended()], "is about 'hand-tuned', seed 1001, which is complete"),
-        ([ARM, ended(), run_epoch(1)], "is about 'hand-tuned', seed 1001, which is complete"),
+        ([ARM, ended(), epoch(1)], "is about 'hand-tuned', seed 1001, which is complete"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_contradiction_is_refused(
-    tmp_path: Path, records: list[ConfirmationRecord], message: str
+def test_contradiction_is_refused_by_reader_and_writer(
+    folder: Folder, records: list[ConfirmationRecord], message: str
 ) -> None:
-    folder = LocalFolder(tmp_path)
     with ConfirmationWriter.open(folder, BEGUN) as writer:
         for record in records[:-1]:
             writer.append(record)
@@ -208,12 +181,11 @@ def test_contradiction_is_refused(
             writer.append(records[-1])
     assert str(caught.value) == message
     assert read_confirmation(folder) == sum_of(*records[:-1])
-    lines = map(encode_record, [BEGUN, *records])
-    folder.write(CONFIRMATION_FILE, b"".join(lines))
+    folder.write(CONFIRMATION_FILE, b"".join(map(encode_record, [BEGUN, *records])))
     with pytest.raises(LedgerError) as caught:
         read_confirmation(folder)
-    place = folder.local_path(CONFIRMATION_FILE)
-    assert str(caught.value) == f"{place}:{len(records) + 1} {message}"
+    path = folder.display_path(CONFIRMATION_FILE)
+    assert str(caught.value) == f"{path}:{len(records) + 1} {message}"
 
 
 @pytest.mark.parametrize(
@@ -228,8 +200,7 @@ def test_contradiction_is_refused(
         (encode_record(BEGUN).replace(b"2}", b"null}"), "is not a record"),
     ],
 )
-def test_damaged_first_line_is_told(tmp_path: Path, first: bytes, message: str) -> None:
-    folder = LocalFolder(tmp_path)
+def test_damaged_first_line_is_refused(folder: Folder, first: bytes, message: str) -> None:
     folder.write(CONFIRMATION_FILE, first)
     with pytest.raises(LedgerError, match=rf"confirm\.jsonl:1 {message}"):
         read_confirmation(folder)

@@ -2,11 +2,10 @@ import errno
 import fcntl
 import io
 import os
-import resource
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -15,24 +14,15 @@ from analysis.errors import StorageError
 from analysis.storage.appending import FileAppender
 from analysis.storage.folder import LOCK_FILE, LocalFolder
 
+Limit = Callable[[int], AbstractContextManager[None]]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> LocalFolder:
     return LocalFolder(tmp_path)
 
 
-@contextmanager
-def file_size_limit(n_bytes: int) -> Iterator[None]:
-    """A full disk: a file cannot grow beyond `n_bytes`."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_write_that_fails_keeps_the_old_file(folder: LocalFolder) -> None:
+def test_write_that_fails_keeps_the_old_file(folder: LocalFolder, file_size_limit: Limit) -> None:
     folder.write("config.yaml", b"old")
     with file_size_limit(3), pytest.raises(StorageError) as caught:
         folder.write("config.yaml", b"new and longer")
@@ -99,7 +89,9 @@ def test_lock_waits_while_its_state_is_read(folder: LocalFolder) -> None:
             assert time.monotonic() - began > 0.1
 
 
-def test_full_disk_leaves_the_lines_before_and_accepts_later_ones(tmp_path: Path) -> None:
+def test_full_disk_leaves_the_lines_before_and_accepts_later_ones(
+    tmp_path: Path, file_size_limit: Limit
+) -> None:
     path = tmp_path / "lines.jsonl"
     with closing(FileAppender(path)) as writer:
         writer.write_line(b"one\n")
@@ -124,7 +116,7 @@ def test_line_is_complete_when_it_is_synced(
 
 
 def test_part_of_a_line_that_could_not_be_removed_is_removed_before_the_next(
-    tmp_path: Path,
+    tmp_path: Path, file_size_limit: Limit
 ) -> None:
     path = tmp_path / "lines.jsonl"
 
