@@ -4,28 +4,25 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from analysis.records.confirmation import Arm
 from analysis.results.selection import Selection
 from sweep.config import HAND_TUNED, Recipe, SweepConfig
 
-HAND_TUNED_ARM = "hand-tuned"
-
 
 def plan_arms(
     config: SweepConfig, finalists: list[Selection], recorded: Collection[Arm] = ()
 ) -> list[Arm]:
-    """Returns the finalists, then the baselines, all for as many epochs as the sweep's.
+    """Return the finalists, then the baselines, all with the epochs of the sweep.
 
-    The baselines are the hand-tuned point, the plain LeNet-5 and the MLP in the recipe of
-    the published report, which is `classic`'s. Where the best finalist's recipe is another,
-    the hand-tuned point in that recipe joins them, and is what the finalists are measured
-    against: what the recipe brings must not be credited to the hyperparameters.
+    The baselines are the hand-tuned point, the plain LeNet-5 and the MLP, in the published
+    recipe, `classic`'s. If the best finalist has another recipe, the hand-tuned point in that
+    recipe joins them. It is then the reference of the finalists: a better recipe must not be
+    credited to the hyperparameters.
 
-    Nothing is trained twice under two names: an arm is left out for an earlier one that is
-    the same training, be it of this plan or of the confirmation so far. So a finalist with
-    the hand-tuned point is the reference, too.
+    No training is planned under two names: an arm is replaced by an equal one that comes
+    before it or is recorded. So a finalist with the hand-tuned point is a reference, too.
 
     Args:
         config: The sweep's.
@@ -33,49 +30,28 @@ def plan_arms(
         recorded: The arms that the confirmation has already.
     """
     classic = Recipe().model_dump()
+    tuned = _baseline(config, "hand-tuned", "hand-tuned LeNet-5", {**classic, **HAND_TUNED})
     planned = [_finalist(config, finalist) for finalist in finalists]
-    hand_tuned = _references(config, planned[0], classic)
-    best, *others = [_marked(finalist, hand_tuned) for finalist in planned]
+    best = planned[0]
+    own = replace(
+        tuned,
+        arm=f"hand-tuned-recipe-of-trial-{best.trial_id}",
+        title=f"hand-tuned, recipe of trial {best.trial_id}",
+        model=best.model,
+        hyperparameters={**best.hyperparameters, **HAND_TUNED},
+    )
+    references = [own, tuned] if own.differences(tuned) else [tuned]
+    best, *others = [_marked(finalist, references) for finalist in planned]
     arms = [best]
-    for arm in (*others, *hand_tuned):
-        same = (known for known in (*arms, *recorded) if known.differences(arm) == 0)
-        if (chosen := next(same, arm)) not in arms:
+    for arm in (*others, *references):
+        equals = (known for known in (*arms, *recorded) if known.differences(arm) == 0)
+        if (chosen := next(equals, arm)) not in arms:
             arms.append(chosen)
     return [
         *arms,
-        _baseline(config, "lenet5", "plain LeNet-5", "lenet5", classic),
-        _baseline(config, "mlp", "MLP", "mlp", classic),
+        _baseline(config, "lenet5", "plain LeNet-5", classic),
+        _baseline(config, "mlp", "MLP", classic, model="mlp"),
     ]
-
-
-def _references(config: SweepConfig, best: Arm, classic: dict[str, Any]) -> list[Arm]:
-    """The hand-tuned point, first in the best finalist's recipe if that is another."""
-    own = _baseline(
-        config,
-        f"{HAND_TUNED_ARM}-recipe-of-trial-{best.trial_id}",
-        f"hand-tuned, recipe of trial {best.trial_id}",
-        best.model,
-        {**best.hyperparameters, **HAND_TUNED},
-        reference=True,
-    )
-    published = _baseline(
-        config,
-        HAND_TUNED_ARM,
-        "hand-tuned LeNet-5",
-        "lenet5",
-        {**classic, **HAND_TUNED},
-        reference=True,
-    )
-    return [own, published] if own.differences(published) else [published]
-
-
-def _marked(finalist: Arm, hand_tuned: list[Arm]) -> Arm:
-    """The finalist, and that it is a reference if it has the hand-tuned point."""
-    if all(finalist.differences(arm) for arm in hand_tuned):
-        return finalist
-    return msgspec.structs.replace(
-        finalist, title=f"{finalist.title} (the hand-tuned point)", reference=True
-    )
 
 
 def _finalist(config: SweepConfig, finalist: Selection) -> Arm:
@@ -94,23 +70,28 @@ def _finalist(config: SweepConfig, finalist: Selection) -> Arm:
     )
 
 
+def _marked(finalist: Arm, references: list[Arm]) -> Arm:
+    """Mark a finalist with the hand-tuned point as a reference."""
+    if all(finalist.differences(reference) for reference in references):
+        return finalist
+    return replace(finalist, title=f"{finalist.title} (the hand-tuned point)", reference=True)
+
+
 def _baseline(
     config: SweepConfig,
-    arm: str,
+    name: str,
     title: str,
-    model: str,
     hyperparameters: dict[str, Any],
-    *,
-    reference: bool = False,
+    model: str = "lenet5",
 ) -> Arm:
     return Arm(
         time=time.time(),
-        arm=arm,
+        arm=name,
         title=title,
         role="baseline",
         model=model,
         trial_id=None,
         hyperparameters=hyperparameters,
         epochs=config.epochs,
-        reference=reference,
+        reference=name == "hand-tuned",
     )

@@ -48,17 +48,15 @@ def run_confirmation(
     last epoch's.
 
     Args:
-        session: Where to run them.
+        session: Runs the trainings.
         config: The sweep's.
         ledger: The sweep's, with at least one complete trial.
         plan: How many finalists and seeds.
         mnist: The data.
 
-    Returns:
-        The finished confirmation.
-
     Raises:
-        OSError: The storage cannot be written.
+        StorageError: The storage cannot be read or written.
+        ClusterError: No node is left.
         Interrupted: A signal came. Every epoch that was finished is recorded.
     """
     engine = session.engine
@@ -145,21 +143,17 @@ class RunRecorder(Recorder):
         self._writer.append(ConfirmationNotice(time.time(), f"{arm}, seed {seed}: {text}"))
 
     def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
-        """Record a run's end, once its predictions are saved.
-
-        The only checkpoint that is kept is a finalist's with the first seed: it is exported.
-        """
+        """Record a run's end, after its predictions. Keep the checkpoint only for `export`."""
         arm, seed = _run(config)
-        state: RunEndState = "COMPLETE"
-        if report is None or report.outcome() != "COMPLETE":
-            state = "FAILED"
+        is_complete = report is not None and report.outcome() == "COMPLETE"
         is_finalist = self._confirmation.arms[arm].role == "finalist"
         if report is not None and report.predictions is not None:
             save_predictions(self._folder, arm, seed, report.predictions)
             if is_finalist:
                 self._save_misclassified(report.predictions)
+        state: RunEndState = "COMPLETE" if is_complete else "FAILED"
         self._writer.append(RunEnded(time.time(), arm, seed, state, reason))
-        if not (state == "COMPLETE" and is_finalist and seed == self._first_seed):
+        if not (is_complete and is_finalist and seed == self._first_seed):
             self._folder.delete(checkpoint_name(run_name(arm, seed)))
 
     def _save_misclassified(self, predictions: Predictions) -> None:

@@ -6,7 +6,7 @@ import time
 
 from analysis.errors import StorageError, describe_cause
 from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE
-from analysis.records.sweeps import open_sweep
+from analysis.records.ledger import read_first_record
 from analysis.storage.folder import Folder
 from sweep.config import SweepConfig
 from sweep.environment import describe_environment
@@ -16,10 +16,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_name(name: str) -> None:
-    """Accepts what is a folder's name everywhere.
+    """Check that every storage accepts a name for a folder.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It does not.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
@@ -29,16 +29,16 @@ def check_name(name: str) -> None:
 
 
 def name_after(stem: str) -> str:
-    """Returns a name for a sweep that begins now: of `stem` what a name may have, and the time."""
+    """Return a name for a new sweep: the allowed characters of `stem`, and the time."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("._-")[:80] or "sweep"
     return f"{plain}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
-    """Returns the folder of a new sweep, tried out by writing the config to it.
+    """Create the folder of a new sweep, with its config and environment.
 
     Raises:
-        UsageError: There is such a sweep already.
+        UsageError: The sweep exists already.
         StorageError: The storage cannot be written.
     """
     if exists(storage, name):
@@ -59,14 +59,10 @@ def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
 
 
 def exists(storage: Folder, name: str) -> bool:
-    """Tells whether there is a sweep of that name."""
-    try:
-        open_sweep(storage, name)
-    except FileNotFoundError:
-        return False
-    return True
+    """Return whether a sweep of that name exists."""
+    return read_first_record(storage.child(name)) is not None
 
 
 def write_environment(folder: Folder) -> None:
-    """Writes what the sweep runs with, for whoever wants to repeat it."""
+    """Write the versions, the machine and the commit that the sweep runs with."""
     folder.write(ENVIRONMENT_FILE, json.dumps(describe_environment(), indent=2).encode())

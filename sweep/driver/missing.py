@@ -13,13 +13,13 @@ from sweep.driver.arms import plan_arms
 
 @dataclass(frozen=True)
 class Missing:
-    """What a sweep still lacks.
+    """What a sweep still lacks; false if nothing. As a string, the same in words.
 
     Attributes:
         n_trials: Trials that have not ended, of `n_planned_trials`.
         n_cut_off: How many of them have started.
-        runs: Confirmation runs that are not complete, of `n_planned_runs`, each by its arm and
-            seed. They are those of the finalists so far.
+        runs: Confirmation runs that are not complete, by arm and seed, of `n_planned_runs`:
+            those of the best trials so far.
     """
 
     n_trials: int
@@ -41,34 +41,33 @@ class Missing:
 
 def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing:
     """Return what the sweep in `folder` lacks of what `config` asks for."""
-    runs: list[tuple[str, int]] = []
-    n_runs = 0
+    arms: list[str] = []
+    seeds: list[int] = []
+    confirmation = None
     if config.confirm is not None and rank_trials(ledger):
         confirmation = read_confirmation(folder)
         if confirmation is not None and confirmation.begun.epochs != config.epochs:
-            confirmation = None  # it is set aside when the confirmation begins
+            confirmation = None  # it will be set aside
         planned, seeds = plan_runs(config, config.confirm, ledger, confirmation)
         arms = [arm.arm for arm in planned]
-        runs, n_runs = missing_runs(confirmation, arms, seeds), len(arms) * len(seeds)
     return Missing(
-        n_missing_trials(config, ledger),
-        config.trials,
-        len(ledger.in_state("RUNNING")),
-        runs,
-        n_runs,
+        n_trials=n_missing_trials(config, ledger),
+        n_planned_trials=config.trials,
+        n_cut_off=len(ledger.in_state("RUNNING")),
+        runs=missing_runs(confirmation, arms, seeds),
+        n_planned_runs=len(arms) * len(seeds),
     )
 
 
 def n_missing_trials(config: SweepConfig, ledger: Ledger) -> int:
-    """Return how many of the trials that the config asks for have not ended."""
-    n_ended = len(ledger.trials) - len(ledger.in_state("RUNNING"))
-    return max(0, config.trials - n_ended)
+    """Return how many of the trials that `config` asks for have not ended."""
+    return max(0, config.trials - ledger.n_ended)
 
 
 def plan_runs(
     config: SweepConfig, plan: Confirm, ledger: Ledger, confirmation: Confirmation | None
 ) -> tuple[list[Arm], list[int]]:
-    """Return the arms and the seeds of a confirmation by `plan`, which goes on from another."""
+    """Return the arms and seeds of a confirmation, which may continue an earlier one."""
     recorded = () if confirmation is None else confirmation.arms.values()
     arms = plan_arms(config, rank_trials(ledger)[: plan.top_k], recorded)
     return arms, confirmation_seeds(config.seed, plan.seeds)
@@ -77,10 +76,7 @@ def plan_runs(
 def missing_runs(
     confirmation: Confirmation | None, arms: list[str], seeds: list[int]
 ) -> list[tuple[str, int]]:
-    """Return the runs that are not complete, by arm and seed.
-
-    They come seed by seed: after a break, the arms have nearly the same seeds.
-    """
+    """Return the runs that are not complete, seed by seed, so that arms stay comparable."""
     done = {} if confirmation is None else confirmation.runs
     return [
         (arm, seed)

@@ -1,4 +1,4 @@
-"""What has changed since a sweep began: nothing of it goes unnoticed when it is resumed."""
+"""Changes since a sweep began, which the user must accept to resume it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,14 +17,14 @@ _MAY_CHANGE = ("trials", "confirm", "resources")
 def check_changes(
     folder: Folder, ledger: Ledger, config: SweepConfig, *, accept_changes: bool
 ) -> list[str]:
-    """Returns what has changed since the sweep began, a sentence each.
+    """Return the changes of config and versions since the sweep began, a sentence each.
 
-    More trials, another confirmation or other resources are no change: the trials that
-    there are stay what they would have been.
+    More trials, another confirmation and other resources do not count: they leave the
+    existing trials as they would have been.
 
     Raises:
-        UsageError: Something has changed, and `accept_changes` is not set; or there are
-            fewer trials to run than have run.
+        UsageError: There are changes, and `accept_changes` is not set; or the config asks for
+            fewer trials than have started.
     """
     if config.trials < len(ledger.trials):
         raise UsageError(
@@ -63,7 +63,7 @@ def _shown(value: Any) -> str:
 
 
 def _versions_then(folder: Folder) -> dict[str, str]:
-    """The versions that the sweep began with; today's, where no file tells."""
+    """Return the versions that the sweep began with; without a record, the current ones."""
     try:
         found = json.loads(folder.read(ENVIRONMENT_FILE))["versions"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):

@@ -1,6 +1,5 @@
 """The search: runs trials until the ledger holds as many as the config asks for."""
 
-import bisect
 import contextlib
 import os
 import socket
@@ -23,7 +22,7 @@ from analysis.records.ledger import (
     TrialEnded,
     TrialStarted,
 )
-from analysis.results.selection import rank_trials, trial_score
+from analysis.results.selection import Selection, rank_trials, trial_score
 from analysis.storage.folder import Folder
 from data_utils.dataset import split_train_validation
 from data_utils.mnist import Mnist
@@ -43,26 +42,19 @@ def run_search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist
     A sixth of the training images, drawn by the config's `split_seed`, is for validation:
     10,000 of MNIST's 60,000.
 
-    Returns:
-        The finished ledger.
-
     Raises:
-        OSError: The storage cannot be written.
+        StorageError: The storage cannot be read or written.
+        ClusterError: No node is left.
         Interrupted: A signal came. The ledger has every epoch that was finished.
     """
-    folder = session.engine.folder
+    folder, slots = session.engine.folder, session.engine.slots()
     with _open_ledger(folder, name, config) as writer:
-        _update_config_file(folder, config)
         ledger = writer.ledger
         if n_missing_trials(config, ledger) == 0:
             return ledger
-        train, validation = split_train_validation(
-            mnist.train, max(1, len(mnist.train) // 6), config.split_seed
-        )
-        begun = SessionStarted(
-            time.time(), socket.gethostname(), os.getpid(), session.engine.slots()
-        )
-        writer.append(begun)
+        n_validation = max(1, len(mnist.train) // 6)
+        train, validation = split_train_validation(mnist.train, n_validation, config.split_seed)
+        writer.append(SessionStarted(time.time(), socket.gethostname(), os.getpid(), slots))
         with session.screen.search(ledger) as display, _end_recorded(writer):
             recorder = TrialRecorder(config, folder, writer, session.watching(display))
             is_done = False
@@ -78,26 +70,24 @@ def run_search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist
         return ledger
 
 
-def _open_ledger(folder: Folder, name: str, config: SweepConfig) -> LedgerWriter:
-    """Create the sweep's ledger, or reopen it and record a changed config."""
-    plain = config.model_dump(mode="json")
-    try:
-        writer = LedgerWriter.reopen(folder)
-    except FileNotFoundError:
-        return LedgerWriter.create(folder, SweepCreated(time.time(), FORMAT, name, plain))
-    if SweepConfig.model_validate(writer.ledger.config) != config:
-        writer.append(ConfigChanged(time.time(), plain))
-    return writer
+@contextlib.contextmanager
+def _open_ledger(folder: Folder, name: str, config: SweepConfig) -> Iterator[LedgerWriter]:
+    """Create or reopen the sweep's ledger, and record a changed config.
 
-
-def _update_config_file(folder: Folder, config: SweepConfig) -> None:
-    """Make `config.yaml` say what the ledger says.
-
-    The ledger comes first: after a crash between the two, the next session repairs the file.
+    `config.yaml` follows the ledger: after a crash between the two, the next session repairs
+    the file.
     """
-    text = config.to_yaml().encode()
-    if not folder.exists(CONFIG_FILE) or folder.read(CONFIG_FILE) != text:
-        folder.write(CONFIG_FILE, text)
+    plain, text = config.model_dump(mode="json"), config.to_yaml().encode()
+    try:
+        opened = LedgerWriter.reopen(folder)
+    except FileNotFoundError:
+        opened = LedgerWriter.create(folder, SweepCreated(time.time(), FORMAT, name, plain))
+    with opened as writer:
+        if SweepConfig.model_validate(writer.ledger.config) != config:
+            writer.append(ConfigChanged(time.time(), plain))
+        if not folder.exists(CONFIG_FILE) or folder.read(CONFIG_FILE) != text:
+            folder.write(CONFIG_FILE, text)
+        yield writer
 
 
 @contextlib.contextmanager
@@ -114,7 +104,7 @@ def _end_recorded(writer: LedgerWriter) -> Iterator[None]:
 
 
 class TrialRecorder(Recorder):
-    """Writes the ledger, and deletes the checkpoints that are no longer needed."""
+    """Writes the ledger, and keeps the checkpoints of the best trials only."""
 
     def __init__(
         self,
@@ -125,30 +115,25 @@ class TrialRecorder(Recorder):
     ) -> None:
         super().__init__(folder, on_step)
         self._config, self._writer, self._ledger = config, writer, writer.ledger
-        self._n_kept = max(1, config.n_finalists)
-        # Ascending by score; of equals, the earlier trial is the better one.
-        self._kept = sorted(
-            (selection.score, -selection.trial.trial_id)
-            for selection in rank_trials(writer.ledger)[: self._n_kept]
-        )
+        self._n_best = max(1, config.n_finalists)
+        self._best = rank_trials(writer.ledger)[: self._n_best]
         self._delete_leftovers()
 
     def start(self, config: Mapping[str, Any]) -> None:
         """Record a new trial. A retried trial is recorded already."""
-        if config[TRIAL_ID] not in self._ledger.trials:
+        trial_id = config[TRIAL_ID]
+        if trial_id not in self._ledger.trials:
             assignment = Assignment.from_config(config)
             shown = self._config.reported(assignment.hyperparameters)
-            self._writer.append(
-                TrialStarted(time.time(), config[TRIAL_ID], assignment.seed, dict(shown))
-            )
+            self._writer.append(TrialStarted(time.time(), trial_id, assignment.seed, shown))
 
     def n_epochs(self, config: Mapping[str, Any]) -> int:
         """Return how many of a trial's epochs are in the ledger."""
         return len(self._ledger.trials[config[TRIAL_ID]].epochs)
 
-    def epoch(self, config: Mapping[str, Any], metrics: Epoch) -> None:
+    def epoch(self, config: Mapping[str, Any], epoch: Epoch) -> None:
         """Record an epoch."""
-        self._writer.append(EpochRecord.of(time.time(), config[TRIAL_ID], metrics))
+        self._writer.append(EpochRecord.of(time.time(), config[TRIAL_ID], epoch))
 
     def notice(self, config: Mapping[str, Any], text: str) -> None:
         """Record a notice for the user."""
@@ -156,21 +141,20 @@ class TrialRecorder(Recorder):
 
     def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
         """Record a trial's end. Delete its checkpoint, or the one of the trial it displaces."""
-        trial_id = config[TRIAL_ID]
+        trial = self._ledger.trials[config[TRIAL_ID]]
         outcome = "FAILED" if report is None else report.outcome()
-        self._writer.append(TrialEnded(time.time(), trial_id, outcome, reason))
-        dropped = trial_id
-        score = trial_score(self._ledger.trials[trial_id])
-        if score is not None:
-            bisect.insort(self._kept, (score, -trial_id))
-            if len(self._kept) <= self._n_kept:
-                return
-            dropped = -self._kept.pop(0)[1]
-        self._folder.delete(checkpoint_name(trial_name(dropped)))
+        self._writer.append(TrialEnded(time.time(), trial.trial_id, outcome, reason))
+        unneeded = [trial]
+        if (score := trial_score(trial)) is not None:
+            ranked = sorted([*self._best, Selection(trial, score)], key=lambda best: best.rank)
+            self._best, displaced = ranked[: self._n_best], ranked[self._n_best :]
+            unneeded = [selection.trial for selection in displaced]
+        for trial in unneeded:
+            self._folder.delete(checkpoint_name(trial_name(trial.trial_id)))
 
     def _delete_leftovers(self) -> None:
         """Delete the checkpoints that a killed driver left of trials that have ended."""
-        needed = {-negative_id for _, negative_id in self._kept}
+        needed = {selection.trial.trial_id for selection in self._best}
         unneeded = {
             f"{trial_name(trial.trial_id)}.pt"
             for trial in self._ledger.trials.values()

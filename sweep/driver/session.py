@@ -34,7 +34,7 @@ class Display(Protocol):
 
 
 class Screen(Protocol):
-    """Opens the displays of a session; each is closed with its `with` block."""
+    """Opens the displays of a session."""
 
     def search(self, ledger: Ledger) -> AbstractContextManager[Display]:
         """Open the display of a search, which reads a growing ledger."""
@@ -53,8 +53,7 @@ class Session:
         engine: Runs the trainings.
         screen: Shows the progress.
         watch: Returns news of the cluster, if any. Raises Interrupted after a signal,
-            ClusterError if no node is left, StorageError if another driver has taken the
-            sweep over.
+            ClusterError if no node is left, InUseError if another driver has taken over.
     """
 
     engine: Engine
@@ -90,13 +89,13 @@ def open_session(
         folder: The sweep's.
         address: `auto` or HOST:PORT of a cluster that this machine is a node of.
         concurrency: Trainings at a time; by default as many as fit on the nodes.
-        advise: Returns how to go on. It is printed where the process must leave at once:
-            after a second Ctrl-C, or when Ray dies.
+        advise: Returns how to go on, for when the process leaves at once: after a second
+            Ctrl-C, or when Ray dies.
         make_screen: Makes the screen that writes to the terminal.
 
     Raises:
-        StorageError: Another process is working on the sweep.
-        ClusterError: Ray cannot be started or reached, or the cluster is not fit for a sweep.
+        InUseError: Another process is working on the sweep.
+        ClusterError: Ray cannot be started or reached, or the cluster cannot run the sweep.
     """
 
     def leave(death: str) -> None:

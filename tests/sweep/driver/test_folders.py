@@ -68,7 +68,6 @@ def test_folder_of_a_sweep_is_left_alone(
 
 
 def test_storage_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    storage = LocalFolder(tmp_path / "file")
-    with pytest.raises(StorageError, match="^cannot write to .*/file/mine: Not a directory; "):
-        prepare_folder(storage, "mine", SweepConfig())
+    (tmp_path / "mine" / "config.yaml").mkdir(parents=True)
+    with pytest.raises(StorageError, match="^cannot write to .*/mine: Is a directory; "):
+        prepare_folder(LocalFolder(tmp_path), "mine", SweepConfig())
