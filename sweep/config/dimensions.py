@@ -1,12 +1,11 @@
 """The search space: for each searched hyperparameter a range or a list of choices."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,6 +15,7 @@ from pydantic import (
     PositiveInt,
     Tag,
     ValidationError,
+    WrapValidator,
     model_serializer,
     model_validator,
 )
@@ -39,11 +39,20 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class _Range(Section):
+class FloatRange(Section):
+    """All numbers from `low` to `high`, both included.
+
+    Attributes:
+        low: Smallest number.
+        high: Largest number.
+        log: Whether the logarithm is drawn uniformly.
+        step: Distance between the searched numbers; None for all numbers.
+    """
+
     low: float
     high: float
     log: bool = False
-    step: float | None = None
+    step: PositiveFloat | None = None
 
     def __str__(self) -> str:
         text = f"{show_value(self.low)} to {show_value(self.high)}"
@@ -64,7 +73,7 @@ class _Range(Section):
         return None
 
     @model_validator(mode="after")
-    def _check_consistency(self) -> "_Range":
+    def _check_consistency(self) -> "FloatRange":
         low, high, step = self.low, self.high, self.step
         if not low < high:
             raise ValueError(f"must have a `high` above {low}, its `low`, but got {high}")
@@ -81,26 +90,17 @@ class _Range(Section):
             raise ValueError(f"must have a `high` of {low} plus a multiple of {step}: got {high}")
         return self
 
+    def values(self) -> dict[str, float]:
+        """Return the ends by their names."""
+        return {"low": self.low, "high": self.high}
+
     @model_serializer
     def _to_plain(self) -> dict[str, Any]:
-        plain = {"low": self.low, "high": self.high, "log": self.log, "step": self.step}
-        return {k: v for k, v in plain.items() if v is not None and v is not False}
+        options = {"log": self.log, "step": self.step}
+        return {**self.values(), **{name: value for name, value in options.items() if value}}
 
 
-class FloatRange(_Range):
-    """All numbers from `low` to `high`, both included.
-
-    Attributes:
-        low: Smallest number.
-        high: Largest number.
-        log: Whether the logarithm is drawn uniformly.
-        step: Distance between the searched numbers; None for all numbers.
-    """
-
-    step: PositiveFloat | None = None
-
-
-class IntRange(_Range):
+class IntRange(FloatRange):
     """All integers from `low` to `high`, both included; as `FloatRange`."""
 
     low: int
@@ -121,6 +121,10 @@ class Choices(Section):
         if value in self.choices:
             return None
         return f"must be one of the searched choices, {self}, but got {show_value(value)}"
+
+    def values(self) -> dict[int, Value]:
+        """Return the choices by their indices."""
+        return dict(enumerate(self.choices))
 
     @model_serializer
     def _to_plain(self) -> list[Value]:
@@ -148,46 +152,34 @@ def reject(problems: Mapping[Location, str]) -> None:
         raise ValidationError.from_exception_data("value", details)
 
 
-def _check_shape(row: Hyperparameter, raw: object) -> object:
-    """Return a bare list of choices as a mapping; a range only for numbers."""
-    if isinstance(raw, list | tuple):
-        return {"choices": raw}
-    if isinstance(raw, Section) or (isinstance(raw, Mapping) and "choices" in raw):
-        return raw
-    if isinstance(raw, Mapping) and row.is_number:
-        return raw
-    shapes = "a list of choices"
-    if row.is_number:
-        shapes = "a range `{low: …, high: …}` or " + shapes
-    hint = "" if isinstance(raw, Mapping) else "; a fixed value belongs in `recipe`"
-    raise ValueError(f"must be {shapes}, but got {show_value(raw)}{hint}")
-
-
 def _tag(raw: object) -> str:
     is_list = isinstance(raw, Choices) or (isinstance(raw, Mapping) and "choices" in raw)
     return TAGS[is_list]
 
 
-def _check_dimension(row: Hyperparameter, dimension: Dimension) -> Dimension:
-    """Check every value of a dimension against the table of hyperparameters."""
+def _validate(row: Hyperparameter, raw: object, validate: Callable[[object], Any]) -> Dimension:
+    """Validate a dimension by its shape, then every value of it by the table."""
+    if isinstance(raw, list | tuple):
+        raw = {"choices": raw}
+    is_valid = isinstance(raw, Section | Mapping)
+    if not is_valid or not (row.is_number or _tag(raw) == TAGS[True]):
+        shapes = "a range `{low: …, high: …}` or " if row.is_number else ""
+        hint = "" if is_valid else "; a fixed value belongs in `recipe`"
+        raise ValueError(f"must be {shapes}a list of choices, but got {show_value(raw)}{hint}")
+    dimension: Dimension = validate(raw)
     problems: dict[Location, str] = {}
-    choices: list[Value] = []
-    if isinstance(dimension, Choices):
-        values: dict[str | int, Any] = dict(enumerate(dimension.choices))
-    else:
-        values = {"low": dimension.low, "high": dimension.high}
-    for key, value in values.items():
+    checked: list[Value] = []
+    for key, value in dimension.values().items():
         try:
-            checked = row.check(value)
+            checked.append(row.check(value))
         except ValueError as error:
             problems[(key,)] = str(error)
-            continue
-        if checked in choices:
-            problems[(key,)] = f"repeats the choice {show_value(checked)}"
-        choices.append(checked)
+        else:
+            if checked[-1] in checked[:-1]:
+                problems[(key,)] = f"repeats the choice {show_value(checked[-1])}"
     reject(problems)
     if isinstance(dimension, Choices):
-        return dimension.model_copy(update={"choices": tuple(choices)})
+        return dimension.model_copy(update={"choices": tuple(checked)})
     return dimension
 
 
@@ -203,19 +195,13 @@ def value_type(row: Hyperparameter) -> Any:
 
 
 def _dimension_type(row: Hyperparameter) -> Any:
-    choices: Any = Annotated[Choices, Tag(TAGS[True])]
+    types: Any = Annotated[Choices, Tag(TAGS[True])]
     if row.is_number:
         number_range: Any = Annotated[
             IntRange if row.kind == "int" else FloatRange, Tag(TAGS[False])
         ]
-        choices = Annotated[choices | number_range, Discriminator(_tag)]
-    # The validators that are listed last run first.
-    return Annotated[
-        choices,
-        AfterValidator(partial(_check_dimension, row)),
-        BeforeValidator(partial(_check_shape, row)),
-        Field(description=row.help),
-    ]
+        types = Annotated[types | number_range, Discriminator(_tag)]
+    return Annotated[types, WrapValidator(partial(_validate, row)), Field(description=row.help)]
 
 
 if TYPE_CHECKING:

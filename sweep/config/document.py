@@ -30,29 +30,26 @@ class Source:
 
     Attributes:
         name: Name in messages.
-        layer: A value of a higher layer overrides that of a lower one.
         value: The values, as plain data.
         lines: Line of each location, from 1; 0 for an option.
     """
 
     name: str
-    layer: int
     value: Any
     lines: dict[Location, int]
 
     def mark(self, location: Location) -> str:
         """Return where a location is given, for messages."""
-        line = self.lines[location]
+        line = self.lines.get(location)
         return f"{self.name}:{line}" if line else self.name
 
 
-def read_yaml(text: str, name: str, *, layer: int = 0, at: Location = ()) -> Source:
+def read_yaml(text: str, name: str, at: Location = ()) -> Source:
     """Read one YAML document.
 
     Args:
         text: The document.
         name: Name of the document in messages.
-        layer: Layer of its values.
         at: Location of the value that an option gives; lines mean nothing then.
 
     Raises:
@@ -81,7 +78,7 @@ def read_yaml(text: str, name: str, *, layer: int = 0, at: Location = ()) -> Sou
         raise_problems(
             [f"{text} ({mark})" for (text, _), mark in zip(problems, marks, strict=True)]
         )
-        return Source(name, layer, value, dict.fromkeys(lines, 0) if at else lines)
+        return Source(name, value, dict.fromkeys(lines, 0) if at else lines)
     raise UsageError(f"cannot read the YAML: {printable(problem, 200)} ({where})")
 
 

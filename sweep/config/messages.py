@@ -18,19 +18,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "resources": Resources,
     "confirm": Confirm,
 }
-_SYNONYMS = {
-    "lr": "learning_rate",
-    "wd": "weight_decay",
-    "l2": "weight_decay",
-    "bs": "batch_size",
-    "angle": "rotation",
-    "translation": "shift",
-    "warmup": "warmup_epochs",
-    "n_trials": "trials",
-    "max_epochs": "epochs",
-    "sampler": "searcher",
-    "pruner": "scheduler",
-}
+_SYNONYMS = {"lr": "learning_rate", "wd": "weight_decay", "warmup": "warmup_epochs"}
 
 
 def explain(error: ValidationError, stack: Stack) -> list[str]:
@@ -40,11 +28,10 @@ def explain(error: ValidationError, stack: Stack) -> list[str]:
         if problem["type"] == "default_factory_not_called":
             continue
         location, missing, value = _find(problem["loc"], stack.value)
-        source = stack.find(location)
-        line, mark = source.lines[location], source.mark(location)
-        location += missing
-        text = f"`{_key(location)}` {_sentence(problem, location, value)} ({mark})"
-        lines.append((source.layer, line, text))
+        number, source = stack.find(location)
+        sentence = _sentence(problem, location + missing, value)
+        text = f"`{_key(location + missing)}` {sentence} ({source.mark(location)})"
+        lines.append((number, source.lines.get(location, 0), text))
     return [text for *_, text in sorted(lines, key=lambda line: line[:2])]
 
 

@@ -68,13 +68,13 @@ def resolve_config(
         stack.add(_read_file(path))
     for source in _read_options(overrides):
         stack.add(source)
-    problems = stack.fix_or_search()
     notes = stack.fit_points()
     try:
         config = SweepConfig.model_validate(stack.value)
     except ValidationError as error:
-        problems += explain(error, stack)
-    raise_problems(problems)
+        raise_problems([*stack.problems, *explain(error, stack)])
+        raise  # pydantic always has a problem
+    raise_problems(stack.problems)
     for note in (*notes, *config.notes()):
         notify(note)
     return config
@@ -93,7 +93,7 @@ def preset_text(name: str) -> str:
 
 @cache
 def _read_preset(name: str) -> Source:
-    return read_yaml(preset_text(name), f"preset {name}", layer=0)
+    return read_yaml(preset_text(name), f"preset {name}")
 
 
 def _read_file(path: Path) -> Source:
@@ -110,7 +110,7 @@ def _read_file(path: Path) -> Source:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot read the config file {name}: {reason}") from None
-    source = read_yaml(text, name, layer=1)
+    source = read_yaml(text, name)
     if source.value is None:
         raise UsageError(f"{name} is empty: write what differs from a preset, as `trials: 8`")
     if not isinstance(source.value, dict):
@@ -127,7 +127,7 @@ def _read_options(overrides: Overrides) -> Iterator[Source]:
         name = printable(f"--set {setting}")
         if not equals or not all(at) or len(at) > 4:
             raise UsageError(f"`--set` takes KEY=VALUE, such as `trials=8` ({name})")
-        yield read_yaml(text, name, layer=2, at=at)
+        yield read_yaml(text, name, at)
     for key in ("trials", "epochs", "seed"):
         if (value := getattr(overrides, key)) is not None:
-            yield Source(f"--{key} {value}", 2, value, {(key,): 0})
+            yield Source(f"--{key} {value}", value, {(key,): 0})

@@ -1,6 +1,6 @@
 """The config of a sweep: what is fixed, what is searched, and how."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -217,18 +217,15 @@ class SweepConfig(Section):
             )
         return tuple(notes)
 
-    def describe(self) -> list[tuple[str, Literal["searched", "fixed", "off"], str]]:
-        """Return for each hyperparameter its name, what happens to it, and a text."""
-        described: list[tuple[str, Literal["searched", "fixed", "off"], str]] = []
+    def describe(self) -> Iterator[tuple[str, Literal["searched", "fixed", "off"], str]]:
+        """Yield for each hyperparameter its name, what happens to it, and its range or value."""
         for name, row in HYPERPARAMETERS.items():
             value = getattr(self.recipe, name)
             if name in self.space:
-                described.append((name, "searched", str(self.space[name])))
-            elif row.is_regularizer and not value:
-                described.append((name, "off", row.format(value)))
+                yield name, "searched", str(self.space[name])
             else:
-                described.append((name, "fixed", row.format(value)))
-        return described
+                is_off = row.is_regularizer and not value
+                yield name, "off" if is_off else "fixed", row.format(value)
 
     def to_yaml(self) -> str:
         """Return the config as YAML that reads back equal over any preset."""

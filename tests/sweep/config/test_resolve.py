@@ -268,7 +268,7 @@ def test_config_file_says_what_is_wrong_and_where(text, message):
         (("trials.n=3",), {}, "`trials` must be a valid integer, but got a mapping"),
         (("dropout=0.3",), {}, "or `space.dropout` to search it (--set"),
         (("space.droput=null",), {}, "`space.droput` is unknown; did you mean `dropout`?"),
-        (("recipe.shift=0", "space.shift.high=0.1"), {}, "keep one of them (--set recipe.shift=0"),
+        (("recipe.shift=0", "space.shift.high=0.1"), {}, "`space.shift.low` is missing (--set sp"),
         (("first.0.shift=0",), {}, "`initial_points` must be a list, but got a mapping"),
         (("trials=\x1b[2J",), {}, "(--set trials=\\x1b[2J)"),
         ((), {"trials": 0}, "must be greater than or equal to 1, but got 0 (--trials 0)"),
