@@ -13,7 +13,7 @@ from analysis.plots.final_accuracies import draw_final_accuracies
 from analysis.plots.importance import draw_importance
 from analysis.plots.misclassified import draw_misclassified
 from analysis.plots.parallel import draw_parallel
-from analysis.plots.picture import NothingToDrawError, Picture, check_format, encode
+from analysis.plots.picture import FORMATS, NothingToDrawError, Picture, encode
 from analysis.plots.results import Results, read_results
 from analysis.plots.slices import draw_slices
 from analysis.plots.style import DPI, add_title, plot_style
@@ -115,7 +115,8 @@ def draw_all(folder: Folder, file_format: str, out: Folder | None = None) -> Dra
         LedgerError: If one of its files is damaged.
         ValueError: If the format is unknown.
     """
-    check_format(file_format)
+    if file_format not in FORMATS:
+        raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, but got {file_format}")
     target = folder.child(PLOTS_FOLDER) if out is None else out
     results, drawn = read_results(folder), Drawn([], {})
     for plot in list_plots(results):

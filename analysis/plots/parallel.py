@@ -106,10 +106,13 @@ def _left_out(data: Parallel) -> str:
 
 def draw_parallel_axes(axes: Axes, data: Parallel) -> None:
     """Draw the parallel axes and the lines."""
-    names = [axis.label for axis in data.axes]
+    names = [axis.label.replace(" (", "\n(") for axis in data.axes]
     axes.set(xlim=(-0.12, len(names) - 0.8), ylim=(-0.04, 1.04))
     width = max(8, int(114 / len(names)))  # characters that fit between two axes
-    axes.set_xticks(range(len(names)), [textwrap.fill(name, width) for name in names])
+    axes.set_xticks(
+        range(len(names)),
+        ["\n".join(textwrap.fill(part, width) for part in name.split("\n")) for name in names],
+    )
     axes.tick_params(axis="x", length=0, pad=6, labelsize=9.5)
     axes.set_yticks([])
     axes.grid(visible=False)

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 # Metadata without date and version, so that the same results give the same bytes.
-_FORMATS: dict[str, tuple[Any, dict[str, None]]] = {
+FORMATS: dict[str, tuple[Any, dict[str, None]]] = {
     "png": (FigureCanvasAgg, {"Software": None}),
     "svg": (FigureCanvasSVG, {"Date": None, "Creator": None}),
     "pdf": (FigureCanvasPdf, {"CreationDate": None, "Creator": None, "Producer": None}),
@@ -30,17 +30,6 @@ class Picture:
     alt: str
 
 
-def check_format(file_format: str) -> None:
-    """Check that pictures can be written in a format.
-
-    Raises:
-        ValueError: If they cannot.
-    """
-    if file_format not in _FORMATS:
-        known = ", ".join(_FORMATS)
-        raise ValueError(f"`format` must be one of {known}, but got {file_format}")
-
-
 def encode(figure: Figure, file_format: str, dpi: int) -> bytes:
     """Return the figure as the bytes of a file; call it within `plot_style`.
 
@@ -48,7 +37,7 @@ def encode(figure: Figure, file_format: str, dpi: int) -> bytes:
     """
     buffer = io.BytesIO()
     figure.dpi = dpi
-    make_canvas, metadata = _FORMATS[file_format]
+    make_canvas, metadata = FORMATS[file_format]
     with warnings.catch_warnings():
         # The name of a sweep may use a script that the font lacks: it shows boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

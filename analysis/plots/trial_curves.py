@@ -6,7 +6,6 @@ from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -29,7 +28,7 @@ from analysis.results.rungs import rungs
 from analysis.results.selection import rank_trials
 
 _LABEL_WIDTH = 0.12  # of a rung's label, as a fraction of the axis
-_RASTER_ABOVE = 100  # lines that are smaller as pixels than as paths
+_MANY = 100
 _RUNG: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (4, 3))}
 
 
@@ -102,22 +101,13 @@ def _config_rungs(config: dict[str, Any]) -> tuple[int, ...]:
     return rungs(scheduler["grace_period"], scheduler["reduction_factor"], config["epochs"])
 
 
-@dataclass(frozen=True)
-class _Ending:
-    """How the trials in a state are drawn, and their name in the legend."""
-
-    label: str
-    color: str
-    width: float
-    style: Any
-    mark: str = ""
-
-
-_ENDINGS: dict[State, _Ending] = {
-    "STOPPED": _Ending("stopped early", STOPPED, 0.9, "-"),
-    "RUNNING": _Ending("not finished", GREEN, 1.1, "--"),
-    "COMPLETE": _Ending("ran all epochs", BLUE, 1.1, "-"),
-    "FAILED": _Ending("failed", VERMILLION, 1.1, ":", "X"),
+# How the trials in a state are drawn, and their name in the legend.
+_LINE: dict[str, Any] = {"lw": 1.1, "marker": "o", "ms": 3, "mew": 0}
+_LOOKS: dict[State, dict[str, Any]] = {
+    "STOPPED": _LINE | {"label": "stopped early", "color": STOPPED, "lw": 0.9},
+    "RUNNING": _LINE | {"label": "not finished", "color": GREEN, "ls": "--"},
+    "COMPLETE": _LINE | {"label": "ran all epochs", "color": BLUE},
+    "FAILED": _LINE | {"label": "failed", "color": VERMILLION, "ls": ":", "marker": "X", "ms": 7},
 }
 
 
@@ -138,7 +128,12 @@ def draw_curves(axes: Axes, data: TrialCurves) -> list[Artist]:
     set_accuracy_scale(axes, "y", shown)
     axes.set_xlim(0.7, data.epochs + 0.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    legend = [_draw_ending(axes, data, state) for state in _ENDINGS if data.in_state(state)]
+    legend: list[Artist] = []
+    for state, look in _LOOKS.items():
+        if curves := data.in_state(state):
+            _draw_state(axes, curves, look, many=len(data.curves) > _MANY)
+            label = f"{look['label']} ({len(curves):,})"
+            legend.append(Line2D([], [], **look | {"label": label, "lw": 1.8}))
     if data.best is not None:
         label = f"best: trial {data.best.trial_id}"
         epochs = range(1, len(data.best.accuracies) + 1)
@@ -149,39 +144,21 @@ def draw_curves(axes: Axes, data: TrialCurves) -> list[Artist]:
     return legend
 
 
-def _draw_ending(axes: Axes, data: TrialCurves, state: State) -> Artist:
-    """Draw the curves of the trials in one state, and return their entry in the legend."""
-    look, curves = _ENDINGS[state], data.in_state(state)
-    lines = LineCollection(
-        [list(enumerate(curve.accuracies, start=1)) for curve in curves],
-        colors=look.color,
-        linewidths=look.width,
-        linestyles=look.style,
-        alpha=1.0 if len(curves) <= 12 else 0.75 if len(curves) <= 100 else 0.35,
-        rasterized=len(data.curves) > _RASTER_ABOVE,
-    )
-    axes.add_collection(lines, autolim=False)
-    # Dots at the ends would crowd many curves, but a single epoch is visible only as a dot.
-    few = len(data.curves) <= _RASTER_ABOVE or look.mark
-    dotted = [curve for curve in curves if few or len(curve.accuracies) == 1]
-    axes.plot(
-        [len(curve.accuracies) for curve in dotted],
-        [curve.accuracies[-1] for curve in dotted],
-        linestyle="none",
-        marker=look.mark or "o",
-        markersize=7 if look.mark else 3,
-        markeredgewidth=0,
-        color=look.color,
-        zorder=3 if look.mark else 2,
-    )
-    return Line2D(
-        [],
-        [],
-        color=look.color,
-        linestyle=look.style,
-        marker=look.mark or "none",
-        label=f"{look.label} ({len(curves):,})",
-    )
+def _draw_state(axes: Axes, curves: list[Curve], look: dict[str, Any], *, many: bool) -> None:
+    """Draw the curves of the trials in one state; `many` are smaller as pixels than as paths."""
+    alpha = 1.0 if len(curves) <= 12 else 0.75 if len(curves) <= _MANY else 0.35
+    for curve in curves:
+        n = len(curve.accuracies)
+        # Dots at the ends would crowd many curves, but a single epoch is visible only as a dot.
+        plain = {"marker": ""} if many and n > 1 and look["marker"] == "o" else {}
+        axes.plot(
+            range(1, n + 1),
+            curve.accuracies,
+            **look | plain,
+            markevery=[n - 1],
+            alpha=alpha,
+            rasterized=many,
+        )
 
 
 def _draw_rungs(axes: Axes, data: TrialCurves) -> None:
@@ -222,8 +199,8 @@ def _note(data: TrialCurves, rule: str) -> str:
 
 def _alt(data: TrialCurves) -> str:
     endings = ", ".join(
-        f"{len(curves):,} {look.label}"
-        for state, look in _ENDINGS.items()
+        f"{len(curves):,} {look['label']}"
+        for state, look in _LOOKS.items()
         if (curves := data.in_state(state))
     )
     text = f"Validation accuracy by epoch of {count(len(data.curves), 'trial')}: {endings}."

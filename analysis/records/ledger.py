@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from analysis.errors import LedgerError
+from analysis.hyperparameters import DEFAULTS
 from analysis.records.epochs import Epoch
 from analysis.records.files import LEDGER_FILE
 from analysis.storage.folder import Folder
@@ -161,8 +162,9 @@ class Trial:
     reason: str | None = None
 
     def value(self, name: str) -> Any:
-        """Return the value of a hyperparameter, drawn or fixed by the recipe, or None."""
-        return self.hyperparameters.get(name, self.config["recipe"].get(name))
+        """Return the value of a hyperparameter: drawn, fixed by the recipe, or its default."""
+        fixed = self.config["recipe"].get(name, DEFAULTS.get(name))
+        return self.hyperparameters.get(name, fixed)
 
     @property
     def seconds(self) -> float:

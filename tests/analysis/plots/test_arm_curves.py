@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from analysis.plots.arm_curves import arm_curves, draw_arm_curves
-from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
@@ -24,12 +23,6 @@ def test_arm_curves_are_over_the_finished_seeds(make_confirmation: Make) -> None
     assert data.train_accuracy.mean == pytest.approx(np.array([0.97, 0.97]))
     assert data.train_loss.mean == pytest.approx(np.array([0.1, 0.1]))
     assert data.test_loss.mean == pytest.approx(np.array([0.02, 0.02]))
-
-
-def test_arm_curves_need_a_finished_run(make_confirmation: Make) -> None:
-    confirmation = make_confirmation({"finalist": {1: None}})
-    with pytest.raises(NothingToDrawError, match="no run of the finalist has finished"):
-        arm_curves(confirmation, "finalist")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from analysis.plots.comparison_curves import comparison_curves, draw_comparison_curves
-from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
@@ -18,11 +15,6 @@ def test_comparison_curves_list_the_arms_without_a_finished_run(make_confirmatio
     data = comparison_curves(confirmation)
     assert [arm.arm for arm in data.arms] == ["finalist"]
     assert data.missing == ("the plain", "the mlp")
-
-
-def test_comparison_curves_need_a_finished_run(make_confirmation: Make) -> None:
-    with pytest.raises(NothingToDrawError, match="no run of the confirmation has finished"):
-        comparison_curves(make_confirmation({"finalist": {1: None}}))
 
 
 def test_draw_comparison_curves_names_every_arm_with_its_accuracy(

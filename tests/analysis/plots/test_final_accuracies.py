@@ -5,13 +5,10 @@ import numpy as np
 import pytest
 
 from analysis.plots.final_accuracies import (
-    REFERENCES,
     describe_summary,
     draw_final_accuracies,
     final_accuracies,
-    split_at_gap,
 )
-from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results, read_results
 from analysis.plots.style import INK
 from analysis.records.confirmation import Confirmation
@@ -34,11 +31,6 @@ def test_final_accuracies_are_the_last_epochs(make_confirmation: Make) -> None:
     assert finalist.summary.mean == pytest.approx(0.991)
 
 
-def test_final_accuracies_need_a_finished_run(make_confirmation: Make) -> None:
-    with pytest.raises(NothingToDrawError, match="no run of the confirmation has finished"):
-        final_accuracies(make_confirmation({"finalist": {1: None}}))
-
-
 @pytest.mark.parametrize(
     ("summary", "expected"),
     [
@@ -49,27 +41,6 @@ def test_final_accuracies_need_a_finished_run(make_confirmation: Make) -> None:
 )
 def test_describe_summary(summary: Summary, expected: str) -> None:
     assert describe_summary(summary) == expected
-
-
-@pytest.mark.parametrize(
-    ("values", "n_lower"),
-    [
-        ([0.992, 0.991, 0.989], 0),
-        ([0.992, 0.991, 0.975, 0.974], 2),
-        # A value above the references does not separate them.
-        ([0.999], 0),
-        ([0.1, 0.992], 1),
-        ([1.0, 0.0], 1),
-    ],
-)
-def test_split_at_gap_parts_what_is_far_below(values: list[float], n_lower: int) -> None:
-    references = [reference.accuracy for reference in REFERENCES]
-    groups = split_at_gap(values, references)
-    assert sorted(value for group in groups for value in group) == sorted(values + references)
-    assert len(groups) == (2 if n_lower else 1)
-    assert set(references) <= set(groups[-1])
-    if n_lower:
-        assert groups[0] == sorted(values)[:n_lower]
 
 
 @pytest.mark.parametrize(
@@ -90,13 +61,8 @@ def test_draw_final_accuracies_draws_the_interval_of_the_mean(
 ) -> None:
     confirmation = make_confirmation({"finalist": accuracies})
     results = Results(some_ledger, confirmation, {}, ShownImages.none())
-    axes = show(draw_final_accuracies, results).figure.axes
-    bars = [
-        line
-        for panel in axes[-1:]
-        for line in panel.get_lines()
-        if line.get_color() == INK and line.get_linewidth() == 2
-    ]
+    lines = show(draw_final_accuracies, results).figure.axes[0].get_lines()
+    bars = [line for line in lines if line.get_color() == INK and line.get_linewidth() == 2]
     ends = [end for bar in bars for end in np.asarray(bar.get_xdata(), float).tolist()]
     assert ends == pytest.approx(expected, abs=1e-8)
 
@@ -107,5 +73,5 @@ def test_draw_final_accuracies_shows_published_results_beside_long_runs(
 ) -> None:
     folder = confirmed_folder({"n_trials": 1, "epochs": epochs}, n_seeds=1, predictions=False)
     shown = show(draw_final_accuracies, read_results(folder))
-    assert len(shown.figure.axes[-1].texts) == n
+    assert len(shown.figure.axes[0].texts) == n
     assert ("published" in shown.text) == (n > 0)

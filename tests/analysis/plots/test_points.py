@@ -17,28 +17,29 @@ def test_points_group_trials_by_how_they_ended(some_ledger: Ledger) -> None:
     assert data.failed == ({"dropout": 0.1, "weight_decay": 1e-6},)
 
 
-def test_points_take_a_fixed_value_from_the_recipe(make_ledger: Callable[..., Ledger]) -> None:
+def test_points_complete_trials_that_did_not_draw_a_value(
+    make_ledger: Callable[..., Ledger],
+) -> None:
     data = points(
         make_ledger(
-            ("COMPLETE", {"dropout": 0.1}, [0.9, 0.9, 0.9, 0.95]),
+            ("COMPLETE", {"dropout": 0.1, "shift": 0.1}, [0.9, 0.9, 0.9, 0.95]),
             ("COMPLETE", {"rotation": 5.0}, [0.9, 0.9, 0.9, 0.99]),
             recipe={"schedule": "linear", "dropout": 0.75},
-            space={"dropout": {"low": 0.0, "high": 0.5}},
+            space={"dropout": {"low": 0.0, "high": 0.5}, "shift": {"low": 0.05, "high": 0.1}},
         )
     )
-    assert data.ranked == (Scored(2, {"dropout": 0.75}, 0.99), Scored(1, {"dropout": 0.1}, 0.95))
-    assert data.dimensions[0].high == 0.75
+    # From the recipe, and from the defaults of an older program that had no such recipe.
+    assert data.ranked == (
+        Scored(2, {"dropout": 0.75, "shift": 0.0}, 0.99),
+        Scored(1, {"dropout": 0.1, "shift": 0.1}, 0.95),
+    )
+    assert (data.dimensions[0].high, data.dimensions[1].low) == (0.75, 0.0)
 
 
 def test_points_need_something_searched(make_ledger: Callable[..., Ledger]) -> None:
     ledger = make_ledger(("COMPLETE", {}, [0.9, 0.9, 0.9, 0.95]), space={})
     with pytest.raises(NothingToDrawError, match="no hyperparameter is searched"):
         points(ledger)
-
-
-def test_points_need_a_trial_that_ran_all_epochs(make_ledger: Callable[..., Ledger]) -> None:
-    with pytest.raises(NothingToDrawError, match="no trial has run all its epochs"):
-        points(make_ledger(("STOPPED", {"dropout": 0.1, "weight_decay": 1e-4}, [0.9])))
 
 
 @pytest.mark.parametrize(("n", "expected"), [(1, 1), (7, 1), (8, 3), (30, 3), (31, 4), (170, 17)])

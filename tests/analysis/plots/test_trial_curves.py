@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-from analysis.plots.picture import NothingToDrawError
 from analysis.plots.results import Results
 from analysis.plots.trial_curves import Curve, draw_trial_curves, trial_curves
 from analysis.records.ledger import ConfigChanged, EpochRecord, Ledger, TrialEnded, TrialStarted
@@ -43,11 +42,6 @@ def test_trial_curves_use_the_config_that_each_trial_started_with(
     shown = show(draw_trial_curves, only_search(ledger))
     assert "2 trials of 2 or 9 epochs" in shown.text
     assert shown.figure.axes[0].get_xlim()[1] > 9
-
-
-def test_trial_curves_need_an_epoch(make_ledger: Callable[..., Ledger]) -> None:
-    with pytest.raises(NothingToDrawError, match="no trial has finished an epoch"):
-        trial_curves(make_ledger(("FAILED", {}, [])))
 
 
 def test_trial_curves_show_how_the_trials_ended(
