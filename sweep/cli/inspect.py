@@ -43,7 +43,7 @@ def status(
     """Show the progress of a sweep."""
     from analysis.records.sweeps import read_sweep
     from sweep.cli.screen.display import open_display
-    from sweep.cli.screen.progress import ProgressMeter
+    from sweep.cli.screen.progress import measure
     from sweep.cli.screen.search_view import SearchView
 
     folder, ledger = find_sweep(storage, name)
@@ -55,7 +55,7 @@ def status(
                 time.sleep(_READ_EVERY_S)
                 ledger = read_sweep(folder)
                 view.look_at(ledger)
-    progress = ProgressMeter(ledger).measure(time.time())
+    progress = measure(ledger, time.time())
     if as_json:
         print_json(
             {
@@ -64,7 +64,7 @@ def status(
                 "trials": progress.n_trials,
                 "complete": progress.n_complete,
                 "stopped": progress.n_stopped,
-                "failed": len(progress.failures),
+                "failed": progress.n_failed,
                 "running": len(progress.running),
                 "epochs": progress.n_epochs,
                 "best_trial_id": progress.best.trial.trial_id if progress.best else None,

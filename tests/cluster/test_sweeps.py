@@ -190,7 +190,7 @@ def test_lost_head_ends_the_command_with_how_to_go_on(doomed: Cluster, store: Ob
     done = finish(run, timeout=90)
     assert done.returncode == 4, done.stderr
     assert f"the head of the Ray cluster at {doomed.address} does not answer" in done.stderr
-    assert "go on with: sweep resume headless --storage 's3://" in done.stderr
+    assert "continue with: sweep resume headless --storage 's3://" in done.stderr
     assert "Traceback" not in done.stderr
     assert _of_kind(_ledger(driver, store, "headless"), "epoch")
 

@@ -14,7 +14,7 @@ from analysis.formatting import count, duration, percent, time_left
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, Trial
 from sweep.cli.output import escape
-from sweep.cli.screen.progress import Progress, ProgressMeter
+from sweep.cli.screen.progress import Progress, measure
 
 _SHOWN_TRIALS = 16
 _BARS = "▁▂▃▄▅▆▇█"
@@ -26,37 +26,36 @@ class SearchView:
 
     def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
         self._ledger, self._clock = ledger, clock
-        self._meter = ProgressMeter(ledger)
         self._n_notices = len(ledger.notices)
-        self._n_failures = len(self._measure().failures)
+        self._failed = {trial.trial_id for trial in ledger.in_state("FAILED")}
 
     def look_at(self, ledger: Ledger) -> None:
         """Continue with a ledger that was read again."""
-        self._ledger, self._meter = ledger, ProgressMeter(ledger)
+        self._ledger = ledger
 
     def news(self) -> Iterable[str]:
         """Return the new notices and failures, one per line."""
         notices = self._ledger.notices[self._n_notices :]
-        failures = self._measure().failures[self._n_failures :]
+        failed = self._ledger.in_state("FAILED")
+        new = [trial for trial in failed if trial.trial_id not in self._failed]
         self._n_notices += len(notices)
-        self._n_failures += len(failures)
+        self._failed |= {trial.trial_id for trial in new}
         return [
             *(n.text if n.trial_id is None else f"trial {n.trial_id}: {n.text}" for n in notices),
-            *(f"trial {trial.trial_id} failed: {trial.reason}" for trial in failures),
+            *(f"trial {trial.trial_id} failed: {trial.reason}" for trial in new),
         ]
 
     def fraction(self) -> float:
         """Return the fraction of the trials that have ended."""
-        progress = self._measure()
-        return progress.n_ended / progress.n_trials
+        return self._ledger.n_ended / int(self._ledger.config["trials"])
 
     def line(self) -> str:
         """Return the progress in one line."""
-        progress = self._measure()
+        progress = measure(self._ledger, self._clock())
         parts = [
             f"{progress.n_ended}/{progress.n_trials} trials",
             f"{progress.n_stopped} stopped early",
-            f"{len(progress.failures)} failed" if progress.failures else "",
+            f"{progress.n_failed} failed" if progress.n_failed else "",
             count(progress.n_epochs, "epoch"),
             f"{duration(progress.elapsed_s)} elapsed",
             time_left(progress.left_s),
@@ -68,7 +67,7 @@ class SearchView:
 
     def picture(self) -> RenderableType:
         """Return the progress, the running trials with their curves, and the best so far."""
-        progress = self._measure()
+        progress = measure(self._ledger, self._clock())
         grid = Table.grid(padding=(0, 2))
         grid.add_row(
             ProgressBar(total=progress.n_trials, completed=progress.n_ended, width=32),
@@ -88,9 +87,6 @@ class SearchView:
             ]
         return Group(*parts)
 
-    def _measure(self) -> Progress:
-        return self._meter.measure(self._clock())
-
 
 def sparkline(trial: Trial, width: int) -> str:
     """Return the last `width` validation accuracies, on a log scale of the error.
@@ -106,7 +102,7 @@ def sparkline(trial: Trial, width: int) -> str:
 
 
 def _counts(progress: Progress) -> Text:
-    n_failed = len(progress.failures)
+    n_failed = progress.n_failed
     parts = [
         (f"{progress.n_complete} complete", "green"),
         (f"{progress.n_stopped} stopped early", "cyan"),
