@@ -90,13 +90,14 @@ def test_cost_leaves_out_the_pause_between_a_killed_session_and_the_next() -> No
     )
 
 
-def test_cost_of_a_session_that_did_nothing_yet() -> None:
-    ledger = ledger_of(2, SessionStarted(100.0, "h", 1, 1), Notice(101.0, None, "starting"))
-    assert search_cost(ledger) == Cost(0, 0, 0, 1.0, None)
-
-
-def test_cost_of_a_sweep_without_a_session() -> None:
-    assert search_cost(ledger_of(2)) == Cost(0, 0, 0, 0, None)
+@pytest.mark.parametrize(
+    ("records", "elapsed_s"),
+    [((), 0.0), ((SessionStarted(100.0, "h", 1, 1), Notice(101.0, None, "starting")), 1.0)],
+)
+def test_cost_of_a_search_that_did_nothing_yet(
+    records: tuple[Record, ...], elapsed_s: float
+) -> None:
+    assert search_cost(ledger_of(2, *records)) == Cost(0, 0, 0, elapsed_s, None)
 
 
 def test_fewer_trials_than_slots_have_no_utilization() -> None:

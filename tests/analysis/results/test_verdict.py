@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from analysis.records.confirmation import Confirmation, RunEpoch
-from analysis.records.ledger import EpochRecord, Ledger, SweepCreated, TrialEnded, TrialStarted
+from analysis.records.ledger import Ledger
 from analysis.results.comparison import compare_arms
 from analysis.results.verdict import (
     decisive_comparison,
@@ -24,25 +24,6 @@ def by_seed(*accuracies: float | None) -> dict[int, float | None]:
 
 
 BASE = by_seed(0.992, 0.992, 0.992, 0.992)
-
-
-@pytest.fixture
-def some_search() -> Callable[..., Ledger]:
-    """Makes a search of one trial, which is to be confirmed with so many seeds, if at all."""
-
-    def make(seeds: int | None) -> Ledger:
-        config = {
-            "epochs": 1,
-            "recipe": {"schedule": "constant"},
-            "confirm": None if seeds is None else {"top_k": 1, "seeds": seeds},
-        }
-        ledger = Ledger(SweepCreated(1.0, 1, "my sweep", config))
-        ledger.apply(TrialStarted(1.0, 1, 1, {}))
-        ledger.apply(EpochRecord(2.0, 1, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1e4))
-        ledger.apply(TrialEnded(3.0, 1, "COMPLETE", None))
-        return ledger
-
-    return make
 
 
 OPEN = "No evidence that the finalist-1 beats the hand-tuned: difference"
@@ -131,54 +112,43 @@ def test_several_comparisons_are_mentioned(make_confirmation: Maker) -> None:
     assert describe_verdict(confirmation, 1) == describe_comparison(confirmation, hand_tuned)
 
 
-def test_verdict_is_on_the_trial_asked_for_and_its_reference(make_confirmation: Maker) -> None:
-    confirmation = make_confirmation(
-        {
-            "lenet5": by_seed(0.991, 0.9915),
-            "finalist-1": by_seed(0.999, 0.9991),
-            "finalist-2": by_seed(0.992, 0.992),
-        }
-    )
-    for trial_id in (1, 2):
-        finalist = confirmation.finalist(trial_id)
-        assert finalist is not None
-        comparison = decisive_comparison(confirmation, finalist)
-        assert comparison is not None
-        assert (comparison.finalist, comparison.baseline) == (f"finalist-{trial_id}", "lenet5")
-        assert describe_verdict(confirmation, trial_id) == (
-            describe_comparison(confirmation, comparison)
-        )
-
-
-def test_verdict_on_a_trial_that_is_not_confirmed_says_which_are(
-    make_confirmation: Maker,
+@pytest.mark.parametrize(
+    ("arms", "verdict"),
+    [
+        (
+            {"finalist-1": BASE, "finalist-2": BASE, "hand-tuned": by_seed(0.99, 0.98)},
+            "Trial 3 is the best now, but it is not confirmed yet "
+            "(confirmed: the finalist-1, the finalist-2).",
+        ),
+        ({"hand-tuned": BASE}, "Trial 3 is the best now, but it is not confirmed yet."),
+        (
+            dict.fromkeys(("finalist-1", "finalist-2", "finalist-3"), BASE),
+            "The finalist-3 was compared with no hand-tuned baseline.",
+        ),
+    ],
+)
+def test_verdict_without_a_comparison(
+    make_confirmation: Maker, arms: dict[str, dict[int, float | None]], verdict: str
 ) -> None:
-    confirmation = make_confirmation(
-        {"finalist-1": BASE, "finalist-2": BASE, "hand-tuned": by_seed(0.99, 0.98)}
-    )
-    assert describe_verdict(confirmation, 40) == (
-        "Trial 40 is the best now, but it is not confirmed yet "
-        "(confirmed: the finalist-1, the finalist-2)."
-    )
+    assert describe_verdict(make_confirmation(arms), 3) == verdict
 
 
-def test_verdict_on_the_hand_tuned_point_itself_is_that_nothing_was_better(
-    make_confirmation: Maker,
+@pytest.mark.parametrize("is_trained_twice", [True, False])
+def test_hand_tuned_point_is_not_compared_with_itself(
+    make_confirmation: Maker, is_trained_twice: bool
 ) -> None:
-    """Whether the baseline was left out for it, or trained a second time."""
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE, "mlp": BASE})
-    itself = (
-        "The hand-tuned point, trial 1, is the best of the sweep: no other trial scored higher "
-        "on the validation images."
+    arms = confirmation.arms
+    finalist, hand_tuned = arms["finalist-1"], arms["hand-tuned"]
+    if is_trained_twice:
+        arms["hand-tuned"] = replace(hand_tuned, hyperparameters=finalist.hyperparameters)
+    else:
+        arms["finalist-1"] = replace(finalist, reference=True)
+        del arms["hand-tuned"]
+    assert describe_verdict(confirmation, 1).startswith(
+        "The hand-tuned point, trial 1, is the best"
     )
-    finalist, hand_tuned = confirmation.arms["finalist-1"], confirmation.arms["hand-tuned"]
-    confirmation.arms["hand-tuned"] = replace(hand_tuned, hyperparameters=finalist.hyperparameters)
-    assert describe_verdict(confirmation, 1) == itself
-    assert decisive_comparison(confirmation, finalist) is None
-    del confirmation.arms["hand-tuned"]
-    confirmation.arms["finalist-1"] = replace(finalist, reference=True)
-    assert describe_verdict(confirmation, 1) == itself
-    assert decisive_comparison(confirmation, confirmation.arms["finalist-1"]) is None
+    assert decisive_comparison(confirmation, arms["finalist-1"]) is None
 
 
 def test_verdict_is_against_the_reference_in_the_finalists_recipe(
@@ -200,6 +170,11 @@ def test_verdict_is_against_the_reference_in_the_finalists_recipe(
     for trial_id in (1, 2):
         finalist = confirmation.arms[f"finalist-{trial_id}"]
         assert confirmation.reference_of(finalist) == confirmation.arms[f"own-{trial_id}"]
+        comparison = decisive_comparison(confirmation, finalist)
+        assert comparison is not None
+        assert (comparison.finalist, comparison.baseline) == (finalist.arm, f"own-{trial_id}")
+        finding = describe_comparison(confirmation, comparison)
+        assert describe_verdict(confirmation, trial_id) == finding
     of_mlp = replace(confirmation.arms["finalist-1"], model="mlp")
     confirmation.arms["own-2"] = replace(confirmation.arms["own-2"], model="mlp")
     assert confirmation.reference_of(of_mlp) == confirmation.arms["own-1"]
@@ -219,27 +194,27 @@ def test_verdict_is_against_the_reference_in_the_finalists_recipe(
 )
 def test_missing_step_is_what_the_verdict_lacks(
     make_confirmation: Maker,
-    some_search: Callable[..., Ledger],
+    make_ledger: Callable[..., Ledger],
     finalist: dict[int, float | None],
     hand_tuned: dict[int, float | None],
     planned: int | None,
     step: str | None,
 ) -> None:
-    ledger = some_search(planned)
+    confirm = None if planned is None else {"top_k": 1, "seeds": planned}
     arms = {"finalist-1": finalist, "hand-tuned": hand_tuned, "mlp": by_seed(0.9)}
+    ledger = make_ledger({1: [0.9]}, confirm=confirm)
     assert missing_step(ledger, make_confirmation(arms)) == step
 
 
-def test_missing_step_confirms_a_best_trial_that_is_not(
-    make_confirmation: Maker, some_search: Callable[..., Ledger]
+def test_missing_step_confirms_the_best_trial(
+    make_confirmation: Maker, make_ledger: Callable[..., Ledger]
 ) -> None:
-    ledger = some_search(5)
-    assert missing_step(ledger, None) == "confirm"
-    assert missing_step(ledger, make_confirmation({"finalist-1": {}, "mlp": {}})) == "confirm"
-    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE}, first_trial=2)
-    assert missing_step(ledger, confirmation) == "confirm"
-    ledger.trials[1].state = "FAILED"
-    assert missing_step(ledger, confirmation) is None
+    ledger = make_ledger({1: [0.9]})
+    begun = make_confirmation({"finalist-1": {}, "mlp": {}})
+    others = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE}, first_trial=2)
+    for confirmation in (None, begun, others):
+        assert missing_step(ledger, confirmation) == "confirm"
+        assert missing_step(make_ledger({1: [0.9]}, {1: "FAILED"}), confirmation) is None
 
 
 def test_unfinished_runs_are_mentioned(make_confirmation: Maker) -> None:
@@ -249,15 +224,6 @@ def test_unfinished_runs_are_mentioned(make_confirmation: Maker) -> None:
     assert describe_verdict(confirmation, 1).endswith(
         "; 1 of 5 runs of the finalist-1 unfinished; "
         "1 of 5 runs of the hand-tuned failed, 1 of 5 runs of the hand-tuned unfinished."
-    )
-
-
-def test_verdict_without_finalist_or_reference(make_confirmation: Maker) -> None:
-    assert describe_verdict(make_confirmation({"hand-tuned": BASE}), 1) == (
-        "Trial 1 is the best now, but it is not confirmed yet."
-    )
-    assert describe_verdict(make_confirmation({"finalist-1": BASE}), 1) == (
-        "The finalist-1 was compared with no hand-tuned baseline."
     )
 
 
