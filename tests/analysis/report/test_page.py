@@ -244,23 +244,11 @@ def test_report_fits_a_browser(
     frame = tmp_path / "frame.html"
     report = html.escape(confirmed_report[1])
     frame.write_text(MEASURE.format(width=width, page=report), encoding="utf-8")
-    command = [
-        str(CHROMIUM),
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--enable-logging=stderr",
-        "--window-size=1400,1000",
-        "--virtual-time-budget=20000",
-        "--dump-dom",
-        frame.as_uri(),
-    ]
+    flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-sync dump-dom"
+    command = [str(CHROMIUM), *(f"--{flag}" for flag in flags.split())]
+    command += ["--disable-background-networking", "--disable-component-update"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr"]
+    command += ["--window-size=1400,1000", "--virtual-time-budget=20000", frame.as_uri()]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     title = re.search(r"<title>(.*?)</title>", run.stdout)
     assert title is not None, run.stderr

@@ -1,23 +1,17 @@
 from collections.abc import Callable
 from math import sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from analysis.records.confirmation import Confirmation
-from analysis.records.predictions import Predictions, load_predictions, save_predictions
-from analysis.records.seeds import confirmation_seeds
 from analysis.results.comparison import (
     Comparison,
     compare_accuracies,
     compare_arms,
-    compare_predictions,
     summarize_arm,
 )
-from analysis.results.statistics import mcnemar
-from analysis.storage.folder import LocalFolder
 
 Maker = Callable[..., Confirmation]
 
@@ -132,18 +126,6 @@ def test_comparison_without_spread_shows_nothing_but_takes_its_share(
     assert (hand_tuned.level, hand_tuned.outcome) == (0.025, "better")
 
 
-def test_open_question_says_how_many_seeds_would_answer_it(make_confirmation: Maker) -> None:
-    confirmation = make_confirmation(
-        {
-            "finalist-1": by_seed(0.9921, 0.9926, 0.9922, 0.9927),
-            "hand-tuned": by_seed(0.992, 0.992, 0.992, 0.992),
-        }
-    )
-    (comparison,) = compare_arms(confirmation)
-    # An effect of 4 / 2.944 = 1.359 standard deviations.
-    assert (comparison.outcome, comparison.seeds_needed) == ("open", 7)
-
-
 @pytest.mark.parametrize("arms", [(), ("finalist-1",), ("hand-tuned",)])
 def test_nothing_to_compare_is_no_error(make_confirmation: Maker, arms: tuple[str, ...]) -> None:
     assert compare_arms(make_confirmation(dict.fromkeys(arms, by_seed(0.99, 0.98)))) == []
@@ -209,33 +191,3 @@ def test_real_difference_is_found_with_the_seeds_that_were_said_to_be_needed() -
         n_beats += comparison.outcome == "better"
     # 4 sigma about a power of 0.80 to 0.83: a false alarm in 16,000 seeds.
     assert 0.80 - 4 * sqrt(0.16 / n_sweeps) < n_beats / n_sweeps < 0.83 + 4 * sqrt(0.16 / n_sweeps)
-
-
-@pytest.mark.parametrize(("fails", "position"), [(None, 0), ("finalist-1", 1), ("mlp", 1)])
-def test_networks_of_the_first_derived_seed_are_compared(
-    make_confirmation: Maker, tmp_path: Path, fails: str | None, position: int
-) -> None:
-    seeds = confirmation_seeds(1, 3)
-    assert seeds[0] > seeds[1] > min(seeds)  # numerically, another order
-    folder, rng = LocalFolder(tmp_path), np.random.default_rng(0)
-    arms: dict[str, dict[int, float | None]] = {}
-    for arm in ("finalist-1", "mlp"):
-        arms[arm] = dict.fromkeys(sorted(seeds), 0.9) | ({seeds[0]: None} if arm == fails else {})
-        for seed in seeds:
-            predicted, labels = rng.integers(0, 2, (2, 50), dtype=np.uint8)
-            save_predictions(folder, arm, seed, Predictions(predicted, np.ones(50), labels))
-    confirmation = make_confirmation(arms)
-    (comparison,) = compare_arms(confirmation)
-    seed = seeds[position]
-    finalist, baseline = (load_predictions(folder, arm, seed) for arm in arms)
-    assert finalist is not None
-    assert baseline is not None
-    found = compare_predictions(folder, comparison, confirmation.ordered_seeds(1))
-    assert found == (seed, mcnemar(finalist.correct, baseline.correct))
-
-
-def test_missing_predictions_are_not_compared(make_confirmation: Maker, tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path)
-    (comparison,) = compare_arms(make_confirmation({"finalist-1": {1: 0.9}, "mlp": {1: 0.9}}))
-    assert compare_predictions(folder, comparison, [1]) is None
-    assert compare_predictions(folder, comparison, []) is None
