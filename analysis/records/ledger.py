@@ -15,11 +15,12 @@ Times are in seconds since 1970 (UTC), accuracies are fractions in [0, 1].
 """
 
 from dataclasses import dataclass, field
+from errno import EISDIR
 from typing import Any, Literal, Self
 
 import msgspec
 
-from analysis.errors import LedgerError
+from analysis.errors import LedgerError, StorageError
 from analysis.hyperparameters import DEFAULTS
 from analysis.records.epochs import Epoch
 from analysis.records.files import LEDGER_FILE
@@ -224,19 +225,19 @@ class Ledger(Journal[Record]):
             LedgerError: It contradicts them.
         """
         match record:
-            case EpochRecord():
+            case EpochRecord() | TrialEnded():
                 trial = self.trials.get(record.trial_id)
-                if trial is None or trial.state != "RUNNING":
-                    raise self._not_running(record.trial_id)
-                if record.epoch != len(trial.epochs) + 1:
+                if trial is None:
+                    raise LedgerError(f"is about trial {record.trial_id}, which was never started")
+                if trial.state != "RUNNING":
+                    raise LedgerError(
+                        f"is about trial {record.trial_id}, which has ended ({trial.state})"
+                    )
+                if isinstance(record, EpochRecord) and record.epoch != len(trial.epochs) + 1:
                     raise LedgerError(
                         f"is epoch {record.epoch} of trial {record.trial_id}, "
                         f"but epoch {len(trial.epochs) + 1} comes next"
                     )
-            case TrialEnded():
-                trial = self.trials.get(record.trial_id)
-                if trial is None or trial.state != "RUNNING":
-                    raise self._not_running(record.trial_id)
             case TrialStarted():
                 if record.trial_id in self.trials:
                     raise LedgerError(f"starts trial {record.trial_id} a second time")
@@ -251,11 +252,7 @@ class Ledger(Journal[Record]):
                 self.trials[record.trial_id].epochs.append(record.to_epoch())
             case TrialStarted():
                 self.trials[record.trial_id] = Trial(
-                    record.trial_id,
-                    record.seed,
-                    record.hyperparameters,
-                    record.time,
-                    self.config,
+                    record.trial_id, record.seed, record.hyperparameters, record.time, self.config
                 )
             case TrialEnded():
                 trial = self.trials[record.trial_id]
@@ -270,12 +267,6 @@ class Ledger(Journal[Record]):
             case Notice():
                 self.notices.append(record)
 
-    def _not_running(self, trial_id: int) -> LedgerError:
-        if trial_id not in self.trials:
-            return LedgerError(f"is about trial {trial_id}, which was never started")
-        state = self.trials[trial_id].state
-        return LedgerError(f"is about trial {trial_id}, which has ended ({state})")
-
 
 def has_begun(folder: Folder) -> bool:
     """Return whether a sweep is in `folder`: a ledger with a complete record."""
@@ -289,18 +280,20 @@ def read_first_record(folder: Folder) -> SweepCreated | None:
     """Return the record that begins the sweep in `folder`; None if there is no sweep.
 
     Raises:
-        LedgerError: The record is damaged.
+        LedgerError: The record is damaged or cannot be read.
     """
+    path = folder.display_path(LEDGER_FILE)
     try:
         line = folder.read_first_line(LEDGER_FILE)
+        return _begin(decode_record(_DECODER, line)).created if line.endswith(b"\n") else None
     except FileNotFoundError:
         return None
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        return _begin(decode_record(_DECODER, line)).created
+    except StorageError as error:
+        if error.errno == EISDIR:
+            return None
+        raise LedgerError(f"{path} cannot be read ({error.strerror})") from error
     except LedgerError as error:
-        raise LedgerError(f"{folder.display_path(LEDGER_FILE)}:1 {error}") from error
+        raise LedgerError(f"{path}:1 {error}") from error
 
 
 def read_ledger(folder: Folder) -> Ledger:

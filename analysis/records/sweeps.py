@@ -1,11 +1,8 @@
 """The sweeps in a storage folder."""
 
-from errno import EISDIR
-
 from msgspec.structs import replace
 
-from analysis.errors import LedgerError, StorageError
-from analysis.records.files import LEDGER_FILE
+from analysis.errors import LedgerError
 from analysis.records.ledger import (
     Ledger,
     SweepCreated,
@@ -28,7 +25,7 @@ def list_sweeps(storage: Folder) -> tuple[list[SweepCreated], dict[str, str]]:
     found, damaged = [], {}
     for name in storage.folders():
         try:
-            created = _first_record(storage.child(name))
+            created = read_first_record(storage.child(name))
         except LedgerError as error:
             damaged[name] = str(error)
             continue
@@ -68,7 +65,7 @@ def _is_sweep(storage: Folder, name: str) -> bool:
     if "/" in name or name in ("", ".", ".."):
         return False
     try:
-        return _first_record(storage.child(name)) is not None
+        return read_first_record(storage.child(name)) is not None
     except LedgerError:
         return False
 
@@ -88,14 +85,3 @@ def _choose(storage: Folder, name: str | None) -> str:
         there = f"there is: {known}" if names else "there is none at all"
         raise FileNotFoundError(f"there is no sweep {name!r} in {storage}; {there}")
     return name
-
-
-def _first_record(folder: Folder) -> SweepCreated | None:
-    """Return the record that begins the sweep in a folder; None if there is no sweep."""
-    try:
-        return read_first_record(folder)
-    except StorageError as error:
-        if error.errno == EISDIR:
-            return None
-        path = folder.display_path(LEDGER_FILE)
-        raise LedgerError(f"{path} cannot be read ({error.strerror})") from error

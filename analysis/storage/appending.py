@@ -16,7 +16,8 @@ class Appender(Protocol):
         """Write one line, line end included.
 
         Raises:
-            StorageError: The storage does not accept it; the lines before are unharmed.
+            StorageError: The storage does not accept it, or, of an object store, a line before;
+                the lines before are unharmed.
         """
 
     def flush(self) -> None:
@@ -42,42 +43,26 @@ class FileAppender:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = not path.exists()
         self._file = path.open("ab", buffering=0)
-        self._end: int | None = None
-        if truncated_bytes:
-            self._file.truncate(path.stat().st_size - truncated_bytes)
+        self._end = path.stat().st_size - truncated_bytes
+        self._file.truncate(self._end)
         if new:
             _sync_folder(path.parent)
 
     def write_line(self, line: bytes) -> None:
-        """Write one line, line end included.
-
-        Raises:
-            StorageError: The disk does not accept it; the lines before are unharmed.
-        """
+        """Write one line to the disk."""
         try:
-            self._write_line(line)
-        except OSError as error:
-            number = error.errno or errno.EIO
-            raise StorageError(number, error.strerror or str(error), self._file.name) from error
-
-    def _write_line(self, line: bytes) -> None:
-        if self._end is not None:
-            self._file.truncate(self._end)
-            self._end = None
-        end = self._file.seek(0, os.SEEK_END)
-        try:
+            self._file.truncate(self._end)  # if a part of an earlier line is left
             written = self._file.write(line)
             if written != len(line):
                 text = f"the disk took {written} of {len(line)} bytes; is it full?"
                 raise OSError(errno.ENOSPC, text)
             os.fsync(self._file.fileno())
-        except OSError:
-            # If this fails too, the next line waits until it succeeds.
-            self._end = end
+        except OSError as error:
             with suppress(OSError):
-                self._file.truncate(end)
-                self._end = None
-            raise
+                self._file.truncate(self._end)
+            number, reason = error.errno or errno.EIO, error.strerror or str(error)
+            raise StorageError(number, reason, self._file.name) from error
+        self._end += len(line)
 
     def flush(self) -> None:
         """Do nothing: each line is on the disk already."""

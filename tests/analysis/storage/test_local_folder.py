@@ -124,7 +124,7 @@ def test_part_of_a_line_that_could_not_be_removed_is_removed_before_the_next(
         broken = True
 
         def truncate(self, size: int | None = None) -> int:
-            if self.broken:
+            if self.broken and size != path.stat().st_size:
                 raise OSError("no")
             return super().truncate(size)
 
