@@ -39,7 +39,7 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         "hyperparameters": best.trial.hyperparameters,
         "val_accuracy": best.score,
         "epoch": len(best.trial.epochs),
-        "selection": describe_rule(ledger.config),
+        "selection": describe_rule(best.trial.config),
         "checkpoint": folder.display_path(checkpoint) if folder.exists(checkpoint) else None,
     }
     confirmation = read_confirmation(folder)

@@ -105,7 +105,7 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
             continue
         ranking = rank_trials(ledger)
         n_trials = int(ledger.config["trials"])
-        n_ended = len(ledger.trials) - len(ledger.in_state("RUNNING"))
+        n_ended = ledger.n_ended
         documents.append(
             document
             | {

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from analysis.records.ledger import DIVERGED, Ledger, read_ledger
+from analysis.records.ledger import DIVERGED, ConfigChanged, Ledger, read_ledger
 from analysis.storage.folder import Folder, LocalFolder
 from sweep.cli.summary import best_document, check_failures, describe_cost, print_result
 from sweep.errors import NoTrialError
@@ -47,8 +47,18 @@ def test_best_has_its_confirmed_accuracy(
         sd = (sum((accuracy - mean) ** 2 for accuracy in accuracies) / 3) ** 0.5
         interval = (mean - t * sd / 2, mean + t * sd / 2)
         assert confirmed["test_accuracy_ci95"] == pytest.approx(interval)
-    elif n_seeds == 1:
+    else:
         assert confirmed["test_accuracy_ci95"] is None
+
+
+def test_best_is_stated_by_its_own_rule_after_the_config_has_changed(
+    make_sweep: MakeSweep,
+) -> None:
+    folder, ledger = make_sweep(n_trials=6)
+    document = best_document(folder, ledger)
+    recipe = ledger.config["recipe"] | {"schedule": "linear"}
+    ledger.apply(ConfigChanged(2e9, ledger.config | {"recipe": recipe}))
+    assert best_document(folder, ledger) == document
 
 
 def test_result_of_a_sweep_whose_new_best_trial_is_not_confirmed(
