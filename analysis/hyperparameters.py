@@ -7,7 +7,7 @@ add a hyperparameter, add a row here and use its value in `sweep.training.loop`.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from analysis.formatting import printable
 Value = bool | int | float | str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Hyperparameter:
     """One hyperparameter.
 
@@ -39,6 +39,7 @@ class Hyperparameter:
     kind: Literal["float", "int", "bool", "choice"]
     default: Value
     help: str
+    _: KW_ONLY
     low: float = 0
     high: float = math.inf
     above_low: bool = False
@@ -103,97 +104,70 @@ class Hyperparameter:
         return f"{text} {self.unit}".rstrip()
 
 
-HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType(
-    {
-        row.name: row
-        for row in (
-            Hyperparameter(
-                name="dropout",
-                kind="float",
-                default=0.0,
-                high=1,
-                below_high=True,
-                help="Probability of dropping an activation, after each convolution block.",
-                is_regularizer=True,
-            ),
-            Hyperparameter(
-                name="rotation",
-                kind="float",
-                default=0.0,
-                high=180,
-                unit="degrees",
-                symbol="°",
-                help="Largest angle by which an image is rotated, to either side.",
-                is_regularizer=True,
-            ),
-            Hyperparameter(
-                name="shift",
-                kind="float",
-                default=0.0,
-                high=1,
-                unit="of the image side",
-                help="Largest distance by which an image is shifted, along each axis.",
-                is_regularizer=True,
-            ),
-            Hyperparameter(
-                name="weight_decay",
-                kind="float",
-                default=0.0,
-                high=100,
-                help="L2 coefficient of SGD.",
-                is_regularizer=True,
-            ),
-            Hyperparameter(
-                name="batch_size",
-                kind="int",
-                default=64,
-                low=1,
-                high=50_000,
-                unit="images",
-                help="Images per step.",
-            ),
-            Hyperparameter(
-                name="learning_rate",
-                kind="float",
-                default=0.01,
-                high=100,
-                above_low=True,
-                help="Highest learning rate that the schedule reaches.",
-            ),
-            Hyperparameter(
-                name="schedule",
-                kind="choice",
-                default="constant",
-                choices=("constant", "linear"),
-                help="Learning rate after the warm-up; linear falls to 0 in the last step.",
-            ),
-            Hyperparameter(
-                name="warmup_epochs",
-                kind="float",
-                default=0.0,
-                high=10_000,
-                unit="epochs",
-                words="warm-up",
-                help="Epochs in which the learning rate climbs from 0; may be a fraction.",
-            ),
-            Hyperparameter(
-                name="momentum",
-                kind="float",
-                default=0.9,
-                high=1,
-                below_high=True,
-                help="Momentum of SGD.",
-            ),
-            Hyperparameter(
-                name="nesterov",
-                kind="bool",
-                default=False,
-                help="Use Nesterov's momentum; needs a momentum above 0.",
-            ),
-        )
-    }
+_TABLE = (
+    Hyperparameter(
+        "dropout",
+        "float",
+        0.0,
+        "Probability of dropping an activation, after each convolution block.",
+        high=1,
+        below_high=True,
+        is_regularizer=True,
+    ),
+    Hyperparameter(
+        "rotation",
+        "float",
+        0.0,
+        "Largest angle by which an image is rotated, to either side.",
+        high=180,
+        unit="degrees",
+        symbol="°",
+        is_regularizer=True,
+    ),
+    Hyperparameter(
+        "shift",
+        "float",
+        0.0,
+        "Largest distance by which an image is shifted, along each axis.",
+        high=1,
+        unit="of the image side",
+        is_regularizer=True,
+    ),
+    Hyperparameter(
+        "weight_decay", "float", 0.0, "L2 coefficient of SGD.", high=100, is_regularizer=True
+    ),
+    Hyperparameter("batch_size", "int", 64, "Images per step.", low=1, high=50_000, unit="images"),
+    Hyperparameter(
+        "learning_rate",
+        "float",
+        0.01,
+        "Highest learning rate that the schedule reaches.",
+        high=100,
+        above_low=True,
+    ),
+    Hyperparameter(
+        "schedule",
+        "choice",
+        "constant",
+        "Learning rate after the warm-up; linear falls to 0 in the last step.",
+        choices=("constant", "linear"),
+    ),
+    Hyperparameter(
+        "warmup_epochs",
+        "float",
+        0.0,
+        "Epochs in which the learning rate climbs from 0; may be a fraction.",
+        high=10_000,
+        unit="epochs",
+        words="warm-up",
+    ),
+    Hyperparameter("momentum", "float", 0.9, "Momentum of SGD.", high=1, below_high=True),
+    Hyperparameter(
+        "nesterov", "bool", False, "Use Nesterov's momentum; needs a momentum above 0."
+    ),
 )
 
+HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType({row.name: row for row in _TABLE})
 DEFAULTS: Mapping[str, Value] = MappingProxyType(
     {name: row.default for name, row in HYPERPARAMETERS.items()}
 )
@@ -211,16 +185,14 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: A name is unknown, or a value is not allowed.
     """
-    for name, value in values.items():
-        if name not in HYPERPARAMETERS:
-            raise ValueError(f"there is no hyperparameter `{printable(name)}`")
+    for name in values.keys() - HYPERPARAMETERS.keys():
+        raise ValueError(f"there is no hyperparameter `{printable(name)}`")
+    completed = {}
+    for name, row in HYPERPARAMETERS.items():
         try:
-            HYPERPARAMETERS[name].check(value)
+            completed[name] = row.check(values.get(name, row.default))
         except ValueError as error:
             raise ValueError(f"`{name}` {error}") from None
-    completed = {
-        name: row.check(values.get(name, row.default)) for name, row in HYPERPARAMETERS.items()
-    }
     if completed["nesterov"] and not completed["momentum"]:
         raise ValueError("`nesterov` must be false where `momentum` is 0")
     return completed

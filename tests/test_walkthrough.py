@@ -68,16 +68,11 @@ def test_hyperparameter_is_added_in_the_table_and_the_loop(tree: Path) -> None:
     next(train_epochs(run, data, data, epochs=2))
     save_checkpoint(folder, old, run)
 
-    next_row = '            Hyperparameter(\n                name="batch_size",\n'
-    row = """            Hyperparameter(
-                name="label_smoothing",
-                kind="float",
-                default=0.0,
-                high=1,
-                help="Share of each label that is spread over all classes.",
-            ),
-"""
-    edit(tree / "analysis/hyperparameters.py", next_row, row + next_row)
+    table = "_TABLE = (\n"
+    row = (
+        '    Hyperparameter("label_smoothing", "float", 0.0, "Share of other labels.", high=1),\n'
+    )
+    edit(tree / "analysis/hyperparameters.py", table, table + row)
     loss = "F.cross_entropy(logits, labels{})"
     argument = ", label_smoothing=hyperparameters['label_smoothing']"
     edit(tree / "sweep/training/loop.py", loss.format(""), loss.format(argument))

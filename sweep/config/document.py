@@ -7,7 +7,6 @@ values are read as YAML 1.1 has them (`yes` is true, `010` is 8, `1:30` is 90), 
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,6 @@ from sweep.errors import UsageError
 
 MAX_CHARACTERS = 128 * 1024
 _MAX_DEPTH = 8
-_MAX_PROBLEMS = 10
 
 
 @dataclass(frozen=True)
@@ -57,47 +55,38 @@ def read_yaml(text: str, name: str, at: Location = ()) -> Source:
     """
     if len(text) > MAX_CHARACTERS:
         raise UsageError(f"{name} is longer than {MAX_CHARACTERS // 1024} KiB")
-    lines: dict[Location, int] = {at: 0}
-    problems: list[tuple[str, list[int]]] = []
+    line = column = 0
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
-        value = None if root is None else _to_plain(loader, root, root, at, lines, problems)
+        value = None if root is None else loader.to_plain(root, root, at)
     except yaml.MarkedYAMLError as error:
         problem = ", ".join(filter(None, (error.context, error.problem)))
-        mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1}, column {mark.column + 1}" if mark and not at else name
+        if (mark := error.problem_mark or error.context_mark) is not None:
+            line, column = mark.line + 1, mark.column + 1
     except ReaderError as error:
         problem = f"the character U+{error.character:04X} is not allowed"
-        where = name if at else f"{name}:{text.count(chr(10), 0, error.position) + 1}"
+        line = text.count("\n", 0, error.position) + 1
     except (ValueError, OverflowError):
         # PyYAML passes an escape beyond Unicode's end to `chr`, and a long number to `int`.
-        problem, where = "an escape or a number is out of range", name
+        problem = "an escape or a number is out of range"
     else:
-        marks = [name if at else " and ".join(f"{name}:{n}" for n in ns) for _, ns in problems]
-        raise_problems(
-            [f"{text} ({mark})" for (text, _), mark in zip(problems, marks, strict=True)]
-        )
-        return Source(name, value, dict.fromkeys(lines, 0) if at else lines)
+        if loader.problems:
+            raise UsageError("\n".join(f"{problem} ({name})" for problem in loader.problems))
+        return Source(name, value, dict.fromkeys([at, *loader.lines], 0) if at else loader.lines)
+    where = f"{name}:{line}" if line and not at else name
+    where += f", column {column}" if column and not at else ""
     raise UsageError(f"cannot read the YAML: {printable(problem, 200)} ({where})")
 
 
-def raise_problems(problems: Sequence[str]) -> None:
-    """Raise the first ten problems as one error, if there are any.
-
-    Raises:
-        UsageError: There is a problem.
-    """
-    n_more = len(problems) - _MAX_PROBLEMS
-    more = [f"and {n_more} more"] if n_more > 0 else []
-    if problems:
-        raise UsageError("\n".join([*problems[:_MAX_PROBLEMS], *more]))
-
-
 class _Loader(yaml.SafeLoader):
-    """A loader without aliases, tags and deep nesting."""
+    """A loader without aliases, tags and deep nesting, which keeps the lines."""
 
-    _depth = 0
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.lines: dict[Location, int] = {}
+        self.problems: list[str] = []
+        self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
@@ -115,6 +104,27 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+    def to_plain(self, node: yaml.Node, named_by: yaml.Node, at: Location) -> Any:
+        """Return a node's data, and add its lines: that of the key, if there is one."""
+        self.lines[at] = named_by.start_mark.line + 1
+        if isinstance(node, yaml.SequenceNode):
+            return [self.to_plain(item, item, (*at, i)) for i, item in enumerate(node.value)]
+        if not isinstance(node, yaml.MappingNode):
+            return self.construct_object(node)
+        mapping: dict[str, Any] = {}
+        for key, item in node.value:
+            name, line = key.value, key.start_mark.line + 1
+            if not isinstance(name, str):
+                self.problems.append(f"line {line}: a key must be a plain name")
+                continue
+            name = name if at else RENAMED.get(name, name)
+            if name in mapping:
+                lines = f"lines {self.lines[*at, name]} and {line}"
+                self.problems.append(f"{lines}: `{printable(name)}` is given twice")
+            else:
+                mapping[name] = self.to_plain(item, key, (*at, name))
+        return mapping
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from analysis.formatting import printable
 from analysis.hyperparameters import show_value
-from sweep.config.document import MAX_CHARACTERS, Source, raise_problems, read_yaml
+from sweep.config.document import MAX_CHARACTERS, Source, read_yaml
 from sweep.config.layers import Stack
 from sweep.config.messages import explain, suggest
 from sweep.config.registry import RENAMED
@@ -71,10 +71,11 @@ def resolve_config(
     notes = stack.fit_points()
     try:
         config = SweepConfig.model_validate(stack.value)
+        problems = stack.problems
     except ValidationError as error:
-        raise_problems([*stack.problems, *explain(error, stack)])
-        raise  # pydantic always has a problem
-    raise_problems(stack.problems)
+        problems = [*stack.problems, *explain(error, stack)]
+    if problems:
+        raise UsageError("\n".join(problems))
     for note in (*notes, *config.notes()):
         notify(note)
     return config

@@ -24,15 +24,7 @@ from analysis.hyperparameters import (
 )
 from analysis.yaml_text import yaml_text
 from models.registry import MODELS
-from sweep.config.dimensions import (
-    FloatRange,
-    Location,
-    Point,
-    Section,
-    Space,
-    reject,
-    value_type,
-)
+from sweep.config.dimensions import FloatRange, Location, Point, Section, Space, reject, value_type
 from sweep.config.registry import RENAMED, SCHEDULERS, SEARCHERS
 
 

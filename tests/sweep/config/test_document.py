@@ -59,10 +59,10 @@ def test_read_yaml_knows_the_line_of_each_key_and_item():
         ("#" * 140_000, "a.yaml is longer than 128 KiB"),
         (
             "a: 1\na: 2\nb: {c: 1, c: 2}\n",
-            "`a` is given twice (a.yaml:1 and a.yaml:2)\n"
-            "`c` is given twice (a.yaml:3 and a.yaml:3)",
+            "lines 1 and 2: `a` is given twice (a.yaml)\n"
+            "lines 3 and 3: `c` is given twice (a.yaml)",
         ),
-        ("? [a]\n: 1", "a key must be a plain name (a.yaml:1)"),
+        ("? [a]\n: 1", "line 1: a key must be a plain name (a.yaml)"),
         ('"\\e[2J": 1\n"\\e[2J": 1', "`\\x1b[2J` is given twice"),
     ],
 )

@@ -190,7 +190,10 @@ _ERRORS = [
     ("resources: {gpus: 1}", "`resources.gpus` is unknown; did you mean `gpu`? (sweep.yaml:1)"),
     ("space: {kernel: [1, 2]}", "`space.kernel` is unknown; choose from dropout,"),
     ("space: {shift: {lo: 0, high: 0.1, low: 0}}", "`space.shift.lo` is unknown; did you mean"),
-    ("first: []\ninitial_points: []", "`initial_points` is given twice (sweep.yaml:1 and sweep"),
+    (
+        "first: []\ninitial_points: []",
+        "lines 1 and 2: `initial_points` is given twice (sweep.yaml)",
+    ),
     # sections and fields
     ("recipe:\n", "`recipe` must be a mapping, but got nothing (sweep.yaml:1)"),
     ("recipe: {dropout: [0, 1]}", "but got a list; what is searched belongs in `space`"),
@@ -297,12 +300,6 @@ def test_config_file_lists_every_problem_by_its_line():
     ]
 
 
-def test_config_file_stops_listing_after_ten_problems():
-    lines = _error("\n".join(f"key{i}: 1" for i in range(25))).splitlines()
-    assert len(lines) == 11
-    assert lines[-1] == "and 15 more"
-
-
 def test_resolve_config_reads_utf_8_with_or_without_a_mark(tmp_path):
     for name, encoding in (("plain.yaml", "utf-8"), ("marked.yaml", "utf-8-sig")):
         path = tmp_path / name
@@ -382,7 +379,6 @@ def _load_or_fail(text, *settings):
         message = str(error)
         assert message
         assert all(line.isprintable() for line in message.split("\n"))
-        assert len(message.split("\n")) <= 11
     else:
         assert _load(config.to_yaml()) == config
 
