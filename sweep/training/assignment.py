@@ -1,7 +1,7 @@
-"""What travels between the driver and a worker: assignments there, reports back."""
+"""What the driver and a worker exchange: assignments there, reports back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from analysis.records.epochs import Epoch
@@ -10,7 +10,6 @@ from analysis.storage.folder import Folder
 
 METRIC = "val_accuracy"
 TIME_ATTRIBUTE = "training_iteration"
-_KEY = "assignment"
 
 
 @dataclass(frozen=True)
@@ -18,10 +17,10 @@ class Assignment:
     """One network to train: a trial of the search, or a run of the confirmation.
 
     Attributes:
-        name: Unique in the sweep; the checkpoint is called by it.
+        name: Unique in the sweep; names the checkpoint.
         seed: Of this training alone.
-        model: A name of the model registry's.
-        epochs: How long to train, if nothing stops it.
+        model: A key of `models.MODELS`.
+        epochs: Epochs of a training that nothing stops.
         hyperparameters: All of them, searched or not.
     """
 
@@ -31,18 +30,16 @@ class Assignment:
     epochs: int
     hyperparameters: dict[str, Any]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns it as plain data."""
-        return asdict(self)
-
     def to_config(self) -> dict[str, Any]:
-        """Returns it as Tune's config, to which other keys may be added."""
-        return {_KEY: self.to_dict()}
+        """Return a config for Tune, to which other keys may be added."""
+        return {"assignment": self}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Assignment":
-        """Reads Tune's config."""
-        return cls(**{field.name: config[_KEY][field.name] for field in fields(cls)})
+        """Return the assignment in a config."""
+        assignment = config["assignment"]
+        assert isinstance(assignment, cls)
+        return assignment
 
 
 @dataclass(frozen=True)
@@ -50,9 +47,9 @@ class Failure:
     """Why a training cannot go on.
 
     Attributes:
-        reason: In a line.
-        traceback: Where there is one.
-        is_storage: Whether it is the storage that failed, so that no training can go on.
+        reason: One line.
+        traceback: Python's traceback, for an unexpected exception.
+        is_storage: Whether the storage failed, so that no training can go on.
     """
 
     reason: str
@@ -62,17 +59,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class Report:
-    """What a worker tells after a step: an epoch it has finished, or why it cannot go on.
+    """The result of a worker's step: a finished epoch, or why the training cannot go on.
 
     Attributes:
-        epoch: The epoch just finished; its `val_` figures are of whatever images the
-            worker was given to evaluate on.
-        past: The epochs before it, told only after coming from a checkpoint: the driver
-            that was told of them may have been lost.
-        failure: Set instead of `epoch`.
+        epoch: The epoch just finished; None after a failure.
+        past: The epochs before it, but only after loading a checkpoint: a driver that was
+            killed may not have recorded them.
+        failure: None after an epoch.
         notice: Something the user should know.
-        is_last: Whether all epochs are done.
-        predictions: Of the evaluation images, after the last epoch, where they were asked for.
+        is_last: Whether the training has all its epochs.
+        predictions: Of the evaluation images, after the last epoch, if the settings say so.
     """
 
     epoch: Epoch | None
@@ -84,15 +80,19 @@ class Report:
 
     @property
     def epochs(self) -> tuple[Epoch, ...]:
-        """All the epochs it tells of, in order."""
+        """All epochs of the report, in order."""
         return self.past if self.epoch is None else (*self.past, self.epoch)
 
+    def outcome(self) -> Literal["COMPLETE", "STOPPED", "FAILED"]:
+        """Return how a training has ended if this is its last report."""
+        if self.failure is not None:
+            return "FAILED"
+        return "COMPLETE" if self.is_last else "STOPPED"
+
     def to_result(self) -> dict[str, Any]:
-        """Returns it as Tune's result; without an epoch it has no metric to rank by."""
-        result: dict[str, Any] = {
-            "report": self,
-            "done": self.is_last or self.failure is not None,
-        }
+        """Return a result for Tune; without an epoch it has no metric to rank by."""
+        done = self.is_last or self.failure is not None
+        result: dict[str, Any] = {"report": self, "done": done}
         if self.epoch is not None:
             result[TIME_ATTRIBUTE] = self.epoch.epoch
             result[METRIC] = self.epoch.val_accuracy
@@ -100,26 +100,20 @@ class Report:
 
     @classmethod
     def from_result(cls, result: Mapping[str, Any]) -> "Report":
-        """Reads Tune's result."""
+        """Return the report in a result."""
         report = result["report"]
         assert isinstance(report, cls)
         return report
 
-    def outcome(self) -> Literal["COMPLETE", "STOPPED", "FAILED"]:
-        """Returns how a training has ended whose last report this is."""
-        if self.failure is not None:
-            return "FAILED"
-        return "COMPLETE" if self.is_last else "STOPPED"
-
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What is the same for everything a worker trains.
+    """Settings for all trainings of a worker.
 
     Attributes:
         device: `cpu` or `cuda`.
-        folder: The sweep's, which every worker must be able to reach.
-        predict: Whether the last report is to have the predictions of the evaluation images.
+        folder: Folder of the sweep, which every worker can reach.
+        predict: Whether last reports have the predictions of the evaluation images.
     """
 
     device: str

@@ -2,12 +2,11 @@
 
 import io
 import zipfile
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from analysis.errors import describe_cause
-from analysis.hyperparameters import complete
 from analysis.records.files import checkpoint_name
 from analysis.storage.folder import Folder
 from sweep.training.assignment import Assignment
@@ -20,63 +19,56 @@ class CheckpointError(Exception):
     """There is a checkpoint, but nothing can go on from it; the message says why."""
 
 
-class CheckpointWriteError(Exception):
-    """The storage does not take a checkpoint; the message says why."""
-
-
 def save_checkpoint(folder: Folder, assignment: Assignment, run: TrainingRun) -> None:
-    """Writes or replaces a training's checkpoint, whole or not at all.
+    """Write or replace the checkpoint of a training.
 
     Raises:
-        CheckpointWriteError: The storage does not take it.
+        StorageError: It cannot be written; the old one, if any, is unchanged.
     """
     buffer = io.BytesIO()
-    torch.save({"format": _FORMAT, **assignment.to_dict(), "run": run.state_dict()}, buffer)
-    name = checkpoint_name(assignment.name)
-    try:
-        folder.write(name, buffer.getvalue())
-    except OSError as error:
-        raise CheckpointWriteError(
-            f"cannot write {folder.display_path(name)}: {describe_cause(error)}"
-        ) from error
+    torch.save({"format": _FORMAT, **asdict(assignment), "run": run.state_dict()}, buffer)
+    folder.write(checkpoint_name(assignment.name), buffer.getvalue())
 
 
 def unpack_checkpoint(data: bytes) -> dict[str, Any]:
-    """Returns what a checkpoint holds, on the CPU: tensors and plain data, and nothing run.
+    """Return the contents of a checkpoint, on the CPU: tensors and plain data, never code.
 
     Raises:
-        Exception: The bytes are damaged, or hold anything else; zipfile, zlib, pickle and
-            torch have a dozen kinds of error between them for that.
+        Exception: The bytes are damaged, or contain something else. The kinds of exception
+            are a dozen, of zipfile, zlib, pickle and torch.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if archive.testzip() is not None:  # `torch.load` does not look at the checksums
+        if archive.testzip() is not None:  # `torch.load` does not check the checksums
             raise zipfile.BadZipFile("checksum")
     content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     return content
 
 
-def load_checkpoint(folder: Folder, assignment: Assignment) -> dict[str, Any] | None:
-    """Returns the state for `TrainingRun.load_state_dict`; None if there is no checkpoint.
-
-    Nothing but tensors and plain data is ever unpickled.
+def load_checkpoint(folder: Folder, assignment: Assignment, run: TrainingRun) -> bool:
+    """Load the checkpoint of a training into its run; return False if there is none.
 
     Raises:
-        CheckpointError: It is damaged, or not of this assignment and version.
+        CheckpointError: It is damaged or of another training. The run is to be started anew.
+        StorageError: It cannot be read.
     """
     name = checkpoint_name(assignment.name)
     try:
         data = folder.read(name)
     except FileNotFoundError:
-        return None
+        return False
     try:
         content = unpack_checkpoint(data)
-        state: dict[str, Any] = content.pop("run")
-        content["hyperparameters"] = complete(content["hyperparameters"])
+        found = tuple(content.get(key) for key in ("format", "name", "seed", "epochs"))
+        state = content["run"]
     except Exception as error:
         raise CheckpointError(f"its checkpoint {name} is damaged") from error
-    expected = {**assignment.to_dict(), "hyperparameters": complete(assignment.hyperparameters)}
-    if content != {"format": _FORMAT, **expected}:
+    if found != (_FORMAT, assignment.name, assignment.seed, assignment.epochs):
         raise CheckpointError(
             f"its checkpoint {name} was written for another assignment, or by another version"
         )
-    return state
+    try:
+        run.load_state_dict(state)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"its checkpoint {name} does not fit: {reason}") from error
+    return True

@@ -1,4 +1,4 @@
-"""What a network achieves on images that it does not learn from."""
+"""Evaluation of a network on images that it does not learn from."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
-    """Measure a network in evaluation mode, which is undone afterwards.
+    """Return a network's loss and accuracy in evaluation mode; its mode is restored.
 
     Args:
         model: From images [n, 1, 28, 28] to logits [n, 10].
@@ -18,7 +18,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tupl
     Returns:
         The mean cross-entropy, and the fraction of images that are classified correctly.
     """
-    # Sums stay on the device: a GPU is waited for once.
+    # The sums stay on the device, so that a GPU is waited for once.
     loss = correct = torch.zeros((), dtype=torch.float64)
     n_images = 0
     with _evaluating(model):
@@ -31,13 +31,11 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tupl
 
 
 def predict_probabilities(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Return the probability of each class, in order of the images: [n, 10], on the CPU.
-
-    The class predicted is the `argmax(1)`.
+    """Return the probability of each class for each image, in order: [n, 10], on the CPU.
 
     Args:
-        model: From images [n, 1, 28, 28] to logits [n, 10]; its mode is left as it was.
-        batches: Images and labels on the model's device; the labels are not looked at.
+        model: From images [n, 1, 28, 28] to logits [n, 10]; its mode is restored.
+        batches: Images and labels on the model's device; the labels are not used.
     """
     with _evaluating(model):
         return torch.cat([model(images).softmax(1) for images, _ in batches]).cpu()

@@ -1,4 +1,4 @@
-"""The training loop: one run, as a generator of epochs that its caller may cut."""
+"""The training loop: a generator of epochs, which its caller may stop at any of them."""
 
 import math
 import time
@@ -9,7 +9,7 @@ from typing import Any, Self
 import msgspec
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from analysis.hyperparameters import complete
 from analysis.records.epochs import Epoch
@@ -17,24 +17,23 @@ from data_utils.batches import DeviceImages, evaluation_batches, to_device, trai
 from data_utils.dataset import ImageDataset
 from models import build_model
 from sweep.training.evaluation import evaluate
-from sweep.training.schedule import schedule_factor
 from sweep.training.sgd import SGD
 
 
 class DivergenceError(ArithmeticError):
-    """A loss is not a finite number any more."""
+    """A loss is not finite."""
 
 
 @dataclass(kw_only=True)
 class TrainingRun:
-    """Everything that changes while a network trains: enough to go on from.
+    """Everything that changes while a network trains, so that training can go on from it.
 
     Attributes:
         model_name: A key of `models.MODELS`.
-        hyperparameters: All of them, by name; fixed for the run.
+        hyperparameters: All of them, by name.
         model: On the run's device.
         optimizer: Of the model's parameters.
-        generator: All of the run's randomness: weights, order, augmentation and dropout.
+        generator: Draws weights, order, augmentation and dropout.
         history: The epochs so far.
     """
 
@@ -59,7 +58,7 @@ class TrainingRun:
         Args:
             model_name: A key of `models.MODELS`.
             hyperparameters: By name; a missing one has its default.
-            seed: The same seed gives the same numbers: on a CPU bit for bit.
+            seed: The same seed gives the same numbers, on a CPU bit for bit.
             device: Where to train.
 
         Raises:
@@ -83,22 +82,19 @@ class TrainingRun:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return a copy of the state, of plain types that `torch.load` reads with weights_only.
-
-        Its tensors are on the CPU, so that it can be read where there is no GPU.
-        """
+        """Return a copy of the state: tensors on the CPU and plain data."""
         return {
             "model_name": self.model_name,
             "hyperparameters": dict(self.hyperparameters),
             "device": self.generator.device.type,
-            "model": _copied_to_cpu(dict(self.model.state_dict())),
-            "optimizer": _copied_to_cpu(self.optimizer.state_dict()),
+            "model": {k: v.to("cpu", copy=True) for k, v in self.model.state_dict().items()},
+            "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "history": [msgspec.structs.asdict(metrics) for metrics in self.history],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state, to go on as the run that it was copied from would have.
+        """Load a copy of a state, to go on as the run that it was copied from.
 
         Raises:
             ValueError: The state is of a run with another model, other hyperparameters or
@@ -120,19 +116,19 @@ class TrainingRun:
 def train_epochs(
     run: TrainingRun, train: ImageDataset, evaluation: ImageDataset, *, epochs: int
 ) -> Iterator[Epoch]:
-    """Train a run up to its last epoch, going on from the epochs that it has.
+    """Train a run up to its last epoch, going on after the epochs in its history.
 
     Args:
-        run: Changed in place; its history holds an epoch before that epoch is yielded.
+        run: Changed in place; an epoch is in its history before it is yielded.
         train: Images to learn from.
         evaluation: Images to measure each epoch on.
-        epochs: Of the whole run, those of its history included; a linear schedule ends there.
+        epochs: Number of the last epoch, where a linear schedule ends.
 
     Yields:
-        The metrics of each epoch, from the one after the run's history on.
+        The metrics of each epoch.
 
     Raises:
-        DivergenceError: The epoch's training or validation loss is not finite.
+        DivergenceError: The training or validation loss of the epoch is not finite.
     """
     device = run.generator.device
     train_data, evaluation_data = to_device(train, device), to_device(evaluation, device)
@@ -156,27 +152,47 @@ def train_epochs(
         yield metrics
 
 
+def schedule_factor(schedule: str, step: int, *, n_steps: int, n_warmup_steps: int) -> float:
+    """Return the fraction of the learning rate to use in a step.
+
+    It climbs to 1 in the last warm-up step. Then it stays there (`constant`) or falls by the
+    same amount in every step (`linear`). It is 0 in no step: a linear schedule would reach 0 in
+    the step after the last.
+
+    Args:
+        schedule: `constant` or `linear`: what follows the warm-up.
+        step: From 0 to `n_steps` - 1.
+        n_steps: Steps of the whole run.
+        n_warmup_steps: May exceed `n_steps`, which cuts the warm-up off.
+    """
+    if step < n_warmup_steps:
+        return (step + 1) / n_warmup_steps
+    if schedule == "constant":
+        return 1.0
+    return (n_steps - step) / (n_steps - n_warmup_steps)
+
+
 def _train_one_epoch(
     run: TrainingRun, data: DeviceImages, epoch: int, epochs: int
 ) -> tuple[float, float]:
     """Train on every image once; return the running loss and accuracy."""
-    hyperparameters = run.hyperparameters
-    steps_per_epoch = math.ceil(len(data) / hyperparameters["batch_size"])
-    n_warmup_steps = round(hyperparameters["warmup_epochs"] * steps_per_epoch)
-    # The sums stay on the device: reading one every step would make a GPU wait.
+    own = run.hyperparameters
+    steps_per_epoch = math.ceil(len(data) / own["batch_size"])
+    n_warmup_steps = round(own["warmup_epochs"] * steps_per_epoch)
+    # The sums stay on the device: reading one in every step would make a GPU wait.
     loss_sum = torch.zeros((), dtype=torch.float64, device=data.labels.device)
     n_correct = torch.zeros((), dtype=torch.int64, device=data.labels.device)
     run.model.train()
     batches = training_batches(
         data,
-        batch_size=hyperparameters["batch_size"],
-        rotation=hyperparameters["rotation"],
-        shift=hyperparameters["shift"],
+        batch_size=own["batch_size"],
+        rotation=own["rotation"],
+        shift=own["shift"],
         generator=run.generator,
     )
     for step, (images, labels) in enumerate(batches, start=(epoch - 1) * steps_per_epoch):
         factor = schedule_factor(
-            hyperparameters["schedule"],
+            own["schedule"],
             step,
             n_steps=epochs * steps_per_epoch,
             n_warmup_steps=n_warmup_steps,
@@ -184,7 +200,7 @@ def _train_one_epoch(
         logits = run.model(images)
         loss = F.cross_entropy(logits, labels)
         gradients = torch.autograd.grad(loss, run.optimizer.parameters)
-        run.optimizer.step(gradients, factor * hyperparameters["learning_rate"])
+        run.optimizer.step(gradients, factor * own["learning_rate"])
         loss_sum += loss.detach() * len(labels)
         n_correct += (logits.detach().argmax(1) == labels).sum()
     return loss_sum.item() / len(data), n_correct.item() / len(data)
@@ -193,14 +209,3 @@ def _train_one_epoch(
 def _require_finite(loss: float, which: str, epoch: int) -> None:
     if not math.isfinite(loss):
         raise DivergenceError(f"{which} loss became {loss} in epoch {epoch}")
-
-
-def _copied_to_cpu(value: Any) -> Any:
-    """Copy nested dicts and lists, with their tensors on the CPU."""
-    if isinstance(value, Tensor):
-        return value.detach().to("cpu", copy=True)
-    if isinstance(value, dict):
-        return {key: _copied_to_cpu(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copied_to_cpu(item) for item in value]
-    return value

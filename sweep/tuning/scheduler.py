@@ -9,7 +9,7 @@ import numpy as np
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from analysis.records.epochs import Epoch
-from analysis.records.ledger import EpochRecord, Ledger
+from analysis.records.ledger import Ledger
 from analysis.results.rungs import rungs
 from sweep.config import SweepConfig
 from sweep.config.registry import SCHEDULERS
@@ -61,7 +61,7 @@ class Asha(FIFOScheduler):
         """Enter the epochs of a trial that had only to report that it was complete."""
         self._enter(trial.config[TRIAL_ID], Report.from_result(result).epochs)
 
-    def _enter(self, number: int, epochs: Iterable[Epoch | EpochRecord]) -> None:
+    def _enter(self, number: int, epochs: Iterable[Epoch]) -> None:
         """Enter a trial's epochs in their rungs, each once."""
         for epoch in epochs:
             if epoch.epoch in self._rungs:

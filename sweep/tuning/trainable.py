@@ -1,4 +1,4 @@
-"""What Ray runs: one actor that trains one network after another, an epoch a step."""
+"""The trainable: an actor that trains one network after another, an epoch per step."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from sweep.training.assignment import Assignment, WorkerSettings
 
 
 class SweepTrainable(tune.Trainable):
-    """Trains what its config assigns to it; the actor is then reused for the next one.
+    """Trains the network that its config assigns; then the actor is reused for the next one.
 
-    Only a process that dies is for Ray to retry, and the retry goes on from the checkpoint
-    that the last step wrote before it reported.
+    Ray retries only when the process dies. The retry goes on from the checkpoint that each
+    step writes before it reports.
     """
 
     def setup(
@@ -22,18 +22,18 @@ class SweepTrainable(tune.Trainable):
         evaluation: ImageDataset,
         settings: WorkerSettings,
     ) -> None:
-        """Keeps what all trainings share and prepares the first."""
-        # Torch takes seconds to import: the driver, which does not train, need not wait.
+        """Keep what all trainings share, and prepare the first."""
+        # Importing torch takes seconds, and the driver, which imports this file, needs none.
         from sweep.training.worker import Worker
 
         self._worker = Worker(train, evaluation, settings)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Prepares the next training."""
+        """Prepare the next training."""
         self._worker.assign(Assignment.from_config(new_config))
         return True
 
     def step(self) -> dict[str, Any]:
-        """Trains one epoch."""
+        """Train one epoch."""
         return self._worker.step().to_result()

@@ -1,5 +1,6 @@
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -8,14 +9,11 @@ import pytest
 import torch
 from torch import Generator, nn
 
+from analysis.records.epochs import Epoch
 from data_utils.dataset import ImageDataset
 from models import build_model
-from sweep.training.loop import (
-    DivergenceError,
-    Epoch,
-    TrainingRun,
-    train_epochs,
-)
+from sweep.training.loop import DivergenceError, TrainingRun, schedule_factor, train_epochs
+from sweep.training.sgd import SGD
 
 CONSTANT: dict[str, Any] = {
     "dropout": 0.2,
@@ -34,7 +32,7 @@ PLAIN = dict(CONSTANT, dropout=0.0, rotation=0.0, shift=0.0)
 
 
 def _squares(n: int, seed: int) -> ImageDataset:
-    """Digits of a kind: a bright square, at one of ten places."""
+    """Images of a bright square at one of ten positions, which is the label."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 10, n).astype(np.uint8)
     images = rng.integers(0, 60, (n, 28, 28), dtype=np.uint8)
@@ -47,18 +45,13 @@ def _squares(n: int, seed: int) -> ImageDataset:
 TRAIN, VALIDATION = _squares(200, seed=0), _squares(90, seed=1)
 
 
-def _train(run: TrainingRun, epochs: int) -> list[dict[str, Any]]:
-    """Train on; return the metrics that do not depend on the clock."""
-    return [_timeless(metrics) for metrics in train_epochs(run, TRAIN, VALIDATION, epochs=epochs)]
+def _train(run: TrainingRun, epochs: int) -> list[Epoch]:
+    """Train on; return the epochs without what depends on the clock."""
+    return _timeless(list(train_epochs(run, TRAIN, VALIDATION, epochs=epochs)))
 
 
-def _timeless(metrics: Epoch) -> dict[str, Any]:
-    clocked = ("seconds", "images_per_s")
-    return {
-        name: value
-        for name, value in msgspec.structs.asdict(metrics).items()
-        if name not in clocked
-    }
+def _timeless(epochs: list[Epoch]) -> list[Epoch]:
+    return [msgspec.structs.replace(epoch, seconds=0.0, images_per_s=0.0) for epoch in epochs]
 
 
 def _through_a_file(state: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +105,7 @@ def test_train_epochs_resumed_from_a_file_goes_on_to_the_same_numbers(
     resumed = TrainingRun.start("lenet5", hyperparameters, seed=99)
     resumed.load_state_dict(state)
     assert _train(resumed, epochs=4) == expected[stop:]
-    assert [_timeless(metrics) for metrics in resumed.history] == expected
+    assert _timeless(resumed.history) == expected
     assert torch.equal(_parameters(resumed), _parameters(unbroken))
     assert torch.equal(resumed.generator.get_state(), unbroken.generator.get_state())
 
@@ -146,26 +139,21 @@ def test_train_epochs_steps_as_plain_sgd_does(hyperparameters: dict[str, Any]):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        assert metrics[epoch]["train_loss"] == pytest.approx(loss.item(), rel=1e-5)
-        assert metrics[epoch]["train_accuracy"] == (logits.argmax(1) == labels).float().mean()
+        assert metrics[epoch].train_loss == pytest.approx(loss.item(), rel=1e-5)
+        assert metrics[epoch].train_accuracy == (logits.argmax(1) == labels).float().mean()
     expected = nn.utils.parameters_to_vector(reference.parameters())
     torch.testing.assert_close(_parameters(run), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_train_epochs_reports_a_training_loss_that_is_not_finite():
-    run = TrainingRun.start("mlp", dict(PLAIN, learning_rate=100.0), seed=0)
-    epochs = train_epochs(run, TRAIN, VALIDATION, epochs=2)
-    with pytest.raises(DivergenceError, match=r"^training loss became (nan|inf) in epoch 1$"):
-        next(epochs)
-    assert run.history == []
-
-
-def test_train_epochs_reports_a_validation_loss_that_is_not_finite():
-    # One step an epoch: its training loss is that of the fresh weights.
-    run = TrainingRun.start("mlp", dict(PLAIN, batch_size=len(TRAIN)), seed=0)
+@pytest.mark.parametrize(
+    ("which", "batch_size"),
+    [("training", 16), ("validation", len(TRAIN))],  # the loss of one step is of fresh weights
+)
+def test_train_epochs_raises_where_a_loss_is_not_finite(which: str, batch_size: int):
+    run = TrainingRun.start("mlp", dict(PLAIN, batch_size=batch_size), seed=0)
     run.hyperparameters["learning_rate"] = 1e30  # higher than allowed, to diverge at once
     epochs = train_epochs(run, TRAIN, VALIDATION, epochs=2)
-    with pytest.raises(DivergenceError, match=r"^validation loss became (nan|inf) in epoch 1$"):
+    with pytest.raises(DivergenceError, match=rf"^{which} loss became (nan|inf) in epoch 1$"):
         next(epochs)
     assert run.history == []
 
@@ -188,38 +176,40 @@ def test_state_dict_is_not_changed_by_training_on():
         assert torch.equal(after["model"][name], tensor)
 
 
-def test_state_dict_holds_weights_that_a_bare_model_loads():
-    run = TrainingRun.start("lenet5", CONSTANT, seed=0)
-    model = build_model("lenet5", dropout=0.0, generator=Generator())
-    model.load_state_dict(_through_a_file(run.state_dict())["model"])
-    loaded = nn.utils.parameters_to_vector(model.parameters())
-    assert torch.equal(loaded, _parameters(run))
-
-
 @pytest.mark.parametrize(
-    ("model", "hyperparameters", "name"),
-    [("mlp", CONSTANT, "model_name"), ("lenet5", LINEAR, "hyperparameters")],
+    ("schedule", "n_warmup_steps", "factors"),
+    [
+        ("constant", 0, [1, 1, 1, 1, 1, 1]),
+        ("constant", 2, [1 / 2, 1, 1, 1, 1, 1]),
+        ("linear", 0, [1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]),
+        ("linear", 2, [1 / 2, 1, 1, 3 / 4, 2 / 4, 1 / 4]),
+        ("linear", 6, [1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1]),
+        ("linear", 12, [1 / 12, 2 / 12, 3 / 12, 4 / 12, 5 / 12, 6 / 12]),
+    ],
 )
-def test_load_state_dict_rejects_another_run(
-    model: str, hyperparameters: dict[str, Any], name: str
+def test_schedule_factor_climbs_then_falls(
+    schedule: str, n_warmup_steps: int, factors: list[float]
 ):
-    state = TrainingRun.start("lenet5", CONSTANT, seed=0).state_dict()
-    run = TrainingRun.start(model, hyperparameters, seed=0)
-    with pytest.raises(ValueError, match=f"the state's `{name}` must be .*, but is "):
-        run.load_state_dict(state)
+    assert factors == [
+        schedule_factor(schedule, step, n_steps=6, n_warmup_steps=n_warmup_steps)
+        for step in range(6)
+    ]
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_train_epochs_ends_a_linear_schedule_with_its_last_epoch(
-    epochs: int, monkeypatch: pytest.MonkeyPatch
-):
+def test_train_epochs_ends_a_linear_schedule_with_its_last_epoch(epochs: int):
     run = TrainingRun.start("mlp", dict(LINEAR, warmup_epochs=0), seed=0)
     rates = []
-    monkeypatch.setattr(run.optimizer, "step", lambda _, rate: rates.append(rate))
+
+    class Recorded(SGD):
+        def step(self, gradients: Sequence[torch.Tensor], learning_rate: float) -> None:
+            rates.append(learning_rate)
+
+    run.optimizer = Recorded(run.model.parameters(), momentum=0, nesterov=False, weight_decay=0)
     _train(run, epochs=epochs)
-    n_steps = epochs * math.ceil(len(TRAIN) / LINEAR.batch_size)
+    n_steps = epochs * math.ceil(len(TRAIN) / LINEAR["batch_size"])
     assert len(rates) == n_steps
-    assert rates[-1] == pytest.approx(LINEAR.learning_rate / n_steps, rel=1e-12)
+    assert rates[-1] == pytest.approx(LINEAR["learning_rate"] / n_steps, rel=1e-12)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

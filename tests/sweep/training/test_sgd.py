@@ -42,7 +42,7 @@ def test_step_is_that_of_torch_bit_for_bit(settings: dict[str, float]):
 
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("n_steps", [0, 2])
-def test_state_is_all_that_it_takes_to_go_on(settings: dict[str, float], n_steps: int):
+def test_optimizer_goes_on_from_its_state(settings: dict[str, float], n_steps: int):
     parameters = _parameters()
     optimizer = SGD(parameters, **settings)
     for step in range(n_steps):
