@@ -1,5 +1,7 @@
 """The command line: one function per command, a thin layer over what does the work."""
 
+from collections.abc import Callable
+
 import typer
 
 from sweep.cli import inspect, results, run, setup
@@ -14,22 +16,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-for command in (
-    run.run,
-    run.resume,
-    run.confirm,
-    inspect.status,
-    inspect.list_,
-    inspect.trials,
-    inspect.best,
-    results.plot,
-    results.report,
-    results.export,
-    results.predict,
-    results.dashboard,
-    setup.data,
-    setup.preset,
-    setup.validate,
-    setup.doctor,
-):
-    app.command(command.__name__.rstrip("_"))(command)
+_EXAMPLES: dict[Callable[..., None], str] = {
+    run.run: "sweep run --preset quick --name first",
+    run.resume: "sweep resume first --trials 48",
+    run.confirm: "sweep confirm first --seeds 10",
+    inspect.status: "sweep status first --follow",
+    inspect.list_: "sweep list",
+    inspect.trials: "sweep trials first --top 10",
+    inspect.best: "sweep best first --json",
+    results.plot: "sweep plot first --out plots --format pdf",
+    results.report: "sweep report first",
+    results.export: "sweep export first --out lenet",
+    results.predict: "sweep predict first digit.png",
+    results.dashboard: "sweep dashboard first --port 0",
+    setup.data: "sweep data --data ./mnist",
+    setup.preset: "sweep preset classic > mine.yaml",
+    setup.validate: "sweep validate mine.yaml",
+    setup.doctor: "sweep doctor --address auto",
+}
+for command, example in _EXAMPLES.items():
+    app.command(command.__name__.rstrip("_"), epilog=f"Example: {example}")(command)

@@ -79,7 +79,9 @@ def status(
 
 def trials(
     name: NameArgument = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Show only the N best.")] = None,
+    top: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Show only the N best.")
+    ] = None,
     csv: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write a CSV file; `-` is the standard output."),
@@ -107,7 +109,7 @@ def best(
     storage: StorageOption = DEFAULT_STORAGE,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the best hyperparameters, their trial, and the rule that chose it."""
+    """Show the best hyperparameters and their trial."""
     from sweep.cli.summary import best_document, print_best
 
     folder, ledger = find_sweep(storage, name)

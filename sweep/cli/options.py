@@ -19,13 +19,17 @@ DEFAULT_STORAGE = "runs"
 StorageOption = Annotated[
     str,
     typer.Option(
-        "--storage", envvar="SWEEP_STORAGE", help="Folder or s3:// URI that holds the sweeps."
+        "--storage",
+        metavar="DIR",
+        envvar="SWEEP_STORAGE",
+        help="Folder or s3:// URI that holds the sweeps.",
     ),
 ]
 DataOption = Annotated[
     Path | None,
     typer.Option(
         "--data",
+        metavar="DIR",
         envvar="SWEEP_DATA",
         help="Folder with MNIST's files. [default: the user's cache]",
         show_default=False,
@@ -42,12 +46,18 @@ NameArgument = Annotated[
 ]
 ConcurrencyOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Trials at a time. [default: one per processor]", show_default=False),
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Trials at a time. [default: one per processor]",
+        show_default=False,
+    ),
 ]
 AddressOption = Annotated[
     str | None,
     typer.Option(
         "--address",
+        metavar="ADDRESS",
         envvar="RAY_ADDRESS",
         help="Ray cluster: auto or HOST:PORT. [default: Ray on this machine]",
         show_default=False,

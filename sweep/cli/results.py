@@ -34,7 +34,9 @@ def plot(
         Path | None,
         typer.Option(metavar="DIR", help="Folder to write to. [default: plots/ of the sweep]"),
     ] = None,
-    file_format: Annotated[Format, typer.Option("--format", help="Of the files.")] = Format.png,
+    file_format: Annotated[
+        Format, typer.Option("--format", help="Format of the files.")
+    ] = Format.png,
     storage: StorageOption = DEFAULT_STORAGE,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,7 +73,7 @@ def export(
     storage: StorageOption = DEFAULT_STORAGE,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the weights, hyperparameters and metrics of the best trial."""
+    """Write the weights and metrics of the best network."""
     from sweep.cli.summary import best_document
 
     folder, ledger = find_sweep(storage, name)
@@ -164,11 +166,14 @@ def _name_and_images(
 def dashboard(
     name: NameArgument = None,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any that is free.")
+        int,
+        typer.Option(
+            metavar="N", min=0, max=65535, help="Port to listen on; 0 is any that is free."
+        ),
     ] = 8080,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:
-    """Show the sweep in optuna-dashboard on this machine, until Ctrl-C."""
+    """Show the sweep in optuna-dashboard, until Ctrl-C."""
     folder, ledger = find_sweep(storage, name)
     try:
         from sweep.results.dashboard import serve

@@ -34,7 +34,7 @@ AcceptOption = Annotated[
 
 def run(
     preset: Annotated[
-        str | None, typer.Option(help="quick, classic or best. [default: classic]")
+        str | None, typer.Option(metavar="NAME", help="quick, classic or best. [default: classic]")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A config, laid over the preset.")
@@ -44,11 +44,14 @@ def run(
         typer.Option("--set", metavar="KEY=VALUE", help="One key, as recipe.momentum=0.95."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the sweep. [default: preset and time]")
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the sweep. [default: preset and time]"),
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="Number of trials.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of a trial.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the search and its trials.")] = None,
+    trials: Annotated[int | None, typer.Option(metavar="N", help="Number of trials.")] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="Epochs of a trial.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of the search and its trials.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the sweep if it exists.")
     ] = False,
@@ -60,7 +63,7 @@ def run(
     storage: StorageOption = DEFAULT_STORAGE,
     as_json: JsonOption = False,
 ) -> None:
-    """Search for the best hyperparameters, then confirm them against the baselines."""
+    """Search for the best hyperparameters and confirm them."""
     from analysis.records.sweeps import list_sweeps
     from sweep.cli.work import Computing, search_and_confirm
     from sweep.config.resolve import Overrides, resolve_config
@@ -94,7 +97,8 @@ def run(
 def resume(
     name: NameArgument = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Extend the sweep to N trials.")
+        int | None,
+        typer.Option(metavar="N", min=1, max=1_000_000, help="Extend the sweep to N trials."),
     ] = None,
     accept_changes: AcceptOption = False,
     address: AddressOption = None,
@@ -145,9 +149,11 @@ def _continue(
 
 def confirm(
     name: NameArgument = None,
-    top_k: Annotated[int | None, typer.Option(min=1, max=100, help="Number of finalists.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=100, help="Number of finalists.")
+    ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="Number of runs per arm.")
+        int | None, typer.Option(metavar="N", min=1, max=1000, help="Number of runs per arm.")
     ] = None,
     address: AddressOption = None,
     concurrency: ConcurrencyOption = None,
@@ -155,7 +161,7 @@ def confirm(
     storage: StorageOption = DEFAULT_STORAGE,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare the finalists with the baselines on the test images, over fresh seeds."""
+    """Compare finalists and baselines on the test images."""
     from sweep.cli.summary import best_document, print_result
     from sweep.cli.work import Computing, at_work, check_is_free, finish
     from sweep.config import Confirm, SweepConfig

@@ -80,8 +80,9 @@ def preset(
         print(preset_text(name), end="")
         return
     for preset_name in PRESETS:
-        first_line = preset_text(preset_name).splitlines()[0]
-        print(f"{preset_name:8}  {first_line.lstrip('# ')}")
+        words = preset_text(preset_name).replace("\n#", " ").lstrip("# ").split()
+        description, *_ = " ".join(words).partition(". ")
+        print(f"{preset_name:8}  {description}.")
 
 
 def validate(
@@ -114,7 +115,7 @@ def doctor(
     address: AddressOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that this machine, or the cluster at --address, can run a sweep."""
+    """Check that this machine or cluster can run a sweep."""
     from sweep.cli.doctor import examine
 
     findings = []

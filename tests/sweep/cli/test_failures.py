@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from analysis.storage.folder import Folder, LocalFolder
+from sweep.cli import app
 
 Call = Callable[..., Any]
 AddSweep = Callable[..., Folder]
@@ -148,11 +150,18 @@ def test_resume_of_a_sweep_in_use_is_refused_first(call: Call, add_sweep: AddSwe
             assert hint == "watch it with: sweep status --follow made"
 
 
-def test_no_arguments_show_the_help(call: Call) -> None:
-    outcome = call()
-    assert "Usage: " in outcome.out + outcome.err
-    for command in ("run", "resume", "confirm", "list", "trials", "best", "doctor"):
-        assert f"  {command} " in outcome.out + outcome.err
+def test_help_has_one_short_sentence_and_an_example_for_every_command(call: Call) -> None:
+    group = typer.main.get_group(app)
+    overview = call()
+    overview = overview.out + overview.err
+    for name, command in group.commands.items():
+        sentence = (command.help or "").split("\n")[0]
+        assert re.search(rf"^  {name} +{re.escape(sentence)}$", overview, re.MULTILINE)
+        example = re.search(r"Example: (sweep .*)", call(name, "--help").out)
+        assert example is not None
+        _, *words = shlex.split(example[1].partition(" > ")[0])
+        assert words[0] == name
+        command.make_context(name, words[1:])  # parses it
 
 
 def test_bug_shows_its_traceback_and_exits_with_1(tmp_path: Path) -> None:
