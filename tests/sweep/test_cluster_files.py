@@ -65,10 +65,6 @@ def _sweep(line: str) -> dict[str, Any]:
     return typer.main.get_group(app).commands[name].make_context(name, words).params
 
 
-def _node_configs(aws: Document) -> dict[str, Document]:
-    return {name: node["node_config"] for name, node in aws["available_node_types"].items()}
-
-
 def _pods(rayjob: Document) -> Iterator[Document]:
     cluster = rayjob["spec"]["rayClusterSpec"]
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
@@ -82,15 +78,10 @@ def test_aws_is_what_ray_accepts(aws: Document) -> None:
 @pytest.mark.parametrize(
     "breaks",
     [
-        lambda aws: aws.update(max_workers=-1),
         lambda aws: aws.update(max_workers=0),  # fewer than the worker's min_workers
-        lambda aws: aws.update(idle_timeout_minutes="5"),
         lambda aws: aws.update(head_node_type="nobody"),
-        lambda aws: aws.update(idle_timeout=5),
         lambda aws: aws["provider"].pop("type"),
-        lambda aws: aws["provider"]["security_group"].update(Ingress=[]),
         lambda aws: aws["available_node_types"]["worker"].update(minimum=1),
-        lambda aws: aws["head_start_ray_commands"].append({"ray": "start"}),
     ],
 )
 def test_aws_with_a_broken_field_is_not(aws: Document, breaks: Callable[[Document], Any]) -> None:
@@ -99,37 +90,23 @@ def test_aws_with_a_broken_field_is_not(aws: Document, breaks: Callable[[Documen
         _validate(aws)
 
 
-def test_aws_head_keeps_the_dashboard_to_itself_and_grows_the_cluster(aws: Document) -> None:
-    options = _ray_start(aws["head_start_ray_commands"])
-    assert options["head"]
-    assert options["dashboard_host"] == "127.0.0.1"
-    assert options["autoscaling_config"] == "~/ray_bootstrap_config.yaml"
+def test_aws_head_grows_the_cluster_and_workers_join_it(aws: Document) -> None:
+    head = _ray_start(aws["head_start_ray_commands"])
+    assert head["head"]
+    assert head["dashboard_host"] == "127.0.0.1"
+    assert head["autoscaling_config"] == "~/ray_bootstrap_config.yaml"
+    worker = _ray_start(aws["worker_start_ray_commands"])
+    assert not worker["head"]
+    assert worker["address"] == f"$RAY_HEAD_IP:{head['port']}"
 
 
-def test_aws_worker_joins_the_head(aws: Document) -> None:
-    port = _ray_start(aws["head_start_ray_commands"])["port"]
-    options = _ray_start(aws["worker_start_ray_commands"])
-    assert not options["head"]
-    assert options["address"] == f"$RAY_HEAD_IP:{port}"
-
-
-def test_aws_nodes_want_the_token_from_a_file(aws: Document) -> None:
+def test_aws_nodes_need_a_token_and_open_nothing_but_ssh(aws: Document) -> None:
     assert "~/.ray/auth_token" in aws["file_mounts"]
     (command,) = [command for command in aws["setup_commands"] if "RAY_AUTH" in command]
     assert re.search(r"echo 'export .*RAY_AUTH_MODE=token' >> ~/\.bashrc", command)
-
-
-def test_aws_opens_nothing_but_ssh(aws: Document) -> None:
     assert aws["provider"]["security_group"]["IpPermissions"] == []
-    assert all("SecurityGroupIds" not in node for node in _node_configs(aws).values())
-
-
-def test_aws_nodes_have_roles_of_their_own(aws: Document) -> None:
-    roles = {name: node["IamInstanceProfile"] for name, node in _node_configs(aws).items()}
-    assert roles == {
-        "head": {"Name": "lenet-sweep-head"},
-        "worker": {"Name": "lenet-sweep-worker"},
-    }
+    node_types = aws["available_node_types"].values()
+    assert all("SecurityGroupIds" not in node["node_config"] for node in node_types)
 
 
 def test_aws_concurrency_fills_the_cluster_when_it_has_grown(aws: Document) -> None:
@@ -154,33 +131,22 @@ def test_rayjob_runs_or_resumes_on_shared_storage(rayjob: Document) -> None:
     assert options["address"] == "auto"
 
 
-def test_rayjob_ends_with_its_cluster(rayjob: Document) -> None:
-    spec = rayjob["spec"]
-    assert spec["shutdownAfterJobFinishes"] is True
-    assert spec["ttlSecondsAfterFinished"] > 0
-    assert spec["activeDeadlineSeconds"] > 0
-
-
 def test_rayjob_names_the_ray_that_is_installed(rayjob: Document) -> None:
     named = rayjob["spec"]["rayClusterSpec"]["rayVersion"]
     assert named.split(".")[:2] == ray.__version__.split(".")[:2]
 
 
-def test_rayjob_wants_a_token_and_exposes_no_service(rayjob: Document) -> None:
+def test_rayjob_needs_a_token_and_its_pods_are_not_root(rayjob: Document) -> None:
     cluster = rayjob["spec"]["rayClusterSpec"]
     assert cluster["authOptions"] == {"mode": "token"}
     assert cluster["headGroupSpec"]["serviceType"] == "ClusterIP"
-    assert "enableIngress" not in cluster["headGroupSpec"]
-
-
-def test_rayjob_pods_are_not_root_and_have_no_inline_secret(rayjob: Document) -> None:
     for pod in _pods(rayjob):
         assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
         assert pod["spec"]["automountServiceAccountToken"] is False
         (container,) = pod["spec"]["containers"]
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
         assert container["envFrom"] == [{"secretRef": {"name": "lenet-sweep-s3"}}]
-        assert "env" not in container
+        assert "env" not in container  # no secret in the file itself
 
 
 def test_rayjob_pods_hear_the_operator_on_the_dashboard_port_alone(
