@@ -15,7 +15,7 @@ Times are in seconds since 1970 (UTC), accuracies are fractions in [0, 1].
 """
 
 from dataclasses import dataclass, field
-from errno import EISDIR
+from errno import EISDIR, ENOTDIR
 from typing import Any, Literal, Self
 
 import msgspec
@@ -289,7 +289,7 @@ def read_first_record(folder: Folder) -> SweepCreated | None:
     except FileNotFoundError:
         return None
     except StorageError as error:
-        if error.errno == EISDIR:
+        if error.errno in (EISDIR, ENOTDIR):
             return None
         raise LedgerError(f"{path} cannot be read ({error.strerror})") from error
     except LedgerError as error:

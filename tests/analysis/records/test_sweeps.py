@@ -38,6 +38,10 @@ def test_storage_that_does_not_exist_has_no_sweeps(storage: Folder) -> None:
         open_sweep(storage, None)
     with pytest.raises(FileNotFoundError, match=r"no sweep 'a' in .*runs; there is none at all"):
         open_sweep(storage, "a")
+    storage.write("file", b"")
+    assert list_sweeps(storage.child("file/below")) == ([], {})
+    with pytest.raises(FileNotFoundError, match="there is none at all"):
+        open_sweep(storage.child("file"), "below")
 
 
 def test_folder_without_a_complete_first_record_is_not_a_sweep(storage: Folder) -> None:
