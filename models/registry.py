@@ -1,6 +1,6 @@
 """The networks by name. Importing this file does not import torch."""
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,7 +29,5 @@ def build_model(
     """
     if name not in MODELS:
         raise ValueError(f"`model` must be one of {', '.join(sorted(MODELS))}, but got {name}")
-    module_name, class_name = MODELS[name].split(":")
-    network = getattr(import_module(module_name), class_name)
-    model: nn.Module = network(dropout=dropout, generator=generator)
+    model: nn.Module = resolve_name(MODELS[name])(dropout=dropout, generator=generator)
     return model

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 import sweep.tuning  # noqa: F401  # makes the settings that Ray reads when it is imported
-from data_utils.mnist import Mnist, load_mnist
+from data_utils.dataset import TrainTest
+from data_utils.mnist import load_mnist
 
 
 @pytest.fixture(scope="session")
-def mnist() -> Mnist:
+def mnist() -> TrainTest:
     """The real data set, from the user's cache; fetched if it is not there."""
     return load_mnist()
 

@@ -89,9 +89,9 @@ def run(
         folder, ledger = find_sweep(storage, name)
         _continue(folder, ledger, resolved, computing, accept_changes, as_json)
         return
-    start, mnist = computing.prepare(resolved)
+    start, images = computing.prepare(resolved)
     folder = prepare_folder(sweeps, name, resolved)
-    search_and_confirm(folder, resolved, computing, start, mnist, as_json=as_json, is_new=True)
+    search_and_confirm(folder, resolved, computing, start, images, as_json=as_json, is_new=True)
 
 
 def resume(
@@ -140,11 +140,11 @@ def _continue(
         show(folder, ledger, as_json=as_json)
         return
     check_is_free(folder)
-    start, mnist = computing.prepare(config)
+    start, images = computing.prepare(config)
     if changes:
         write_environment(folder)
     say(f"resuming {folder.name}: {missing}")
-    search_and_confirm(folder, config, computing, start, mnist, as_json=as_json)
+    search_and_confirm(folder, config, computing, start, images, as_json=as_json)
 
 
 def confirm(
@@ -178,11 +178,11 @@ def confirm(
         return
     check_is_free(folder)
     computing = Computing(address, concurrency, data)
-    start, mnist = computing.prepare(config)
+    start, images = computing.prepare(config)
     say(f"confirming {ledger.name}: {count(plan.seeds, 'seed')} per arm, {start}")
     again = f"confirm --top-k {plan.top_k} --seeds {plan.seeds}"
     with at_work(folder, config, computing, again=again) as session:
         from sweep.driver.confirm import run_confirmation
 
-        run_confirmation(session, config, ledger, plan=plan, mnist=mnist)
+        run_confirmation(session, config, ledger, plan=plan, data=images)
     finish(folder, ledger, as_json=as_json)

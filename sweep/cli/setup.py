@@ -20,7 +20,7 @@ from sweep.cli.output import escape, open_console, print_json, say
 from sweep.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
-    from data_utils.mnist import Mnist
+    from data_utils.dataset import TrainTest
     from sweep.config import SweepConfig
 
 
@@ -28,7 +28,7 @@ def data(data: DataOption = None, as_json: JsonOption = False) -> None:
     """Fetch MNIST, if it is not there yet, and verify every file."""
     from data_utils.mnist import default_folder
 
-    mnist = load_data(data, create=True)
+    mnist = load_data("mnist", data, create=True)
     folder = data or default_folder()
     if as_json:
         counts = {"train_images": len(mnist.train), "test_images": len(mnist.test)}
@@ -41,19 +41,20 @@ def data(data: DataOption = None, as_json: JsonOption = False) -> None:
         print(f"MNIST is complete in {folder}: {train}, {test}")
 
 
-def load_data(folder: Path | None, *, create: bool = False) -> "Mnist":
-    """Load MNIST; fetch what is missing, with a progress bar on standard error.
+def load_data(name: str, folder: Path | None, *, create: bool = False) -> "TrainTest":
+    """Load a data set; fetch what is missing, with a progress bar on standard error.
 
     Args:
+        name: Name of the data set.
         folder: Folder of the files; None is the user's cache.
         create: Create the folder if it does not exist.
 
     Raises:
-        DataError: The folder does not exist, or MNIST cannot be fetched.
+        DataError: The folder does not exist, or the data set cannot be loaded.
     """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from data_utils.mnist import load_mnist
+    from data_utils.registry import load_dataset
 
     columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn())
     is_hidden = not sys.stderr.isatty()
@@ -67,7 +68,7 @@ def load_data(folder: Path | None, *, create: bool = False) -> "Mnist":
         def notify(line: str) -> None:
             console.print(escape(line), soft_wrap=True)
 
-        return load_mnist(folder, create=create, notify=notify, on_bytes=on_bytes)
+        return load_dataset(name, folder, create=create, notify=notify, on_bytes=on_bytes)
 
 
 def preset(

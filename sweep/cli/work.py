@@ -20,7 +20,7 @@ from sweep.errors import ClusterError, UsageError
 if TYPE_CHECKING:
     from analysis.records.ledger import Ledger
     from analysis.storage.folder import Folder
-    from data_utils.mnist import Mnist
+    from data_utils.dataset import TrainTest
     from sweep.config import SweepConfig
     from sweep.driver.session import Session
 
@@ -33,15 +33,15 @@ class Computing:
     concurrency: int | None
     data: Path | None
 
-    def prepare(self, config: "SweepConfig") -> "tuple[str, Mnist]":
-        """Check the options and load MNIST, before anything is written.
+    def prepare(self, config: "SweepConfig") -> "tuple[str, TrainTest]":
+        """Check the options and load the data set, before anything is written.
 
         Returns:
             What is about to start, in a few words; and the data.
 
         Raises:
             UsageError: This machine does not have the resources.
-            DataError: The data folder does not exist, or MNIST cannot be fetched.
+            DataError: The data folder does not exist, or the data set cannot be loaded.
         """
         # Ray takes seconds to import: mistakes in the command line are reported before.
         from sweep.driver.session import describe_start
@@ -49,7 +49,7 @@ class Computing:
         start = describe_start(
             config.resources, address=self.address, concurrency=self.concurrency
         )
-        return start, load_data(self.data)
+        return start, load_data(config.dataset, self.data)
 
 
 def search_and_confirm(
@@ -57,7 +57,7 @@ def search_and_confirm(
     config: "SweepConfig",
     computing: Computing,
     start: str,
-    mnist: "Mnist",
+    data: "TrainTest",
     *,
     as_json: bool,
     is_new: bool = False,
@@ -74,9 +74,9 @@ def search_and_confirm(
     with at_work(folder, config, computing) as session:
         if is_new and has_begun(folder):
             raise UsageError(f"another process has begun the sweep {folder.name} meanwhile")
-        ledger = run_search(session, config, name=folder.name, mnist=mnist)
+        ledger = run_search(session, config, name=folder.name, data=data)
         if config.confirm is not None and rank_trials(ledger):
-            run_confirmation(session, config, ledger, plan=config.confirm, mnist=mnist)
+            run_confirmation(session, config, ledger, plan=config.confirm, data=data)
     finish(folder, ledger, as_json=as_json)
 
 

@@ -1,7 +1,8 @@
 """The searchers and schedulers that a config can name: to add one, add a line.
 
 A value says where its class is, as `module:Class`. It is imported when a sweep starts, so that
-reading a config needs neither Ray nor Optuna. `models.registry` lists the networks.
+reading a config needs neither Ray nor Optuna. The networks are in `models.registry`, the data
+sets in `data_utils.registry`.
 """
 
 SEARCHERS = {  # samplers of Optuna, made with a `seed`

@@ -23,6 +23,7 @@ from analysis.hyperparameters import (
     show_value,
 )
 from analysis.yaml_text import yaml_text
+from data_utils.registry import DATASETS
 from models.registry import MODELS
 from sweep.config.dimensions import FloatRange, Location, Point, Section, Space, reject, value_type
 from sweep.config.registry import RENAMED, SCHEDULERS, SEARCHERS
@@ -127,6 +128,7 @@ class SweepConfig(Section):
     """A resolved sweep; the defaults are the preset `classic`.
 
     Attributes:
+        dataset: Name of the data set.
         model: Name of the network.
         seed: Seed of the searcher and, with its number, of each trial.
         split_seed: Seed of the split into training and validation images.
@@ -144,6 +146,7 @@ class SweepConfig(Section):
         confirm: None ends the sweep after the search; `sweep confirm` can still be run.
     """
 
+    dataset: Annotated[str, _OneOf(DATASETS)] = "mnist"
     model: Annotated[str, _OneOf(MODELS)] = "lenet5"
     seed: Seed = 0
     split_seed: Seed = 0

@@ -29,8 +29,7 @@ from analysis.records.predictions import (
     save_predictions,
 )
 from analysis.storage.folder import Folder
-from data_utils.dataset import ImageDataset
-from data_utils.mnist import Mnist
+from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.missing import missing_runs, plan_runs
 from sweep.driver.session import Session
@@ -39,7 +38,7 @@ from sweep.tuning.engine import ListSearcher, Recorder
 
 
 def run_confirmation(
-    session: Session, config: SweepConfig, ledger: Ledger, *, plan: Confirm, mnist: Mnist
+    session: Session, config: SweepConfig, ledger: Ledger, *, plan: Confirm, data: TrainTest
 ) -> Confirmation:
     """Train the finalists and the baselines, unless they are trained already.
 
@@ -52,7 +51,7 @@ def run_confirmation(
         config: The sweep's.
         ledger: The sweep's, with at least one complete trial.
         plan: How many finalists and seeds.
-        mnist: The data.
+        data: The data set of the sweep.
 
     Raises:
         StorageError: The storage cannot be read or written.
@@ -71,13 +70,13 @@ def run_confirmation(
                 writer.append(arm)
         with session.screen.confirmation(confirmation, names, seeds, engine.slots()) as display:
             on_step = session.watching(display)
-            recorder = RunRecorder(engine.folder, writer, seeds[0], mnist.test, on_step)
+            recorder = RunRecorder(engine.folder, writer, seeds[0], data.test, on_step)
             is_done = False
             while not is_done and (runs := missing_runs(confirmation, names, seeds)):
                 todo = [_assignment(confirmation.arms[arm], seed) for arm, seed in runs]
                 is_done = engine.run(
-                    train=mnist.train,
-                    evaluation=mnist.test,
+                    train=data.train,
+                    evaluation=data.test,
                     recorder=recorder,
                     searcher=ListSearcher(todo),
                     n_trainings=len(runs),

@@ -24,8 +24,7 @@ from analysis.records.ledger import (
 )
 from analysis.results.selection import Selection, rank_trials, trial_score
 from analysis.storage.folder import Folder
-from data_utils.dataset import split_train_validation
-from data_utils.mnist import Mnist
+from data_utils.dataset import TrainTest, split_train_validation
 from sweep.config import SweepConfig
 from sweep.driver.missing import n_missing_trials
 from sweep.driver.session import Session
@@ -36,7 +35,7 @@ from sweep.tuning.scheduler import build_scheduler
 from sweep.tuning.searcher import TRIAL_ID, StudySearcher
 
 
-def run_search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist) -> Ledger:
+def run_search(session: Session, config: SweepConfig, *, name: str, data: TrainTest) -> Ledger:
     """Run the trials that the sweep `name` still lacks, those that were cut off first.
 
     A sixth of the training images, drawn by the config's `split_seed`, is for validation:
@@ -52,8 +51,8 @@ def run_search(session: Session, config: SweepConfig, *, name: str, mnist: Mnist
         ledger = writer.ledger
         if n_missing_trials(config, ledger) == 0:
             return ledger
-        n_validation = max(1, len(mnist.train) // 6)
-        train, validation = split_train_validation(mnist.train, n_validation, config.split_seed)
+        n_validation = max(1, len(data.train) // 6)
+        train, validation = split_train_validation(data.train, n_validation, config.split_seed)
         writer.append(SessionStarted(time.time(), socket.gethostname(), os.getpid(), slots))
         with session.screen.search(ledger) as display, _end_recorded(writer):
             recorder = TrialRecorder(config, folder, writer, session.watching(display))

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from data_utils.mnist import Mnist
+from data_utils.dataset import TrainTest
 from tests.cluster.machines import Network, missing
 from tests.cluster.nodes import Cluster
 from tests.cluster.object_store import ObjectStore
@@ -24,7 +24,7 @@ def store(network: Network) -> Iterator[ObjectStore]:
 
 
 @pytest.fixture(scope="module")
-def cluster(network: Network, store: ObjectStore, mnist: Mnist) -> Iterator[Cluster]:
+def cluster(network: Network, store: ObjectStore, mnist: TrainTest) -> Iterator[Cluster]:
     """Ray on `head`, `worker-1` and `worker-2`; who wants to lose a node adds one first.
 
     A module has its own, because Ray believes for a minute that a silent node is alive.

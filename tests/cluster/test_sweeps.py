@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from data_utils.mnist import Mnist
+from data_utils.dataset import TrainTest
 from tests.cluster.machines import Network, Process, finish
 from tests.cluster.nodes import Cluster, Node
 from tests.cluster.object_store import ObjectStore
@@ -82,7 +82,7 @@ def third(cluster: Cluster) -> Iterator[Node]:
 
 
 @pytest.fixture
-def doomed(network: Network, store: ObjectStore, mnist: Mnist) -> Iterator[Cluster]:
+def doomed(network: Network, store: ObjectStore, mnist: TrainTest) -> Iterator[Cluster]:
     """A cluster for one test: a head on which no trial fits, and a worker."""
     with Cluster(network, store.credentials) as cluster:
         cluster.add_node("doomed-head", cpus=0)

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from data_utils.dataset import MEAN, STD, ImageDataset, split_train_validation
+from data_utils.dataset import MEAN, STD, ImageDataset, TrainTest, split_train_validation
 from data_utils.errors import DataError
-from data_utils.mnist import Mnist
 
 
 def numbered(labels: list[int] | NDArray[np.integer]) -> ImageDataset:
@@ -57,7 +56,7 @@ def test_image_dataset_refuses_other_arrays(
         ImageDataset(images, labels)
 
 
-def test_mean_and_std_are_those_of_the_training_images(mnist: Mnist) -> None:
+def test_mean_and_std_are_those_of_the_training_images(mnist: TrainTest) -> None:
     counts = np.bincount(mnist.train.images.reshape(-1), minlength=256)
     values = np.arange(256) / 255
     mean = np.average(values, weights=counts)

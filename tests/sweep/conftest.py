@@ -27,7 +27,7 @@ from analysis.records.ledger import (
 )
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder, LocalFolder
-from data_utils.mnist import Mnist
+from data_utils.dataset import TrainTest
 from sweep.config import SweepConfig
 
 if TYPE_CHECKING:
@@ -78,12 +78,12 @@ def make_metrics() -> Callable[..., Epoch]:
 
 
 @pytest.fixture(scope="session")
-def tiny(mnist: Mnist) -> Mnist:
+def tiny(mnist: TrainTest) -> TrainTest:
     """The first 512 training and 256 test images, for trainings of a few milliseconds."""
     import torch
 
     torch.set_num_threads(1)
-    return Mnist(mnist.train.take(range(512)), mnist.test.take(range(256)))
+    return TrainTest(mnist.train.take(range(512)), mnist.test.take(range(256)))
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +102,7 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
 
-def _train(data: Mnist, seed: int, epochs: int) -> "TrainingRun":
+def _train(data: TrainTest, seed: int, epochs: int) -> "TrainingRun":
     from sweep.training.loop import TrainingRun, train_epochs
 
     hyperparameters = {
@@ -123,15 +123,15 @@ def _train(data: Mnist, seed: int, epochs: int) -> "TrainingRun":
 
 
 @pytest.fixture(scope="session")
-def tiny_runs(tiny: Mnist) -> "list[TrainingRun]":
+def tiny_runs(tiny: TrainTest) -> "list[TrainingRun]":
     """Three LeNet-5s that were trained for two epochs on next to nothing."""
     return [_train(tiny, seed, epochs=2) for seed in (1, 2, 3)]
 
 
 @pytest.fixture(scope="session")
-def trained_run(mnist: Mnist, tiny: Mnist) -> "TrainingRun":
+def trained_run(mnist: TrainTest, tiny: TrainTest) -> "TrainingRun":
     """A LeNet-5 trained for an epoch on all training images: some seconds."""
-    return _train(Mnist(mnist.train, tiny.test), seed=1, epochs=1)
+    return _train(TrainTest(mnist.train, tiny.test), seed=1, epochs=1)
 
 
 @pytest.fixture

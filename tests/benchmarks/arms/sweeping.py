@@ -6,8 +6,7 @@ from pathlib import Path
 from analysis.records.ledger import EpochRecord, Ledger
 from analysis.storage.folder import LocalFolder
 from arms.marks import mark
-from data_utils.dataset import ImageDataset
-from data_utils.mnist import Mnist
+from data_utils.dataset import ImageDataset, TrainTest
 from sweep.cli.screen.display import TerminalScreen
 from sweep.config import SweepConfig
 from sweep.driver.search import run_search
@@ -30,7 +29,7 @@ def search(config: SweepConfig, images: ImageDataset) -> Ledger:
             make_screen=TerminalScreen,
         ) as session:
             mark("started")
-            ledger = run_search(session, config, name="bench", mnist=Mnist(images, images))
+            ledger = run_search(session, config, name="bench", data=TrainTest(images, images))
             epochs = [record for record in ledger.records if isinstance(record, EpochRecord)]
             mark("began", time=min(epoch.time - epoch.seconds for epoch in epochs))
             mark("done", epochs=len(epochs), trials=len(ledger.trials))

@@ -22,8 +22,7 @@ import torch
 from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.storage.folder import LocalFolder
-from data_utils.dataset import split_train_validation
-from data_utils.mnist import Mnist
+from data_utils.dataset import TrainTest, split_train_validation
 from sweep.config import SweepConfig
 from sweep.training.loop import TrainingRun, train_epochs
 
@@ -128,7 +127,7 @@ def _assert_interrupted(driver: Any, number: signal.Signals, sent: float) -> Non
     assert driver.left_over() == []
 
 
-def _retrain(ledger: Ledger, trial_id: int, mnist: Mnist) -> list[tuple[float, ...]]:
+def _retrain(ledger: Ledger, trial_id: int, mnist: TrainTest) -> list[tuple[float, ...]]:
     """The trial's numbers, from a training in this process that nothing interrupts."""
     config = SweepConfig.model_validate(ledger.config)
     trial = ledger.trials[trial_id]
@@ -149,7 +148,7 @@ def _numbers(epoch: Any) -> tuple[float, ...]:
 
 
 def test_sweep_on_a_terminal_survives_a_dead_worker_ctrl_c_and_sigkill(
-    start_driver: StartDriver, terminal: Terminal, brief: Brief, mnist: Mnist
+    start_driver: StartDriver, terminal: Terminal, brief: Brief, mnist: TrainTest
 ) -> None:
     # First a worker dies, in the middle of an epoch; then comes Ctrl-C.
     streams = {"stdin": terminal.theirs, "stdout": terminal.theirs, "stderr": terminal.theirs}
@@ -303,7 +302,9 @@ def test_ray_that_dies_ends_the_sweep_with_a_message(
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_sweep_survives_sigkill_at_random_moments(start_driver: StartDriver, mnist: Mnist) -> None:
+def test_sweep_survives_sigkill_at_random_moments(
+    start_driver: StartDriver, mnist: TrainTest
+) -> None:
     moments = random.Random(8)
     options = (*SEARCH, "--set", "scheduler=none", "--trials", "8", "--epochs", "5")
     storage: Path | None = None

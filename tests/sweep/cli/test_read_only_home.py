@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from data_utils.mnist import Mnist, default_folder
+from data_utils.dataset import TrainTest
+from data_utils.mnist import default_folder
 
 StartDriver = Callable[..., Any]
 
@@ -19,7 +20,7 @@ _MOUNT = 'mount --bind "$HOME" "$HOME" && mount -o remount,bind,ro "$HOME" && ex
 
 
 @pytest.fixture
-def homeless(tmp_path: Path, mnist: Mnist) -> dict[str, Any]:
+def homeless(tmp_path: Path, mnist: TrainTest) -> dict[str, Any]:
     """Options of `start_driver` for a read-only home, with MNIST in another folder."""
     home = tmp_path / "home"
     home.mkdir()

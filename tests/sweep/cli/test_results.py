@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from analysis.storage.folder import Folder
-from data_utils.mnist import Mnist
+from data_utils.dataset import TrainTest
 from sweep.training.loop import TrainingRun
 
 Call = Callable[..., Any]
@@ -28,7 +28,7 @@ def trained(
 
 
 @pytest.fixture
-def digit(mnist: Mnist, tmp_path: Path) -> Path:
+def digit(mnist: TrainTest, tmp_path: Path) -> Path:
     path = tmp_path / "digit.png"
     Image.fromarray(mnist.test.images[0]).save(path)
     return path

@@ -55,7 +55,8 @@ class Pretended:
         self.begins = True
         self.fetch: Callable[[], None] = lambda: None
 
-    def load_data(self, folder: Path | None) -> object:
+    def load_data(self, name: str, folder: Path | None) -> object:
+        assert name == "mnist"
         self.fetch()
         return DATA
 
@@ -65,8 +66,8 @@ class Pretended:
         self.done.append(("open", folder.name, options["address"], options["concurrency"]))
         yield folder
 
-    def run_search(self, session: Folder, config: SweepConfig, *, name: str, mnist: Any) -> Ledger:
-        assert mnist is DATA
+    def run_search(self, session: Folder, config: SweepConfig, *, name: str, data: Any) -> Ledger:
+        assert data is DATA
         self.done.append(("search", name, config.trials, config.epochs))
         if not self.begins and self.error is not None:
             raise self.error
@@ -94,9 +95,9 @@ class Pretended:
         writer.append(TrialEnded(3.0, trial_id, "COMPLETE", None))
 
     def run_confirmation(
-        self, session: Folder, config: SweepConfig, ledger: Ledger, *, plan: Confirm, mnist: Any
+        self, session: Folder, config: SweepConfig, ledger: Ledger, *, plan: Confirm, data: Any
     ) -> None:
-        assert mnist is DATA
+        assert data is DATA
         if self.error is not None:
             raise self.error
         self.done.append(("confirm", plan))

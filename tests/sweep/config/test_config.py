@@ -85,6 +85,7 @@ def test_config_survives_pickling():
 
 def test_to_yaml_of_the_defaults_is_laid_out_as_a_person_would():
     assert SweepConfig().to_yaml() == (
+        "dataset: mnist\n"
         "model: lenet5\n"
         "seed: 0\n"
         "split_seed: 0\n"
@@ -165,6 +166,7 @@ def test_initial_points_leave_out_names_that_are_fixed_at_the_same_value():
 def test_config_of_an_old_ledger_equals_the_new_one():
     old = SweepConfig().model_dump(mode="json")
     old["first"] = old.pop("initial_points")
+    del old["dataset"]  # before it was a key
     del old["recipe"]["nesterov"]  # as if it had been added since
     assert SweepConfig.model_validate(old) == SweepConfig()
 

@@ -181,7 +181,7 @@ _ERRORS = [
     ("trials: [", "(sweep.yaml:1, column 10)"),
     # names
     ("seed: 1\ntrails: 3", "`trails` is unknown; did you mean `trials`? (sweep.yaml:2)"),
-    ("xyz: 3", "`xyz` is unknown; choose from model, seed,"),
+    ("xyz: 3", "`xyz` is unknown; choose from dataset, model, seed,"),
     ('"\\e[2J": 3', "`\\x1b[2J` is unknown"),
     ("dropout: 3", "write `recipe.dropout` to fix it, or `space.dropout` to search it"),
     ("lr: 3", "write `recipe.learning_rate` to fix it, or `space.learning_rate` to search it"),

@@ -17,8 +17,7 @@ from analysis.records.ledger import (
     TrialStarted,
 )
 from analysis.storage.folder import Folder
-from data_utils.dataset import ImageDataset
-from data_utils.mnist import Mnist
+from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import Resources, SweepConfig
 from sweep.driver.session import Display, Session
 from sweep.tuning.engine import Engine
@@ -81,12 +80,12 @@ def make_session() -> MakeSession:
 
 
 @pytest.fixture(scope="session")
-def blank() -> Mnist:
+def blank() -> TrainTest:
     """Blank images, 60 of each digit; each training image has its number in a corner."""
     labels = np.repeat(np.arange(10, dtype=np.uint8), 60)
     images = np.zeros((600, 28, 28), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(600), 256)
-    return Mnist(ImageDataset(images, labels), ImageDataset(images[:10], labels[:10]))
+    return TrainTest(ImageDataset(images, labels), ImageDataset(images[:10], labels[:10]))
 
 
 MakeLedger = Callable[..., Ledger]

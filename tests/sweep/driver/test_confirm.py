@@ -25,8 +25,7 @@ from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, load_images, load_predictions
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder, LocalFolder
-from data_utils.dataset import ImageDataset
-from data_utils.mnist import Mnist
+from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import Confirm, Recipe, SweepConfig
 from sweep.driver.confirm import RunRecorder, run_confirmation
 from sweep.driver.missing import missing_runs
@@ -194,7 +193,7 @@ def _complete_all(recorder: Any, searcher: Searcher, n_trainings: int, **given: 
 
 
 def test_confirmation_trains_the_best_and_the_baselines(
-    make_session: Callable[..., Session], ledger: Ledger, blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], ledger: Ledger, blank: TrainTest, tmp_path: Path
 ) -> None:
     config = _config()
     asked: list[Assignment] = []
@@ -209,7 +208,7 @@ def test_confirmation_trains_the_best_and_the_baselines(
 
     session = make_session(LocalFolder(tmp_path), run=run)
     plan = Confirm(top_k=2, seeds=3)
-    confirmation = run_confirmation(session, config, ledger, plan=plan, mnist=blank)
+    confirmation = run_confirmation(session, config, ledger, plan=plan, data=blank)
     arms, seeds = list(confirmation.arms), confirmation_seeds(0, 3)
     assert arms[:3] == ["trial-4", "trial-3", "hand-tuned-recipe-of-trial-4"]
     assert [(a.name, a.seed) for a in asked] == [
@@ -224,7 +223,7 @@ def test_confirmation_trains_the_best_and_the_baselines(
 
 
 def test_confirmation_that_is_extended_trains_only_what_is_new(
-    make_session: Callable[..., Session], ledger: Ledger, blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], ledger: Ledger, blank: TrainTest, tmp_path: Path
 ) -> None:
     config = _config()
     n_trained = []
@@ -235,13 +234,13 @@ def test_confirmation_that_is_extended_trains_only_what_is_new(
 
     session = make_session(LocalFolder(tmp_path), run=run)
     for plan in (Confirm(top_k=1, seeds=2), Confirm(top_k=2, seeds=3), Confirm(seeds=1)):
-        confirmation = run_confirmation(session, config, ledger, plan=plan, mnist=blank)
+        confirmation = run_confirmation(session, config, ledger, plan=plan, data=blank)
     assert list(confirmation.arms)[-1] == "trial-3"
     assert n_trained == [5 * 2, 6 * 3 - 5 * 2]
 
 
 def test_confirmation_over_other_epochs_is_set_aside_under_a_name_of_its_own(
-    make_session: Callable[..., Session], ledger: Ledger, blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], ledger: Ledger, blank: TrainTest, tmp_path: Path
 ) -> None:
     config = _config()
     folder, plan = LocalFolder(tmp_path), Confirm(top_k=1, seeds=1)
@@ -249,7 +248,7 @@ def test_confirmation_over_other_epochs_is_set_aside_under_a_name_of_its_own(
     written = []
     for epochs in (2, 3, 2, 3):
         changed = config.model_copy(update={"epochs": epochs})
-        run_confirmation(session, changed, ledger, plan=plan, mnist=blank)
+        run_confirmation(session, changed, ledger, plan=plan, data=blank)
         written.append(folder.read("confirm.jsonl"))
     assert [folder.read(f"confirm-{name}.jsonl") for name in SET_ASIDE] == written[:3]
 
@@ -258,7 +257,7 @@ SET_ASIDE = ("2-epochs", "3-epochs", "2-epochs-2")
 
 
 def test_confirmation_takes_up_what_tune_has_given_up(
-    make_session: Callable[..., Session], ledger: Ledger, blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], ledger: Ledger, blank: TrainTest, tmp_path: Path
 ) -> None:
     asked: list[list[str]] = []
 
@@ -274,7 +273,7 @@ def test_confirmation_takes_up_what_tune_has_given_up(
 
     session = make_session(LocalFolder(tmp_path), run=run)
     confirmation = run_confirmation(
-        session, _config(), ledger, plan=Confirm(top_k=1, seeds=1), mnist=blank
+        session, _config(), ledger, plan=Confirm(top_k=1, seeds=1), data=blank
     )
     first, second = asked
     assert second == [first[1]]
@@ -294,7 +293,7 @@ class Confirmed:
 def confirmed(
     make_session: Callable[..., Session],
     ledger: Ledger,
-    tiny: Mnist,
+    tiny: TrainTest,
     ray_scratch: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Confirmed:
@@ -304,7 +303,7 @@ def confirmed(
     def work(n_seeds: int, watch: Callable[[], None]) -> Confirmation:
         session = make_session(folder, scratch=ray_scratch, watch=watch)
         plan = Confirm(top_k=1, seeds=n_seeds)
-        return run_confirmation(session, _config(), ledger, plan=plan, mnist=tiny)
+        return run_confirmation(session, _config(), ledger, plan=plan, data=tiny)
 
     def interrupt() -> None:
         confirmation = read_confirmation(folder)
@@ -335,7 +334,7 @@ def test_interrupted_confirmation_trains_only_what_is_missing(confirmed: Confirm
 
 
 def test_confirmation_gives_what_an_undisturbed_training_gives(
-    confirmed: Confirmed, tiny: Mnist
+    confirmed: Confirmed, tiny: TrainTest
 ) -> None:
     for (name, seed), run in confirmed.confirmation.runs.items():
         arm = confirmed.confirmation.arms[name]
@@ -346,7 +345,9 @@ def test_confirmation_gives_what_an_undisturbed_training_gives(
         ]
 
 
-def test_confirmation_has_the_predictions_of_every_run(confirmed: Confirmed, tiny: Mnist) -> None:
+def test_confirmation_has_the_predictions_of_every_run(
+    confirmed: Confirmed, tiny: TrainTest
+) -> None:
     wrong: set[int] = set()
     for (arm, seed), run in confirmed.confirmation.runs.items():
         predictions = load_predictions(confirmed.folder, arm, seed)

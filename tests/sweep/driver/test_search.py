@@ -28,8 +28,7 @@ from analysis.records.ledger import (
 )
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder, LocalFolder
-from data_utils.dataset import ImageDataset, split_train_validation
-from data_utils.mnist import Mnist
+from data_utils.dataset import ImageDataset, TrainTest, split_train_validation
 from sweep.config import SweepConfig
 from sweep.driver.search import run_search
 from sweep.driver.session import Session
@@ -46,7 +45,7 @@ def _config(**given: Any) -> SweepConfig:
     return SweepConfig.model_validate({"model": "mlp", "recipe": recipe, **given})
 
 
-def _retrain(config: SweepConfig, trial: Trial, data: Mnist) -> list[Epoch]:
+def _retrain(config: SweepConfig, trial: Trial, data: TrainTest) -> list[Epoch]:
     """Train a trial again, in this process, where nothing disturbs it."""
     draw = {name: trial.hyperparameters[name] for name in config.space}
     run = TrainingRun.start(config.model, config.hyperparameters(draw), seed=trial.seed)
@@ -72,7 +71,7 @@ RunTiny = Callable[..., TinySearch]
 
 
 @pytest.fixture(scope="module")
-def run_tiny(make_session: Callable[..., Session], tiny: Mnist, ray_scratch: Path) -> RunTiny:
+def run_tiny(make_session: Callable[..., Session], tiny: TrainTest, ray_scratch: Path) -> RunTiny:
     """Runs a search with Ray to its end, a new one or one that has begun."""
 
     def run(config: SweepConfig, folder: Folder, **given: Any) -> TinySearch:
@@ -85,7 +84,7 @@ def run_tiny(make_session: Callable[..., Session], tiny: Mnist, ray_scratch: Pat
             return run_engine(**asked)
 
         engine: Any = SimpleNamespace(folder=folder, slots=session.engine.slots, run=run_and_keep)
-        ledger = run_search(replace(session, engine=engine), config, name="tiny", mnist=tiny)
+        ledger = run_search(replace(session, engine=engine), config, name="tiny", data=tiny)
         return TinySearch(config, folder, ledger, searchers[-1].study)
 
     return run
@@ -117,7 +116,7 @@ def _kept(folder: Folder) -> list[int]:
 
 
 def test_search_stops_bad_trials_early_and_runs_all_others(
-    run_tiny: RunTiny, tiny: Mnist, tmp_path: Path
+    run_tiny: RunTiny, tiny: TrainTest, tmp_path: Path
 ) -> None:
     config = _config(
         trials=12,  # the first ten are random ones with every searcher
@@ -166,7 +165,7 @@ class DeadlyFolder(LocalFolder):
 
 @pytest.fixture(scope="module")
 def eventful(
-    run_tiny: RunTiny, tiny: Mnist, tmp_path_factory: pytest.TempPathFactory
+    run_tiny: RunTiny, tiny: TrainTest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TinySearch]:
     """A search in which everything goes wrong that can.
 
@@ -190,7 +189,7 @@ def eventful(
         ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
-def _save_diverging_checkpoint(config: SweepConfig, folder: Folder, data: Mnist) -> None:
+def _save_diverging_checkpoint(config: SweepConfig, folder: Folder, data: TrainTest) -> None:
     """Lets trial 1 begin with a checkpoint of its first epoch from which only NaN can come."""
     created = SweepCreated(0.0, FORMAT, "tiny", config.model_dump(mode="json"))
     assignment = Assignment.from_config(StudySearcher(config, Ledger(created)).suggest("a"))
@@ -203,7 +202,7 @@ def _save_diverging_checkpoint(config: SweepConfig, folder: Folder, data: Mnist)
 
 
 @pytest.mark.long
-def test_eventful_search_ends_consistently(eventful: TinySearch, tiny: Mnist) -> None:
+def test_eventful_search_ends_consistently(eventful: TinySearch, tiny: TrainTest) -> None:
     _require_consistent(eventful)
     for trial_id in (2, 3, 5):
         trial = eventful.ledger.trials[trial_id]
@@ -242,7 +241,7 @@ def test_trial_whose_process_dies_is_retried_twice(
 
 
 def test_search_that_was_interrupted_goes_on_and_can_be_extended(
-    run_tiny: RunTiny, tiny: Mnist, tmp_path: Path
+    run_tiny: RunTiny, tiny: TrainTest, tmp_path: Path
 ) -> None:
     config = _config(trials=2, epochs=4, scheduler="none")
     folder = LocalFolder(tmp_path)
@@ -290,11 +289,11 @@ def _fail_all(recorder: Any, searcher: Any, n_trainings: int, **_: Any) -> bool:
 
 
 def test_search_writes_a_ledger_from_beginning_to_end(
-    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
 ) -> None:
     folder, config = LocalFolder(tmp_path), SweepConfig(trials=3, epochs=1)
     session = make_session(folder, run=_fail_all)
-    ledger = run_search(session, config, name="mine", mnist=blank)
+    ledger = run_search(session, config, name="mine", data=blank)
     assert read_ledger(folder) == ledger
     assert (ledger.name, ledger.config) == ("mine", config.model_dump(mode="json"))
     assert [begun.slots for begun in ledger.sessions] == [2]
@@ -306,7 +305,7 @@ def test_search_writes_a_ledger_from_beginning_to_end(
 
 
 def test_search_validates_on_a_stratified_sixth_that_the_seed_does_not_change(
-    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
 ) -> None:
     def numbers(images: ImageDataset) -> list[int]:
         corner = images.images[:, 0, :2].astype(int)
@@ -320,7 +319,7 @@ def test_search_validates_on_a_stratified_sixth_that_the_seed_does_not_change(
 
     for n, seeds in enumerate(({"seed": 0}, {"seed": 9}, {"split_seed": 1})):
         session = make_session(LocalFolder(tmp_path / str(n)), run=run)
-        run_search(session, SweepConfig(trials=1, epochs=1, **seeds), name="mine", mnist=blank)
+        run_search(session, SweepConfig(trials=1, epochs=1, **seeds), name="mine", data=blank)
     train, validation = ([numbers(asked[part]) for asked in given] for part in PARTS)
     assert validation[0] == validation[1] != validation[2]
     assert np.bincount(given[0]["evaluation"].labels).tolist() == [10] * 10
@@ -331,7 +330,7 @@ PARTS = ("train", "evaluation")
 
 
 def test_finished_search_is_left_alone_and_an_extended_one_records_its_new_config(
-    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
 ) -> None:
     folder, n_trained = LocalFolder(tmp_path), []
 
@@ -340,11 +339,11 @@ def test_finished_search_is_left_alone_and_an_extended_one_records_its_new_confi
         return _fail_all(**asked)
 
     session = make_session(folder, run=run)
-    run_search(session, SweepConfig(trials=3, epochs=1), name="mine", mnist=blank)
+    run_search(session, SweepConfig(trials=3, epochs=1), name="mine", data=blank)
     before = folder.read("ledger.jsonl")
-    run_search(session, SweepConfig(trials=3, epochs=1), name="mine", mnist=blank)
+    run_search(session, SweepConfig(trials=3, epochs=1), name="mine", data=blank)
     assert folder.read("ledger.jsonl") == before
-    ledger = run_search(session, SweepConfig(trials=5, epochs=1), name="mine", mnist=blank)
+    ledger = run_search(session, SweepConfig(trials=5, epochs=1), name="mine", data=blank)
     assert n_trained == [3, 2]
     assert (ledger.created.config["trials"], ledger.config["trials"]) == (3, 5)
     assert read_ledger(folder) == ledger
@@ -360,18 +359,18 @@ class FullFolder(LocalFolder):
 
 
 def test_config_file_follows_the_ledger(
-    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
 ) -> None:
     old, new = SweepConfig(trials=1, epochs=1), SweepConfig(trials=2, epochs=1)
     folder = LocalFolder(tmp_path)
     folder.write("config.yaml", new.to_yaml().encode())  # of another process, say
-    run_search(make_session(folder, run=_fail_all), old, name="mine", mnist=blank)
+    run_search(make_session(folder, run=_fail_all), old, name="mine", data=blank)
     assert folder.read("config.yaml").decode() == old.to_yaml()
     with pytest.raises(OSError, match="No space"):
-        run_search(make_session(FullFolder(tmp_path)), new, name="mine", mnist=blank)
+        run_search(make_session(FullFolder(tmp_path)), new, name="mine", data=blank)
     assert folder.read("config.yaml").decode() == old.to_yaml(), "the record comes first"
     folder.write("config.yaml", new.to_yaml().encode())
-    run_search(make_session(folder), old, name="mine", mnist=blank)
+    run_search(make_session(folder), old, name="mine", data=blank)
     assert folder.read("config.yaml").decode() == old.to_yaml(), "the next session repairs it"
 
 
@@ -388,7 +387,7 @@ def test_search_records_why_it_ended_early(
     error: BaseException,
     reason: str,
     make_session: Callable[..., Session],
-    blank: Mnist,
+    blank: TrainTest,
     tmp_path: Path,
 ) -> None:
     def fail(**_: Any) -> bool:
@@ -396,7 +395,7 @@ def test_search_records_why_it_ended_early(
 
     folder = LocalFolder(tmp_path)
     with pytest.raises(type(error)) as raised:
-        run_search(make_session(folder, run=fail), SweepConfig(), name="mine", mnist=blank)
+        run_search(make_session(folder, run=fail), SweepConfig(), name="mine", data=blank)
     assert raised.value is error
     ended = read_ledger(folder).ended
     assert ended is not None
@@ -404,7 +403,7 @@ def test_search_records_why_it_ended_early(
 
 
 def test_search_takes_up_what_tune_has_given_up(
-    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
 ) -> None:
     proposed = []
 
@@ -420,13 +419,13 @@ def test_search_takes_up_what_tune_has_given_up(
 
     session = make_session(LocalFolder(tmp_path), run=run)
     config = SweepConfig(trials=3, epochs=2, confirm=None)
-    ledger = run_search(session, config, name="mine", mnist=blank)
+    ledger = run_search(session, config, name="mine", data=blank)
     assert proposed == [1, 2, 3, 2]
     assert len(ledger.in_state("FAILED")) == 3
 
 
 def test_search_records_what_results_show(
-    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
 ) -> None:
     def run(recorder: Any, searcher: Any, **_: Any) -> bool:
         config = searcher.suggest("a")
@@ -443,7 +442,7 @@ def test_search_records_what_results_show(
 
     config = _config(trials=1, epochs=2, space={"dropout": {"low": 0.0, "high": 0.5}})
     session = make_session(LocalFolder(tmp_path), run=run)
-    ledger = run_search(session, config, name="mine", mnist=blank)
+    ledger = run_search(session, config, name="mine", data=blank)
     (trial,) = ledger.trials.values()
     shown = {"dropout": 0.25, "rotation": 0.0, "shift": 0.0, "weight_decay": 0.0}
     assert (trial.trial_id, trial.hyperparameters) == (1, shown)
@@ -480,7 +479,7 @@ def test_search_keeps_only_the_checkpoints_of_the_best(
     kept: list[list[int]],
     n_first: int,
     make_session: Callable[..., Session],
-    blank: Mnist,
+    blank: TrainTest,
     tmp_path: Path,
 ) -> None:
     folder, seen = LocalFolder(tmp_path), []
@@ -495,12 +494,12 @@ def test_search_keeps_only_the_checkpoints_of_the_best(
 
     for n_trials in (n_first, len(CURVES)):
         config = _config(trials=n_trials, epochs=2, confirm=confirm)
-        run_search(make_session(folder, run=run), config, name="mine", mnist=blank)
+        run_search(make_session(folder, run=run), config, name="mine", data=blank)
     assert seen == kept
 
 
 def test_search_deletes_the_checkpoints_that_a_killed_driver_left(
-    make_session: Callable[..., Session], blank: Mnist, tmp_path: Path
+    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
 ) -> None:
     folder = LocalFolder(tmp_path)
 
@@ -515,8 +514,8 @@ def test_search_deletes_the_checkpoints_that_a_killed_driver_left(
 
     config = _config(trials=4, epochs=2)
     with pytest.raises(Interrupted):
-        run_search(make_session(folder, run=run), config, name="mine", mnist=blank)
-    run_search(make_session(folder, run=lambda **_: True), config, name="mine", mnist=blank)
+        run_search(make_session(folder, run=run), config, name="mine", data=blank)
+    run_search(make_session(folder, run=lambda **_: True), config, name="mine", data=blank)
     assert folder.child("checkpoints").files() == [
         f"{name}.pt" for name in ("trial-0002", "trial-0003", "trial-0004", "trial-1-seed-5")
     ]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_utils.mnist import Mnist
+from data_utils.dataset import TrainTest
 from sweep.errors import UsageError
 from sweep.results.predict import Prediction, predict, read_images
 from sweep.training.loop import TrainingRun
@@ -28,7 +28,7 @@ def save_distorted(images: Sequence[np.ndarray], folder: Path) -> list[Path]:
 
 
 def test_predict_recognises_distorted_digits(
-    mnist: Mnist, trained_run: TrainingRun, tmp_path: Path
+    mnist: TrainTest, trained_run: TrainingRun, tmp_path: Path
 ) -> None:
     test = mnist.test.take(range(1000))
     paths = save_distorted(test.images, tmp_path)

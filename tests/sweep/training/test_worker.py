@@ -12,7 +12,7 @@ from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name
 from analysis.records.ledger import DIVERGED
 from analysis.storage.folder import Folder, LocalFolder
-from data_utils.mnist import Mnist
+from data_utils.dataset import TrainTest
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report, WorkerSettings
 from sweep.training.checkpoints import save_checkpoint, unpack_checkpoint
 from sweep.training.loop import TrainingRun
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 @pytest.fixture
-def make_worker(tiny: Mnist, folder: Folder) -> MakeWorker:
+def make_worker(tiny: TrainTest, folder: Folder) -> MakeWorker:
     """Makes a worker with an assignment."""
 
     def make(assignment: Assignment = ASSIGNMENT, *, predict: bool = False) -> Worker:
@@ -56,7 +56,7 @@ def make_worker(tiny: Mnist, folder: Folder) -> MakeWorker:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tiny: Mnist, tmp_path_factory: pytest.TempPathFactory) -> list[Epoch]:
+def uninterrupted(tiny: TrainTest, tmp_path_factory: pytest.TempPathFactory) -> list[Epoch]:
     """The epochs of the assignment, trained in one go."""
     folder = LocalFolder(tmp_path_factory.mktemp("uninterrupted"))
     worker = Worker(tiny.train, tiny.test, WorkerSettings("cpu", folder, predict=False))
@@ -241,7 +241,7 @@ def test_worker_is_reused_for_the_next_assignment(
 
 
 def test_predictions_come_with_the_last_epoch_and_agree_with_it(
-    make_worker: MakeWorker, tiny: Mnist, uninterrupted: list[Epoch]
+    make_worker: MakeWorker, tiny: TrainTest, uninterrupted: list[Epoch]
 ) -> None:
     reports = _steps(make_worker(predict=True), 3)
     assert _timeless(reports) == uninterrupted

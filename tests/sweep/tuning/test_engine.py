@@ -13,7 +13,7 @@ from ray.tune.experiment import Trial
 from analysis.errors import StorageError
 from analysis.records.epochs import Epoch
 from analysis.storage.folder import Folder, LocalFolder
-from data_utils.mnist import Mnist
+from data_utils.dataset import TrainTest
 from sweep.config import Resources
 from sweep.training.assignment import Assignment, Failure, Report
 from sweep.tuning import engine as engine_module
@@ -192,7 +192,9 @@ def engine(folder: Folder, ray_scratch: Path) -> Engine:
     return Engine(Resources(), lambda: 2, folder, ray_scratch)
 
 
-def _run(engine: Engine, recorder: Recorder, assignments: list[Assignment], data: Mnist) -> bool:
+def _run(
+    engine: Engine, recorder: Recorder, assignments: list[Assignment], data: TrainTest
+) -> bool:
     return engine.run(
         train=data.train,
         evaluation=data.test,
@@ -214,7 +216,7 @@ class TrialKeeper(ListRecorder):
 
 
 def test_engine_trains_a_list_and_goes_on_after_failures(
-    engine: Engine, folder: Folder, tiny: Mnist, ray_scratch: Path
+    engine: Engine, folder: Folder, tiny: TrainTest, ray_scratch: Path
 ) -> None:
     recorder, before = TrialKeeper(folder), set(ray_scratch.rglob(_SNAPSHOT))
     broken = _assignment("broken", model="resnet")
@@ -247,7 +249,7 @@ def test_engine_trains_a_list_and_goes_on_after_failures(
 def test_engine_gives_up_a_training_whose_process_dies_while_it_is_reused(
     engine: Engine,
     recorder: ListRecorder,
-    tiny: Mnist,
+    tiny: TrainTest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -272,7 +274,7 @@ def test_engine_gives_up_a_training_whose_process_dies_while_it_is_reused(
 
 
 def test_engine_raises_the_recorders_error_at_the_end_of_a_trial(
-    engine: Engine, folder: Folder, tiny: Mnist
+    engine: Engine, folder: Folder, tiny: TrainTest
 ) -> None:
     # At this moment Tune would go on: it counts the error as a failure of the trial.
     recorder = ListRecorder(folder, fails_at="end")
