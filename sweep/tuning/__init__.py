@@ -1,7 +1,7 @@
-"""Everything that touches Ray.
+"""Everything that uses Ray.
 
-Ray and Tune read some of their settings when they are imported, so these are made here,
-before any module of this package can import them.
+Ray and Tune read some of their settings when they are imported. So they are set here, before
+any module of this package imports them.
 """
 
 import os
@@ -9,10 +9,10 @@ import os
 os.environ.update(
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
     RAY_AIR_NEW_OUTPUT="0",
-    RAY_CHDIR_TO_TRIAL_DIR="0",  # relative paths mean what they mean to the driver
+    RAY_CHDIR_TO_TRIAL_DIR="0",  # relative paths are the driver's
     RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",
     RAY_USAGE_STATS_ENABLED="0",
-    RAY_prestart_worker_first_driver="0",  # no actor would wait for these processes
+    RAY_prestart_worker_first_driver="0",  # actors do not use these processes
     TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
     TUNE_DISABLE_SIGINT_HANDLER="1",
     TUNE_DISABLE_STRICT_METRIC_CHECKING="1",  # a trial that diverges has no metric
@@ -21,5 +21,5 @@ os.environ.update(
     TUNE_WARN_INSUFFICIENT_RESOURCE_THRESHOLD_S="1000000",
 )
 
-# Nobody is let in without a token.
+# Every connection requires a token.
 os.environ.setdefault("RAY_AUTH_MODE", "token")

@@ -1,4 +1,4 @@
-"""The nodes that Ray runs on, which may come and go while a sweep runs."""
+"""The nodes that Ray runs on; they may join and leave while a sweep runs."""
 
 import time
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _LOOK_EVERY_S = 2.0
 
 @dataclass(frozen=True)
 class Node:
-    """A machine, or a container, with what Ray may use of it."""
+    """A machine or a container, with the CPUs and GPUs that Ray may use there."""
 
     node_id: str
     address: str
@@ -22,13 +22,13 @@ class Node:
     gpus: float
 
     def slots(self, resources: Resources) -> int:
-        """Returns how many trainings fit on it at a time."""
+        """Return how many trainings fit on it at a time."""
         slots = int(self.cpus / resources.cpu)
         return min(slots, int(self.gpus / resources.gpu)) if resources.gpu else slots
 
 
 def alive_nodes() -> list[Node]:
-    """Returns the nodes of the Ray that this process is connected to, by address."""
+    """Return the nodes of the Ray that this process is connected to, by address."""
     found = [
         Node(
             node["NodeID"],
@@ -43,12 +43,12 @@ def alive_nodes() -> list[Node]:
 
 
 class Slots:
-    """How many trainings run at a time: as many as fit on the nodes there are at the moment.
+    """How many trainings run at a time: as many as fit on the nodes at the moment.
 
     Args:
         resources: Of one training.
-        concurrency: As many as this instead, also where the cluster is yet to grow.
-        patience_s: How long no node at all may be left.
+        concurrency: Number to use instead, for a cluster that grows by itself.
+        patience_s: How long to wait when no node is left that can run a training.
     """
 
     def __init__(
@@ -61,17 +61,17 @@ class Slots:
 
     @property
     def count(self) -> int:
-        """Trainings at a time, at least one."""
+        """Trainings at a time, at least 1."""
         return self._concurrency or max(1, self._available)
 
     def follow(self) -> str | None:
-        """Looks at the nodes again, if the last time was two seconds ago.
+        """Look at the nodes again, at most every 2 seconds.
 
         Returns:
-            What the user should know of a change.
+            A sentence about a change, or None.
 
         Raises:
-            ClusterError: No node has been left for too long.
+            ClusterError: No node has been left for `patience_s`.
         """
         now = time.monotonic()
         if now - self._looked < _LOOK_EVERY_S:

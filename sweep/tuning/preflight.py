@@ -1,15 +1,16 @@
-"""Checks of a cluster before a sweep, each with one line to say, in seconds."""
+"""Checks of a cluster before a sweep; they take seconds."""
 
+import contextlib
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from analysis.errors import describe_cause
+from analysis.errors import StorageError, describe_cause
 from analysis.formatting import count
 from analysis.storage.folder import Folder, LocalFolder
 from sweep.config import Resources
@@ -18,50 +19,92 @@ from sweep.tuning.nodes import Node, alive_nodes
 
 _TIMEOUT_S = 60.0
 _AGAIN_S = 0.5
-_PROBE = ".preflight"
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What a node tells of itself."""
+class Look:
+    """What a node that can run trials found about itself.
+
+    Attributes:
+        versions: Of Python and the packages.
+        storage: What is wrong with the storage there, or None.
+    """
 
     versions: dict[str, str]
-    storage: str | None  # what is wrong with it
+    storage: str | None
+
+
+Answers = Mapping[str, Look | str | None]
+"""By a node's address: its look, or why it cannot run a trial, or None if it is silent."""
 
 
 def examine_cluster(
     resources: Resources, storage: Folder, *, may_grow: bool = False
 ) -> Iterator[Finding]:
-    """Yields a finding a check; Ray must be connected.
+    """Yield the finding of each check; Ray must be connected.
 
     Args:
         resources: Of one trial.
-        storage: Where the driver and every node write.
-        may_grow: Whether nodes that can run a trial may be yet to come.
+        storage: Storage that the driver and every node write to.
+        may_grow: Whether nodes that can run a trial may still join.
     """
     nodes = alive_nodes()
-    yield Finding(
-        "cluster",
-        f"{count(len(nodes), 'node')} with {sum(node.cpus for node in nodes):g} CPUs and "
-        f"{sum(node.gpus for node in nodes):g} GPUs",
-    )
-    yield _resources(nodes, resources, may_grow=may_grow)
+    cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
+    yield Finding("cluster", f"{count(len(nodes), 'node')} with {cpus:g} CPUs and {gpus:g} GPUs")
+    yield _examine_resources(nodes, resources, may_grow=may_grow)
     able = [node for node in nodes if node.slots(resources)]
-    probe = f"{_PROBE}-{secrets.token_hex(8)}"
+    probe = f".preflight-{secrets.token_hex(8)}"
     try:
         storage.write(probe, probe.encode())
-        looks = _ask(able, storage, probe)
-        yield _code(looks)
-        yield _versions(looks)
-        yield _storage(looks, storage, probe, n_nodes=len(nodes))
-    except OSError as error:
+        yield from examine_answers(_ask(able, storage, probe), storage, n_nodes=len(nodes))
+    except StorageError as error:
         text = f"{storage} cannot be written from here: {describe_cause(error)}"
         yield Finding("storage", text, is_problem=True)
     finally:
-        _clear(storage, probe, able)
+        with contextlib.suppress(StorageError):  # the finding says it
+            for name in (probe, *(f"{probe}-{node.node_id}" for node in able)):
+                storage.delete(name)
 
 
-def _resources(nodes: list[Node], resources: Resources, *, may_grow: bool) -> Finding:
+def examine_answers(answers: Answers, storage: Folder, *, n_nodes: int) -> Iterator[Finding]:
+    """Yield what the nodes' answers say about their code, versions and storage."""
+    looks = {address: look for address, look in answers.items() if isinstance(look, Look)}
+    silent = [address for address, answer in answers.items() if answer is None]
+    broken = [f"{address}: {look}" for address, look in answers.items() if isinstance(look, str)]
+    text = f"runs on {count(len(answers), 'node')}"
+    if silent:
+        text = (
+            f"no answer from {', '.join(silent)} in {_TIMEOUT_S:.0f} s; if Ray has lost a node, "
+            "it notices within a minute: try again then"
+        )
+    elif broken:
+        where = "; ".join(broken)
+        text = f"a trial cannot run on {where}; install the same packages there as here"
+    yield Finding("code", text, is_problem=bool(silent or broken))
+
+    here = versions()
+    differing = [
+        f"{name} {theirs} on {address}, {here[name]} here"
+        for address, look in looks.items()
+        for name, theirs in look.versions.items()
+        if theirs != here[name]
+    ]
+    text = f"{'; '.join(differing)}: their results may differ"
+    yield Finding("versions", text if differing else "the same on all nodes")
+
+    unusable = [f"{address} {look.storage}" for address, look in looks.items() if look.storage]
+    text = f"{storage} is written and read by all nodes"
+    if unusable:
+        text = f"{storage}: {'; '.join(unusable)}"
+        if isinstance(storage, LocalFolder) and n_nodes > 1:
+            text += (
+                f"; it is a folder of {socket.gethostname()} alone: with several nodes "
+                "--storage must be s3://…, gs://… or a folder that all of them share"
+            )
+    yield Finding("storage", text, is_problem=bool(unusable))
+
+
+def _examine_resources(nodes: list[Node], resources: Resources, *, may_grow: bool) -> Finding:
     wanted = f"a trial takes {resources.cpu:g} CPUs and {resources.gpu:g} GPUs"
     slots = sum(node.slots(resources) for node in nodes)
     if slots:
@@ -72,8 +115,7 @@ def _resources(nodes: list[Node], resources: Resources, *, may_grow: bool) -> Fi
     return Finding("resources", text + "grows by itself, give --concurrency", is_problem=True)
 
 
-def _ask(nodes: list[Node], storage: Folder, probe: str) -> dict[str, _Look | str | None]:
-    """Returns by node what it tells, or why it cannot; None where it is silent."""
+def _ask(nodes: list[Node], storage: Folder, probe: str) -> Answers:
     remote_look = ray.remote(num_cpus=0, max_retries=0)(_look)
 
     def ask(node: Node) -> ray.ObjectRef:
@@ -81,95 +123,37 @@ def _ask(nodes: list[Node], storage: Folder, probe: str) -> dict[str, _Look | st
         return remote_look.options(scheduling_strategy=there).remote(storage, probe, node.node_id)
 
     end = time.monotonic() + _TIMEOUT_S
-    found: dict[str, _Look | str | None] = {}
+    answers: dict[str, Look | str | None] = {}
     asked = {ask(node): node for node in nodes}
     while asked:
         left = end - time.monotonic()
         for reference in ray.wait(list(asked), timeout=max(0.0, left))[0]:
             node = asked.pop(reference)
             try:
-                found[node.address] = ray.get(reference)
+                answers[node.address] = ray.get(reference)
             except ray.exceptions.TaskUnschedulableError:
-                # The nodes hear of one that has only just joined a moment later.
+                # The other nodes know a node that has just joined only a moment later.
                 time.sleep(_AGAIN_S)
                 asked[ask(node)] = node
             except ray.exceptions.RayError as error:
-                found[node.address] = str(error).strip().splitlines()[-1]
+                answers[node.address] = str(error).strip().splitlines()[-1]
         if left <= 0:
-            return found | dict.fromkeys(node.address for node in asked.values())
-    return found
+            return answers | dict.fromkeys(node.address for node in asked.values())
+    return answers
 
 
-def _look(storage: Folder, probe: str, node_id: str) -> _Look:
-    """Runs on a node."""
-    # What the trials will need: Tune, and torch.
+def _look(storage: Folder, probe: str, node_id: str) -> Look:
+    """Run on a node."""
+    # Trials need these, and with them Tune and torch.
     import sweep.training.worker
     import sweep.tuning.trainable  # noqa: F401
 
-    return _Look(versions(), _look_at_storage(storage, probe, node_id))
-
-
-def _look_at_storage(storage: Folder, probe: str, node_id: str) -> str | None:
     try:
         if storage.read(probe) != probe.encode():
-            return "reads there what the driver has not written"
+            return Look(versions(), "reads there what the driver has not written")
         storage.write(f"{probe}-{node_id}", node_id.encode())
     except FileNotFoundError:
-        return "does not see there what the driver has written"
-    except OSError as error:
-        return f"cannot use it: {describe_cause(error)}"
-    return None
-
-
-def _code(looks: dict[str, _Look | str | None]) -> Finding:
-    silent = [address for address, look in looks.items() if look is None]
-    if silent:
-        text = f"no answer from {', '.join(silent)} in {_TIMEOUT_S:.0f} s; "
-        mend = "if Ray has lost a node, it knows within a minute: try again then"
-        return Finding("code", text + mend, is_problem=True)
-    broken = [f"{address}: {look}" for address, look in looks.items() if isinstance(look, str)]
-    if not broken:
-        return Finding("code", f"runs on {count(len(looks), 'node')}")
-    text = f"a trial cannot run on {'; '.join(broken)}; install the same packages there as here"
-    return Finding("code", text, is_problem=True)
-
-
-def _versions(looks: dict[str, _Look | str | None]) -> Finding:
-    here = versions()
-    differing = [
-        f"{name} {theirs} on {address}, {here[name]} here"
-        for address, look in looks.items()
-        if isinstance(look, _Look)
-        for name, theirs in look.versions.items()
-        if theirs != here[name]
-    ]
-    if not differing:
-        return Finding("versions", "the same on all nodes")
-    return Finding("versions", f"{'; '.join(differing)}: their results may differ")
-
-
-def _storage(
-    looks: dict[str, _Look | str | None], storage: Folder, probe: str, *, n_nodes: int
-) -> Finding:
-    broken = [
-        f"{address} {look.storage}"
-        for address, look in looks.items()
-        if isinstance(look, _Look) and look.storage is not None
-    ]
-    if not broken:
-        return Finding("storage", f"{storage} is written and read by all nodes")
-    text = f"{storage}: {'; '.join(broken)}"
-    if isinstance(storage, LocalFolder) and n_nodes > 1:
-        text += (
-            f"; it is a folder of {socket.gethostname()} alone: with several nodes --storage "
-            "must be s3://…, gs://… or a folder that all of them share"
-        )
-    return Finding("storage", text, is_problem=True)
-
-
-def _clear(storage: Folder, probe: str, nodes: list[Node]) -> None:
-    for name in (probe, *(f"{probe}-{node.node_id}" for node in nodes)):
-        try:
-            storage.delete(name)
-        except OSError:  # the finding has said it
-            return
+        return Look(versions(), "does not see there what the driver has written")
+    except StorageError as error:
+        return Look(versions(), f"cannot use it: {describe_cause(error)}")
+    return Look(versions(), None)
