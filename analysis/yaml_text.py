@@ -10,9 +10,7 @@ def yaml_text(config: dict[str, Any]) -> str:
 
     The keys keep their order. YAML 1.1 and 1.2 read the text back equal.
     """
-    text: str = yaml.dump(
-        config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf")
-    )
+    text: str = yaml.dump(config, Dumper=_Dumper, sort_keys=False, width=float("inf"))
     return text
 
 

@@ -18,6 +18,15 @@ _SECTIONS: dict[str, type[Section]] = {
     "resources": Resources,
     "confirm": Confirm,
 }
+_PHRASES = {
+    "a valid tuple": "a list",
+    "a valid integer": "an integer",
+    "a valid": "a",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "above",
+    " after validation": "",
+}
 _SYNONYMS = {"lr": "learning_rate", "wd": "weight_decay", "warmup": "warmup_epochs"}
 
 
@@ -74,21 +83,19 @@ def _sentence(problem: Any, location: Location, value: Any) -> str:
             return "is missing"
         case "extra_forbidden":
             return _unknown(location)
-        case "rejected" | "dimension":
+        case "rejected":
             return str(problem["msg"])
         case "value_error":
-            hint = (
-                "; what is searched belongs in `space`" if isinstance(value, dict | list) else ""
-            )
-            return str(problem["ctx"]["error"]) + (hint if location[0] == "recipe" else "")
+            is_range = location[0] == "recipe" and isinstance(value, dict | list)
+            hint = "; what is searched belongs in `space`" if is_range else ""
+            return str(problem["ctx"]["error"]) + hint
         case "model_type" | "dict_type":
             must = "must be a mapping"
             must += " or `none`" if name in ("scheduler", "confirm") else ""
         case _:
-            must = re.sub(r"^\w+ should", "must", problem["msg"]).replace(
-                "a valid tuple", "a list"
-            )
-            must = must.replace(" after validation", "")
+            must = re.sub(r"^\w+ should", "must", problem["msg"])
+            for theirs, ours in _PHRASES.items():
+                must = must.replace(theirs, ours)
     return f"{must}, but got {show_value(value)}"
 
 
