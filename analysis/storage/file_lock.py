@@ -38,7 +38,12 @@ def lock_file(path: Path) -> TextIOWrapper:
     """
     file = path.open("a+", encoding="utf-8")
     try:
-        _retry_lock(file, path)
+        end = time.monotonic() + _RETRY_S
+        while not _try_lock(file, fcntl.LOCK_EX):
+            if time.monotonic() > end:
+                file.seek(0)
+                raise in_use_error(str(path.parent), file.read())
+            time.sleep(_RETRY_EVERY_S)
         file.truncate(0)
         json.dump(describe_owner(), file)
         file.flush()
@@ -52,23 +57,14 @@ def is_file_locked(path: Path) -> bool:
     """Return whether a process has the lock on a file."""
     try:
         with path.open(encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            return not _try_lock(file, fcntl.LOCK_SH)
     except FileNotFoundError:
         return False
-    return False
 
 
-def _retry_lock(file: TextIOWrapper, path: Path) -> None:
-    end = time.monotonic() + _RETRY_S
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                file.seek(0)
-                raise in_use_error(str(path.parent), file.read()) from None
-            time.sleep(_RETRY_EVERY_S)
-        else:
-            return
+def _try_lock(file: TextIOWrapper, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

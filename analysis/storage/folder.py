@@ -1,7 +1,7 @@
-"""Folders that store sweeps: on a disk here, in an object store in `object_store`.
+"""Folders that store sweeps. Those of a file system are here, others in `object_store`.
 
-A file is replaced atomically or appended to line by line. A folder that several processes
-work on is locked by one of them.
+A file is replaced atomically or appended to line by line. One process at a time has the lock
+of a folder.
 """
 
 import errno
@@ -26,9 +26,8 @@ _STALE_PART_S = 10.0  # a report may be written without the lock
 class Folder(ABC):
     """A folder in a storage that every process of the sweep can reach.
 
-    Names are relative and use `/`. Whatever the storage does not do is raised as a
-    StorageError; a file that does not exist is a FileNotFoundError. `str` of a folder is for
-    people and never shows credentials.
+    Names are relative and use `/`. A file that does not exist is a FileNotFoundError, every
+    other failure a StorageError. `str` of a folder is for messages and shows no credentials.
     """
 
     @property

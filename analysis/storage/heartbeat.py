@@ -1,9 +1,9 @@
 """A lock in an object store: an object that its owner writes again and again.
 
-Who wants the lock watches whether its owner writes, and compares no clocks; only
-`is_beating`, which answers at once, trusts this machine's clock to be within seconds of the
-store's. The store has no atomic exchange, so of two drivers that start within the same second
-the one that wrote last has the lock.
+To take the lock, a process watches for 20 s whether its owner still writes it; clocks are not
+compared. Only `is_beating`, which answers at once, relies on this machine's clock to be within
+seconds of the store's. The store has no atomic exchange, so of two processes that start within
+the same second the one that wrote last has the lock.
 """
 
 import contextlib
