@@ -119,18 +119,6 @@ class RoundFormatter(Formatter):
         return labels
 
 
-class AccuracyScale(FuncScale):
-    """A matplotlib scale for accuracies, logarithmic in the error."""
-
-    def __init__(self, locator: AccuracyLocator) -> None:
-        super().__init__(None, (stretch, _unstretch))
-        self.locator = locator
-
-    def set_default_locators_and_formatters(self, axis: Axis) -> None:
-        """Set ticks at round accuracies, with labels in percent."""
-        _set_ticks(axis, self.locator, RoundFormatter(100))
-
-
 def set_accuracy_scale(
     axes: Axes,
     side: Literal["x", "y"],
@@ -146,8 +134,10 @@ def set_accuracy_scale(
     low, high = _with_margin(stretch(list(values)))
     end = low - (high - low) * strip / (1 - strip)
     lowest, above_strip, highest = _unstretch([end, low, high]).tolist()
-    scale = AccuracyScale(AccuracyLocator(n_ticks, max(above_strip, 0.0)))
+    scale = FuncScale(None, (stretch, _unstretch))
     axes.set(**{f"{side}scale": scale, f"{side}lim": (lowest, highest)})
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    _set_ticks(axis, AccuracyLocator(n_ticks, max(above_strip, 0.0)), RoundFormatter(100))
 
 
 def set_loss_scale(axes: Axes, values: Iterable[float]) -> None:
