@@ -76,9 +76,10 @@ def test_trial_has_its_state_its_value_and_its_curve(
     assert found.datetime_complete == ended
 
 
-def test_trial_without_an_epoch_and_without_a_value(make_ledger: MakeLedger) -> None:
+def test_trial_without_an_epoch_and_without_all_values(make_ledger: MakeLedger) -> None:
     drawn = {"dropout": 0.1, "weight_decay": 1e-3}  # the batch size was not searched yet
-    ledger = make_ledger({1: []}, {1: "STOPPED"}, hyperparameters={1: drawn}, space=SPACE)
+    space = SPACE | {"unknown": {"low": 0.0, "high": 1.0}}
+    ledger = make_ledger({1: []}, {1: "STOPPED"}, hyperparameters={1: drawn}, space=space)
     found = optuna_trial(ledger.trials[1], distributions(ledger))
     assert (found.state, found.value, found.intermediate_values) == (TrialState.PRUNED, None, {})
-    assert list(found.params) == list(found.distributions) == ["dropout", "weight_decay"]
+    assert found.params == drawn | {"batch_size": 64}  # its default
