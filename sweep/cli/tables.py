@@ -77,7 +77,8 @@ def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None
     )
     for document in documents:
         trial = ledger.trials[document["trial_id"]]
-        values = (format_value(name, trial.value(name)) for name in names)
+        drawn = ((name, trial.value(name)) for name in names)
+        values = ("–" if value is None else format_value(name, value) for name, value in drawn)
         table.add_row(
             str(trial.trial_id),
             Text(trial.state.lower(), style=_COLORS[trial.state]),

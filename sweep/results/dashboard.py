@@ -43,28 +43,23 @@ class StudyMirror:
         self.study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], name)
         # As `Study.set_metric_names` does, without its warning that it is experimental.
         self.storage.set_study_system_attr(self.study_id, "study:metric_names", [_METRIC])
-        self._optuna_ids: dict[int, int] = {}
-        self._ended: set[int] = set()
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows."""
         space = distributions(ledger)
-        for trial_id, trial in ledger.trials.items():
-            if trial_id in self._ended:
-                continue
-            now = optuna_trial(trial, space)
-            if trial_id in self._optuna_ids:
-                self._advance(self._optuna_ids[trial_id], now)
-            else:
-                self._optuna_ids[trial_id] = self.storage.create_new_trial(self.study_id, now)
-            if now.state.is_finished():
-                self._ended.add(trial_id)
+        shown = self.storage.get_all_trials(self.study_id)
+        for number, trial in enumerate(ledger.trials.values()):
+            if number >= len(shown):
+                self.storage.create_new_trial(self.study_id, optuna_trial(trial, space))
+            elif not shown[number].state.is_finished():
+                self._advance(shown[number], optuna_trial(trial, space))
 
-    def _advance(self, optuna_id: int, now: FrozenTrial) -> None:
-        before = self.storage.get_trial(optuna_id)
-        for epoch, accuracy in now.intermediate_values.items():
-            if epoch not in before.intermediate_values:
-                self.storage.set_trial_intermediate_value(optuna_id, epoch, accuracy)
+    def _advance(self, shown: FrozenTrial, now: FrozenTrial) -> None:
+        find = self.storage.get_trial_id_from_study_id_trial_number
+        optuna_id = find(self.study_id, shown.number)
+        for epoch in now.intermediate_values.keys() - shown.intermediate_values.keys():
+            accuracy = now.intermediate_values[epoch]
+            self.storage.set_trial_intermediate_value(optuna_id, epoch, accuracy)
         for name, value in now.user_attrs.items():
             self.storage.set_trial_user_attr(optuna_id, name, value)
         if now.state.is_finished():

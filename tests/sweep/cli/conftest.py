@@ -107,7 +107,7 @@ class Driver:
         return found[0]
 
     def _wait_until(self, is_there: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while not is_there():
             assert self.process.poll() is None, "the command has ended"
             assert time.monotonic() < deadline
