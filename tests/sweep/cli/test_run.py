@@ -142,19 +142,13 @@ def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> 
     assert outcome.out.startswith("best of mine: trial 3, 93.00 % on the validation images")
 
 
-def test_run_of_the_search_only_confirms_nothing(call: Call, pretended: Pretended) -> None:
-    call("run", "--name", "mine", "--trials", "2", "--search-only")
-    assert [step[0] for step in pretended.done] == ["open", "search", "draw", "report"]
-    config = json.loads(pretended.storage.child("mine").read("ledger.jsonl").splitlines()[0])
-    assert config["config"]["confirm"] is None
-
-
 def test_run_without_a_name_has_the_name_of_its_preset_and_the_time(
     call: Call, pretended: Pretended, tmp_path: Path
 ) -> None:
     (tmp_path / "own.yaml").write_text("trials: 1\n")
     assert call("run", "--preset", "quick", "--trials", "1").exit_code == 0
     assert call("run", "--config", "own.yaml", "--search-only").exit_code == 0
+    assert "confirm" not in [step[0] for step in pretended.done]
     names = sorted(pretended.storage.folders())
     assert [name.rpartition("-")[0].rpartition("-")[0] for name in names] == ["own", "quick"]
 
@@ -248,16 +242,6 @@ def test_run_whose_plots_fail_has_its_result_and_resume_draws_them(
     assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
 
 
-def test_resume_extends_a_sweep(call: Call, pretended: Pretended) -> None:
-    call("run", "--name", "mine", "--trials", "2", "--search-only")
-    pretended.done.clear()
-    outcome = call("resume", "--trials", "4", "--json")
-    assert outcome.exit_code == 0
-    assert json.loads(outcome.out)["trial_id"] == 4
-    assert "resuming mine: 2 of 4 trials have ended" in outcome.err
-    assert pretended.done[:2] == [("open", "mine", None, None), ("search", "mine", 4, 15)]
-
-
 def test_run_with_resume_continues_only_with_the_same_config(
     call: Call, pretended: Pretended
 ) -> None:
@@ -273,15 +257,19 @@ def test_run_with_resume_continues_only_with_the_same_config(
     assert [trials for _, _, trials, _ in searches] == [2, 3, 4]
 
 
-def test_run_with_resume_but_no_name_continues_the_newest(
+def test_resume_and_run_with_resume_extend_the_newest_sweep(
     call: Call, pretended: Pretended
 ) -> None:
     options = ("run", "--resume", "--search-only", "--trials")
     assert call(*options, "1").exit_code == 0
     assert call(*options, "2").exit_code == 0
+    outcome = call("resume", "--trials", "4", "--json")
+    assert outcome.exit_code == 0
+    assert json.loads(outcome.out)["trial_id"] == 4
     searches = [step for step in pretended.done if step[0] == "search"]
-    assert [trials for _, _, trials, _ in searches] == [1, 2]
-    assert searches[0][1] == searches[1][1]
+    assert [trials for _, _, trials, _ in searches] == [1, 2, 4]
+    (name,) = {step[1] for step in searches}
+    assert f"resuming {name}: 2 of 4 trials have ended" in outcome.err
 
 
 def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(

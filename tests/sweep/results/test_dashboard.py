@@ -38,21 +38,6 @@ def epoch(trial_id: int, number: int, accuracy: float) -> EpochRecord:
     return EpochRecord(0.0, trial_id, number, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4)
 
 
-def test_mirror_has_every_trial_as_it_ended(make_sweep: MakeSweep) -> None:
-    _, ledger = make_sweep(n_trials=20, n_running=2, failure_rate=0.2)
-    mirror = StudyMirror(ledger.name)
-    mirror.update(ledger)
-    names = {
-        "COMPLETE": TrialState.COMPLETE,
-        "STOPPED": TrialState.PRUNED,
-        "FAILED": TrialState.FAIL,
-        "RUNNING": TrialState.RUNNING,
-    }
-    expected = [(trial.trial_id, names[trial.state]) for trial in ledger.trials.values()]
-    assert [found[:2] for found in trials_of(mirror)] == expected
-    assert set(names) == {trial.state for trial in ledger.trials.values()}
-
-
 def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
     folder, _ = make_sweep(n_trials=1, n_running=1, epochs=4)
     with LedgerWriter.reopen(folder) as writer:

@@ -77,15 +77,6 @@ def test_estimate_for_an_arm_without_epochs_is_from_the_others(confirmation: Con
     assert _view(confirmation, slots=1).line().endswith("about 7 min left")
 
 
-def test_view_at_the_end(confirmation: Confirmation) -> None:
-    for arm in ARMS:
-        for seed in SEEDS:
-            _train(confirmation, arm, seed, 0.98, 0.99)
-    view = _view(confirmation)
-    assert view.fraction() == 1
-    assert view.line() == "4/4 runs confirmed, 8/8 epochs, 0 s elapsed"
-
-
 def test_view_tells_news_once(confirmation: Confirmation) -> None:
     confirmation.apply(ConfirmationNotice(1.0, "before the view"))
     confirmation.apply(RunEnded(1.0, "mlp", 11, "FAILED", "long ago"))

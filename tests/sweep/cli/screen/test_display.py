@@ -5,7 +5,7 @@ import pytest
 from rich.console import RenderableType
 from rich.text import Text
 
-from sweep.cli.screen.display import LineDisplay, LiveDisplay, open_display
+from sweep.cli.screen.display import LineDisplay, LiveDisplay
 
 
 class _Terminal(io.StringIO):
@@ -34,11 +34,6 @@ class _View:
         return f"{self.done} of 100"
 
 
-def test_display_suits_the_stream() -> None:
-    assert isinstance(open_display(_View(), io.StringIO()), LineDisplay)
-    assert isinstance(open_display(_View(), _Terminal()), LiveDisplay)
-
-
 def test_line_display_prints_few_lines() -> None:
     view, stream = _View(), io.StringIO()
     with LineDisplay(view, stream) as display:
@@ -47,15 +42,6 @@ def test_line_display_prints_few_lines() -> None:
                 display.update()
     eighths = (13, 25, 38, 50, 63, 75, 88, 100)
     assert stream.getvalue().splitlines() == [f"{done} of 100" for done in eighths]
-
-
-def test_line_display_says_nothing_of_what_was_done_before() -> None:
-    view, stream = _View(done=60), io.StringIO()
-    with LineDisplay(view, stream) as display:
-        display.update()
-        assert stream.getvalue() == ""
-        view.done = 100
-    assert stream.getvalue() == "100 of 100\n"
 
 
 def test_line_display_misses_no_news() -> None:

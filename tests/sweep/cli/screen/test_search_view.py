@@ -17,17 +17,6 @@ def see(make_story: MakeStory) -> Callable[[Any], SearchView]:
     return lambda story: SearchView(story.ledger, lambda: now)
 
 
-def test_view_of_an_empty_search(make_story: MakeStory, see: See, render: Render) -> None:
-    view = see(make_story(n_trials=4))
-    assert (view.fraction(), list(view.news())) == (0.0, [])
-    assert view.line() == "0/4 trials, 0 stopped early, 0 epochs, 1 min 05 s elapsed"
-    assert render(view.picture()) == [  # without colours the rest of the bar is blank
-        " " * 32 + "  0 of 4 trials  1 min 05 s elapsed",
-        "0 complete  0 stopped early  0 running  0 failed  0 epochs",
-        "",
-    ]
-
-
 def test_view_of_a_running_search(make_story: MakeStory, see: See, render: Render) -> None:
     story = make_story(n_trials=4, epochs=5)
     view = see(story)
@@ -123,16 +112,6 @@ def test_view_fits_a_narrow_terminal(make_story: MakeStory, see: See, render: Re
     (row,) = (line for line in lines if "99.00 %" in line)
     assert row.split()[:2] == ["1", "15/15"]
     assert row.endswith("…")
-
-
-def test_view_of_a_synthetic_sweep_is_drawn_at_every_moment(
-    make_sweep: Callable[..., Any], render: Render
-) -> None:
-    _, ledger = make_sweep(n_trials=30, n_running=2, failure_rate=0.2)
-    assert ledger.in_state("FAILED")
-    picture = "\n".join(render(SearchView(ledger).picture()))
-    n_complete, n_stopped = len(ledger.in_state("COMPLETE")), len(ledger.in_state("STOPPED"))
-    assert f"{n_complete} complete  {n_stopped} stopped early  2 running" in picture
 
 
 @pytest.mark.parametrize(
