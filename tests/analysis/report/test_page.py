@@ -159,6 +159,13 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(
     assert page.text_of("strong") == [f"{plot.title}:" for plot in MODEL_PLOTS]
 
 
+def test_report_of_a_large_unconfirmed_sweep(search_folder: MakeFolder) -> None:
+    page = Page(render_report(search_folder(n_trials=150, epochs=15, scheduler="none")))
+    sources = {image["src"].partition(";")[0] for image in page.all("img")}
+    assert sources == {"data:image/svg+xml", "data:image/png"}  # the smaller one of each plot
+    assert "sweep confirm synthetic" in page.text_of("code")
+
+
 def test_unconfirmed_sweep_without_a_best_trial_has_a_report(search_folder: MakeFolder) -> None:
     folder = search_folder(n_trials=3, failure_rate=1.0)
     write_report(folder)
