@@ -4,7 +4,7 @@ import json
 import shlex
 import statistics
 
-from analysis.formatting import count, duration
+from analysis.formatting import count, duration, percent
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
@@ -24,7 +24,7 @@ def cost_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
     planned = cost.epochs + cost.epochs_saved
     saved = count(cost.epochs_saved, "epoch")
     if cost.epochs_saved:
-        saved += f", {100 * cost.epochs_saved / planned:.0f} % of {planned:,}"
+        saved += f", {percent(cost.epochs_saved / planned, 0)} of {planned:,}"
     rows = [
         ("Search: epochs trained", f"{cost.epochs:,}"),
         ("Search: saved by early stopping", saved),
@@ -32,7 +32,7 @@ def cost_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
         ("Search: elapsed time without pauses", duration(cost.elapsed_s)),
     ]
     if cost.utilization is not None:
-        rows.append(("Search: utilization of the slots", f"{100 * cost.utilization:.0f} %"))
+        rows.append(("Search: utilization of the slots", percent(cost.utilization, 0)))
     speeds = [e.images_per_s for trial in ledger.trials.values() for e in trial.epochs]
     if speeds:
         speed = f"{statistics.median(speeds):,.0f} images/s per slot (median epoch)"
