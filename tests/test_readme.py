@@ -1,0 +1,74 @@
+"""What the README shows works as it stands there."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from sweep.cli import app
+from sweep.config.resolve import resolve_config
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
+STAND_INS = {"WORKER": "w", "HEAD": "h", "…": "s3://b/s", "N": "2", "K": "2", "DIR": "d"}
+
+
+def _commands() -> list[str]:
+    """Return every `sweep` command line, of the code blocks and of the text."""
+    shell = "\n".join(text for kind, text in BLOCKS if kind == "sh").replace("\\\n", " ")
+    lines = re.findall(r"(?:^|&&\s|--\s|bin/)(sweep [^#&\n]*)", shell, flags=re.MULTILINE)
+    prose = re.sub(r"^```.*?^```", "", TEXT, flags=re.MULTILINE | re.DOTALL)
+    lines += re.findall(r"`(sweep [a-z]+ [^`]*)`", prose)
+    return sorted({" ".join(line.split()) for line in lines})
+
+
+COMMANDS = [line for line in _commands() if "/" not in line.split()[0]]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_command_is_understood(line: str) -> None:
+    line = re.sub(r"\[(NAME)\]|\bNAME\b", "a-sweep", line).split(" > ")[0]
+    words = [STAND_INS.get(word, word) for word in shlex.split(line)][1:]
+    group: Any = typer.main.get_command(app)
+    command = group.commands[words[0]]
+    command.make_context(words[0], words[1:])  # raises UsageError for what it does not know
+
+
+def test_every_command_is_shown() -> None:
+    group: Any = typer.main.get_command(app)
+    for name in group.commands:
+        assert f"`sweep {name}" in TEXT, f"the README does not show `sweep {name}`"
+
+
+def test_configs_are_valid(tmp_path: Path) -> None:
+    configs = [text for kind, text in BLOCKS if kind == "yaml"]
+    assert configs
+    for text in configs:
+        (tmp_path / "mine.yaml").write_text(text)
+        assert resolve_config(path=tmp_path / "mine.yaml").trials == 64
+
+
+def test_python_runs_on_a_sweep(tmp_path: Path) -> None:
+    programs = [text for kind, text in BLOCKS if kind == "python"]
+    assert programs
+    script = Path(__file__).with_name("synthetic.py")
+    made = [sys.executable, script, tmp_path / "runs", "NAME", "--trials", "8", "--epochs", "4"]
+    subprocess.run(made, check=True)
+    for program in programs:
+        code = f"{program}\nassert len(trials) == 8 and len(epochs) > 8"
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def test_files_that_are_named_exist() -> None:
+    root = README.parent
+    named = re.findall(r"`((?:models|data_utils|analysis|sweep|tests)/[\w/.]*)`", TEXT)
+    named += re.findall(r"\]\(([\w/.-]+)\)", TEXT)
+    assert named
+    missing = [name for name in named if not (root / name).exists()]
+    assert not missing
