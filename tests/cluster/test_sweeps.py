@@ -15,7 +15,11 @@ from tests.cluster.machines import Network, Process, finish
 from tests.cluster.nodes import Cluster, Node
 from tests.cluster.object_store import ObjectStore
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("cluster"),
+]
 
 N_TRIALS = 4
 SMALL = ("--trials", f"{N_TRIALS}", "--epochs", "2", "--set", "scheduler=none", "--search-only")
@@ -31,21 +35,21 @@ Records = list[dict[str, Any]]
 
 
 def _eventually(driver: Process, condition: Callable[[], bool], seconds: float = 180) -> None:
-    """Waits for something that is to come true while a driver is at work."""
+    """Wait until a condition holds while a driver runs."""
     end = time.monotonic() + seconds
     while not condition():
         assert driver.poll() is None, driver.communicate()[1]
-        assert time.monotonic() < end, "it has not come true"
+        assert time.monotonic() < end, "the condition never held"
         time.sleep(1)
 
 
 def _trains(node: Node) -> bool:
-    """Tells whether a trial is running on a node."""
+    """Tell whether a trial is running on a node."""
     return node.run(["pgrep", "-f", "ray::.*Trainable"]).returncode == 0
 
 
 def _ledger(node: Node, store: ObjectStore, name: str) -> Records:
-    """What the ledger says, as another machine sees it; nothing, if it is not there yet."""
+    """Return the ledger's records as another machine reads them; none before it exists."""
     done = node.run([sys.executable, "-c", READ_LEDGER, store.uri, name])
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -55,7 +59,7 @@ def _of_kind(records: Records, kind: str) -> Records:
 
 
 def _check_whole(records: Records, n_trials: int) -> None:
-    """Every trial is there once, complete, with its epochs once and in order."""
+    """Check that every trial is there once, complete, with its epochs in order."""
     starts = [record["trial_id"] for record in _of_kind(records, "trial_started")]
     assert sorted(starts) == list(range(1, n_trials + 1))
     ends = _of_kind(records, "trial_ended")
@@ -73,7 +77,7 @@ def _popen_run(node: Node, cluster: Cluster, store: ObjectStore, name: str, *mor
 
 @pytest.fixture
 def third(cluster: Cluster) -> Iterator[Node]:
-    """A node that a test may lose."""
+    """Return a node that a test may lose."""
     node = cluster.add_node(f"worker-{len(cluster.nodes)}")
     yield node
     if node is cluster.nodes.get(node.name):
@@ -83,13 +87,14 @@ def third(cluster: Cluster) -> Iterator[Node]:
 
 @pytest.fixture
 def doomed(network: Network, store: ObjectStore, mnist: TrainTest) -> Iterator[Cluster]:
-    """A cluster for one test: a head on which no trial fits, and a worker."""
+    """Return a cluster for one test: a head on which no trial fits, and a worker."""
     with Cluster(network, store.credentials) as cluster:
         cluster.add_node("doomed-head", cpus=0)
         cluster.add_node("doomed-worker")
         yield cluster
 
 
+@pytest.mark.long
 def test_doctor_examines_the_cluster(cluster: Cluster, store: ObjectStore) -> None:
     where = ("--address", cluster.address, "--storage", store.uri)
     done = cluster.head.sweep("doctor", *where)
@@ -121,7 +126,7 @@ def test_sweep_runs_on_every_node(cluster: Cluster, store: ObjectStore) -> None:
 
 
 @pytest.mark.long
-def test_lost_node_takes_no_result_with_it_and_a_new_one_gets_trials(
+def test_lost_node_loses_no_result_and_a_new_node_gets_trials(
     cluster: Cluster, store: ObjectStore, third: Node
 ) -> None:
     run = _popen_run(cluster.head, cluster, store, "losing", "--trials", "8")
@@ -141,7 +146,7 @@ def test_lost_node_takes_no_result_with_it_and_a_new_one_gets_trials(
 
 
 @pytest.mark.long
-def test_sweep_whose_driver_is_killed_goes_on_from_another_node(
+def test_another_node_resumes_the_sweep_of_a_killed_driver(
     cluster: Cluster, store: ObjectStore
 ) -> None:
     run = _popen_run(cluster.head, cluster, store, "orphaned")
@@ -162,9 +167,7 @@ def test_sweep_whose_driver_is_killed_goes_on_from_another_node(
 
 
 @pytest.mark.long
-def test_sweep_that_has_lost_its_last_node_waits_for_another(
-    doomed: Cluster, store: ObjectStore
-) -> None:
+def test_sweep_without_a_node_waits_for_one(doomed: Cluster, store: ObjectStore) -> None:
     run = _popen_run(doomed.head, doomed, store, "alone", "--trials", "2")
     _eventually(run, lambda: bool(_of_kind(_ledger(doomed.head, store, "alone"), "epoch")))
     before = _ledger(doomed.head, store, "alone")
@@ -182,7 +185,9 @@ def test_sweep_that_has_lost_its_last_node_waits_for_another(
 
 
 @pytest.mark.long
-def test_lost_head_ends_the_command_with_how_to_go_on(doomed: Cluster, store: ObjectStore) -> None:
+def test_lost_head_ends_the_command_and_says_how_to_resume(
+    doomed: Cluster, store: ObjectStore
+) -> None:
     driver = doomed.nodes["doomed-worker"]
     run = _popen_run(driver, doomed, store, "headless")
     _eventually(run, lambda: bool(_of_kind(_ledger(driver, store, "headless"), "epoch")))
@@ -201,6 +206,7 @@ ray.__version__ = "2.9.9"
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
@@ -214,7 +220,7 @@ ray.__version__ = "2.9.9"
         ("local folder", "--storage must be s3://"),
     ],
 )
-def test_what_is_wrong_is_told_and_not_waited_for(
+def test_unusable_cluster_ends_the_command_within_a_minute(
     fault: str, message: str, cluster: Cluster, store: ObjectStore
 ) -> None:
     options = {"--address": cluster.address, "--storage": store.uri}
