@@ -11,33 +11,30 @@ an error. Initial points are fitted to what higher sources than theirs say.
 
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from analysis.hyperparameters import HYPERPARAMETERS
-from sweep.config.dimensions import Location, Point, Space
+from sweep.config.dimensions import Location
 from sweep.config.document import Source
-
-_SPACE: TypeAdapter[Any] = TypeAdapter(Space)
-_POINTS: TypeAdapter[Any] = TypeAdapter(list[Point])
 
 
 class Stack:
     """Sources laid over each other.
 
     Attributes:
+        sources: From the lowest to the highest.
         value: What they say together.
         problems: A sentence for each hyperparameter that one source both fixes and searches.
+        newer: Hyperparameters that a higher source than the initial points' fixes or searches.
     """
 
     def __init__(self) -> None:
         self.value: dict[str, Any] = {}
         self.problems: list[str] = []
-        self._sources: list[Source] = []
-        self._newer: set[str] = set()  # hyperparameters in sources above the initial points'
+        self.sources: list[Source] = []
+        self.newer: set[str] = set()
 
     def add(self, source: Source) -> None:
         """Lay a source over those before it."""
-        self._sources.append(source)
+        self.sources.append(source)
         path = min(source.lines, key=len)
         if path:
             self.value = _replace(self.value, path, source.value)
@@ -49,40 +46,11 @@ class Stack:
                 self.value[key] = value
         self._fix_or_search(source)
 
-    def find(self, location: Location) -> tuple[int, Source]:
-        """Return the newest source with a part in what `value` has there, and its number."""
+    def find(self, location: Location) -> Source:
+        """Return the newest source with a part in what `value` has there."""
         n = len(location)
-        number = max(
-            number
-            for number, source in enumerate(self._sources)
-            if any(at[:n] == location for at in source.lines)
-        )
-        return number, self._sources[number]
-
-    def fit_points(self) -> list[str]:
-        """Fit the initial points to what higher sources say; return a note for each left out.
-
-        A point loses the names that a higher source no longer searches. It is left out if it
-        lies outside a range of a higher source.
-        """
-        try:
-            space = _SPACE.validate_python(self.value["space"])
-            points = _POINTS.validate_python(self.value["initial_points"])
-        except ValidationError:
-            return []  # the check that follows says why
-        kept, notes = [], []
-        for i, point in enumerate(points):
-            values = {k: v for k, v in point.items() if k in space or k not in self._newer}
-            newer = [name for name in values if name in self._newer]
-            reasons = ((name, space[name].why_invalid(values[name])) for name in newer)
-            outside = [f"`{name}` {reason}" for name, reason in reasons if reason]
-            if outside:
-                mark = self.find(("initial_points", i))[1].mark(("initial_points", i))
-                notes.append(f"an initial point is left out: {outside[0]} ({mark})")
-            elif values or not point:
-                kept.append(values)
-        self.value = {**self.value, "initial_points": kept}
-        return notes
+        sources = reversed(self.sources)
+        return next(s for s in sources if any(at[:n] == location for at in s.lines))
 
     def _fix_or_search(self, source: Source) -> None:
         """Leave each hyperparameter of a source either fixed or searched."""
@@ -102,9 +70,9 @@ class Stack:
         self.value["recipe"] = {
             name: v for name, v in recipe.items() if name in ended or name not in searched
         }
-        self._newer |= set(HYPERPARAMETERS) if ("space",) in source.lines else fixed | searched
+        self.newer |= set(HYPERPARAMETERS) if ("space",) in source.lines else fixed | searched
         if ("initial_points",) in source.lines:
-            self._newer.clear()
+            self.newer.clear()
 
 
 def _replace(value: Any, path: Location, new: Any) -> Any:

@@ -37,10 +37,10 @@ def explain(error: ValidationError, stack: Stack) -> list[str]:
         if problem["type"] == "default_factory_not_called":
             continue
         location, missing, value = _find(problem["loc"], stack.value)
-        number, source = stack.find(location)
+        source = stack.find(location)
         sentence = _sentence(problem, location + missing, value)
         text = f"`{_key(location + missing)}` {sentence} ({source.mark(location)})"
-        lines.append((number, source.lines.get(location, 0), text))
+        lines.append((stack.sources.index(source), source.lines.get(location, 0), text))
     return [text for *_, text in sorted(lines, key=lambda line: line[:2])]
 
 

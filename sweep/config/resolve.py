@@ -68,15 +68,19 @@ def resolve_config(
         stack.add(_read_file(path))
     for source in _read_options(overrides):
         stack.add(source)
-    notes = stack.fit_points()
+    left_out: dict[int, str] = {}
+    context = {"newer": stack.newer, "left_out": left_out}
     try:
-        config = SweepConfig.model_validate(stack.value)
+        config = SweepConfig.model_validate(stack.value, context=context)
         problems = stack.problems
     except ValidationError as error:
         problems = [*stack.problems, *explain(error, stack)]
     if problems:
         raise UsageError("\n".join(problems))
-    for note in (*notes, *config.notes()):
+    for i, reason in left_out.items():
+        at = ("initial_points", i)
+        notify(f"an initial point is left out: {reason} ({stack.find(at).mark(at)})")
+    for note in config.notes():
         notify(note)
     return config
 

@@ -255,29 +255,37 @@ class SweepConfig(Section):
     @field_validator("initial_points")
     @classmethod
     def _check_points(cls, points: tuple[Point, ...], info: ValidationInfo) -> tuple[Point, ...]:
-        """Check points against the space, and drop what is fixed."""
+        """Check points against the space, and drop what is fixed.
+
+        The validation's context may name `newer` hyperparameters: what is fixed or searched
+        of them was decided after the points. A point outside such a range is left out;
+        `left_out` receives its index and the reason.
+        """
         if "space" not in info.data or "recipe" not in info.data:
             return points
-        space, recipe = info.data["space"], info.data["recipe"]
+        space, recipe, context = info.data["space"], info.data["recipe"], info.context or {}
+        newer, left_out = context.get("newer", ()), context.get("left_out", {})
         problems: dict[Location, str] = {}
+        kept = []
         for i, point in enumerate(points):
             if not point:
                 problems[(i,)] = "must have a value, such as `{dropout: 0.25, rotation: 10}`"
             for name, value in point.items():
-                fixed = getattr(recipe, name)
-                reason = None
+                reason, fixed = None, getattr(recipe, name)
                 if name in space:
                     reason = space[name].why_invalid(value)
-                elif value != fixed:
-                    reason = (
-                        f"is fixed at {show_value(fixed)} and not searched, so leave it out: "
-                        f"got {show_value(value)}"
-                    )
-                if reason is not None:
+                elif value != fixed and name not in newer:
+                    got = f"got {show_value(value)}"
+                    reason = f"is fixed at {show_value(fixed)}, not searched: leave it out; {got}"
+                if reason and name in newer:
+                    left_out[i] = f"`{name}` {reason}"
+                elif reason:
                     problems[i, name] = reason
+            searched = {name: value for name, value in point.items() if name in space}
+            if searched and i not in left_out:
+                kept.append(searched)
         reject(problems)
-        searched = ({k: v for k, v in point.items() if k in space} for point in points)
-        return tuple(point for point in searched if point)
+        return tuple(kept)
 
     @model_validator(mode="after")
     def _check_nesterov(self) -> "SweepConfig":

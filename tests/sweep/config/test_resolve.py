@@ -247,7 +247,7 @@ _ERRORS = [
     ("initial_points: {shift: 0}", "`initial_points` must be a list, but got a mapping"),
     ("initial_points: [{}]", "`initial_points[0]` must have a value, such as"),
     ("first:\n- {shift: 0}\n- {shift: 0.2}", "`initial_points[1].shift` must be in the searched"),
-    ("initial_points: [{momentum: 0.1}]", "is fixed at 0.9 and not searched, so leave it out"),
+    ("initial_points: [{momentum: 0.1}]", "is fixed at 0.9, not searched: leave it out; got 0.1"),
 ]
 
 
