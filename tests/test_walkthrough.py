@@ -74,7 +74,7 @@ def test_hyperparameter_is_added_in_the_table_and_the_loop(tree: Path) -> None:
     )
     edit(tree / "analysis/hyperparameters.py", table, table + row)
     loss = "F.cross_entropy(logits, labels{})"
-    argument = ", label_smoothing=hyperparameters['label_smoothing']"
+    argument = ", label_smoothing=run.hyperparameters['label_smoothing']"
     edit(tree / "sweep/training/loop.py", loss.format(""), loss.format(argument))
     printed = run_python(
         tree,

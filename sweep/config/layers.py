@@ -31,26 +31,36 @@ class Stack:
         self.problems: list[str] = []
         self.sources: list[Source] = []
         self.newer: set[str] = set()
+        self._given: dict[Location, Source] = {}
 
     def add(self, source: Source) -> None:
         """Lay a source over those before it."""
         self.sources.append(source)
         path = min(source.lines, key=len)
-        if path:
-            self.value = _replace(self.value, path, source.value)
-        else:
+        given: dict[Location, Any] = {path: source.value}
+        if not path:
+            given = {}
             for key, value in source.value.items():
-                old = self.value.get(key)
-                if isinstance(value, dict) and isinstance(old, dict) and key != "space":
-                    value = {**old, **value}
-                self.value[key] = value
+                is_merged = isinstance(value, dict) and isinstance(self.value.get(key), dict)
+                if is_merged and key != "space":
+                    given |= {(key, inner): item for inner, item in value.items()}
+                else:
+                    given[key,] = value
+        for at, value in given.items():
+            self.value = _replace(self.value, at, value)
+            n = len(at)
+            self._given = {old: s for old, s in self._given.items() if old[:n] != at}
+        self._given |= dict.fromkeys(source.lines, source)
         self._fix_or_search(source)
 
-    def find(self, location: Location) -> Source:
-        """Return the newest source with a part in what `value` has there."""
-        n = len(location)
-        sources = reversed(self.sources)
-        return next(s for s in sources if any(at[:n] == location for at in s.lines))
+    def find(self, location: Location) -> tuple[Source, Location]:
+        """Return the newest source of a location, or of the nearest one around it, and that."""
+        while True:
+            n = len(location)
+            found = [source for at, source in self._given.items() if at[:n] == location]
+            if found:
+                return max(found, key=self.sources.index), location
+            location = location[:-1]
 
     def _fix_or_search(self, source: Source) -> None:
         """Leave each hyperparameter of a source either fixed or searched."""

@@ -33,14 +33,14 @@ _SYNONYMS = {"lr": "learning_rate", "wd": "weight_decay", "warmup": "warmup_epoc
 def explain(error: ValidationError, stack: Stack) -> list[str]:
     """Return what pydantic found wrong in a config, one line per problem, in its order."""
     lines = []
-    for problem in error.errors(include_url=False, include_input=False):
+    for problem in error.errors(include_url=False):
         if problem["type"] == "default_factory_not_called":
             continue
-        location, missing, value = _find(problem["loc"], stack.value)
-        source = stack.find(location)
-        sentence = _sentence(problem, location + missing, value)
-        text = f"`{_key(location + missing)}` {sentence} ({source.mark(location)})"
-        lines.append((stack.sources.index(source), source.lines.get(location, 0), text))
+        location = tuple(step for step in problem["loc"] if step not in TAGS)
+        given = location[:-1] if problem["type"] == "missing" else location
+        source, at = stack.find(given)
+        text = f"`{_key(location)}` {_sentence(problem, location)} ({source.mark(at)})"
+        lines.append((stack.sources.index(source), source.lines.get(at, 0), text))
     return [text for *_, text in sorted(lines, key=lambda line: line[:2])]
 
 
@@ -54,30 +54,14 @@ def suggest(name: str, names: Iterable[str]) -> str:
     return f"; choose from {', '.join(known)}"
 
 
-def _find(path: Location, value: Any) -> tuple[Location, Location, Any]:
-    """Return where a problem is in a config, what is missing there, and the value.
-
-    Pydantic's path also has the names of types, and `choices` where there is a bare list.
-    """
-    location: list[str | int] = []
-    for i, step in enumerate(path):
-        is_key = isinstance(value, dict) and step in value
-        if is_key or (isinstance(value, list) and isinstance(step, int)):
-            value = value[step]
-            location.append(step)
-        elif i == len(path) - 1 and isinstance(value, dict) and step not in TAGS:
-            return tuple(location), (step,), None
-    return tuple(location), (), value
-
-
 def _key(location: Location) -> str:
     """Return a location as it is written: `initial_points[0].dropout`."""
     steps = (f"[{s}]" if isinstance(s, int) else f".{printable(s)}" for s in location)
     return "".join(steps).removeprefix(".")
 
 
-def _sentence(problem: Any, location: Location, value: Any) -> str:
-    name = str(location[-1]) if location else ""
+def _sentence(problem: Any, location: Location) -> str:
+    name, value = str(location[-1]), problem["input"]
     match problem["type"]:
         case "missing":
             return "is missing"

@@ -78,8 +78,8 @@ def resolve_config(
     if problems:
         raise UsageError("\n".join(problems))
     for i, reason in left_out.items():
-        at = ("initial_points", i)
-        notify(f"an initial point is left out: {reason} ({stack.find(at).mark(at)})")
+        source, at = stack.find(("initial_points", i))
+        notify(f"an initial point is left out: {reason} ({source.mark(at)})")
     for note in config.notes():
         notify(note)
     return config
