@@ -7,22 +7,17 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.options import (
-    DEFAULT_STORAGE,
-    JsonOption,
-    NameArgument,
-    StorageOption,
-    find_sweep,
-    follow_up,
-    storage_folder,
-)
+from sweep.cli import options
+from sweep.cli.options import find_sweep, follow_up, storage_folder
 from sweep.cli.output import escape, open_console, print_json
 from sweep.errors import UsageError
 
 _READ_EVERY_S = 2.0
 
 
-def list_(storage: StorageOption = DEFAULT_STORAGE, as_json: JsonOption = False) -> None:
+def list_(
+    storage: options.StorageOption = options.DEFAULT_STORAGE, as_json: options.JsonOption = False
+) -> None:
     """List the sweeps in the storage, newest first."""
     from sweep.cli.tables import list_documents, print_list
 
@@ -35,10 +30,10 @@ def list_(storage: StorageOption = DEFAULT_STORAGE, as_json: JsonOption = False)
 
 
 def status(
-    name: NameArgument = None,
+    name: options.NameArgument = None,
     follow: Annotated[bool, typer.Option("--follow", help="Watch until the search ends.")] = False,
-    storage: StorageOption = DEFAULT_STORAGE,
-    as_json: JsonOption = False,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Show the progress of a sweep."""
     from analysis.records.sweeps import read_sweep
@@ -78,7 +73,7 @@ def status(
 
 
 def trials(
-    name: NameArgument = None,
+    name: options.NameArgument = None,
     top: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Show only the N best.")
     ] = None,
@@ -86,8 +81,8 @@ def trials(
         Path | None,
         typer.Option(metavar="FILE", help="Write a CSV file; `-` is the standard output."),
     ] = None,
-    storage: StorageOption = DEFAULT_STORAGE,
-    as_json: JsonOption = False,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Show one row per trial, best first."""
     from sweep.cli.tables import print_trials, trial_documents, write_csv
@@ -105,9 +100,9 @@ def trials(
 
 
 def best(
-    name: NameArgument = None,
-    storage: StorageOption = DEFAULT_STORAGE,
-    as_json: JsonOption = False,
+    name: options.NameArgument = None,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Show the best hyperparameters and their trial."""
     from sweep.cli.summary import best_document, print_best

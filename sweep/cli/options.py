@@ -40,18 +40,11 @@ JsonOption = Annotated[
 ]
 NameArgument = Annotated[
     str | None,
-    typer.Argument(
-        metavar="NAME", help="A sweep. [default: the newest sweep]", show_default=False
-    ),
+    typer.Argument(metavar="NAME", help="A sweep. [default: the newest]", show_default=False),
 ]
 ConcurrencyOption = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="Trials at a time. [default: one per processor]",
-        show_default=False,
-    ),
+    typer.Option(metavar="N", min=1, help="Trials at a time. [default: one per processor]"),
 ]
 AddressOption = Annotated[
     str | None,
@@ -60,7 +53,6 @@ AddressOption = Annotated[
         metavar="ADDRESS",
         envvar="RAY_ADDRESS",
         help="Ray cluster: auto or HOST:PORT. [default: Ray on this machine]",
-        show_default=False,
     ),
 ]
 

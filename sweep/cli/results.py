@@ -8,14 +8,8 @@ import typer
 
 from analysis.errors import describe_cause
 from analysis.formatting import percent
-from sweep.cli.options import (
-    DEFAULT_STORAGE,
-    JsonOption,
-    NameArgument,
-    StorageOption,
-    find_sweep,
-    storage_folder,
-)
+from sweep.cli import options
+from sweep.cli.options import find_sweep, storage_folder
 from sweep.cli.output import escape, print_json, say
 from sweep.errors import UsageError
 
@@ -29,7 +23,7 @@ class Format(StrEnum):
 
 
 def plot(
-    name: NameArgument = None,
+    name: options.NameArgument = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder to write to. [default: plots/ of the sweep]"),
@@ -37,8 +31,8 @@ def plot(
     file_format: Annotated[
         Format, typer.Option("--format", help="Format of the files.")
     ] = Format.png,
-    storage: StorageOption = DEFAULT_STORAGE,
-    as_json: JsonOption = False,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Draw all comparison plots again."""
     from analysis.plots import draw_all
@@ -57,7 +51,9 @@ def plot(
         print(escape(f"not drawn: {plot_name}: {reason}"))
 
 
-def report(name: NameArgument = None, storage: StorageOption = DEFAULT_STORAGE) -> None:
+def report(
+    name: options.NameArgument = None, storage: options.StorageOption = options.DEFAULT_STORAGE
+) -> None:
     """Write the sweep as one self-contained HTML page."""
     from analysis.records.files import REPORT_FILE
     from analysis.report.page import write_report
@@ -69,9 +65,9 @@ def report(name: NameArgument = None, storage: StorageOption = DEFAULT_STORAGE) 
 
 def export(
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new or empty folder.")],
-    name: NameArgument = None,
-    storage: StorageOption = DEFAULT_STORAGE,
-    as_json: JsonOption = False,
+    name: options.NameArgument = None,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Write the weights and metrics of the best network."""
     from sweep.cli.summary import best_document
@@ -93,13 +89,13 @@ def export(
 
 
 def predict(
-    name: NameArgument = None,
+    name: options.NameArgument = None,
     images: Annotated[
         list[str] | None,
         typer.Argument(metavar="IMAGE", help="Pictures of one digit each.", show_default=False),
     ] = None,
-    storage: StorageOption = DEFAULT_STORAGE,
-    as_json: JsonOption = False,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Show which digits the best network sees in image files."""
     from sweep.cli.summary import best_document
@@ -164,14 +160,14 @@ def _name_and_images(
 
 
 def dashboard(
-    name: NameArgument = None,
+    name: options.NameArgument = None,
     port: Annotated[
         int,
         typer.Option(
             metavar="N", min=0, max=65535, help="Port to listen on; 0 is any that is free."
         ),
     ] = 8080,
-    storage: StorageOption = DEFAULT_STORAGE,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
 ) -> None:
     """Show the sweep in optuna-dashboard, until Ctrl-C."""
     folder, ledger = find_sweep(storage, name)

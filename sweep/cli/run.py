@@ -7,22 +7,13 @@ import typer
 
 from analysis.formatting import count
 from analysis.records.files import REPORT_FILE
-from sweep.cli.options import (
-    DEFAULT_STORAGE,
-    AddressOption,
-    ConcurrencyOption,
-    DataOption,
-    JsonOption,
-    NameArgument,
-    StorageOption,
-    find_sweep,
-    storage_folder,
-)
+from analysis.records.ledger import Ledger
+from analysis.storage.folder import Folder
+from sweep.cli import options
+from sweep.cli.options import find_sweep, storage_folder
 from sweep.cli.output import say
 
 if TYPE_CHECKING:
-    from analysis.records.ledger import Ledger
-    from analysis.storage.folder import Folder
     from sweep.cli.work import Computing
     from sweep.config import SweepConfig
 
@@ -57,11 +48,11 @@ def run(
     ] = False,
     accept_changes: AcceptOption = False,
     search_only: Annotated[bool, typer.Option("--search-only", help="Do not confirm.")] = False,
-    address: AddressOption = None,
-    concurrency: ConcurrencyOption = None,
-    data: DataOption = None,
-    storage: StorageOption = DEFAULT_STORAGE,
-    as_json: JsonOption = False,
+    address: options.AddressOption = None,
+    concurrency: options.ConcurrencyOption = None,
+    data: options.DataOption = None,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Search for the best hyperparameters and confirm them."""
     from analysis.records.sweeps import list_sweeps
@@ -95,17 +86,17 @@ def run(
 
 
 def resume(
-    name: NameArgument = None,
+    name: options.NameArgument = None,
     trials: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, max=1_000_000, help="Extend the sweep to N trials."),
     ] = None,
     accept_changes: AcceptOption = False,
-    address: AddressOption = None,
-    concurrency: ConcurrencyOption = None,
-    data: DataOption = None,
-    storage: StorageOption = DEFAULT_STORAGE,
-    as_json: JsonOption = False,
+    address: options.AddressOption = None,
+    concurrency: options.ConcurrencyOption = None,
+    data: options.DataOption = None,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Finish a sweep that was interrupted, or extend it."""
     from sweep.cli.work import Computing
@@ -118,8 +109,8 @@ def resume(
 
 
 def _continue(
-    folder: "Folder",
-    ledger: "Ledger",
+    folder: Folder,
+    ledger: Ledger,
     config: "SweepConfig",
     computing: "Computing",
     accept_changes: bool,
@@ -148,18 +139,18 @@ def _continue(
 
 
 def confirm(
-    name: NameArgument = None,
+    name: options.NameArgument = None,
     top_k: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=100, help="Number of finalists.")
     ] = None,
     seeds: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=1000, help="Number of runs per arm.")
     ] = None,
-    address: AddressOption = None,
-    concurrency: ConcurrencyOption = None,
-    data: DataOption = None,
-    storage: StorageOption = DEFAULT_STORAGE,
-    as_json: JsonOption = False,
+    address: options.AddressOption = None,
+    concurrency: options.ConcurrencyOption = None,
+    data: options.DataOption = None,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Compare finalists and baselines on the test images."""
     from sweep.cli.summary import best_document, print_result

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis.formatting import count
-from sweep.cli.options import (
-    DEFAULT_STORAGE,
-    AddressOption,
-    DataOption,
-    JsonOption,
-    StorageOption,
-    storage_folder,
-)
+from sweep.cli import options
+from sweep.cli.options import storage_folder
 from sweep.cli.output import escape, open_console, print_json, say
 from sweep.errors import ClusterError, UsageError
 
@@ -24,7 +18,7 @@ if TYPE_CHECKING:
     from sweep.config import SweepConfig
 
 
-def data(data: DataOption = None, as_json: JsonOption = False) -> None:
+def data(data: options.DataOption = None, as_json: options.JsonOption = False) -> None:
     """Fetch MNIST, if it is not there yet, and verify every file."""
     from data_utils.mnist import default_folder
 
@@ -87,7 +81,7 @@ def preset(
 
 
 def validate(
-    file: Annotated[Path, typer.Argument(metavar="FILE")], as_json: JsonOption = False
+    file: Annotated[Path, typer.Argument(metavar="FILE")], as_json: options.JsonOption = False
 ) -> None:
     """Check a config without running anything."""
     from sweep.config.resolve import resolve_config
@@ -111,10 +105,10 @@ def describe_size(config: "SweepConfig") -> str:
 
 
 def doctor(
-    data: DataOption = None,
-    storage: StorageOption = DEFAULT_STORAGE,
-    address: AddressOption = None,
-    as_json: JsonOption = False,
+    data: options.DataOption = None,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    address: options.AddressOption = None,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Check that this machine or cluster can run a sweep."""
     from sweep.cli.doctor import examine

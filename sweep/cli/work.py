@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from analysis.errors import InUseError, StorageError
-from analysis.records.ledger import has_begun
+from analysis.records.ledger import Ledger, has_begun
 from analysis.results.selection import rank_trials
+from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
 from sweep.cli.output import say
 from sweep.cli.setup import describe_size, load_data
@@ -18,8 +19,6 @@ from sweep.cli.summary import check_failures, print_result
 from sweep.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
-    from analysis.records.ledger import Ledger
-    from analysis.storage.folder import Folder
     from data_utils.dataset import TrainTest
     from sweep.config import SweepConfig
     from sweep.driver.session import Session
@@ -53,7 +52,7 @@ class Computing:
 
 
 def search_and_confirm(
-    folder: "Folder",
+    folder: Folder,
     config: "SweepConfig",
     computing: Computing,
     start: str,
@@ -80,7 +79,7 @@ def search_and_confirm(
     finish(folder, ledger, as_json=as_json)
 
 
-def finish(folder: "Folder", ledger: "Ledger", *, as_json: bool) -> None:
+def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     """Draw the plots, write the report and print the result.
 
     Raises:
@@ -108,7 +107,7 @@ def finish(folder: "Folder", ledger: "Ledger", *, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def at_work(
-    folder: "Folder", config: "SweepConfig", computing: Computing, *, again: str = "resume"
+    folder: Folder, config: "SweepConfig", computing: Computing, *, again: str = "resume"
 ) -> "Iterator[Session]":
     """Open a session; say how to continue if a signal, the storage or the cluster ends it.
 
@@ -145,7 +144,7 @@ def at_work(
         raise
 
 
-def check_is_free(folder: "Folder") -> None:
+def check_is_free(folder: Folder) -> None:
     """Refuse a sweep that another process is working on.
 
     Raises:
@@ -159,11 +158,11 @@ def check_is_free(folder: "Folder") -> None:
         raise
 
 
-def _advise_to_watch(error: InUseError, folder: "Folder") -> None:
+def _advise_to_watch(error: InUseError, folder: Folder) -> None:
     error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
 
 
-def _how_to_continue(folder: "Folder", again: str) -> str:
+def _how_to_continue(folder: Folder, again: str) -> str:
     with contextlib.suppress(StorageError):  # the storage may be what has failed
         if not has_begun(folder):
             return f"the sweep {folder.name} has not begun"

@@ -41,7 +41,7 @@ PICTURE = [
         r"sweep mine: 3 trials of up to 6 epochs, 2 at a time; starting Ray",
         r"trial \d: its process died .*",
         r"",
-        r"[━╸╺]+ +\d of 3 trials +\d+ s elapsed( +about .* left)?",
+        r"[━╸╺]+ +\d of 3 trials +(\d+ min )?\d+ s elapsed( +about .* left)?",
         r"\d complete +0 stopped early +[012] running +0 failed +\d+ epochs?",
         r" *trial +epoch +validation +curve +hyperparameters",
         r" +\d +\d/6 +(–|\d\d\.\d\d %) +[▁▂▃▄▅▆▇█·]{6} .*",
