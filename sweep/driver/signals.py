@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import stat
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -68,6 +69,8 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         is_first, self._received = self._received is None, number
+        if number == signal.SIGHUP:
+            self._silence()
         if is_first:
             self._timer = threading.Timer(_LIMIT_S, self.leave, (128 + number,))
             self._timer.daemon = True
@@ -75,3 +78,11 @@ class Interruption:
         elif number == signal.SIGINT:
             advise, self._advise = self._advise, str  # a third SIGINT does not wait for it
             self.leave(128 + number, f"interrupted; {advise()}\n")
+
+    def _silence(self) -> None:
+        """Discard what is written to a terminal that is gone, where it would be an error."""
+        with contextlib.suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            for descriptor in (1, 2, self._screen.fileno()):
+                if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                    os.dup2(null, descriptor)

@@ -29,6 +29,7 @@ try:
             time.sleep(0.02)
 except Interrupted as interrupted:
     print(interrupted, flush=True)
+    print(interrupted, file=screen, flush=True)
     sys.exit(interrupted.exit_code)
 """
 
@@ -81,6 +82,16 @@ def test_signal_ends_a_process_cleanly(number: signal.Signals, exit_code: int) -
         process.send_signal(number)
         output, _ = process.communicate(timeout=20)
     assert (process.returncode, output) == (exit_code, f"{number.name}\n")
+
+
+def test_hangup_closes_the_terminal_and_still_ends_cleanly() -> None:
+    ours, theirs = pty.openpty()
+    with _start("attentive", os.ttyname(theirs)) as process:
+        os.close(ours)
+        os.close(theirs)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=20)
+    assert process.returncode == 129
 
 
 def test_second_sigint_leaves_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
