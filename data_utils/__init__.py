@@ -1,1 +1,1 @@
-"""MNIST fetched and verified, its split, batches, and augmentation of whole batches."""
+"""Data sets by name, their split, batches, and augmentation of whole batches."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
 
 DATASETS = {"mnist": "data_utils.mnist:load_mnist"}
-"""Name in a config → "module:function"."""
+"""Name in a config → "module:function", which is called as `load_dataset` is, without the name."""
 
 
 def load_dataset(name: str, folder: Path | None = None, **options: Any) -> "TrainTest":

@@ -1,6 +1,6 @@
 """The networks that a sweep can train, and how to build one by its name."""
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from models.registry import MODELS, build_model
@@ -15,7 +15,6 @@ __all__ = ["MODELS", "CustomMLP", "LeNet5", "build_model"]
 def __getattr__(name: str) -> Any:
     """Import a network at its first use, because it takes torch with it."""
     for target in MODELS.values():
-        module_name, class_name = target.split(":")
-        if class_name == name:
-            return getattr(import_module(module_name), name)
+        if target.endswith(f":{name}"):
+            return resolve_name(target)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

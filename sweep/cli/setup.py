@@ -23,16 +23,12 @@ def data(data: options.DataOption = None, as_json: options.JsonOption = False) -
     from data_utils.mnist import default_folder
 
     mnist = load_data("mnist", data, create=True)
-    folder = data or default_folder()
+    folder, n_train, n_test = data or default_folder(), len(mnist.train), len(mnist.test)
     if as_json:
-        counts = {"train_images": len(mnist.train), "test_images": len(mnist.test)}
-        print_json({"folder": str(folder), **counts})
+        print_json({"folder": str(folder), "train_images": n_train, "test_images": n_test})
     else:
-        train, test = (
-            count(len(mnist.train), "training image"),
-            count(len(mnist.test), "test image"),
-        )
-        print(f"MNIST is complete in {folder}: {train}, {test}")
+        counts = f"{count(n_train, 'training image')}, {count(n_test, 'test image')}"
+        print(f"MNIST is complete in {folder}: {counts}")
 
 
 def load_data(name: str, folder: Path | None, *, create: bool = False) -> "TrainTest":
