@@ -155,7 +155,7 @@ def test_interval_of_an_accuracy_stays_between_0_and_1(make_confirmation: Maker)
 @pytest.mark.parametrize("n_seeds", [4, 10])
 def test_false_alarms_are_as_rare_as_promised(n_seeds: int) -> None:
     rng = np.random.default_rng(n_seeds)
-    n_sweeps, n_beats, n_decided = 2_000, 0, 0
+    n_sweeps, n_beats, n_decided = 1_000, 0, 0
     for _ in range(n_sweeps):
         # Nothing differs but by chance; accuracies are counts of 10,000 images, and runs
         # with the same seed have something in common.

@@ -230,7 +230,7 @@ def test_unfinished_runs_are_mentioned(make_confirmation: Maker) -> None:
 accuracies = st.none() | st.integers(0, 10_000).map(lambda n: n / 10_000)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     arms=st.dictionaries(
         st.sampled_from(["finalist-1", "finalist-2", "hand-tuned", "lenet5"]),
