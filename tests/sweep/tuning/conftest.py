@@ -13,15 +13,15 @@ from sweep.training.assignment import Report
 def make_result(make_metrics: Callable[..., Epoch]) -> Callable[..., dict[str, Any]]:
     """Makes Tune's result from the validation accuracies of an epoch and those before it.
 
-    With `past` the epochs before the last are told as well, as after a checkpoint.
+    With `past` the epochs before the last are reported as well, as after a checkpoint.
     """
 
     def make(*accuracies: float, epochs: int = 4, past: bool = False) -> dict[str, Any]:
-        told = [
+        reported = [
             make_metrics(epoch, accuracy) for epoch, accuracy in enumerate(accuracies, start=1)
         ]
-        before = tuple(told[:-1]) if past else ()
-        return Report(told[-1], past=before, is_last=len(told) == epochs).to_result()
+        before = tuple(reported[:-1]) if past else ()
+        return Report(reported[-1], past=before, is_last=len(reported) == epochs).to_result()
 
     return make
 

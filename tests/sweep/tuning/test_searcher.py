@@ -200,7 +200,7 @@ def test_trials_that_learn_nothing_do_not_blind_a_gaussian_process(
 @pytest.mark.parametrize(
     ("schedule", "score"), [("constant", (0.92 + 0.96 + 0.97) / 3), ("linear", 0.97)]
 )
-def test_complete_trial_is_told_the_score_that_the_best_is_chosen_by(
+def test_complete_trial_has_the_score_that_the_best_is_chosen_by(
     schedule: str, score: float, make_searcher: MakeSearcher, make_result: MakeResult
 ) -> None:
     space = {"schedule": ["constant", "linear"]}
@@ -243,14 +243,14 @@ def test_failed_trial_is_failed_in_the_study(
     assert (trial.state, trial.value) == (TrialState.FAIL, None)
 
 
-def test_epoch_that_a_retried_trial_tells_again_counts_once(
+def test_epoch_that_a_retried_trial_reports_again_counts_once(
     make_searcher: MakeSearcher, make_result: MakeResult
 ) -> None:
     searcher = make_searcher()
     searcher.suggest("a")
     searcher.on_trial_result("a", make_result(0.5))
     searcher.on_trial_result("a", make_result(0.5, 0.6))
-    # Its process dies after epoch 3 is safe in the checkpoint and before it is told.
+    # Its process dies after epoch 3 is in the checkpoint and before it is reported.
     searcher.on_trial_result("a", make_result(0.5, 0.6, 0.7, past=True))
     searcher.on_trial_result("a", make_result(0.5, 0.6, 0.7))
     searcher.on_trial_complete("a", make_result(0.5, 0.6, 0.7, 0.8))
@@ -271,7 +271,7 @@ def test_nothing_stays_running(make_searcher: MakeSearcher, make_result: MakeRes
     searcher.on_trial_complete("d", error=True)
     searcher.on_trial_complete("a", make_result(0.9, 0.9, 0.9, 0.9))
     searcher.on_trial_complete("c", FAILED)
-    searcher.on_trial_complete("c", FAILED)  # said twice
+    searcher.on_trial_complete("c", FAILED)  # reported twice
     searcher.on_trial_complete("never-suggested", FAILED)
     assert [trial.state.name for trial in searcher.study.trials] == [
         "COMPLETE",
@@ -394,19 +394,6 @@ def test_trial_from_before_a_value_was_searched_has_its_fixed_value(
     assert trial.state == TrialState.COMPLETE
     assert trial.params == {"dropout": 0.03, "learning_rate": 0.01, "schedule": "constant"}
     assert trial.value == pytest.approx(objective(0.91))
-
-
-def test_resumed_searcher_tells_of_a_trial_that_goes_on_from_its_checkpoint(
-    resumed: tuple[SweepConfig, Ledger], make_result: MakeResult
-) -> None:
-    searcher = StudySearcher(*resumed)
-    searcher.suggest("a")
-    searcher.on_trial_result("a", make_result(0.8, 0.9, past=True))
-    searcher.on_trial_result("a", make_result(0.8, 0.9, 0.91))
-    searcher.on_trial_complete("a", make_result(0.8, 0.9, 0.91, 0.92))
-    trial = searcher.study.trials[2]
-    assert trial.state == TrialState.COMPLETE
-    assert trial.value == pytest.approx(objective(0.91))
     assert trial.intermediate_values == {1: 0.8, 2: 0.9, 3: 0.91, 4: 0.92}
 
 
@@ -422,23 +409,3 @@ def test_resumed_searcher_does_not_repeat_its_draws(
     more = _draw(StudySearcher(config, ledger), 5, make_result(0.9, 0.9, 0.9, 0.9))
     before = [values["dropout"] for values in drawn]
     assert not any(math.isclose(values["dropout"], old) for values in more for old in before)
-
-
-def test_resumed_searcher_takes_what_its_space_does_not_hold_any_more(
-    begin_ledger: BeginLedger,
-) -> None:
-    config = SweepConfig.model_validate(
-        {
-            "space": {
-                "dropout": {"low": 0.0, "high": 0.1},
-                "learning_rate": {"low": 0.005, "high": 0.2, "log": True},
-            },
-            "initial_points": [],
-        }
-    )
-    ledger = begin_ledger(config)
-    _record(ledger, 1, [0.9], "STOPPED", dropout=0.4, rotation=10.0)
-    searcher = StudySearcher(config, ledger)
-    values = Assignment.from_config(searcher.suggest("a")).hyperparameters
-    assert 0 <= values["dropout"] <= 0.1
-    assert len(searcher.study.trials) == 2
