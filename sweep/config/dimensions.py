@@ -135,7 +135,7 @@ Dimension = FloatRange | IntRange | Choices
 
 
 def reject(problems: Mapping[Location, str]) -> None:
-    """Raise pydantic's error for problems at places inside the value that is validated.
+    """Raise pydantic's error for problems inside the value that is validated.
 
     Raises:
         ValidationError: There is a problem.
