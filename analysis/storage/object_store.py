@@ -175,17 +175,25 @@ class StoreFolder(Folder):
 class ObjectAppender:
     """Appends lines to an object by replacing it, in a thread of its own.
 
-    It does so every 20 s and at once after a `flush`, so a driver whose machine is lost loses
-    no more than the lines of about that time.
+    It does so regularly and at once after a `flush`, so a driver whose machine is lost loses no
+    more than the lines of about that time.
 
     Args:
         folder: Of the object.
         name: Of the object.
         truncated_bytes: Size of the incomplete last line, which is removed.
+        every_s: Time between replacements, in seconds.
     """
 
-    def __init__(self, folder: StoreFolder, name: str, *, truncated_bytes: int = 0) -> None:
-        self._folder, self._name = folder, name
+    def __init__(
+        self,
+        folder: StoreFolder,
+        name: str,
+        *,
+        truncated_bytes: int = 0,
+        every_s: float = _REPLACE_EVERY_S,
+    ) -> None:
+        self._folder, self._name, self._every_s = folder, name, every_s
         data = folder.read(name) if folder.exists(name) else b""
         self._data = bytearray(data[: len(data) - truncated_bytes])
         self._is_behind = truncated_bytes > 0
@@ -223,7 +231,7 @@ class ObjectAppender:
 
     def _replace_regularly(self) -> None:
         while not self._is_closed:
-            self._wake.wait(_REPLACE_EVERY_S)
+            self._wake.wait(self._every_s)
             self._wake.clear()
             try:
                 self._replace()

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.storage import heartbeat
 from analysis.storage.folder import Folder, LocalFolder
 from analysis.storage.object_store import StoreFolder, open_store
 
@@ -11,6 +12,14 @@ from analysis.storage.object_store import StoreFolder, open_store
 def store(s3: str) -> StoreFolder:
     """A folder of the test's own in a real S3 server."""
     return open_store(s3.replace("@sweeps", f"@sweeps/{secrets.token_hex(4)}"))
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a lock in a store become stale soon; a store tells times in whole seconds."""
+    monkeypatch.setattr(heartbeat, "_BEAT_S", 0.2)
+    monkeypatch.setattr(heartbeat, "_WATCH_S", 0.1)
+    monkeypatch.setattr(heartbeat, "_STALE_S", 2.5)
 
 
 @pytest.fixture(params=["local", "s3"])

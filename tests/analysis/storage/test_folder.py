@@ -20,7 +20,6 @@ from analysis.records.ledger import (
     read_ledger,
 )
 from analysis.records.sweeps import list_sweeps, open_sweep
-from analysis.storage import heartbeat
 from analysis.storage.folder import LOCK_FILE, Folder, LocalFolder
 
 OWNER = """
@@ -31,14 +30,6 @@ with pickle.loads(bytes.fromhex(sys.argv[1])).lock():
     print("locked", flush=True)
     time.sleep(60)
 """
-
-
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a lock in a store become stale soon; a store tells times in whole seconds."""
-    monkeypatch.setattr(heartbeat, "_BEAT_S", 0.2)
-    monkeypatch.setattr(heartbeat, "_WATCH_S", 0.1)
-    monkeypatch.setattr(heartbeat, "_STALE_S", 2.5)
 
 
 def test_written_files_are_read_replaced_and_deleted(storage: Folder) -> None:

@@ -6,9 +6,8 @@ from contextlib import closing
 import pytest
 
 from analysis.errors import InUseError, StorageError
-from analysis.storage import heartbeat, object_store
 from analysis.storage.folder import LOCK_FILE
-from analysis.storage.object_store import StoreFolder, mask_credentials, open_store
+from analysis.storage.object_store import ObjectAppender, StoreFolder, mask_credentials, open_store
 
 UNREACHABLE = "s3://sweeper:a-secret@sweeps?endpoint_override=http://127.0.0.1:9"
 OTHER = json.dumps({"host": "elsewhere", "pid": 7, "token": "theirs"}).encode()
@@ -84,7 +83,7 @@ def test_error_of_the_store_names_the_object_and_no_credentials(s3: str) -> None
 
 
 def test_lines_reach_the_store_after_a_while_or_at_once_or_at_the_end(
-    store: StoreFolder, monkeypatch: pytest.MonkeyPatch
+    store: StoreFolder,
 ) -> None:
     with closing(store.append_to("lines")) as appender:
         appender.write_line(b"one\n")
@@ -93,8 +92,7 @@ def test_lines_reach_the_store_after_a_while_or_at_once_or_at_the_end(
         _eventually(lambda: store.exists("lines") and store.read("lines") == b"one\n")
         appender.write_line(b"two\n")
     assert store.read("lines") == b"one\ntwo\n"
-    monkeypatch.setattr(object_store, "_REPLACE_EVERY_S", 0.05)
-    with closing(store.append_to("lines")) as appender:
+    with closing(ObjectAppender(store, "lines", every_s=0.05)) as appender:
         appender.write_line(b"three\n")
         _eventually(lambda: store.read("lines") == b"one\ntwo\nthree\n")
 
@@ -116,12 +114,8 @@ def flaky(store: StoreFolder) -> Iterator[Flaky]:
     Flaky.refuses = False
 
 
-def test_refused_lines_are_an_error_of_the_next_line_and_are_written_later(
-    flaky: Flaky, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(object_store, "_REPLACE_EVERY_S", 0.05)
-    appender = flaky.append_to("lines")
-    assert isinstance(appender, object_store.ObjectAppender)
+def test_refused_lines_are_an_error_of_the_next_line_and_are_written_later(flaky: Flaky) -> None:
+    appender = ObjectAppender(flaky, "lines", every_s=0.05)
     Flaky.refuses = True
     appender.write_line(b"one\n")
     _eventually(lambda: appender._error is not None)
@@ -142,10 +136,8 @@ def test_refused_last_lines_are_an_error_of_close(flaky: Flaky) -> None:
         appender.close()
 
 
-def test_owner_learns_that_another_process_has_taken_the_lock_over(
-    store: StoreFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(heartbeat, "_BEAT_S", 0.2)
+@pytest.mark.usefixtures("hurried")
+def test_owner_learns_that_another_process_has_taken_the_lock_over(store: StoreFolder) -> None:
     with store.lock() as check:
         store.write(LOCK_FILE, OTHER)
         time.sleep(1)
