@@ -52,6 +52,8 @@ class Interruption:
     def __exit__(self, *_: object) -> None:
         if self._received is not None:
             self._timer.cancel()
+        if self._received == signal.SIGHUP:  # the session has put the terminal back meanwhile
+            self._silence()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
