@@ -117,3 +117,131 @@ print(arms[0].differences(arms[1]), HYPERPARAMETERS["label_smoothing"].label)
 """,
     )
     assert printed == "0 label smoothing\n"
+
+
+def test_network_and_data_set_are_each_a_file_and_a_line_in_a_registry(tree: Path) -> None:
+    (tree / "models/tiny.py").write_text("""
+from torch import nn
+
+from models.dropout import Dropout
+from models.initialisation import initialise
+
+class Tiny(nn.Sequential):
+    def __init__(self, *, dropout=0.0, generator=None):
+        linear = nn.Linear(784, 10, device="meta")
+        super().__init__(nn.Flatten(), Dropout(dropout, generator), linear)
+        initialise(self, generator)
+""")
+    edit(tree / "models/registry.py", "MODELS = {", 'MODELS = {"tiny": "models.tiny:Tiny", ')
+    (tree / "data_utils/stripes.py").write_text("""
+import numpy as np
+
+from data_utils.dataset import ImageDataset, TrainTest
+
+def load_stripes(folder, **options):
+    labels = np.arange(120, dtype=np.uint8) % 10
+    images = np.zeros((120, 28, 28), np.uint8)
+    for image, label in zip(images, labels):
+        image[:: label + 2] = 255
+    data = ImageDataset(images, labels)
+    return TrainTest(data, data)
+""")
+    line = '"stripes": "data_utils.stripes:load_stripes", '
+    edit(tree / "data_utils/registry.py", "DATASETS = {", f"DATASETS = {{{line}")
+    printed = run_python(
+        tree,
+        """
+from pathlib import Path
+
+from analysis.records.ledger import FORMAT, Ledger, SweepCreated, TrialStarted
+from analysis.results.selection import Selection
+from analysis.storage.folder import LocalFolder
+from sweep.cli.setup import load_data
+from sweep.config import HAND_TUNED, SweepConfig
+from sweep.config.resolve import Overrides, resolve_config
+from sweep.driver.arms import plan_arms
+from sweep.driver.resume import check_changes
+from sweep.training.assignment import Assignment, WorkerSettings
+from sweep.training.worker import Worker
+
+config = resolve_config(overrides=Overrides(["dataset=stripes", "model=tiny"], epochs=1))
+data, folder = load_data(config.dataset, None), LocalFolder(Path("new"))
+worker = Worker(data.train, data.test, WorkerSettings("cpu", folder, predict=True))
+hyperparameters = config.hyperparameters(HAND_TUNED)
+worker.assign(Assignment("trial-0001", 1, config.model, config.epochs, hyperparameters))
+report = worker.step()
+assert report.outcome() == "COMPLETE", report
+
+def begin(config):
+    ledger = Ledger(SweepCreated(0.0, FORMAT, "new", config.model_dump(mode="json")))
+    ledger.add(TrialStarted(0.0, 1, 1, dict(HAND_TUNED)))
+    return ledger
+
+best, *_ = plan_arms(config, [Selection(begin(config).trials[1], 0.9)])
+old = begin(SweepConfig(model="tiny", epochs=1))
+print(best.model, len(report.predictions.labels))
+print(*check_changes(folder, old, config, accept_changes=True))
+""",
+    )
+    assert printed == "tiny 120\n`dataset`: mnist then, stripes now\n"
+
+
+def test_searcher_and_scheduler_are_each_a_line_in_the_registry(tree: Path) -> None:
+    registry = tree / "sweep/config/registry.py"
+    edit(registry, '    "tpe": ', '    "qmc": "optuna.samplers:QMCSampler",\n    "tpe": ')
+    median = "ray.tune.schedulers:MedianStoppingRule"
+    edit(registry, '    "asha": ', f'    "median": "{median}",\n    "asha": ')
+    printed = run_python(
+        tree,
+        """
+from analysis.records.ledger import FORMAT, Ledger, SweepCreated
+from sweep.config.resolve import Overrides, resolve_config
+from sweep.training.assignment import Assignment
+from sweep.tuning.scheduler import build_scheduler
+from sweep.tuning.searcher import StudySearcher
+
+settings = ["searcher=qmc", "scheduler={name: median, grace_period: 2}", "initial_points=[]"]
+config = resolve_config(overrides=Overrides(settings))
+ledger = Ledger(SweepCreated(0.0, FORMAT, "new", config.model_dump(mode="json")))
+searcher, scheduler = StudySearcher(config, ledger), build_scheduler(config, ledger)
+proposed = Assignment.from_config(searcher.suggest("a")).hyperparameters
+assert not any(searched.why_invalid(proposed[name]) for name, searched in config.space.items())
+print(type(searcher.study.sampler).__name__, type(scheduler).__name__, scheduler.metric)
+""",
+    )
+    assert printed == "QMCSampler MedianStoppingRule val_accuracy\n"
+
+
+def test_plot_is_a_file_and_an_entry_in_the_gallery(tree: Path) -> None:
+    shutil.copy(ROOT / "tests/synthetic.py", tree)
+    (tree / "analysis/plots/durations.py").write_text("""
+from analysis.plots.picture import Picture
+from analysis.plots.style import new_figure
+
+def draw_durations(results):
+    figure = new_figure(3.0, results.about_search)
+    trials = results.ledger.trials.values()
+    seconds = [sum(epoch.seconds for epoch in trial.epochs) for trial in trials]
+    figure.subplots().scatter(range(1, 1 + len(seconds)), seconds)
+    return Picture(figure, "The seconds of each trial.")
+""")
+    gallery, following = tree / "analysis/plots/gallery.py", "from analysis.plots.final_accuracies"
+    edit(gallery, following, f"from analysis.plots.durations import draw_durations\n{following}")
+    line = '    Plot("durations", "Duration of each trial", draw_durations),\n'
+    edit(gallery, "SEARCH_PLOTS = (\n", f"SEARCH_PLOTS = (\n{line}")
+    printed = run_python(
+        tree,
+        """
+from pathlib import Path
+
+from analysis.plots import draw_all
+from analysis.storage.folder import LocalFolder
+from synthetic import Search, write_search
+
+folder = LocalFolder(Path("drawn"))
+write_search(folder, Search(n_trials=3, epochs=2))
+print(Path(draw_all(folder, "png").files[0]).read_bytes()[:4])
+""",
+    )
+    assert printed == "b'\\x89PNG'\n"
+    assert (tree / "drawn/plots/durations.png").exists()
