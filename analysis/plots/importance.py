@@ -14,16 +14,15 @@ import optuna
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from optuna.distributions import BaseDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 
 from analysis.formatting import count
 from analysis.plots.picture import NothingToDrawError, Picture
-from analysis.plots.points import Points, points
+from analysis.plots.points import points
 from analysis.plots.results import Results
 from analysis.plots.style import BLUE, INK, add_legend, new_figure
 from analysis.records.ledger import Ledger
-from analysis.results.study import distributions
+from analysis.results.study import distributions, optuna_trial
 
 # Of fewer trials the best three are hardly distinct from the others: one of 120 choices.
 _FEWEST = 10
@@ -88,7 +87,9 @@ def importances(ledger: Ledger) -> Importances:
     # Half a trial less, so that rounding does not add one.
     evaluator = PedAnovaImportanceEvaluator(target_quantile=(n_best - 0.5) / n)
     with _quiet():
-        study = _study(data, distributions(ledger))
+        study = optuna.create_study(direction="maximize")
+        space = distributions(ledger)
+        study.add_trials([optuna_trial(ledger.trials[t.trial_id], space) for t in data.ranked])
 
         def evaluate(scores: np.ndarray) -> dict[str, float]:
             return evaluator.evaluate(study, target=lambda trial: -float(scores[trial.number]))
@@ -101,18 +102,6 @@ def importances(ledger: Ledger) -> Importances:
     ]
     found.sort(key=lambda importance: -importance.value)
     return Importances(tuple(found), n, n_best)
-
-
-def _study(data: Points, space: dict[str, BaseDistribution]) -> optuna.Study:
-    """Return the trials that ran all epochs, best first, as a study in memory."""
-    study = optuna.create_study(direction="maximize")
-    for trial in data.ranked:
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=trial.hyperparameters, distributions=space, value=trial.score
-            )
-        )
-    return study
 
 
 @contextmanager

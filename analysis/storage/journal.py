@@ -7,7 +7,6 @@ its writer was interrupted. Such a line is ignored, and the next writer removes 
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
@@ -169,10 +168,5 @@ class JournalWriter(Generic[R, J]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

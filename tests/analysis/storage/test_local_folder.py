@@ -1,6 +1,5 @@
 import errno
 import fcntl
-import io
 import os
 import threading
 import time
@@ -113,30 +112,3 @@ def test_line_is_complete_when_it_is_synced(
         writer.write_line(b"one\n")
         writer.write_line(b"two\n")
     assert synced == [b"one\n", b"one\ntwo\n"]
-
-
-def test_part_of_a_line_that_could_not_be_removed_is_removed_before_the_next(
-    tmp_path: Path, file_size_limit: Limit
-) -> None:
-    path = tmp_path / "lines.jsonl"
-
-    class Stubborn(io.FileIO):
-        broken = True
-
-        def truncate(self, size: int | None = None) -> int:
-            if self.broken and size != path.stat().st_size:
-                raise OSError("no")
-            return super().truncate(size)
-
-    with closing(FileAppender(path)) as writer:
-        writer.write_line(b"one\n")
-        writer._file.close()
-        writer._file = stubborn = Stubborn(path, "ab")
-        with file_size_limit(7), pytest.raises(StorageError, match="3 of 4 bytes"):
-            writer.write_line(b"two\n")
-        assert path.read_bytes() == b"one\ntwo"
-        with pytest.raises(StorageError, match="no"):
-            writer.write_line(b"three\n")
-        stubborn.broken = False
-        writer.write_line(b"four\n")
-    assert path.read_bytes() == b"one\nfour\n"
