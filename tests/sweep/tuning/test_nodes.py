@@ -11,7 +11,7 @@ Set = Callable[..., None]
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that a test sets."""
 
     now = 100.0
 
@@ -84,15 +84,15 @@ def test_cluster_without_a_node_is_waited_for_and_then_given_up(
     present(1)
     slots = Slots(Resources(), concurrency=None, patience_s=120)
     present()
-    told = "no node is left that can run a trial; waiting for one, 2 minutes at most"
-    assert slots.follow() == told
+    waiting = "no node is left that can run a trial; waiting for one, 2 minutes at most"
+    assert slots.follow() == waiting
     assert slots.count == 1  # whatever runs next waits in Ray's queue
     clock.now += 110
     assert slots.follow() is None
     present(1)
     assert slots.follow() == "nodes have changed: 1 trial at a time instead of 0"
     present()
-    assert slots.follow() == told
+    assert slots.follow() == waiting
     clock.now += 121
     with pytest.raises(ClusterError, match="no node has been left to run a trial for 2 minutes"):
         slots.follow()

@@ -16,6 +16,8 @@ from sweep.errors import ClusterError
 from sweep.tuning import ray_session as ray_session_module
 from sweep.tuning.ray_session import ray_session
 
+pytestmark = pytest.mark.xdist_group("ray")  # one Ray for all of them
+
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
