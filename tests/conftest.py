@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -5,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores
 
 import sweep.tuning  # noqa: F401  # makes the settings that Ray reads when it is imported
 from data_utils.dataset import TrainTest

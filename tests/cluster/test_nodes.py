@@ -7,7 +7,7 @@ import pytest
 from data_utils.mnist import default_folder
 from tests.cluster.nodes import CHECKOUT, Cluster, Node
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
 
 _TASK_ON_EVERY_NODE = """
 import json, sys

@@ -18,7 +18,6 @@ from tests.cluster.object_store import ObjectStore
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("cluster"),
 ]
 
 N_TRIALS = 4
