@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import msgspec
+from typing_extensions import override
 
 from analysis.errors import LedgerError
 from analysis.hyperparameters import DEFAULTS
@@ -23,7 +24,7 @@ from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
-from analysis.storage.journal import Journal, JournalRecord, JournalWriter, read_journal
+from analysis.storage.journal import Journal, JournalRecord, JournalWriter
 
 CONFIRMATION_FORMAT = 1
 
@@ -121,8 +122,6 @@ class ConfirmationNotice(JournalRecord, frozen=True, tag="notice"):
 
 ConfirmationRecord = ConfirmationBegun | Arm | RunEpoch | RunEnded | ConfirmationNotice
 
-_DECODER: msgspec.json.Decoder[ConfirmationRecord] = msgspec.json.Decoder(ConfirmationRecord)
-
 
 @dataclass(slots=True)
 class Run:
@@ -137,14 +136,12 @@ class Run:
 
 @dataclass
 class Confirmation(Journal[ConfirmationRecord]):
-    """The contents of a confirmation.
+    """The contents of a confirmation: arms by name, runs by arm and seed."""
 
-    Attributes:
-        begun: The first record.
-        arms: By name, in the order of the file.
-        runs: By arm and seed.
-        notices: In the order of the file.
-    """
+    file = CONFIRMATION_FILE
+    first = ConfirmationBegun
+    decoder = msgspec.json.Decoder(ConfirmationRecord)
+    sent_at_once = (RunEnded,)
 
     begun: ConfirmationBegun
     arms: dict[str, Arm] = field(default_factory=dict)
@@ -196,14 +193,8 @@ class Confirmation(Journal[ConfirmationRecord]):
             if run.state == "COMPLETE" and run.epochs and len(run.epochs) == epochs
         }
 
+    @override
     def check(self, record: ConfirmationRecord) -> None:
-        """Check that a record may follow those before it.
-
-        A failed run may continue where it ended; a complete one may not.
-
-        Raises:
-            LedgerError: It contradicts them.
-        """
         match record:
             case Arm(arm=name):
                 if not _ARM_NAME.fullmatch(name):
@@ -215,8 +206,8 @@ class Confirmation(Journal[ConfirmationRecord]):
             case ConfirmationBegun():
                 raise LedgerError("begins the confirmation a second time")
 
+    @override
     def add(self, record: ConfirmationRecord) -> None:
-        """Add a record that has been checked."""
         match record:
             case Arm(arm=name):
                 self.arms[name] = record
@@ -231,6 +222,7 @@ class Confirmation(Journal[ConfirmationRecord]):
                 self.notices.append(record)
 
     def _check_run(self, record: RunEpoch | RunEnded) -> None:
+        """Check a record of a run; a failed run may continue, a complete one may not."""
         arm = self.arms.get(record.arm)
         if arm is None:
             raise LedgerError(f"is about the arm {record.arm!r}, which was never named")
@@ -256,34 +248,12 @@ def read_confirmation(folder: Folder) -> Confirmation | None:
     """Read the confirmation of the sweep in `folder`; None if none was begun.
 
     Raises:
-        LedgerError: A line is damaged. An incomplete last line is ignored.
+        LedgerError: A line is damaged.
     """
-    try:
-        return read_journal(folder, CONFIRMATION_FILE, _DECODER, _begin)
-    except FileNotFoundError:
-        return None
+    return Confirmation.read(folder)
 
 
-def _begin(record: ConfirmationRecord) -> Confirmation:
-    if isinstance(record, ConfirmationBegun):
-        return Confirmation(record)
-    raise LedgerError("comes before the record that begins the confirmation")
+class ConfirmationWriter(JournalWriter[Confirmation]):
+    """Appends records to a confirmation."""
 
-
-class ConfirmationWriter(JournalWriter[ConfirmationRecord, Confirmation]):
-    """Appends records to a confirmation. `confirmation` is the sum of all records."""
-
-    file = CONFIRMATION_FILE
-    flushed = (RunEnded,)
-
-    def __init__(self, folder: Folder, confirmation: Confirmation) -> None:
-        super().__init__(folder, confirmation)
-        self.confirmation = confirmation
-
-    @classmethod
-    def open(cls, folder: Folder, begun: ConfirmationBegun) -> Self:
-        """Continue the confirmation in `folder`, or begin one with `begun`."""
-        confirmation = read_confirmation(folder)
-        if confirmation is not None:
-            return cls(folder, confirmation)
-        return cls.begin(folder, Confirmation(begun), begun)
+    kind = Confirmation

@@ -19,19 +19,14 @@ from errno import EISDIR, ENOTDIR
 from typing import Any, Literal, Self
 
 import msgspec
+from typing_extensions import override
 
 from analysis.errors import LedgerError, StorageError
 from analysis.hyperparameters import DEFAULTS
 from analysis.records.epochs import Epoch
 from analysis.records.files import LEDGER_FILE
 from analysis.storage.folder import Folder
-from analysis.storage.journal import (
-    Journal,
-    JournalRecord,
-    JournalWriter,
-    decode_record,
-    read_journal,
-)
+from analysis.storage.journal import Journal, JournalRecord, JournalWriter
 
 FORMAT = 1
 
@@ -133,22 +128,15 @@ Record = (
     | SessionEnded
 )
 
-_DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
-
 
 @dataclass(slots=True)
 class Trial:
-    """One trial.
+    """One trial. Its times are in seconds since 1970, its epochs consecutive from 1.
 
     Attributes:
-        trial_id: From 1.
-        seed: Its own.
         hyperparameters: Those that were searched.
-        started: In seconds since 1970.
         config: The sweep's config when the trial started.
-        epochs: Consecutive from 1.
         state: RUNNING also for a trial that was interrupted.
-        ended: In seconds since 1970.
         reason: Of a failure.
     """
 
@@ -183,15 +171,17 @@ class Ledger(Journal[Record]):
     """The contents of a ledger.
 
     Attributes:
-        created: The first record.
         config: The sweep's resolved config, as plain data, after its last change.
         records: The records after the first, in the order of the file. Their times can go
             back where a clock was set back.
         trials: By number, in the order in which they started.
-        sessions: In the order of the file.
-        notices: In the order of the file.
         ended: How the last session ended, if it did.
     """
+
+    file = LEDGER_FILE
+    first = SweepCreated
+    decoder = msgspec.json.Decoder(Record)
+    sent_at_once = (TrialEnded, SessionStarted, SessionEnded)
 
     created: SweepCreated
     config: dict[str, Any] = field(init=False)
@@ -218,12 +208,8 @@ class Ledger(Journal[Record]):
         """Return the trials in `state`, in the order in which they started."""
         return [trial for trial in self.trials.values() if trial.state == state]
 
+    @override
     def check(self, record: Record) -> None:
-        """Check that a record may follow those before it.
-
-        Raises:
-            LedgerError: It contradicts them.
-        """
         match record:
             case EpochRecord() | TrialEnded():
                 trial = self.trials.get(record.trial_id)
@@ -244,8 +230,8 @@ class Ledger(Journal[Record]):
             case SweepCreated():
                 raise LedgerError("begins the sweep a second time")
 
+    @override
     def add(self, record: Record) -> None:
-        """Add a record that has been checked."""
         self.records.append(record)
         match record:
             case EpochRecord():
@@ -285,7 +271,7 @@ def read_first_record(folder: Folder) -> SweepCreated | None:
     path = folder.display_path(LEDGER_FILE)
     try:
         line = folder.read_first_line(LEDGER_FILE)
-        return _begin(decode_record(_DECODER, line)).created if line.endswith(b"\n") else None
+        return Ledger.begin(line).created if line.endswith(b"\n") else None
     except FileNotFoundError:
         return None
     except StorageError as error:
@@ -301,42 +287,15 @@ def read_ledger(folder: Folder) -> Ledger:
 
     Raises:
         FileNotFoundError: There is none, or none with a complete record.
-        LedgerError: A line is damaged. An incomplete last line is ignored.
+        LedgerError: A line is damaged.
     """
-    ledger = read_journal(folder, LEDGER_FILE, _DECODER, _begin)
+    ledger = Ledger.read(folder)
     if ledger is None:
         raise FileNotFoundError(f"no sweep in {folder}")
     return ledger
 
 
-def _begin(record: Record) -> Ledger:
-    if isinstance(record, SweepCreated):
-        return Ledger(record)
-    raise LedgerError("comes before the record that begins the sweep")
+class LedgerWriter(JournalWriter[Ledger]):
+    """Appends records to a ledger."""
 
-
-class LedgerWriter(JournalWriter[Record, Ledger]):
-    """Appends records to a ledger. `ledger` is the sum of all records."""
-
-    file = LEDGER_FILE
-    flushed = (TrialEnded, SessionStarted, SessionEnded)
-
-    def __init__(self, folder: Folder, ledger: Ledger) -> None:
-        super().__init__(folder, ledger)
-        self.ledger = ledger
-
-    @classmethod
-    def create(cls, folder: Folder, created: SweepCreated) -> Self:
-        """Begin a new ledger in `folder`, in place of one without a complete record.
-
-        Raises:
-            FileExistsError: A sweep is there already.
-        """
-        if has_begun(folder):
-            raise FileExistsError(f"there is a sweep in {folder} already")
-        return cls.begin(folder, Ledger(created), created)
-
-    @classmethod
-    def reopen(cls, folder: Folder) -> Self:
-        """Continue the ledger in `folder`, without its incomplete last line if it has one."""
-        return cls(folder, read_ledger(folder))
+    kind = Ledger

@@ -11,18 +11,44 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import BinaryIO, Protocol, Self
+
+from typing_extensions import override
 
 from analysis.errors import StorageError
-from analysis.storage.appending import Appender, FileAppender
-from analysis.storage.file_lock import is_file_locked, lock_file
+from analysis.storage.local_files import FileAppender, is_file_locked, lock_file
 
 LOCK_FILE = ".lock"
 _PART = ".part"
 _STALE_PART_S = 10.0  # a report may be written without the lock
 
 
+class Appender(Protocol):
+    """Appends lines to one file of a sweep."""
+
+    def write_line(self, line: bytes, *, at_once: bool = False) -> None:
+        """Write one line, line end included.
+
+        Args:
+            line: The line.
+            at_once: Whether an object store gets the line now, not within 20 s.
+
+        Raises:
+            StorageError: The storage does not accept it, or, of an object store, a line before;
+                the lines before are unharmed.
+        """
+
+    def close(self) -> None:
+        """Wait until the storage has all lines.
+
+        Raises:
+            StorageError: The storage does not accept them.
+        """
+
+
+@dataclass(frozen=True)
 class Folder(ABC):
     """A folder in a storage that every process of the sweep can reach.
 
@@ -30,23 +56,25 @@ class Folder(ABC):
     other failure a StorageError. `str` of a folder is for messages and shows no credentials.
     """
 
+    path: PurePath
+
     @property
-    @abstractmethod
     def name(self) -> str:
         """The last part of the folder's path."""
+        return self.path.name
 
     @property
     @abstractmethod
     def storage(self) -> str:
         """The folder above, as a user types it after `--storage`; without credentials."""
 
-    @abstractmethod
-    def child(self, name: str) -> "Folder":
+    def child(self, name: str) -> Self:
         """Return the folder `name` in this one; it need not exist."""
+        return replace(self, path=self.path / name)
 
     def display_path(self, name: str) -> str:
         """Return the path of a file for messages."""
-        return f"{self}/{name}"
+        return f"{self}/{name}" if name else str(self)
 
     def exists(self, name: str) -> bool:
         """Return whether the file `name` exists."""
@@ -64,22 +92,14 @@ class Folder(ABC):
             return sorted(self._entries(folders=False))
 
     def read(self, name: str) -> bytes:
-        """Return the contents of a file.
-
-        Raises:
-            FileNotFoundError: It does not exist.
-        """
-        with self._errors_of(name):
-            return self._read(name)
+        """Return the contents of a file."""
+        with self._errors_of(name), self._open(name) as file:
+            return file.read()
 
     def read_first_line(self, name: str) -> bytes:
-        """Return the first line of a file with its line end, without reading all of it.
-
-        Raises:
-            FileNotFoundError: It does not exist.
-        """
-        with self._errors_of(name):
-            return self._read_first_line(name)
+        """Return the first line of a file with its line end, without reading all of it."""
+        with self._errors_of(name), self._open(name) as file:
+            return file.readline()
 
     def write(self, name: str, data: bytes) -> None:
         """Write or replace a file; a reader, or a crash, finds the old or the new contents."""
@@ -124,10 +144,7 @@ class Folder(ABC):
     def _entries(self, *, folders: bool) -> list[str]: ...
 
     @abstractmethod
-    def _read(self, name: str) -> bytes: ...
-
-    @abstractmethod
-    def _read_first_line(self, name: str) -> bytes: ...
+    def _open(self, name: str) -> BinaryIO: ...
 
     @abstractmethod
     def _write(self, name: str, data: bytes) -> None: ...
@@ -152,8 +169,8 @@ class Folder(ABC):
             path = self.display_path(name)
             raise FileNotFoundError(errno.ENOENT, "no such file", path) from error
         except OSError as error:
-            path = self.display_path(name) if name else str(self)
-            raise StorageError(error.errno or errno.EIO, self._reason(error), path) from error
+            number, path = error.errno or errno.EIO, self.display_path(name)
+            raise StorageError(number, self._reason(error), path) from error
 
 
 @dataclass(frozen=True)
@@ -166,26 +183,17 @@ class LocalFolder(Folder):
         return str(self.path)
 
     @property
-    def name(self) -> str:
-        """The last part of the folder's path."""
-        return self.path.name
-
-    @property
+    @override
     def storage(self) -> str:
-        """The path of the folder above."""
         return str(self.path.parent)
-
-    def child(self, name: str) -> "LocalFolder":
-        """Return the folder `name` in this one; it need not exist."""
-        return LocalFolder(self.path / name)
 
     def local_path(self, name: str) -> Path:
         """Return the path of a file on this machine."""
         return self.path / name
 
+    @override
     @contextmanager
     def lock(self) -> Iterator[Callable[[], None]]:
-        """Lock the folder; the operating system unlocks it when this process ends."""
         with self._errors_of(LOCK_FILE):
             self.path.mkdir(parents=True, exist_ok=True)
             file = lock_file(self.path / LOCK_FILE)
@@ -193,8 +201,8 @@ class LocalFolder(Folder):
             self._delete_parts()
             yield lambda: None
 
+    @override
     def is_locked(self) -> bool:
-        """Return whether a process has the lock."""
         with self._errors_of(LOCK_FILE):
             return is_file_locked(self.path / LOCK_FILE)
 
@@ -214,12 +222,8 @@ class LocalFolder(Folder):
             return []
         return [e.name for e in self.path.iterdir() if (e.is_dir() if folders else e.is_file())]
 
-    def _read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
-
-    def _read_first_line(self, name: str) -> bytes:
-        with (self.path / name).open("rb") as file:
-            return file.readline()
+    def _open(self, name: str) -> BinaryIO:
+        return (self.path / name).open("rb")
 
     def _write(self, name: str, data: bytes) -> None:
         target = self.path / name

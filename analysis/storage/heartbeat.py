@@ -6,15 +6,13 @@ seconds of the store's. The store has no atomic exchange, so of two processes th
 the same second the one that wrote last has the lock.
 """
 
-import contextlib
-import json
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
-from analysis.storage.file_lock import describe_owner, in_use_error
 from analysis.storage.folder import LOCK_FILE, Folder
+from analysis.storage.local_files import describe_owner, in_use_error
 
 _BEAT_S = 5.0
 _STALE_S = 20.0
@@ -25,30 +23,40 @@ Modified = Callable[[str], float]
 """Returns when a file was last written, in seconds since 1970 by the store's clock."""
 
 
-@contextlib.contextmanager
+@contextmanager
 def hold_lock(store: Folder, modified: Modified) -> Iterator[Callable[[], None]]:
-    """Hold the lock of a folder in an object store during a `with` block.
+    """Hold the lock of a folder in an object store during a `with` block; see `Folder.lock`."""
+    others = _find_owner(store, modified)
+    mine = describe_owner()
+    if others is None:
+        store.write(LOCK_FILE, mine)
+        time.sleep(_WATCH_S)
+        others = _read_other(store, mine)
 
-    Yields:
-        A function that raises InUseError if another process has taken the lock over.
+    def check() -> None:
+        if others is not None:
+            raise in_use_error(str(store), others)
 
-    Raises:
-        InUseError: Another process has the lock.
-    """
-    owner = _find_owner(store, modified)
-    if owner is not None:
-        raise in_use_error(str(store), owner)
-    mine = json.dumps({**describe_owner(), "token": secrets.token_hex(8)}).encode()
-    store.write(LOCK_FILE, mine)
-    time.sleep(_WATCH_S)
-    owner = store.read(LOCK_FILE)
-    if owner != mine:
-        raise in_use_error(str(store), owner)
-    heart = _Heart(store, mine)
+    def beat() -> None:
+        nonlocal others
+        while others is None and not ended.wait(_BEAT_S):
+            with suppress(OSError):  # the store may answer the next time
+                others = _read_other(store, mine)
+                if others is None:
+                    store.write(LOCK_FILE, mine)
+
+    check()
+    ended = threading.Event()
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
     try:
-        yield heart.check
+        yield check
     finally:
-        heart.stop()
+        ended.set()
+        thread.join()
+        if others is None:
+            with suppress(OSError):  # it becomes stale by itself
+                store.delete(LOCK_FILE)
 
 
 def is_beating(modified: Modified) -> bool:
@@ -59,10 +67,16 @@ def is_beating(modified: Modified) -> bool:
         return False
 
 
+def _read_other(store: Folder, mine: bytes) -> bytes | None:
+    """Return the contents of the lock if another process has it."""
+    owner = store.read(LOCK_FILE)
+    return None if owner == mine else owner
+
+
 def _find_owner(store: Folder, modified: Modified) -> bytes | None:
     """Return the contents of the lock if its owner writes it while we watch."""
     try:
-        text, written = store.read(LOCK_FILE), modified(LOCK_FILE)
+        owner, written = store.read(LOCK_FILE), modified(LOCK_FILE)
         until = time.monotonic() + _STALE_S
         while modified(LOCK_FILE) == written:
             if time.monotonic() > until:
@@ -70,37 +84,4 @@ def _find_owner(store: Folder, modified: Modified) -> bytes | None:
             time.sleep(_WATCH_S)
     except FileNotFoundError:  # released in the meantime, or never taken
         return None
-    return text
-
-
-class _Heart:
-    """Writes the lock again every few seconds, until another process has taken it over."""
-
-    def __init__(self, store: Folder, mine: bytes) -> None:
-        self._store, self._mine = store, mine
-        self._taken_by: bytes | None = None
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-        self._thread.start()
-
-    def check(self) -> None:
-        """Raise InUseError if another process has taken the lock over."""
-        if self._taken_by is not None:
-            raise in_use_error(str(self._store), self._taken_by)
-
-    def stop(self) -> None:
-        """Release the lock."""
-        self._stopped.set()
-        self._thread.join()
-        if self._taken_by is None:
-            with contextlib.suppress(OSError):  # it becomes stale by itself
-                self._store.delete(LOCK_FILE)
-
-    def _beat(self) -> None:
-        while not self._stopped.wait(_BEAT_S):
-            with contextlib.suppress(OSError):  # the store may answer the next time
-                owner = self._store.read(LOCK_FILE)
-                if owner != self._mine:
-                    self._taken_by = owner
-                    return
-                self._store.write(LOCK_FILE, self._mine)
+    return owner

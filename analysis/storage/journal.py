@@ -6,7 +6,6 @@ its writer was interrupted. Such a line is ignored, and the next writer removes 
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
@@ -27,13 +26,22 @@ R = TypeVar("R", bound=JournalRecord)
 
 
 class Journal(ABC, Generic[R]):
-    """The contents of a journal: the sum of its records.
+    """The contents of a journal: the sum of its records. It is made from the first of them.
 
     Attributes:
         truncated_bytes: Size of the incomplete last line, which was ignored.
     """
 
+    file: ClassVar[str]
+    first: ClassVar[type[JournalRecord]]
+    decoder: ClassVar[msgspec.json.Decoder[Any]]
+    sent_at_once: ClassVar[tuple[type[JournalRecord], ...]]
+    """The kinds of record that an object store gets at once."""
+
     truncated_bytes: int = 0
+
+    @abstractmethod
+    def __init__(self, first: Any) -> None: ...
 
     @abstractmethod
     def check(self, record: R) -> None:
@@ -56,6 +64,48 @@ class Journal(ABC, Generic[R]):
         self.check(record)
         self.add(record)
 
+    @classmethod
+    def begin(cls, line: bytes) -> Self:
+        """Return the journal that begins with a line.
+
+        Raises:
+            LedgerError: It is not the record that begins such a journal.
+        """
+        record = cls._decode(line)
+        if not isinstance(record, cls.first):
+            raise LedgerError("comes before the record that begins the file")
+        return cls(record)
+
+    @classmethod
+    def read(cls, folder: Folder) -> Self | None:
+        """Read the journal in `folder`; None if there is no file with a complete line.
+
+        Raises:
+            LedgerError: A line is damaged; the message names the file and the line.
+        """
+        try:
+            first, *lines, incomplete = folder.read(cls.file).split(b"\n")
+        except (FileNotFoundError, ValueError):  # no file, no line
+            return None
+        number = 1
+        try:
+            journal = cls.begin(first)
+            for number, line in enumerate(lines, start=2):  # noqa: B007
+                journal.apply(cls._decode(line))
+        except LedgerError as error:
+            raise LedgerError(f"{folder.display_path(cls.file)}:{number} {error}") from error
+        journal.truncated_bytes = len(incomplete)
+        return journal
+
+    @classmethod
+    def _decode(cls, line: bytes) -> Any:
+        try:
+            return cls.decoder.decode(line)
+        except (ValueError, RecursionError) as error:
+            text = line[:240].decode("utf-8", "replace").strip()
+            shown = text if len(text) <= 60 else text[:57] + "..."
+            raise LedgerError(f"is not a record ({shown!r})") from error
+
 
 J = TypeVar("J", bound=Journal[Any])
 
@@ -71,95 +121,48 @@ def encode_record(record: JournalRecord) -> bytes:
     return text.encode("utf-8", "replace") + b"\n"
 
 
-def decode_record(decoder: msgspec.json.Decoder[R], line: bytes) -> R:
-    """Return the record of one line.
-
-    Raises:
-        LedgerError: It is not a record of this journal.
-    """
-    try:
-        return decoder.decode(line)
-    except (ValueError, RecursionError) as error:
-        text = line[:240].decode("utf-8", "replace").strip()
-        shown = text if len(text) <= 60 else text[:57] + "..."
-        raise LedgerError(f"is not a record ({shown!r})") from error
-
-
-def read_journal(
-    folder: Folder, name: str, decoder: msgspec.json.Decoder[R], begin: Callable[[R], J]
-) -> J | None:
-    """Read a journal.
-
-    Args:
-        folder: Of the sweep.
-        name: The file.
-        decoder: Of its records.
-        begin: Returns the journal that begins with a record, or raises LedgerError.
-
-    Returns:
-        The journal; None if the file does not have a complete line.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        LedgerError: A line is damaged; the message names the file and the line.
-    """
-    *lines, incomplete = folder.read(name).split(b"\n")
-    journal: J | None = None
-    number = 1
-    try:
-        for number, line in enumerate(lines, start=1):  # noqa: B007
-            record = decode_record(decoder, line)
-            if journal is None:
-                journal = begin(record)
-            else:
-                journal.check(record)
-                journal.add(record)
-    except LedgerError as error:
-        raise LedgerError(f"{folder.display_path(name)}:{number} {error}") from error
-    if journal is not None:
-        journal.truncated_bytes = len(incomplete)
-    return journal
-
-
-class JournalWriter(Generic[R, J]):
-    """Appends records to a journal in `folder`; a `with` block closes it.
+class JournalWriter(Generic[J]):
+    """Continues a journal as read from `folder`; a `with` block closes it.
 
     On a file system each record is on the disk when `append` returns; an object store has it
     20 s later at most. The writer keeps `journal`, the sum of all records, up to date.
     """
 
-    file: ClassVar[str]
-    flushed: ClassVar[tuple[type[JournalRecord], ...]] = ()
-    """The kinds of record that an object store gets at once."""
+    kind: ClassVar[type[Any]]
+    """The journal's class."""
 
     def __init__(self, folder: Folder, journal: J) -> None:
-        self._appender = folder.append_to(self.file, truncated_bytes=journal.truncated_bytes)
-        journal.truncated_bytes = 0
-        self._journal = journal
+        self.journal = journal
+        truncated_bytes, journal.truncated_bytes = journal.truncated_bytes, 0
+        self._appender = folder.append_to(journal.file, truncated_bytes=truncated_bytes)
 
     @classmethod
-    def begin(cls, folder: Folder, journal: J, first: R) -> Self:
-        """Begin a journal with its first record, in place of a file without a complete line."""
-        folder.delete(cls.file)
-        writer = cls(folder, journal)
-        writer._write(first, flush=True)
+    def open(cls, folder: Folder, first: JournalRecord) -> Self:
+        """Continue the journal in `folder`, or begin one with its first record.
+
+        A file without a complete line is replaced.
+        """
+        journal = cls.kind.read(folder)
+        if journal is not None:
+            return cls(folder, journal)
+        folder.delete(cls.kind.file)
+        writer = cls(folder, cls.kind(first))
+        writer._write(first, at_once=True)
         return writer
 
-    def append(self, record: R) -> None:
+    def append(self, record: JournalRecord) -> None:
         """Write one record.
 
         Raises:
             LedgerError: It contradicts those before it; nothing is written.
             StorageError: The storage does not accept it; the records before are unharmed.
         """
-        self._journal.check(record)
-        self._write(record, flush=isinstance(record, self.flushed))
-        self._journal.add(record)
+        self.journal.check(record)
+        self._write(record, at_once=isinstance(record, self.journal.sent_at_once))
+        self.journal.add(record)
 
-    def _write(self, record: R, *, flush: bool) -> None:
-        self._appender.write_line(encode_record(record))
-        if flush:
-            self._appender.flush()
+    def _write(self, record: JournalRecord, *, at_once: bool) -> None:
+        self._appender.write_line(encode_record(record), at_once=at_once)
 
     def close(self) -> None:
         """Wait until the storage has all records."""
@@ -168,5 +171,5 @@ class JournalWriter(Generic[R, J]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

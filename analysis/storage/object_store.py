@@ -9,12 +9,15 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import PurePosixPath
+from typing import BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
-from pyarrow import ArrowInvalid, NativeFile
-from pyarrow.fs import FileSelector, FileSystem, FileType, S3FileSystem
+from pyarrow import ArrowInvalid
+from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, S3FileSystem
+from typing_extensions import override
 
 from analysis.errors import StorageError
 from analysis.storage.folder import Folder
@@ -50,7 +53,7 @@ def open_store(uri: str) -> "StoreFolder":
         raise ValueError(mask_credentials(str(error).splitlines()[0])) from error
     except OSError as error:
         raise StorageError(errno.EIO, _describe(error), mask_credentials(uri)) from error
-    return StoreFolder(uri, path.strip("/"))
+    return StoreFolder(PurePosixPath(path.strip("/")), uri)
 
 
 def mask_credentials(text: str) -> str:
@@ -84,32 +87,19 @@ class StoreFolder(Folder):
     """A folder in an object store.
 
     Attributes:
+        path: With the bucket.
         uri: Of the storage; it can contain credentials.
-        path: Of this folder, with the bucket.
     """
 
-    uri: str
-    path: str
+    uri: str = field(repr=False)
 
     def __str__(self) -> str:
         return f"{urlsplit(self.uri).scheme}://{self.path}"
 
-    def __repr__(self) -> str:
-        return f"StoreFolder({str(self)!r})"
-
     @property
-    def name(self) -> str:
-        """The last part of the folder's path."""
-        return self.path.rpartition("/")[2]
-
-    @property
+    @override
     def storage(self) -> str:
-        """The URI of the storage, without credentials."""
         return mask_credentials(self.uri)
-
-    def child(self, name: str) -> "StoreFolder":
-        """Return the folder `name` in this one; it need not exist."""
-        return StoreFolder(self.uri, f"{self.path}/{name}")
 
     def modified(self, name: str) -> float:
         """Return when a file was last written, in seconds since 1970 by the store's clock.
@@ -118,44 +108,38 @@ class StoreFolder(Folder):
             FileNotFoundError: It does not exist.
         """
         with self._errors_of(name):
-            info = self._filesystem.get_file_info(f"{self.path}/{name}")
+            info = self._info(name)
             if info.type != FileType.File:
                 raise FileNotFoundError
             return float(info.mtime.timestamp())
 
+    @override
     def lock(self) -> AbstractContextManager[Callable[[], None]]:
-        """Lock the folder; the lock is free after 20 s in which nobody has renewed it."""
         return hold_lock(self, self.modified)
 
+    @override
     def is_locked(self) -> bool:
-        """Return whether a process has renewed the lock within the last 20 s."""
         return is_beating(self.modified)
 
     @property
     def _filesystem(self) -> FileSystem:
         return _connect(self.uri)[0]
 
-    def _open(self, name: str) -> NativeFile:
-        return self._filesystem.open_input_stream(f"{self.path}/{name}", compression=None)
+    def _info(self, name: str) -> FileInfo:
+        return self._filesystem.get_file_info(f"{self.path}/{name}")
 
     def _exists(self, name: str) -> bool:
-        info = self._filesystem.get_file_info(f"{self.path}/{name}")
-        return bool(info.type == FileType.File)
+        return bool(self._info(name).type == FileType.File)
 
     def _entries(self, *, folders: bool) -> list[str]:
-        selector = FileSelector(self.path, allow_not_found=True)
+        selector = FileSelector(str(self.path), allow_not_found=True)
         kind = FileType.Directory if folders else FileType.File
         entries = self._filesystem.get_file_info(selector)
         return [entry.base_name for entry in entries if entry.type == kind]
 
-    def _read(self, name: str) -> bytes:
-        with self._open(name) as stream:
-            data: bytes = stream.read()
-        return data
-
-    def _read_first_line(self, name: str) -> bytes:
-        with self._open(name) as stream:
-            return io.BufferedReader(stream, _PART_BYTES).readline()
+    def _open(self, name: str) -> BinaryIO:
+        stream = self._filesystem.open_input_stream(f"{self.path}/{name}", compression=None)
+        return io.BufferedReader(stream, _PART_BYTES)
 
     def _write(self, name: str, data: bytes) -> None:
         path = f"{self.path}/{name}"
@@ -173,16 +157,9 @@ class StoreFolder(Folder):
 
 
 class ObjectAppender:
-    """Appends lines to an object by replacing it, in a thread of its own.
+    """Appends lines to an object by replacing it in a thread, every `every_s` seconds.
 
-    It does so regularly and at once after a `flush`, so a driver whose machine is lost loses no
-    more than the lines of about that time.
-
-    Args:
-        folder: Of the object.
-        name: Of the object.
-        truncated_bytes: Size of the incomplete last line, which is removed.
-        every_s: Time between replacements, in seconds.
+    A driver whose machine is lost loses no more than the lines of that time.
     """
 
     def __init__(
@@ -203,27 +180,17 @@ class ObjectAppender:
         self._thread = threading.Thread(target=self._replace_regularly, daemon=True)
         self._thread.start()
 
-    def write_line(self, line: bytes) -> None:
-        """Take one line, line end included.
-
-        Raises:
-            StorageError: The store did not accept the lines before.
-        """
+    def write_line(self, line: bytes, *, at_once: bool = False) -> None:
+        """Take one line; an error is that of the lines before."""
         if self._error is not None:
             raise self._error
         self._data += line
         self._is_behind = True
-
-    def flush(self) -> None:
-        """Replace the object now, without waiting for it."""
-        self._wake.set()
+        if at_once:
+            self._wake.set()
 
     def close(self) -> None:
-        """Wait until the store has all lines.
-
-        Raises:
-            StorageError: The store does not accept them.
-        """
+        """Wait until the store has all lines."""
         self._is_closed = True
         self._wake.set()
         self._thread.join()

@@ -62,7 +62,7 @@ def run_confirmation(
     _set_aside_other_epochs(engine.folder, config.epochs)
     begun = ConfirmationBegun(time.time(), CONFIRMATION_FORMAT, ledger.name, config.epochs)
     with ConfirmationWriter.open(engine.folder, begun) as writer:
-        confirmation = writer.confirmation
+        confirmation = writer.journal
         arms, seeds = plan_runs(config, plan, ledger, confirmation)
         names = [arm.arm for arm in arms]
         for arm in arms:
@@ -121,7 +121,7 @@ class RunRecorder(Recorder):
         on_step: Callable[[], None],
     ) -> None:
         super().__init__(folder, on_step)
-        self._writer, self._confirmation = writer, writer.confirmation
+        self._writer, self._confirmation = writer, writer.journal
         self._first_seed, self._test = first_seed, test
 
     def start(self, config: Mapping[str, Any]) -> None:

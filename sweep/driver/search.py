@@ -48,7 +48,7 @@ def run_search(session: Session, config: SweepConfig, *, name: str, data: TrainT
     """
     folder, slots = session.engine.folder, session.engine.slots()
     with _open_ledger(folder, name, config) as writer:
-        ledger = writer.ledger
+        ledger = writer.journal
         if n_missing_trials(config, ledger) == 0:
             return ledger
         n_validation = max(1, len(data.train) // 6)
@@ -77,12 +77,9 @@ def _open_ledger(folder: Folder, name: str, config: SweepConfig) -> Iterator[Led
     the file.
     """
     plain, text = config.model_dump(mode="json"), config.to_yaml().encode()
-    try:
-        opened = LedgerWriter.reopen(folder)
-    except FileNotFoundError:
-        opened = LedgerWriter.create(folder, SweepCreated(time.time(), FORMAT, name, plain))
-    with opened as writer:
-        if SweepConfig.model_validate(writer.ledger.config) != config:
+    created = SweepCreated(time.time(), FORMAT, name, plain)
+    with LedgerWriter.open(folder, created) as writer:
+        if SweepConfig.model_validate(writer.journal.config) != config:
             writer.append(ConfigChanged(time.time(), plain))
         if not folder.exists(CONFIG_FILE) or folder.read(CONFIG_FILE) != text:
             folder.write(CONFIG_FILE, text)
@@ -113,9 +110,9 @@ class TrialRecorder(Recorder):
         on_step: Callable[[], None],
     ) -> None:
         super().__init__(folder, on_step)
-        self._config, self._writer, self._ledger = config, writer, writer.ledger
+        self._config, self._writer, self._ledger = config, writer, writer.journal
         self._n_best = max(1, config.n_finalists)
-        self._best = rank_trials(writer.ledger)[: self._n_best]
+        self._best = rank_trials(writer.journal)[: self._n_best]
         self._delete_leftovers()
 
     def start(self, config: Mapping[str, Any]) -> None:

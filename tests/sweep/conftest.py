@@ -159,7 +159,7 @@ def _write_search(folder: Folder, run: "TrainingRun") -> None:
     searched = {name: hyperparameters[name] for name in SweepConfig().space}
     recipe = {k: v for k, v in hyperparameters.items() if k not in searched}
     config = SweepConfig(trials=1, epochs=2, recipe=recipe).model_dump(mode="json")
-    with LedgerWriter.create(folder, SweepCreated(1.0, 1, "trained", config)) as writer:
+    with LedgerWriter.open(folder, SweepCreated(1.0, 1, "trained", config)) as writer:
         writer.append(TrialStarted(2.0, 1, 7, searched))
         for metrics in run.history:
             writer.append(EpochRecord.of(3.0, 1, metrics))

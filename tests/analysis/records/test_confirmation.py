@@ -64,7 +64,7 @@ def test_writer_and_reader_agree(folder: Folder) -> None:
         for record in (FINALIST, ARM, epoch(1), notice, epoch(2, 0.98), ended()):
             writer.append(record)
     confirmation = read_confirmation(folder)
-    assert confirmation == writer.confirmation
+    assert confirmation == writer.journal
     assert confirmation is not None
     assert list(confirmation.arms) == ["finalist-1", "hand-tuned"]
     assert confirmation.in_role("finalist") == [FINALIST]
@@ -105,7 +105,7 @@ def test_writer_continues_after_an_incomplete_line(folder: Folder) -> None:
     assert complete == encode_record(BEGUN) + encode_record(ARM)
     folder.write(CONFIRMATION_FILE, complete + encode_record(epoch(1))[:-1])
     with ConfirmationWriter.open(folder, replace(BEGUN, name="ignored")) as writer:
-        assert (writer.confirmation.runs, writer.confirmation.begun) == ({}, BEGUN)
+        assert (writer.journal.runs, writer.journal.begun) == ({}, BEGUN)
         writer.append(epoch(1))
     assert folder.read(CONFIRMATION_FILE) == complete + encode_record(epoch(1))
 
@@ -192,7 +192,7 @@ def test_contradiction_is_refused_by_reader_and_writer(
     ("first", "message"),
     [
         (b"damage\n", "is not a record"),
-        (encode_record(ARM), "comes before the record that begins the confirmation"),
+        (encode_record(ARM), "comes before the record that begins the file"),
         (
             encode_record(BEGUN).replace(b'"format": 1', b'"format": 2'),
             "is of confirmation format 2, but this program reads format 1",

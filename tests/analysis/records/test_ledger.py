@@ -123,7 +123,7 @@ def test_prefix_of_a_ledger_is_read_up_to_its_last_complete_record(
     assert ledger == sum_of(history[:n_complete])
     assert ledger.truncated_bytes == len(kept) - kept.rindex(b"\n") - 1
 
-    with LedgerWriter.reopen(folder) as writer:
+    with LedgerWriter(folder, read_ledger(folder)) as writer:
         for record in history[n_complete:]:
             writer.append(record)
     assert folder.read(LEDGER_FILE) == data
@@ -233,7 +233,7 @@ def test_contradiction_is_refused_by_reader_and_writer(
         read_ledger(read)
     assert str(caught.value) == f"{read.display_path(LEDGER_FILE)}:{len(records) + 1} {message}"
 
-    with LedgerWriter.create(written, CREATED) as writer:
+    with LedgerWriter.open(written, CREATED) as writer:
         for record in records[:-1]:
             writer.append(record)
         before = written.read(LEDGER_FILE)
@@ -241,12 +241,12 @@ def test_contradiction_is_refused_by_reader_and_writer(
             writer.append(records[-1])
         assert str(caught.value) == message
         assert written.read(LEDGER_FILE) == before
-        assert writer.ledger == read_ledger(written)
+        assert writer.journal == read_ledger(written)
 
 
 def test_first_record_must_begin_the_sweep(folder: Folder) -> None:
     folder.write(LEDGER_FILE, encode_record(started()))
-    with pytest.raises(LedgerError, match="1 comes before the record that begins the sweep"):
+    with pytest.raises(LedgerError, match="1 comes before the record that begins the file"):
         read_ledger(folder)
 
 
@@ -263,11 +263,11 @@ def test_ledger_is_the_sum_of_its_records(folder: Folder) -> None:
         TrialEnded(30.0, 1, "FAILED", "loss became nan"),
         SessionEnded(31.0, "interrupted"),
     ]
-    with LedgerWriter.create(folder, CREATED) as writer:
+    with LedgerWriter.open(folder, CREATED) as writer:
         for record in records:
             writer.append(record)
     ledger = read_ledger(folder)
-    assert ledger == writer.ledger
+    assert ledger == writer.journal
     assert (ledger.name, ledger.config, ledger.records) == ("s", {"epochs": 4}, records)
     assert (ledger.sessions, ledger.notices, ledger.ended) == ([session], [notice], records[-1])
     first, second = ledger.trials.values()
@@ -288,20 +288,19 @@ def test_ledger_is_the_sum_of_its_records(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("leftover", [None, b"", b'{"kind": "swe'])
-def test_create_replaces_a_file_without_a_complete_record_but_never_a_sweep(
+def test_file_without_a_complete_record_is_replaced_but_never_a_sweep(
     folder: Folder, leftover: bytes | None
 ) -> None:
     if leftover is not None:
         folder.write(LEDGER_FILE, leftover)
-    LedgerWriter.create(folder, CREATED).close()
-    assert folder.read(LEDGER_FILE) == encode_record(CREATED)
-    with pytest.raises(FileExistsError, match="already"):
-        LedgerWriter.create(folder, CREATED)
+    for created in (CREATED, SweepCreated(9.0, 1, "other", {})):
+        LedgerWriter.open(folder, created).close()
+        assert folder.read(LEDGER_FILE) == encode_record(CREATED)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_non_finite_number_is_never_written(folder: Folder, value: float) -> None:
-    with LedgerWriter.create(folder, CREATED) as writer:
+    with LedgerWriter.open(folder, CREATED) as writer:
         for record in (
             SessionStarted(value, "host", 1, 1),
             TrialStarted(1.0, 1, 1, {"a": [{"dropout": value}]}),
@@ -309,7 +308,7 @@ def test_non_finite_number_is_never_written(folder: Folder, value: float) -> Non
             with pytest.raises(ValueError, match="JSON"):
                 writer.append(record)
     assert folder.read(LEDGER_FILE) == encode_record(CREATED)
-    assert writer.ledger == sum_of([CREATED])
+    assert writer.journal == sum_of([CREATED])
 
 
 def test_text_that_is_not_unicode_is_written_with_question_marks(folder: Folder) -> None:
@@ -320,14 +319,14 @@ def test_text_that_is_not_unicode_is_written_with_question_marks(folder: Folder)
 def test_record_that_the_disk_refuses_is_not_in_the_ledger(
     folder: Folder, file_size_limit: Callable[[int], Any]
 ) -> None:
-    with LedgerWriter.create(folder, CREATED) as writer:
+    with LedgerWriter.open(folder, CREATED) as writer:
         writer.append(started())
         size = len(folder.read(LEDGER_FILE))
         with file_size_limit(size + 10), pytest.raises(OSError, match="is it full"):
             writer.append(epoch(1))
-        assert writer.ledger.trials[1].epochs == []
+        assert writer.journal.trials[1].epochs == []
         writer.append(epoch(1))
-    assert read_ledger(folder) == writer.ledger
+    assert read_ledger(folder) == writer.journal
 
 
 def test_killed_writer_loses_nothing_that_it_has_confirmed(folder: Folder) -> None:
@@ -336,7 +335,7 @@ import sys
 from pathlib import Path
 from analysis.storage.folder import LocalFolder
 from analysis.records.ledger import LedgerWriter, Notice, SweepCreated
-writer = LedgerWriter.create(LocalFolder(Path(sys.argv[1])), SweepCreated(0.0, 1, "s", {}))
+writer = LedgerWriter.open(LocalFolder(Path(sys.argv[1])), SweepCreated(0.0, 1, "s", {}))
 for number in range(10**9):
     writer.append(Notice(1.0, None, str(number)))
     print(number, flush=True)

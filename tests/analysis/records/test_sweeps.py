@@ -5,7 +5,7 @@ import pytest
 
 from analysis.errors import LedgerError
 from analysis.records.files import LEDGER_FILE
-from analysis.records.ledger import LedgerWriter, Notice, SweepCreated
+from analysis.records.ledger import LedgerWriter, Notice, SweepCreated, read_ledger
 from analysis.records.sweeps import list_sweeps, open_sweep, read_sweep
 from analysis.storage.folder import Folder, LocalFolder
 
@@ -16,7 +16,7 @@ def storage(tmp_path: Path) -> LocalFolder:
 
 
 def begin(storage: Folder, name: str, time: float) -> None:
-    LedgerWriter.create(storage.child(name), SweepCreated(time, 1, name, {})).close()
+    LedgerWriter.open(storage.child(name), SweepCreated(time, 1, name, {})).close()
 
 
 def names(storage: Folder) -> list[str]:
@@ -76,7 +76,7 @@ def test_sweep_has_the_name_of_its_folder(storage: LocalFolder) -> None:
         (b"damage\n", "is not a record ('damage')"),
         (
             b'{"kind": "session_ended", "time": 1.0, "reason": ""}\n',
-            "comes before the record that begins the sweep",
+            "comes before the record that begins the file",
         ),
         (b'{"kind": "sweep", "time": 1.0, "format": 9, "name": "n", "config": {}}\n', "format 9"),
     ],
@@ -119,7 +119,7 @@ def test_ledger_without_permission_does_not_hide_the_others(storage: LocalFolder
 def test_newest_sweep_is_opened_by_default(storage: Folder) -> None:
     begin(storage, "a", 2.0)
     begin(storage, "b", 1.0)
-    with LedgerWriter.reopen(storage.child("b")) as writer:
+    with LedgerWriter(storage.child("b"), read_ledger(storage.child("b"))) as writer:
         writer.append(Notice(9.0, None, "written later, but begun earlier"))
     assert open_sweep(storage, None)[1].name == "a"
 

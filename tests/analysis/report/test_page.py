@@ -146,7 +146,7 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(
     folder = confirmed_folder({**SMALL, "failure_rate": 0}, n_seeds=2)
     trial = read_ledger(folder).trials[1]
     better = replace(trial.epochs[0], val_accuracy=1.0)
-    with LedgerWriter.reopen(folder) as writer:
+    with LedgerWriter(folder, read_ledger(folder)) as writer:
         writer.append(TrialStarted(2e9, 11, 5, trial.hyperparameters))
         for epoch in (1, 2, 3):
             writer.append(EpochRecord.of(2e9, 11, replace(better, epoch=epoch)))

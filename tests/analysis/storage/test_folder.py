@@ -128,12 +128,9 @@ def test_lock_of_a_killed_process_is_free_again(storage: Folder) -> None:
 def test_sweep_is_stored_and_found(storage: Folder) -> None:
     folder = storage.child("mine")
     created = SweepCreated(1.0, FORMAT, "mine", {"epochs": 1})
-    with LedgerWriter.create(folder, created) as writer:
-        writer.append(TrialStarted(2.0, 1, 0, {}))
-    with LedgerWriter.reopen(folder) as writer:
-        writer.append(SessionEnded(3.0, "finished"))
-    with pytest.raises(FileExistsError):
-        LedgerWriter.create(folder, created)
+    for record in (TrialStarted(2.0, 1, 0, {}), SessionEnded(3.0, "finished")):
+        with LedgerWriter.open(folder, created) as writer:
+            writer.append(record)
     found, ledger = open_sweep(storage, None)
     assert found == folder
     assert (list(ledger.trials), ledger.ended) == ([1], SessionEnded(3.0, "finished"))

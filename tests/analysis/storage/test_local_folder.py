@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from analysis.errors import StorageError
-from analysis.storage.appending import FileAppender
 from analysis.storage.folder import LOCK_FILE, LocalFolder
+from analysis.storage.local_files import FileAppender
 
 Limit = Callable[[int], AbstractContextManager[None]]
 

@@ -72,16 +72,12 @@ class Pretended:
         if not self.begins and self.error is not None:
             raise self.error
         plain = config.model_dump(mode="json")
-        try:
-            opened = LedgerWriter.reopen(session)
-        except FileNotFoundError:
-            opened = LedgerWriter.create(session, SweepCreated(1.0, FORMAT, name, plain))
-        with opened as writer:
+        with LedgerWriter.open(session, SweepCreated(1.0, FORMAT, name, plain)) as writer:
             if self.error is not None:
                 raise self.error
-            for trial_id in range(len(writer.ledger.trials) + 1, config.trials + 1):
+            for trial_id in range(len(writer.journal.trials) + 1, config.trials + 1):
                 self._finish(writer, trial_id)
-        return writer.ledger
+        return writer.journal
 
     def _finish(self, writer: LedgerWriter, trial_id: int) -> None:
         values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
@@ -89,7 +85,7 @@ class Pretended:
         if trial_id in self.failures:
             writer.append(TrialEnded(3.0, trial_id, "FAILED", self.failures[trial_id]))
             return
-        for epoch in range(1, int(writer.ledger.config["epochs"]) + 1):
+        for epoch in range(1, int(writer.journal.config["epochs"]) + 1):
             accuracy = 0.9 + trial_id / 100
             writer.append(EpochRecord(2.0, trial_id, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
         writer.append(TrialEnded(3.0, trial_id, "COMPLETE", None))
@@ -278,7 +274,7 @@ def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(
     def begin() -> None:
         folder = pretended.storage.child("mine")
         plain = SweepConfig(trials=9).model_dump(mode="json")
-        LedgerWriter.create(folder, SweepCreated(1.0, FORMAT, "mine", plain)).close()
+        LedgerWriter.open(folder, SweepCreated(1.0, FORMAT, "mine", plain)).close()
 
     pretended.fetch = begin
     outcome = call("run", "--name", "mine")

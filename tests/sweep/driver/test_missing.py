@@ -77,13 +77,13 @@ def _confirm(
     assert config.confirm is not None
     begun = ConfirmationBegun(0.0, 1, "made", config.epochs)
     with ConfirmationWriter.open(folder, begun) as writer:
-        arms, seeds = plan_runs(config, config.confirm, ledger, writer.confirmation)
+        arms, seeds = plan_runs(config, config.confirm, ledger, writer.journal)
         for arm in arms:
             writer.append(arm)
             for seed in seeds[:n_seeds]:
                 state = "FAILED" if arm.arm == failing else "COMPLETE"
                 writer.append(RunEnded(1.0, arm.arm, seed, state, None))  # type: ignore[arg-type]
-        return writer.confirmation
+        return writer.journal
 
 
 def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(

@@ -20,6 +20,7 @@ from analysis.records.ledger import (
     LedgerWriter,
     TrialEnded,
     TrialStarted,
+    read_ledger,
 )
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
@@ -40,14 +41,14 @@ def epoch(trial_id: int, number: int, accuracy: float) -> EpochRecord:
 
 def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
     folder, _ = make_sweep(n_trials=1, n_running=1, epochs=4)
-    with LedgerWriter.reopen(folder) as writer:
+    with LedgerWriter(folder, read_ledger(folder)) as writer:
         mirror = StudyMirror("synthetic")
-        mirror.update(writer.ledger)
+        mirror.update(writer.journal)
         ((_, state, value, curve),) = trials_of(mirror)
         assert (state, value, list(curve)) == (TrialState.RUNNING, None, [1, 2])
         writer.append(epoch(1, 3, 0.97))
         writer.append(TrialStarted(0.0, 2, 5, VALUES))
-        mirror.update(writer.ledger)
+        mirror.update(writer.journal)
         assert [found[1] for found in trials_of(mirror)] == [TrialState.RUNNING] * 2
         assert trials_of(mirror)[0][3] == curve | {3: 0.97}
         for accuracy, trial_id, number in ((0.98, 1, 4), (0.5, 2, 1)):
@@ -57,7 +58,7 @@ def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
         writer.append(TrialStarted(0.0, 3, 6, VALUES | {"dropout": 0.9}))  # of a wider space
         writer.append(TrialEnded(0.0, 3, "STOPPED", None))
         for _ in range(2):  # the second time there is nothing new
-            mirror.update(writer.ledger)
+            mirror.update(writer.journal)
             assert trials_of(mirror) == [
                 (
                     1,
@@ -90,7 +91,7 @@ def test_follow_reads_the_ledger_again_and_survives_damage(make_sweep: MakeSweep
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        with LedgerWriter.reopen(folder) as writer:
+        with LedgerWriter(folder, read_ledger(folder)) as writer:
             writer.append(epoch(1, 3, 0.97))
             writer.append(TrialEnded(0.0, 1, "COMPLETE", None))
         good = folder.read(LEDGER_FILE)
@@ -98,7 +99,7 @@ def test_follow_reads_the_ledger_again_and_survives_damage(make_sweep: MakeSweep
         folder.write(LEDGER_FILE, good + b"nonsense\n")
         wait_for(lambda: bool(problems))
         folder.write(LEDGER_FILE, good)
-        with LedgerWriter.reopen(folder) as writer:
+        with LedgerWriter(folder, read_ledger(folder)) as writer:
             writer.append(TrialStarted(0.0, 2, 5, VALUES))
         wait_for(lambda: len(trials_of(mirror)) == 2)
     finally:
@@ -163,7 +164,7 @@ def test_dashboard_shows_a_sweep_and_follows_it(
         states = [names[trial.state] for trial in ledger.trials.values()]
         assert [trial["state"] for trial in study["trials"]] == states
         assert states[-1] == "Running"
-        with LedgerWriter.reopen(folder) as writer:
+        with LedgerWriter(folder, read_ledger(folder)) as writer:
             writer.append(TrialEnded(0.0, 8, "STOPPED", None))
         for _ in range(40):
             last = json.loads(get(port, "/api/studies/0")[1])["trials"][-1]
