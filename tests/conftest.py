@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -12,6 +13,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cor
 import sweep.tuning  # noqa: F401  # makes the settings that Ray reads when it is imported
 from data_utils.dataset import TrainTest
 from data_utils.mnist import load_mnist
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> ModuleType:
+    """The generator of synthetic sweeps."""
+    import synthetic
+
+    return synthetic
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
-import importlib.util
 import itertools
 import resource
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,23 +10,6 @@ import pytest
 
 from analysis.records.confirmation import Arm, Confirmation, ConfirmationBegun, RunEnded, RunEpoch
 from analysis.storage.folder import Folder, LocalFolder
-
-
-def _load_synthetic() -> ModuleType:
-    """Loads the generator of synthetic sweeps, which lies in no package."""
-    path = Path(__file__).parents[1] / "synthetic.py"
-    spec = importlib.util.spec_from_file_location("synthetic", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["synthetic"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def synthetic() -> ModuleType:
-    return _load_synthetic()
 
 
 @contextmanager

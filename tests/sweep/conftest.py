@@ -1,6 +1,4 @@
-import importlib.util
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,19 +30,6 @@ from sweep.config import SweepConfig
 
 if TYPE_CHECKING:
     from sweep.training.loop import TrainingRun
-
-
-@pytest.fixture(scope="session")
-def synthetic() -> ModuleType:
-    """The generator of synthetic sweeps, which lies in no package."""
-    if "synthetic" not in sys.modules:
-        path = Path(__file__).parents[1] / "synthetic.py"
-        spec = importlib.util.spec_from_file_location("synthetic", path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules["synthetic"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["synthetic"])
-    return sys.modules["synthetic"]
 
 
 @pytest.fixture

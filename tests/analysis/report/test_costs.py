@@ -6,6 +6,7 @@ import yaml
 
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger, Notice, read_ledger
+from analysis.records.seeds import confirmation_seeds
 from analysis.report.costs import (
     commands,
     cost_rows,
@@ -44,14 +45,14 @@ def test_costs_of_a_confirmation(confirmed_folder: MakeFolder) -> None:
 
 def test_failures_name_trials_and_runs(confirmed_folder: MakeFolder) -> None:
     folder = confirmed_folder(
-        {"n_trials": 12, "failure_rate": 0.3}, n_seeds=1, fails=("mlp", 1001), predictions=False
+        {"n_trials": 12, "failure_rate": 0.3}, n_seeds=1, fails="mlp", predictions=False
     )
     ledger = read_ledger(folder)
     rows = failure_rows(ledger, read_confirmation(folder))
     failed = [trial.trial_id for trial in ledger.in_state("FAILED")]
     assert [name for name, _ in rows] == [
         *(f"trial {trial_id}" for trial_id in failed),
-        "CustomMLP, seed 1001",
+        f"MLP, seed {confirmation_seeds(0, 1)[0]}",
     ]
     assert all("training loss became nan" in reason for _, reason in rows)
 

@@ -189,7 +189,7 @@ def test_texts_from_a_ledger_are_printed_escaped(
 ) -> None:
     folder = add_sweep("made", n_trials=6, failure_rate=1)
     ledger = folder.read("ledger.jsonl").decode()
-    reason = re.compile(r'"reason": ?"training[^"]*"')
+    reason = re.compile(r'"reason": ?"diverged[^"]*"')
     text = reason.sub(lambda _: f'"reason": {json.dumps(HOSTILE)}', ledger)
     text = text.replace('"dropout"', json.dumps("drop\x1b[2Jout"))
     name = "[bold]x"

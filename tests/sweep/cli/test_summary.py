@@ -126,7 +126,7 @@ def test_result_as_text_has_the_costs_the_failures_and_the_arms(
     text = capsys.readouterr().out
     assert "mean of 5 seeds" in text
     assert "sweep confirm" not in text
-    for title in ("hand-tuned LeNet-5", "plain LeNet-5", "CustomMLP", "95 % interval"):
+    for title in ("hand-tuned LeNet-5", "plain LeNet-5", "MLP", "95 % interval"):
         assert title in text
 
 
