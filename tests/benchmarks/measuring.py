@@ -1,4 +1,4 @@
-"""Runs commands, and measures what they take until they say that they are done."""
+"""Measures the time and memory of commands."""
 
 import json
 import os
@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 
 HERE = Path(__file__).parent
-_INTERVAL_S = 0.5  # between two looks at a command's processes
+SWEEP = [sys.executable, "-m", "sweep"]
+_INTERVAL_S = 0.5  # between two measurements of a command's processes
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,23 @@ class Spread:
         values = list(values)
         return cls(statistics.median(values), min(values), max(values), values)
 
+    @classmethod
+    def of_ratios(cls, values: Iterable[float], others: Iterable[float]) -> "Spread":
+        """Compare two things round by round."""
+        return cls.of(a / b for a, b in zip(values, others, strict=True))
+
 
 @dataclass(frozen=True)
 class Measured:
-    """What a command took.
+    """The measurements of a command.
 
     Attributes:
-        seconds: Wall time, from the command to its mark `done`, or to its end without one.
-        cpu_seconds: Processor time of it and all that it started, until then.
-        peak_bytes: The largest proportional set size of them all; None if not asked for.
-        marks: What it said with `arms.marks.mark`: by name, the first of each, with `after`,
-            seconds since the command.
-        output: What it printed.
+        seconds: Wall time to its mark `done`, or to its end without one.
+        cpu_seconds: Processor time of it and its descendants until then.
+        peak_bytes: Largest sum of their proportional set sizes; None if not measured.
+        marks: Marks of `arms.marks.mark`: by name the first of each, with `after`, in seconds
+            since the start.
+        output: Its standard output and error.
     """
 
     seconds: float
@@ -55,15 +61,28 @@ class Measured:
 
 
 def run_arm(name: str, *arguments: object) -> Measured:
-    """Runs `arms/NAME.py` in a process of its own."""
+    """Run `arms/NAME.py` in a process of its own."""
     return run_command([sys.executable, "-m", f"arms.{name}", *map(str, arguments)])
 
 
+def time_sweep(*arguments: str) -> float:
+    """Return the seconds that a command of `sweep` takes."""
+    begin = time.perf_counter()
+    subprocess.run([*SWEEP, *arguments], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - begin
+
+
+def write_sweep(storage: str, name: str, *options: str) -> None:
+    """Write a synthetic sweep."""
+    script = HERE.parent / "synthetic.py"
+    subprocess.run([sys.executable, script, storage, name, *options], check=True)
+
+
 def run_command(command: Sequence[str], *, with_memory: bool = False) -> Measured:
-    """Runs a command to its end.
+    """Run a command to its end.
 
     Raises:
-        RuntimeError: It failed; the message has the end of what it printed.
+        RuntimeError: It failed; the message ends with the last lines of its output.
     """
     with tempfile.TemporaryDirectory() as scratch:
         marks, log = Path(scratch) / "marks", Path(scratch) / "log"
@@ -87,9 +106,9 @@ def run_command(command: Sequence[str], *, with_memory: bool = False) -> Measure
         try:
             usage = _Usage(process.pid, with_memory=with_memory)
             while process.poll() is None and '"done"' not in marks.read_text():
-                usage.look()
+                usage.measure()
                 time.sleep(_INTERVAL_S)
-            usage.look()
+            usage.measure()
             end = time.time()
             process.wait()
         except BaseException:
@@ -100,23 +119,23 @@ def run_command(command: Sequence[str], *, with_memory: bool = False) -> Measure
         if process.returncode:
             tail = "\n".join(output.splitlines()[-15:])
             raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{tail}")
-        said: dict[str, dict[str, Any]] = {}
+        reached: dict[str, dict[str, Any]] = {}
         for line in marks.read_text().splitlines():
             mark = json.loads(line)
-            said.setdefault(mark["mark"], mark | {"after": mark["time"] - begin})
-        seconds = said["done"]["after"] if "done" in said else end - begin
-        return Measured(seconds, usage.cpu_seconds, usage.peak_bytes, said, output)
+            reached.setdefault(mark["mark"], mark | {"after": mark["time"] - begin})
+        seconds = reached["done"]["after"] if "done" in reached else end - begin
+        return Measured(seconds, usage.cpu_seconds, usage.peak_bytes, reached, output)
 
 
 class _Usage:
-    """What a process and its descendants have used, those that have ended included."""
+    """The processor time and memory of a process and its descendants, also of ended ones."""
 
     def __init__(self, pid: int, *, with_memory: bool) -> None:
         self._root = psutil.Process(pid)
         self._seconds: dict[psutil.Process, float] = {}
         self.peak_bytes = 0 if with_memory else None
 
-    def look(self) -> None:
+    def measure(self) -> None:
         total = 0
         try:
             processes = [self._root, *self._root.children(recursive=True)]

@@ -1,4 +1,4 @@
-"""The comparison as one picture."""
+"""The comparison in one picture."""
 
 from typing import Any
 
@@ -6,24 +6,24 @@ from matplotlib.axes import Axes
 
 from analysis.plots.style import BLUE, FAINT, MUTED, add_title, new_figure, plot_style
 from measuring import Spread
-from results import Section
+from results import Section, median
 from sweeps import OURS
 
 
 def draw(sections: dict[str, Section], about: str, path: Any) -> None:
-    """Draws wall times of the sweeps, speeds of a step, and where a step's time goes."""
+    """Draw the wall times of the sweeps, the speeds of a step, and the parts of a step."""
     with plot_style():
         figure = new_figure(5.4, about)
         add_title(figure, "What a sweep costs, side by side")
         grid = figure.add_gridspec(2, 2, height_ratios=[1.45, 1])
         sweep, step, parts = (
-            figure.add_subplot(place) for place in (grid[0, :], grid[1, 0], grid[1, 1])
+            figure.add_subplot(cell) for cell in (grid[0, :], grid[1, 0], grid[1, 1])
         )
         rows = sections["sweep"].tables[0]
         values = {str(row[""]).replace("`", ""): row["wall time, s"] for row in rows}
         labels = [
-            f"{_median(row['wall time, s']):.0f} s"
-            + ("" if row[""] == OURS else f", {_median(row['times ours']):.1f} times ours")
+            f"{median(row['wall time, s']):.0f} s"
+            + ("" if row[""] == OURS else f", {median(row['times ours']):.1f} times ours")
             for row in rows
         ]
         _bars(sweep, values, labels)
@@ -33,35 +33,31 @@ def draw(sections: dict[str, Section], about: str, path: Any) -> None:
             str(row["one thread, batch 64"]).replace(", ", ",\n", 1): row["images/s"]
             for row in speed_rows
         }
-        _bars(step, speeds, [f"{_median(v):,.0f}" for v in speeds.values()])
-        step.set_title("A step, images a second, one thread")
+        _bars(step, speeds, [f"{median(v):,.0f}" for v in speeds.values()])
+        step.set_title("A step, images per second, one thread")
         shares = {str(row["part of a step here"]): row["µs"] for row in part_rows}
-        _bars(parts, shares, [f"{_median(v):,.0f}" for v in shares.values()])
+        _bars(parts, shares, [f"{median(v):,.0f}" for v in shares.values()])
         parts.set_title("Where its time goes here, µs")
         figure.savefig(path)
 
 
 def _bars(axes: Axes, values: dict[str, Any], labels: list[str]) -> None:
-    """Horizontal bars, the first on top, with range and label."""
-    medians = [_median(value) for value in values.values()]
+    """Draw horizontal bars, the first at the top, with their ranges and labels."""
+    medians = [median(value) for value in values.values()]
     colors = [BLUE if name == OURS or len(values) > 6 else FAINT for name in values]
-    places = range(len(values))
-    axes.barh(places, medians, color=colors, height=0.66)
-    room = 0.02 * max(medians)
-    for place, (value, label) in enumerate(zip(values.values(), labels, strict=True)):
-        end = _median(value)
+    heights = range(len(values))
+    axes.barh(heights, medians, color=colors, height=0.66)
+    gap = 0.02 * max(medians)
+    for height, (value, label) in enumerate(zip(values.values(), labels, strict=True)):
+        end = median(value)
         if isinstance(value, Spread):
-            axes.plot([value.min, value.max], [place, place], color=MUTED, linewidth=1.2)
+            axes.plot([value.min, value.max], [height, height], color=MUTED, linewidth=1.2)
             end = value.max
-        axes.text(end + room, place, label, va="center", size=9)
-    axes.set_yticks(places, list(values))
+        axes.text(end + gap, height, label, va="center", size=9)
+    axes.set_yticks(heights, list(values))
     axes.set_ylim(len(values) - 0.5, -0.5)
     axes.set_xlim(0, 1.25 * max(medians))
     axes.locator_params(axis="x", nbins=4)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
-
-
-def _median(value: Any) -> float:
-    return value.median if isinstance(value, Spread) else float(value)

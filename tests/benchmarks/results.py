@@ -1,17 +1,19 @@
-"""What a benchmark found: rows of figures, and how they compare with what was aimed at."""
+"""The figures of a benchmark as tables, and the targets that they are compared with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from analysis.formatting import interval
 from measuring import Spread
 
-Row = Mapping[str, "str | float | Spread | None"]
+Cell = str | float | Spread
+Row = Mapping[str, Cell]
 
 
 @dataclass(frozen=True)
 class Target:
-    """A bound that a figure has to keep: at most `limit`, or at least, as `at_least` says."""
+    """A figure with its limit, the largest allowed or, if `at_least`, the smallest."""
 
     what: str
     value: float
@@ -34,13 +36,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Section:
-    """The figures of one benchmark: tables of rows, each row with the same names."""
+    """The figures of one benchmark: tables of rows, all rows of a table with the same names."""
 
     title: str
     note: str
     tables: Sequence[Sequence[Row]]
     targets: Sequence[Target] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_markdown(self) -> str:
         tables = "\n\n".join(_table(rows) for rows in self.tables)
@@ -52,28 +53,30 @@ class Section:
             "title": self.title,
             "tables": [[_plain(row) for row in rows] for rows in self.tables],
             "targets": [asdict(target) | {"met": target.is_met} for target in self.targets],
-            **self.extra,
         }
 
 
-def show(value: "str | float | Spread | None") -> str:
-    if isinstance(value, Spread):
-        if value.min == value.max:
-            return show(value.median)
-        return f"{show(value.median)} ({show(value.min)} to {show(value.max)})"
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) or abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) < 1 else f"{value:.1f}"
+def median(cell: Cell) -> float:
+    """Return the median of a spread, and any other number as it is."""
+    return cell.median if isinstance(cell, Spread) else float(cell)
+
+
+def _show(cell: Cell) -> str:
+    if isinstance(cell, Spread):
+        ends = (cell.min, cell.max)
+        text = _show(cell.median)
+        return text if cell.min == cell.max else f"{text} ({interval(ends, _show)})"
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, int) or abs(cell) >= 100:
+        return f"{cell:,.0f}"
+    return f"{cell:.3g}" if abs(cell) < 1 else f"{cell:.1f}"
 
 
 def _table(rows: Sequence[Row]) -> str:
     names = list(rows[0])
     lines = [names, ["---"] + ["---:"] * (len(names) - 1)]
-    lines += [[show(row[name]) for name in names] for row in rows]
+    lines += [[_show(row[name]) for name in names] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -1,61 +1,47 @@
-"""How long a user waits, and how much memory a sweep takes."""
+"""Seconds that a user waits for the first output, and the memory of a sweep."""
 
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from analysis.records.ledger import EpochRecord, read_ledger
 from analysis.storage.folder import LocalFolder
-from measuring import Measured, Spread, run_command
+from measuring import SWEEP, Measured, Spread, run_command, time_sweep, write_sweep
 from results import Row, Section, Target
-
-SWEEP = [sys.executable, "-m", "sweep"]
-SYNTHETIC = Path(__file__).parents[1] / "synthetic.py"
 
 
 def measure(rounds: int) -> Section:
-    """The commands in turn; the sweep is one of two trials of one epoch on all of MNIST."""
-    helps, bests, firsts, runs = [], [], [], []
+    """Time the commands in turn; the sweep has two trials of one epoch on all of MNIST."""
+    helps, bests, firsts, peaks = [], [], [], []
     with tempfile.TemporaryDirectory() as storage:
-        subprocess.run([sys.executable, SYNTHETIC, storage, "known", "--trials=32"], check=True)
+        write_sweep(storage, "known", "--trials=32")
         for n in range(rounds):
-            helps.append(_seconds(["--help"]))
-            bests.append(_seconds(["best", "known", "--storage", storage]))
+            helps.append(time_sweep("--help"))
+            bests.append(time_sweep("best", "known", "--storage", storage))
             first, run = _first_epoch(Path(storage), f"run-{n}")
             firsts.append(first)
-            runs.append(run)
-    spreads = {
-        "`sweep --help`, s": Spread.of(helps),
-        "`sweep best`, 32 trials, s": Spread.of(bests),
-        "`sweep run` to its first epoch, s": Spread.of(firsts),
-        "memory of a whole sweep at its peak, GiB": Spread.of(
-            (run.peak_bytes or 0) / 2**30 for run in runs
-        ),
-    }
-    rows: list[Row] = [{"": name, "measured": spread} for name, spread in spreads.items()]
-    limits = zip(spreads.items(), (0.4, 1.0, 10.0, 3.0), strict=True)
+            peaks.append((run.peak_bytes or 0) / 2**30)
+    measured = (
+        ("`sweep --help`, s", helps, 0.4),
+        ("`sweep best`, 32 trials, s", bests, 1.0),
+        ("`sweep run` to its first epoch, s", firsts, 10.0),
+        ("memory of a sweep at its peak, GiB", peaks, 3.0),
+    )
+    rows: list[Row] = [{"": name, "measured": Spread.of(values)} for name, values, _ in measured]
     return Section(
         "Start-up and memory",
         "Two trials at a time on this machine, the data in the cache. Memory is that of the "
         "driver, Ray and the workers, shared pages counted once, the object store included.",
         [rows],
-        [Target(name, spread.median, limit) for (name, spread), limit in limits],
+        [Target(name, Spread.of(values).median, limit) for name, values, limit in measured],
     )
 
 
-def _seconds(arguments: list[str]) -> float:
-    begin = time.perf_counter()
-    subprocess.run([*SWEEP, *arguments], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begin
-
-
 def _first_epoch(storage: Path, name: str) -> tuple[float, Measured]:
-    """Seconds from `sweep run` to the begin of its first epoch, and what the whole took."""
+    """Return the seconds from `sweep run` to the start of its first epoch, and the run."""
     begin = time.time()
-    settings = ["--set", "trials=2", "--set", "epochs=1", "--search-only"]
-    command = [*SWEEP, "run", "--name", name, "--storage", str(storage), *settings]
+    options = ["--trials=2", "--epochs=1", "--search-only"]
+    command = [*SWEEP, "run", "--name", name, "--storage", str(storage), *options]
     run = run_command(command, with_memory=True)
     records = read_ledger(LocalFolder(storage / name)).records
     return min(r.time - r.seconds for r in records if isinstance(r, EpochRecord)) - begin, run

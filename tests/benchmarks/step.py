@@ -1,4 +1,4 @@
-"""Images a second of a regularized training step, beside the usual pipeline and the limit."""
+"""Images per second of a training step, here and in the usual pipeline, and the limit."""
 
 import multiprocessing
 import tempfile
@@ -10,8 +10,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from analysis.hyperparameters import complete
 from arms import idiomatic
-from arms.problem import with_recipe, write_images
+from arms.problem import write_images
 from data_utils.batches import to_device, training_batches
 from data_utils.dataset import ImageDataset
 from data_utils.mnist import load_mnist
@@ -20,15 +21,15 @@ from results import Row, Section, Target
 from sweep.config import HAND_TUNED
 from sweep.training.loop import TrainingRun, train_epochs
 
-CONFIG = with_recipe(HAND_TUNED)
-N_IMAGES = 6_400  # an epoch of a round
-MFLOP_AN_IMAGE = 2.264  # forward 0.833, backward twice that, but for the first layer's input
+CONFIG = complete(HAND_TUNED)
+N_IMAGES = 6_400  # of an epoch
+MFLOP_PER_IMAGE = 2.264  # forward 0.833, backward twice that, but for the first layer's input
 PARTS = ("data", "augmentation", "forward", "dropout", "loss", "backward", "optimizer")
 N_SHARING = (1, 2, 4, 8)  # trials on one GPU
 
 
 def measure(rounds: int) -> Section:
-    """Lets the pipelines take turns, and takes one of them apart."""
+    """Run the pipelines in turn, then measure the parts of a step here."""
     torch.set_num_threads(1)
     images = load_mnist().train.take(range(N_IMAGES))
     with tempfile.TemporaryDirectory() as folder:
@@ -48,10 +49,10 @@ def measure(rounds: int) -> Section:
         pipelines: dict[str, Callable[[], float]] = {
             "DataLoader, PIL transforms, plain LeNet-5": idiomatic_epoch,
             "this project": lambda: next(epochs).images_per_s,
-            "the limit: all in matrix products": lambda: sgemm_flops() / (1e6 * MFLOP_AN_IMAGE),
+            "the limit: only matrix products": lambda: sgemm_flops() / (1e6 * MFLOP_PER_IMAGE),
         }
         for pipeline in pipelines.values():
-            pipeline()  # warms caches and allocators up
+            pipeline()  # warms up caches and allocators
         taken = [{name: run() for name, run in pipelines.items()} for _ in range(n_rounds)]
     usual, ours, _ = pipelines
     ratios = {
@@ -79,20 +80,12 @@ def measure(rounds: int) -> Section:
         "A training step of the regularized LeNet-5: dropout, rotation, shift, weight decay. "
         f"Medians of {n_rounds} rounds in turn, with their range.",
         tables,
-        [
-            Target(
-                "this project over the usual pipeline",
-                ratios[ours].median,
-                3.7,
-                "×",
-                at_least=True,
-            )
-        ],
+        [Target("this project over the usual pipeline", ratios[ours].median, 3.7, "×", True)],
     )
 
 
 def sgemm_flops(side: int = 1024) -> float:
-    """Returns the floating-point operations a second of a large matrix product."""
+    """Return the floating-point operations per second of a large matrix product."""
     left, right = torch.rand(side, side), torch.rand(side, side)
     begin = time.perf_counter()
     for _ in range(4):
@@ -101,9 +94,9 @@ def sgemm_flops(side: int = 1024) -> float:
 
 
 def split_step(images: ImageDataset) -> dict[str, float]:
-    """Returns the seconds a step spends in each of `PARTS`, in the mean over three epochs.
+    """Return the mean seconds per step of each of `PARTS`, over three epochs.
 
-    The backward passes of dropout and loss are in `backward`.
+    `backward` includes the backward passes of dropout and loss.
     """
     run = TrainingRun.start("lenet5", CONFIG, seed=0)
     run.model.train()
@@ -129,7 +122,7 @@ def split_step(images: ImageDataset) -> dict[str, float]:
             clock.lap("backward")
             run.optimizer.step(gradients, run.hyperparameters["learning_rate"])
             clock.lap("optimizer")
-    # What was booked as augmentation has fetched the images again.
+    # The time of augmentation includes fetching the images again.
     clock.seconds["augmentation"] -= clock.seconds["data"]
     n_steps = 3 * N_IMAGES // run.hyperparameters["batch_size"]
     return {part: seconds / n_steps for part, seconds in clock.seconds.items()}
@@ -147,7 +140,7 @@ def _batches(run: TrainingRun, data: Any, *, augmented: bool) -> Iterator[Any]:
 
 
 class _Clock:
-    """Books the time since the last lap."""
+    """Adds the time since the last lap to a part."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(PARTS, 0.0)
@@ -160,11 +153,11 @@ class _Clock:
 
 
 def _sharing(device: str, images: ImageDataset) -> list[Row]:
-    """Images a second of several trials that share a device, each in a process of its own."""
+    """Return the speeds of several trials that share a device, each in its own process."""
     return [
         {
             f"trials sharing `{device}`": n,
-            "images/s, all together": sum(speeds),
+            "images/s, together": sum(speeds),
             "images/s, each": Spread.of(speeds),
         }
         for n in N_SHARING
@@ -180,7 +173,7 @@ def _share(device: str, images: ImageDataset, n: int) -> list[float]:
 
 
 def _train_alongside(device: str, images: ImageDataset, barrier: Any) -> float:
-    """Trains on once all are ready; returns the images/s while none has ended yet."""
+    """Train when all are ready; return the images/s of the epochs in which all train."""
     torch.set_num_threads(1)
     run = TrainingRun.start("lenet5", CONFIG, seed=0, device=device)
     epochs = train_epochs(run, images, images.take(range(64)), epochs=4)

@@ -20,11 +20,10 @@ ARMS = {
 
 
 def measure(rounds: int) -> Section:
-    """Lets the arms take turns, each round in another order."""
+    """Run the arms in turn, each round in another order."""
     measured: dict[str, list[Measured]] = {name: [] for name in ARMS}
     with tempfile.TemporaryDirectory() as folder:
-        images = load_mnist().train.take(range(N_TRAIN + N_VALIDATION))
-        write_images(Path(folder), images)
+        write_images(Path(folder), load_mnist().train.take(range(N_TRAIN + N_VALIDATION)))
         for n in range(rounds):
             names = list(ARMS)
             for name in names[n % len(names) :] + names[: n % len(names)]:
@@ -33,35 +32,33 @@ def measure(rounds: int) -> Section:
                 measured[name].append(run)
                 print(f"  round {n + 1}: {name}: {run.seconds:.0f} s", flush=True)
     ours = measured[OURS]
-    totals = {
-        name: Spread.of(other.seconds / own.seconds for other, own in zip(runs, ours, strict=True))
-        for name, runs in measured.items()
-    }
     rows: list[Row] = [
         {
             "": name,
             "wall time, s": Spread.of(run.seconds for run in runs),
-            "times ours": totals[name],
+            "times ours": Spread.of_ratios(
+                [run.seconds for run in runs], [own.seconds for own in ours]
+            ),
             "core-seconds": Spread.of(run.cpu_seconds for run in runs),
             "epochs trained": Spread.of(_epochs(run) for run in runs),
             "s to the first epoch": Spread.of(run.marks["began"]["after"] for run in runs),
-            "s an epoch from then on": Spread.of(_s_an_epoch(run) for run in runs),
+            "s per epoch from then on": Spread.of(map(_s_per_epoch, runs)),
         }
         for name, runs in measured.items()
     ]
-    over_loop = Spread.of(
-        _s_an_epoch(own) / _s_an_epoch(loop)
-        for own, loop in zip(ours, measured[LOOP], strict=True)
+    over_example = Spread.of_ratios(
+        [run.seconds for run in measured[EXAMPLE]], [own.seconds for own in ours]
     )
+    over_loop = Spread.of_ratios(map(_s_per_epoch, ours), map(_s_per_epoch, measured[LOOP]))
     return Section(
         "Sweep",
         f"{N_TRIALS} trials of up to {EPOCHS} epochs on {N_TRAIN:,} images, the same "
-        "hyperparameters in every arm, two at a time, one thread each, stopped early by each "
-        "one's own successive halving; from the command to the last result. Medians of "
+        "hyperparameters in every arm, two at a time, one thread each, stopped early by the "
+        "arm's own successive halving; from the command to the last result. Medians of "
         f"{rounds} rounds in turn, with their range.",
         [rows],
         [
-            Target("Ray Tune's example over this project", totals[EXAMPLE].median, 5, "×", True),
+            Target("Ray Tune's example over this project", over_example.median, 5, "×", True),
             Target("an epoch here over one of the plain loop", over_loop.median, 1.03, "×"),
         ],
     )
@@ -71,5 +68,5 @@ def _epochs(run: Measured) -> int:
     return int(run.marks["done"]["epochs"])
 
 
-def _s_an_epoch(run: Measured) -> float:
+def _s_per_epoch(run: Measured) -> float:
     return (run.seconds - run.marks["began"]["after"]) / _epochs(run)

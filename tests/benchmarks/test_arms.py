@@ -1,4 +1,4 @@
-"""That the arms of the comparison have the same to do."""
+"""The arms of the comparison have the same task."""
 
 import threading
 import types
@@ -7,15 +7,9 @@ import pytest
 import torch
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
+from analysis.hyperparameters import complete
 from arms import idiomatic, plain_loop
-from arms.problem import (
-    EPOCHS,
-    GRACE_PERIOD,
-    N_TRIALS,
-    REDUCTION_FACTOR,
-    draw_points,
-    with_recipe,
-)
+from arms.problem import EPOCHS, HALVING, N_TRIALS, draw_points
 from measuring import run_arm
 from models import build_model
 from sweep.config import HAND_TUNED, SweepConfig
@@ -30,7 +24,7 @@ def test_trials_are_the_same_each_time_and_lie_in_the_space() -> None:
 
 
 def test_network_is_the_same_layer_by_layer() -> None:
-    theirs, _ = idiomatic.build(with_recipe(HAND_TUNED))
+    theirs, _ = idiomatic.build(complete(HAND_TUNED))
     ours = build_model("lenet5", dropout=0.25, generator=torch.Generator().manual_seed(0))
     theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
     images = torch.randn(3, 1, 28, 28)
@@ -42,13 +36,7 @@ def test_plain_loop_stops_what_rays_scheduler_would_stop(monkeypatch: pytest.Mon
     reached: dict[int, list[float]] = {rung: [] for rung in plain_loop.RUNGS}
     monkeypatch.setattr(plain_loop, "reached", reached, raising=False)
     monkeypatch.setattr(plain_loop, "lock", threading.Lock(), raising=False)
-    asha = ASHAScheduler(
-        metric="val_accuracy",
-        mode="max",
-        max_t=EPOCHS,
-        grace_period=GRACE_PERIOD,
-        reduction_factor=REDUCTION_FACTOR,
-    )
+    asha = ASHAScheduler(metric="val_accuracy", mode="max", max_t=EPOCHS, **HALVING)
     accuracies = torch.rand(N_TRIALS, EPOCHS, generator=torch.Generator().manual_seed(0))
     decided = {False: 0, True: 0}
     for number, row in enumerate(accuracies.tolist()):

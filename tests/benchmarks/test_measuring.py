@@ -40,6 +40,6 @@ def test_processor_time_of_what_a_command_starts_is_counted() -> None:
     assert run.peak_bytes > 5e6
 
 
-def test_failing_command_is_told_with_what_it_said() -> None:
+def test_failure_of_a_command_has_its_output() -> None:
     with pytest.raises(RuntimeError, match="ended with 1:\n(?s:.*)ValueError: for a reason"):
         run_command([sys.executable, "-c", "raise ValueError('for a reason')"])

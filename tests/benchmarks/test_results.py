@@ -24,6 +24,6 @@ def test_targets_say_whether_they_are_met() -> None:
     assert [target["met"] for target in section.to_json()["targets"]] == [True, False]
 
 
-def test_json_has_every_single_figure() -> None:
+def test_json_has_every_measurement() -> None:
     plain = json.loads(json.dumps(Section("Sweep", "", [ROWS]).to_json()))
     assert plain["tables"][0][0]["s"]["values"] == [10.0, 12.04, 11.0]

@@ -1,4 +1,4 @@
-"""Training as tutorials write it: torchvision's MNIST, PIL transforms, a DataLoader."""
+"""Training as in tutorials: torchvision's MNIST, PIL transforms, a DataLoader."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,11 +10,15 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
+from analysis.hyperparameters import complete
+from arms.marks import mark
+from arms.problem import EPOCHS, N_TRAIN, N_VALIDATION
+
 NORMALISE = [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
 
 
 class LeNet5(nn.Module):
-    """The same network as the project's, layer by layer."""
+    """The project's network, written layer by layer."""
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
@@ -33,7 +37,7 @@ class LeNet5(nn.Module):
 
 
 def training_loader(folder: str, config: Mapping[str, Any], n_images: int) -> DataLoader:
-    """The first `n_images` of the training set in `folder`, shuffled and augmented."""
+    """Load the first `n_images` of the training set in `folder`, shuffled and augmented."""
     augment = [
         transforms.RandomRotation(config["rotation"]),
         transforms.RandomAffine(0, translate=(config["shift"], config["shift"])),
@@ -44,13 +48,13 @@ def training_loader(folder: str, config: Mapping[str, Any], n_images: int) -> Da
 
 
 def validation_loader(folder: str, indices: range) -> DataLoader:
-    """Those of the training set's images that are not learned from."""
+    """Load images of the training set in `folder` for validation."""
     dataset = MNIST(folder, train=True, transform=transforms.Compose(NORMALISE))
     return DataLoader(Subset(dataset, indices), batch_size=128)
 
 
 def build(config: Mapping[str, Any]) -> tuple[LeNet5, torch.optim.Optimizer]:
-    """The network, and what trains it."""
+    """Return the network and its optimizer."""
     model = LeNet5(config["dropout"])
     optimizer = torch.optim.SGD(
         model.parameters(),
@@ -64,7 +68,7 @@ def build(config: Mapping[str, Any]) -> tuple[LeNet5, torch.optim.Optimizer]:
 def train_one_epoch(
     model: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader
 ) -> None:
-    """Every image once."""
+    """Train on every image once."""
     model.train()
     for images, labels in loader:
         optimizer.zero_grad()
@@ -74,7 +78,7 @@ def train_one_epoch(
 
 
 def measure_accuracy(model: nn.Module, loader: DataLoader) -> float:
-    """Fraction of images classified correctly, in [0, 1]."""
+    """Return the fraction of images classified correctly, in [0, 1]."""
     model.eval()
     correct = total = 0
     with torch.no_grad():
@@ -84,12 +88,10 @@ def measure_accuracy(model: nn.Module, loader: DataLoader) -> float:
     return correct / total
 
 
-def train(folder: str, config: Mapping[str, Any]) -> Iterator[float]:
-    """Trains a trial of the comparison; yields the validation accuracy of each epoch."""
-    from arms.marks import mark
-    from arms.problem import EPOCHS, N_TRAIN, N_VALIDATION
-
+def train(folder: str, point: Mapping[str, float]) -> Iterator[float]:
+    """Train a trial of the comparison; yield the validation accuracy of each epoch."""
     torch.set_num_threads(1)
+    config = complete(point)
     training = training_loader(folder, config, N_TRAIN)
     validation = validation_loader(folder, range(N_TRAIN, N_TRAIN + N_VALIDATION))
     model, optimizer = build(config)

@@ -1,4 +1,4 @@
-"""How an arm tells the benchmark how far it is."""
+"""Marks with which an arm reports its progress to the benchmark."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import psutil
 
 
 def mark(name: str, **figures: object) -> None:
-    """Says that `name` is reached now, or at the `time` among the figures; with its memory."""
+    """Report that `name` is reached now, or at the `time` in `figures`, and the memory in use."""
     rss = psutil.Process().memory_info().rss
     line = json.dumps({"mark": name, "time": time.time(), "rss": rss} | figures)
     with Path(os.environ["BENCHMARK_MARKS"]).open("a") as stream:

@@ -1,8 +1,8 @@
 """The comparison of sweeps: Optuna, two processes on one study.
 
 After https://github.com/optuna/optuna-examples/blob/main/pytorch/pytorch_simple.py, whose
-objective trains, reports and prunes, and Optuna's page on distributed optimization: the same
-study, in a file, from several processes.
+objective trains, reports and prunes, and Optuna's page on distributed optimization: several
+processes on one study in a file.
 """
 
 import multiprocessing
@@ -11,20 +11,12 @@ import tempfile
 from pathlib import Path
 
 import optuna
+from optuna.pruners import SuccessiveHalvingPruner
 from optuna.trial import TrialState
 
 from arms.idiomatic import train
 from arms.marks import mark
-from arms.problem import (
-    BOUNDS,
-    GRACE_PERIOD,
-    LOGARITHMIC,
-    N_TRIALS,
-    REDUCTION_FACTOR,
-    WORKERS,
-    draw_points,
-    with_recipe,
-)
+from arms.problem import HALVING, N_TRIALS, SPACE, WORKERS, draw_points
 
 
 def open_study(path: str) -> optuna.Study:
@@ -34,8 +26,8 @@ def open_study(path: str) -> optuna.Study:
         storage=optuna.storages.JournalStorage(backend),
         direction="maximize",
         load_if_exists=True,
-        pruner=optuna.pruners.SuccessiveHalvingPruner(
-            min_resource=GRACE_PERIOD, reduction_factor=REDUCTION_FACTOR
+        pruner=SuccessiveHalvingPruner(
+            min_resource=HALVING["grace_period"], reduction_factor=HALVING["reduction_factor"]
         ),
     )
 
@@ -44,14 +36,14 @@ def work(path: str, folder: str) -> None:
     study = open_study(path)
 
     def objective(trial: optuna.Trial) -> float:
-        if trial.number >= N_TRIALS:  # all are taken
+        if trial.number >= N_TRIALS:  # all have begun
             study.stop()
             raise optuna.TrialPruned
         point = {
-            name: trial.suggest_float(name, *bounds, log=name in LOGARITHMIC)
-            for name, bounds in BOUNDS.items()
+            name: trial.suggest_float(name, one.low, one.high, log=one.log)
+            for name, one in SPACE.items()
         }
-        for epoch, accuracy in enumerate(train(folder, with_recipe(point)), start=1):
+        for epoch, accuracy in enumerate(train(folder, point), start=1):
             trial.report(accuracy, epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned

@@ -1,28 +1,45 @@
 """The comparison of sweeps: this project."""
 
-from arms.problem import (
-    EPOCHS,
-    GRACE_PERIOD,
-    N_TRAIN,
-    N_TRIALS,
-    N_VALIDATION,
-    REDUCTION_FACTOR,
-    draw_points,
-)
-from arms.sweeping import search
+import tempfile
+from pathlib import Path
+
+from analysis.records.ledger import EpochRecord
+from analysis.storage.folder import LocalFolder
+from arms import problem
+from arms.marks import mark
+from data_utils.dataset import ImageDataset, TrainTest
 from data_utils.mnist import load_mnist
-from sweep.config import SweepConfig
+from sweep.cli.screen.display import TerminalScreen
+from sweep.config import Scheduler, SweepConfig
+from sweep.driver.search import run_search
+from sweep.driver.session import open_session
+
+
+def search(config: SweepConfig, images: ImageDataset) -> None:
+    """Run a search as `sweep run` does, with a sixth of `images` for validation."""
+    with tempfile.TemporaryDirectory() as path:
+        folder = LocalFolder(Path(path))
+        with open_session(
+            config.resources,
+            folder,
+            address=None,
+            concurrency=problem.WORKERS,
+            advise=str,
+            make_screen=TerminalScreen,
+        ) as session:
+            mark("started")
+            ledger = run_search(session, config, name="bench", data=TrainTest(images, images))
+            epochs = [record for record in ledger.records if isinstance(record, EpochRecord)]
+            mark("began", time=min(epoch.time - epoch.seconds for epoch in epochs))
+            mark("done", epochs=len(epochs), trials=len(ledger.trials))
+
 
 if __name__ == "__main__":
     config = SweepConfig(
-        trials=N_TRIALS,
-        epochs=EPOCHS,
-        first=draw_points(),
-        scheduler={
-            "name": "asha",
-            "grace_period": GRACE_PERIOD,
-            "reduction_factor": REDUCTION_FACTOR,
-        },
+        trials=problem.N_TRIALS,
+        epochs=problem.EPOCHS,
+        initial_points=problem.draw_points(),
+        scheduler=Scheduler(name="asha", **problem.HALVING),
         confirm=None,
     )
-    search(config, load_mnist().train.take(range(N_TRAIN + N_VALIDATION)))
+    search(config, load_mnist().train.take(range(problem.N_TRAIN + problem.N_VALIDATION)))

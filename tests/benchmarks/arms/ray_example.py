@@ -1,4 +1,4 @@
-"""The comparison of sweeps: Ray Tune as its own MNIST example does it.
+"""The comparison of sweeps: Ray Tune as in its own MNIST example.
 
 After https://docs.ray.io/en/latest/tune/examples/includes/mnist_pytorch.html: each trial is a
 function in a process of its own, which opens the data and trains with a DataLoader.
@@ -9,12 +9,11 @@ import sys
 from ray import tune
 
 from arms.idiomatic import train
-from arms.problem import with_recipe
 from arms.ray_sweeps import search
 
 
 def train_mnist(config, folder):
-    for accuracy in train(folder, with_recipe(config)):
+    for accuracy in train(folder, config):
         tune.report({"val_accuracy": accuracy})
 
 

@@ -1,4 +1,4 @@
-"""The comparison of sweeps: Syne Tune with its Python backend, a process a trial.
+"""The comparison of sweeps: Syne Tune with its Python backend, one process per trial.
 
 After https://github.com/syne-tune/syne-tune/blob/main/examples/launch_height_python_backend.py.
 """
@@ -11,17 +11,8 @@ from syne_tune.backend import PythonBackend
 from syne_tune.config_space import loguniform, uniform
 from syne_tune.optimizer.baselines import ASHA
 
+from arms import problem
 from arms.marks import mark
-from arms.problem import (
-    BOUNDS,
-    EPOCHS,
-    GRACE_PERIOD,
-    LOGARITHMIC,
-    N_TRIALS,
-    REDUCTION_FACTOR,
-    WORKERS,
-    draw_points,
-)
 
 
 def train_mnist(dropout, rotation, shift, weight_decay, folder):
@@ -29,7 +20,6 @@ def train_mnist(dropout, rotation, shift, weight_decay, folder):
     from syne_tune import Reporter
 
     from arms.idiomatic import train
-    from arms.problem import with_recipe
 
     report = Reporter()
     point = {
@@ -38,36 +28,33 @@ def train_mnist(dropout, rotation, shift, weight_decay, folder):
         "shift": shift,
         "weight_decay": weight_decay,
     }
-    for epoch, accuracy in enumerate(train(folder, with_recipe(point)), start=1):
+    for epoch, accuracy in enumerate(train(folder, point), start=1):
         report(epoch=epoch, val_accuracy=accuracy)
 
 
 class FiniteASHA(ASHA):
-    """Proposes no more trials than there are to be; any other criterion may start one more."""
+    """Proposes `N_TRIALS` trials; with any other criterion one more may start."""
 
     n_proposed = 0
 
     def suggest(self):
-        if self.n_proposed == N_TRIALS:
+        if self.n_proposed == problem.N_TRIALS:
             return None
         self.n_proposed += 1
         return super().suggest()
 
 
 if __name__ == "__main__":
-    space = {
-        name: (loguniform if name in LOGARITHMIC else uniform)(*bounds)
-        for name, bounds in BOUNDS.items()
-    } | {"folder": sys.argv[1]}
+    folder = {"folder": sys.argv[1]}
+    space = problem.each_range(uniform, loguniform) | folder
     scheduler = FiniteASHA(
         space,
         metric="val_accuracy",
         do_minimize=False,
         time_attr="epoch",
-        max_t=EPOCHS,
-        grace_period=GRACE_PERIOD,
-        reduction_factor=REDUCTION_FACTOR,
-        points_to_evaluate=[point | {"folder": sys.argv[1]} for point in draw_points()],
+        max_t=problem.EPOCHS,
+        **problem.HALVING,
+        points_to_evaluate=[point | folder for point in problem.draw_points()],
         random_seed=0,
     )
     os.environ["SYNETUNE_FOLDER"] = f"{sys.argv[1]}/syne-tune-{os.getpid()}"
@@ -75,13 +62,9 @@ if __name__ == "__main__":
         trial_backend=PythonBackend(tune_function=train_mnist, config_space=space),
         scheduler=scheduler,
         stop_criterion=StoppingCriterion(max_wallclock_time=3600),
-        n_workers=WORKERS,
+        n_workers=problem.WORKERS,
     )
     mark("started")
     tuner.run()
-    statuses = tuner.tuning_status.trial_rows
-    mark(
-        "done",
-        epochs=sum(row.get("epoch", 0) for row in statuses.values()),
-        trials=len(statuses),
-    )
+    trials = tuner.tuning_status.trial_rows
+    mark("done", epochs=sum(row.get("epoch", 0) for row in trials.values()), trials=len(trials))

@@ -7,11 +7,11 @@ from pathlib import Path
 import optuna
 
 from arms.marks import mark
-from arms.problem import BOUNDS
+from arms.problem import SPACE
 
 
 def objective(trial: optuna.Trial) -> float:
-    return sum(trial.suggest_float(name, *bounds) for name, bounds in BOUNDS.items())
+    return sum(trial.suggest_float(name, one.low, one.high) for name, one in SPACE.items())
 
 
 if __name__ == "__main__":

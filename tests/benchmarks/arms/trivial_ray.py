@@ -6,7 +6,7 @@ import ray
 from ray import tune
 
 from arms.marks import mark
-from arms.problem import BOUNDS, WORKERS
+from arms.problem import WORKERS, each_range
 
 
 def do_nothing(config):
@@ -17,7 +17,7 @@ def do_nothing(config):
 if __name__ == "__main__":
     ray.init(num_cpus=WORKERS)
     mark("started")
-    space = {name: tune.uniform(*bounds) for name, bounds in BOUNDS.items()}
+    space = each_range(tune.uniform, tune.uniform)
     tune_config = tune.TuneConfig(num_samples=int(sys.argv[1]), metric="val_accuracy", mode="max")
     results = tune.Tuner(do_nothing, param_space=space, tune_config=tune_config).fit()
     assert results.num_errors == 0
