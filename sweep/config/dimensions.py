@@ -1,6 +1,6 @@
 """The search space: for each searched hyperparameter a range or a list of choices."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,13 +9,11 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
+    PlainValidator,
     PositiveFloat,
     PositiveInt,
-    Tag,
     ValidationError,
-    WrapValidator,
     model_serializer,
     model_validator,
 )
@@ -27,9 +25,6 @@ from analysis.hyperparameters import HYPERPARAMETERS, Hyperparameter, Value, sho
 _MAX_CHOICES = 100
 _MAX_STEPS = 1_000_000
 
-TAGS = ("<range>", "<choices>")
-"""What pydantic adds to the location of a problem in a dimension."""
-
 Location = tuple[str | int, ...]
 
 
@@ -40,13 +35,9 @@ class Section(BaseModel):
 
 
 class FloatRange(Section):
-    """All numbers from `low` to `high`, both included.
+    """All numbers from `low` to `high`, both included, or every `step` of them.
 
-    Attributes:
-        low: Smallest number.
-        high: Largest number.
-        log: Whether the logarithm is drawn uniformly.
-        step: Distance between the searched numbers; None for all numbers.
+    With `log` the logarithm is drawn uniformly.
     """
 
     low: float
@@ -90,14 +81,11 @@ class FloatRange(Section):
             raise ValueError(f"must have a `high` of {low} plus a multiple of {step}: got {high}")
         return self
 
-    def values(self) -> dict[str, float]:
-        """Return the ends by their names."""
-        return {"low": self.low, "high": self.high}
-
     @model_serializer
     def _to_plain(self) -> dict[str, Any]:
         options = {"log": self.log, "step": self.step}
-        return {**self.values(), **{name: value for name, value in options.items() if value}}
+        given = {name: value for name, value in options.items() if value}
+        return {"low": self.low, "high": self.high, **given}
 
 
 class IntRange(FloatRange):
@@ -122,10 +110,6 @@ class Choices(Section):
             return None
         return f"must be one of the searched choices, {self}, but got {show_value(value)}"
 
-    def values(self) -> dict[int, Value]:
-        """Return the choices by their indices."""
-        return dict(enumerate(self.choices))
-
     @model_serializer
     def _to_plain(self) -> list[Value]:
         return list(self.choices)
@@ -140,36 +124,36 @@ def reject(problems: Mapping[Location, str]) -> None:
     Raises:
         ValidationError: There is a problem.
     """
-    details: list[InitErrorDetails] = [
-        {
-            "type": PydanticCustomError("rejected", "{text}", {"text": text}),
-            "loc": location,
-            "input": None,
-        }
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("rejected", "{text}", {"text": text}),
+            loc=location,
+            input=None,
+        )
         for location, text in problems.items()
     ]
     if details:
         raise ValidationError.from_exception_data("value", details)
 
 
-def _tag(raw: object) -> str:
-    is_list = isinstance(raw, Choices) or (isinstance(raw, Mapping) and "choices" in raw)
-    return TAGS[is_list]
-
-
-def _validate(row: Hyperparameter, raw: object, validate: Callable[[object], Any]) -> Dimension:
+def _validate(row: Hyperparameter, raw: object) -> Dimension:
     """Validate a dimension by its shape, then every value of it by the table."""
     if isinstance(raw, list | tuple):
         raw = {"choices": raw}
+    is_list = isinstance(raw, Choices) or (isinstance(raw, Mapping) and "choices" in raw)
     is_valid = isinstance(raw, Section | Mapping)
-    if not is_valid or not (row.is_number or _tag(raw) == TAGS[True]):
+    if not is_valid or not (row.is_number or is_list):
         shapes = "a range `{low: …, high: …}` or " if row.is_number else ""
         hint = "" if is_valid else "; a fixed value belongs in `recipe`"
         raise ValueError(f"must be {shapes}a list of choices, but got {show_value(raw)}{hint}")
-    dimension: Dimension = validate(raw)
+    dimension = (Choices if is_list else _range_type(row)).model_validate(raw)
+    if isinstance(dimension, Choices):
+        values: dict[Any, Value] = dict(enumerate(dimension.choices))
+    else:
+        values = {"low": dimension.low, "high": dimension.high}
     problems: dict[Location, str] = {}
     checked: list[Value] = []
-    for key, value in dimension.values().items():
+    for key, value in values.items():
         try:
             checked.append(row.check(value))
         except ValueError as error:
@@ -194,14 +178,15 @@ def value_type(row: Hyperparameter) -> Any:
     return Annotated[types.get(row.kind, str), BeforeValidator(row.check), described]
 
 
+def _range_type(row: Hyperparameter) -> type[FloatRange]:
+    return IntRange if row.kind == "int" else FloatRange
+
+
 def _dimension_type(row: Hyperparameter) -> Any:
-    types: Any = Annotated[Choices, Tag(TAGS[True])]
-    if row.is_number:
-        number_range: Any = Annotated[
-            IntRange if row.kind == "int" else FloatRange, Tag(TAGS[False])
-        ]
-        types = Annotated[types | number_range, Discriminator(_tag)]
-    return Annotated[types, WrapValidator(partial(_validate, row)), Field(description=row.help)]
+    shown: Any = Choices | list[Any]
+    shown = _range_type(row) | shown if row.is_number else shown
+    validator = PlainValidator(partial(_validate, row), json_schema_input_type=shown)
+    return Annotated[Any, validator, Field(description=row.help)]
 
 
 if TYPE_CHECKING:

@@ -24,17 +24,11 @@ _MAX_DEPTH = 8
 
 @dataclass(frozen=True)
 class Source:
-    """What gives values of a config: a preset, a file or an option.
-
-    Attributes:
-        name: Name in messages.
-        value: The values, as plain data.
-        lines: Line of each location, from 1; 0 for an option.
-    """
+    """What gives values of a config: a preset, a file or an option."""
 
     name: str
     value: Any
-    lines: dict[Location, int]
+    lines: dict[Location, int]  # from 1; 0 for an option
 
     def mark(self, location: Location) -> str:
         """Return where a location is given, for messages."""
@@ -43,12 +37,7 @@ class Source:
 
 
 def read_yaml(text: str, name: str, at: Location = ()) -> Source:
-    """Read one YAML document.
-
-    Args:
-        text: The document.
-        name: Name of the document in messages.
-        at: Location of the value that an option gives; lines mean nothing then.
+    """Read one YAML document; `at` is the location of the value that an option gives.
 
     Raises:
         UsageError: It is not YAML, has more than a config needs, or gives a key twice.
@@ -136,34 +125,3 @@ _Loader.add_implicit_resolver(
     re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
     list("-+.0123456789"),
 )
-
-
-def _to_plain(
-    loader: _Loader,
-    node: yaml.Node,
-    named_by: yaml.Node,
-    at: Location,
-    lines: dict[Location, int],
-    problems: list[tuple[str, list[int]]],
-) -> Any:
-    """Return a node's data; add the line of each location, which is that of the key if any."""
-    lines[at] = named_by.start_mark.line + 1
-    if isinstance(node, yaml.SequenceNode):
-        return [
-            _to_plain(loader, item, item, (*at, i), lines, problems)
-            for i, item in enumerate(node.value)
-        ]
-    if not isinstance(node, yaml.MappingNode):
-        return loader.construct_object(node)
-    mapping: dict[str, Any] = {}
-    for key, item in node.value:
-        name, line = key.value, key.start_mark.line + 1
-        if not isinstance(name, str):
-            problems.append(("a key must be a plain name", [line]))
-            continue
-        name = name if at else RENAMED.get(name, name)
-        if name in mapping:
-            problems.append((f"`{printable(name)}` is given twice", [lines[*at, name], line]))
-        else:
-            mapping[name] = _to_plain(loader, item, key, (*at, name), lines, problems)
-    return mapping

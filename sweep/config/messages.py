@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from analysis.formatting import printable
 from analysis.hyperparameters import HYPERPARAMETERS, show_value
-from sweep.config.dimensions import TAGS, FloatRange, Location, Section
+from sweep.config.dimensions import FloatRange, Location, Section
 from sweep.config.layers import Stack
 from sweep.config.sweep_config import Confirm, Resources, Scheduler, SweepConfig
 
@@ -36,7 +36,7 @@ def explain(error: ValidationError, stack: Stack) -> list[str]:
     for problem in error.errors(include_url=False):
         if problem["type"] == "default_factory_not_called":
             continue
-        location = tuple(step for step in problem["loc"] if step not in TAGS)
+        location = problem["loc"]
         given = location[:-1] if problem["type"] == "missing" else location
         source, at = stack.find(given)
         text = f"`{_key(location)}` {_sentence(problem, location)} ({source.mark(at)})"
