@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from numpy.random import Generator, default_rng
 
 from analysis.records.confirmation import (
-    CONFIRMATION_FORMAT,
     Arm,
     Confirmation,
     ConfirmationBegun,
@@ -208,7 +207,7 @@ def confirmation_records(ledger: Ledger, confirming: Confirming) -> Iterator[Con
     config = SweepConfig.model_validate(ledger.config)
     rng = default_rng(1)
     time = BEGIN + 100_000
-    yield ConfirmationBegun(time, CONFIRMATION_FORMAT, ledger.name, config.epochs)
+    yield ConfirmationBegun(time, FORMAT, ledger.name, config.epochs)
     arms = plan_arms(config, rank_trials(ledger)[: confirming.top_k])
     yield from (replace(arm, time=time) for arm in arms)
     seeds = confirmation_seeds(config.seed, confirming.n_seeds)

@@ -24,9 +24,7 @@ from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
-from analysis.storage.journal import Journal, JournalRecord, JournalWriter
-
-CONFIRMATION_FORMAT = 1
+from analysis.storage.journal import FirstRecord, Journal, JournalRecord, JournalWriter
 
 Role = Literal["finalist", "baseline"]
 RunEndState = Literal["COMPLETE", "FAILED"]
@@ -36,19 +34,10 @@ RunState = Literal["RUNNING", "COMPLETE", "FAILED"]
 _ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
-class ConfirmationBegun(JournalRecord, frozen=True, tag="confirmation"):
+class ConfirmationBegun(FirstRecord, frozen=True, tag="confirmation"):
     """A confirmation of the sweep `name` begins; its arms are trained for `epochs`."""
 
-    format: int
-    name: str
     epochs: int
-
-    def __post_init__(self) -> None:
-        if self.format != CONFIRMATION_FORMAT:
-            raise LedgerError(
-                f"is of confirmation format {self.format}, but this program reads format "
-                f"{CONFIRMATION_FORMAT}; use the version of the program that wrote it"
-            )
 
 
 class Arm(JournalRecord, frozen=True, tag="arm"):

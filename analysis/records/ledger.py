@@ -15,7 +15,7 @@ Times are in seconds since 1970 (UTC), accuracies are fractions in [0, 1].
 """
 
 from dataclasses import dataclass, field
-from errno import EISDIR, ENOTDIR
+from errno import EISDIR, ENAMETOOLONG, ENOTDIR
 from typing import Any, Literal, Self
 
 import msgspec
@@ -26,9 +26,8 @@ from analysis.hyperparameters import DEFAULTS
 from analysis.records.epochs import Epoch
 from analysis.records.files import LEDGER_FILE
 from analysis.storage.folder import Folder
-from analysis.storage.journal import Journal, JournalRecord, JournalWriter
-
-FORMAT = 1
+from analysis.storage.journal import FORMAT as FORMAT
+from analysis.storage.journal import FirstRecord, Journal, JournalRecord, JournalWriter
 
 DIVERGED = "diverged"
 """The first word of the reason of a trial that failed because its loss was not finite."""
@@ -37,19 +36,10 @@ EndState = Literal["COMPLETE", "STOPPED", "FAILED"]
 State = Literal["RUNNING", "COMPLETE", "STOPPED", "FAILED"]
 
 
-class SweepCreated(JournalRecord, frozen=True, tag="sweep"):
+class SweepCreated(FirstRecord, frozen=True, tag="sweep"):
     """A sweep begins, with its resolved config."""
 
-    format: int
-    name: str
     config: dict[str, Any]
-
-    def __post_init__(self) -> None:
-        if self.format != FORMAT:
-            raise LedgerError(
-                f"is of ledger format {self.format}, but this program reads format {FORMAT}; "
-                "use the version of the program that wrote it"
-            )
 
 
 class ConfigChanged(JournalRecord, frozen=True, tag="config"):
@@ -254,14 +244,6 @@ class Ledger(Journal[Record]):
                 self.notices.append(record)
 
 
-def has_begun(folder: Folder) -> bool:
-    """Return whether a sweep is in `folder`: a ledger with a complete record."""
-    try:
-        return folder.read_first_line(LEDGER_FILE).endswith(b"\n")
-    except FileNotFoundError:
-        return False
-
-
 def read_first_record(folder: Folder) -> SweepCreated | None:
     """Return the record that begins the sweep in `folder`; None if there is no sweep.
 
@@ -275,7 +257,7 @@ def read_first_record(folder: Folder) -> SweepCreated | None:
     except FileNotFoundError:
         return None
     except StorageError as error:
-        if error.errno in (EISDIR, ENOTDIR):
+        if error.errno in (EISDIR, ENAMETOOLONG, ENOTDIR):
             return None
         raise LedgerError(f"{path} cannot be read ({error.strerror})") from error
     except LedgerError as error:

@@ -28,17 +28,17 @@ class Predictions:
     confidence: NDArray[np.floating[Any]]
     labels: NDArray[np.uint8]
 
+    def __post_init__(self) -> None:
+        digits = all(a.dtype == np.uint8 and a.ndim == 1 for a in (self.predicted, self.labels))
+        sizes = {self.predicted.shape, self.confidence.shape, self.labels.shape}
+        if not digits or len(sizes) > 1 or self.confidence.dtype.kind != "f":
+            raise ValueError("arrays of unexpected shape or type")
+
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Which images were classified correctly, bool [n]."""
         correct: NDArray[np.bool_] = self.predicted == self.labels
         return correct
-
-    def are_valid(self) -> bool:
-        """Return whether the arrays have the shapes and types above."""
-        digits = all(a.dtype == np.uint8 and a.ndim == 1 for a in (self.predicted, self.labels))
-        sizes = {self.predicted.shape, self.confidence.shape, self.labels.shape}
-        return digits and len(sizes) == 1 and self.confidence.dtype.kind == "f"
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,15 @@ class ShownImages:
     indices: NDArray[np.int32]
     images: NDArray[np.uint8]
 
+    def __post_init__(self) -> None:
+        types = self.indices.dtype.kind == "i" and self.images.dtype == np.uint8
+        if not types or self.images.shape != (*self.indices.shape, 28, 28):
+            raise ValueError("arrays of unexpected shape or type")
+
     @classmethod
     def none(cls) -> Self:
         """Return an empty set of images."""
         return cls(np.empty(0, np.int32), np.empty((0, 28, 28), np.uint8))
-
-    def are_valid(self) -> bool:
-        """Return whether the arrays have the shapes and types above."""
-        return (
-            self.indices.dtype.kind == "i"
-            and self.images.dtype == np.uint8
-            and self.images.shape == (*self.indices.shape, 28, 28)
-        )
 
 
 T = TypeVar("T", Predictions, ShownImages)
@@ -111,10 +108,7 @@ def _load(folder: Folder, name: str, kind: type[T]) -> T | None:
         return None
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            loaded = kind(**{f.name: arrays[f.name] for f in fields(kind)})
+            return kind(**{f.name: arrays[f.name] for f in fields(kind)})
     # zipfile, zlib and NumPy have a dozen kinds of error between them for damaged bytes.
     except Exception as error:
         raise LedgerError(f"{folder.display_path(name)} is damaged ({error})") from error
-    if not loaded.are_valid():
-        raise LedgerError(f"{folder.display_path(name)} has arrays of unexpected shape or type")
-    return loaded

@@ -3,12 +3,7 @@
 from msgspec.structs import replace
 
 from analysis.errors import LedgerError
-from analysis.records.ledger import (
-    Ledger,
-    SweepCreated,
-    read_first_record,
-    read_ledger,
-)
+from analysis.records.ledger import Ledger, SweepCreated, read_first_record, read_ledger
 from analysis.storage.folder import Folder
 
 
@@ -41,9 +36,18 @@ def open_sweep(storage: Folder, name: str | None) -> tuple[Folder, Ledger]:
         FileNotFoundError: There is no such sweep; the message lists those that exist.
         LedgerError: Its ledger is damaged.
     """
-    # The other sweeps are read only for the newest, or where there is no sweep `name`.
-    if name is None or not _is_sweep(storage, name):
-        name = _choose(storage, name)
+    if name is None:
+        found, damaged = list_sweeps(storage)
+        if not found and damaged:
+            raise LedgerError(next(iter(damaged.values())))
+        if not found:
+            raise FileNotFoundError(f"there is no sweep in {storage} yet")
+        name = found[0].name
+    elif "/" in name or name in ("", ".", "..") or not read_first_record(storage.child(name)):
+        names = [created.name for created in list_sweeps(storage)[0]]
+        known = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        there = f"there is: {known}" if names else "there is none at all"
+        raise FileNotFoundError(f"there is no sweep {name!r} in {storage}; {there}")
     folder = storage.child(name)
     return folder, read_sweep(folder)
 
@@ -58,30 +62,3 @@ def read_sweep(folder: Folder) -> Ledger:
     ledger = read_ledger(folder)
     ledger.created = replace(ledger.created, name=folder.name)
     return ledger
-
-
-def _is_sweep(storage: Folder, name: str) -> bool:
-    """Return whether `name` is the name of a sweep, and not a path."""
-    if "/" in name or name in ("", ".", ".."):
-        return False
-    try:
-        return read_first_record(storage.child(name)) is not None
-    except LedgerError:
-        return False
-
-
-def _choose(storage: Folder, name: str | None) -> str:
-    """Return the name of the newest sweep, or `name` if there is such a sweep."""
-    found, damaged = list_sweeps(storage)
-    names = [created.name for created in found]
-    if name is None and names:
-        name = names[0]
-    if name in damaged or (name is None and damaged):
-        raise LedgerError(damaged[name] if name else next(iter(damaged.values())))
-    if name is None:
-        raise FileNotFoundError(f"there is no sweep in {storage} yet")
-    if name not in names:
-        known = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        there = f"there is: {known}" if names else "there is none at all"
-        raise FileNotFoundError(f"there is no sweep {name!r} in {storage}; {there}")
-    return name

@@ -13,6 +13,8 @@ import msgspec
 from analysis.errors import LedgerError
 from analysis.storage.folder import Folder
 
+FORMAT = 1
+
 
 class JournalRecord(
     msgspec.Struct, frozen=True, tag_field="kind", tag="", forbid_unknown_fields=True
@@ -20,6 +22,20 @@ class JournalRecord(
     """One line of a journal. `time` is in seconds since 1970 (UTC)."""
 
     time: float
+
+
+class FirstRecord(JournalRecord, frozen=True):
+    """The first line of a journal, which belongs to the sweep `name`."""
+
+    format: int
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise LedgerError(
+                f"is of format {self.format}, but this program reads format {FORMAT}; "
+                "use the version of the program that wrote it"
+            )
 
 
 R = TypeVar("R", bound=JournalRecord)
@@ -33,7 +49,7 @@ class Journal(ABC, Generic[R]):
     """
 
     file: ClassVar[str]
-    first: ClassVar[type[JournalRecord]]
+    first: ClassVar[type[FirstRecord]]
     decoder: ClassVar[msgspec.json.Decoder[Any]]
     sent_at_once: ClassVar[tuple[type[JournalRecord], ...]]
     """The kinds of record that an object store gets at once."""
@@ -137,7 +153,7 @@ class JournalWriter(Generic[J]):
         self._appender = folder.append_to(journal.file, truncated_bytes=truncated_bytes)
 
     @classmethod
-    def open(cls, folder: Folder, first: JournalRecord) -> Self:
+    def open(cls, folder: Folder, first: FirstRecord) -> Self:
         """Continue the journal in `folder`, or begin one with its first record.
 
         A file without a complete line is replaced.
@@ -147,7 +163,7 @@ class JournalWriter(Generic[J]):
             return cls(folder, journal)
         folder.delete(cls.kind.file)
         writer = cls(folder, cls.kind(first))
-        writer._write(first, at_once=True)
+        writer._appender.write_line(encode_record(first), at_once=True)
         return writer
 
     def append(self, record: JournalRecord) -> None:
@@ -158,11 +174,9 @@ class JournalWriter(Generic[J]):
             StorageError: The storage does not accept it; the records before are unharmed.
         """
         self.journal.check(record)
-        self._write(record, at_once=isinstance(record, self.journal.sent_at_once))
-        self.journal.add(record)
-
-    def _write(self, record: JournalRecord, *, at_once: bool) -> None:
+        at_once = isinstance(record, self.journal.sent_at_once)
         self._appender.write_line(encode_record(record), at_once=at_once)
+        self.journal.add(record)
 
     def close(self) -> None:
         """Wait until the storage has all records."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from analysis.errors import InUseError, StorageError
-from analysis.records.ledger import Ledger, has_begun
+from analysis.errors import InUseError, LedgerError, StorageError
+from analysis.records.ledger import Ledger, read_first_record
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
@@ -71,7 +71,7 @@ def search_and_confirm(
 
     say(f"sweep {folder.name}: {describe_size(config)}, {start}")
     with at_work(folder, config, computing) as session:
-        if is_new and has_begun(folder):
+        if is_new and read_first_record(folder) is not None:
             raise UsageError(f"another process has begun the sweep {folder.name} meanwhile")
         ledger = run_search(session, config, name=folder.name, data=data)
         if config.confirm is not None and rank_trials(ledger):
@@ -163,7 +163,7 @@ def _advise_to_watch(error: InUseError, folder: Folder) -> None:
 
 
 def _how_to_continue(folder: Folder, again: str) -> str:
-    with contextlib.suppress(StorageError):  # the storage may be what has failed
-        if not has_begun(folder):
+    with contextlib.suppress(StorageError, LedgerError):  # the storage may be what has failed
+        if read_first_record(folder) is None:
             return f"the sweep {folder.name} has not begun"
     return f"every finished epoch is kept, continue with: {follow_up(again, folder)}"

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from analysis.records.confirmation import (
-    CONFIRMATION_FORMAT,
     Arm,
     Confirmation,
     ConfirmationBegun,
@@ -20,7 +19,7 @@ from analysis.records.confirmation import (
 )
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE, checkpoint_name, run_name
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import FORMAT, Ledger
 from analysis.records.predictions import (
     Predictions,
     ShownImages,
@@ -60,7 +59,7 @@ def run_confirmation(
     """
     engine = session.engine
     _set_aside_other_epochs(engine.folder, config.epochs)
-    begun = ConfirmationBegun(time.time(), CONFIRMATION_FORMAT, ledger.name, config.epochs)
+    begun = ConfirmationBegun(time.time(), FORMAT, ledger.name, config.epochs)
     with ConfirmationWriter.open(engine.folder, begun) as writer:
         confirmation = writer.journal
         arms, seeds = plan_runs(config, plan, ledger, confirmation)

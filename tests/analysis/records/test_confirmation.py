@@ -195,7 +195,7 @@ def test_contradiction_is_refused_by_reader_and_writer(
         (encode_record(ARM), "comes before the record that begins the file"),
         (
             encode_record(BEGUN).replace(b'"format": 1', b'"format": 2'),
-            "is of confirmation format 2, but this program reads format 1",
+            "is of format 2, but this program reads format 1",
         ),
         (encode_record(BEGUN).replace(b"2}", b"null}"), "is not a record"),
     ],

@@ -118,5 +118,5 @@ def test_changed_byte_never_changes_predictions(folder: LocalFolder) -> None:
 def test_images_of_another_shape_are_refused(folder: Folder) -> None:
     images = np.zeros((3, 28, 28), np.uint8)
     folder.write("predictions/images.npz", savez(indices=np.zeros(2, np.int32), images=images))
-    with pytest.raises(LedgerError, match="has arrays of unexpected shape or type"):
+    with pytest.raises(LedgerError, match=r"is damaged \(arrays of unexpected shape or type"):
         load_images(folder)
