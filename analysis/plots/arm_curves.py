@@ -1,9 +1,6 @@
 """One arm's accuracy and loss by epoch, on training and on test images."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -15,12 +12,10 @@ from numpy.typing import NDArray
 
 from analysis.formatting import count, printable
 from analysis.plots.final_accuracies import describe_summary
-from analysis.plots.picture import NothingToDrawError, Picture
-from analysis.plots.results import Results
+from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale, set_loss_scale
 from analysis.plots.style import Look, add_legend, arm_looks, new_figure
-from analysis.records.confirmation import Confirmation, Run
-from analysis.records.epochs import Epoch
+from analysis.records.confirmation import Confirmation
 from analysis.results.comparison import summarize_arm
 
 
@@ -35,14 +30,12 @@ class Band:
 
 @dataclass(frozen=True)
 class ArmCurves:
-    """An arm's learning curves over the seeds whose runs have finished.
+    """An arm's learning curves over the `n` seeds whose runs have finished.
 
     Accuracies are fractions.
     """
 
-    arm: str
-    title: str
-    seeds: tuple[int, ...]
+    n: int
     n_unfinished: int
     train_accuracy: Band
     train_loss: Band
@@ -56,26 +49,16 @@ def arm_curves(confirmation: Confirmation, arm: str) -> ArmCurves:
     Raises:
         NothingToDrawError: If none of its runs has finished.
     """
-    title = printable(confirmation.arms[arm].title)
-    seeds = tuple(confirmation.test_accuracies(arm))
-    runs = [confirmation.runs[arm, seed] for seed in seeds]
+    runs = [confirmation.runs[arm, seed] for seed in confirmation.test_accuracies(arm)]
     if not runs:
-        raise NothingToDrawError(f"no run of {title} has finished")
-    return ArmCurves(
-        arm,
-        title,
-        seeds,
-        len(confirmation.runs_of(arm)) - len(runs),
-        _band(runs, lambda epoch: epoch.train_accuracy),
-        _band(runs, lambda epoch: epoch.train_loss),
-        _band(runs, lambda epoch: epoch.val_accuracy),
-        _band(runs, lambda epoch: epoch.val_loss),
-    )
-
-
-def _band(runs: list[Run], value: Callable[[Epoch], float]) -> Band:
-    values = np.array([[value(epoch) for epoch in run.epochs] for run in runs])
-    return Band(values.mean(axis=0), values.min(axis=0), values.max(axis=0))
+        raise NothingToDrawError(
+            f"no run of {printable(confirmation.arms[arm].title)} has finished"
+        )
+    bands = []
+    for name in ("train_accuracy", "train_loss", "val_accuracy", "val_loss"):
+        values = np.array([[getattr(epoch, name) for epoch in run.epochs] for run in runs])
+        bands.append(Band(values.mean(axis=0), values.min(axis=0), values.max(axis=0)))
+    return ArmCurves(len(runs), len(confirmation.runs_of(arm)) - len(runs), *bands)
 
 
 def extent(*bands: Band) -> list[float]:
@@ -89,9 +72,8 @@ def draw_band(axes: Axes, band: Band, look: Look) -> None:
     n = len(band.mean)
     epochs = np.arange(1, n + 1)
     if np.any(band.high > band.low):
-        axes.fill_between(epochs, band.low, band.high, color=look.color, alpha=0.2, linewidth=0)
-    line: dict[str, Any] = {"color": look.color, "ls": look.line, "marker": look.marker}
-    axes.plot(epochs, band.mean, ms=4.5, markevery=max(1, n // 8), **line)
+        axes.fill_between(epochs, band.low, band.high, color=look["color"], alpha=0.2, linewidth=0)
+    axes.plot(epochs, band.mean, ms=4.5, markevery=max(1, n // 8), **look)
     axes.set_xlim(1 - 0.02 * n, n * 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
@@ -100,7 +82,7 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     """Draw one arm's learning curves."""
     confirmation = results.confirmed()
     data = arm_curves(confirmation, arm)
-    n = len(data.seeds)
+    seeds = count(data.n, "seed")
     note = (
         "Trained on all 60,000 training images. Training accuracy and loss are averages over the "
         f"epoch, with dropout and augmentation. {AXIS_NOTE}"
@@ -110,7 +92,7 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     summary = summarize_arm(confirmation, arm)
     assert summary is not None
     final = describe_summary(summary)
-    about = f"{count(n, 'seed')} · test accuracy after the last epoch: {final}"
+    about = f"{seeds} · test accuracy after the last epoch: {final}"
     figure = new_figure(6.3, about, note, legend_rows=1)
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
     look = arm_looks(confirmation.arms)[arm]
@@ -126,14 +108,13 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     panels[0, 1].set(title="test images")
     panels[1, 0].set(xlabel="epoch", ylabel="loss (cross-entropy)")
     panels[1, 1].set(xlabel="epoch")
-    mean = partial(Line2D, [], [], color=look.color, linestyle=look.line, marker=look.marker)
-    legend: list[Artist] = [mean(label=f"mean of {count(n, 'seed')}")]
-    if n > 1:
+    legend: list[Artist] = [Line2D([], [], label=f"mean of {seeds}", **look)]
+    if data.n > 1:
         label = "lowest to highest seed"
-        legend.append(Patch(color=look.color, alpha=0.2, linewidth=0, label=label))
+        legend.append(Patch(color=look["color"], alpha=0.2, linewidth=0, label=label))
     add_legend(figure, legend)
     alt = (
-        f"Accuracy and loss of {data.title} by epoch, on training and test images, "
-        f"mean of {count(n, 'seed')}. Mean test accuracy after the last epoch: {final}."
+        f"Accuracy and loss of {printable(confirmation.arms[arm].title)} by epoch, on training "
+        f"and test images, mean of {seeds}. Mean test accuracy after the last epoch: {final}."
     )
     return Picture(figure, alt)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from analysis.formatting import count, percent
-from analysis.plots.picture import NothingToDrawError, Picture
-from analysis.plots.results import Results
+from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, in_view, set_accuracy_scale
 from analysis.plots.style import BLUE, FAINT, INK, add_legend, new_figure
 from analysis.records.ledger import EpochRecord, Ledger, TrialEnded
@@ -18,12 +17,8 @@ from analysis.results.selection import trial_score
 class Finish:
     """The moment at which a trial had run all its epochs.
 
-    Attributes:
-        trial_id: Its number.
-        epochs: Epochs that all trials together had run by then.
-        seconds: Time that the search had run by then, without pauses between sessions.
-        score: What it is ranked by, a fraction.
-        best: The highest score by then.
+    `epochs` are those of all trials by then, and `seconds` leaves out the pauses between
+    sessions. `best` is the highest score by then, a fraction as `score` is.
     """
 
     trial_id: int
@@ -79,9 +74,12 @@ def draw_best_so_far(results: Results) -> Picture:
     about = f"{results.about_search} · best: trial {winner.trial_id}, {percent(final)}"
     figure = new_figure(4.2, about, note, legend_rows=1)
     left, right = figure.subplots(1, 2, sharey=True)
-    unit, name = _time_unit(data.seconds)
-    draw_steps(left, data, [f.epochs for f in data.finishes], data.epochs)
-    draw_steps(right, data, [f.seconds / unit for f in data.finishes], data.seconds / unit)
+    # The unit that gives numbers of two or three digits.
+    unit, name = (3600, "hours") if data.seconds >= 3 * 3600 else (60, "minutes")
+    if data.seconds < 180:
+        unit, name = 1, "seconds"
+    _draw_steps(left, data, [f.epochs for f in data.finishes], data.epochs)
+    _draw_steps(right, data, [f.seconds / unit for f in data.finishes], data.seconds / unit)
     left.set(xlabel="epochs of all trials", ylabel="validation accuracy (%)")
     right.set(xlabel=f"{name}, without pauses")
     add_legend(figure, left.get_lines())
@@ -93,7 +91,7 @@ def draw_best_so_far(results: Results) -> Picture:
     return Picture(figure, alt)
 
 
-def draw_steps(axes: Axes, data: BestSoFar, used: list[float], end: float) -> None:
+def _draw_steps(axes: Axes, data: BestSoFar, used: list[float], end: float) -> None:
     """Draw the scores and the best so far against what was `used` by each finish."""
     scores, best = ([getattr(f, name) for f in data.finishes] for name in ("score", "best"))
     set_accuracy_scale(axes, "y", in_view(scores))
@@ -103,10 +101,3 @@ def draw_steps(axes: Axes, data: BestSoFar, used: list[float], end: float) -> No
     star = used[data.winner]
     axes.plot([star], [best[-1]], ls="", marker="*", ms=11, color=INK, label="the best")
     axes.set_xlim(0, end * 1.03)
-
-
-def _time_unit(seconds: float) -> tuple[float, str]:
-    """Return the unit that gives numbers of two or three digits, in seconds and by name."""
-    if seconds < 180:
-        return 1.0, "seconds"
-    return (60.0, "minutes") if seconds < 3 * 3600 else (3600.0, "hours")

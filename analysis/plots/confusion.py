@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from analysis.formatting import count, percent, printable
-from analysis.plots.picture import Picture
-from analysis.plots.results import Results
+from analysis.plots.results import Picture, Results
 from analysis.plots.style import GRID, INK, MUTED, new_figure
 from analysis.records.predictions import Predictions
 
@@ -18,11 +17,7 @@ _CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
 
 
 def confusion(runs: Iterable[Predictions]) -> NDArray[np.int64]:
-    """Return how often each digit (row) was predicted as each digit (column), over all runs.
-
-    Returns:
-        Counts [10, 10].
-    """
+    """Return how often each digit (row) was predicted as each (column), in all runs: [10, 10]."""
     counts = np.zeros((10, 10), np.int64)
     for run in runs:
         np.add.at(counts, (run.labels, run.predicted), 1)
@@ -41,7 +36,7 @@ def draw_confusion(results: Results) -> Picture:
         "Off the diagonal: number of errors. On the diagonal: recognised part of the digit's "
         "images.",
     )
-    draw_matrix(figure.subplots(), counts)
+    _draw_matrix(figure.subplots(), counts)
     alt = f"Confusion matrix of {title}, {seeds} together: {count(errors.sum(), 'error')}."
     if errors.any():
         row, column = np.unravel_index(np.argmax(errors), errors.shape)
@@ -50,7 +45,7 @@ def draw_confusion(results: Results) -> Picture:
     return Picture(figure, alt)
 
 
-def draw_matrix(axes: Axes, counts: NDArray[np.int64]) -> None:
+def _draw_matrix(axes: Axes, counts: NDArray[np.int64]) -> None:
     """Draw a confusion matrix with the sums of its rows and columns."""
     errors = counts - np.diag(np.diag(counts))
     colors = np.ones((11, 11, 4))
@@ -72,8 +67,8 @@ def draw_matrix(axes: Axes, counts: NDArray[np.int64]) -> None:
     for lines in (axes.hlines, axes.vlines):
         lines(np.arange(0.5, 9.5), -0.5, 9.5, color="white", lw=2)
         lines(9.5, -0.5, 10.5, color=INK, lw=1, zorder=3)
-    axes.set_xticks(range(11), [*"0123456789", "errors"])
-    axes.set_yticks(range(11), [*"0123456789", "errors"])
+    labels = [*"0123456789", "errors"]
+    axes.set(xticks=range(11), xticklabels=labels, yticks=range(11), yticklabels=labels)
     axes.set(xlabel="predicted digit", ylabel="true digit")
     axes.xaxis.set_label_position("top")
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)

@@ -1,12 +1,13 @@
 """The searched hyperparameters as axes: the position of a value between the ends of its range."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from matplotlib.ticker import Formatter, FuncFormatter
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from analysis.formatting import printable
 from analysis.hyperparameters import HYPERPARAMETERS, format_value
@@ -17,9 +18,10 @@ from analysis.plots.scales import (
     even_ticks,
     stretch,
 )
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import Ledger, Trial
 from analysis.results.study import distributions
 
+Scale = Literal["linear", "log", "accuracy"]
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -27,18 +29,14 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 class Dimension:
     """One axis of the search space, or the axis of the score.
 
-    Attributes:
-        name: The hyperparameter's, as in the config.
-        low: The lowest value that the space or a trial has; 0 if there are `choices`.
-        high: The highest; the number of choices less 1 if there are `choices`.
-        scale: How values are spaced.
-        choices: The values of a hyperparameter that is chosen from a list, else empty.
+    It extends from the lowest to the highest value that the space or a trial has. With
+    `choices` the values are the indices of these.
     """
 
     name: str
     low: float
     high: float
-    scale: Literal["linear", "log", "accuracy"] = "linear"
+    scale: Scale = "linear"
     choices: tuple[Any, ...] = ()
 
     @property
@@ -51,6 +49,10 @@ class Dimension:
         """The name in words, with its unit."""
         known = HYPERPARAMETERS.get(self.name)
         return known.label if known else self.words
+
+    def positions(self, trials: Iterable[Trial]) -> list[float]:
+        """Return the positions of the trials' values."""
+        return [self.position(trial.value(self.name)) for trial in trials]
 
     def format(self, value: Any) -> str:
         """Return a value as a short text."""
@@ -97,11 +99,12 @@ def _power(value: float, _: int | None = None) -> str:
 
 def dimensions(ledger: Ledger) -> list[Dimension]:
     """Return the hyperparameters that the sweep searches, in the config's order."""
-    return [_dimension(name, drawn) for name, drawn in distributions(ledger).items()]
-
-
-def _dimension(name: str, drawn: BaseDistribution) -> Dimension:
-    if isinstance(drawn, CategoricalDistribution):
-        return Dimension(name, 0, len(drawn.choices) - 1, choices=drawn.choices)
-    assert isinstance(drawn, FloatDistribution)
-    return Dimension(name, drawn.low, drawn.high, "log" if drawn.log else "linear")
+    found = []
+    for name, drawn in distributions(ledger).items():
+        if isinstance(drawn, CategoricalDistribution):
+            found.append(Dimension(name, 0, len(drawn.choices) - 1, choices=drawn.choices))
+        else:
+            assert isinstance(drawn, FloatDistribution)
+            scale: Scale = "log" if drawn.log else "linear"
+            found.append(Dimension(name, drawn.low, drawn.high, scale))
+    return found

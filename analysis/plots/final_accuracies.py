@@ -1,38 +1,24 @@
 """The arms' final test accuracies: every seed, the mean and its interval."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from analysis.formatting import count, percent, percent_number, printable
-from analysis.plots.picture import NothingToDrawError, Picture
-from analysis.plots.results import Results
+from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale
 from analysis.plots.style import INK, MUTED, Look, add_legend, arm_looks, new_figure
 from analysis.records.confirmation import Confirmation
 from analysis.results.comparison import summarize_arm
 from analysis.results.statistics import Summary
 
-
-@dataclass(frozen=True)
-class Reference:
-    """A published result of a single run of other code, to compare with by eye."""
-
-    label: str
-    accuracy: float
-
-
+# Published results of single runs of other code, to compare with by eye.
 # The first is the published hand-tuned recipe at its best; the second LeNet-5 without
 # distortions: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document
 # recognition", Proc. IEEE 86 (11), 1998, section III.C, 0.95 % error.
-REFERENCES = (
-    Reference("hand-tuned, as published: 99.25 %", 0.9925),
-    Reference("LeNet-5 in 1998: 99.05 %", 0.9905),
-)
+_REFERENCES = {"hand-tuned, as published: 99.25 %": 0.9925, "LeNet-5 in 1998: 99.05 %": 0.9905}
 _REFERENCE_EPOCHS = 10  # shorter runs are no match for the published ones
 
 
@@ -81,7 +67,7 @@ def draw_final_accuracies(results: Results) -> Picture:
     confirmation = results.confirmed()
     rows = final_accuracies(confirmation)
     epochs = min(confirmation.arms[row.arm].epochs for row in rows)
-    references = REFERENCES if epochs >= _REFERENCE_EPOCHS else ()
+    references = _REFERENCES if epochs >= _REFERENCE_EPOCHS else {}
     has_interval = any(row.interval for row in rows)
     note = "Interval: Student's, for the mean over seeds. " if has_interval else ""
     note += "Another 10,000 test images would move all arms together (standard error 0.09 points "
@@ -90,35 +76,28 @@ def draw_final_accuracies(results: Results) -> Picture:
         note += " The published figures are of single runs."
     about = f"{results.name} · after the last epoch of each run, trained on all 60,000 images"
     figure = new_figure(2.7 + 0.56 * len(rows), about, note, legend_rows=1)
-    axes = figure.subplots()
-    draw_rows(axes, rows, arm_looks(confirmation.arms), references)
-    mean: dict[str, Any] = {"color": INK, "marker": "|", "ms": 13, "mew": 2.4, "lw": 2}
-    label = "mean, 95 % interval" if has_interval else "mean"
-    legend = [
-        Line2D([], [], color=MUTED, ls="", marker="o", mew=0, alpha=0.8, label="one seed"),
-        Line2D([], [], label=label, **mean | ({} if has_interval else {"ls": ""})),
-    ]
-    add_legend(figure, legend)
+    _draw_rows(figure.subplots(), rows, arm_looks(confirmation.arms), references)
+    seed = Line2D([], [], color=MUTED, ls="", marker="o", mew=0, alpha=0.8, label="one seed")
+    mean = Line2D([], [], color=INK, marker="|", ms=13, mew=2.4, lw=2)
+    mean.set(label="mean, 95 % interval" if has_interval else "mean")
+    mean.set(linestyle="-" if has_interval else "")
+    add_legend(figure, [seed, mean])
     words = "; ".join(f"{row.title} {describe_summary(row.summary)}" for row in rows)
     return Picture(figure, f"Final test accuracy by arm and seed: {words}.")
 
 
-def draw_rows(
-    axes: Axes,
-    rows: Sequence[FinalAccuracies],
-    looks: dict[str, Look],
-    references: Sequence[Reference],
+def _draw_rows(
+    axes: Axes, rows: list[FinalAccuracies], looks: dict[str, Look], references: dict[str, float]
 ) -> None:
     """Draw the seeds, the mean and the interval of each arm, the first arm at the top."""
     shown = [value for row in rows for value in (*row.by_seed.values(), *row.interval)]
-    shown += [reference.accuracy for reference in references]
-    set_accuracy_scale(axes, "x", shown, n_ticks=8)
+    set_accuracy_scale(axes, "x", [*shown, *references.values()], n_ticks=8)
     for y, row in enumerate(reversed(rows)):
         look, accuracies = looks[row.arm], list(row.by_seed.values())
         # The seeds are drawn at different heights, in order, so that none hides another.
         n = len(accuracies)
         heights = [y + 0.32 - 0.3 * (i / (n - 1) if n > 1 else 0.5) for i in range(n)]
-        axes.plot(accuracies, heights, look.marker, color=look.color, ms=5.5, mew=0, alpha=0.85)
+        axes.plot(accuracies, heights, **look | {"ls": ""}, ms=5.5, mew=0, alpha=0.85)
         axes.plot([row.summary.mean], [y - 0.2], ls="", marker="|", ms=11, mew=2.6, color=INK)
         if row.interval:
             axes.plot(row.interval, [y - 0.2] * 2, lw=2, color=INK)
@@ -127,11 +106,11 @@ def draw_rows(
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.set(xlabel="test accuracy (%)", ylim=(-0.6, len(rows) - 0.4))
-    for i, reference in enumerate(references):
-        axes.axvline(reference.accuracy, color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
+    for i, (label, accuracy) in enumerate(references.items()):
+        axes.axvline(accuracy, color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
         axes.annotate(
-            reference.label,
-            (reference.accuracy, 1),
+            label,
+            (accuracy, 1),
             xycoords=("data", "axes fraction"),
             xytext=(2, 3 + 12 * i),
             textcoords="offset points",

@@ -1,8 +1,15 @@
 """The list of all plots, and functions that draw them into files."""
 
+import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from analysis.formatting import printable
 from analysis.plots.arm_curves import draw_arm_curves
@@ -13,24 +20,27 @@ from analysis.plots.final_accuracies import draw_final_accuracies
 from analysis.plots.importance import draw_importance
 from analysis.plots.misclassified import draw_misclassified
 from analysis.plots.parallel import draw_parallel
-from analysis.plots.picture import FORMATS, NothingToDrawError, Picture, encode
-from analysis.plots.results import Results, read_results
+from analysis.plots.results import NothingToDrawError, Picture, Results, read_results
 from analysis.plots.slices import draw_slices
 from analysis.plots.style import DPI, add_title, plot_style
 from analysis.plots.trial_curves import draw_trial_curves
 from analysis.records.files import PLOTS_FOLDER
 from analysis.storage.folder import Folder
 
+# Metadata without date and version, so that the same results give the same bytes.
+_FORMATS: dict[str, tuple[Any, dict[str, None]]] = {
+    "png": (FigureCanvasAgg, {"Software": None}),
+    "svg": (FigureCanvasSVG, {"Date": None, "Creator": None}),
+    "pdf": (FigureCanvasPdf, {"CreationDate": None, "Creator": None, "Producer": None}),
+}
+
 
 @dataclass(frozen=True)
 class Plot:
     """A plot that a sweep may have.
 
-    Attributes:
-        name: The name of its file, without the extension.
-        title: What it shows.
-        draw: Draws it without the title; raises NothingToDrawError if the results lack what
-            it shows. Call it within `plot_style`.
+    `name` is that of its file, without the extension. `draw` draws it without the title, and
+    raises NothingToDrawError if the results lack what it shows; call it within `plot_style`.
     """
 
     name: str
@@ -73,24 +83,27 @@ def list_plots(results: Results) -> list[Plot]:
     return [*CONFIRMATION_PLOTS, *arm_plots(results), *SEARCH_PLOTS, *MODEL_PLOTS]
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """A picture as the bytes of a file, and its contents in words."""
+def render(plot: Plot, results: Results, file_format: str, *, dpi: int = DPI) -> tuple[bytes, str]:
+    """Return one plot as the bytes of a file, and its contents in words.
 
-    data: bytes
-    alt: str
-
-
-def render(plot: Plot, results: Results, file_format: str, *, dpi: int = DPI) -> Rendered:
-    """Draw one plot; the same results always give the same bytes.
+    The same results always give the same bytes. `dpi` is the resolution of a PNG, and of the
+    rasterized parts of a vector format.
 
     Raises:
         NothingToDrawError: If the results lack what it shows.
     """
-    with plot_style():
+    with plot_style(), warnings.catch_warnings():
+        # The name of a sweep may use a script that the font lacks: it shows boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         picture = plot.draw(results)
         add_title(picture.figure, plot.title)
-        return Rendered(encode(picture.figure, file_format, dpi), picture.alt)
+        picture.figure.dpi = dpi
+        make_canvas, metadata = _FORMATS[file_format]
+        buffer = io.BytesIO()
+        # Figure.savefig would draw everything twice, once for the layout.
+        print_to = getattr(make_canvas(picture.figure), f"print_{file_format}")
+        print_to(buffer, metadata=metadata)
+        return buffer.getvalue(), picture.alt
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,7 @@ def draw_all(folder: Folder, file_format: str, out: Folder | None = None) -> Dra
     """Draw every plot of the sweep in `folder`.
 
     Args:
-        folder: The sweep's.
+        folder: The sweep's folder.
         file_format: `png`, `svg` or `pdf`.
         out: The folder to write to; files of the same names are replaced. By default it is
             the sweep's own `plots/`, where pictures that cannot be drawn any more are deleted.
@@ -115,14 +128,14 @@ def draw_all(folder: Folder, file_format: str, out: Folder | None = None) -> Dra
         LedgerError: If one of its files is damaged.
         ValueError: If the format is unknown.
     """
-    if file_format not in FORMATS:
-        raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, but got {file_format}")
+    if file_format not in _FORMATS:
+        raise ValueError(f"`format` must be one of {', '.join(_FORMATS)}, but got {file_format}")
     target = folder.child(PLOTS_FOLDER) if out is None else out
     results, drawn = read_results(folder), Drawn([], {})
     for plot in list_plots(results):
         file = f"{plot.name}.{file_format}"
         try:
-            target.write(file, render(plot, results, file_format).data)
+            target.write(file, render(plot, results, file_format)[0])
         except NothingToDrawError as nothing:
             drawn.skipped[plot.name] = str(nothing)
             if out is None:

@@ -17,9 +17,8 @@ from matplotlib.patches import Patch
 from optuna.importance import PedAnovaImportanceEvaluator
 
 from analysis.formatting import count
-from analysis.plots.picture import NothingToDrawError, Picture
 from analysis.plots.points import points
-from analysis.plots.results import Results
+from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.style import BLUE, INK, add_legend, new_figure
 from analysis.records.ledger import Ledger
 from analysis.results.study import distributions, optuna_trial
@@ -36,11 +35,8 @@ _PALE_BLUE = "#C4D6E2"
 class Importance:
     """One hyperparameter's importance.
 
-    Attributes:
-        label: Its name in words.
-        value: Pearson divergence of the best trials' values from all trials', at least 0.
-        by_chance: What `value` exceeds once in 20 times if scores do not depend on
-            hyperparameters.
+    `value` is the Pearson divergence of the best trials' values from all trials', at least 0.
+    It exceeds `by_chance` once in 20 times if scores do not depend on hyperparameters.
     """
 
     label: str
@@ -57,10 +53,7 @@ class Importance:
 class Importances:
     """Every searched hyperparameter's importance, highest first.
 
-    Attributes:
-        values: One per hyperparameter.
-        n_trials: How many trials ran all epochs; only these count.
-        n_best: How many of them are the best.
+    `n_trials` trials ran all their epochs, and only these count; `n_best` are the best.
     """
 
     values: tuple[Importance, ...]
@@ -75,21 +68,20 @@ def importances(ledger: Ledger) -> Importances:
         NothingToDrawError: If too few trials ran all their epochs, or nothing is searched.
     """
     data = points(ledger)
-    n, n_best = len(data.ranked), len(data.best)
+    n, n_best = len(data.ranked), data.n_best
     if n < _FEWEST:
         raise NothingToDrawError(
             f"{count(n, 'trial')} ran all epochs, and at least {_FEWEST} are needed"
         )
-    scores = np.array([trial.score for trial in data.ranked])
+    scores = np.array([selection.score for selection in data.ranked])
     if np.all(scores == scores[0]):
         raise NothingToDrawError("all trials have the same score")
     generator = np.random.default_rng(_SEED)
     # Half a trial less, so that rounding does not add one.
     evaluator = PedAnovaImportanceEvaluator(target_quantile=(n_best - 0.5) / n)
     with _quiet():
-        study = optuna.create_study(direction="maximize")
-        space = distributions(ledger)
-        study.add_trials([optuna_trial(ledger.trials[t.trial_id], space) for t in data.ranked])
+        space, study = distributions(ledger), optuna.create_study(direction="maximize")
+        study.add_trials([optuna_trial(selection.trial, space) for selection in data.ranked])
 
         def evaluate(scores: np.ndarray) -> dict[str, float]:
             return evaluator.evaluate(study, target=lambda trial: -float(scores[trial.number]))
@@ -130,7 +122,7 @@ def draw_importance(results: Results) -> Picture:
     )
     about = f"{results.about_search} · above chance: {clear or 'none'}"
     figure = new_figure(2.1 + 0.42 * len(data.values), about, note, legend_rows=1)
-    draw_bars(figure.subplots(), data)
+    _draw_bars(figure.subplots(), data)
     chance = Line2D([], [], color=INK, ls="", marker="|", ms=11, mew=1.8, label="chance")
     bars = (
         Patch(color=BLUE, label="above chance"),
@@ -141,8 +133,7 @@ def draw_importance(results: Results) -> Picture:
     return Picture(figure, f"Importance by PED-ANOVA of {trials}: {words}.")
 
 
-def draw_bars(axes: Axes, data: Importances) -> None:
-    """Draw a bar for each hyperparameter, with its level of chance."""
+def _draw_bars(axes: Axes, data: Importances) -> None:
     rows = list(reversed(data.values))
     for y, row in enumerate(rows):
         axes.barh(y, row.value, height=0.56, color=BLUE if row.is_clear else _PALE_BLUE)

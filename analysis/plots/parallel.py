@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from analysis.formatting import count, percent_number
 from analysis.plots.dimensions import Dimension
-from analysis.plots.picture import Picture
 from analysis.plots.points import Points, points
-from analysis.plots.results import Results
+from analysis.plots.results import Picture, Results
 from analysis.plots.scales import AXIS_NOTE
 from analysis.plots.style import INK, add_legend, new_figure, sequence
 from analysis.records.ledger import Ledger
@@ -52,11 +51,17 @@ def parallel(ledger: Ledger) -> Parallel:
         NothingToDrawError: If no trial ran all its epochs, or nothing is searched.
     """
     data = points(ledger)
-    score = Dimension("score (%)", data.in_view[-1].score, data.ranked[0].score, "accuracy")
-    scored = [t.hyperparameters | {score.name: t.score} for t in _thinned(data.ranked)]
-    axes = (*data.dimensions, score)
-    stopped = _thinned(data.stopped)
-    return Parallel(data, axes, _heights(axes, scored), _heights(data.dimensions, stopped))
+    best, worst = data.ranked[0].score, data.ranked[data.n_in_view - 1].score
+    score = Dimension("score (%)", worst, best, "accuracy")
+    ranked, stopped = _thinned(data.ranked), _thinned(data.stopped)
+    columns = [d.positions(selection.trial for selection in ranked) for d in data.dimensions]
+    columns.append([score.position(selection.score) for selection in ranked])
+    return Parallel(
+        data,
+        (*data.dimensions, score),
+        np.column_stack(columns),
+        np.column_stack([dimension.positions(stopped) for dimension in data.dimensions]),
+    )
 
 
 def _thinned(trials: Sequence[T]) -> list[T]:
@@ -65,21 +70,32 @@ def _thinned(trials: Sequence[T]) -> list[T]:
     return [trials[i] for i in chosen.tolist()]
 
 
-def _heights(
-    axes: Sequence[Dimension], trials: Sequence[dict[str, object]]
-) -> NDArray[np.float64]:
-    heights = [[axis.position(trial[axis.name]) for axis in axes] for trial in trials]
-    return np.array(heights, np.float64).reshape(-1, len(axes))
-
-
 def draw_parallel(results: Results) -> Picture:
     """Draw every trial as a line."""
     data = parallel(results.ledger)
-    note = f"{results.about_score} {AXIS_NOTE}{_left_out(data)}"
+    ranked, stopped, failed = data.points.ranked, data.points.stopped, data.points.failed
+    note = f"{results.about_score} {AXIS_NOTE}"
+    if failed:
+        note += f" Not drawn: {count(len(failed), 'trial')} that failed."
+    if n_below := len(data.points.far_below):
+        note += f" The score of {count(n_below, 'trial')} is below the axis."
+    for drawn, trials, what in (
+        (data.scored, ranked, "that ran all epochs"),
+        (data.stopped, stopped, "that were stopped early"),
+    ):
+        if len(drawn) < len(trials):
+            note += f" Of {len(trials):,} trials {what}, {len(drawn)} are drawn."
     figure = new_figure(4.9, results.about_search, note, legend_rows=1)
-    draw_parallel_axes(figure.subplots(), data)
-    add_legend(figure, _legend(data))
-    ranked = data.points.ranked
+    _draw_axes(figure.subplots(), data)
+    label = f"best: trial {ranked[0].trial.trial_id}"
+    legend = [Line2D([], [], color=INK, lw=2.6, label=label)]
+    if len(ranked) > 1:
+        for height, label in ((0.9, "high score"), (0.1, "low score")):
+            legend.append(Line2D([], [], color=sequence(np.array([height]))[0], label=label))
+    if stopped:
+        label = f"stopped early, no score ({len(stopped):,})"
+        legend.append(Line2D([], [], color=_PALE, lw=1.2, label=label))
+    add_legend(figure, legend)
     names = ", ".join(dimension.label for dimension in data.points.dimensions)
     alt = (
         f"Each of {count(len(ranked), 'trial')} that ran all epochs as a line through {names} "
@@ -89,23 +105,7 @@ def draw_parallel(results: Results) -> Picture:
     return Picture(figure, alt)
 
 
-def _left_out(data: Parallel) -> str:
-    note, trials = "", data.points
-    if trials.failed:
-        note += f" Not drawn: {count(len(trials.failed), 'trial')} that failed."
-    if trials.far_below:
-        note += f" The score of {count(len(trials.far_below), 'trial')} is below the axis."
-    for drawn, n, what in (
-        (len(data.scored), len(trials.ranked), "that ran all epochs"),
-        (len(data.stopped), len(trials.stopped), "that were stopped early"),
-    ):
-        if drawn < n:
-            note += f" Of {n:,} trials {what}, {drawn} are drawn."
-    return note
-
-
-def draw_parallel_axes(axes: Axes, data: Parallel) -> None:
-    """Draw the parallel axes and the lines."""
+def _draw_axes(axes: Axes, data: Parallel) -> None:
     names = [axis.label.replace(" (", "\n(") for axis in data.axes]
     axes.set(xlim=(-0.12, len(names) - 0.8), ylim=(-0.04, 1.04))
     width = max(8, int(114 / len(names)))  # characters that fit between two axes
@@ -138,15 +138,3 @@ def draw_parallel_axes(axes: Axes, data: Parallel) -> None:
             rasterized=raster,
         )
         axes.add_collection(lines, autolim=False)
-
-
-def _legend(data: Parallel) -> list[Line2D]:
-    ranked = data.points.ranked
-    legend = [Line2D([], [], color=INK, lw=2.6, label=f"best: trial {ranked[0].trial_id}")]
-    if len(ranked) > 1:
-        for height, label in ((0.9, "high score"), (0.1, "low score")):
-            legend.append(Line2D([], [], color=sequence(np.array([height]))[0], label=label))
-    if n_stopped := len(data.points.stopped):
-        label = f"stopped early, no score ({n_stopped:,})"
-        legend.append(Line2D([], [], color=_PALE, lw=1.2, label=label))
-    return legend

@@ -1,9 +1,10 @@
-"""The results of a sweep, read once for all of its pictures."""
+"""What all plots are drawn from and what they return: the results of a sweep, and a picture."""
 
 from dataclasses import dataclass
 
+from matplotlib.figure import Figure
+
 from analysis.formatting import count, printable
-from analysis.plots.picture import NothingToDrawError
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.predictions import Predictions, ShownImages, load_images, load_predictions
@@ -11,16 +12,24 @@ from analysis.results.selection import best_finalist, describe_rule, rank_trials
 from analysis.storage.folder import Folder
 
 
+class NothingToDrawError(Exception):
+    """The results lack what a plot shows; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, and its contents in words for readers who cannot see it."""
+
+    figure: Figure
+    alt: str
+
+
 @dataclass(frozen=True)
 class Results:
     """A sweep's results.
 
-    Attributes:
-        ledger: The search.
-        confirmation: None if the sweep is not confirmed.
-        predictions: By seed, those of the best trial's finished runs; the first derived seed
-            comes first.
-        images: The test images that may be shown.
+    `predictions` has those of the best trial's finished runs by seed, the first derived seed
+    first.
     """
 
     ledger: Ledger

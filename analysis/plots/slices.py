@@ -1,19 +1,17 @@
 """A panel for each hyperparameter: the score of the trials against its value."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
 from analysis.formatting import percent
 from analysis.plots.dimensions import Dimension
-from analysis.plots.picture import Picture
 from analysis.plots.points import Points, points
-from analysis.plots.results import Results
+from analysis.plots.results import Picture, Results
 from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale
 from analysis.plots.style import (
     BLUE,
@@ -26,6 +24,7 @@ from analysis.plots.style import (
     add_legend,
     new_figure,
 )
+from analysis.records.ledger import Trial
 
 # The fraction of a panel, at its bottom, for trials without a score or with a very low one.
 _STRIP = 0.14
@@ -53,31 +52,36 @@ def draw_slices(results: Results) -> Picture:
     for axes in panels.flat[n:]:
         axes.set_visible(False)
     for axes, dimension in zip(panels.flat, data.dimensions, strict=False):
-        draw_slice(axes, data, dimension)
+        _draw_slice(axes, data, dimension)
     for row in panels:
         row[0].set_ylabel("validation accuracy (%)")
     add_legend(figure, _legend(data))
-    return Picture(figure, _alt(data))
+    best = data.ranked[0]
+    values = ", ".join(f"{d.words} {d.format(best.trial.value(d.name))}" for d in data.dimensions)
+    alt = (
+        f"Validation accuracy against each hyperparameter. The best trial, {best.trial.trial_id}, "
+        f"reached {percent(best.score)} with {values}."
+    )
+    return Picture(figure, alt)
 
 
-def draw_slice(axes: Axes, data: Points, dimension: Dimension) -> None:
-    """Draw the scores against one hyperparameter."""
+def _draw_slice(axes: Axes, data: Points, dimension: Dimension) -> None:
     strip = _STRIP if _below(data) else 0.0
-    shown = data.in_view
-    scores = [trial.score for trial in shown]
+    shown, n_best = data.ranked[: data.n_in_view], data.n_best
+    scores = [selection.score for selection in shown]
     set_accuracy_scale(axes, "y", scores, strip=strip)
     ticks = dimension.ticks()
     margin = 0.5 / max(len(dimension.choices) - 1, 1) if dimension.choices else 0.04
     axes.set_xlim(-margin, 1 + margin)
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set_xlabel(dimension.label)
-    if len(data.best) > 1:
+    if n_best > 1:
         _shade_best(axes, data, dimension, strip)
-    x = _spread(dimension, [trial.hyperparameters for trial in shown])
+    x = _spread(dimension, (selection.trial for selection in shown))
     size = {"ms": 4} if len(shown) > _MANY else {}
     for part, look in (
-        (slice(len(data.best), None), _OTHER | size),
-        (slice(1, len(data.best)), _GOOD | size),
+        (slice(n_best, None), _OTHER | size),
+        (slice(1, n_best), _GOOD | size),
         (slice(1), _BEST),
     ):
         axes.plot(x[part], scores[part], **look)
@@ -89,9 +93,9 @@ def _below(data: Points) -> bool:
     return bool(data.stopped or data.failed or data.far_below)
 
 
-def _spread(dimension: Dimension, trials: Sequence[dict[str, Any]]) -> list[float]:
+def _spread(dimension: Dimension, trials: Iterable[Trial]) -> list[float]:
     """Return the positions of trials; those with the same choice are spread around it."""
-    positions = [dimension.position(trial[dimension.name]) for trial in trials]
+    positions = dimension.positions(trials)
     if not dimension.choices:
         return positions
     width = 0.3 / max(len(dimension.choices) - 1, 1)
@@ -100,7 +104,7 @@ def _spread(dimension: Dimension, trials: Sequence[dict[str, Any]]) -> list[floa
 
 def _shade_best(axes: Axes, data: Points, dimension: Dimension, strip: float) -> None:
     """Shade the range of the best trials' values, or the choices among them."""
-    best = [dimension.position(trial.hyperparameters[dimension.name]) for trial in data.best]
+    best = dimension.positions(selection.trial for selection in data.ranked[: data.n_best])
     spans, width = {(min(best), max(best))}, 0.004
     if dimension.choices:
         spans = {(position, position) for position in best}
@@ -122,12 +126,12 @@ def _draw_strip(axes: Axes, data: Points, dimension: Dimension) -> None:
         axes.plot(_spread(dimension, trials), heights, transform=mixed, **look)
 
 
-def _legend(data: Points) -> list[Artist]:
-    n_best = len(data.best)
+def _legend(data: Points) -> list[Line2D]:
+    n_best = data.n_best
     entries: list[tuple[str, int, dict[str, Any]]] = [
-        (f"best: trial {data.ranked[0].trial_id}", 1, _BEST),
+        (f"best: trial {data.ranked[0].trial.trial_id}", 1, _BEST),
         (f"best {n_best}, with their range", n_best - 1, _GOOD),
-        ("other finished", len(data.in_view) - n_best, _OTHER),
+        ("other finished", data.n_in_view - n_best, _OTHER),
         ("far below", len(data.far_below), _FAR_BELOW),
         ("stopped early", len(data.stopped), _STOPPED),
         ("failed", len(data.failed), _FAILED),
@@ -137,15 +141,3 @@ def _legend(data: Points) -> list[Artist]:
         for label, n, look in entries
         if n > 0
     ]
-
-
-def _alt(data: Points) -> str:
-    best = data.ranked[0]
-    values = ", ".join(
-        f"{dimension.words} {dimension.format(best.hyperparameters[dimension.name])}"
-        for dimension in data.dimensions
-    )
-    return (
-        f"Validation accuracy against each hyperparameter. The best trial, {best.trial_id}, "
-        f"reached {percent(best.score)} with {values}."
-    )

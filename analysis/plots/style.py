@@ -4,7 +4,6 @@ import itertools
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -38,25 +37,20 @@ SKY = "#56B4E9"
 STOPPED = "#D9912B"  # the orange, dark enough for thin marks
 SHADE = "#DCEBF5"
 
-STYLE: Any = {
-    "font.family": ["DejaVu Sans"],
-    "font.size": 10,
-    "mathtext.fontset": "dejavusans",
+# Where the pictures differ from matplotlib's own defaults.
+_STYLE: Any = {
     "text.color": INK,
     "text.parse_math": False,  # a name with two dollar signs is a name
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
-    "axes.labelsize": 10,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": GRID,
-    "grid.linewidth": 0.8,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,
@@ -65,41 +59,30 @@ STYLE: Any = {
     "ytick.labelsize": 9,
     "xtick.major.size": 3,
     "ytick.major.size": 3,
-    "xtick.minor.size": 0,
-    "ytick.minor.size": 0,
     "lines.linewidth": 1.8,
     "legend.frameon": False,
     "legend.fontsize": 9.5,
     "figure.dpi": DPI,
-    "savefig.dpi": DPI,
-    "svg.fonttype": "path",
     "svg.hashsalt": "lenet-sweep",
     "pdf.fonttype": 42,
 }
 
+Look = dict[str, Any]
+"""How one arm is drawn in every picture: the properties of its lines."""
 
-@dataclass(frozen=True)
-class Look:
-    """How one arm is drawn in every picture."""
-
-    color: str
-    line: Any
-    marker: str
-
-
-_FINALISTS = (
-    Look(BLUE, "-", "o"),
-    Look(SKY, (0, (5, 1.5)), "P"),
-    Look(ORANGE, (0, (3, 1, 1, 1)), "X"),
+_FINALISTS: tuple[Look, ...] = (
+    {"color": BLUE, "ls": "-", "marker": "o"},
+    {"color": SKY, "ls": (0, (5, 1.5)), "marker": "P"},
+    {"color": ORANGE, "ls": (0, (3, 1, 1, 1)), "marker": "X"},
 )
-_BASELINES = {
-    "hand-tuned": Look(VERMILLION, (0, (5, 1.5)), "s"),
-    "lenet5": Look(PURPLE, (0, (1.5, 1.2)), "D"),
-    "mlp": Look("#4D4D4D", (0, (3, 1.2, 1, 1.2, 1, 1.2)), "v"),
+_BASELINES: dict[str, Look] = {
+    "hand-tuned": {"color": VERMILLION, "ls": (0, (5, 1.5)), "marker": "s"},
+    "lenet5": {"color": PURPLE, "ls": (0, (1.5, 1.2)), "marker": "D"},
+    "mlp": {"color": "#4D4D4D", "ls": (0, (3, 1.2, 1, 1.2, 1, 1.2)), "marker": "v"},
 }
-_OTHER_BASELINES = (
-    Look(GREEN, (0, (6, 1.5, 1.5, 1.5)), "^"),
-    Look("#8C6D31", (0, (8, 2)), "p"),
+_OTHER_BASELINES: tuple[Look, ...] = (
+    {"color": GREEN, "ls": (0, (6, 1.5, 1.5, 1.5)), "marker": "^"},
+    {"color": "#8C6D31", "ls": (0, (8, 2)), "marker": "p"},
 )
 
 
@@ -120,7 +103,7 @@ def plot_style() -> Iterator[None]:
     """Draw in this style, whatever the user's own matplotlib settings are."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+        mpl.rcParams.update(_STYLE)
         yield
 
 

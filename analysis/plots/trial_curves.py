@@ -10,8 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.formatting import count, percent
-from analysis.plots.picture import NothingToDrawError, Picture
-from analysis.plots.results import Results
+from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, in_view, set_accuracy_scale
 from analysis.plots.style import (
     BLUE,
@@ -43,10 +42,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class TrialCurves:
-    """The curves of all trials.
+    """The curves of all trials that finished an epoch, in the order of the trials' starts.
 
     Attributes:
-        curves: Those of the trials that finished an epoch, in the order of the trials' starts.
         lowest: The lowest accuracy that the axis should show.
         best: The best trial's curve, if a trial has run all its epochs.
         rungs: The epochs after which the scheduler may stop a trial.
@@ -64,10 +62,6 @@ class TrialCurves:
     def in_state(self, state: State) -> list[Curve]:
         """Return the curves of the trials in a state."""
         return [curve for curve in self.curves if curve.state == state]
-
-    def n_stopped_at(self, rung: int) -> int:
-        """Return how many trials were stopped at a rung."""
-        return sum(len(curve.accuracies) == rung for curve in self.in_state("STOPPED"))
 
 
 def trial_curves(ledger: Ledger) -> TrialCurves:
@@ -170,8 +164,9 @@ def _draw_rungs(axes: Axes, data: TrialCurves) -> None:
         if row is None:
             continue  # there is no space for its label
         row_ends[row] = rung + data.epochs * _LABEL_WIDTH
+        n_stopped = sum(len(curve.accuracies) == rung for curve in data.in_state("STOPPED"))
         axes.annotate(
-            f"{data.n_stopped_at(rung):,} stopped",
+            f"{n_stopped:,} stopped",
             (rung, 1),
             xycoords=("data", "axes fraction"),
             xytext=(0, 3 + 11 * row),

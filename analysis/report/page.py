@@ -18,8 +18,7 @@ from analysis.plots.gallery import (
     arm_plots,
     render,
 )
-from analysis.plots.picture import NothingToDrawError
-from analysis.plots.results import Results, read_results
+from analysis.plots.results import NothingToDrawError, Results, read_results
 from analysis.records.files import REPORT_FILE
 from analysis.report import costs, facts
 from analysis.storage.folder import Folder
@@ -104,15 +103,15 @@ def _resource(name: str) -> str:
 def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[ReportPicture]:
     for plot in plots:
         try:
-            rendered, kind = render(plot, results, "svg"), "svg+xml"
-            if len(rendered.data) > _LARGEST_SVG:
-                rendered, kind = render(plot, results, "png", dpi=_DPI), "png"
+            (data, alt), kind = render(plot, results, "svg"), "svg+xml"
+            if len(data) > _LARGEST_SVG:
+                (data, alt), kind = render(plot, results, "png", dpi=_DPI), "png"
+                data = _with_palette(data)
         except NothingToDrawError as nothing:
             yield ReportPicture(plot.name, plot.title, reason=str(nothing))
             continue
-        data = _with_palette(rendered.data) if kind == "png" else rendered.data
         source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-        yield ReportPicture(plot.name, plot.title, rendered.alt, source)
+        yield ReportPicture(plot.name, plot.title, alt, source)
 
 
 def _with_palette(png: bytes) -> bytes:

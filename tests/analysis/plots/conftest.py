@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.plots.picture import Picture
-from analysis.plots.results import Results
+from analysis.plots.results import Picture, Results
 from analysis.plots.style import plot_style
+from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import (
     EndState,
     EpochRecord,
@@ -17,7 +17,7 @@ from analysis.records.ledger import (
     TrialEnded,
     TrialStarted,
 )
-from analysis.records.predictions import ShownImages
+from analysis.records.predictions import Predictions, ShownImages
 
 CONFIG: dict[str, Any] = {
     "trials": 4,
@@ -75,12 +75,6 @@ def ledger_with_a_wreck() -> Ledger:
     return _make_ledger(*[good] * 5, wreck)
 
 
-@pytest.fixture(scope="session")
-def only_search() -> Callable[[Ledger], Results]:
-    """Makes the results of a search that was not confirmed."""
-    return lambda ledger: Results(ledger, None, {}, ShownImages.none())
-
-
 @dataclass(frozen=True)
 class Shown:
     """A drawn picture, and what a reader sees of it."""
@@ -98,13 +92,20 @@ class Shown:
         return [text.get_text() for text in self.figure.legends[0].get_texts()]
 
 
-def _show(draw: Callable[..., Picture], *arguments: Any) -> Shown:
+def _show(
+    draw: Callable[..., Picture],
+    ledger: Ledger,
+    confirmation: Confirmation | None = None,
+    predictions: dict[int, Predictions] | None = None,
+    **arguments: str,
+) -> Shown:
+    results = Results(ledger, confirmation, predictions or {}, ShownImages.none())
     with plot_style():
-        picture = draw(*arguments)
+        picture = draw(results, **arguments)
     return Shown(picture.figure, picture.alt)
 
 
 @pytest.fixture(scope="session")
 def show() -> Callable[..., Shown]:
-    """Draws a picture: takes the function that draws it, and its arguments."""
+    """Draws a picture: takes the function that draws it, a ledger, and a confirmation if any."""
     return _show

@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 
 from analysis.plots.arm_curves import arm_curves, draw_arm_curves
-from analysis.plots.results import Results
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
-from analysis.records.predictions import ShownImages
 
 Make = Callable[..., Confirmation]
 
@@ -16,7 +14,7 @@ Make = Callable[..., Confirmation]
 def test_arm_curves_are_over_the_finished_seeds(make_confirmation: Make) -> None:
     confirmation = make_confirmation({"finalist": {1: 0.99, 2: None, 3: 0.97, 4: 0.98}})
     data = arm_curves(confirmation, "finalist")
-    assert (data.title, set(data.seeds), data.n_unfinished) == ("the finalist", {1, 3, 4}, 1)
+    assert (data.n, data.n_unfinished) == (3, 1)
     assert data.test_accuracy.mean == pytest.approx(np.array([0.999, 0.98]))
     assert data.test_accuracy.low.tolist() == [0.999, 0.97]
     assert data.test_accuracy.high.tolist() == [0.999, 0.99]
@@ -42,8 +40,7 @@ def test_draw_arm_curves_draws_bands_of_several_seeds(
     n_bands: int,
 ) -> None:
     confirmation = make_confirmation({"mlp": accuracies})
-    results = Results(some_ledger, confirmation, {}, ShownImages.none())
-    shown = show(draw_arm_curves, results, "mlp")
+    shown = show(draw_arm_curves, some_ledger, confirmation, arm="mlp")
     assert len(shown.figure.axes) == 4
     assert shown.legend == legend
     assert sum(len(axes.collections) for axes in shown.figure.axes) == n_bands

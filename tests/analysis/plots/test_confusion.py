@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from analysis.plots.confusion import confusion, draw_confusion
-from analysis.plots.results import Results
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
-from analysis.records.predictions import Predictions, ShownImages
+from analysis.records.predictions import Predictions
 
 
 def answers(labels: list[int], predicted: list[int]) -> Predictions:
@@ -46,9 +45,7 @@ def test_draw_confusion_shows_errors_and_recognised_parts(
 ) -> None:
     confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)
     predictions = {1: answers([4, 4, 4, 9], predicted)}
-    shown = show(
-        draw_confusion, Results(some_ledger, confirmation, predictions, ShownImages.none())
-    )
+    shown = show(draw_confusion, some_ledger, confirmation, predictions)
     texts = [text.get_text() for text in shown.figure.axes[0].texts]
     assert {cell: texts.count(cell) for cell in cells} == cells
     assert shown.alt == f"Confusion matrix of the finalist, {alt}"

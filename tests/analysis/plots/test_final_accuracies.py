@@ -9,11 +9,10 @@ from analysis.plots.final_accuracies import (
     draw_final_accuracies,
     final_accuracies,
 )
-from analysis.plots.results import Results, read_results
+from analysis.plots.results import read_results
 from analysis.plots.style import INK
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
-from analysis.records.predictions import ShownImages
 from analysis.results.statistics import Summary
 from analysis.storage.folder import Folder
 
@@ -60,8 +59,7 @@ def test_draw_final_accuracies_draws_the_interval_of_the_mean(
     expected: list[float],
 ) -> None:
     confirmation = make_confirmation({"finalist": accuracies})
-    results = Results(some_ledger, confirmation, {}, ShownImages.none())
-    lines = show(draw_final_accuracies, results).figure.axes[0].get_lines()
+    lines = show(draw_final_accuracies, some_ledger, confirmation).figure.axes[0].get_lines()
     bars = [line for line in lines if line.get_color() == INK and line.get_linewidth() == 2]
     ends = [end for bar in bars for end in np.asarray(bar.get_xdata(), float).tolist()]
     assert ends == pytest.approx(expected, abs=1e-8)
@@ -72,6 +70,7 @@ def test_draw_final_accuracies_shows_published_results_beside_long_runs(
     confirmed_folder: Callable[..., Folder], show: Callable[..., Any], epochs: int, n: int
 ) -> None:
     folder = confirmed_folder({"n_trials": 1, "epochs": epochs}, n_seeds=1, predictions=False)
-    shown = show(draw_final_accuracies, read_results(folder))
+    results = read_results(folder)
+    shown = show(draw_final_accuracies, results.ledger, results.confirmation)
     assert len(shown.figure.axes[0].texts) == n
     assert ("published" in shown.text) == (n > 0)

@@ -23,7 +23,7 @@ from analysis.plots import (
     read_results,
     render,
 )
-from analysis.plots.gallery import CONFIRMATION_PLOTS, MODEL_PLOTS, SEARCH_PLOTS
+from analysis.plots.gallery import CONFIRMATION_PLOTS, MODEL_PLOTS, SEARCH_PLOTS, arm_plots
 from analysis.plots.style import add_title, plot_style
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
@@ -51,12 +51,11 @@ import sys
 from pathlib import Path
 from analysis.storage.folder import LocalFolder
 from analysis.plots import list_plots, read_results, render
-folder, out = LocalFolder(Path(sys.argv[1])), LocalFolder(Path(sys.argv[2]))
-results = read_results(folder)
+results, out = read_results(LocalFolder(Path(sys.argv[1]))), LocalFolder(Path(sys.argv[2]))
 for plot in list_plots(results):
-    if plot.name in ("final-accuracies", "slices", "importance", "misclassified"):
+    if plot.name in ("slices", "misclassified"):
         for kind in ("svg", "png", "pdf") if plot.name == "misclassified" else ("svg",):
-            out.write(f"{plot.name}.{kind}", render(plot, results, kind).data)
+            out.write(f"{plot.name}.{kind}", render(plot, results, kind)[0])
 """
 
 
@@ -82,17 +81,7 @@ def test_draw_all_writes_every_plot(confirmed_folder: MakeFolder, tmp_path: Path
         assert int.from_bytes(data[16:20], "big") == 1760
 
 
-def test_draw_all_of_an_unconfirmed_sweep_says_how_to_confirm(
-    search_folder: MakeFolder, tmp_path: Path
-) -> None:
-    folder = search_folder(**SMALL, scheduler="none")
-    drawn = draw_all(folder, "svg", LocalFolder(tmp_path / "out"))
-    assert [Path(file).stem for file in drawn.files] == [plot.name for plot in SEARCH_PLOTS]
-    assert list(drawn.skipped) == [plot.name for plot in (*CONFIRMATION_PLOTS, *MODEL_PLOTS)]
-    assert all("`sweep confirm synthetic`" in reason for reason in drawn.skipped.values())
-
-
-def test_draw_all_deletes_pictures_that_cannot_be_drawn_any_more(
+def test_draw_all_of_an_unconfirmed_sweep_deletes_what_cannot_be_drawn_any_more(
     search_folder: MakeFolder,
 ) -> None:
     """In the sweep's own folder, and only files that it writes itself."""
@@ -102,9 +91,11 @@ def test_draw_all_deletes_pictures_that_cannot_be_drawn_any_more(
         for name in ("misclassified.png", "misclassified.svg", "mine.png"):
             out.write(name, b"old")
     drawn = draw_all(folder, "png")
-    assert "misclassified" in drawn.skipped
     written = [file.rpartition("/")[2] for file in drawn.files]
+    assert written == ["learning-curves.png"]
     assert own.files() == sorted([*written, "mine.png", "misclassified.svg"])
+    unconfirmed = [name for name, reason in drawn.skipped.items() if "`sweep confirm" in reason]
+    assert unconfirmed == [plot.name for plot in (*CONFIRMATION_PLOTS, *MODEL_PLOTS)]
     draw_all(folder, "png", elsewhere)
     assert elsewhere.read("misclassified.png") == b"old"
 
@@ -112,11 +103,6 @@ def test_draw_all_deletes_pictures_that_cannot_be_drawn_any_more(
 def test_draw_all_refuses_an_unknown_format(search_folder: MakeFolder) -> None:
     with pytest.raises(ValueError, match="`format` must be one of png, svg, pdf, but got gif"):
         draw_all(search_folder(n_trials=1), "gif")
-
-
-def test_draw_all_needs_a_sweep(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        draw_all(LocalFolder(tmp_path / "none"), "png")
 
 
 @pytest.mark.parametrize("n_trials", [0, 3])
@@ -168,10 +154,9 @@ def drawn_texts(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[tuple[s
 
 def assert_legible(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asserts that in no picture a text leaves the figure or overlaps another."""
-    curves = [plot for plot in list_plots(results) if plot.name.startswith("curves-")]
-    for plot in list_plots(results):
-        if plot in curves[1:]:
-            continue  # they only differ in their lines
+    # The arms' curves only differ in their lines.
+    plots = [*CONFIRMATION_PLOTS, *arm_plots(results)[:1], *SEARCH_PLOTS, *MODEL_PLOTS]
+    for plot in plots:
         with plot_style():
             try:
                 figure = plot.draw(results).figure
@@ -182,8 +167,7 @@ def assert_legible(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
             texts = drawn_texts(figure, monkeypatch)
         frame = figure.bbox.padded(1)
         for text, box in texts:
-            inside = frame.x0 <= box.x0 <= box.x1 <= frame.x1
-            assert inside, (plot.name, text, box)
+            assert frame.x0 <= box.x0 <= box.x1 <= frame.x1, (plot.name, text, box)
             assert frame.y0 <= box.y0 <= box.y1 <= frame.y1, (plot.name, text, box)
         for (text, box), (other, other_box) in itertools.combinations(texts, 2):
             shared = Bbox.intersection(box, other_box)
@@ -195,7 +179,10 @@ def assert_legible(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     ("search", "confirming"),
     [
         pytest.param(
-            {"n_trials": 24, "failure_rate": 0.2}, {"n_seeds": 5, "top_k": 3}, id="failures"
+            {"n_trials": 24, "failure_rate": 0.2},
+            {"n_seeds": 5, "top_k": 3},
+            id="failures",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             {"n_trials": 12, "n_running": 2, "decaying": True, "scheduler": "none"},
@@ -209,7 +196,10 @@ def assert_legible(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
             id="tiny",
         ),
         pytest.param(
-            {"n_trials": 1, "epochs": 200, "name": "long-name-" * 12}, {"n_seeds": 2}, id="long"
+            {"n_trials": 1, "epochs": 200, "name": "long-name-" * 12},
+            {"n_seeds": 2},
+            id="long",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             {"n_trials": 200, "name": "掃引 $x"},
@@ -230,49 +220,40 @@ def test_texts_are_legible(
 
 
 def test_texts_are_legible_in_a_wide_space_with_hostile_names(
-    make_ledger: Callable[..., Ledger],
-    only_search: Callable[[Ledger], Results],
-    monkeypatch: pytest.MonkeyPatch,
+    make_ledger: Callable[..., Ledger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    space: dict[str, object] = {
-        f"hyperparameter_{i}": {"low": 1e-5, "high": 1.0, "log": True} for i in range(6)
-    }
-    space |= {"schedule": ["constant", "linear", "$x_1$ and $y$"], "flag": [True, False]}
+    numbers = [f"hyperparameter_{i}" for i in range(6)]
+    space = {name: {"low": 1e-5, "high": 1.0, "log": True} for name in numbers}
+    choices = {"schedule": ["constant", "linear", "$x_1$ and $y$"], "flag": [True, False]}
+    drawn = {"schedule": "$x_1$ and $y$", "flag": True}
     trials = [
-        (
-            "COMPLETE",
-            dict.fromkeys(list(space)[:6], 0.1 / i)
-            | {"schedule": "$x_1$ and $y$", "flag": i % 2 == 0},
-            [0.1 * i] * 4,
-        )
-        for i in range(1, 11)
+        ("COMPLETE", dict.fromkeys(numbers, 0.1 / i) | drawn, [0.1 * i] * 4) for i in range(1, 11)
     ]
-    assert_legible(only_search(make_ledger(*trials, space=space)), monkeypatch)
+    ledger = make_ledger(*trials, space=space | choices)
+    assert_legible(Results(ledger, None, {}, ShownImages.none()), monkeypatch)
 
 
 def test_same_files_give_the_same_bytes_wherever_they_are_drawn(
     confirmed_folder: MakeFolder, tmp_path: Path
 ) -> None:
     folder = confirmed_folder({**SMALL, "scheduler": "none"}, n_seeds=2)
-    elsewhere = tmp_path / "else where" / "copy"
+    elsewhere, out = tmp_path / "else where" / "copy", tmp_path / "out"
     shutil.copytree(folder.path, elsewhere)
     rc = tmp_path / "matplotlibrc"
     rc.write_text(RC)
-    plain = {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
-    other = {"PYTHONHASHSEED": "2", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
-    other |= {"MATPLOTLIBRC": str(rc), "SOURCE_DATE_EPOCH": "12345"}
-    drawn = []
-    for path, environment in ((folder.path, plain), (elsewhere, other)):
-        out = tmp_path / environment["PYTHONHASHSEED"]
-        command = [sys.executable, "-c", DRAW, str(path), str(out)]
-        subprocess.run(command, env={**os.environ, **environment}, check=True)
-        drawn.append({file.name: file.read_bytes() for file in out.iterdir()})
-    first, second = drawn
-    assert len(first) == 6
-    assert ET.fromstring(first["slices.svg"]).tag == "{http://www.w3.org/2000/svg}svg"
-    assert first["misclassified.pdf"].startswith(b"%PDF-")
-    assert first.keys() == second.keys()
-    assert [name for name in first if first[name] != second[name]] == []
+    environment = {"PYTHONHASHSEED": "2", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
+    environment |= {"MATPLOTLIBRC": str(rc), "SOURCE_DATE_EPOCH": "12345"}
+    command = [sys.executable, "-c", DRAW, str(elsewhere), str(out)]
+    subprocess.run(command, env={**os.environ, **environment}, check=True)
+    results = read_results(folder)
+    plots = {plot.name: plot for plot in list_plots(results)}
+    drawn = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert len(drawn) == 4
+    assert ET.fromstring(drawn["slices.svg"]).tag == "{http://www.w3.org/2000/svg}svg"
+    assert drawn["misclassified.pdf"].startswith(b"%PDF-")
+    for name, data in drawn.items():
+        plot, kind = name.split(".")
+        assert render(plots[plot], results, kind)[0] == data, name
 
 
 @pytest.mark.long

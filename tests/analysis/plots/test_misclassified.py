@@ -1,8 +1,13 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from analysis.plots.misclassified import mistakes
-from analysis.plots.picture import NothingToDrawError
+from analysis.plots.misclassified import draw_misclassified, mistakes
+from analysis.plots.results import NothingToDrawError, Results
+from analysis.plots.style import plot_style
+from analysis.records.confirmation import Confirmation
+from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, ShownImages
 
 PREDICTIONS = Predictions(
@@ -18,30 +23,38 @@ def images_of(*indices: int) -> ShownImages:
 
 
 @pytest.mark.parametrize(
-    ("images", "n", "expected"),
+    ("images", "expected"),
     [
         # Of mistakes with the same confidence, the earlier image comes first.
-        ([1, 2, 3, 4], 10, [2, 3, 1, 4]),
-        ([1, 2, 3, 4], 2, [2, 3]),
-        ([0, 1], 10, [1]),
+        ([1, 2, 3, 4], [2, 3, 1, 4]),
+        ([0, 1], [1]),
     ],
 )
-def test_mistakes_are_the_most_confident_with_a_saved_image(
-    images: list[int], n: int, expected: list[int]
+def test_mistakes_are_ordered_by_confidence_and_have_a_saved_image(
+    images: list[int], expected: list[int]
 ) -> None:
-    data = mistakes(PREDICTIONS, images_of(*images), n)
-    assert [mistake.index for mistake in data.shown] == expected
-    assert data.n_total == 4
-    for mistake in data.shown:
-        assert mistake.label == PREDICTIONS.labels[mistake.index]
-        assert mistake.predicted == PREDICTIONS.predicted[mistake.index]
-        assert mistake.confidence == PREDICTIONS.confidence[mistake.index]
-        assert np.all(mistake.image == mistake.index)
+    assert mistakes(PREDICTIONS, images_of(*images)) == expected
 
 
 def test_mistakes_need_a_mistake_with_a_saved_image() -> None:
     right = Predictions(PREDICTIONS.labels, PREDICTIONS.confidence, PREDICTIONS.labels)
     with pytest.raises(NothingToDrawError, match="no test image is misclassified"):
-        mistakes(right, images_of(1), 10)
+        mistakes(right, images_of(1))
     with pytest.raises(NothingToDrawError, match="do not contain the misclassified images"):
-        mistakes(PREDICTIONS, ShownImages.none(), 10)
+        mistakes(PREDICTIONS, ShownImages.none())
+
+
+def test_draw_misclassified_shows_each_image_with_its_digits(
+    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
+) -> None:
+    confirmation = make_confirmation({"finalist": {5: 0.99}}, first_trial=3)
+    results = Results(some_ledger, confirmation, {5: PREDICTIONS}, images_of(1, 2, 3, 4))
+    with plot_style():
+        picture = draw_misclassified(results)
+    (axes,) = picture.figure.axes
+    assert [image.get_array()[0, 0] for image in axes.images] == [2, 3, 1, 4]
+    assert [text.get_text() for text in axes.texts[:2]] == ["2, seen as 1", "99.0 %"]
+    assert picture.alt == (
+        "The 4 most confident of 4 mistakes of the finalist, seed 5. "
+        "The first: a 2 seen as 1, 99.0 %."
+    )

@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 
 from analysis.plots.parallel import draw_parallel, parallel
-from analysis.plots.results import Results
-from analysis.records.ledger import Ledger, read_ledger
-from analysis.storage.folder import Folder
+from analysis.records.ledger import Ledger
 
 
 def test_parallel_gives_heights_best_first(some_ledger: Ledger) -> None:
@@ -27,20 +25,21 @@ def test_parallel_without_stopped_trials_has_no_such_lines(
 
 
 def test_parallel_thins_many_lines_but_keeps_the_ends(
-    search_folder: Callable[..., Folder],
+    make_ledger: Callable[..., Ledger],
 ) -> None:
-    data = parallel(read_ledger(search_folder(n_trials=400, scheduler="none", epochs=1)))
-    assert len(data.points.ranked) > 300
-    assert data.scored.shape == (150, 5)
+    values = {"dropout": 0.1, "weight_decay": 1e-4}
+    trials = [("COMPLETE", values, [0.9 + i / 1e5]) for i in range(400)]
+    data = parallel(make_ledger(*trials, epochs=1))
+    assert data.scored.shape == (150, 3)
     assert data.scored[0, -1] == 1.0
     assert data.scored[-1, -1] == 0.0
     assert np.all(np.diff(data.scored[:, -1]) <= 0)
 
 
 def test_parallel_says_which_scores_are_below_the_axis(
-    ledger_with_a_wreck: Ledger, only_search: Callable[[Ledger], Results], show: Callable[..., Any]
+    ledger_with_a_wreck: Ledger, show: Callable[..., Any]
 ) -> None:
-    shown = show(draw_parallel, only_search(ledger_with_a_wreck))
+    shown = show(draw_parallel, ledger_with_a_wreck)
     assert parallel(ledger_with_a_wreck).scored[:, -1].tolist() == [0.5] * 5 + [0.0]
     assert "The score of 1 trial is below the axis." in shown.text
     assert "from 10.00 to 98.00 %" in shown.alt

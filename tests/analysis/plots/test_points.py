@@ -2,19 +2,16 @@ from collections.abc import Callable
 
 import pytest
 
-from analysis.plots.picture import NothingToDrawError
-from analysis.plots.points import Scored, points
+from analysis.plots.points import points
+from analysis.plots.results import NothingToDrawError
 from analysis.records.ledger import Ledger
+from analysis.results.selection import Selection
 
 
 def test_points_group_trials_by_how_they_ended(some_ledger: Ledger) -> None:
-    data = points(some_ledger)
-    assert data.ranked == (
-        Scored(3, {"dropout": 0.0, "weight_decay": 1e-3}, 0.99),
-        Scored(1, {"dropout": 0.25, "weight_decay": 1e-4}, 0.985),
-    )
-    assert data.stopped == ({"dropout": 0.5, "weight_decay": 1e-2},)
-    assert data.failed == ({"dropout": 0.1, "weight_decay": 1e-6},)
+    data, trials = points(some_ledger), some_ledger.trials
+    assert data.ranked == [Selection(trials[3], 0.99), Selection(trials[1], 0.985)]
+    assert (data.stopped, data.failed) == ([trials[2]], [trials[4]])
 
 
 def test_points_complete_trials_that_did_not_draw_a_value(
@@ -29,11 +26,10 @@ def test_points_complete_trials_that_did_not_draw_a_value(
         )
     )
     # From the recipe, and from the defaults of an older program that had no such recipe.
-    assert data.ranked == (
-        Scored(2, {"dropout": 0.75, "shift": 0.0}, 0.99),
-        Scored(1, {"dropout": 0.1, "shift": 0.1}, 0.95),
-    )
-    assert (data.dimensions[0].high, data.dimensions[1].low) == (0.75, 0.0)
+    dropout, shift = data.dimensions
+    trials = [selection.trial for selection in data.ranked]
+    assert (dropout.high, dropout.positions(trials)) == (0.75, pytest.approx([1.0, 0.1 / 0.75]))
+    assert (shift.low, shift.positions(trials)) == (0.0, [0.0, 1.0])
 
 
 def test_points_need_something_searched(make_ledger: Callable[..., Ledger]) -> None:
@@ -47,5 +43,4 @@ def test_best_are_a_tenth_if_there_are_enough(
     make_ledger: Callable[..., Ledger], n: int, expected: int
 ) -> None:
     values = {"dropout": 0.1, "weight_decay": 1e-4}
-    data = points(make_ledger(*[("COMPLETE", values, [0.9])] * n, epochs=1))
-    assert [trial.trial_id for trial in data.best] == list(range(1, expected + 1))
+    assert points(make_ledger(*[("COMPLETE", values, [0.9])] * n, epochs=1)).n_best == expected

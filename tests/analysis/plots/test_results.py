@@ -3,8 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from analysis.plots.picture import NothingToDrawError
-from analysis.plots.results import Results, read_results
+from analysis.plots.results import NothingToDrawError, Results, read_results
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import ShownImages

@@ -5,12 +5,9 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from analysis.plots.results import Results
 from analysis.plots.slices import draw_slices
 from analysis.plots.style import BLUE, SKY, STOPPED, VERMILLION
 from analysis.records.ledger import Ledger
-
-Search = Callable[[Ledger], Results]
 
 
 def xs(axes: Axes, color: str) -> list[float]:
@@ -20,18 +17,18 @@ def xs(axes: Axes, color: str) -> list[float]:
 
 
 def test_slices_show_trials_without_a_score_at_their_values(
-    some_ledger: Ledger, only_search: Search, show: Callable[..., Any]
+    some_ledger: Ledger, show: Callable[..., Any]
 ) -> None:
-    dropout, weight_decay = show(draw_slices, only_search(some_ledger)).figure.axes
+    dropout, weight_decay = show(draw_slices, some_ledger).figure.axes
     assert xs(dropout, STOPPED) == [1.0]
     assert xs(dropout, VERMILLION) == [pytest.approx(0.2)]
     assert xs(weight_decay, STOPPED) == [1.0]
 
 
 def test_slices_show_a_very_low_score_below_the_others(
-    ledger_with_a_wreck: Ledger, only_search: Search, show: Callable[..., Any]
+    ledger_with_a_wreck: Ledger, show: Callable[..., Any]
 ) -> None:
-    shown = show(draw_slices, only_search(ledger_with_a_wreck))
+    shown = show(draw_slices, ledger_with_a_wreck)
     dropout = shown.figure.axes[0]
     (wreck,) = [line for line in dropout.get_lines() if line.get_marker() == "v"]
     assert (np.asarray(wreck.get_xdata()).tolist(), wreck.get_color()) == ([1.0], SKY)
@@ -41,13 +38,13 @@ def test_slices_show_a_very_low_score_below_the_others(
 
 
 def test_slices_mark_the_best_trials(
-    make_ledger: Callable[..., Ledger], only_search: Search, show: Callable[..., Any]
+    make_ledger: Callable[..., Ledger], show: Callable[..., Any]
 ) -> None:
     trials = [
         ("COMPLETE", {"dropout": d, "weight_decay": 1e-3}, [0.9, 0.9, 0.9, 0.99 - d / 10])
         for d in (0.3, 0.1, 0.4, 0.2, 0.5, 0.35, 0.45, 0.25)
     ]
-    shown = show(draw_slices, only_search(make_ledger(*trials)))
+    shown = show(draw_slices, make_ledger(*trials))
     dropout = shown.figure.axes[0]
     (star,) = [line for line in dropout.get_lines() if line.get_marker() == "*"]
     assert np.asarray(star.get_xydata()).tolist() == [[pytest.approx(0.2), pytest.approx(0.98)]]

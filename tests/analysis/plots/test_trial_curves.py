@@ -3,11 +3,8 @@ from typing import Any
 
 import pytest
 
-from analysis.plots.results import Results
 from analysis.plots.trial_curves import Curve, draw_trial_curves, trial_curves
 from analysis.records.ledger import ConfigChanged, EpochRecord, Ledger, TrialEnded, TrialStarted
-
-Search = Callable[[Ledger], Results]
 
 
 def test_trial_curves_are_those_of_the_trials_with_an_epoch(some_ledger: Ledger) -> None:
@@ -29,7 +26,7 @@ def test_trial_curves_without_early_stopping_have_no_rungs(
 
 
 def test_trial_curves_use_the_config_that_each_trial_started_with(
-    make_ledger: Callable[..., Ledger], only_search: Search, show: Callable[..., Any]
+    make_ledger: Callable[..., Ledger], show: Callable[..., Any]
 ) -> None:
     ledger = make_ledger(("COMPLETE", {}, [0.9] * 9), epochs=9)
     ledger.apply(ConfigChanged(200.0, ledger.config | {"epochs": 2}))
@@ -39,15 +36,15 @@ def test_trial_curves_use_the_config_that_each_trial_started_with(
     ledger.apply(TrialEnded(205.0, 2, "COMPLETE", None))
     data = trial_curves(ledger)
     assert (data.epochs, data.rungs) == (9, (1, 2, 4, 8))
-    shown = show(draw_trial_curves, only_search(ledger))
+    shown = show(draw_trial_curves, ledger)
     assert "2 trials of 2 or 9 epochs" in shown.text
     assert shown.figure.axes[0].get_xlim()[1] > 9
 
 
 def test_trial_curves_show_how_the_trials_ended(
-    some_ledger: Ledger, only_search: Search, show: Callable[..., Any]
+    some_ledger: Ledger, show: Callable[..., Any]
 ) -> None:
-    shown = show(draw_trial_curves, only_search(some_ledger))
+    shown = show(draw_trial_curves, some_ledger)
     # The failed trial has no epoch, hence no curve; the note says so.
     endings = ["stopped early (1)", "not finished (1)", "ran all epochs (2)"]
     assert shown.legend == [*endings, "best: trial 3", "rung"]
@@ -60,13 +57,12 @@ def test_trial_curves_show_how_the_trials_ended(
 def test_trial_curves_say_what_is_cut_off(
     make_ledger: Callable[..., Ledger],
     ledger_with_a_wreck: Ledger,
-    only_search: Search,
     show: Callable[..., Any],
 ) -> None:
-    shown = show(draw_trial_curves, only_search(ledger_with_a_wreck))
+    shown = show(draw_trial_curves, ledger_with_a_wreck)
     assert "The axis starts near 90.0 %." in shown.text
     assert 0.8 < shown.figure.axes[0].get_ylim()[0] < 0.9
     good = ("COMPLETE", {}, [0.95, 0.96, 0.97, 0.98])
     ledger = make_ledger(*[good] * 3, ("FAILED", {}, [0.1]), ("STOPPED", {}, [0.2]))
-    shown = show(draw_trial_curves, only_search(ledger))
+    shown = show(draw_trial_curves, ledger)
     assert "The axis starts near 95.0 %, which hides 2 trials." in shown.text
