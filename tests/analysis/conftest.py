@@ -9,23 +9,29 @@ from typing import Any
 import pytest
 
 from analysis.records.confirmation import Arm, Confirmation, ConfirmationBegun, RunEnded, RunEpoch
+from analysis.records.ledger import read_ledger
 from analysis.storage.folder import Folder, LocalFolder
 
 
-@contextmanager
-def _file_size_limit(n_bytes: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+@pytest.fixture
+def folder(tmp_path: Path) -> LocalFolder:
+    return LocalFolder(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def file_size_limit() -> Callable[[int], AbstractContextManager[None]]:
     """Simulates a full disk: within the block a file cannot grow beyond some bytes."""
-    return _file_size_limit
+
+    @contextmanager
+    def limit(n_bytes: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
 
 
 @pytest.fixture
@@ -42,14 +48,14 @@ def search_folder(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Folder
 
 
 @pytest.fixture
-def confirmed_folder(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Folder]:
+def confirmed_folder(
+    search_folder: Callable[..., Folder], synthetic: ModuleType
+) -> Callable[..., Folder]:
     """Makes a confirmed sweep; takes what `synthetic.Confirming` takes, and a search."""
 
     def make(search: dict[str, Any] | None = None, **confirming: Any) -> Folder:
-        made = synthetic.Search(**(search or {}))
-        folder = LocalFolder(tmp_path / made.name)
-        ledger = synthetic.write_search(folder, made)
-        synthetic.write_confirmed(folder, ledger, synthetic.Confirming(**confirming))
+        folder = search_folder(**(search or {}))
+        synthetic.write_confirmed(folder, read_ledger(folder), synthetic.Confirming(**confirming))
         return folder
 
     return make

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -19,7 +18,7 @@ from analysis.records.confirmation import (
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE
 from analysis.records.seeds import confirmation_seeds
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
 from analysis.storage.journal import encode_record
 
 BEGUN = ConfirmationBegun(0.0, 1, "s", 2)
@@ -35,11 +34,6 @@ ARM = Arm(
     reference=True,
 )
 FINALIST = replace(ARM, arm="finalist-1", role="finalist", trial_id=17, reference=False)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return LocalFolder(tmp_path)
 
 
 def epoch(number: int, accuracy: float = 0.99) -> RunEpoch:
@@ -94,20 +88,6 @@ def test_epoch_is_evaluated_on_the_test_images() -> None:
         "seconds": 4.0,
         "images_per_s": 11000.0,
     }
-
-
-def test_writer_continues_after_an_incomplete_line(folder: Folder) -> None:
-    folder.write(CONFIRMATION_FILE, b'{"kind": "conf')
-    assert read_confirmation(folder) is None
-    with ConfirmationWriter.open(folder, BEGUN) as writer:
-        writer.append(ARM)
-    complete = folder.read(CONFIRMATION_FILE)
-    assert complete == encode_record(BEGUN) + encode_record(ARM)
-    folder.write(CONFIRMATION_FILE, complete + encode_record(epoch(1))[:-1])
-    with ConfirmationWriter.open(folder, replace(BEGUN, name="ignored")) as writer:
-        assert (writer.journal.runs, writer.journal.begun) == ({}, BEGUN)
-        writer.append(epoch(1))
-    assert folder.read(CONFIRMATION_FILE) == complete + encode_record(epoch(1))
 
 
 @pytest.mark.parametrize(
@@ -186,21 +166,3 @@ def test_contradiction_is_refused_by_reader_and_writer(
         read_confirmation(folder)
     path = folder.display_path(CONFIRMATION_FILE)
     assert str(caught.value) == f"{path}:{len(records) + 1} {message}"
-
-
-@pytest.mark.parametrize(
-    ("first", "message"),
-    [
-        (b"damage\n", "is not a record"),
-        (encode_record(ARM), "comes before the record that begins the file"),
-        (
-            encode_record(BEGUN).replace(b'"format": 1', b'"format": 2'),
-            "is of format 2, but this program reads format 1",
-        ),
-        (encode_record(BEGUN).replace(b"2}", b"null}"), "is not a record"),
-    ],
-)
-def test_damaged_first_line_is_refused(folder: Folder, first: bytes, message: str) -> None:
-    folder.write(CONFIRMATION_FILE, first)
-    with pytest.raises(LedgerError, match=rf"confirm\.jsonl:1 {message}"):
-        read_confirmation(folder)

@@ -124,14 +124,6 @@ def test_newest_sweep_is_opened_by_default(storage: Folder) -> None:
     assert open_sweep(storage, None)[1].name == "a"
 
 
-def test_named_sweep_is_opened_without_listing_the_others(
-    storage: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begin(storage, "b", 1.0)
-    monkeypatch.setattr(LocalFolder, "folders", lambda folder: pytest.fail("lists them all"))
-    assert open_sweep(storage, "b")[1].name == "b"
-
-
 @pytest.mark.parametrize("name", ["..", ".", "", "deep/a", "../runs/good", "file", "x" * 300])
 def test_path_is_not_the_name_of_a_sweep(storage: Folder, name: str) -> None:
     begin(storage, "good", 1.0)

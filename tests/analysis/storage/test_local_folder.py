@@ -5,20 +5,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
-from pathlib import Path
 
 import pytest
 
 from analysis.errors import StorageError
 from analysis.storage.folder import LOCK_FILE, LocalFolder
-from analysis.storage.local_files import FileAppender
 
 Limit = Callable[[int], AbstractContextManager[None]]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> LocalFolder:
-    return LocalFolder(tmp_path)
 
 
 def test_write_that_fails_keeps_the_old_file(folder: LocalFolder, file_size_limit: Limit) -> None:
@@ -88,27 +81,12 @@ def test_lock_waits_while_its_state_is_read(folder: LocalFolder) -> None:
             assert time.monotonic() - began > 0.1
 
 
-def test_full_disk_leaves_the_lines_before_and_accepts_later_ones(
-    tmp_path: Path, file_size_limit: Limit
-) -> None:
-    path = tmp_path / "lines.jsonl"
-    with closing(FileAppender(path)) as writer:
-        writer.write_line(b"one\n")
-        with file_size_limit(7), pytest.raises(StorageError, match="3 of 4 bytes") as caught:
-            writer.write_line(b"two\n")
-        assert caught.value.filename == str(path)
-        assert path.read_bytes() == b"one\n"
-        writer.write_line(b"three\n")
-    assert path.read_bytes() == b"one\nthree\n"
-
-
 def test_line_is_complete_when_it_is_synced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "lines.jsonl"
     synced: list[bytes] = []
-    with closing(FileAppender(path)) as writer:
-        monkeypatch.setattr(os, "fsync", lambda handle: synced.append(path.read_bytes()))
-        writer.write_line(b"one\n")
-        writer.write_line(b"two\n")
+    with closing(folder.append_to("lines")) as appender:
+        monkeypatch.setattr(os, "fsync", lambda handle: synced.append(folder.read("lines")))
+        appender.write_line(b"one\n")
+        appender.write_line(b"two\n")
     assert synced == [b"one\n", b"one\ntwo\n"]
