@@ -2,8 +2,6 @@
 
 import errno
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
 
 class LedgerError(Exception):
     """A file of a sweep is damaged; the message names it, and the line if it has lines."""
@@ -22,6 +20,6 @@ class InUseError(StorageError):
 
 def describe_cause(error: OSError) -> str:
     """Return in a few words why a file cannot be read or written."""
-    if error.errno in _FULL:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full, make room there"
     return error.strerror or str(error)

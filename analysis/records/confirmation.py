@@ -124,7 +124,7 @@ class Run:
 
 
 @dataclass
-class Confirmation(Journal[ConfirmationRecord]):
+class Confirmation(Journal):
     """The contents of a confirmation: arms by name, runs by arm and seed."""
 
     file = CONFIRMATION_FILE

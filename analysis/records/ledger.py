@@ -127,7 +127,6 @@ class Trial:
         hyperparameters: Those that were searched.
         config: The sweep's config when the trial started.
         state: RUNNING also for a trial that was interrupted.
-        reason: Of a failure.
     """
 
     trial_id: int
@@ -157,7 +156,7 @@ class Trial:
 
 
 @dataclass
-class Ledger(Journal[Record]):
+class Ledger(Journal):
     """The contents of a ledger.
 
     Attributes:

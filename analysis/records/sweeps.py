@@ -8,14 +8,10 @@ from analysis.storage.folder import Folder
 
 
 def list_sweeps(storage: Folder) -> tuple[list[SweepCreated], dict[str, str]]:
-    """Return the first record of every sweep in `storage`, and the damaged sweeps.
+    """Return the first records of all sweeps, newest first; and by name why some cannot be read.
 
     A sweep has the name that its folder has now. A folder whose ledger does not begin with a
     complete record is not a sweep.
-
-    Returns:
-        The records, newest first; and by name the reason why the first record of a sweep
-        cannot be read.
     """
     found, damaged = [], {}
     for name in storage.folders():

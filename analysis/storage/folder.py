@@ -187,10 +187,6 @@ class LocalFolder(Folder):
     def storage(self) -> str:
         return str(self.path.parent)
 
-    def local_path(self, name: str) -> Path:
-        """Return the path of a file on this machine."""
-        return self.path / name
-
     @override
     @contextmanager
     def lock(self) -> Iterator[Callable[[], None]]:

@@ -38,10 +38,7 @@ class FirstRecord(JournalRecord, frozen=True):
             )
 
 
-R = TypeVar("R", bound=JournalRecord)
-
-
-class Journal(ABC, Generic[R]):
+class Journal(ABC):
     """The contents of a journal: the sum of its records. It is made from the first of them.
 
     Attributes:
@@ -60,7 +57,7 @@ class Journal(ABC, Generic[R]):
     def __init__(self, first: Any) -> None: ...
 
     @abstractmethod
-    def check(self, record: R) -> None:
+    def check(self, record: Any) -> None:
         """Check that a record may follow those before it.
 
         Raises:
@@ -68,10 +65,10 @@ class Journal(ABC, Generic[R]):
         """
 
     @abstractmethod
-    def add(self, record: R) -> None:
+    def add(self, record: Any) -> None:
         """Add a record that has been checked."""
 
-    def apply(self, record: R) -> None:
+    def apply(self, record: Any) -> None:
         """Check and add a record.
 
         Raises:
@@ -123,7 +120,7 @@ class Journal(ABC, Generic[R]):
             raise LedgerError(f"is not a record ({shown!r})") from error
 
 
-J = TypeVar("J", bound=Journal[Any])
+J = TypeVar("J", bound=Journal)
 
 
 def encode_record(record: JournalRecord) -> bytes:
@@ -145,7 +142,6 @@ class JournalWriter(Generic[J]):
     """
 
     kind: ClassVar[type[Any]]
-    """The journal's class."""
 
     def __init__(self, folder: Folder, journal: J) -> None:
         self.journal = journal

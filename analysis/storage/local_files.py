@@ -75,12 +75,7 @@ def _try_lock(file: BinaryIO, kind: int) -> bool:
 
 
 class FileAppender:
-    """Appends lines to a file; each is on the disk when `write_line` returns.
-
-    Args:
-        path: The file; it and its folders are created if they do not exist.
-        truncated_bytes: Size of the incomplete last line, which is removed.
-    """
+    """Appends lines to a file; each is on the disk when `write_line` returns."""
 
     def __init__(self, path: Path, *, truncated_bytes: int = 0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

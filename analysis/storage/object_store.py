@@ -102,11 +102,7 @@ class StoreFolder(Folder):
         return mask_credentials(self.uri)
 
     def modified(self, name: str) -> float:
-        """Return when a file was last written, in seconds since 1970 by the store's clock.
-
-        Raises:
-            FileNotFoundError: It does not exist.
-        """
+        """Return when a file was last written, in seconds since 1970 by the store's clock."""
         with self._errors_of(name):
             info = self._info(name)
             if info.type != FileType.File:

@@ -5,7 +5,7 @@ import pytest
 
 from analysis.errors import LedgerError
 from analysis.records.files import LEDGER_FILE
-from analysis.records.ledger import LedgerWriter, Notice, SweepCreated, read_ledger
+from analysis.records.ledger import LedgerWriter, SweepCreated
 from analysis.records.sweeps import list_sweeps, open_sweep, read_sweep
 from analysis.storage.folder import Folder, LocalFolder
 
@@ -23,13 +23,13 @@ def names(storage: Folder) -> list[str]:
     return [created.name for created in list_sweeps(storage)[0]]
 
 
-def test_sweeps_are_listed_newest_first(storage: Folder) -> None:
+def test_sweeps_are_listed_newest_first_and_the_newest_is_opened(storage: Folder) -> None:
     for name, time in (("b", 2.0), ("c", 3.0), ("a", 1.0)):
         begin(storage, name, time)
     found, damaged = list_sweeps(storage)
     shown = [(created.name, created.time) for created in found]
-    assert shown == [("c", 3.0), ("b", 2.0), ("a", 1.0)]
-    assert damaged == {}
+    assert (shown, damaged) == ([("c", 3.0), ("b", 2.0), ("a", 1.0)], {})
+    assert open_sweep(storage, None)[1].name == "c"
 
 
 def test_storage_that_does_not_exist_has_no_sweeps(storage: Folder) -> None:
@@ -58,7 +58,7 @@ def test_folder_without_a_complete_first_record_is_not_a_sweep(storage: Folder) 
 def test_sweep_has_the_name_of_its_folder(storage: LocalFolder) -> None:
     begin(storage, "old", 1.0)
     begin(storage, "other", 2.0)
-    storage.local_path("old").rename(storage.local_path("new"))
+    (storage.path / "old").rename(storage.path / "new")
     assert names(storage) == ["other", "new"]
     folder, ledger = open_sweep(storage, "new")
     assert (folder, ledger.name) == (storage.child("new"), "new")
@@ -100,7 +100,7 @@ def test_damaged_sweep_does_not_hide_the_others(
 
 def test_damage_after_the_first_record_is_found_on_opening(storage: LocalFolder) -> None:
     begin(storage, "a", 1.0)
-    with storage.local_path("a/ledger.jsonl").open("ab") as file:
+    with (storage.path / "a/ledger.jsonl").open("ab") as file:
         file.write(b"damage\n")
     assert names(storage) == ["a"]
     with pytest.raises(LedgerError, match=r"ledger\.jsonl:2 is not a record"):
@@ -111,17 +111,9 @@ def test_damage_after_the_first_record_is_found_on_opening(storage: LocalFolder)
 def test_ledger_without_permission_does_not_hide_the_others(storage: LocalFolder) -> None:
     begin(storage, "good", 1.0)
     begin(storage, "locked", 2.0)
-    storage.local_path("locked/ledger.jsonl").chmod(0)
+    (storage.path / "locked/ledger.jsonl").chmod(0)
     assert names(storage) == ["good"]
     assert "cannot be read (Permission denied)" in list_sweeps(storage)[1]["locked"]
-
-
-def test_newest_sweep_is_opened_by_default(storage: Folder) -> None:
-    begin(storage, "a", 2.0)
-    begin(storage, "b", 1.0)
-    with LedgerWriter(storage.child("b"), read_ledger(storage.child("b"))) as writer:
-        writer.append(Notice(9.0, None, "written later, but begun earlier"))
-    assert open_sweep(storage, None)[1].name == "a"
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "deep/a", "../runs/good", "file", "x" * 300])

@@ -39,7 +39,7 @@ def test_written_file_has_the_permissions_of_new_files(folder: LocalFolder) -> N
         folder.write("a" * 250, b"")  # as long as a name can be
     finally:
         os.umask(previous)
-    assert folder.local_path("a" * 250).stat().st_mode & 0o777 == 0o640
+    assert (folder.path / ("a" * 250)).stat().st_mode & 0o777 == 0o640
 
 
 def test_whatever_the_disk_does_not_do_is_a_storage_error(folder: LocalFolder) -> None:
@@ -64,7 +64,7 @@ def test_lock_deletes_the_files_of_a_killed_writer(folder: LocalFolder) -> None:
     for name in (*stale, ".new.part", "mine.part", "checkpoints/trial-0001.pt"):
         folder.write(name, b"")
         if name != ".new.part":
-            os.utime(folder.local_path(name), (0, 0))
+            os.utime(folder.path / name, (0, 0))
     with folder.lock():
         assert folder.files() == [LOCK_FILE, ".new.part", "mine.part"]
         assert folder.child("checkpoints").files() == ["trial-0001.pt"]
@@ -73,7 +73,7 @@ def test_lock_deletes_the_files_of_a_killed_writer(folder: LocalFolder) -> None:
 
 def test_lock_waits_while_its_state_is_read(folder: LocalFolder) -> None:
     folder.write(LOCK_FILE, b"")
-    with folder.local_path(LOCK_FILE).open() as file:
+    with (folder.path / LOCK_FILE).open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         threading.Timer(0.2, file.close).start()
         began = time.monotonic()
