@@ -97,13 +97,15 @@ class Journal(ABC):
             LedgerError: A line is damaged; the message names the file and the line.
         """
         try:
-            first, *lines, incomplete = folder.read(cls.file).split(b"\n")
-        except (FileNotFoundError, ValueError):  # no file, no line
+            *lines, incomplete = folder.read(cls.file).split(b"\n")
+        except FileNotFoundError:
+            return None
+        if not lines:
             return None
         number = 1
         try:
-            journal = cls.begin(first)
-            for number, line in enumerate(lines, start=2):  # noqa: B007
+            journal = cls.begin(lines[0])
+            for number, line in enumerate(lines[1:], start=2):  # noqa: B007
                 journal.apply(cls._decode(line))
         except LedgerError as error:
             raise LedgerError(f"{folder.display_path(cls.file)}:{number} {error}") from error

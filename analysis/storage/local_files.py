@@ -79,12 +79,14 @@ class FileAppender:
 
     def __init__(self, path: Path, *, truncated_bytes: int = 0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = not path.exists()
         self._file = path.open("ab", buffering=0)
         self._end = path.stat().st_size - truncated_bytes
         self._file.truncate(self._end)
-        if new:
-            _sync_folder(path.parent)
+        handle = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)  # the entry of a new file
+        finally:
+            os.close(handle)
 
     def write_line(self, line: bytes, *, at_once: bool = False) -> None:
         """Write one line to the disk."""
@@ -105,12 +107,3 @@ class FileAppender:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def _sync_folder(path: Path) -> None:
-    """Write the entry of a new file to the disk, as its contents are."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
