@@ -3,7 +3,7 @@
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,35 +22,25 @@ _TIMEOUT_S = 3.0
 
 def examine(storage: Folder, data: Path | None, address: str | None = None) -> Iterator[Finding]:
     """Yield one finding per check; takes a few seconds, and longer with a cluster's `address`."""
-    yield check_versions(versions())
+    found = versions()
+    text = ", ".join(f"{name} {version}" for name, version in found.items())
+    yield Finding("versions", text, is_problem="not installed" in found.values())
     if not needs_no_quotes(sys.executable):
         text = f"Ray cannot run {sys.executable}: make the virtual environment in another folder"
         yield Finding("python", text, is_problem=True)
     here = machine()
     yield Finding("processors", f"{here['processors']} ({here['processor']})")
-    yield check_memory(int(here["memory_bytes"]))
+    gib = int(here["memory_bytes"]) / 2**30
+    needed = "" if gib >= 3 else "; a sweep needs 3 or more"
+    yield Finding("memory", f"{gib:.0f} GiB{needed}", is_problem=gib < 2)
     yield _check_gpu()
-    is_cached = cached(data)
-    folder = data or default_folder()
-    found = f"is complete in {folder}" if is_cached else f"is not in {folder}; run `sweep data`"
-    yield Finding("data", f"MNIST {found}")
-    yield check_storage(storage)
+    is_cached, folder = cached(data), data or default_folder()
+    text = f"is complete in {folder}" if is_cached else f"is not in {folder}; run `sweep data`"
+    yield Finding("data", f"MNIST {text}")
+    yield _check_storage(storage)
     yield _check_network(is_needed=not is_cached)
     if address is not None:
         yield from _check_cluster(address, storage)
-
-
-def check_versions(found: Mapping[str, str]) -> Finding:
-    """Return the versions of the packages; a missing one is a problem."""
-    text = ", ".join(f"{name} {version}" for name, version in found.items())
-    return Finding("versions", text, is_problem="not installed" in found.values())
-
-
-def check_memory(n_bytes: int) -> Finding:
-    """Return the memory of the machine; less than 2 GiB is a problem."""
-    gib = n_bytes / 2**30
-    text = f"{gib:.0f} GiB" + ("" if gib >= 3 else "; a sweep needs 3 or more")
-    return Finding("memory", text, is_problem=gib < 2)
 
 
 def _check_gpu() -> Finding:
@@ -64,7 +54,7 @@ def _check_gpu() -> Finding:
     return Finding("gpu", f"{', '.join(names)}; 4 trials share one with --set resources.gpu=0.25")
 
 
-def check_storage(storage: Folder) -> Finding:
+def _check_storage(storage: Folder) -> Finding:
     """Write and delete a file; less than 0.1 GiB of free disk is a problem."""
     try:
         storage.write(_PROBE, b"")
@@ -80,19 +70,13 @@ def check_storage(storage: Folder) -> Finding:
 
 
 def _check_network(*, is_needed: bool) -> Finding:
+    """Try MNIST's first mirror; never a problem, as there is another source."""
     try:
         url = urlsplit(mirror_urls()[0])
+        port = url.port or (443 if url.scheme == "https" else 80)
+        socket.create_connection((url.hostname or "", port), timeout=_TIMEOUT_S).close()
     except SourceError as error:
         return Finding("network", str(error), is_problem=is_needed)
-    return check_connection(
-        url.hostname or "", url.port or (443 if url.scheme == "https" else 80), is_needed
-    )
-
-
-def check_connection(host: str, port: int, is_needed: bool) -> Finding:
-    """Return whether MNIST's mirror can be reached; never a problem, there is another source."""
-    try:
-        socket.create_connection((host, port), timeout=_TIMEOUT_S).close()
     except OSError:
         why = "MNIST comes from the package index" if is_needed else "not needed: MNIST is here"
         return Finding("network", f"MNIST's mirror cannot be reached ({why})")

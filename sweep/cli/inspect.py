@@ -37,37 +37,40 @@ def status(
 ) -> None:
     """Show the progress of a sweep."""
     from analysis.records.sweeps import read_sweep
+    from analysis.results.selection import rank_trials
     from sweep.cli.screen.display import open_display
-    from sweep.cli.screen.progress import measure
     from sweep.cli.screen.search_view import SearchView
 
     folder, ledger = find_sweep(storage, name)
+    view = SearchView(ledger)
     if follow and not as_json:
-        view = SearchView(ledger)
         with open_display(view, sys.stdout) as display:
-            while folder.is_locked() and ledger.ended is None:
+            while folder.is_locked() and view.ledger.ended is None:
                 display.update()
                 time.sleep(_READ_EVERY_S)
-                ledger = read_sweep(folder)
-                view.look_at(ledger)
-    progress = measure(ledger, time.time())
+                view.ledger = read_sweep(folder)
+    ledger, at_work = view.ledger, folder.is_locked()
     if as_json:
+        best = next(iter(rank_trials(ledger)), None)
         print_json(
             {
                 "sweep": ledger.name,
-                "at_work": folder.is_locked(),
-                "trials": progress.n_trials,
-                "complete": progress.n_complete,
-                "stopped": progress.n_stopped,
-                "failed": progress.n_failed,
-                "running": len(progress.running),
-                "epochs": progress.n_epochs,
-                "best_trial_id": progress.best.trial.trial_id if progress.best else None,
+                "at_work": at_work,
+                "trials": int(ledger.config["trials"]),
+                "complete": len(ledger.in_state("COMPLETE")),
+                "stopped": len(ledger.in_state("STOPPED")),
+                "failed": len(ledger.in_state("FAILED")),
+                "running": len(ledger.in_state("RUNNING")),
+                "epochs": sum(len(trial.epochs) for trial in ledger.trials.values()),
+                "best_trial_id": best.trial.trial_id if best else None,
             }
         )
         return
-    open_console().print(escape(f"sweep {ledger.name}"), SearchView(ledger).picture(), sep="\n")
-    if progress.n_ended < progress.n_trials and not folder.is_locked():
+    if not at_work:  # a driver that was killed has recorded no end
+        last = [ledger.created, *ledger.records][-1].time
+        view = SearchView(ledger, lambda: last)
+    open_console().print(escape(f"sweep {ledger.name}"), view.picture(), sep="\n")
+    if ledger.n_ended < int(ledger.config["trials"]) and not at_work:
         why = f" ({ledger.ended.reason})" if ledger.ended is not None else ""
         print(escape(f"not running{why}; continue with: {follow_up('resume', folder)}"))
 
@@ -107,8 +110,7 @@ def best(
     """Show the best hyperparameters and their trial."""
     from sweep.cli.summary import best_document, print_best
 
-    folder, ledger = find_sweep(storage, name)
-    document = best_document(folder, ledger)
+    document = best_document(*find_sweep(storage, name))
     if as_json:
         print_json(document)
     else:

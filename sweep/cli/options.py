@@ -42,6 +42,10 @@ NameArgument = Annotated[
     str | None,
     typer.Argument(metavar="NAME", help="A sweep. [default: the newest]", show_default=False),
 ]
+AcceptOption = Annotated[
+    bool,
+    typer.Option("--accept-changes", help="Continue although the config or versions changed."),
+]
 ConcurrencyOption = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Trials at a time. [default: one per processor]"),
@@ -74,10 +78,9 @@ def storage_folder(location: str) -> Folder:
     try:
         path = Path(location).expanduser().absolute()
         is_file = path.exists() and not path.is_dir()
-    except RuntimeError as error:  # there is no such user
-        raise UsageError(f"`--storage` cannot be {location}: {error}") from error
-    except OSError as error:
-        raise UsageError(f"`--storage` cannot be {location}: {describe_cause(error)}") from error
+    except (OSError, RuntimeError) as error:  # a RuntimeError if there is no such user
+        why = describe_cause(error) if isinstance(error, OSError) else error
+        raise UsageError(f"`--storage` cannot be {location}: {why}") from error
     if is_file:
         raise UsageError(f"`--storage` must be a folder, but {path} is a file")
     return LocalFolder(path)

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -70,18 +70,17 @@ def export(
     as_json: options.JsonOption = False,
 ) -> None:
     """Write the weights and metrics of the best network."""
-    from sweep.cli.summary import best_document
+    from sweep.cli.summary import best_document, find_best
 
     folder, ledger = find_sweep(storage, name)
-    summary = best_document(folder, ledger)  # fails before torch is imported
+    trial = find_best(ledger).trial  # fails before torch is imported
     from sweep.results.best_model import load_best_model
-    from sweep.results.export import FILES, metrics_document, write_export
+    from sweep.results.export import FILES, write_export
 
-    best = load_best_model(folder, ledger)
-    metrics = metrics_document(best, summary)
-    write_export(best, metrics, out)
+    best = load_best_model(folder, ledger, trial)
+    metrics = write_export(best, best_document(folder, ledger), out)
     if as_json:
-        print_json({"folder": str(out), "files": list(FILES), "metrics": metrics})
+        print_json({"folder": str(out), "files": FILES, "metrics": metrics})
         return
     print(f"{out}: {best.describe()}")
     for file in FILES:
@@ -98,42 +97,40 @@ def predict(
     as_json: options.JsonOption = False,
 ) -> None:
     """Show which digits the best network sees in image files."""
-    from sweep.cli.summary import best_document
+    from sweep.cli.summary import find_best
 
     name, paths = _name_and_images(name, images or [], storage)
     folder, ledger = find_sweep(storage, name)
-    best_document(folder, ledger)  # fails before torch is imported
+    trial = find_best(ledger).trial  # fails before torch is imported
     from sweep.results.best_model import load_best_model
     from sweep.results.predict import predict, read_images
 
     pixels = read_images(paths)
-    best = load_best_model(folder, ledger)
-    predictions = predict(best.network, pixels, paths)
+    best = load_best_model(folder, ledger, trial)
+    predictions: list[dict[str, Any]] = [
+        {
+            "image": str(path),
+            "digit": max(range(10), key=probabilities.__getitem__),
+            "probability": max(probabilities),
+            "probabilities": probabilities,
+        }
+        for path, probabilities in zip(paths, predict(best.network, pixels), strict=True)
+    ]
     if as_json:
         print_json(
             {
                 "sweep": folder.name,
                 "trial_id": best.trial_id,
                 "weights": best.describe(),
-                "predictions": [
-                    {
-                        "image": str(prediction.image),
-                        "digit": prediction.digit,
-                        "probability": prediction.probabilities[prediction.digit],
-                        "probabilities": prediction.probabilities,
-                    }
-                    for prediction in predictions
-                ],
+                "predictions": predictions,
             }
         )
         return
     width = max(len(str(path)) for path in paths)
     for prediction in predictions:
-        first, *others = [
-            f"{digit} {percent(prediction.probabilities[digit]):>8}"
-            for digit in prediction.ranking[:3]
-        ]
-        print(escape(f"{prediction.image!s:{width}}  {first}   (then {', '.join(others)})"))
+        ranking = sorted(enumerate(prediction["probabilities"]), key=lambda pair: -pair[1])
+        first, *others = [f"{digit} {percent(value):>8}" for digit, value in ranking[:3]]
+        print(escape(f"{prediction['image']:{width}}  {first}   (then {', '.join(others)})"))
     say(f"by trial {best.trial_id} of {folder.name}: {best.describe()}")
 
 
@@ -171,17 +168,16 @@ def dashboard(
 ) -> None:
     """Show the sweep in optuna-dashboard, until Ctrl-C."""
     folder, ledger = find_sweep(storage, name)
+
+    def on_ready(url: str) -> None:
+        print(escape(f"{ledger.name}: {url}  (Ctrl-C ends it)"), flush=True)
+
+    def on_problem(line: str) -> None:
+        say(f"warning: the dashboard may be out of date: {line}")
+
     try:
         from sweep.results.dashboard import serve
 
-        serve(
-            folder,
-            ledger,
-            port=port,
-            on_ready=lambda url: print(
-                escape(f"{ledger.name}: {url}  (Ctrl-C ends it)"), flush=True
-            ),
-            on_problem=lambda line: say(f"warning: the dashboard may be out of date: {line}"),
-        )
+        serve(folder, ledger, port=port, on_ready=on_ready, on_problem=on_problem)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from sweep.cli.work import Computing
     from sweep.config import SweepConfig
 
-AcceptOption = Annotated[
-    bool,
-    typer.Option("--accept-changes", help="Continue although the config or versions changed."),
-]
-
 
 def run(
     preset: Annotated[
@@ -46,7 +41,7 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the sweep if it exists.")
     ] = False,
-    accept_changes: AcceptOption = False,
+    accept_changes: options.AcceptOption = False,
     search_only: Annotated[bool, typer.Option("--search-only", help="Do not confirm.")] = False,
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,
@@ -91,7 +86,7 @@ def resume(
         int | None,
         typer.Option(metavar="N", min=1, max=1_000_000, help="Extend the sweep to N trials."),
     ] = None,
-    accept_changes: AcceptOption = False,
+    accept_changes: options.AcceptOption = False,
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,
     data: options.DataOption = None,
@@ -118,7 +113,7 @@ def _continue(
 ) -> None:
     """Run what a sweep lacks of what `config` asks for."""
     from sweep.cli.summary import print_result
-    from sweep.cli.work import check_is_free, finish, search_and_confirm
+    from sweep.cli.work import advising, finish, search_and_confirm
     from sweep.driver.folders import write_environment
     from sweep.driver.missing import find_missing
     from sweep.driver.resume import check_changes
@@ -130,7 +125,8 @@ def _continue(
         show = print_result if folder.exists(REPORT_FILE) else finish
         show(folder, ledger, as_json=as_json)
         return
-    check_is_free(folder)
+    with advising(folder), folder.lock():
+        pass  # nobody else works on it
     start, images = computing.prepare(config)
     if changes:
         write_environment(folder)
@@ -153,13 +149,13 @@ def confirm(
     as_json: options.JsonOption = False,
 ) -> None:
     """Compare finalists and baselines on the test images."""
-    from sweep.cli.summary import best_document, print_result
-    from sweep.cli.work import Computing, at_work, check_is_free, finish
+    from sweep.cli.summary import find_best, print_result
+    from sweep.cli.work import Computing, advising, at_work, finish
     from sweep.config import Confirm, SweepConfig
     from sweep.driver.missing import find_missing
 
     folder, ledger = find_sweep(storage, name)
-    best_document(folder, ledger)  # fails before Ray starts if there is nothing to confirm
+    find_best(ledger)  # fails before Ray starts if there is nothing to confirm
     config = SweepConfig.model_validate(ledger.config)
     default = config.confirm or Confirm()
     plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds)
@@ -167,11 +163,12 @@ def confirm(
         say(f"everything is confirmed already for {ledger.name}")
         print_result(folder, ledger, as_json=as_json)
         return
-    check_is_free(folder)
+    again = f"confirm --top-k {plan.top_k} --seeds {plan.seeds}"
+    with advising(folder, again), folder.lock():
+        pass  # nobody else works on it
     computing = Computing(address, concurrency, data)
     start, images = computing.prepare(config)
     say(f"confirming {ledger.name}: {count(plan.seeds, 'seed')} per arm, {start}")
-    again = f"confirm --top-k {plan.top_k} --seeds {plan.seeds}"
     with at_work(folder, config, computing, again=again) as session:
         from sweep.driver.confirm import run_confirmation
 

@@ -37,7 +37,7 @@ def load_data(name: str, folder: Path | None, *, create: bool = False) -> "Train
     Args:
         name: Name of the data set.
         folder: Folder of the files; None is the user's cache.
-        create: Create the folder if it does not exist.
+        create: Whether to create the folder if it does not exist.
 
     Raises:
         DataError: The folder does not exist, or the data set cannot be loaded.
@@ -72,8 +72,7 @@ def preset(
         return
     for preset_name in PRESETS:
         words = preset_text(preset_name).replace("\n#", " ").lstrip("# ").split()
-        description, *_ = " ".join(words).partition(". ")
-        print(f"{preset_name:8}  {description}.")
+        print(f"{preset_name:8}  {' '.join(words).partition('. ')[0]}.")
 
 
 def validate(

@@ -1,24 +1,40 @@
 """The result of a sweep: as JSON and for people."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from analysis.formatting import count, duration, percent
+from analysis.formatting import count, duration, interval, percent
 from analysis.hyperparameters import format_value
-from analysis.records.confirmation import Arm, Confirmation, read_confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import DIVERGED, Ledger
 from analysis.results.comparison import summarize_arm
 from analysis.results.cost import search_cost
-from analysis.results.selection import describe_rule, rank_trials
+from analysis.results.selection import Selection, describe_rule, rank_trials
 from analysis.results.verdict import describe_verdict, missing_step
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
 from sweep.cli.output import escape, open_console, print_json
 from sweep.errors import NoTrialError
+
+
+def find_best(ledger: Ledger) -> Selection:
+    """Return the best trial.
+
+    Raises:
+        NoTrialError: No trial ran all its epochs.
+    """
+    if ranking := rank_trials(ledger):
+        return ranking[0]
+    failed = ledger.in_state("FAILED")
+    if not failed:
+        raise NoTrialError(f"no trial of {ledger.name} has run all its epochs yet")
+    raise NoTrialError(
+        f"no trial of {ledger.name} ran all its epochs: {len(failed)} of {len(ledger.trials)} "
+        f"failed, trial {failed[0].trial_id} because {failed[0].reason}"
+    )
 
 
 def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
@@ -28,10 +44,7 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         NoTrialError: No trial ran all its epochs.
         LedgerError: The file of the confirmation is damaged.
     """
-    ranking = rank_trials(ledger)
-    if not ranking:
-        raise NoTrialError(_why_no_best(ledger))
-    best = ranking[0]
+    best = find_best(ledger)
     checkpoint = checkpoint_name(trial_name(best.trial.trial_id))
     document = {
         "sweep": folder.name,
@@ -43,32 +56,14 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         "checkpoint": folder.display_path(checkpoint) if folder.exists(checkpoint) else None,
     }
     confirmation = read_confirmation(folder)
-    if confirmation is not None and (arm := confirmation.finalist(best.trial.trial_id)):
-        document |= _confirmed(confirmation, arm)
-    return document
-
-
-def _why_no_best(ledger: Ledger) -> str:
-    failed = ledger.in_state("FAILED")
-    if not failed:
-        return f"no trial of {ledger.name} has run all its epochs yet"
-    return (
-        f"no trial of {ledger.name} ran all its epochs: {len(failed)} of {len(ledger.trials)} "
-        f"failed, trial {failed[0].trial_id} because {failed[0].reason}"
-    )
-
-
-def _confirmed(confirmation: Confirmation, arm: Arm) -> dict[str, Any]:
-    summary = summarize_arm(confirmation, arm.arm)
-    if summary is None:
-        return {}
-    return {
-        "confirmed": {
+    arm = confirmation.finalist(best.trial.trial_id) if confirmation else None
+    if confirmation and arm and (summary := summarize_arm(confirmation, arm.arm)):
+        document["confirmed"] = {
             "test_accuracy_mean": summary.mean,
-            "test_accuracy_ci95": None if summary.interval is None else list(summary.interval),
+            "test_accuracy_ci95": summary.interval,
             "n_seeds": summary.n,
         }
-    }
+    return document
 
 
 def print_best(document: dict[str, Any]) -> None:
@@ -78,9 +73,9 @@ def print_best(document: dict[str, Any]) -> None:
     rows |= {"rule": document["selection"], "checkpoint": document["checkpoint"] or "none"}
     rows["test accuracy"] = "not known yet: `sweep confirm` measures it"
     if confirmed := document.get("confirmed"):
-        text, interval = percent(confirmed["test_accuracy_mean"]), confirmed["test_accuracy_ci95"]
-        if interval is not None:
-            text += f" (95 % interval {_show_interval(interval)})"
+        text, ends = percent(confirmed["test_accuracy_mean"]), confirmed["test_accuracy_ci95"]
+        if ends is not None:
+            text += f" (95 % interval {interval(ends, percent)})"
         rows["test accuracy"] = f"{text}, mean of {count(confirmed['n_seeds'], 'seed')}"
     console = open_console()
     title = f"best of {document['sweep']}: trial {document['trial_id']}, "
@@ -92,10 +87,6 @@ def print_best(document: dict[str, Any]) -> None:
         style = "bold" if name in values else "dim"
         row = Text.assemble(f"  {escape(name):{width}}  ", (escape(value), style))
         console.print(row, soft_wrap=True)
-
-
-def _show_interval(bounds: Iterable[float]) -> str:
-    return " to ".join(percent(bound) for bound in bounds)
 
 
 def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
@@ -112,8 +103,9 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     print()
     confirmation = read_confirmation(folder)
     if confirmation is not None:
-        _print_arms(confirmation, document["trial_id"])
-    print(describe_cost(ledger))
+        _print_arms(confirmation)
+        print(f"\n{escape(describe_verdict(confirmation, document['trial_id']))}\n")
+    _print_cost(ledger)
     for trial in ledger.in_state("FAILED"):
         print(escape(f"trial {trial.trial_id} failed: {trial.reason}"))
     print(escape(f"files  {folder}\nreport {folder.display_path(REPORT_FILE)}"))
@@ -128,33 +120,29 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
         print(f"{label:6} {command:{width}}  {does}")
 
 
-def _print_arms(confirmation: Confirmation, best_trial_id: int) -> None:
+def _print_arms(confirmation: Confirmation) -> None:
     table = Table("test accuracy", box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("mean", justify="right")
     table.add_column("95 % interval")
     table.add_column("seeds", justify="right")
     for arm in confirmation.arms.values():
-        summary = summarize_arm(confirmation, arm.arm)
-        if summary is not None:
-            interval = "–" if summary.interval is None else _show_interval(summary.interval)
-            table.add_row(escape(arm.title), percent(summary.mean), interval, str(summary.n))
+        if summary := summarize_arm(confirmation, arm.arm):
+            ends = interval(summary.interval, percent)
+            table.add_row(escape(arm.title), percent(summary.mean), ends, str(summary.n))
     if table.row_count:
         open_console().print(table, soft_wrap=True)
-    print(f"\n{escape(describe_verdict(confirmation, best_trial_id))}\n")
 
 
-def describe_cost(ledger: Ledger) -> str:
-    """Return what the search cost, one figure per line."""
+def _print_cost(ledger: Ledger) -> None:
     cost = search_cost(ledger)
     trials, epochs = count(len(ledger.trials), "trial"), count(cost.epochs, "epoch")
     saved = count(cost.epochs_saved, "epoch")
-    lines = [
-        f"{trials} and {epochs} in {duration(cost.elapsed_s)}",
-        f"stopping {len(ledger.in_state('STOPPED'))} early saved {saved}",
-    ]
+    print(f"search {trials} and {epochs} in {duration(cost.elapsed_s)},")
+    end = "" if cost.utilization is None else ","
+    print(f"       stopping {len(ledger.in_state('STOPPED'))} early saved {saved}{end}")
     if cost.utilization is not None:
-        lines.append(f"{percent(cost.utilization, 1)} of the time was training and validation")
-    return "search " + ",\n       ".join(lines)
+        share = percent(cost.utilization, 1)
+        print(f"       {share} of the time was training and validation")
 
 
 def check_failures(ledger: Ledger) -> None:

@@ -1,11 +1,10 @@
 """Tables of sweeps and of trials: as JSON, as CSV and on the screen."""
 
-import contextlib
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -25,9 +24,8 @@ _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED
 
 def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
     """Return one document per trial: those that ran all epochs first, the best one first."""
-    ranked = [selection.trial for selection in rank_trials(ledger)]
-    complete = {trial.trial_id for trial in ranked}
-    others = [trial for trial in ledger.trials.values() if trial.trial_id not in complete]
+    trials = {selection.trial.trial_id: selection.trial for selection in rank_trials(ledger)}
+    others = [trial for trial in ledger.trials.values() if trial.trial_id not in trials]
     others.sort(key=lambda t: (-len(t.epochs), -(t.val_accuracy or 0), t.trial_id))
     return [
         {
@@ -38,7 +36,7 @@ def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
             "val_accuracy": trial_accuracy(trial),
             "seconds": round(trial.seconds, 3),
         }
-        for trial in (*ranked, *others)
+        for trial in (*trials.values(), *others)
     ]
 
 
@@ -51,19 +49,12 @@ def write_csv(ledger: Ledger, documents: Sequence[Mapping[str, Any]], path: Path
     from analysis.results.tables import trials_table
 
     table = trials_table(ledger).set_index("trial_id").round({"seconds": 3})
-    with _open_for_writing(path) as file:
-        table.loc[[document["trial_id"] for document in documents]].to_csv(file)
-
-
-@contextlib.contextmanager
-def _open_for_writing(path: Path) -> Iterator[TextIO]:
-    """Open a file; `-` is the standard output, which stays open."""
+    text = table.loc[[document["trial_id"] for document in documents]].to_csv()
     if path == Path("-"):
-        yield sys.stdout
+        sys.stdout.write(text)
         return
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
+        path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise UsageError(f"cannot write {path}: {describe_cause(error)}") from error
 
@@ -72,9 +63,8 @@ def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None
     """Print trials as a table."""
     # The space may have changed since the first trials.
     names = list(dict.fromkeys(name for d in documents for name in d["hyperparameters"]))
-    table = _new_table(
-        "trial", "state", "epochs", "validation", "time", *map(escape, names), left=("state",)
-    )
+    headings = ("trial", "state", "epochs", "validation", "time", *map(escape, names))
+    table = _new_table(*headings, left=("state",))
     for document in documents:
         trial = ledger.trials[document["trial_id"]]
         drawn = ((name, trial.value(name)) for name in names)
@@ -84,7 +74,7 @@ def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None
             Text(trial.state.lower(), style=_COLORS[trial.state]),
             f"{len(trial.epochs)}/{trial.config['epochs']}",
             percent(document["val_accuracy"]),
-            duration(document["seconds"]),
+            duration(trial.seconds),
             *map(escape, values),
         )
     _print(table)
@@ -96,26 +86,23 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
     Those whose first record cannot be read come last.
     """
     found, damaged = list_sweeps(storage)
-    documents = []
+    documents: list[dict[str, Any]] = []
     for entry in found:
-        document: dict[str, Any] = {"sweep": entry.name}
         try:
             ledger = read_ledger(storage.child(entry.name))
         except LedgerError as error:
-            documents.append(document | {"error": str(error)})
+            documents.append({"sweep": entry.name, "error": str(error)})
             continue
-        ranking = rank_trials(ledger)
-        n_trials = int(ledger.config["trials"])
-        n_ended = ledger.n_ended
+        best, n_trials = next(iter(rank_trials(ledger)), None), int(ledger.config["trials"])
         documents.append(
-            document
-            | {
+            {
+                "sweep": entry.name,
                 "started": ledger.created.time,
                 "trials": n_trials,
-                "trials_ended": n_ended,
-                "finished": n_ended >= n_trials,
-                "best_trial_id": ranking[0].trial.trial_id if ranking else None,
-                "best_val_accuracy": ranking[0].score if ranking else None,
+                "trials_ended": ledger.n_ended,
+                "finished": ledger.n_ended >= n_trials,
+                "best_trial_id": best.trial.trial_id if best else None,
+                "best_val_accuracy": best.score if best else None,
             }
         )
     return documents + [{"sweep": name, "error": reason} for name, reason in damaged.items()]
@@ -132,10 +119,9 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
         if "error" in document:
             table.add_row(name, Text(escape(f"damaged: {document['error']}"), style="red"))
             continue
-        started = time.localtime(document["started"])
         table.add_row(
             name,
-            time.strftime("%Y-%m-%d %H:%M", started),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(document["started"])),
             f"{document['trials_ended']}/{document['trials']}",
             percent(document["best_val_accuracy"]),
         )

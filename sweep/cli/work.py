@@ -109,57 +109,43 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
 def at_work(
     folder: Folder, config: "SweepConfig", computing: Computing, *, again: str = "resume"
 ) -> "Iterator[Session]":
-    """Open a session; say how to continue if a signal, the storage or the cluster ends it.
-
-    After a signal the command exits with the code of the signal.
-
-    Args:
-        folder: The folder of the sweep.
-        config: The config of the sweep.
-        computing: Where and how to train.
-        again: The command that continues, without program and sweep.
-    """
+    """Open a session; `again` is the command that continues, without program and sweep."""
     from sweep.cli.screen.display import TerminalScreen
     from sweep.driver.session import open_session
-    from sweep.driver.signals import Interrupted
 
-    try:
-        with open_session(
+    with (
+        advising(folder, again),
+        open_session(
             config.resources,
             folder,
             address=computing.address,
             concurrency=computing.concurrency,
             advise=lambda: _how_to_continue(folder, again),
             make_screen=TerminalScreen,
-        ) as session:
-            yield session
+        ) as session,
+    ):
+        yield session
+
+
+@contextlib.contextmanager
+def advising(folder: Folder, again: str = "resume") -> Iterator[None]:
+    """Say what to do if a signal, another driver, the storage or the cluster ends the block.
+
+    After a signal the command exits with the code of the signal.
+    """
+    from sweep.driver.signals import Interrupted
+
+    try:
+        yield
     except Interrupted as interrupted:
         say(f"interrupted; {_how_to_continue(folder, again)}")
         raise typer.Exit(interrupted.exit_code) from None
     except InUseError as error:
-        _advise_to_watch(error, folder)
+        error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
         raise
     except (StorageError, ClusterError) as error:
         error.add_note(_how_to_continue(folder, again))
         raise
-
-
-def check_is_free(folder: Folder) -> None:
-    """Refuse a sweep that another process is working on.
-
-    Raises:
-        InUseError: There is such a process.
-    """
-    try:
-        with folder.lock():
-            pass
-    except InUseError as error:
-        _advise_to_watch(error, folder)
-        raise
-
-
-def _advise_to_watch(error: InUseError, folder: Folder) -> None:
-    error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
 
 
 def _how_to_continue(folder: Folder, again: str) -> str:

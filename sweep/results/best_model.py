@@ -12,10 +12,8 @@ from analysis.records.confirmation import Run, read_confirmation
 from analysis.records.files import checkpoint_name, run_name, trial_name
 from analysis.records.ledger import Ledger, Trial
 from analysis.records.seeds import confirmation_seeds
-from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from models import build_model
-from sweep.errors import NoTrialError
 from sweep.training.checkpoints import unpack_checkpoint
 
 
@@ -57,28 +55,22 @@ class BestModel:
         )
 
 
-def load_best_model(folder: Folder, ledger: Ledger) -> BestModel:
-    """Load the network of the trial that `sweep best` shows.
+def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
+    """Load the network of the best trial.
 
     If the trial is confirmed, the weights are those of the confirmation's first seed,
     whichever seed is best on the test images; otherwise they are those of the search.
 
     Raises:
-        NoTrialError: No trial ran all its epochs.
         StorageError: The checkpoint is missing, damaged or of another training.
         LedgerError: The file of the confirmation is damaged.
     """
-    ranking = rank_trials(ledger)
-    if not ranking:
-        raise NoTrialError(f"no trial of {ledger.name} has run all its epochs yet")
-    trial = ranking[0].trial
-    run = _first_confirmed(folder, ledger, trial.trial_id)
     record: Trial | Run
-    if run is None:
+    if run := _first_confirmed(folder, ledger, trial.trial_id):
+        name, record, remedy = run_name(run.arm, run.seed), run, ""
+    else:
         name, record = trial_name(trial.trial_id), trial
         remedy = f"; train it again with: sweep confirm {folder.name}"
-    else:
-        name, record, remedy = run_name(run.arm, run.seed), run, ""
     where = f"the checkpoint {folder.display_path(checkpoint_name(name))}"
     try:
         data = folder.read(checkpoint_name(name))
@@ -96,7 +88,7 @@ def load_best_model(folder: Folder, ledger: Ledger) -> BestModel:
             hyperparameters=complete(content["hyperparameters"]),
             seed=content["seed"],
             epochs=len(history),
-            origin="search" if run is None else "confirmation",
+            origin="confirmation" if run else "search",
             accuracy=history[-1]["val_accuracy"],
             network=network.eval(),
         )
@@ -112,8 +104,8 @@ def load_best_model(folder: Folder, ledger: Ledger) -> BestModel:
 def _first_confirmed(folder: Folder, ledger: Ledger, trial_id: int) -> Run | None:
     """Return the trial's run with the confirmation's first seed, if it is complete."""
     confirmation = read_confirmation(folder)
-    arm = None if confirmation is None else confirmation.finalist(trial_id)
+    arm = confirmation.finalist(trial_id) if confirmation else None
     (seed,) = confirmation_seeds(ledger.config["seed"], 1)
-    if confirmation is None or arm is None or seed not in confirmation.test_accuracies(arm.arm):
-        return None
-    return confirmation.runs[arm.arm, seed]
+    if confirmation and arm and seed in confirmation.test_accuracies(arm.arm):
+        return confirmation.runs[arm.arm, seed]
+    return None

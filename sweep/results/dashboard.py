@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
+from typing_extensions import override
 
 from analysis.errors import LedgerError, StorageError
 from analysis.records.ledger import Ledger, read_ledger
@@ -31,12 +32,7 @@ _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it
 
 
 class StudyMirror:
-    """An Optuna study in memory that follows a ledger.
-
-    Attributes:
-        storage: The storage of this one study.
-        study_id: The id of the study.
-    """
+    """An Optuna study in memory that follows a ledger; `storage` has this study alone."""
 
     def __init__(self, name: str) -> None:
         self.storage: BaseStorage = InMemoryStorage()
@@ -79,7 +75,7 @@ def serve(
 
     Args:
         folder: The folder of the sweep.
-        ledger: The ledger in it.
+        ledger: Its ledger.
         port: Port to listen on; 0 is any that is free.
         on_ready: Receives the address of the dashboard.
         on_problem: Receives a line, from another thread, when the ledger cannot be read.
@@ -98,8 +94,15 @@ def serve(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     mirror = StudyMirror(ledger.name)
     mirror.update(ledger)
-    with _listen(port) as server:
-        server.set_app(read_only(build_app(mirror.storage)))
+    app = _read_only(build_app(mirror.storage))
+    try:
+        server = make_server(HOST, port, app, _Server, _SilentHandler)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on port {port} of {HOST} ({error.strerror}); choose another with "
+            "--port, or 0 for any that is free"
+        ) from error
+    with server:
         stop = threading.Event()
         threading.Thread(
             target=follow, args=(folder, mirror, stop, on_problem), daemon=True
@@ -132,7 +135,7 @@ def follow(
         pause_s = max(interval_s, _PAUSE_PER_READING * (time.monotonic() - began))
 
 
-def read_only(app: "WSGIApplication") -> "WSGIApplication":
+def _read_only(app: "WSGIApplication") -> "WSGIApplication":
     """Return `app` with every request refused that would change the study."""
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -149,15 +152,6 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _SilentHandler(WSGIRequestHandler):
+    @override
     def log_message(self, format: str, *args: Any) -> None:
-        """Print nothing."""
-
-
-def _listen(port: int) -> _Server:
-    try:
-        return _Server((HOST, port), _SilentHandler)
-    except OSError as error:
-        raise UsageError(
-            f"cannot listen on port {port} of {HOST} ({error.strerror}); choose another with "
-            "--port, or 0 for any that is free"
-        ) from error
+        pass

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from analysis.errors import StorageError, describe_cause
+from analysis.errors import describe_cause
 from analysis.storage.folder import LocalFolder
 from data_utils.dataset import MEAN, STD
 from models import MODELS
@@ -24,15 +24,25 @@ FILES = (WEIGHTS_FILE, HYPERPARAMETERS_FILE, README_FILE, METRICS_FILE)
 _WRITER = "sweep export"
 
 
-def metrics_document(best: BestModel, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is known about the exported network.
+def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Write weights, hyperparameters, metrics and a guide to them into `out`.
+
+    Each file is replaced atomically. The metrics are written last and removed first, so that
+    they are always of the weights beside them.
 
     Args:
         best: The network.
         summary: The document that `sweep best --json` prints.
+        out: A folder that does not exist, is empty, or was written by an earlier export.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        UsageError: `out` contains other files, or cannot be written to.
     """
     measured = "test_accuracy" if best.origin == "confirmation" else "val_accuracy"
-    document = {
+    metrics = {
         "written_by": _WRITER,
         "sweep": summary["sweep"],
         "trial_id": best.trial_id,
@@ -48,22 +58,29 @@ def metrics_document(best: BestModel, summary: Mapping[str, Any]) -> dict[str, A
         },
     }
     if "confirmed" in summary:
-        document["confirmed"] = summary["confirmed"]
-    return document
-
-
-def check_target(out: Path) -> None:
-    """Check that a folder does not exist, is empty, or was written by an earlier export.
-
-    Raises:
-        UsageError: It is anything else; nothing of the user's is overwritten.
-    """
+        metrics["confirmed"] = summary["confirmed"]
+    weights = io.BytesIO()
+    torch.save(dict(best.network.state_dict()), weights)
+    contents = {
+        WEIGHTS_FILE: weights.getvalue(),
+        HYPERPARAMETERS_FILE: _json(best.hyperparameters),
+        README_FILE: _readme(best, summary["sweep"]).encode(),
+        METRICS_FILE: _json(metrics),
+    }
+    folder = LocalFolder(out)
     try:
-        there = sorted(entry.name for entry in out.iterdir())
-    except FileNotFoundError:
-        return
+        _check_target(out)
+        folder.delete(METRICS_FILE)
+        for name in FILES:
+            folder.write(name, contents[name])
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {describe_cause(error)}") from error
+    return metrics
+
+
+def _check_target(out: Path) -> None:
+    """Check that nothing of the user's would be overwritten."""
+    there = sorted(entry.name for entry in out.iterdir()) if out.exists() else []
     foreign = [name for name in there if name not in FILES]
     if foreign or (there and not _is_export(out)):
         raise UsageError(
@@ -80,41 +97,14 @@ def _is_export(out: Path) -> bool:
     return isinstance(metrics, dict) and metrics.get("written_by") == _WRITER
 
 
-def write_export(best: BestModel, metrics: Mapping[str, Any], out: Path) -> None:
-    """Write weights, hyperparameters, metrics and a guide to them into `out`.
-
-    Each file is replaced atomically. The metrics are written last and removed first, so that
-    they are always of the weights beside them.
-
-    Raises:
-        UsageError: `out` contains other files, or cannot be written to.
-    """
-    check_target(out)
-    weights = io.BytesIO()
-    torch.save(dict(best.network.state_dict()), weights)
-    contents = {
-        WEIGHTS_FILE: weights.getvalue(),
-        HYPERPARAMETERS_FILE: _json(best.hyperparameters),
-        README_FILE: _readme(best, metrics).encode(),
-        METRICS_FILE: _json(metrics),
-    }
-    folder = LocalFolder(out)
-    try:
-        folder.delete(METRICS_FILE)
-        for name in FILES:
-            folder.write(name, contents[name])
-    except StorageError as error:
-        raise UsageError(f"cannot write to {out}: {describe_cause(error)}") from error
-
-
 def _json(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, indent=2, allow_nan=False).encode() + b"\n"
 
 
-def _readme(best: BestModel, metrics: Mapping[str, Any]) -> str:
+def _readme(best: BestModel, sweep: str) -> str:
     class_name = MODELS[best.model].partition(":")[2]
     return f"""\
-# {metrics["sweep"]}, trial {best.trial_id}
+# {sweep}, trial {best.trial_id}
 
 A digit classifier, `{class_name}`: {best.describe()}.
 

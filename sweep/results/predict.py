@@ -1,7 +1,6 @@
 """The digits that a network sees in image files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,29 +13,6 @@ from data_utils.digits import read_digit
 from data_utils.errors import DataError
 from sweep.errors import UsageError
 from sweep.training.evaluation import predict_probabilities
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The probabilities of the digits in one image.
-
-    Attributes:
-        image: The file.
-        probabilities: Probabilities of the digits 0 to 9.
-    """
-
-    image: Path
-    probabilities: tuple[float, ...]
-
-    @property
-    def ranking(self) -> list[int]:
-        """The digits, the most probable first."""
-        return sorted(range(10), key=lambda digit: -self.probabilities[digit])
-
-    @property
-    def digit(self) -> int:
-        """The most probable digit."""
-        return self.ranking[0]
 
 
 def read_images(paths: Sequence[Path]) -> NDArray[np.uint8]:
@@ -60,14 +36,11 @@ def read_images(paths: Sequence[Path]) -> NDArray[np.uint8]:
     return np.stack(images)
 
 
-def predict(
-    network: nn.Module, images: NDArray[np.uint8], paths: Sequence[Path]
-) -> list[Prediction]:
-    """Return the prediction for each image, uint8 [n, 28, 28]; `paths` are their files."""
+def predict(network: nn.Module, images: NDArray[np.uint8]) -> list[list[float]]:
+    """Return for each image, uint8 [n, 28, 28], the probabilities of the digits 0 to 9."""
     pixels = torch.from_numpy(images).unsqueeze(1).float()
     labels = torch.zeros(len(images), dtype=torch.int64)
-    probabilities = predict_probabilities(network, [(normalise(pixels), labels)])
-    return [
-        Prediction(path, tuple(row))
-        for path, row in zip(paths, probabilities.tolist(), strict=True)
-    ]
+    probabilities: list[list[float]] = predict_probabilities(
+        network, [(normalise(pixels), labels)]
+    ).tolist()
+    return probabilities

@@ -1,7 +1,7 @@
 """The progress of a confirmation, from its record alone."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from statistics import fmean
 
 from rich.console import Group, RenderableType
@@ -36,42 +36,36 @@ class ConfirmationView:
         self._confirmation, self._arms, self._seeds = confirmation, arms, seeds
         self._slots, self._clock = slots, clock
         self._begun = clock()
-        self._n_notices = len(confirmation.notices)
-        self._failed = {key for key, run in confirmation.runs.items() if run.state == "FAILED"}
+        self._n_planned = len(seeds) * sum(confirmation.arms[name].epochs for name in arms)
 
-    def news(self) -> Iterable[str]:
-        """Return the new notices and failures, one per line."""
-        notices = self._confirmation.notices[self._n_notices :]
-        self._n_notices += len(notices)
+    def news(self) -> Mapping[object, str]:
+        """Return all notices and failures so far."""
         failed = [run for run in self._runs() if run.state == "FAILED"]
-        new = [run for run in failed if (run.arm, run.seed) not in self._failed]
-        self._failed = {(run.arm, run.seed) for run in failed}
-        return [
-            *(notice.text for notice in notices),
-            *(f"{run.arm}, seed {run.seed} failed: {run.reason}" for run in new),
-        ]
+        return {
+            number: notice.text for number, notice in enumerate(self._confirmation.notices)
+        } | {(r.arm, r.seed): f"{r.arm}, seed {r.seed} failed: {r.reason}" for r in failed}
 
     def fraction(self) -> float:
         """Return the fraction of the epochs that are done."""
-        return self._n_epochs() / self._n_planned()
+        return self._n_epochs() / self._n_planned
 
     def line(self) -> str:
         """Return the progress in one line."""
-        epochs = f"{self._n_epochs()}/{self._n_planned()} epochs"
+        epochs = f"{self._n_epochs()}/{self._n_planned} epochs"
         done, elapsed, left = self._progress()
         return ", ".join(part for part in (done, epochs, elapsed, left) if part)
 
     def picture(self) -> RenderableType:
         """Return the progress, and the runs of each arm so far."""
         grid = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=self._n_planned(), completed=self._n_epochs(), width=32)
+        bar = ProgressBar(total=self._n_planned, completed=self._n_epochs(), width=32)
         grid.add_row(bar, *self._progress())
         table = Table("arm", box=None, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column("runs", justify="right")
         table.add_column("mean test accuracy so far", justify="right")
         for name in self._arms:
             title = escape(self._confirmation.arms[name].title)
-            accuracies = list(self._confirmation.test_accuracies(name).values())
+            accuracies = self._confirmation.test_accuracies(name).values()
             mean = percent(fmean(accuracies) if accuracies else None)
             table.add_row(title, f"{len(accuracies)}/{len(self._seeds)}", mean)
         return Group(grid, Text(), table)
@@ -85,13 +79,8 @@ class ConfirmationView:
         )
 
     def _runs(self) -> list[Run]:
-        runs = self._confirmation.runs
         keys = [(arm, seed) for arm in self._arms for seed in self._seeds]
-        return [runs[key] for key in keys if key in runs]
-
-    def _n_planned(self) -> int:
-        epochs = sum(self._confirmation.arms[name].epochs for name in self._arms)
-        return epochs * len(self._seeds)
+        return [self._confirmation.runs[key] for key in keys if key in self._confirmation.runs]
 
     def _n_epochs(self) -> int:
         return sum(len(run.epochs) for run in self._runs())
@@ -99,7 +88,7 @@ class ConfirmationView:
     def _seconds_left(self) -> float | None:
         """Estimate the time from the epochs that are done: of the same arm, if it has any."""
         known = [epoch.seconds for run in self._runs() for epoch in run.epochs]
-        if not known or self._n_epochs() == self._n_planned():
+        if not known or len(known) == self._n_planned:
             return None
         left = 0.0
         for name in self._arms:

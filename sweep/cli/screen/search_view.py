@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from statistics import fmean
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,9 +13,9 @@ from rich.text import Text
 
 from analysis.formatting import count, duration, percent, time_left
 from analysis.hyperparameters import format_value
-from analysis.records.ledger import Ledger, Trial
+from analysis.records.ledger import Ledger, State, Trial
+from analysis.results.selection import rank_trials
 from sweep.cli.output import escape
-from sweep.cli.screen.progress import Progress, measure
 
 _SHOWN_TRIALS = 16
 _BARS = "▁▂▃▄▅▆▇█"
@@ -22,70 +23,107 @@ _WORST_ERROR, _BEST_ERROR = 0.1, 0.005
 
 
 class SearchView:
-    """Shows a search whose ledger grows."""
+    """Shows a search.
+
+    Attributes:
+        ledger: Grows, or is replaced when it is read again.
+    """
 
     def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
-        self._ledger, self._clock = ledger, clock
-        self._n_notices = len(ledger.notices)
-        self._failed = {trial.trial_id for trial in ledger.in_state("FAILED")}
+        self.ledger, self._clock = ledger, clock
 
-    def look_at(self, ledger: Ledger) -> None:
-        """Continue with a ledger that was read again."""
-        self._ledger = ledger
-
-    def news(self) -> Iterable[str]:
-        """Return the new notices and failures, one per line."""
-        notices = self._ledger.notices[self._n_notices :]
-        failed = self._ledger.in_state("FAILED")
-        new = [trial for trial in failed if trial.trial_id not in self._failed]
-        self._n_notices += len(notices)
-        self._failed |= {trial.trial_id for trial in new}
-        return [
-            *(n.text if n.trial_id is None else f"trial {n.trial_id}: {n.text}" for n in notices),
-            *(f"trial {trial.trial_id} failed: {trial.reason}" for trial in new),
-        ]
+    def news(self) -> Mapping[object, str]:
+        """Return all notices and failures so far."""
+        failed = self.ledger.in_state("FAILED")
+        return {
+            number: notice.text
+            if notice.trial_id is None
+            else f"trial {notice.trial_id}: {notice.text}"
+            for number, notice in enumerate(self.ledger.notices)
+        } | {("failed", t.trial_id): f"trial {t.trial_id} failed: {t.reason}" for t in failed}
 
     def fraction(self) -> float:
         """Return the fraction of the trials that have ended."""
-        return self._ledger.n_ended / int(self._ledger.config["trials"])
+        return self.ledger.n_ended / int(self.ledger.config["trials"])
 
     def line(self) -> str:
         """Return the progress in one line."""
-        progress = measure(self._ledger, self._clock())
+        n_failed, best = self._count("FAILED"), next(iter(rank_trials(self.ledger)), None)
         parts = [
-            f"{progress.n_ended}/{progress.n_trials} trials",
-            f"{progress.n_stopped} stopped early",
-            f"{progress.n_failed} failed" if progress.n_failed else "",
-            count(progress.n_epochs, "epoch"),
-            f"{duration(progress.elapsed_s)} elapsed",
-            time_left(progress.left_s),
+            f"{self.ledger.n_ended}/{self.ledger.config['trials']} trials",
+            f"{self._count('STOPPED')} stopped early",
+            f"{n_failed} failed" if n_failed else "",
+            self._epochs(),
+            *self._times(),
+            f"best {percent(best.score)} (trial {best.trial.trial_id})" if best else "",
         ]
-        if progress.best is not None:
-            trial_id = progress.best.trial.trial_id
-            parts.append(f"best {percent(progress.best.score)} (trial {trial_id})")
         return ", ".join(part for part in parts if part)
 
     def picture(self) -> RenderableType:
         """Return the progress, the running trials with their curves, and the best so far."""
-        progress = measure(self._ledger, self._clock())
+        ledger, n_trials = self.ledger, int(self.ledger.config["trials"])
         grid = Table.grid(padding=(0, 2))
-        grid.add_row(
-            ProgressBar(total=progress.n_trials, completed=progress.n_ended, width=32),
-            f"{progress.n_ended} of {count(progress.n_trials, 'trial')}",
-            f"{duration(progress.elapsed_s)} elapsed",
-            time_left(progress.left_s),
-        )
-        parts: list[RenderableType] = [grid, _counts(progress), Text()]
-        if progress.running:
-            parts += [_running(self._ledger, progress), Text()]
-        if progress.best is not None:
-            trial = progress.best.trial
-            accuracy = (percent(progress.best.score), "bold green")
+        bar = ProgressBar(total=n_trials, completed=ledger.n_ended, width=32)
+        grid.add_row(bar, f"{ledger.n_ended} of {count(n_trials, 'trial')}", *self._times())
+        n_failed = self._count("FAILED")
+        counts = [
+            (f"{self._count('COMPLETE')} complete", "green"),
+            (f"{self._count('STOPPED')} stopped early", "cyan"),
+            (f"{self._count('RUNNING')} running", ""),
+            (f"{n_failed} failed", "red" if n_failed else "dim"),
+            (self._epochs(), "dim"),
+        ]
+        parts: list[RenderableType] = [
+            grid,
+            Text("  ").join(Text(*part) for part in counts),
+            Text(),
+        ]
+        if running := ledger.in_state("RUNNING"):
+            parts += [_running(running, int(ledger.config["epochs"])), Text()]
+        if ranking := rank_trials(ledger):
+            trial, accuracy = ranking[0].trial, (percent(ranking[0].score), "bold green")
             parts += [
                 Text.assemble("best so far  ", accuracy, f"  trial {trial.trial_id}"),
                 Text(_in_one_line(trial.hyperparameters)),
             ]
         return Group(*parts)
+
+    def _count(self, state: State) -> int:
+        return len(self.ledger.in_state(state))
+
+    def _epochs(self) -> str:
+        return count(sum(len(trial.epochs) for trial in self.ledger.trials.values()), "epoch")
+
+    def _times(self) -> tuple[str, str]:
+        """Return the time since the newest session began, and an estimate of the time left."""
+        ledger = self.ledger
+        begun = ledger.sessions[-1] if ledger.sessions else ledger.created
+        now = ledger.ended.time if ledger.ended else self._clock()
+        elapsed = duration(max(0.0, now - begun.time))
+        return f"{elapsed} elapsed", time_left(seconds_left(ledger))
+
+
+def seconds_left(ledger: Ledger) -> float | None:
+    """Estimate the time left: the trials to come take as long as those that ended.
+
+    Returns:
+        Seconds; None before the first epoch, and at the end.
+    """
+    running = ledger.in_state("RUNNING")
+    ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
+    seconds = [trial.epochs[-1].seconds for trial in running if trial.epochs]
+    if not seconds:
+        seconds = [trial.epochs[-1].seconds for trial in ended if trial.epochs][-1:]
+    longest = int(ledger.config["epochs"])
+    typical = fmean(len(trial.epochs) for trial in ended) if ended else longest
+    waiting = max(0, int(ledger.config["trials"]) - len(ledger.trials))
+    if not seconds or not (waiting or running):
+        return None
+    epochs = waiting * typical
+    for trial in running:
+        done = len(trial.epochs)
+        epochs += max(typical - done, (longest - done) / 2)
+    return epochs * fmean(seconds) / (ledger.sessions[-1].slots if ledger.sessions else 1)
 
 
 def sparkline(trial: Trial, width: int) -> str:
@@ -101,26 +139,13 @@ def sparkline(trial: Trial, width: int) -> str:
     return "".join(bars).ljust(width, "·")
 
 
-def _counts(progress: Progress) -> Text:
-    n_failed = progress.n_failed
-    parts = [
-        (f"{progress.n_complete} complete", "green"),
-        (f"{progress.n_stopped} stopped early", "cyan"),
-        (f"{len(progress.running)} running", ""),
-        (f"{n_failed} failed", "red" if n_failed else "dim"),
-        (count(progress.n_epochs, "epoch"), "dim"),
-    ]
-    return Text("  ").join(Text(*part) for part in parts)
-
-
-def _running(ledger: Ledger, progress: Progress) -> Table:
+def _running(trials: list[Trial], epochs: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("trial", "epoch", "validation"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("curve", no_wrap=True)
     table.add_column("hyperparameters")  # a narrow terminal cuts this one
-    epochs = int(ledger.config["epochs"])
-    for trial in progress.running[:_SHOWN_TRIALS]:
+    for trial in trials[:_SHOWN_TRIALS]:
         values = _in_one_line(trial.hyperparameters)
         table.add_row(
             str(trial.trial_id),
@@ -129,8 +154,8 @@ def _running(ledger: Ledger, progress: Progress) -> Table:
             sparkline(trial, width=min(epochs, 20)),
             Text(values, style="dim", no_wrap=True, overflow="ellipsis"),
         )
-    if len(progress.running) > _SHOWN_TRIALS:
-        table.add_row("…", "", "", "", f"and {len(progress.running) - _SHOWN_TRIALS} more")
+    if len(trials) > _SHOWN_TRIALS:
+        table.add_row("…", "", "", "", f"and {len(trials) - _SHOWN_TRIALS} more")
     return table
 
 

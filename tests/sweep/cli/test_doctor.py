@@ -1,18 +1,19 @@
 import json
+import re
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from torchvision.datasets import MNIST
 
-from analysis.storage.folder import LocalFolder
 from data_utils.mnist import default_folder
-from sweep.cli.doctor import check_connection, check_memory, check_storage, check_versions
-from sweep.environment import Finding
+from sweep.cli import doctor
+from sweep.environment import machine
 
 Call = Callable[..., Any]
 
@@ -34,12 +35,17 @@ def test_doctor_with_problems_ends_in_4(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)  # importing it fails
     monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
+    monkeypatch.setattr(doctor, "versions", lambda: {"python": "3.11", "ray": "not installed"})
+    n_bytes = int(1.5 * 2**30)
+    monkeypatch.setattr(doctor, "machine", lambda: machine() | {"memory_bytes": n_bytes})
     (tmp_path / "file").write_text("")
     outcome = call("doctor", "--storage", "file/below", "--data", "empty")
     assert outcome.exit_code == 4
     lines = {
         line[8:20].strip(): (line[:8].strip(), line[20:]) for line in outcome.out.splitlines()
     }
+    assert lines["versions"] == ("problem", "python 3.11, ray not installed")
+    assert lines["memory"] == ("problem", "2 GiB; a sweep needs 3 or more")
     assert lines["python"][0] == "problem"
     assert "/home/me/my projects/.venv/bin/python" in lines["python"][1]
     assert lines["gpu"][0] == "problem"
@@ -51,43 +57,20 @@ def test_doctor_with_problems_ends_in_4(
     assert outcome.err == f"error: a sweep cannot run: see {', '.join(problems)} above\n"
 
 
-def test_missing_package_is_a_problem() -> None:
-    found = check_versions({"python": "3.11", "ray": "not installed"})
-    assert found == Finding("versions", "python 3.11, ray not installed", is_problem=True)
-
-
 @pytest.mark.parametrize(
-    ("gib", "text", "is_problem"),
-    [
-        (1, "1 GiB; a sweep needs 3 or more", True),
-        (2.5, "2 GiB; a sweep needs 3 or more", False),
-        (3, "3 GiB", False),
-    ],
+    ("options", "why"),
+    [("--data empty", "MNIST comes from the package index"), ("", "not needed: MNIST is here")],
 )
-def test_little_memory_is_a_problem(gib: float, text: str, is_problem: bool) -> None:
-    assert check_memory(int(gib * 2**30)) == Finding("memory", text, is_problem)
-
-
-def test_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mirror_that_is_away_is_no_problem_but_a_full_disk_is(
+    options: str, why: str, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usage = SimpleNamespace(free=50 * 2**20)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    found = check_storage(LocalFolder(tmp_path))
-    assert found == Finding("storage", f"{tmp_path} can be written, 0.0 GiB free", is_problem=True)
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield listener
-
-
-def test_mirror_is_tried_and_never_a_problem(listener: socket.socket) -> None:
-    address = listener.getsockname()
-    assert check_connection(*address, True) == Finding("network", "MNIST's mirror can be reached")
-    listener.close()
-    for is_needed, why in (
-        (True, "MNIST comes from the package index"),
-        (False, "not needed: MNIST is here"),
-    ):
-        found = check_connection(*address, is_needed)
-        assert found == Finding("network", f"MNIST's mirror cannot be reached ({why})")
+        port = listener.getsockname()[1]
+        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{port}/mnist/"])
+        reached = call("doctor", *options.split())
+    assert re.search("^ok +network +MNIST's mirror can be reached$", reached.out, re.MULTILINE)
+    away = call("doctor", *options.split()).out
+    assert re.search(rf"^ok +network +MNIST's mirror cannot be reached \({why}\)$", away, re.M)
+    assert re.search(r"^problem +storage .* can be written, 0\.0 GiB free$", away, re.M)

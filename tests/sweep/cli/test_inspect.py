@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from analysis.formatting import duration
 from analysis.storage.folder import Folder, LocalFolder
 
 Call = Callable[..., Any]
@@ -140,10 +141,13 @@ def test_csv_is_the_same_table(call: Call, add_sweep: AddSweep, tmp_path: Path) 
 def test_list_shows_every_sweep_newest_first(
     call: Call, add_sweep: AddSweep, tmp_path: Path, words: Words
 ) -> None:
+    assert "start one with `sweep run`" in call("list").out
+    assert json.loads(call("list", "--json").out) == {"sweeps": []}
     older = add_sweep("older", n_trials=6, n_running=2)
     newer = add_sweep("newer", n_trials=8, scheduler="none", failure_rate=0)
     later = newer.read("ledger.jsonl").replace(b"1800000000.0", b"1800000900.0", 1)
     newer.write("ledger.jsonl", later)
+    assert json.loads(call("best", "--json").out)["sweep"] == "newer"  # the default
     storage = LocalFolder(tmp_path / "storage")
     storage.child("damaged").write("ledger.jsonl", older.read("ledger.jsonl") + b"{}\n")
     storage.child("unreadable").write("ledger.jsonl", b"{}\n")
@@ -170,21 +174,6 @@ def test_list_shows_every_sweep_newest_first(
     assert [row[0] for row in rows] == names
     assert rows[0][3:] == ["8/8", f"{100 * best['val_accuracy']:.2f}", "%"]
     assert rows[1][1] == "damaged:"
-
-
-def test_list_of_no_sweeps_names_the_command_to_start_one(call: Call) -> None:
-    outcome = call("list")
-    assert (outcome.exit_code, outcome.err) == (0, "")
-    assert "start one with `sweep run`" in outcome.out
-    assert json.loads(call("list", "--json").out) == {"sweeps": []}
-
-
-def test_name_defaults_to_the_newest_sweep(call: Call, add_sweep: AddSweep) -> None:
-    add_sweep("a-newer", n_trials=3)
-    folder = add_sweep("b-older", n_trials=3)
-    folder.write("ledger.jsonl", folder.read("ledger.jsonl").replace(b"1800000000.0", b"17.0", 1))
-    assert json.loads(call("best", "--json").out)["sweep"] == "a-newer"
-    assert json.loads(call("best", "b-older", "--json").out)["sweep"] == "b-older"
 
 
 def test_incomplete_last_line_is_ignored_with_a_warning(call: Call, add_sweep: AddSweep) -> None:
@@ -215,7 +204,10 @@ def test_status_counts_the_trials(call: Call, add_sweep: AddSweep, words: Words)
         "epochs": sum(trial["epochs"] for trial in trials),
         "best_trial_id": json.loads(call("best", "--json").out)["trial_id"],
     }
-    lines = words(call("status").out)
+    out = call("status").out
+    last = json.loads(folder.read("ledger.jsonl").splitlines()[-1])["time"]
+    assert f"{duration(last - 1_800_000_000)} elapsed" in out  # though it was long ago
+    lines = words(out)
     assert lines[0] == ["sweep", "made"]
     assert lines[2][0] == str(document["complete"])
     assert " ".join(lines[-1]) == "not running; continue with: sweep resume made"

@@ -200,20 +200,6 @@ def test_sweep_on_a_terminal_survives_a_dead_worker_ctrl_c_and_sigkill(
 
 
 @pytest.mark.long
-def test_sigterm_to_all_processes_ends_a_run_in_time(
-    start_driver: StartDriver, brief: Brief
-) -> None:
-    driver = start_driver(*SEARCH, *brief, start_new_session=True)
-    driver.wait_for_record('"trial_started"')
-    sent = time.monotonic()
-    os.killpg(driver.process.pid, signal.SIGTERM)
-    _assert_interrupted(driver, signal.SIGTERM, sent)
-    ended = _ledger(driver.storage).ended
-    assert ended is not None
-    assert ended.reason == "interrupted by SIGTERM"
-
-
-@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_while_ray_starts_ends_a_run_in_time(
     number: signal.Signals, start_driver: StartDriver, brief: Brief

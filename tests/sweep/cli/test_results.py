@@ -1,5 +1,4 @@
 import json
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,19 +31,6 @@ def digit(mnist: TrainTest, tmp_path: Path) -> Path:
     path = tmp_path / "digit.png"
     Image.fromarray(mnist.test.images[0]).save(path)
     return path
-
-
-def test_export_lists_what_it_wrote(trained: Folder, call: Call, tmp_path: Path) -> None:
-    outcome = call("export", "--out", "out")
-    assert outcome.exit_code == 0, outcome
-    first, *files = outcome.out.splitlines()
-    assert first.startswith("out: the weights of the search, seed 7, ")
-    names = ["model.pt", "hyperparameters.json", "README.md", "metrics.json"]
-    assert [file.strip() for file in files] == names
-    assert all((tmp_path / "out" / name).is_file() for name in names)
-    document = json.loads(call("export", "trained", "--out", "out", "--json").out)
-    assert (document["folder"], document["files"]) == ("out", names)
-    assert document["metrics"] == json.loads((tmp_path / "out" / "metrics.json").read_text())
 
 
 def test_predict_shows_the_three_most_probable_digits(
@@ -110,27 +96,3 @@ def test_command_needs_a_complete_trial(
     assert outcome.exit_code == 5
     assert outcome.err == "error: no trial of young has run all its epochs yet\n"
     assert not digit.with_name("out").exists()
-
-
-class _Malicious:
-    """Runs code when it is unpickled."""
-
-    def __init__(self, victim: Path) -> None:
-        self._victim = victim
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Path.touch, (self._victim,))
-
-
-def test_malicious_checkpoint_is_not_executed(
-    trained: Folder, call: Call, digit: Path, tmp_path: Path
-) -> None:
-    victim = tmp_path / "executed"
-    trained.write("checkpoints/trial-0001.pt", pickle.dumps(_Malicious(victim)))
-    outcome = call("predict", digit)
-    assert (outcome.exit_code, outcome.err) == (
-        4,
-        f"error: the checkpoint {trained}/checkpoints/trial-0001.pt is damaged; "
-        "train it again with: sweep confirm trained\n",
-    )
-    assert not victim.exists()

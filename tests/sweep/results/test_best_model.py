@@ -10,10 +10,9 @@ import torch
 
 from analysis.errors import StorageError
 from analysis.records.files import checkpoint_name, run_name, trial_name
-from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.ledger import read_ledger
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
-from sweep.errors import NoTrialError
 from sweep.results.best_model import BestModel, load_best_model
 from sweep.training.loop import TrainingRun
 
@@ -22,7 +21,8 @@ CHECKPOINT = checkpoint_name(trial_name(1))
 
 
 def load(folder: Folder) -> BestModel:
-    return load_best_model(folder, read_ledger(folder))
+    ledger = read_ledger(folder)
+    return load_best_model(folder, ledger, ledger.trials[1])
 
 
 def has_weights_of(best: BestModel, run: TrainingRun) -> bool:
@@ -62,36 +62,24 @@ def test_weights_are_those_of_the_search_until_the_first_seed_is_complete(
     lines = folder.read("confirm.jsonl").splitlines(keepends=True)
     folder.write("confirm.jsonl", b"".join(lines[:-1]))
     assert load(folder).origin == "search"
-
-
-def test_weights_are_those_of_the_search_where_another_trial_was_confirmed(make: Make) -> None:
-    folder = make(1)
+    folder = make(1)  # and where another trial was confirmed
     text = re.sub(rb'"trial_id": ?1', b'"trial_id": 2', folder.read("confirm.jsonl"))
     folder.write("confirm.jsonl", text)
     assert load(folder).origin == "search"
 
 
-def test_missing_checkpoint_is_named(make: Make) -> None:
-    folder = make()
-    folder.delete(CHECKPOINT)
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_missing_checkpoint_is_named(make: Make, is_confirmed: bool) -> None:
+    folder = make(1) if is_confirmed else make()
+    name = run_name("trial-1", *confirmation_seeds(0, 1)) if is_confirmed else trial_name(1)
+    folder.delete(checkpoint_name(name))
+    remedy = "" if is_confirmed else "; train it again with: sweep confirm trained"
     with pytest.raises(StorageError) as caught:
         load(folder)
     assert str(caught.value) == (
-        f"the checkpoint {folder}/checkpoints/trial-0001.pt is missing, and with it the "
-        "weights of trial 1; train it again with: sweep confirm trained"
+        f"the checkpoint {folder}/checkpoints/{name}.pt is missing, and with it the weights of "
+        f"trial 1{remedy}"
     )
-
-
-def test_missing_checkpoint_of_the_confirmation_is_not_replaced_by_the_search(make: Make) -> None:
-    folder = make(1)
-    (seed,) = confirmation_seeds(0, 1)
-    folder.delete(checkpoint_name(run_name("trial-1", seed)))
-    with pytest.raises(StorageError, match=rf"trial-1-seed-{seed}\.pt is missing.* of trial 1$"):
-        load(folder)
-
-
-def truncated(data: bytes) -> bytes:
-    return data[: len(data) // 2]
 
 
 def flipped(data: bytes) -> bytes:
@@ -102,18 +90,8 @@ def flipped(data: bytes) -> bytes:
     return data[:where] + bytes([data[where] ^ 1]) + data[where + 1 :]
 
 
-def without_run(data: bytes) -> bytes:
-    content = torch.load(io.BytesIO(data), weights_only=True)
-    del content["run"]
-    return saved(content)
-
-
-def of_another_model(data: bytes) -> bytes:
-    return saved(torch.load(io.BytesIO(data), weights_only=True) | {"model": "mlp"})
-
-
-def of_an_unknown_model(data: bytes) -> bytes:
-    return saved(torch.load(io.BytesIO(data), weights_only=True) | {"model": "lenet6"})
+def changed(data: bytes, **values: object) -> bytes:
+    return saved(torch.load(io.BytesIO(data), weights_only=True) | values)
 
 
 def saved(content: object) -> bytes:
@@ -129,11 +107,11 @@ def saved(content: object) -> bytes:
         lambda data: b"not a checkpoint",
         lambda data: saved([1, 2]),
         lambda data: pickle.dumps({"run": 1}),
-        truncated,
+        lambda data: data[: len(data) // 2],
         flipped,
-        without_run,
-        of_another_model,
-        of_an_unknown_model,
+        lambda data: changed(data, run=None),
+        lambda data: changed(data, model="mlp"),
+        lambda data: changed(data, model="lenet6"),
     ],
 )
 def test_damaged_checkpoint_is_named(make: Make, damage: Callable[[bytes], bytes]) -> None:
@@ -176,11 +154,7 @@ def without_last_epoch(data: bytes) -> bytes:
     return saved(content)
 
 
-def of_another_seed(data: bytes) -> bytes:
-    return saved(torch.load(io.BytesIO(data), weights_only=True) | {"seed": 8})
-
-
-@pytest.mark.parametrize("change", [without_last_epoch, of_another_seed])
+@pytest.mark.parametrize("change", [without_last_epoch, lambda data: changed(data, seed=8)])
 def test_checkpoint_of_another_training_is_refused(
     make: Make, change: Callable[[bytes], bytes]
 ) -> None:
@@ -188,11 +162,3 @@ def test_checkpoint_of_another_training_is_refused(
     folder.write(CHECKPOINT, change(folder.read(CHECKPOINT)))
     with pytest.raises(StorageError, match="is of another training than the one recorded"):
         load(folder)
-
-
-def test_without_a_complete_trial_there_is_no_model(
-    make_sweep: Callable[..., tuple[Folder, Ledger]],
-) -> None:
-    folder, ledger = make_sweep(n_trials=1, n_running=1)
-    with pytest.raises(NoTrialError, match="no trial of synthetic has run all its epochs yet"):
-        load_best_model(folder, ledger)

@@ -12,23 +12,19 @@ from analysis.storage.folder import Folder
 from models import LeNet5
 from sweep.cli.summary import best_document
 from sweep.errors import UsageError
-from sweep.results.best_model import BestModel, load_best_model
-from sweep.results.export import FILES, check_target, metrics_document, write_export
+from sweep.results.best_model import load_best_model
+from sweep.results.export import FILES, write_export
 from sweep.training.loop import TrainingRun
 
 Make = Callable[..., Folder]
 
 
-def load(folder: Folder) -> tuple[BestModel, dict[str, object]]:
-    ledger = read_ledger(folder)
-    best = load_best_model(folder, ledger)
-    return best, metrics_document(best, best_document(folder, ledger))
-
-
 def export(folder: Folder, out: Path) -> dict[str, object]:
-    best, metrics = load(folder)
-    write_export(best, metrics, out)
-    return json.loads((out / "metrics.json").read_text())
+    ledger = read_ledger(folder)
+    best = load_best_model(folder, ledger, ledger.trials[1])
+    metrics = write_export(best, best_document(folder, ledger), out)
+    assert metrics == json.loads((out / "metrics.json").read_text())
+    return metrics
 
 
 def test_export_has_the_trained_weights_and_their_metrics(
@@ -115,25 +111,25 @@ def test_guide_works_with_torch_and_the_models_alone(
     ],
 )
 def test_export_overwrites_no_other_files(
-    tmp_path: Path, files: dict[str, str], named: str
+    tmp_path: Path, make: Make, files: dict[str, str], named: str
 ) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
     for name, text in files.items():
-        (tmp_path / name).write_text(text)
+        (out / name).write_text(text)
     with pytest.raises(UsageError) as caught:
-        check_target(tmp_path)
+        export(make(), out)
     assert str(caught.value) == (
-        f"`--out` must be a new or empty folder, or one that export wrote, but {tmp_path} has "
+        f"`--out` must be a new or empty folder, or one that export wrote, but {out} has "
         f"{named} in it"
     )
 
 
 def test_export_to_a_file_or_below_it_is_refused(make: Make, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
-    with pytest.raises(UsageError, match=r"cannot write to .*out: Not a directory"):
-        check_target(tmp_path / "out")
-    best, metrics = load(make())
-    with pytest.raises(UsageError, match="cannot write to"):
-        write_export(best, metrics, tmp_path / "out" / "below")
+    for out in ("out", "out/below"):
+        with pytest.raises(UsageError, match=rf"cannot write to .*{out}: Not a directory"):
+            export(make(), tmp_path / out)
 
 
 def test_export_that_fails_leaves_no_metrics_of_other_weights(make: Make, tmp_path: Path) -> None:
@@ -141,7 +137,6 @@ def test_export_that_fails_leaves_no_metrics_of_other_weights(make: Make, tmp_pa
     export(make(), out)
     (out / "README.md").unlink()
     (out / "README.md").mkdir()  # the third file cannot be written
-    best, metrics = load(make(1))
     with pytest.raises(UsageError, match="Is a directory"):
-        write_export(best, metrics, out)
+        export(make(1), out)
     assert not (out / "metrics.json").exists()

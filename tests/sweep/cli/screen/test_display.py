@@ -14,15 +14,14 @@ class _Terminal(io.StringIO):
 
 
 class _View:
-    """Something that is `done` of 100, and has news when it is told."""
+    """Something that is `done` of 100."""
 
-    def __init__(self, done: int = 0) -> None:
-        self.done = done
-        self.waiting: list[str] = []
+    def __init__(self) -> None:
+        self.done = 0
+        self.lines = ["before the display"]
 
-    def news(self) -> list[str]:
-        lines, self.waiting = self.waiting, []
-        return lines
+    def news(self) -> dict[object, str]:
+        return dict(enumerate(self.lines))
 
     def fraction(self) -> float:
         return self.done / 100
@@ -44,13 +43,14 @@ def test_line_display_prints_few_lines() -> None:
     assert stream.getvalue().splitlines() == [f"{done} of 100" for done in eighths]
 
 
-def test_line_display_misses_no_news() -> None:
+def test_line_display_prints_news_once() -> None:
     view, stream = _View(), io.StringIO()
     with LineDisplay(view, stream) as display:
-        view.waiting = ["trial 1 failed"]
-        display.update()
-        assert stream.getvalue() == "trial 1 failed\n"
-        view.waiting = ["at the very end"]
+        view.lines += ["trial 1 failed"]
+        for _ in range(2):
+            display.update()
+            assert stream.getvalue() == "trial 1 failed\n"
+        view.lines += ["at the very end"]
     assert stream.getvalue() == "trial 1 failed\nat the very end\n"
 
 
@@ -65,7 +65,7 @@ def test_live_display_redraws_in_place_and_leaves_only_the_news(
         for view.done in range(20):
             now += 0.1
             display.update()
-        view.waiting = ["trial 1 failed"]
+        view.lines += ["trial 1 failed"]
     drawn = [done for done in range(20) if f"picture of {done}\n" in _plain(stream)]
     assert drawn[0] == 0
     assert len(drawn) in (4, 5)  # every half second, and at the end

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from sweep.cli.screen.search_view import SearchView, sparkline
+from sweep.cli.screen.search_view import SearchView, seconds_left, sparkline
 
 MakeStory = Callable[..., Any]
 Render = Callable[..., list[str]]
@@ -55,24 +55,19 @@ def test_view_of_a_finished_search(make_story: MakeStory, see: See, render: Rend
     assert picture[-2:] == ["best so far  99.25 %  trial 2", "dropout 0.2  rotation 12°"]
 
 
-def test_view_tells_news_once(make_story: MakeStory, see: See) -> None:
+def test_view_has_notices_and_failures(make_story: MakeStory, see: See) -> None:
     story = make_story(n_trials=6, epochs=1)
-    story.notice(None, "before the view")
-    story.start(1)
-    story.end(1, "FAILED", "its process died 3 times")
     view = see(story)
-    assert list(view.news()) == []
     story.start(2, 3)
     story.notice(2, "its process died in its first epoch; another one goes on")
     story.notice(None, "the disk is nearly full")
     story.end(3, "FAILED", "training loss became nan in epoch 1")
-    assert list(view.news()) == [
+    assert list(view.news().values()) == [
         "trial 2: its process died in its first epoch; another one goes on",
         "the disk is nearly full",
         "trial 3 failed: training loss became nan in epoch 1",
     ]
-    assert list(view.news()) == []
-    assert "2 failed" in view.line()
+    assert "1 failed" in view.line()
 
 
 def test_view_counts_failures_and_stopped_trials(
@@ -131,3 +126,47 @@ def test_sparkline_shows_the_last_accuracies(
     story.start(1)
     story.epoch(1, *accuracies)
     assert sparkline(story.ledger.trials[1], width=4) == bars
+
+
+def test_time_is_measured_from_the_newest_session(make_story: MakeStory, see: See) -> None:
+    story = make_story()
+    assert "1 min 05 s elapsed" in see(story).line()
+    story.now += 60
+    story.session()
+    assert " 5 s elapsed" in see(story).line()
+
+
+def test_estimate_is_from_full_trials_before_one_has_ended(make_story: MakeStory) -> None:
+    story = make_story(n_trials=6, epochs=10, slots=2, seconds=4.0)
+    assert seconds_left(story.ledger) is None
+    story.session()
+    story.start(1, 2)
+    story.epoch(1, 0.9, 0.91)
+    story.epoch(2, 0.9)
+    # Four trials of 10 epochs wait, 8 and 9 epochs remain of those running: 57 of 4 s by two.
+    assert seconds_left(story.ledger) == pytest.approx(57 * 4 / 2)
+
+
+def test_estimate_is_from_the_trials_that_have_ended(make_story: MakeStory) -> None:
+    story = make_story(n_trials=6, epochs=10, slots=2, seconds=4.0)
+    story.session()
+    story.start(1, 2, 3)
+    story.epoch(1, 0.9, 0.91)
+    story.end(1, "STOPPED")
+    story.epoch(2, 0.9, 0.91, 0.92, 0.93)
+    story.end(2, "STOPPED")
+    story.epoch(3, 0.9)
+    # They took 3 epochs on average. Three wait; trial 3 has either the usual 2 epochs left or,
+    # should it outlast the others, half of its remaining 9.
+    assert seconds_left(story.ledger) == pytest.approx((3 * 3 + 4.5) * 4 / 2)
+
+
+def test_estimate_continues_while_the_next_trial_begins(make_story: MakeStory) -> None:
+    story = make_story(n_trials=3, epochs=2, slots=1, seconds=4.0)
+    story.session()
+    story.start(1)
+    story.epoch(1, 0.9, 0.91)
+    story.end(1)
+    assert seconds_left(story.ledger) == pytest.approx(2 * 2 * 4)
+    story.start(2)
+    assert seconds_left(story.ledger) == pytest.approx(2 * 2 * 4)
