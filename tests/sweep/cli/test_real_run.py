@@ -14,19 +14,17 @@ from analysis.storage.folder import Folder, LocalFolder
 Call = Callable[..., Any]
 
 
-@pytest.fixture(scope="module", params=[False, pytest.param(True, marks=pytest.mark.long)])
-def is_confirmed(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def real(is_confirmed: bool, start_driver: Callable[..., Any]) -> Any:
+def real(start_driver: Callable[..., Any]) -> Any:
     """The sweep `real`: two trials of one epoch, and a confirmation with one seed.
 
     The folder it is started in has a `models.py` of somebody else's.
     """
     small = ("--trials", "2", "--epochs", "1")
-    plan = ("--set", "confirm={top_k: 1, seeds: 1}") if is_confirmed else ("--search-only",)
+    plan = ("--set", "confirm={top_k: 1, seeds: 1}")
     # As for the installed command, which unlike `python -m` does not look for modules here.
     safe = {"PYTHONSAFEPATH": "1"}
     driver = start_driver("run", "--name", "real", *small, *plan, "--json", settings=safe)
@@ -50,14 +48,11 @@ def _records(folder: Folder, kind: str, file: str = "ledger.jsonl") -> list[dict
     return [record for line in lines if (record := json.loads(line))["kind"] == kind]
 
 
-def test_run_prints_one_json_document_and_few_lines_on_stderr(
-    outcome: Any, is_confirmed: bool
-) -> None:
+def test_run_prints_one_json_document_and_few_lines_on_stderr(outcome: Any) -> None:
     assert outcome.exit_code == 0, outcome
     document = json.loads(outcome.out)
-    assert set(document) >= {"trial_id", "hyperparameters", "val_accuracy", "checkpoint"}
+    assert set(document) >= {"trial_id", "hyperparameters", "val_accuracy", "confirmed"}
     assert document["sweep"] == "real"
-    assert ("confirmed" in document) == is_confirmed
     lines = outcome.err.splitlines()
     assert lines[0].startswith("note: no trial will be stopped early: ")
     assert re.fullmatch(r"sweep real: 2 trials of up to 1 epoch, \d at a time; .*", lines[1])
@@ -76,25 +71,23 @@ def test_run_leaves_nothing_running_and_imports_nothing_from_its_folder(
     assert [path.name for path in real.temporary.iterdir()] == ["models.py"]
 
 
-def test_run_leaves_the_files_of_a_sweep(folder: Folder, outcome: Any, is_confirmed: bool) -> None:
+def test_run_leaves_the_files_of_a_sweep(folder: Folder, outcome: Any) -> None:
     best = json.loads(outcome.out)["trial_id"]
-    files = {"config.yaml", "environment.json", "ledger.jsonl", "report.html"}
-    of_confirmation = {"confirm.jsonl"} if is_confirmed else set()
-    assert set(folder.files()) - {".lock"} == files | of_confirmation
-    predictions = {"predictions"} if is_confirmed else set()
-    assert set(folder.folders()) == {"checkpoints", "plots"} | predictions
+    files = {"config.yaml", "environment.json", "ledger.jsonl", "confirm.jsonl", "report.html"}
+    assert set(folder.files()) - {".lock"} == files
+    assert set(folder.folders()) == {"checkpoints", "plots", "predictions"}
     assert folder.child("plots").files()
     checkpoints = folder.child("checkpoints").files()
     assert f"trial-{best:04d}.pt" in checkpoints
-    assert len(checkpoints) == 1 + is_confirmed
+    assert len(checkpoints) == 2
     written = yaml.safe_load(folder.read("config.yaml"))
     assert (written["trials"], written["epochs"]) == (2, 1)
-    assert written["confirm"] == ({"top_k": 1, "seeds": 1} if is_confirmed else "none")
+    assert written["confirm"] == {"top_k": 1, "seeds": 1}
     versions = json.loads(folder.read("environment.json"))["versions"]
     assert set(versions) >= {"python", "torch", "ray", "optuna"}
 
 
-def test_run_records_trainings_on_mnist(folder: Folder, is_confirmed: bool) -> None:
+def test_run_records_trainings_on_mnist(folder: Folder) -> None:
     trials = {trial["trial_id"]: trial for trial in _records(folder, "trial_started")}
     assert sorted(trials) == [1, 2]
     assert trials[1]["seed"] != trials[2]["seed"]
@@ -108,9 +101,8 @@ def test_run_records_trainings_on_mnist(folder: Folder, is_confirmed: bool) -> N
         assert n_correct == pytest.approx(round(n_correct))
     assert {end["state"] for end in _records(folder, "trial_ended")} == {"COMPLETE"}
     assert [end["reason"] for end in _records(folder, "session_ended")] == ["finished"]
-    if is_confirmed:
-        runs = _records(folder, "run_ended", "confirm.jsonl")
-        assert [run["state"] for run in runs] == ["COMPLETE"] * 4
+    runs = _records(folder, "run_ended", "confirm.jsonl")
+    assert [run["state"] for run in runs] == ["COMPLETE"] * 4
 
 
 def test_commands_that_look_show_what_the_run_printed(
@@ -127,7 +119,7 @@ def test_commands_that_look_show_what_the_run_printed(
 
 
 def test_finished_sweep_is_not_resumed_confirmed_or_run_again(
-    real: Any, folder: Folder, outcome: Any, is_confirmed: bool, call: Call
+    real: Any, folder: Folder, outcome: Any, call: Call
 ) -> None:
     before = folder.read("ledger.jsonl")
     storage = ("--storage", real.storage)
@@ -138,7 +130,6 @@ def test_finished_sweep_is_not_resumed_confirmed_or_run_again(
     assert again.exit_code == 2
     assert "there is a sweep 'real'" in again.err
     assert folder.read("ledger.jsonl") == before
-    if is_confirmed:
-        confirmed = call("confirm", "real", "--json", *storage)
-        assert confirmed.err == "everything is confirmed already for real\n"
-        assert json.loads(confirmed.out) == json.loads(outcome.out)
+    confirmed = call("confirm", "real", "--json", *storage)
+    assert confirmed.err == "everything is confirmed already for real\n"
+    assert json.loads(confirmed.out) == json.loads(outcome.out)
