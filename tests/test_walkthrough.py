@@ -87,7 +87,7 @@ from analysis.records.confirmation import Arm
 from analysis.storage.folder import LocalFolder
 from data_utils.dataset import ImageDataset
 from sweep.config.resolve import Overrides, resolve_config
-from sweep.training.assignment import Assignment, WorkerSettings
+from sweep.training.assignment import Assignment
 from sweep.training.worker import Worker
 
 config = resolve_config(
@@ -96,7 +96,7 @@ config = resolve_config(
 data = ImageDataset(**np.load("data.npz"))
 
 def train(folder, value):
-    worker = Worker(data, data, WorkerSettings(device="cpu", folder=folder, predict=False))
+    worker = Worker(data, data, folder, device="cpu", predict=False)
     hyperparameters = config.hyperparameters({"label_smoothing": value})
     worker.assign(Assignment("trial-0001", 1, config.model, 2, hyperparameters))
     reports = [worker.step(), worker.step()]
@@ -161,12 +161,12 @@ from sweep.config import HAND_TUNED, SweepConfig
 from sweep.config.resolve import Overrides, resolve_config
 from sweep.driver.arms import plan_arms
 from sweep.driver.resume import check_changes
-from sweep.training.assignment import Assignment, WorkerSettings
+from sweep.training.assignment import Assignment
 from sweep.training.worker import Worker
 
 config = resolve_config(overrides=Overrides(["dataset=stripes", "model=tiny"], epochs=1))
 data, folder = load_data(config.dataset, None), LocalFolder(Path("new"))
-worker = Worker(data.train, data.test, WorkerSettings("cpu", folder, predict=True))
+worker = Worker(data.train, data.test, folder, device="cpu", predict=True)
 hyperparameters = config.hyperparameters(HAND_TUNED)
 worker.assign(Assignment("trial-0001", 1, config.model, config.epochs, hyperparameters))
 report = worker.step()

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from analysis.records.epochs import Epoch
 from analysis.records.predictions import Predictions
-from analysis.storage.folder import Folder
 
 METRIC = "val_accuracy"
 TIME_ATTRIBUTE = "training_iteration"
@@ -18,8 +17,6 @@ class Assignment:
 
     Attributes:
         name: Unique in the sweep; names the checkpoint.
-        seed: Of this training alone.
-        model: A key of `models.MODELS`.
         epochs: Epochs of a training that nothing stops.
         hyperparameters: All of them, searched or not.
     """
@@ -104,18 +101,3 @@ class Report:
         report = result["report"]
         assert isinstance(report, cls)
         return report
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """Settings for all trainings of a worker.
-
-    Attributes:
-        device: `cpu` or `cuda`.
-        folder: Folder of the sweep, which every worker can reach.
-        predict: Whether last reports have the predictions of the evaluation images.
-    """
-
-    device: str
-    folder: Folder
-    predict: bool

@@ -11,12 +11,8 @@ from torch import Tensor, nn
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
     """Return a network's loss and accuracy in evaluation mode; its mode is restored.
 
-    Args:
-        model: From images [n, 1, 28, 28] to logits [n, 10].
-        batches: Images and labels [n], on the model's device; at least one.
-
-    Returns:
-        The mean cross-entropy, and the fraction of images that are classified correctly.
+    The loss is the mean cross-entropy, the accuracy a fraction. The batches of images
+    [n, 1, 28, 28] and labels [n] are on the model's device; there is at least one.
     """
     # The sums stay on the device, so that a GPU is waited for once.
     loss = correct = torch.zeros((), dtype=torch.float64)
@@ -33,9 +29,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tupl
 def predict_probabilities(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Return the probability of each class for each image, in order: [n, 10], on the CPU.
 
-    Args:
-        model: From images [n, 1, 28, 28] to logits [n, 10]; its mode is restored.
-        batches: Images and labels on the model's device; the labels are not used.
+    The batches are those of `evaluate`; the labels are not used. The model's mode is restored.
     """
     with _evaluating(model):
         return torch.cat([model(images).softmax(1) for images, _ in batches]).cpu()

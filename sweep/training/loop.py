@@ -29,11 +29,8 @@ class TrainingRun:
     """Everything that changes while a network trains, so that training can go on from it.
 
     Attributes:
-        model_name: A key of `models.MODELS`.
         hyperparameters: All of them, by name.
-        model: On the run's device.
-        optimizer: Of the model's parameters.
-        generator: Draws weights, order, augmentation and dropout.
+        generator: Draws weights, order, augmentation and dropout, on the run's device.
         history: The epochs so far.
     """
 
@@ -67,12 +64,8 @@ class TrainingRun:
         hyperparameters = complete(hyperparameters)
         generator = torch.Generator(device).manual_seed(seed)
         model = build_model(model_name, dropout=hyperparameters["dropout"], generator=generator)
-        optimizer = SGD(
-            model.parameters(),
-            momentum=hyperparameters["momentum"],
-            nesterov=hyperparameters["nesterov"],
-            weight_decay=hyperparameters["weight_decay"],
-        )
+        settings = {key: hyperparameters[key] for key in ("momentum", "nesterov", "weight_decay")}
+        optimizer = SGD(model.parameters(), **settings)
         return cls(
             model_name=model_name,
             hyperparameters=hyperparameters,
@@ -124,9 +117,6 @@ def train_epochs(
         evaluation: Images to measure each epoch on.
         epochs: Number of the last epoch, where a linear schedule ends.
 
-    Yields:
-        The metrics of each epoch.
-
     Raises:
         DivergenceError: The training or validation loss of the epoch is not finite.
     """
@@ -136,9 +126,10 @@ def train_epochs(
         start = time.perf_counter()
         train_loss, train_accuracy = _train_one_epoch(run, train_data, epoch, epochs)
         trained = time.perf_counter()
-        _require_finite(train_loss, "training", epoch)
         val_loss, val_accuracy = evaluate(run.model, evaluation_batches(evaluation_data))
-        _require_finite(val_loss, "validation", epoch)
+        for which, loss in (("training", train_loss), ("validation", val_loss)):
+            if not math.isfinite(loss):
+                raise DivergenceError(f"{which} loss became {loss} in epoch {epoch}")
         metrics = Epoch(
             epoch=epoch,
             train_loss=train_loss,
@@ -178,6 +169,7 @@ def _train_one_epoch(
     """Train on every image once; return the running loss and accuracy."""
     own = run.hyperparameters
     steps_per_epoch = math.ceil(len(data) / own["batch_size"])
+    n_steps = epochs * steps_per_epoch
     n_warmup_steps = round(own["warmup_epochs"] * steps_per_epoch)
     # The sums stay on the device: reading one in every step would make a GPU wait.
     loss_sum = torch.zeros((), dtype=torch.float64, device=data.labels.device)
@@ -192,10 +184,7 @@ def _train_one_epoch(
     )
     for step, (images, labels) in enumerate(batches, start=(epoch - 1) * steps_per_epoch):
         factor = schedule_factor(
-            own["schedule"],
-            step,
-            n_steps=epochs * steps_per_epoch,
-            n_warmup_steps=n_warmup_steps,
+            own["schedule"], step, n_steps=n_steps, n_warmup_steps=n_warmup_steps
         )
         logits = run.model(images)
         loss = F.cross_entropy(logits, labels)
@@ -204,8 +193,3 @@ def _train_one_epoch(
         loss_sum += loss.detach() * len(labels)
         n_correct += (logits.detach().argmax(1) == labels).sum()
     return loss_sum.item() / len(data), n_correct.item() / len(data)
-
-
-def _require_finite(loss: float, which: str, epoch: int) -> None:
-    if not math.isfinite(loss):
-        raise DivergenceError(f"{which} loss became {loss} in epoch {epoch}")

@@ -16,12 +16,6 @@ class SGD:
     take 6 % of a step of LeNet-5, and 1.6 s of every worker's start, because it imports torch's
     compiler.
 
-    Args:
-        parameters: Parameters to update.
-        momentum: In [0, 1).
-        nesterov: Whether the momentum is Nesterov's.
-        weight_decay: L2 coefficient, at least 0.
-
     Attributes:
         parameters: In the order in which `step` takes their gradients.
     """

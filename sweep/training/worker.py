@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,9 +11,10 @@ from analysis.errors import StorageError, describe_cause
 from analysis.records.epochs import Epoch
 from analysis.records.ledger import DIVERGED
 from analysis.records.predictions import Predictions
+from analysis.storage.folder import Folder
 from data_utils.batches import evaluation_batches, to_device
 from data_utils.dataset import ImageDataset
-from sweep.training.assignment import Assignment, Failure, Report, WorkerSettings
+from sweep.training.assignment import Assignment, Failure, Report
 from sweep.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from sweep.training.evaluation import predict_probabilities
 from sweep.training.loop import DivergenceError, TrainingRun, train_epochs
@@ -27,14 +29,23 @@ class Worker:
     Args:
         train: Images to learn from.
         evaluation: Images to measure each epoch on.
-        settings: For all its trainings.
+        folder: Folder of the sweep, which every worker can reach.
+        device: `cpu` or `cuda`.
+        predict: Whether last reports have the predictions of the evaluation images.
     """
 
     def __init__(
-        self, train: ImageDataset, evaluation: ImageDataset, settings: WorkerSettings
+        self,
+        train: ImageDataset,
+        evaluation: ImageDataset,
+        folder: Folder,
+        *,
+        device: str,
+        predict: bool,
     ) -> None:
         torch.set_num_threads(1)  # results depend on it, and other cores have other trials
-        self._train, self._evaluation, self._settings = train, evaluation, settings
+        self._train, self._evaluation, self._folder = train, evaluation, folder
+        self._device, self._predict = device, predict
 
     def assign(self, assignment: Assignment) -> None:
         """Prepare the next training; its work, and so any failure, starts with a step."""
@@ -56,41 +67,34 @@ class Worker:
         return Report(epoch=None, failure=failure)
 
     def _reports_of_training(self) -> Iterator[Report]:
-        folder, assignment = self._settings.folder, self._assignment
+        folder, own = self._folder, self._assignment
         run, notice = self._start(), None
         try:
-            if load_checkpoint(folder, assignment, run):
+            if load_checkpoint(folder, own, run):
                 *past, last = run.history
                 yield self._report(run, last, past=tuple(past))
         except CheckpointError as error:
             run, notice = self._start(), f"{error}: it starts over"
-        epochs = assignment.epochs
-        for epoch in train_epochs(run, self._train, self._evaluation, epochs=epochs):
-            save_checkpoint(folder, assignment, run)
+        for epoch in train_epochs(run, self._train, self._evaluation, epochs=own.epochs):
+            save_checkpoint(folder, own, run)
             yield self._report(run, epoch, notice=notice)
             notice = None
 
     def _start(self) -> TrainingRun:
-        own, device = self._assignment, self._settings.device
-        return TrainingRun.start(own.model, own.hyperparameters, seed=own.seed, device=device)
-
-    def _report(
-        self,
-        run: TrainingRun,
-        epoch: Epoch,
-        past: tuple[Epoch, ...] = (),
-        notice: str | None = None,
-    ) -> Report:
-        is_last = epoch.epoch == self._assignment.epochs
-        predictions = self._predict(run) if is_last and self._settings.predict else None
-        return Report(epoch, past=past, notice=notice, is_last=is_last, predictions=predictions)
-
-    def _predict(self, run: TrainingRun) -> Predictions:
-        images = to_device(self._evaluation, self._settings.device)
-        probabilities = predict_probabilities(run.model, evaluation_batches(images))
-        confidence, predicted = probabilities.max(dim=1)
-        return Predictions(
-            predicted=predicted.numpy().astype(np.uint8),
-            confidence=confidence.numpy(),
-            labels=self._evaluation.labels,
+        own = self._assignment
+        return TrainingRun.start(
+            own.model, own.hyperparameters, seed=own.seed, device=self._device
         )
+
+    def _report(self, run: TrainingRun, epoch: Epoch, **more: Any) -> Report:
+        is_last, predictions = epoch.epoch == self._assignment.epochs, None
+        if is_last and self._predict:
+            images = to_device(self._evaluation, self._device)
+            probabilities = predict_probabilities(run.model, evaluation_batches(images))
+            confidence, predicted = probabilities.max(dim=1)
+            predictions = Predictions(
+                predicted=predicted.numpy().astype(np.uint8),
+                confidence=confidence.numpy(),
+                labels=self._evaluation.labels,
+            )
+        return Report(epoch, is_last=is_last, predictions=predictions, **more)

@@ -1,6 +1,7 @@
 """Trains networks through Ray Tune, for the search and for the confirmation."""
 
 import contextlib
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from analysis.errors import StorageError
@@ -19,7 +20,7 @@ from analysis.records.files import failure_name
 from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset
 from sweep.config import Resources
-from sweep.training.assignment import Assignment, Report, WorkerSettings
+from sweep.training.assignment import Assignment, Report
 from sweep.tuning import ray_private
 from sweep.tuning.trainable import SweepTrainable
 
@@ -105,26 +106,32 @@ class Recorder(ray_private.NotPickled, tune.Callback, ABC):
         and then, in the same step, gives it up. Such a training is left for another run.
         """
         with self._keeping_error():
-            n_deaths = self._count_death(iteration, trial)
+            cause, n_deaths = self._death(iteration, trial)
             if n_deaths <= _RETRIES:
                 self.given_up = True
             else:
-                self.end(trial.config, None, f"its process {_cause(trial)} {n_deaths} times")
+                self.end(trial.config, None, f"{cause} {n_deaths} times")
 
     def on_trial_recover(self, *, iteration: int, trial: Trial, **info: Any) -> None:
         """Record that a process died, perhaps before its training started; another goes on."""
         with self._keeping_error():
-            self._count_death(iteration, trial)
+            cause, _ = self._death(iteration, trial)
             self.start(trial.config)
             n_epochs = self.n_epochs(trial.config)
             when = f"after epoch {n_epochs}" if n_epochs else "in its first epoch"
-            self.notice(trial.config, f"its process {_cause(trial)} {when}; another goes on")
+            self.notice(trial.config, f"{cause} {when}; another goes on")
 
-    def _count_death(self, iteration: int, trial: Trial) -> int:
-        """Return how many processes of a training have died; Tune may report a death twice."""
+    def _death(self, iteration: int, trial: Trial) -> tuple[str, int]:
+        """Count a death of a training's process; Tune may report one twice.
+
+        Returns:
+            A phrase that says why the process is gone, and how many have been.
+        """
         deaths = self._deaths.setdefault(Assignment.from_config(trial.config).name, set())
         deaths.add((trial.trial_id, iteration))
-        return len(deaths)
+        file = Path(trial.error_file or os.devnull)
+        is_known = file.exists() and "OutOfMemory" in file.read_text(errors="replace")
+        return f"its process {'ran out of memory' if is_known else 'died'}", len(deaths)
 
     @contextlib.contextmanager
     def _keeping_error(self) -> Iterator[None]:
@@ -156,9 +163,6 @@ class ListSearcher(ray_private.NotPickled, Searcher):
     def on_trial_complete(self, trial_id: str, *result: Any, **info: Any) -> None:
         """Do nothing: the list does not depend on results."""
 
-    def save(self, checkpoint_path: str) -> None:
-        """Do nothing: Tune's own state is never restored."""
-
 
 class _AllTrained(Exception):  # noqa: N818 - not an error
     """Ends Tune before it takes a snapshot of all its trials, which is never restored."""
@@ -189,15 +193,6 @@ class _Supervisor(ray_private.NotPickled, tune.Callback):
         """End Tune after the last training."""
         if self._n_left == 0:
             raise _AllTrained
-
-
-def _cause(trial: Trial) -> str:
-    """Return why a worker's process is gone, if Ray knows."""
-    try:
-        text = Path(trial.error_file).read_text(errors="replace")
-    except (OSError, TypeError):
-        text = ""
-    return "ran out of memory" if "OutOfMemory" in text else "died"
 
 
 @dataclass(frozen=True)
@@ -234,30 +229,30 @@ class Engine:
             evaluation: Images to measure each epoch on.
             recorder: Receives every event; an exception in it aborts the run.
             searcher: Proposes the trainings.
-            n_trainings: How many trainings to run.
+            n_trainings: Trainings to run.
             scheduler: Stops trainings early; by default none is.
-            predict: Whether last reports have the predictions of the evaluation images.
+            predict: Whether last reports have predictions.
 
         Returns:
             False if Tune gave up a training, so that another run is needed.
         """
         recorder.given_up = False
-        settings = WorkerSettings(
-            device="cuda" if self.resources.gpu else "cpu", folder=self.folder, predict=predict
+        trainable = tune.with_parameters(
+            SweepTrainable,
+            train=train,
+            evaluation=evaluation,
+            folder=self.folder,
+            device="cuda" if self.resources.gpu else "cpu",
+            predict=predict,
         )
-        trainable = tune.with_resources(
-            tune.with_parameters(
-                SweepTrainable, train=train, evaluation=evaluation, settings=settings
-            ),
-            {"cpu": self.resources.cpu, "gpu": self.resources.gpu},
-        )
+        resources = {"cpu": self.resources.cpu, "gpu": self.resources.gpu}
         limited = ConcurrencyLimiter(searcher, self.slots())
         tuner = tune.Tuner(
-            trainable,
+            tune.with_resources(trainable, resources),
             tune_config=tune.TuneConfig(
                 num_samples=n_trainings,
                 search_alg=limited,
-                scheduler=scheduler or FIFOScheduler(),
+                scheduler=scheduler,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -272,10 +267,9 @@ class Engine:
         )
         try:
             tuner.fit()
-        except _AllTrained:
-            pass
-        except Exception:
+        except Exception as error:
             if recorder.error is not None:
                 raise recorder.error from None
-            raise
+            if not isinstance(error, _AllTrained):
+                raise
         return not recorder.given_up

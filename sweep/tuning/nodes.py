@@ -29,16 +29,12 @@ class Node:
 
 def alive_nodes() -> list[Node]:
     """Return the nodes of the Ray that this process is connected to, by address."""
-    found = [
-        Node(
-            node["NodeID"],
-            node["NodeManagerAddress"],
-            node["Resources"].get("CPU", 0.0),
-            node["Resources"].get("GPU", 0.0),
-        )
-        for node in ray.nodes()
-        if node["Alive"]
-    ]
+    found = []
+    for node in ray.nodes():
+        if node["Alive"]:
+            total = node["Resources"].get
+            address = node["NodeManagerAddress"]
+            found.append(Node(node["NodeID"], address, total("CPU", 0.0), total("GPU", 0.0)))
     return sorted(found, key=lambda node: (node.address, node.node_id))
 
 
@@ -57,7 +53,7 @@ class Slots:
         self._resources, self._concurrency = resources, concurrency
         self._patience_s = patience_s
         self._available = self._look()
-        self._alone_since: float | None = None
+        self._last_able = self._looked
 
     @property
     def count(self) -> int:
@@ -73,24 +69,19 @@ class Slots:
         Raises:
             ClusterError: No node has been left for `patience_s`.
         """
-        now = time.monotonic()
-        if now - self._looked < _LOOK_EVERY_S:
+        if time.monotonic() - self._looked < _LOOK_EVERY_S:
             return None
         before, self._available = self._available, self._look()
+        minutes = f"{self._patience_s / 60:.0f} minutes"
         if self._available:
-            self._alone_since = None
-        elif self._alone_since is None:
-            self._alone_since = now
-        if self._alone_since is not None and now - self._alone_since >= self._patience_s:
-            waited = f" for {self._patience_s / 60:.0f} minutes" if self._patience_s else ""
+            self._last_able = self._looked
+        elif self._looked - self._last_able >= self._patience_s:
+            waited = f" for {minutes}" if self._patience_s else ""
             raise ClusterError(f"no node has been left to run a trial{waited}")
         if self._available == before:
             return None
         if not self._available:
-            return (
-                "no node is left that can run a trial; waiting for one, "
-                f"{self._patience_s / 60:.0f} minutes at most"
-            )
+            return f"no node is left that can run a trial; waiting for one, {minutes} at most"
         possible = count(self._available, "trial")
         return f"nodes have changed: {possible} at a time instead of {before}"
 

@@ -23,12 +23,7 @@ _AGAIN_S = 0.5
 
 @dataclass(frozen=True)
 class Look:
-    """What a node that can run trials found about itself.
-
-    Attributes:
-        versions: Of Python and the packages.
-        storage: What is wrong with the storage there, or None.
-    """
+    """The versions on a node, and what is wrong with the storage there, or None."""
 
     versions: dict[str, str]
     storage: str | None
@@ -51,7 +46,18 @@ def examine_cluster(
     nodes = alive_nodes()
     cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
     yield Finding("cluster", f"{count(len(nodes), 'node')} with {cpus:g} CPUs and {gpus:g} GPUs")
-    yield _examine_resources(nodes, resources, may_grow=may_grow)
+    slots = sum(node.slots(resources) for node in nodes)
+    text = f"a trial takes {resources.cpu:g} CPUs and {resources.gpu:g} GPUs"
+    if slots:
+        text += f": {slots} at a time"
+    elif may_grow:
+        text += ": no node has them yet, so the first trials wait"
+    else:
+        text += (
+            ", and no node has them; add one, change `resources`, or, where the cluster grows by "
+            "itself, give --concurrency"
+        )
+    yield Finding("resources", text, is_problem=not (slots or may_grow))
     able = [node for node in nodes if node.slots(resources)]
     probe = f".preflight-{secrets.token_hex(8)}"
     try:
@@ -83,14 +89,14 @@ def examine_answers(answers: Answers, storage: Folder, *, n_nodes: int) -> Itera
     yield Finding("code", text, is_problem=bool(silent or broken))
 
     here = versions()
-    differing = [
+    differing = "; ".join(
         f"{name} {theirs} on {address}, {here[name]} here"
         for address, look in looks.items()
         for name, theirs in look.versions.items()
         if theirs != here[name]
-    ]
-    text = f"{'; '.join(differing)}: their results may differ"
-    yield Finding("versions", text if differing else "the same on all nodes")
+    )
+    text = f"{differing}: their results may differ" if differing else "the same on all nodes"
+    yield Finding("versions", text)
 
     unusable = [f"{address} {look.storage}" for address, look in looks.items() if look.storage]
     text = f"{storage} is written and read by all nodes"
@@ -104,17 +110,6 @@ def examine_answers(answers: Answers, storage: Folder, *, n_nodes: int) -> Itera
     yield Finding("storage", text, is_problem=bool(unusable))
 
 
-def _examine_resources(nodes: list[Node], resources: Resources, *, may_grow: bool) -> Finding:
-    wanted = f"a trial takes {resources.cpu:g} CPUs and {resources.gpu:g} GPUs"
-    slots = sum(node.slots(resources) for node in nodes)
-    if slots:
-        return Finding("resources", f"{wanted}: {slots} at a time")
-    if may_grow:
-        return Finding("resources", f"{wanted}: no node has them yet, so the first trials wait")
-    text = f"{wanted}, and no node has them; add one, change `resources`, or, where the cluster "
-    return Finding("resources", text + "grows by itself, give --concurrency", is_problem=True)
-
-
 def _ask(nodes: list[Node], storage: Folder, probe: str) -> Answers:
     remote_look = ray.remote(num_cpus=0, max_retries=0)(_look)
 
@@ -125,9 +120,8 @@ def _ask(nodes: list[Node], storage: Folder, probe: str) -> Answers:
     end = time.monotonic() + _TIMEOUT_S
     answers: dict[str, Look | str | None] = {}
     asked = {ask(node): node for node in nodes}
-    while asked:
-        left = end - time.monotonic()
-        for reference in ray.wait(list(asked), timeout=max(0.0, left))[0]:
+    while asked and (left := end - time.monotonic()) > 0:
+        for reference in ray.wait(list(asked), timeout=left)[0]:
             node = asked.pop(reference)
             try:
                 answers[node.address] = ray.get(reference)
@@ -137,9 +131,7 @@ def _ask(nodes: list[Node], storage: Folder, probe: str) -> Answers:
                 asked[ask(node)] = node
             except ray.exceptions.RayError as error:
                 answers[node.address] = str(error).strip().splitlines()[-1]
-        if left <= 0:
-            return answers | dict.fromkeys(node.address for node in asked.values())
-    return answers
+    return answers | dict.fromkeys(node.address for node in asked.values())
 
 
 def _look(storage: Folder, probe: str, node_id: str) -> Look:
@@ -148,12 +140,13 @@ def _look(storage: Folder, probe: str, node_id: str) -> Look:
     import sweep.training.worker
     import sweep.tuning.trainable  # noqa: F401
 
+    problem = None
     try:
         if storage.read(probe) != probe.encode():
-            return Look(versions(), "reads there what the driver has not written")
+            problem = "reads there what the driver has not written"
         storage.write(f"{probe}-{node_id}", node_id.encode())
     except FileNotFoundError:
-        return Look(versions(), "does not see there what the driver has written")
+        problem = "does not see there what the driver has written"
     except StorageError as error:
-        return Look(versions(), f"cannot use it: {describe_cause(error)}")
-    return Look(versions(), None)
+        problem = f"cannot use it: {describe_cause(error)}"
+    return Look(versions(), problem)

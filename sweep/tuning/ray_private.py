@@ -120,11 +120,14 @@ def kill() -> None:
 
 
 class NotPickled:
-    """Mixin for what is given to Tune, which pickles it for a restore that never happens."""
+    """Mixin for what is given to Tune, which saves it for a restore that never happens."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: a ledger, a study or a file would be large or cannot be pickled."""
         return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Do nothing, where Tune would have a searcher write a file."""
 
 
 def drop_statistics(trial: Trial) -> None:

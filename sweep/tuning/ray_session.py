@@ -5,9 +5,9 @@ import fcntl
 import logging
 import os
 import secrets
-import shlex
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,16 +18,18 @@ import ray
 
 import sweep
 from sweep.environment import needs_no_quotes
-from sweep.errors import ClusterError
+from sweep.errors import ClusterError, UsageError
 from sweep.tuning import ray_private
-from sweep.tuning.joining import has_token, join_options
 
 _CODE = Path(sweep.__path__[0]).parent
+_PACKAGES = ("analysis", "data_utils", "models", "sweep")
 _PREFIX = "sweep-"
 _LOCK = "driver.lock"
 _LOG = "ray.log"
 _REFUSED_TOKEN = "InvalidAuthToken"  # only Ray's log says so
 _OBJECT_STORE_BYTES = 256 * 2**20  # the dataset takes 47 MB
+_CONNECT_TIMEOUT_S = 5.0
+_DEFAULT_TOKEN = Path("~/.ray/auth_token")
 
 
 @contextlib.contextmanager
@@ -42,14 +44,14 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
 
     Raises:
         ClusterError: Ray cannot be started or reached.
-        UsageError: `address` is not of a form that can be joined.
+        UsageError: `address` is neither `auto` nor HOST:PORT.
     """
     if address is None and not needs_no_quotes(sys.executable):
         raise ClusterError(
             f"Ray cannot run {sys.executable}, because of the characters in its path; make the "
             "virtual environment in another folder"
         )
-    options = None if address is None else join_options(address)
+    options = None if address is None else _join_options(address)
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _scratch_folder() as scratch, _output_to(scratch / _LOG):
@@ -90,8 +92,49 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
 
+def _has_token(*files: Path) -> bool:
+    names = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    return any(map(os.environ.get, names)) or any(file.expanduser().is_file() for file in files)
+
+
+def _join_options(address: str) -> dict[str, Any]:
+    """Check the address and the token, and let the job carry this code to the workers."""
+    try:
+        head = ray_private.find_head() if address == "auto" else address
+    except ConnectionError as error:
+        raise ClusterError(
+            "Ray is not running on this machine: start it with `ray start`, or leave --address out"
+        ) from error
+    _check_answer(head)
+    if os.environ["RAY_AUTH_MODE"] == "token" and not _has_token(_DEFAULT_TOKEN):
+        raise ClusterError(
+            f"no token for the Ray cluster at {address}: set RAY_AUTH_TOKEN_PATH to the file with "
+            "the token that the cluster was started with"
+        )
+    ray_private.limit_connection_attempts()
+    packages = [str(_CODE / name) for name in _PACKAGES]
+    runtime_env = {"py_modules": packages, "excludes": ["__pycache__", "*.png"]}
+    return {"address": address, "runtime_env": runtime_env}
+
+
+def _check_answer(address: str) -> None:
+    """Find out in seconds whether anything answers; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if "/" in host or not host or not port.isdigit():
+        hint = "; from outside a cluster use `ray job submit`" if "://" in address else ""
+        raise UsageError(f"`--address` must be auto or HOST:PORT, but got {address!r}{hint}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_S).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ClusterError(
+            f"cannot reach Ray at {address}: {reason.lower()}; is Ray running there "
+            "(`ray start --head`), and is the port open?"
+        ) from error
+
+
 def _local_options(scratch: Path, n_cpus: int) -> dict[str, Any]:
-    if not has_token():
+    if not _has_token():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     return {
         "address": "local",
@@ -102,13 +145,6 @@ def _local_options(scratch: Path, n_cpus: int) -> dict[str, Any]:
     }
 
 
-def _short_temporary_folder() -> Path:
-    """Choose a folder for Ray's sockets, whose paths may have at most 107 characters."""
-    folder = tempfile.gettempdir()
-    is_fit = len(folder) <= 20 and shlex.quote(folder) == folder
-    return Path(folder if is_fit or not os.access("/tmp", os.W_OK) else "/tmp")
-
-
 @contextlib.contextmanager
 def _scratch_folder() -> Iterator[Path]:
     """Make a folder for a `with` block, and remove those of drivers that were killed.
@@ -116,7 +152,11 @@ def _scratch_folder() -> Iterator[Path]:
     The lock in such a folder says whether its driver is alive: the operating system releases
     it when the driver dies.
     """
-    folder = _short_temporary_folder()
+    folder = Path(tempfile.gettempdir())
+    # The paths of Ray's sockets may have at most 107 characters.
+    is_fit = len(str(folder)) <= 20 and needs_no_quotes(str(folder))
+    if not is_fit and os.access("/tmp", os.W_OK):
+        folder = Path("/tmp")
     for lock in folder.glob(f"{_PREFIX}*-*/{_LOCK}"):
         with contextlib.suppress(OSError):  # its driver is alive, or another one removes it
             if lock.lstat().st_uid == os.getuid():
@@ -145,15 +185,14 @@ def _output_to(log: Path) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
     try:
-        for stream in (1, 2):
-            os.dup2(handle, stream)
         yield
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        for stream, descriptor in zip((1, 2), saved, strict=True):
+        for stream, descriptor in enumerate(saved, start=1):
             os.dup2(descriptor, stream)
-        for descriptor in (handle, *saved):
             os.close(descriptor)

@@ -1,6 +1,5 @@
 """Schedulers: what stops a trial early."""
 
-from collections.abc import Iterable
 from inspect import signature
 from pkgutil import resolve_name
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import numpy as np
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from analysis.records.epochs import Epoch
 from analysis.records.ledger import Ledger
 from analysis.results.rungs import rungs
 from sweep.config import SweepConfig
@@ -22,58 +20,42 @@ class Asha(FIFOScheduler):
 
     At each rung a trial goes on only if its validation accuracy is in the best
     1/`reduction_factor` of those that reached the rung before it. Without a rung nothing is
-    stopped.
+    stopped. The rungs are read from the ledger, which has every epoch that was decided before.
 
     Ray's own class decides the same, but it knows a trial by Tune's name for it, which changes
     when a sweep is resumed, and it enters the last epoch of a resumed trial in a lower rung.
 
     Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020,
     https://arxiv.org/abs/1810.05934.
-
-    Args:
-        config: Has the rungs.
-        ledger: Its trials are in their rungs from the start, also those that were cut off.
     """
 
     def __init__(self, config: SweepConfig, ledger: Ledger) -> None:
         super().__init__()
-        own = config.scheduler
+        own, self._ledger = config.scheduler, ledger
         self._cutoff = 100 * (1 - 1 / own.reduction_factor)
-        epochs = rungs(own.grace_period, own.reduction_factor, config.epochs)
-        self._rungs: dict[int, dict[int, float]] = {epoch: {} for epoch in epochs}
-        for trial in ledger.trials.values():
-            self._enter(trial.trial_id, trial.epochs)
+        self._rungs = set(rungs(own.grace_period, own.reduction_factor, config.epochs))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Decide on a trial at a rung, after the epochs of a checkpoint have been entered."""
-        number, report = trial.config[TRIAL_ID], Report.from_result(result)
-        self._enter(number, report.past)
-        if report.epoch is None:
-            return str(TrialScheduler.CONTINUE)
-        reached = self._rungs.get(report.epoch.epoch, {})
-        others = [] if number in reached else list(reached.values())
-        self._enter(number, [report.epoch])
-        if others and report.epoch.val_accuracy < np.percentile(others, self._cutoff):
-            return str(TrialScheduler.STOP)
+        """Decide on a trial that reaches a rung, unless that is decided already."""
+        epoch = Report.from_result(result).epoch
+        if epoch is not None and epoch.epoch in self._rungs:
+            reached = {
+                other.trial_id: other.epochs[epoch.epoch - 1].val_accuracy
+                for other in self._ledger.trials.values()
+                if len(other.epochs) >= epoch.epoch
+            }
+            is_first_time = bool(reached) and trial.config[TRIAL_ID] not in reached
+            accuracies = list(reached.values())
+            if is_first_time and epoch.val_accuracy < np.percentile(accuracies, self._cutoff):
+                return str(TrialScheduler.STOP)
         return str(TrialScheduler.CONTINUE)
-
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Enter the epochs of a trial that had only to report that it was complete."""
-        self._enter(trial.config[TRIAL_ID], Report.from_result(result).epochs)
-
-    def _enter(self, number: int, epochs: Iterable[Epoch]) -> None:
-        """Enter a trial's epochs in their rungs, each once."""
-        for epoch in epochs:
-            if epoch.epoch in self._rungs:
-                self._rungs[epoch.epoch].setdefault(number, epoch.val_accuracy)
 
 
 def build_scheduler(config: SweepConfig, ledger: Ledger) -> TrialScheduler:
     """Build the scheduler that the config names.
 
     Its class is called with those of the arguments below that it takes. So a scheduler of our
-    own can start with the trials of the ledger, and one of Ray's can be used as it is; after a
-    break it starts empty.
+    own can read the ledger, and one of Ray's can be used as it is; after a break it starts empty.
     """
     make = resolve_name(SCHEDULERS[config.scheduler.name])
     offered = {

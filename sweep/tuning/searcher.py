@@ -48,7 +48,7 @@ class StudySearcher(NotPickled, Searcher):
     """Proposes trials from an Optuna study, numbered from 1 as the ledger numbers them.
 
     The study starts with the trials of the ledger. Those that were cut off are proposed again,
-    under their own numbers, before any new one.
+    under their own numbers, before any new one. The ledger grows while the sweep runs.
 
     A trial that ran all its epochs is COMPLETE in the study, with the score that the best is
     chosen by. One that was stopped early is PRUNED at its last epoch, and one that failed is
@@ -64,7 +64,7 @@ class StudySearcher(NotPickled, Searcher):
         make_sampler = resolve_name(SEARCHERS[config.searcher])
         sampler = make_sampler(seed=sampler_seed(config.seed, n_past))
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
-        self._running: dict[str, tuple[optuna.Trial, Assignment, dict[int, float]]] = {}
+        self._running: dict[str, tuple[optuna.Trial, str]] = {}
         # Optuna numbers from 0 what it is given, waiting or not, and proposes what waits first.
         # So each trial keeps its number. A driver may have been killed before it recorded a
         # number, which is then proposed as for the first time.
@@ -98,40 +98,32 @@ class StudySearcher(NotPickled, Searcher):
             epochs=config.epochs,
             hyperparameters=config.hyperparameters(draw),
         )
-        self._running[trial_id] = trial, assignment, {}
+        self._running[trial_id] = trial, assignment.hyperparameters["schedule"]
         return {TRIAL_ID: number, **assignment.to_config()}
-
-    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Report the epochs of a trial that goes on."""
-        self._report(trial_id, Report.from_result(result))
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Report how a trial ended; `error` says that its process died once too often."""
+        """Report a trial, whose epochs are all in the ledger, and how it ended.
+
+        Args:
+            trial_id: Tune's.
+            result: Its last, if any.
+            error: Whether its process died once too often.
+        """
         if trial_id not in self._running:
             return
+        trial, schedule = self._running.pop(trial_id)
+        ended = self._ledger.trials.get(trial.number + 1)
+        accuracies = [] if ended is None else [epoch.val_accuracy for epoch in ended.epochs]
+        for epoch, accuracy in enumerate(accuracies, start=1):
+            trial.report(accuracy, epoch)
         last = None if error or result is None else Report.from_result(result)
-        if last is not None:
-            self._report(trial_id, last)
-        trial, assignment, curve = self._running.pop(trial_id)
         outcome = "FAILED" if last is None else last.outcome()
         value = None
         if outcome == "COMPLETE":
-            accuracies = [curve[epoch] for epoch in sorted(curve)]
-            schedule = assignment.hyperparameters["schedule"]
             value = objective(selection_score(accuracies, schedule=schedule))
         self.study.tell(trial, value, state=STATES[outcome], skip_if_finished=True)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Do nothing: a sweep resumes from the ledger."""
-
-    def _report(self, trial_id: str, report: Report) -> None:
-        trial, _, curve = self._running[trial_id]
-        for metrics in report.epochs:
-            if metrics.epoch not in curve:  # a retried trial reports its last epoch again
-                curve[metrics.epoch] = metrics.val_accuracy
-                trial.report(metrics.val_accuracy, metrics.epoch)
 
     def _values_in_space(self, trial: Trial) -> dict[str, Any]:
         """The values of a trial, drawn or fixed, that today's space contains."""

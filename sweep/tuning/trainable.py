@@ -4,8 +4,7 @@ from typing import Any
 
 from ray import tune
 
-from data_utils.dataset import ImageDataset
-from sweep.training.assignment import Assignment, WorkerSettings
+from sweep.training.assignment import Assignment
 
 
 class SweepTrainable(tune.Trainable):
@@ -15,18 +14,12 @@ class SweepTrainable(tune.Trainable):
     step writes before it reports.
     """
 
-    def setup(
-        self,
-        config: dict[str, Any],
-        train: ImageDataset,
-        evaluation: ImageDataset,
-        settings: WorkerSettings,
-    ) -> None:
-        """Keep what all trainings share, and prepare the first."""
+    def setup(self, config: dict[str, Any], **shared: Any) -> None:
+        """Make the worker from what all its trainings share, and prepare the first."""
         # Importing torch takes seconds, and the driver, which imports this file, needs none.
         from sweep.training.worker import Worker
 
-        self._worker = Worker(train, evaluation, settings)
+        self._worker = Worker(**shared)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

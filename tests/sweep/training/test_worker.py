@@ -13,7 +13,7 @@ from analysis.records.files import checkpoint_name
 from analysis.records.ledger import DIVERGED
 from analysis.storage.folder import Folder, LocalFolder
 from data_utils.dataset import TrainTest
-from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report, WorkerSettings
+from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report
 from sweep.training.checkpoints import save_checkpoint, unpack_checkpoint
 from sweep.training.loop import TrainingRun
 from sweep.training.worker import Worker
@@ -47,8 +47,7 @@ def make_worker(tiny: TrainTest, folder: Folder) -> MakeWorker:
     """Makes a worker with an assignment."""
 
     def make(assignment: Assignment = ASSIGNMENT, *, predict: bool = False) -> Worker:
-        settings = WorkerSettings(device="cpu", folder=folder, predict=predict)
-        worker = Worker(tiny.train, tiny.test, settings)
+        worker = Worker(tiny.train, tiny.test, folder, device="cpu", predict=predict)
         worker.assign(assignment)
         return worker
 
@@ -59,7 +58,7 @@ def make_worker(tiny: TrainTest, folder: Folder) -> MakeWorker:
 def uninterrupted(tiny: TrainTest, tmp_path_factory: pytest.TempPathFactory) -> list[Epoch]:
     """The epochs of the assignment, trained in one go."""
     folder = LocalFolder(tmp_path_factory.mktemp("uninterrupted"))
-    worker = Worker(tiny.train, tiny.test, WorkerSettings("cpu", folder, predict=False))
+    worker = Worker(tiny.train, tiny.test, folder, device="cpu", predict=False)
     worker.assign(ASSIGNMENT)
     return _timeless(_steps(worker, 3))
 

@@ -4,7 +4,15 @@ from typing import Any
 import pytest
 
 from analysis.records.epochs import Epoch
-from analysis.records.ledger import FORMAT, Ledger, SweepCreated
+from analysis.records.ledger import (
+    FORMAT,
+    EpochRecord,
+    Ledger,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+)
+from analysis.records.seeds import trial_seed
 from sweep.config import SweepConfig
 from sweep.training.assignment import Report
 
@@ -26,7 +34,7 @@ def make_result(make_metrics: Callable[..., Epoch]) -> Callable[..., dict[str, A
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def begin_ledger() -> Callable[[SweepConfig], Ledger]:
     """Makes an empty ledger, in memory, of a sweep with a config."""
 
@@ -34,3 +42,21 @@ def begin_ledger() -> Callable[[SweepConfig], Ledger]:
         return Ledger(SweepCreated(0.0, FORMAT, "made", config.model_dump(mode="json")))
 
     return begin
+
+
+@pytest.fixture(scope="session")
+def record(make_metrics: Callable[..., Epoch]) -> Callable[..., None]:
+    """Enters a trial's epochs in a ledger, each once; a trial without a state runs on."""
+
+    def enter(
+        ledger: Ledger, number: int, accuracies: list[float], state: Any = None, **values: Any
+    ) -> None:
+        if number not in ledger.trials:
+            ledger.apply(TrialStarted(0.0, number, trial_seed(0, number), values))
+        known = len(ledger.trials[number].epochs)
+        for epoch, accuracy in enumerate(accuracies[known:], start=known + 1):
+            ledger.apply(EpochRecord.of(1.0, number, make_metrics(epoch, accuracy)))
+        if state is not None:
+            ledger.apply(TrialEnded(2.0, number, state, None))
+
+    return enter

@@ -87,7 +87,7 @@ def test_cluster_without_a_node_is_waited_for_and_then_given_up(
     waiting = "no node is left that can run a trial; waiting for one, 2 minutes at most"
     assert slots.follow() == waiting
     assert slots.count == 1  # whatever runs next waits in Ray's queue
-    clock.now += 110
+    clock.now += 90
     assert slots.follow() is None
     present(1)
     assert slots.follow() == "nodes have changed: 1 trial at a time instead of 0"

@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psutil
 import pytest
 import ray
+from ray._private import services
 
-from sweep.errors import ClusterError
-from sweep.tuning import ray_session as ray_session_module
+from sweep.errors import ClusterError, UsageError
 from sweep.tuning.ray_session import ray_session
 
 pytestmark = pytest.mark.xdist_group("ray")  # one Ray for all of them
@@ -28,13 +29,33 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def started(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> list[dict[str, Any]]:
     """The arguments that Ray was started with; it does not really start or end."""
     calls: list[dict[str, Any]] = []
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a token")
     monkeypatch.setattr(ray._private.worker, "_global_node", None)
     monkeypatch.setattr(ray, "init", lambda **options: calls.append(options))
     monkeypatch.setattr(ray, "shutdown", lambda: calls.append({"shutdown": True}))
     return calls
+
+
+@pytest.fixture
+def closed() -> str:
+    """An address where nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def listening() -> Iterator[str]:
+    """The address of a server that accepts connections."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def _open(address: str | None = None) -> None:
+    with ray_session(address=address, n_cpus=1):
+        pass
 
 
 def test_session_starts_ray_here_and_ends_it_after_an_error(
@@ -55,44 +76,78 @@ def test_session_starts_ray_here_and_ends_it_after_an_error(
     assert not list(temporary.iterdir())
 
 
-def test_session_joins_a_cluster(
-    started: list[dict[str, Any]], temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "a token")
-    with socket.create_server(("127.0.0.1", 0)) as head:
-        address = f"127.0.0.1:{head.getsockname()[1]}"
-        with ray_session(address=address, n_cpus=3):
-            (options,) = started
-    assert options["address"] == address
+def test_session_joins_a_cluster(started: list[dict[str, Any]], listening: str) -> None:
+    _open(listening)
+    options = started[0]
+    assert options["address"] == listening
     assert not {"num_cpus", "object_store_memory", "_temp_dir"} & set(options)
     shipped = [Path(path) for path in options["runtime_env"]["py_modules"]]
     assert [path.name for path in shipped] == ["analysis", "data_utils", "models", "sweep"]
     assert all((path / "__init__.py").is_file() for path in shipped)
 
 
+@pytest.mark.parametrize("address", ["head", "ray://head:10001", ":6379", "head:port", "a/b:1"])
+def test_malformed_address_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match=r"`--address` must be auto or HOST:PORT, but got") as no:
+        _open(address)
+    assert ("`ray job submit`" in str(no.value)) == ("://" in address)
+
+
+def test_closed_port_is_reported_in_seconds(closed: str) -> None:
+    with pytest.raises(ClusterError, match=f"^cannot reach Ray at {closed}: connection refused"):
+        _open(closed)
+    with pytest.raises(ClusterError, match="^cannot reach Ray at 127.0.0.1:99999: "):
+        _open("127.0.0.1:99999")
+
+
+def test_auto_is_the_cluster_of_this_machine(
+    started: list[dict[str, Any]], listening: str, closed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_head = Mock(side_effect=[listening, closed, ConnectionError])
+    monkeypatch.setattr(services, "canonicalize_bootstrap_address_or_die", find_head)
+    _open("auto")
+    assert started[0]["address"] == "auto"
+    with pytest.raises(ClusterError, match=f"cannot reach Ray at {closed}: connection refused"):
+        _open("auto")
+    with pytest.raises(ClusterError, match="^Ray is not running on this machine: start it with"):
+        _open("auto")
+
+
+def test_joining_a_cluster_requires_a_token(
+    started: list[dict[str, Any]],
+    listening: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ClusterError, match="^no token for the Ray cluster at 127"):
+        _open(listening)
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("a token")
+    _open(listening)
+    token.unlink()
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "elsewhere"))
+    _open(listening)
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    _open(listening)
+
+
 @pytest.mark.parametrize(
-    ("address", "error", "message"),
+    ("error", "message"),
     [
-        ("auto", ConnectionError("no answer\nand more"), "cannot join Ray at auto: no answer and"),
-        (None, RuntimeError("too little memory"), "cannot start Ray: too little memory"),
-        (None, OSError(), r"cannot start Ray: OSError\(\)"),
+        (RuntimeError("too little\nmemory"), "cannot start Ray: too little memory"),
+        (OSError(), r"cannot start Ray: OSError\(\)"),
     ],
 )
 def test_session_says_in_one_line_why_ray_did_not_start(
-    address: str | None,
-    error: Exception,
-    message: str,
-    temporary: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    error: Exception, message: str, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(**_: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(ray, "init", refuse)
-    monkeypatch.setattr(ray_session_module, "join_options", lambda address: {"address": address})
-    with pytest.raises(ClusterError, match=f"^{message}") as raised:
-        ray_session(address=address, n_cpus=1).__enter__()
-    assert "\n" not in str(raised.value)
+    monkeypatch.setattr(ray, "init", Mock(side_effect=error))
+    with pytest.raises(ClusterError, match=f"^{message}$"):
+        _open()
     assert not list(temporary.iterdir())
 
 
@@ -135,7 +190,7 @@ def test_session_prints_nothing_on_the_terminal() -> None:
 
 
 def test_session_keeps_the_handler_of_sigterm(
-    started: list[dict[str, Any]], temporary: Path, monkeypatch: pytest.MonkeyPatch
+    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def start(**_: Any) -> None:
         # Ray's processes inherit this: this process handles a signal to the whole group.
@@ -158,19 +213,19 @@ def test_session_removes_the_folders_of_killed_drivers(
         folder.mkdir(parents=True)
     with (scratch / "driver.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with ray_session(address=None, n_cpus=1):
-            assert (scratch / "ray").exists()  # its driver is alive
-    with ray_session(address=None, n_cpus=1):
-        assert not scratch.exists()
-        assert all(other.exists() for other in others)  # they may be the user's own
+        _open()
+        assert (scratch / "ray").exists()  # its driver is alive
+    _open()
+    assert not scratch.exists()
+    assert all(other.exists() for other in others)  # they may be the user's own
 
 
 def test_session_refuses_a_python_that_ray_cannot_run(
-    started: list[dict[str, Any]], temporary: Path, monkeypatch: pytest.MonkeyPatch
+    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
-    with pytest.raises(ClusterError, match="my projects"), ray_session(address=None, n_cpus=1):
-        pass
+    with pytest.raises(ClusterError, match="my projects"):
+        _open()
     assert started == []
 
 
