@@ -34,8 +34,7 @@ class Assignment:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Assignment":
         """Return the assignment in a config."""
-        assignment = config["assignment"]
-        assert isinstance(assignment, cls)
+        assignment: Assignment = config["assignment"]
         return assignment
 
 
@@ -98,6 +97,5 @@ class Report:
     @classmethod
     def from_result(cls, result: Mapping[str, Any]) -> "Report":
         """Return the report in a result."""
-        report = result["report"]
-        assert isinstance(report, cls)
+        report: Report = result["report"]
         return report

@@ -151,9 +151,9 @@ def schedule_factor(schedule: str, step: int, *, n_steps: int, n_warmup_steps: i
     the step after the last.
 
     Args:
-        schedule: `constant` or `linear`: what follows the warm-up.
+        schedule: `constant` or `linear`.
         step: From 0 to `n_steps` - 1.
-        n_steps: Steps of the whole run.
+        n_steps: Steps of the run.
         n_warmup_steps: May exceed `n_steps`, which cuts the warm-up off.
     """
     if step < n_warmup_steps:

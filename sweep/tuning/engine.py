@@ -122,11 +122,7 @@ class Recorder(ray_private.NotPickled, tune.Callback, ABC):
             self.notice(trial.config, f"{cause} {when}; another goes on")
 
     def _death(self, iteration: int, trial: Trial) -> tuple[str, int]:
-        """Count a death of a training's process; Tune may report one twice.
-
-        Returns:
-            A phrase that says why the process is gone, and how many have been.
-        """
+        """Return why a process died, and how many have; Tune may report a death twice."""
         deaths = self._deaths.setdefault(Assignment.from_config(trial.config).name, set())
         deaths.add((trial.trial_id, iteration))
         file = Path(trial.error_file or os.devnull)

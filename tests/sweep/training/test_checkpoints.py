@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.errors import StorageError
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name
 from analysis.storage.folder import Folder, LocalFolder
@@ -55,10 +54,10 @@ def _start_other() -> TrainingRun:
     return TrainingRun.start(ASSIGNMENT.model, ASSIGNMENT.hyperparameters, seed=99)
 
 
-def _save(folder: Folder, content: Any) -> None:
+def _saved(content: Any) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    folder.write(NAME, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _require_equal(run: TrainingRun, other: TrainingRun) -> None:
@@ -81,14 +80,14 @@ def test_missing_checkpoint_is_not_loaded(tmp_path: Path) -> None:
 def test_checkpoint_from_before_a_hyperparameter_existed_is_loaded(folder: Folder) -> None:
     content = unpack_checkpoint(folder.read(NAME))
     del content["run"]["hyperparameters"]["nesterov"]
-    _save(folder, content)
+    folder.write(NAME, _saved(content))
     other = _start_other()
     assert load_checkpoint(folder, ASSIGNMENT, other)
     _require_equal(_start(), other)
 
 
-@pytest.mark.parametrize("data", [b"", b"garbage", b"\x80\x04N.", b"PK\x05\x06" + bytes(18)])
-def test_bytes_that_are_not_a_checkpoint_are_damaged(data: bytes, folder: Folder) -> None:
+@pytest.mark.parametrize("data", [b"", b"garbage", b"PK\x05\x06" + bytes(18), _saved([])])
+def test_other_bytes_are_a_damaged_checkpoint(data: bytes, folder: Folder) -> None:
     folder.write(NAME, data)
     with pytest.raises(CheckpointError, match=rf"^its checkpoint {NAME} is damaged$"):
         load_checkpoint(folder, ASSIGNMENT, _start())
@@ -110,13 +109,6 @@ def test_damage_anywhere_is_found_or_harmless(folder: Folder) -> None:
             continue
         _require_equal(run, other)
     assert n_found > 75  # most bytes are weights; the rest may be padding
-
-
-@pytest.mark.parametrize("content", [None, [], 3, {"format": 1}, {"run": {}}], ids=str)
-def test_other_contents_are_refused(content: Any, folder: Folder) -> None:
-    _save(folder, content)
-    with pytest.raises(CheckpointError, match="is damaged|for another assignment"):
-        load_checkpoint(folder, ASSIGNMENT, _start())
 
 
 @pytest.mark.parametrize(
@@ -146,20 +138,14 @@ def test_checkpoint_of_another_run_is_refused(
 ) -> None:
     content = unpack_checkpoint(folder.read(NAME))
     content["run"][name] = value
-    _save(folder, content)
+    folder.write(NAME, _saved(content))
     with pytest.raises(CheckpointError, match=f"^its checkpoint {NAME} does not fit: {reason}"):
         load_checkpoint(folder, ASSIGNMENT, _start())
 
 
 def test_code_in_a_checkpoint_is_not_run(folder: Folder, tmp_path: Path) -> None:
     target = tmp_path / "ran"
-    _save(folder, {"run": _Evil(target)})
+    folder.write(NAME, _saved({"run": _Evil(target)}))
     with pytest.raises(CheckpointError, match="is damaged"):
         load_checkpoint(folder, ASSIGNMENT, _start())
     assert not target.exists()
-
-
-def test_storage_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="Not a directory"):
-        save_checkpoint(LocalFolder(tmp_path / "file"), ASSIGNMENT, _start())
