@@ -45,11 +45,6 @@ class FloatRange(Section):
     log: bool = False
     step: PositiveFloat | None = None
 
-    def __str__(self) -> str:
-        text = f"{show_value(self.low)} to {show_value(self.high)}"
-        text += " on a logarithmic scale" if self.log else ""
-        return text if self.step is None else f"{text} in steps of {show_value(self.step)}"
-
     def why_invalid(self, value: Value) -> str | None:
         """Return why an allowed value of the hyperparameter is not searched, or None."""
         assert not isinstance(value, str)
@@ -101,14 +96,12 @@ class Choices(Section):
 
     choices: Annotated[tuple[Any, ...], Field(min_length=2, max_length=_MAX_CHOICES, strict=False)]
 
-    def __str__(self) -> str:
-        return ", ".join(map(show_value, self.choices))
-
     def why_invalid(self, value: Value) -> str | None:
         """Return why an allowed value of the hyperparameter is not searched, or None."""
         if value in self.choices:
             return None
-        return f"must be one of the searched choices, {self}, but got {show_value(value)}"
+        choices = ", ".join(map(show_value, self.choices))
+        return f"must be one of the searched choices, {choices}, but got {show_value(value)}"
 
     @model_serializer
     def _to_plain(self) -> list[Value]:

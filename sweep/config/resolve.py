@@ -23,20 +23,10 @@ from sweep.errors import UsageError
 PRESETS = ("quick", "classic", "best")
 DEFAULT_PRESET = "classic"
 
-Notify = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line sets.
-
-    Attributes:
-        settings: `KEY=VALUE` each, in order: a dotted key, and a value in YAML that replaces
-            what is there; `space.NAME=null` ends the search of a hyperparameter.
-        trials: Value of the option `--trials`, if it was given.
-        epochs: Value of the option `--epochs`, if it was given.
-        seed: Value of the option `--seed`, if it was given.
-    """
+    """What the command line sets: `settings` are the values of `--set`, in order."""
 
     settings: Sequence[str] = ()
     trials: int | None = None
@@ -49,15 +39,11 @@ def resolve_config(
     preset: str | None = None,
     path: Path | None = None,
     overrides: Overrides = Overrides(),
-    notify: Notify = lambda note: None,
+    notify: Callable[[str], None] = lambda note: None,
 ) -> SweepConfig:
-    """Return the config for the options `--preset`, `--config` and those that override.
+    """Return the preset, overridden by the file, overridden by the command line.
 
-    Args:
-        preset: Name of a preset; None for `classic`.
-        path: File to lay over the preset.
-        overrides: What to lay over both.
-        notify: Receives what is allowed but may surprise, one sentence at a time.
+    `notify` receives what is allowed but may surprise, one sentence at a time.
 
     Raises:
         UsageError: Something is wrong with what was given.

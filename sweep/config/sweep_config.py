@@ -1,19 +1,19 @@
 """The config of a sweep: what is fixed, what is searched, and how."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    GetPydanticSchema,
     ValidationInfo,
     create_model,
     field_validator,
     model_validator,
 )
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import core_schema
 
 from analysis.hyperparameters import (
     HAND_TUNED,
@@ -29,19 +29,9 @@ from sweep.config.dimensions import FloatRange, Location, Point, Section, Space,
 from sweep.config.registry import RENAMED, SCHEDULERS, SEARCHERS
 
 
-@dataclass(frozen=True)
-class _OneOf:
-    """The type of a name in a registry."""
-
-    names: Iterable[str]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
-        return core_schema.literal_schema(list(self.names))
-
-
-def _none_or_mapping(raw: object) -> object:
-    """Return None for `none`, which YAML reads as text."""
-    return None if raw == "none" else raw
+def _one_of(names: Iterable[str]) -> GetPydanticSchema:
+    """Return the type of a name in a registry."""
+    return GetPydanticSchema(lambda *_: core_schema.literal_schema(list(names)))
 
 
 def _named(raw: object) -> object:
@@ -59,9 +49,8 @@ _Hyperparameters: Any = create_model("_Hyperparameters", __base__=Section, **_FI
 class Recipe(_Hyperparameters):  # type: ignore[misc]
     """The hyperparameters that are fixed for every trial.
 
-    It is always complete: what a config neither fixes nor searches has its default, so a
-    regularizer that is not mentioned is off. A hyperparameter that is searched has its default
-    here, too, which means nothing.
+    A hyperparameter that a config does not fix has its default, which means nothing if it is
+    searched.
     """
 
 
@@ -69,14 +58,13 @@ class Scheduler(Section):
     """What stops a trial early.
 
     Attributes:
-        name: Name of the scheduler; `none` stops nothing.
-        grace_period: Epochs before the first decision. Where it is not below the sweep's
-            epochs no trial is ever stopped, which is a note and not an error.
-        reduction_factor: At each rung one trial in this many goes on, and the next rung comes
+        name: `none` stops no trial.
+        grace_period: Epochs before the first decision.
+        reduction_factor: At each rung one trial in this many continues, and the next rung comes
             after this many times as many epochs.
     """
 
-    name: Annotated[str, _OneOf(SCHEDULERS)] = "asha"
+    name: Annotated[str, _one_of(SCHEDULERS)] = "asha"
     grace_period: Annotated[int, Field(ge=1, le=10_000)] = 3
     reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
 
@@ -102,12 +90,7 @@ class Resources(Section):
 
 
 class Confirm(Section):
-    """How the finalists are compared with the baselines on the test images.
-
-    Attributes:
-        top_k: How many of the best trials are finalists.
-        seeds: Runs per finalist and baseline; one gives no interval.
-    """
+    """How many of the best trials are compared with the baselines, with how many runs each."""
 
     top_k: Annotated[int, Field(ge=1, le=100)] = 1
     seeds: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -128,26 +111,19 @@ class SweepConfig(Section):
     """A resolved sweep; the defaults are the preset `classic`.
 
     Attributes:
-        dataset: Name of the data set.
-        model: Name of the network.
         seed: Seed of the searcher and, with its number, of each trial.
         split_seed: Seed of the split into training and validation images.
-        trials: How many trials to run.
         epochs: Epochs of a trial that is not stopped early.
-        recipe: What is fixed.
-        space: What is searched; never empty. A searched hyperparameter overrides the recipe.
+        space: Ranges and choices by hyperparameter, never empty; they override the recipe.
         initial_points: Points to try before anything the searcher proposes; the searcher adds
             the searched names that a point lacks. A fixed name may be given only with its
-            fixed value, and is dropped. The default is the hand-tuned point, as far as it is
-            in the space.
-        searcher: Name of the searcher.
-        scheduler: What stops a trial early.
-        resources: What one trial uses.
+            fixed value, and is dropped. The default is the hand-tuned point, if it is in the
+            space.
         confirm: None ends the sweep after the search; `sweep confirm` can still be run.
     """
 
-    dataset: Annotated[str, _OneOf(DATASETS)] = "mnist"
-    model: Annotated[str, _OneOf(MODELS)] = "lenet5"
+    dataset: Annotated[str, _one_of(DATASETS)] = "mnist"
+    model: Annotated[str, _one_of(MODELS)] = "lenet5"
     seed: Seed = 0
     split_seed: Seed = 0
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 32
@@ -159,10 +135,12 @@ class SweepConfig(Section):
         max_length=200,
         strict=False,
     )
-    searcher: Annotated[str, _OneOf(SEARCHERS)] = "tpe"
+    searcher: Annotated[str, _one_of(SEARCHERS)] = "tpe"
     scheduler: Annotated[Scheduler, BeforeValidator(_named)] = Scheduler()
     resources: Resources = Resources()
-    confirm: Annotated[Confirm | None, BeforeValidator(_none_or_mapping)] = Confirm()
+    confirm: Annotated[
+        Confirm | None, BeforeValidator(lambda raw: None if raw == "none" else raw)
+    ] = Confirm()
 
     @property
     def n_finalists(self) -> int:
@@ -172,12 +150,9 @@ class SweepConfig(Section):
     def hyperparameters(self, draw: Mapping[str, object]) -> dict[str, Any]:
         """Return all hyperparameters of a training: the recipe, overridden by the draw.
 
-        Args:
-            draw: A value for every searched name; it may override fixed ones too.
-
         Raises:
-            ValueError: A searched name is missing, a name is unknown, or a value is not
-                allowed.
+            ValueError: The draw lacks a searched name, has an unknown one, or a value that is
+                not allowed.
         """
         missing = [name for name in self.space if name not in draw]
         if missing:
@@ -192,35 +167,18 @@ class SweepConfig(Section):
 
     def notes(self) -> tuple[str, ...]:
         """Return what is allowed but may surprise, one sentence each."""
-        notes = []
-        grace_period = self.scheduler.grace_period
-        if self.scheduler.name != "none" and grace_period >= self.epochs:
-            notes.append(
-                f"no trial will be stopped early: `scheduler.grace_period` is {grace_period}, "
-                f"`epochs` is {self.epochs}"
-            )
-        warmup = self.recipe.warmup_epochs
-        if "warmup_epochs" not in self.space and warmup >= self.epochs:
-            notes.append(
-                "the learning rate will warm up until the end: `recipe.warmup_epochs` is "
-                f"{warmup:g}, `epochs` is {self.epochs}"
-            )
-        if len(self.initial_points) > self.trials:
-            notes.append(
-                f"only {self.trials} of the {len(self.initial_points)} initial points will be "
-                f"tried: `trials` is {self.trials}"
-            )
-        return tuple(notes)
-
-    def describe(self) -> Iterator[tuple[str, Literal["searched", "fixed", "off"], str]]:
-        """Yield for each hyperparameter its name, what happens to it, and its range or value."""
-        for name, row in HYPERPARAMETERS.items():
-            value = getattr(self.recipe, name)
-            if name in self.space:
-                yield name, "searched", str(self.space[name])
-            else:
-                is_off = row.is_regularizer and not value
-                yield name, "off" if is_off else "fixed", row.format(value)
+        n_points, warmup = len(self.initial_points), self.recipe.warmup_epochs
+        grace_period, epochs = self.scheduler.grace_period, f"`epochs` is {self.epochs}"
+        notes = {
+            "no trial will be stopped early: `scheduler.grace_period` is "
+            f"{grace_period}, {epochs}": self.scheduler.name != "none"
+            and grace_period >= self.epochs,
+            "the learning rate will warm up until the end: `recipe.warmup_epochs` is "
+            f"{warmup:g}, {epochs}": "warmup_epochs" not in self.space and warmup >= self.epochs,
+            f"only {self.trials} of the {n_points} initial points will be tried: `trials` is "
+            f"{self.trials}": n_points > self.trials,
+        }
+        return tuple(note for note, is_due in notes.items() if is_due)
 
     def to_yaml(self) -> str:
         """Return the config as YAML that reads back equal over any preset."""
@@ -257,9 +215,9 @@ class SweepConfig(Section):
     def _check_points(cls, points: tuple[Point, ...], info: ValidationInfo) -> tuple[Point, ...]:
         """Check points against the space, and drop what is fixed.
 
-        The validation's context may name `newer` hyperparameters: what is fixed or searched
-        of them was decided after the points. A point outside such a range is left out;
-        `left_out` receives its index and the reason.
+        A hyperparameter is `newer`, in the validation's context, if a higher source than the
+        points' fixes or searches it. A point outside its range is no error: it is left out,
+        and `left_out` receives its index and the reason.
         """
         if "space" not in info.data or "recipe" not in info.data:
             return points

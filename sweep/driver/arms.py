@@ -24,10 +24,8 @@ def plan_arms(
     No training is planned under two names: an arm is replaced by an equal one that comes
     before it or is recorded. So a finalist with the hand-tuned point is a reference, too.
 
-    Args:
-        config: The sweep's.
-        finalists: Best first, at least one.
-        recorded: The arms that the confirmation has already.
+    `finalists` are at least one, best first; `recorded` are the arms that the confirmation has
+    already.
     """
     classic = Recipe().model_dump()
     tuned = _baseline(config, "hand-tuned", "hand-tuned LeNet-5", {**classic, **HAND_TUNED})

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from analysis.records.confirmation import (
-    Arm,
     Confirmation,
     ConfirmationBegun,
     ConfirmationNotice,
@@ -21,7 +21,6 @@ from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE, checkpoint_name, run_name
 from analysis.records.ledger import FORMAT, Ledger
 from analysis.records.predictions import (
-    Predictions,
     ShownImages,
     load_images,
     save_images,
@@ -45,12 +44,7 @@ def run_confirmation(
     paired. The test images are evaluated after each epoch, for the curves; the result is the
     last epoch's.
 
-    Args:
-        session: Runs the trainings.
-        config: The sweep's.
-        ledger: The sweep's, with at least one complete trial.
-        plan: How many finalists and seeds.
-        data: The data set of the sweep.
+    The ledger must have a complete trial.
 
     Raises:
         StorageError: The storage cannot be read or written.
@@ -72,7 +66,14 @@ def run_confirmation(
             recorder = RunRecorder(engine.folder, writer, seeds[0], data.test, on_step)
             is_done = False
             while not is_done and (runs := missing_runs(confirmation, names, seeds)):
-                todo = [_assignment(confirmation.arms[arm], seed) for arm, seed in runs]
+                todo = []
+                for name, seed in runs:
+                    arm = confirmation.arms[name]
+                    todo.append(
+                        Assignment(
+                            run_name(name, seed), seed, arm.model, arm.epochs, arm.hyperparameters
+                        )
+                    )
                 is_done = engine.run(
                     train=data.train,
                     evaluation=data.test,
@@ -98,18 +99,11 @@ def _set_aside_other_epochs(folder: Folder, epochs: int) -> None:
     folder.delete(CONFIRMATION_FILE)
 
 
-def _assignment(arm: Arm, seed: int) -> Assignment:
-    return Assignment(
-        name=run_name(arm.arm, seed),
-        seed=seed,
-        model=arm.model,
-        epochs=arm.epochs,
-        hyperparameters=arm.hyperparameters,
-    )
-
-
 class RunRecorder(Recorder):
-    """Writes the confirmation's file, and the predictions of each finished run."""
+    """Writes the confirmation's file, and the predictions of a run before its end.
+
+    The only checkpoint that is kept is the one that `sweep export` needs.
+    """
 
     def __init__(
         self,
@@ -123,42 +117,39 @@ class RunRecorder(Recorder):
         self._writer, self._confirmation = writer, writer.journal
         self._first_seed, self._test = first_seed, test
 
+    @override
     def start(self, config: Mapping[str, Any]) -> None:
-        """Record nothing: a run begins with its first epoch."""
+        pass  # a run begins with its first epoch
 
+    @override
     def n_epochs(self, config: Mapping[str, Any]) -> int:
-        """Return how many of a run's epochs are recorded."""
         run = self._confirmation.runs.get(_run(config))
         return 0 if run is None else len(run.epochs)
 
+    @override
     def epoch(self, config: Mapping[str, Any], metrics: Epoch) -> None:
-        """Record an epoch. The evaluation images are the test images here."""
         self._writer.append(RunEpoch.of(time.time(), *_run(config), metrics))
 
+    @override
     def notice(self, config: Mapping[str, Any], text: str) -> None:
-        """Record a notice for the user."""
         arm, seed = _run(config)
         self._writer.append(ConfirmationNotice(time.time(), f"{arm}, seed {seed}: {text}"))
 
+    @override
     def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
-        """Record a run's end, after its predictions. Keep the checkpoint only for `export`."""
         arm, seed = _run(config)
         is_complete = report is not None and report.outcome() == "COMPLETE"
         is_finalist = self._confirmation.arms[arm].role == "finalist"
         if report is not None and report.predictions is not None:
             save_predictions(self._folder, arm, seed, report.predictions)
-            if is_finalist:
-                self._save_misclassified(report.predictions)
+            if is_finalist:  # show what it misclassified, with the images of other runs
+                wrong = np.flatnonzero(~report.predictions.correct)
+                indices = np.union1d(load_images(self._folder).indices, wrong).astype(np.int32)
+                save_images(self._folder, ShownImages(indices, self._test.images[indices]))
         state: RunEndState = "COMPLETE" if is_complete else "FAILED"
         self._writer.append(RunEnded(time.time(), arm, seed, state, reason))
         if not (is_complete and is_finalist and seed == self._first_seed):
             self._folder.delete(checkpoint_name(run_name(arm, seed)))
-
-    def _save_misclassified(self, predictions: Predictions) -> None:
-        """Add the test images that a finalist misclassified to those of other runs."""
-        wrong = np.flatnonzero(~predictions.correct)
-        indices = np.union1d(load_images(self._folder).indices, wrong).astype(np.int32)
-        save_images(self._folder, ShownImages(indices, self._test.images[indices]))
 
 
 def _run(config: Mapping[str, Any]) -> tuple[str, int]:

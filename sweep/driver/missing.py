@@ -13,13 +13,12 @@ from sweep.driver.arms import plan_arms
 
 @dataclass(frozen=True)
 class Missing:
-    """What a sweep still lacks; false if nothing. As a string, the same in words.
+    """What a sweep still lacks; false if nothing.
 
     Attributes:
-        n_trials: Trials that have not ended, of `n_planned_trials`.
+        n_trials: Trials that have not ended.
         n_cut_off: How many of them have started.
-        runs: Confirmation runs that are not complete, by arm and seed, of `n_planned_runs`:
-            those of the best trials so far.
+        runs: Arm and seed of each run that is not complete, of the best trials so far.
     """
 
     n_trials: int

@@ -19,8 +19,7 @@ def check_changes(
 ) -> list[str]:
     """Return the changes of config and versions since the sweep began, a sentence each.
 
-    More trials, another confirmation and other resources do not count: they leave the
-    existing trials as they would have been.
+    Trials, confirmation and resources may change: they leave the existing trials as they are.
 
     Raises:
         UsageError: There are changes, and `accept_changes` is not set; or the config asks for

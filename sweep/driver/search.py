@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from analysis.records.epochs import Epoch
 from analysis.records.files import CHECKPOINTS_FOLDER, CONFIG_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import (
@@ -115,28 +117,28 @@ class TrialRecorder(Recorder):
         self._best = rank_trials(writer.journal)[: self._n_best]
         self._delete_leftovers()
 
+    @override
     def start(self, config: Mapping[str, Any]) -> None:
-        """Record a new trial. A retried trial is recorded already."""
         trial_id = config[TRIAL_ID]
-        if trial_id not in self._ledger.trials:
+        if trial_id not in self._ledger.trials:  # a retried trial is recorded already
             assignment = Assignment.from_config(config)
             shown = self._config.reported(assignment.hyperparameters)
             self._writer.append(TrialStarted(time.time(), trial_id, assignment.seed, shown))
 
+    @override
     def n_epochs(self, config: Mapping[str, Any]) -> int:
-        """Return how many of a trial's epochs are in the ledger."""
         return len(self._ledger.trials[config[TRIAL_ID]].epochs)
 
+    @override
     def epoch(self, config: Mapping[str, Any], epoch: Epoch) -> None:
-        """Record an epoch."""
         self._writer.append(EpochRecord.of(time.time(), config[TRIAL_ID], epoch))
 
+    @override
     def notice(self, config: Mapping[str, Any], text: str) -> None:
-        """Record a notice for the user."""
         self._writer.append(Notice(time.time(), config[TRIAL_ID], text))
 
+    @override
     def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
-        """Record a trial's end. Delete its checkpoint, or the one of the trial it displaces."""
         trial = self._ledger.trials[config[TRIAL_ID]]
         outcome = "FAILED" if report is None else report.outcome()
         self._writer.append(TrialEnded(time.time(), trial.trial_id, outcome, reason))

@@ -50,8 +50,6 @@ class Session:
     """What a search or a confirmation runs in.
 
     Attributes:
-        engine: Runs the trainings.
-        screen: Shows the progress.
         watch: Returns news of the cluster, if any. Raises Interrupted after a signal,
             ClusterError if no node is left, InUseError if another driver has taken over.
     """
@@ -61,11 +59,10 @@ class Session:
     watch: Callable[[], str | None]
 
     def watching(self, display: Display) -> Callable[[], None]:
-        """Return the function to call several times a second: it watches and shows."""
+        """Return a function that watches and shows, to be called several times a second."""
 
         def on_step() -> None:
-            news = self.watch()
-            if news is not None:
+            if (news := self.watch()) is not None:
                 display.say(news)
             display.update()
 
@@ -84,14 +81,9 @@ def open_session(
 ) -> Iterator[Session]:
     """Start Ray on this machine for the sweep in `folder`, or connect to the one at `address`.
 
-    Args:
-        resources: Of one training.
-        folder: The sweep's.
-        address: `auto` or HOST:PORT of a cluster that this machine is a node of.
-        concurrency: Trainings at a time; by default as many as fit on the nodes.
-        advise: Returns how to go on, for when the process leaves at once: after a second
-            Ctrl-C, or when Ray dies.
-        make_screen: Makes the screen that writes to the terminal.
+    An `address` is `auto` or HOST:PORT of a cluster that this machine is a node of. By default
+    as many trainings run at a time as fit on the nodes. `advise` says how to continue when the
+    process leaves at once: after a second Ctrl-C, or when Ray dies.
 
     Raises:
         InUseError: Another process is working on the sweep.
@@ -151,7 +143,9 @@ def count_slots(resources: Resources, concurrency: int | None) -> int:
     if slots == 0:
         raise UsageError(f"`resources.cpu` is {resources.cpu:g}, but this machine has {available}")
     if resources.gpu:
-        n_gpus = _count_gpus()
+        import torch
+
+        n_gpus = torch.cuda.device_count()
         slots = min(slots, int(n_gpus / resources.gpu))
         if slots == 0:
             raise UsageError(
@@ -161,9 +155,3 @@ def count_slots(resources: Resources, concurrency: int | None) -> int:
     if concurrency is not None and concurrency > slots:
         raise UsageError(f"`--concurrency` must be at most {slots} here, but got {concurrency}")
     return concurrency or slots
-
-
-def _count_gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0

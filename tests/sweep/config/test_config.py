@@ -260,13 +260,6 @@ def test_space_has_one_order():
     ]
 
 
-def test_describe_says_what_is_searched_fixed_and_off():
-    described = {name: rest for name, *rest in SweepConfig(space={"shift": [0, 0.1]}).describe()}
-    assert described["shift"] == ["searched", "0.0, 0.1"]
-    assert described["learning_rate"] == ["fixed", "0.01"]
-    assert described["rotation"] == ["off", "0°"]
-
-
 def test_json_schema_has_bounds_and_names():
     schema = SweepConfig.model_json_schema()
     momentum = schema["$defs"]["Recipe"]["properties"]["momentum"]

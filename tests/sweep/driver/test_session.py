@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import ray
+import torch
 
 from analysis.errors import InUseError
 from analysis.storage.folder import LocalFolder
 from sweep.config import Resources
-from sweep.driver import session
 from sweep.driver.session import Session, count_slots, describe_start, open_session
 from sweep.driver.signals import Interrupted, Interruption
 from sweep.environment import n_processors
@@ -34,7 +34,7 @@ def test_slots_are_as_many_as_fit_on_the_processors(
 def test_slots_are_as_many_as_fit_on_the_gpus(
     gpu: float, slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "_count_gpus", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert count_slots(Resources(cpu=0.1, gpu=gpu), None) == min(slots, 10 * CORES)
 
 
@@ -61,7 +61,7 @@ def test_resources_that_this_machine_lacks_are_refused(
     message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(session, "_count_gpus", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(UsageError) as raised:
         describe_start(resources, address=None, concurrency=concurrency)
     assert str(raised.value).startswith(message)
