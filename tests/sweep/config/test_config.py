@@ -1,18 +1,14 @@
 import pickle
 from pathlib import Path
-from pkgutil import resolve_name
 from tempfile import NamedTemporaryFile
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from analysis.hyperparameters import DEFAULTS, HYPERPARAMETERS
-from models import MODELS
 from sweep.config import HAND_TUNED, Confirm, Scheduler, SweepConfig
 from sweep.config.dimensions import Choices, FloatRange, IntRange
-from sweep.config.registry import SCHEDULERS, SEARCHERS
 from sweep.config.resolve import PRESETS, resolve_config
 
 
@@ -67,7 +63,7 @@ def _configs(draw):
     )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(_configs(), st.sampled_from(PRESETS))
 def test_config_reads_back_equal_from_yaml_json_and_plain_data(config, preset):
     with NamedTemporaryFile("w", encoding="utf-8") as file:
@@ -76,47 +72,14 @@ def test_config_reads_back_equal_from_yaml_json_and_plain_data(config, preset):
         assert resolve_config(preset=preset, path=Path(file.name)) == config
     assert SweepConfig.model_validate(config.model_dump(mode="json")) == config
     assert SweepConfig.model_validate_json(config.model_dump_json()) == config
-
-
-def test_config_survives_pickling():
-    config = SweepConfig(space={"batch_size": [32, 64]}, confirm="none")
     assert pickle.loads(pickle.dumps(config)) == config
 
 
-def test_to_yaml_of_the_defaults_is_laid_out_as_a_person_would():
-    assert SweepConfig().to_yaml() == (
-        "dataset: mnist\n"
-        "model: lenet5\n"
-        "seed: 0\n"
-        "split_seed: 0\n"
-        "trials: 32\n"
-        "epochs: 15\n"
-        "recipe:\n"
-        "  batch_size: 64\n"
-        "  learning_rate: 0.01\n"
-        "  schedule: constant\n"
-        "  warmup_epochs: 0.0\n"
-        "  momentum: 0.9\n"
-        "  nesterov: false\n"
-        "space:\n"
-        "  dropout: {low: 0.0, high: 0.5}\n"
-        "  rotation: {low: 0.0, high: 30.0}\n"
-        "  shift: {low: 0.0, high: 0.15}\n"
-        "  weight_decay: {low: 1.0e-06, high: 0.01, log: true}\n"
-        "initial_points:\n"
-        "  - {dropout: 0.25, rotation: 10.0, shift: 0.05, weight_decay: 0.001}\n"
-        "searcher: tpe\n"
-        "scheduler:\n"
-        "  name: asha\n"
-        "  grace_period: 3\n"
-        "  reduction_factor: 3\n"
-        "resources:\n"
-        "  cpu: 1.0\n"
-        "  gpu: 0.0\n"
-        "confirm:\n"
-        "  top_k: 1\n"
-        "  seeds: 5\n"
-    )
+def test_to_yaml_writes_a_dimension_and_a_point_on_one_line():
+    lines = SweepConfig().to_yaml().splitlines()
+    assert lines[0] == "dataset: mnist"
+    assert "  weight_decay: {low: 1.0e-06, high: 0.01, log: true}" in lines
+    assert "  - {dropout: 0.25, rotation: 10.0, shift: 0.05, weight_decay: 0.001}" in lines
 
 
 def test_hyperparameters_are_the_draw_then_the_recipe_then_the_defaults():
@@ -196,42 +159,31 @@ def test_dimension_is_a_range_or_choices_of_the_kind_of_the_hyperparameter(name,
 
 
 @pytest.mark.parametrize(
-    ("dimension", "value", "is_inside"),
+    ("dimension", "inside", "outside"),
     [
-        (FloatRange(low=0.0, high=0.5), 0.5, True),
-        (FloatRange(low=0.0, high=0.5), 0.51, False),
-        (FloatRange(low=0.1, high=0.5), 0.0, False),
-        (FloatRange(low=0.1, high=0.7, step=0.1), 0.3, True),
-        (FloatRange(low=0.1, high=0.7, step=0.1), 0.35, False),
-        (IntRange(low=16, high=64, step=16), 48, True),
-        (IntRange(low=16, high=64, step=16), 40, False),
-        (Choices(choices=(32, 64)), 64, True),
-        (Choices(choices=(32, 64)), 48, False),
+        (FloatRange(low=0.1, high=0.5), [0.1, 0.5], [0.0, 0.51]),
+        (FloatRange(low=0.1, high=0.7, step=0.1), [0.3, 0.7], [0.35]),
+        (IntRange(low=16, high=64, step=16), [48], [40]),
+        (Choices(choices=(32, 64)), [64], [48]),
     ],
 )
-def test_why_invalid_is_none_inside_the_dimension(dimension, value, is_inside):
-    assert (dimension.why_invalid(value) is None) == is_inside
-
-
-def test_config_is_frozen():
-    with pytest.raises(ValidationError, match="frozen"):
-        SweepConfig().trials = 3
+def test_why_invalid_is_none_inside_the_dimension(dimension, inside, outside):
+    assert [dimension.why_invalid(value) for value in inside] == [None] * len(inside)
+    assert None not in [dimension.why_invalid(value) for value in outside]
 
 
 @pytest.mark.parametrize(
-    "raw", ["none", None, {"name": "none"}, {"name": "none", "grace_period": 5}]
+    ("raw", "name"),
+    [
+        ("asha", "asha"),
+        ("none", "none"),
+        (None, "none"),
+        ({"name": "none"}, "none"),
+        ({"name": "none", "grace_period": 5}, "none"),
+    ],
 )
-def test_scheduler_none_has_one_form(raw):
-    assert SweepConfig(scheduler=raw).scheduler == Scheduler(name="none")
-
-
-def test_scheduler_may_be_named_alone():
-    assert SweepConfig(scheduler="asha").scheduler == Scheduler()
-
-
-def test_n_finalists_counts_those_that_will_be_confirmed():
-    assert SweepConfig(confirm={"top_k": 4}).n_finalists == 4
-    assert SweepConfig(confirm="none").n_finalists == 0
+def test_scheduler_may_be_named_alone_and_none_has_one_form(raw, name):
+    assert SweepConfig(scheduler=raw).scheduler == Scheduler(name=name)
 
 
 @pytest.mark.parametrize(
@@ -265,8 +217,3 @@ def test_json_schema_has_bounds_and_names():
     momentum = schema["$defs"]["Recipe"]["properties"]["momentum"]
     assert (momentum["minimum"], momentum["exclusiveMaximum"]) == (0, 1)
     assert schema["properties"]["searcher"]["enum"] == ["tpe", "random", "gp"]
-
-
-@pytest.mark.parametrize("names", [MODELS, SEARCHERS, SCHEDULERS])
-def test_registered_classes_can_be_imported(names):
-    assert all(isinstance(resolve_name(path), type) for path in names.values())

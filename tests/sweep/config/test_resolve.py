@@ -134,19 +134,18 @@ def test_config_file_leaves_out_a_point_outside_the_range_of_a_higher_layer():
     ]
 
 
-def test_config_file_rejects_a_point_outside_the_space_of_its_own_layer():
-    text = "space: {rotation: {low: 0, high: 5}}\nfirst:\n  - {rotation: 4}\n  - {rotation: 6}\n"
-    expected = "`initial_points[1].rotation` must be in the searched range, 0.0 to 5.0"
-    assert _error(text) == f"{expected}, but got 6.0 (sweep.yaml:4)"
-    assert expected in _error(text, "recipe.momentum=0.8")
-
-
 def test_config_file_applies_settings_in_order_and_options_last():
     settings = ("trials=5", "confirm.seeds=7", "trials=6", "epochs=9")
     config = _load("trials: 4", *settings, epochs=2, seed=3)
     assert (config.trials, config.epochs, config.seed) == (6, 2, 3)
     assert config.confirm == Confirm(top_k=1, seeds=7)
     assert config.split_seed == 0
+
+
+def test_config_file_rejects_a_point_outside_the_space_of_its_own_layer():
+    text = "space: {rotation: {low: 0, high: 5}}\nfirst: [{rotation: 4}, {rotation: 6}]\n"
+    expected = "`initial_points[1].rotation` must be in the searched range, 0.0 to 5.0"
+    assert expected in _error(text, "recipe.momentum=0.8")
 
 
 def test_settings_reach_into_a_dimension_or_replace_a_whole_section():
@@ -166,14 +165,6 @@ def test_settings_switch_the_scheduler_and_the_confirmation_on_and_off():
     assert (on.scheduler, on.confirm) == (Scheduler(grace_period=2), Confirm(seeds=2))
 
 
-def test_config_file_notes_a_grace_period_that_no_trial_outlives():
-    notes = []
-    assert _load("{}", epochs=2, notify=notes.append).epochs == 2
-    assert notes == [
-        "no trial will be stopped early: `scheduler.grace_period` is 3, `epochs` is 2"
-    ]
-
-
 _ERRORS = [
     # the document
     ("# nothing\n---\n", "sweep.yaml is empty: write what differs from a preset"),
@@ -181,19 +172,13 @@ _ERRORS = [
     ("trials: [", "(sweep.yaml:1, column 10)"),
     # names
     ("seed: 1\ntrails: 3", "`trails` is unknown; did you mean `trials`? (sweep.yaml:2)"),
-    ("xyz: 3", "`xyz` is unknown; choose from dataset, model, seed,"),
     ('"\\e[2J": 3', "`\\x1b[2J` is unknown"),
-    ("dropout: 3", "write `recipe.dropout` to fix it, or `space.dropout` to search it"),
-    ("lr: 3", "write `recipe.learning_rate` to fix it, or `space.learning_rate` to search it"),
+    ("lr: 3", "write `recipe.learning_rate` to fix it, or `space.learning_rate` to search"),
     ("recipe: {lr: 3}", "`recipe.lr` is unknown; did you mean `learning_rate`? (sweep.yaml:1)"),
     ("recipe: {epochs: 3}", "`recipe.epochs` belongs at the top level (sweep.yaml:1)"),
-    ("resources: {gpus: 1}", "`resources.gpus` is unknown; did you mean `gpu`? (sweep.yaml:1)"),
     ("space: {kernel: [1, 2]}", "`space.kernel` is unknown; choose from dropout,"),
     ("space: {shift: {lo: 0, high: 0.1, low: 0}}", "`space.shift.lo` is unknown; did you mean"),
-    (
-        "first: []\ninitial_points: []",
-        "lines 1 and 2: `initial_points` is given twice (sweep.yaml)",
-    ),
+    ("first: []\ninitial_points: []", "lines 1 and 2: `initial_points` is given twice"),
     # sections and fields
     ("recipe:\n", "`recipe` must be a mapping, but got nothing (sweep.yaml:1)"),
     ("recipe: {dropout: [0, 1]}", "but got a list; what is searched belongs in `space`"),
@@ -201,16 +186,10 @@ _ERRORS = [
     ("recipe:\n  nesterov: yes\n  momentum: 0", "`recipe.momentum` must be above 0 where"),
     ("space: {nesterov: [true, false]}\nrecipe: {momentum: 0}", "`recipe.momentum` must be"),
     ("space: {momentum: [0, 0.9]}\nrecipe: {nesterov: true}", "`space.momentum` must be above"),
-    ("model: lenet", "`model` must be 'lenet5' or 'mlp', but got 'lenet' (sweep.yaml:1)"),
     ("searcher: grid", "`searcher` must be 'tpe', 'random' or 'gp', but got 'grid'"),
-    ("scheduler: hyperband", "must be 'asha' or 'none', but got 'hyperband'"),
     ("scheduler: 3", "`scheduler` must be a mapping or `none`, but got 3 (sweep.yaml:1)"),
     ("confirm: no", "`confirm` must be a mapping or `none`, but got false"),
-    (
-        "resources: {gpu: 1.5}",
-        "0, a share between 0.01 and 1, or an integer up to 64, but",
-    ),
-    ("trials: 0", "`trials` must be at least 1, but got 0 (sweep.yaml:1)"),
+    ("resources: {gpu: 1.5}", "0, a share between 0.01 and 1, or an integer up to 64, but"),
     ("trials: true", "`trials` must be an integer, but got true (sweep.yaml:1)"),
     ("epochs: 1e3", "`epochs` must be an integer, but got 1000.0 (sweep.yaml:1)"),
     ("seed: 4294967296", "`seed` must be at most 4294967295, but got 4294967296"),
@@ -230,7 +209,6 @@ _ERRORS = [
     ("space:\n  shift:\n    low: 0\n", "`space.shift.high` is missing (sweep.yaml:2)"),
     ("space: {shift: {low: 0.1, high: 0.1}}", "must have a `high` above 0.1, its `low`"),
     ("space: {shift: {low: 0, high: 0.1, log: true}}", "`space.shift` must have a `low` above 0"),
-    ("space: {shift: {low: .nan, high: 0.1}}", "must have a `high` above nan"),
     ("space: {shift: {low: true, high: 1}}", "`space.shift.low` must be a number"),
     ("space: {rotation: {low: 0, high: 30, step: 0}}", "`space.rotation.step` must be above"),
     ("space: {rotation: {low: 0, high: 30, step: 31}}", "between 1 and 1,000,000 steps"),
@@ -341,13 +319,6 @@ def test_resolve_config_rejects_a_file_that_it_cannot_read(tmp_path, name, messa
         resolve_config(path=tmp_path / name)
 
 
-def test_resolve_config_lays_file_over_preset_and_options_over_both(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text("epochs: 4\ntrials: 2\n")
-    found = resolve_config(preset="best", path=path, overrides=Overrides(trials=9))
-    assert found == resolve_config(preset="best", overrides=Overrides(epochs=4, trials=9))
-
-
 _DEADLINE_MS = 2000  # of one example, some milliseconds' work: what is bounded is the growth
 
 _NAMES = st.sampled_from(
@@ -383,8 +354,8 @@ def _load_or_fail(text, *settings):
         assert _load(config.to_yaml()) == config
 
 
-@settings(deadline=_DEADLINE_MS)
-@given(st.text())
+@settings(deadline=_DEADLINE_MS, max_examples=50)
+@given(st.text() | st.text(alphabet="abc019.-+e:,#'\"[]{}?!&*|>%@~\\ \n\t"))
 @example("\ud800: \x00")
 @example("a: |\n\t")
 @example("%TAG ! tag:\n--- !x")
@@ -396,14 +367,7 @@ def test_config_file_raises_nothing_but_usage_errors_on_any_text(text):
     _load_or_fail("{}", text, f"space={text}")
 
 
-@settings(deadline=_DEADLINE_MS)
-@given(st.text(alphabet="abc019.-+e:,#'\"[]{}?!&*|>%@~\\ \n\t"))
-def test_config_file_raises_nothing_but_usage_errors_on_any_syntax(text):
-    _load_or_fail(text)
-    _load_or_fail(f"recipe: {text}")
-
-
-@settings(deadline=_DEADLINE_MS)
+@settings(deadline=_DEADLINE_MS, max_examples=30)
 @given(st.dictionaries(_SECTIONS, _TREES, max_size=4), st.booleans(), _SECTIONS, _TREES)
 def test_config_file_raises_nothing_but_usage_errors_on_any_tree(tree, is_flow, key, value):
     _load_or_fail(yaml.safe_dump(tree, default_flow_style=is_flow))

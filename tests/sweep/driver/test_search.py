@@ -117,6 +117,7 @@ def _kept(folder: Folder) -> list[int]:
     return [int(name[6:10]) for name in folder.child("checkpoints").files()]
 
 
+@pytest.mark.long
 def test_search_stops_bad_trials_early_and_runs_all_others(
     run_tiny: RunTiny, tiny: TrainTest, tmp_path: Path
 ) -> None:
@@ -211,9 +212,6 @@ def test_eventful_search_ends_consistently(eventful: TinySearch, tiny: TrainTest
         assert trial.state == "COMPLETE"
         assert _timeless(trial.epochs) == _timeless(_retrain(eventful.config, trial, tiny))
 
-
-@pytest.mark.long
-def test_trial_that_diverges_fails(eventful: TinySearch) -> None:
     trial = eventful.ledger.trials[1]
     assert (trial.state, len(trial.epochs)) == ("FAILED", 1)
     assert trial.reason == f"{DIVERGED}: training loss became nan in epoch 2"
