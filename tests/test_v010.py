@@ -58,6 +58,7 @@ def test_it_is_drawn_reported_and_exported(storage: Path) -> None:
     assert exported["metrics"]["weights"]["test_accuracy"] == 0.9858
 
 
+@pytest.mark.long
 def test_it_is_finished_from_its_checkpoint(storage: Path) -> None:
     before = (storage / "old" / "ledger.jsonl").read_bytes()
     best = _document(storage, "resume", "--accept-changes")

@@ -26,8 +26,6 @@ from sweep.driver.signals import Interrupted
 from sweep.training.assignment import Assignment, Failure, Report
 from sweep.training.loop import TrainingRun, train_epochs
 
-pytestmark = pytest.mark.xdist_group("ray")  # one Ray for all of them
-
 EPOCHS = 2
 RECIPE = {"learning_rate": 0.05, "batch_size": 32}
 CONFIG = SweepConfig.model_validate({"model": "mlp", "epochs": EPOCHS, "recipe": RECIPE})

@@ -39,8 +39,6 @@ from sweep.training.checkpoints import save_checkpoint
 from sweep.training.loop import TrainingRun, train_epochs
 from sweep.tuning.searcher import TRIAL_ID, StudySearcher, objective
 
-pytestmark = pytest.mark.xdist_group("ray")  # one Ray for all of them
-
 
 def _config(**given: Any) -> SweepConfig:
     recipe = {"learning_rate": 0.05, "batch_size": 32}

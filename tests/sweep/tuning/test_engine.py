@@ -19,8 +19,6 @@ from sweep.tuning import engine as engine_module
 from sweep.tuning.engine import Engine, ListSearcher, Recorder
 from sweep.tuning.trainable import SweepTrainable
 
-pytestmark = pytest.mark.xdist_group("ray")  # one Ray for all of them
-
 _SNAPSHOT = "experiment_state*"
 MakeResult = Callable[..., dict[str, Any]]
 

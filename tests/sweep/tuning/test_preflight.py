@@ -8,8 +8,6 @@ from sweep.environment import Finding, versions
 from sweep.tuning import preflight
 from sweep.tuning.preflight import Answers, Look, examine_answers, examine_cluster
 
-pytestmark = pytest.mark.xdist_group("ray")  # one Ray for all of them
-
 
 def _problems(findings: dict[str, Finding]) -> list[str]:
     return [check for check, finding in findings.items() if finding.is_problem]

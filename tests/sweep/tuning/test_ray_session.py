@@ -17,8 +17,6 @@ from ray._private import services
 from sweep.errors import ClusterError, UsageError
 from sweep.tuning.ray_session import ray_session
 
-pytestmark = pytest.mark.xdist_group("ray")  # one Ray for all of them
-
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
