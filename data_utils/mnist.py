@@ -67,7 +67,7 @@ def load_mnist(
     """
     if folder is None:
         folder = default_folder()
-    elif not create and not folder.exists():
+    elif not create and not _exists(folder):
         raise DataError(
             f"{folder} does not exist. `sweep data --data {folder}` creates it and fetches MNIST."
         )
@@ -79,6 +79,13 @@ def load_mnist(
     return TrainTest(
         ImageDataset(train_images, train_labels), ImageDataset(test_images, test_labels)
     )
+
+
+def _exists(folder: Path) -> bool:
+    try:
+        return folder.exists()
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error.strerror}). Choose another.") from error
 
 
 def cached(folder: Path | None = None) -> bool:

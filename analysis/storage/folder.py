@@ -6,6 +6,7 @@ of a folder.
 
 import errno
 import os
+import re
 import secrets
 import time
 from abc import ABC, abstractmethod
@@ -21,8 +22,8 @@ from analysis.errors import StorageError
 from analysis.storage.local_files import FileAppender, is_file_locked, lock_file
 
 LOCK_FILE = ".lock"
-_PART = ".part"
-_STALE_PART_S = 10.0  # a report may be written without the lock
+_PART = re.compile(r"\..{1,40}-[0-9a-f]{16}\.part")
+_STALE_PART_S = 3600.0  # a report may be written without the lock
 
 
 class Appender(Protocol):
@@ -103,7 +104,7 @@ class Folder(ABC):
 
     def write(self, name: str, data: bytes) -> None:
         """Write or replace a file; a reader, or a crash, finds the old or the new contents."""
-        with self._errors_of(name):
+        with self._errors_of(name, may_lack=False):
             self._write(name, data)
 
     def delete(self, name: str) -> None:
@@ -118,7 +119,7 @@ class Folder(ABC):
             name: The file.
             truncated_bytes: Size of the incomplete last line, which is removed.
         """
-        with self._errors_of(name):
+        with self._errors_of(name, may_lack=False):
             return self._append_to(name, truncated_bytes)
 
     @abstractmethod
@@ -159,16 +160,19 @@ class Folder(ABC):
         return error.strerror or str(error)
 
     @contextmanager
-    def _errors_of(self, name: str) -> Iterator[None]:
-        """Raise an OSError again as the error of a file: with number, reason and path."""
+    def _errors_of(self, name: str, *, may_lack: bool = True) -> Iterator[None]:
+        """Raise an OSError again as the error of a file: with number, reason and path.
+
+        A missing file is a FileNotFoundError where `may_lack` is set.
+        """
         try:
             yield
         except StorageError:
             raise
-        except FileNotFoundError as error:
-            path = self.display_path(name)
-            raise FileNotFoundError(errno.ENOENT, "no such file", path) from error
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and may_lack:
+                path = self.display_path(name)
+                raise FileNotFoundError(errno.ENOENT, "no such file", path) from error
             number, path = error.errno or errno.EIO, self.display_path(name)
             raise StorageError(number, self._reason(error), path) from error
 
@@ -190,7 +194,7 @@ class LocalFolder(Folder):
     @override
     @contextmanager
     def lock(self) -> Iterator[Callable[[], None]]:
-        with self._errors_of(LOCK_FILE):
+        with self._errors_of(LOCK_FILE, may_lack=False):
             self.path.mkdir(parents=True, exist_ok=True)
             file = lock_file(self.path / LOCK_FILE)
         with file:
@@ -204,10 +208,11 @@ class LocalFolder(Folder):
 
     def _delete_parts(self) -> None:
         """Delete the files that a killed process did not finish writing."""
-        for pattern in (f".*{_PART}", f"*/.*{_PART}"):
+        for pattern in (".*.part", "*/.*.part"):
             for path in self.path.glob(pattern):
                 with suppress(OSError):
-                    if time.time() - path.stat().st_mtime > _STALE_PART_S:
+                    age_s = time.time() - path.stat().st_mtime
+                    if _PART.fullmatch(path.name) and age_s > _STALE_PART_S:
                         path.unlink()
 
     def _exists(self, name: str) -> bool:
@@ -225,7 +230,7 @@ class LocalFolder(Folder):
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         # Not `mkstemp`, whose files nobody else may read.
-        temporary = target.with_name(f".{target.name[:40]}-{secrets.token_hex(8)}{_PART}")
+        temporary = target.with_name(f".{target.name[:40]}-{secrets.token_hex(8)}.part")
         try:
             with temporary.open("xb") as file:
                 file.write(data)

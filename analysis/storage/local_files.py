@@ -80,8 +80,9 @@ class FileAppender:
     def __init__(self, path: Path, *, truncated_bytes: int = 0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
-        self._end = path.stat().st_size - truncated_bytes
-        self._file.truncate(self._end)
+        self._cut: int | None = None
+        if truncated_bytes:
+            self._file.truncate(path.stat().st_size - truncated_bytes)
         handle = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(handle)  # the entry of a new file
@@ -90,19 +91,25 @@ class FileAppender:
 
     def write_line(self, line: bytes, *, at_once: bool = False) -> None:
         """Write one line to the disk."""
+        end = self._cut
         try:
-            self._file.truncate(self._end)  # if a part of an earlier line is left
+            if end is not None:  # a part of an earlier line is left
+                self._file.truncate(end)
+                self._cut = None
+            end = self._file.seek(0, os.SEEK_END)
             written = self._file.write(line)
             if written != len(line):
                 text = f"the disk took {written} of {len(line)} bytes; is it full?"
                 raise OSError(errno.ENOSPC, text)
             os.fsync(self._file.fileno())
         except OSError as error:
+            # Should even this fail, the next line waits until it succeeds.
+            self._cut = end
             with suppress(OSError):
-                self._file.truncate(self._end)
+                self._file.truncate(end)
+                self._cut = None
             number, reason = error.errno or errno.EIO, error.strerror or str(error)
             raise StorageError(number, reason, self._file.name) from error
-        self._end += len(line)
 
     def close(self) -> None:
         """Close the file."""

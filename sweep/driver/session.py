@@ -145,7 +145,8 @@ def count_slots(resources: Resources, concurrency: int | None) -> int:
     if resources.gpu:
         import torch
 
-        n_gpus = torch.cuda.device_count()
+        # Alone, `device_count` also counts what a broken driver cannot use.
+        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
         slots = min(slots, int(n_gpus / resources.gpu))
         if slots == 0:
             raise UsageError(

@@ -14,12 +14,13 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
-from analysis.errors import StorageError
+from analysis.errors import StorageError, describe_cause
 from analysis.records.epochs import Epoch
 from analysis.records.files import failure_name
 from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset
 from sweep.config import Resources
+from sweep.errors import ClusterError
 from sweep.training.assignment import Assignment, Report
 from sweep.tuning import ray_private
 from sweep.tuning.trainable import SweepTrainable
@@ -243,29 +244,32 @@ class Engine:
         )
         resources = {"cpu": self.resources.cpu, "gpu": self.resources.gpu}
         limited = ConcurrencyLimiter(searcher, self.slots())
-        tuner = tune.Tuner(
-            tune.with_resources(trainable, resources),
-            tune_config=tune.TuneConfig(
-                num_samples=n_trainings,
-                search_alg=limited,
-                scheduler=scheduler,
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                name=f"tune-{time.monotonic_ns()}",
-                storage_path=str(self.scratch),
-                callbacks=[recorder, _Supervisor(limited, self.slots, n_trainings)],
-                # The trainable writes its own checkpoints, where a retry on any node finds them.
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=_RETRIES),
-                verbose=0,
-            ),
-        )
         try:
+            tuner = tune.Tuner(
+                tune.with_resources(trainable, resources),
+                tune_config=tune.TuneConfig(
+                    num_samples=n_trainings,
+                    search_alg=limited,
+                    scheduler=scheduler,
+                    reuse_actors=True,
+                ),
+                run_config=tune.RunConfig(
+                    name=f"tune-{time.monotonic_ns()}",
+                    storage_path=str(self.scratch),
+                    callbacks=[recorder, _Supervisor(limited, self.slots, n_trainings)],
+                    # The trainable writes its own, where a retry on any node finds them.
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                    failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                    verbose=0,
+                ),
+            )
             tuner.fit()
         except Exception as error:
             if recorder.error is not None:
                 raise recorder.error from None
+            if isinstance(error, OSError) and not isinstance(error, StorageError):
+                where = f"Ray's scratch folder {self.scratch}"
+                raise ClusterError(f"{where}: {describe_cause(error)}") from error
             if not isinstance(error, _AllTrained):
                 raise
         return not recorder.given_up

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 import ray
 
 import sweep
+from analysis.errors import describe_cause
 from sweep.environment import needs_no_quotes
 from sweep.errors import ClusterError, UsageError
 from sweep.tuning import ray_private
@@ -54,7 +55,12 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
     options = None if address is None else _join_options(address)
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with _scratch_folder() as scratch, _output_to(scratch / _LOG):
+    with contextlib.ExitStack() as stack:
+        try:
+            scratch = stack.enter_context(_scratch_folder())
+            stack.enter_context(_output_to(scratch / _LOG))
+        except OSError as error:
+            raise ClusterError(f"cannot make a scratch folder: {describe_cause(error)}") from error
         try:
             small = contextlib.nullcontext() if options else ray_private.small_node()
             with _blocked(signal.SIGTERM), small:

@@ -12,10 +12,11 @@ from analysis.results.rungs import rungs
 from sweep.config import SweepConfig
 from sweep.config.registry import SCHEDULERS
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Report
+from sweep.tuning.ray_private import NotPickled
 from sweep.tuning.searcher import TRIAL_ID
 
 
-class Asha(FIFOScheduler):
+class Asha(NotPickled, FIFOScheduler):
     """Asynchronous successive halving (ASHA).
 
     At each rung a trial goes on only if its validation accuracy is in the best

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
+from pathlib import Path
 
 import pytest
 
@@ -60,15 +61,16 @@ def test_whatever_the_disk_does_not_do_is_a_storage_error(folder: LocalFolder) -
 
 
 def test_lock_deletes_the_files_of_a_killed_writer(folder: LocalFolder) -> None:
-    stale = [".config.yaml-0a.part", "checkpoints/.trial-0001.pt-0b.part", "predictions/.a.part"]
-    for name in (*stale, ".new.part", "mine.part", "checkpoints/trial-0001.pt"):
+    ours = "0123456789abcdef.part"
+    stale = [f".config.yaml-{ours}", f"checkpoints/.trial-0001.pt-{ours}"]
+    fresh, foreign = f".new-{ours}", [".download.part", "mine.part"]
+    for name in (*stale, fresh, *foreign, "checkpoints/trial-0001.pt"):
         folder.write(name, b"")
-        if name != ".new.part":
+        if name != fresh:
             os.utime(folder.path / name, (0, 0))
     with folder.lock():
-        assert folder.files() == [LOCK_FILE, ".new.part", "mine.part"]
+        assert folder.files() == sorted([LOCK_FILE, fresh, *foreign])
         assert folder.child("checkpoints").files() == ["trial-0001.pt"]
-        assert folder.child("predictions").files() == []
 
 
 def test_lock_waits_while_its_state_is_read(folder: LocalFolder) -> None:
@@ -90,3 +92,22 @@ def test_line_is_complete_when_it_is_synced(
         appender.write_line(b"one\n")
         appender.write_line(b"two\n")
     assert synced == [b"one\n", b"one\ntwo\n"]
+
+
+def test_folder_that_cannot_be_made_is_an_error_of_the_storage() -> None:
+    folder = LocalFolder(Path("/proc/nowhere/sweep"))
+    with pytest.raises(StorageError):
+        folder.write("config.yaml", b"")
+    with pytest.raises(StorageError), folder.lock():
+        pass
+
+
+def test_appender_keeps_the_lines_of_another_one(folder: LocalFolder) -> None:
+    with (
+        closing(folder.append_to("ledger")) as first,
+        closing(folder.append_to("ledger")) as second,
+    ):
+        first.write_line(b"a1\n")
+        second.write_line(b"b1\n")
+        first.write_line(b"a2\n")
+    assert folder.read("ledger") == b"a1\nb1\na2\n"
