@@ -48,7 +48,7 @@ def _check_gpu() -> Finding:
     except (ImportError, OSError) as error:
         return Finding("gpu", f"torch cannot be imported: {error}", is_problem=True)
     if not torch.cuda.is_available():
-        return Finding("gpu", "none usable with CUDA; trials train on processors")
+        return Finding("gpu", "none usable with CUDA; trials train on CPUs")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return Finding("gpu", f"{', '.join(names)}; 4 trials share one with --set resources.gpu=0.25")
 
@@ -69,7 +69,7 @@ def _check_storage(storage: Folder) -> Finding:
 
 
 def _check_network(*, is_needed: bool) -> Finding:
-    """Try MNIST's first mirror; never a problem, as there is another source."""
+    """Try MNIST's first mirror; a failure is no problem, as there is another source."""
     try:
         url = urlsplit(mirror_urls()[0])
         port = url.port or (443 if url.scheme == "https" else 80)

@@ -44,7 +44,7 @@ NameArgument = Annotated[
 ]
 AcceptOption = Annotated[
     bool,
-    typer.Option("--accept-changes", help="Continue although the config or versions changed."),
+    typer.Option("--accept-changes", help="Continue even if the config or versions changed."),
 ]
 ConcurrencyOption = Annotated[
     int | None,

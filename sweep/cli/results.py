@@ -1,4 +1,4 @@
-"""`sweep plot`, `report`, `export`, `predict`, `dashboard`: what to do with a result."""
+"""`sweep plot`, `report`, `export`, `predict`, `dashboard`: commands that use a result."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -64,7 +64,7 @@ def report(
 
 
 def export(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="A new or empty folder.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to, new or empty.")],
     name: options.NameArgument = None,
     storage: options.StorageOption = options.DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
@@ -91,12 +91,12 @@ def predict(
     name: options.NameArgument = None,
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="IMAGE", help="Pictures of one digit each.", show_default=False),
+        typer.Argument(metavar="IMAGE", help="Images of one digit each.", show_default=False),
     ] = None,
     storage: options.StorageOption = options.DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Show which digits the best network sees in image files."""
+    """Recognize digits in image files with the best network."""
     from sweep.cli.summary import find_best
 
     name, paths = _name_and_images(name, images or [], storage)
@@ -141,7 +141,7 @@ def _name_and_images(
     from analysis.records.files import LEDGER_FILE
 
     if first is None:
-        raise UsageError("name an image, of one digit")
+        raise UsageError("name an image file of one digit")
     try:
         is_file = Path(first).is_file()
         is_sweep = storage_folder(storage).child(first).exists(LEDGER_FILE)
@@ -150,7 +150,7 @@ def _name_and_images(
     if is_sweep and others:
         return first, [Path(other) for other in others]
     if is_sweep and not is_file:
-        raise UsageError(f"{first!r} is a sweep; name an image, too")
+        raise UsageError(f"{first!r} is a sweep; also name an image file")
     if not is_sweep and others and not is_file:
         raise UsageError(f"{first!r} is neither a sweep in {storage} nor an image file")
     return None, [Path(image) for image in (first, *others)]
@@ -161,7 +161,7 @@ def dashboard(
     port: Annotated[
         int,
         typer.Option(
-            metavar="N", min=0, max=65535, help="Port to listen on; 0 is any that is free."
+            metavar="N", min=0, max=65535, help="Port to listen on; 0 picks a free port."
         ),
     ] = 8080,
     storage: options.StorageOption = options.DEFAULT_STORAGE,
@@ -170,7 +170,7 @@ def dashboard(
     folder, ledger = find_sweep(storage, name)
 
     def on_ready(url: str) -> None:
-        print(escape(f"{ledger.name}: {url}  (Ctrl-C ends it)"), flush=True)
+        print(escape(f"{ledger.name}: {url}  (Ctrl-C to stop)"), flush=True)
 
     def on_problem(line: str) -> None:
         say(f"warning: the dashboard may be out of date: {line}")

@@ -23,11 +23,11 @@ def run(
         str | None, typer.Option(metavar="NAME", help="quick, classic or best. [default: classic]")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A config, laid over the preset.")
+        Path | None, typer.Option(metavar="FILE", help="Config file that overrides the preset.")
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One key, as recipe.momentum=0.95."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a key: recipe.momentum=0.95."),
     ] = None,
     name: Annotated[
         str | None,
@@ -111,7 +111,7 @@ def _continue(
     accept_changes: bool,
     as_json: bool,
 ) -> None:
-    """Run what a sweep lacks of what `config` asks for."""
+    """Run the trials and confirmation runs that the sweep still lacks."""
     from sweep.cli.summary import print_result
     from sweep.cli.work import advising, finish, search_and_confirm
     from sweep.driver.folders import write_environment

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def data(data: options.DataOption = None, as_json: options.JsonOption = False) -> None:
-    """Fetch MNIST, if it is not there yet, and verify every file."""
+    """Fetch MNIST if it is missing, and verify every file."""
     from data_utils.mnist import default_folder
 
     mnist = load_data("mnist", data, create=True)
@@ -64,7 +64,7 @@ def load_data(name: str, folder: Path | None, *, create: bool = False) -> "Train
 def preset(
     name: Annotated[str | None, typer.Argument(metavar="NAME", show_default=False)] = None,
 ) -> None:
-    """List the presets, or print one, ready to be saved and changed."""
+    """List the presets, or print one as a start for your config."""
     from sweep.config.resolve import PRESETS, preset_text
 
     if name is not None:

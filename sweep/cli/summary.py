@@ -33,7 +33,7 @@ def find_best(ledger: Ledger) -> Selection:
         raise NoTrialError(f"no trial of {ledger.name} has run all its epochs yet")
     raise NoTrialError(
         f"no trial of {ledger.name} ran all its epochs: {len(failed)} of {len(ledger.trials)} "
-        f"failed, trial {failed[0].trial_id} because {failed[0].reason}"
+        f"failed, trial {failed[0].trial_id}: {failed[0].reason}"
     )
 
 
@@ -146,14 +146,14 @@ def _print_cost(ledger: Ledger) -> None:
 
 
 def check_failures(ledger: Ledger) -> None:
-    """Refuse a ledger in which a trial failed for another reason than divergence.
+    """Refuse a ledger in which a trial failed for a reason other than divergence.
 
     Raises:
-        NoTrialError: There is such a trial.
+        NoTrialError: A trial failed in this way.
     """
     failed = [t for t in ledger.in_state("FAILED") if not (t.reason or "").startswith(DIVERGED)]
     if failed:
         raise NoTrialError(
             f"{count(len(failed), 'trial')} of {ledger.name} failed, trial "
-            f"{failed[0].trial_id} because {failed[0].reason}"
+            f"{failed[0].trial_id}: {failed[0].reason}"
         )

@@ -81,7 +81,7 @@ def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None
 
 
 def list_documents(storage: Folder) -> list[dict[str, Any]]:
-    """Return one document per sweep, newest first; of a damaged one, what is wrong with it.
+    """Return one document per sweep, newest first; for a damaged sweep, its error.
 
     Those whose first record cannot be read come last.
     """

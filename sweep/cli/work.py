@@ -83,9 +83,9 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     """Draw the plots, write the report and print the result.
 
     Raises:
-        NoTrialError: No trial ran all its epochs, or one failed for another reason than
+        NoTrialError: No trial ran all its epochs, or one failed for a reason other than
             divergence.
-        StorageError: The plots cannot be written; the result is printed all the same.
+        StorageError: The plots cannot be written; the result is printed anyway.
     """
     from analysis.plots import draw_all
     from analysis.report.page import write_report
@@ -95,7 +95,7 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
         write_report(folder)
     except (StorageError, KeyboardInterrupt) as error:
         again = f"{follow_up('plot', folder)}; {follow_up('report', folder)}"
-        hint = f"the sweep itself is finished; draw it again with: {again}"
+        hint = f"the sweep itself is finished; write its plots and report with: {again}"
         if isinstance(error, KeyboardInterrupt):
             say(f"interrupted; {hint}")
         error.add_note(hint)

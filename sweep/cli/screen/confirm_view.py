@@ -15,7 +15,7 @@ from sweep.cli.output import escape
 
 
 class ConfirmationView:
-    """Shows a confirmation that grows.
+    """Shows the progress of a confirmation.
 
     Args:
         confirmation: A confirmation whose arms are recorded already.

@@ -23,7 +23,7 @@ class View(Protocol):
     """A search or a confirmation, as text and as a picture."""
 
     def news(self) -> Mapping[object, str]:
-        """Return all notices and failures so far, a line each; a key is new if its line is."""
+        """Return all notices and failures so far as lines, each under its own key."""
 
     def fraction(self) -> float:
         """Return the fraction that is done, from 0 to 1."""
@@ -36,7 +36,7 @@ class View(Protocol):
 
 
 class LineDisplay:
-    """A line whenever another eighth is done, and one for each piece of news."""
+    """Prints a line at each eighth of the progress, and one for each notice or failure."""
 
     def __init__(self, view: View, stream: TextIO) -> None:
         self._view, self._stream = view, stream
@@ -54,7 +54,7 @@ class LineDisplay:
         print(escape(line), file=self._stream, flush=True)
 
     def update(self) -> None:
-        """Print the news, and the progress if another eighth is done."""
+        """Print new notices and failures, and the progress if another eighth is done."""
         self._show()
 
     def _show(self) -> None:

@@ -23,10 +23,10 @@ _WORST_ERROR, _BEST_ERROR = 0.1, 0.005
 
 
 class SearchView:
-    """Shows a search.
+    """Shows the progress of a search.
 
     Attributes:
-        ledger: Grows, or is replaced when it is read again.
+        ledger: Of the search; it grows, or is replaced by a newer one.
     """
 
     def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:

@@ -69,8 +69,8 @@ def test_predict_reads_a_file_though_a_sweep_has_its_name(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("predict", "name an image, of one digit"),
-        ("predict trained", "'trained' is a sweep; name an image, too"),
+        ("predict", "name an image file of one digit"),
+        ("predict trained", "'trained' is a sweep; also name an image file"),
         ("predict trainde digit.png", "'trainde' is neither a sweep in "),
         ("predict digit.png none.png", "none.png does not exist"),
         ("dashboard --port 65536", "Invalid value for '--port'"),

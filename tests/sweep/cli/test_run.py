@@ -157,7 +157,7 @@ def test_run_with_a_failed_trial_ends_in_5_after_its_result(
     assert outcome.exit_code == 5
     assert json.loads(outcome.out)["trial_id"] == 3
     assert outcome.err.splitlines()[-1] == (
-        f"error: 1 trial of mine failed, trial 2 because {pretended.failures[2]}"
+        f"error: 1 trial of mine failed, trial 2: {pretended.failures[2]}"
     )
 
 
@@ -174,7 +174,7 @@ def test_run_in_which_all_trials_fail_ends_in_5(call: Call, pretended: Pretended
     assert (outcome.exit_code, outcome.out) == (5, "")
     assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
     assert outcome.err.splitlines()[-1].startswith(
-        "error: no trial of mine ran all its epochs: 2 of 2 failed, trial 1 because diverged"
+        "error: no trial of mine ran all its epochs: 2 of 2 failed, trial 1: diverged"
     )
 
 
@@ -232,7 +232,7 @@ def test_run_whose_plots_fail_has_its_result_and_resume_draws_them(
     assert outcome.exit_code == exit_code
     assert json.loads(outcome.out)["trial_id"] == 2
     assert message in outcome.err
-    assert "draw it again with: sweep plot mine; sweep report mine" in outcome.err
+    assert "write its plots and report with: sweep plot mine; sweep report mine" in outcome.err
     pretended.drawing_error = None
     assert call("resume").exit_code == 0
     assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
