@@ -34,6 +34,7 @@ def test_slots_are_as_many_as_fit_on_the_processors(
 def test_slots_are_as_many_as_fit_on_the_gpus(
     gpu: float, slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert count_slots(Resources(cpu=0.1, gpu=gpu), None) == min(slots, 10 * CORES)
 
@@ -61,7 +62,9 @@ def test_resources_that_this_machine_lacks_are_refused(
     message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    # A card that CUDA cannot use is counted, but is none.
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError) as raised:
         describe_start(resources, address=None, concurrency=concurrency)
     assert str(raised.value).startswith(message)
