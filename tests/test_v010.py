@@ -48,6 +48,12 @@ def test_it_is_read(storage: Path) -> None:
     assert (cut_off["trial_id"], cut_off["epochs"]) == (7, 1)
 
 
+def test_name_that_is_not_utf8_is_read(storage: Path) -> None:
+    with (storage / "old" / "ledger.jsonl").open("a") as ledger:
+        ledger.write('{"kind": "notice", "time": 1.0, "trial_id": null, "text": "caf\\udce9"}\n')
+    assert len(_document(storage, "trials")["trials"]) == 7
+
+
 def test_it_is_drawn_reported_and_exported(storage: Path) -> None:
     drawn = _document(storage, "plot")
     assert len(drawn["files"]) >= 8

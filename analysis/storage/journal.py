@@ -115,10 +115,17 @@ class Journal(ABC):
     @classmethod
     def _decode(cls, line: bytes) -> Any:
         try:
-            return cls.decoder.decode(line)
+            try:
+                return cls.decoder.decode(line)
+            except ValueError:
+                if b"\\ud" not in line:
+                    raise
+                # Version 0.1.0 escaped names that are not UTF-8, which msgspec refuses.
+                text = json.dumps(json.loads(line), ensure_ascii=False)
+                return cls.decoder.decode(text.encode("utf-8", "replace"))
         except (ValueError, RecursionError) as error:
-            text = line[:240].decode("utf-8", "replace").strip()
-            shown = text if len(text) <= 60 else text[:57] + "..."
+            start = line[:240].decode("utf-8", "replace").strip()
+            shown = start if len(start) <= 60 else start[:57] + "..."
             raise LedgerError(f"is not a record ({shown!r})") from error
 
 
