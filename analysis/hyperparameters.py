@@ -21,24 +21,18 @@ class Hyperparameter:
     """One hyperparameter.
 
     Attributes:
-        name: Name in configs and files.
-        kind: What its values are.
         default: Value where none is given; a new hyperparameter's must change nothing, so
             that files written before it mean what they meant.
-        help: What it is, in one line.
         low: Smallest number; excluded if `above_low`.
         high: Largest number; excluded if `below_high`.
-        choices: Allowed values of a `choice`.
         unit: What the numbers count, for messages and axes.
-        symbol: Unit that follows a number directly.
-        words: Name in words; empty for `name` with spaces.
-        is_regularizer: Whether results show it even where it is fixed.
+        symbol: Unit that follows a number directly, such as `°`.
+        words: Name in words; if empty, `name` with spaces.
     """
 
     name: str
     kind: Literal["float", "int", "bool", "choice"]
     default: Value
-    help: str
     _: KW_ONLY
     low: float = 0
     high: float = math.inf
@@ -48,7 +42,6 @@ class Hyperparameter:
     unit: str = ""
     symbol: str = ""
     words: str = ""
-    is_regularizer: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -82,14 +75,6 @@ class Hyperparameter:
             raise ValueError(f"must be {self._bounds()}, but got {show_value(value)}")
         return value if self.kind == "int" else float(value)
 
-    def format(self, value: Any) -> str:
-        """Return a value in three significant digits with its symbol, such as `10°`."""
-        if not isinstance(value, float):
-            text = show_value(value).strip("'")
-        else:
-            text = f"{value:.2e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}"
-        return text + self.symbol
-
     def _bounds(self) -> str:
         if self.kind == "bool":
             return "true or false"
@@ -105,78 +90,36 @@ class Hyperparameter:
 
 
 _TABLE = (
-    Hyperparameter(
-        "dropout",
-        "float",
-        0.0,
-        "Probability of dropping an activation, after each convolution block.",
-        high=1,
-        below_high=True,
-        is_regularizer=True,
-    ),
-    Hyperparameter(
-        "rotation",
-        "float",
-        0.0,
-        "Largest angle by which an image is rotated, to either side.",
-        high=180,
-        unit="degrees",
-        symbol="°",
-        is_regularizer=True,
-    ),
-    Hyperparameter(
-        "shift",
-        "float",
-        0.0,
-        "Largest distance by which an image is shifted, along each axis.",
-        high=1,
-        unit="of the image side",
-        is_regularizer=True,
-    ),
-    Hyperparameter(
-        "weight_decay", "float", 0.0, "L2 coefficient of SGD.", high=100, is_regularizer=True
-    ),
-    Hyperparameter("batch_size", "int", 64, "Images per step.", low=1, high=50_000, unit="images"),
-    Hyperparameter(
-        "learning_rate",
-        "float",
-        0.01,
-        "Highest learning rate that the schedule reaches.",
-        high=100,
-        above_low=True,
-    ),
-    Hyperparameter(
-        "schedule",
-        "choice",
-        "constant",
-        "Learning rate after the warm-up; linear falls to 0 in the last step.",
-        choices=("constant", "linear"),
-    ),
-    Hyperparameter(
-        "warmup_epochs",
-        "float",
-        0.0,
-        "Epochs in which the learning rate climbs from 0; may be a fraction.",
-        high=10_000,
-        unit="epochs",
-        words="warm-up",
-    ),
-    Hyperparameter("momentum", "float", 0.9, "Momentum of SGD.", high=1, below_high=True),
-    Hyperparameter(
-        "nesterov", "bool", False, "Use Nesterov's momentum; needs a momentum above 0."
-    ),
+    # Probability of dropping an activation, after each convolution block.
+    Hyperparameter("dropout", "float", 0.0, high=1, below_high=True),
+    # Largest angle by which an image is rotated, to either side.
+    Hyperparameter("rotation", "float", 0.0, high=180, unit="degrees", symbol="°"),
+    # Largest distance by which an image is shifted, along each axis.
+    Hyperparameter("shift", "float", 0.0, high=1, unit="of the image side"),
+    # L2 coefficient of SGD.
+    Hyperparameter("weight_decay", "float", 0.0, high=100),
+    # Images per step.
+    Hyperparameter("batch_size", "int", 64, low=1, high=50_000, unit="images"),
+    # Highest learning rate that the schedule reaches.
+    Hyperparameter("learning_rate", "float", 0.01, high=100, above_low=True),
+    # Learning rate after the warm-up; linear falls to 0 in the last step.
+    Hyperparameter("schedule", "choice", "constant", choices=("constant", "linear")),
+    # Epochs in which the learning rate climbs from 0; may be a fraction.
+    Hyperparameter("warmup_epochs", "float", 0.0, high=10_000, unit="epochs", words="warm-up"),
+    # Momentum of SGD.
+    Hyperparameter("momentum", "float", 0.9, high=1, below_high=True),
+    # Whether the momentum is Nesterov's, which needs a momentum above 0.
+    Hyperparameter("nesterov", "bool", False),
 )
 
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType({row.name: row for row in _TABLE})
 DEFAULTS: Mapping[str, Value] = MappingProxyType(
     {name: row.default for name, row in HYPERPARAMETERS.items()}
 )
-REGULARIZERS = tuple(name for name, row in HYPERPARAMETERS.items() if row.is_regularizer)
-
 HAND_TUNED: Mapping[str, float] = MappingProxyType(
     {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
 )
-"""The point that a sweep is to beat; the rest of its recipe is `DEFAULTS`."""
+"""The regularizers of the point that a sweep is to beat; its other values are `DEFAULTS`."""
 
 
 def complete(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,9 +142,11 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def format_value(name: str, value: Any) -> str:
-    """Return the value of a hyperparameter as `Hyperparameter.format` does, also of an unknown."""
-    row = HYPERPARAMETERS.get(name)
-    return show_value(value).strip("'") if row is None else row.format(value)
+    """Return a value in three significant digits with its symbol, such as `10°`."""
+    symbol = HYPERPARAMETERS[name].symbol if name in HYPERPARAMETERS else ""
+    if not isinstance(value, float):
+        return show_value(value).strip("'") + symbol
+    return (f"{value:.2e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}") + symbol
 
 
 def show_value(value: object) -> str:

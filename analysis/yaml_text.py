@@ -19,15 +19,11 @@ class _Dumper(yaml.SafeDumper):
 
     _depth = 0
 
-    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> Any:
+    def represent_data(self, data: Any) -> yaml.Node:
         self._depth += 1
-        node = super().represent_mapping(tag, mapping, flow_style=self._depth > 2)
-        self._depth -= 1
-        return node
-
-    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:
-        self._depth += 1
-        node = super().represent_sequence(tag, sequence, flow_style=self._depth > 2)
+        node: yaml.Node = super().represent_data(data)
+        if isinstance(node, yaml.CollectionNode):
+            node.flow_style = self._depth > 2
         self._depth -= 1
         return node
 

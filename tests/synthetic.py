@@ -47,7 +47,7 @@ from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder, LocalFolder
 from analysis.storage.journal import encode_record
 from sweep.config import SweepConfig
-from sweep.config.resolve import Overrides, resolve_config
+from sweep.config.resolve import resolve_config
 from sweep.driver.arms import plan_arms
 
 BEGIN = 1_800_000_000.0
@@ -81,9 +81,13 @@ class Search:
 
     @cached_property
     def config(self) -> SweepConfig:
-        settings = (f"scheduler={self.scheduler}",)
-        overrides = Overrides(settings, self.n_trials, self.epochs, self.seed)
-        return resolve_config(preset="best" if self.decaying else "classic", overrides=overrides)
+        return resolve_config(
+            preset="best" if self.decaying else "classic",
+            settings=[f"scheduler={self.scheduler}"],
+            trials=self.n_trials,
+            epochs=self.epochs,
+            seed=self.seed,
+        )
 
 
 def error_rate(hyperparameters: dict[str, Any]) -> float:

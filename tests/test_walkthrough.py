@@ -69,9 +69,7 @@ def test_hyperparameter_is_added_in_the_table_and_the_loop(tree: Path) -> None:
     save_checkpoint(folder, old, run)
 
     table = "_TABLE = (\n"
-    row = (
-        '    Hyperparameter("label_smoothing", "float", 0.0, "Share of other labels.", high=1),\n'
-    )
+    row = '    Hyperparameter("label_smoothing", "float", 0.0, high=1),\n'
     edit(tree / "analysis/hyperparameters.py", table, table + row)
     loss = "F.cross_entropy(logits, labels{})"
     argument = ", label_smoothing=run.hyperparameters['label_smoothing']"
@@ -86,12 +84,12 @@ from analysis.hyperparameters import DEFAULTS, HYPERPARAMETERS
 from analysis.records.confirmation import Arm
 from analysis.storage.folder import LocalFolder
 from data_utils.dataset import ImageDataset
-from sweep.config.resolve import Overrides, resolve_config
+from sweep.config.resolve import resolve_config
 from sweep.training.assignment import Assignment
 from sweep.training.worker import Worker
 
 config = resolve_config(
-    overrides=Overrides(["space={label_smoothing: {low: 0, high: 0.2}}", "model=mlp"])
+    settings=["space={label_smoothing: {low: 0, high: 0.2}}", "model=mlp"]
 )
 data = ImageDataset(**np.load("data.npz"))
 
@@ -158,13 +156,13 @@ from analysis.results.selection import Selection
 from analysis.storage.folder import LocalFolder
 from sweep.cli.setup import load_data
 from sweep.config import HAND_TUNED, SweepConfig
-from sweep.config.resolve import Overrides, resolve_config
+from sweep.config.resolve import resolve_config
 from sweep.driver.arms import plan_arms
 from sweep.driver.resume import check_changes
 from sweep.training.assignment import Assignment
 from sweep.training.worker import Worker
 
-config = resolve_config(overrides=Overrides(["dataset=stripes", "model=tiny"], epochs=1))
+config = resolve_config(settings=["dataset=stripes", "model=tiny"], epochs=1)
 data, folder = load_data(config.dataset, None), LocalFolder(Path("new"))
 worker = Worker(data.train, data.test, folder, device="cpu", predict=True)
 hyperparameters = config.hyperparameters(HAND_TUNED)
@@ -195,13 +193,13 @@ def test_searcher_and_scheduler_are_each_a_line_in_the_registry(tree: Path) -> N
         tree,
         """
 from analysis.records.ledger import FORMAT, Ledger, SweepCreated
-from sweep.config.resolve import Overrides, resolve_config
+from sweep.config.resolve import resolve_config
 from sweep.training.assignment import Assignment
 from sweep.tuning.scheduler import build_scheduler
 from sweep.tuning.searcher import StudySearcher
 
 settings = ["searcher=qmc", "scheduler={name: median, grace_period: 2}", "initial_points=[]"]
-config = resolve_config(overrides=Overrides(settings))
+config = resolve_config(settings=settings)
 ledger = Ledger(SweepCreated(0.0, FORMAT, "new", config.model_dump(mode="json")))
 searcher, scheduler = StudySearcher(config, ledger), build_scheduler(config, ledger)
 proposed = Assignment.from_config(searcher.suggest("a")).hyperparameters

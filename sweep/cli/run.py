@@ -52,13 +52,16 @@ def run(
     """Search for the best hyperparameters and confirm them."""
     from analysis.records.sweeps import list_sweeps
     from sweep.cli.work import Computing, search_and_confirm
-    from sweep.config.resolve import Overrides, resolve_config
+    from sweep.config.resolve import resolve_config
     from sweep.driver.folders import check_name, exists, name_after, prepare_folder
 
     resolved = resolve_config(
         preset=preset,
         path=config,
-        overrides=Overrides(settings or (), trials=trials, epochs=epochs, seed=seed),
+        settings=settings or (),
+        trials=trials,
+        epochs=epochs,
+        seed=seed,
         notify=lambda note: say(f"note: {note}"),
     )
     if search_only:

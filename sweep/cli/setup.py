@@ -45,6 +45,7 @@ def load_data(name: str, folder: Path | None, *, create: bool = False) -> "Train
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     from data_utils.registry import load_dataset
+    from data_utils.sources import Progress as FetchProgress
 
     columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn())
     is_hidden = not sys.stderr.isatty()
@@ -58,7 +59,8 @@ def load_data(name: str, folder: Path | None, *, create: bool = False) -> "Train
         def notify(line: str) -> None:
             console.print(escape(line), soft_wrap=True)
 
-        return load_dataset(name, folder, create=create, notify=notify, on_bytes=on_bytes)
+        progress = FetchProgress(notify, on_bytes)
+        return load_dataset(name, folder, create=create, progress=progress)
 
 
 def preset(

@@ -1,13 +1,12 @@
 """The search space: for each searched hyperparameter a range or a list of choices."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -76,11 +75,9 @@ class FloatRange(Section):
             raise ValueError(f"must have a `high` of {low} plus a multiple of {step}: got {high}")
         return self
 
-    @model_serializer
-    def _to_plain(self) -> dict[str, Any]:
-        options = {"log": self.log, "step": self.step}
-        given = {name: value for name, value in options.items() if value}
-        return {"low": self.low, "high": self.high, **given}
+    @model_serializer(mode="wrap")
+    def _to_plain(self, to_dict: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        return {k: v for k, v in to_dict(self).items() if v is not None and v is not False}
 
 
 class IntRange(FloatRange):
@@ -139,7 +136,8 @@ def _validate(row: Hyperparameter, raw: object) -> Dimension:
         shapes = "a range `{low: …, high: …}` or " if row.is_number else ""
         hint = "" if is_valid else "; a fixed value belongs in `recipe`"
         raise ValueError(f"must be {shapes}a list of choices, but got {show_value(raw)}{hint}")
-    dimension = (Choices if is_list else _range_type(row)).model_validate(raw)
+    range_type = IntRange if row.kind == "int" else FloatRange
+    dimension = (Choices if is_list else range_type).model_validate(raw)
     if isinstance(dimension, Choices):
         values: dict[Any, Value] = dict(enumerate(dimension.choices))
     else:
@@ -162,24 +160,7 @@ def _validate(row: Hyperparameter, raw: object) -> Dimension:
 
 def value_type(row: Hyperparameter) -> Any:
     """Return the type of a hyperparameter's values, for pydantic."""
-    types: dict[str, Any] = {"int": int, "float": float, "bool": bool}
-    schema: dict[str, Any] = {"enum": list(row.choices)} if row.choices else {}
-    if row.is_number:
-        schema["exclusiveMinimum" if row.above_low else "minimum"] = row.low
-        schema["exclusiveMaximum" if row.below_high else "maximum"] = row.high
-    described = Field(description=row.help, json_schema_extra=schema)
-    return Annotated[types.get(row.kind, str), BeforeValidator(row.check), described]
-
-
-def _range_type(row: Hyperparameter) -> type[FloatRange]:
-    return IntRange if row.kind == "int" else FloatRange
-
-
-def _dimension_type(row: Hyperparameter) -> Any:
-    shown: Any = Choices | list[Any]
-    shown = _range_type(row) | shown if row.is_number else shown
-    validator = PlainValidator(partial(_validate, row), json_schema_input_type=shown)
-    return Annotated[Any, validator, Field(description=row.help)]
+    return Annotated[Any, PlainValidator(row.check)]
 
 
 if TYPE_CHECKING:
@@ -188,6 +169,10 @@ if TYPE_CHECKING:
 else:
     # Validated, they are dicts in the order of the table: Optuna's draws depend on the order.
     _ROWS = HYPERPARAMETERS.values()
-    Space = TypedDict("Space", {row.name: _dimension_type(row) for row in _ROWS}, total=False)
+    Space = TypedDict(
+        "Space",
+        {row.name: Annotated[Any, PlainValidator(partial(_validate, row))] for row in _ROWS},
+        total=False,
+    )
     Point = TypedDict("Point", {row.name: value_type(row) for row in _ROWS}, total=False)
     Space.__pydantic_config__ = Point.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)

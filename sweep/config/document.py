@@ -1,6 +1,6 @@
-"""YAML as plain data that knows where each value was given.
+"""Presets, config files and options as plain data that knows where each value was given.
 
-Only what a config needs is read: mappings, lists and plain values. Tags and aliases are
+Of YAML only what a config needs is read: mappings, lists and plain values. Tags and aliases are
 rejected, and with them objects, recursion and documents that grow while they are read. Plain
 values are read as YAML 1.1 has them (`yes` is true, `010` is 8, `1:30` is 90), except that
 `1e-3` is a number and that dates are text. Keys are always text.
@@ -8,17 +8,19 @@ values are read as YAML 1.1 has them (`yes` is true, `010` is 8, `1:30` is 90), 
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 from yaml.reader import ReaderError
 
 from analysis.formatting import printable
+from analysis.hyperparameters import show_value
 from sweep.config.dimensions import Location
 from sweep.config.registry import RENAMED
 from sweep.errors import UsageError
 
-MAX_CHARACTERS = 128 * 1024
+_MAX_CHARACTERS = 128 * 1024
 _MAX_DEPTH = 8
 
 
@@ -42,30 +44,70 @@ def read_yaml(text: str, name: str, at: Location = ()) -> Source:
     Raises:
         UsageError: It is not YAML, has more than a config needs, or gives a key twice.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise UsageError(f"{name} is longer than {MAX_CHARACTERS // 1024} KiB")
-    line = column = 0
+    if len(text) > _MAX_CHARACTERS:
+        raise UsageError(f"{name} is longer than {_MAX_CHARACTERS // 1024} KiB")
+    where = ""
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
         value = None if root is None else loader.to_plain(root, root, at)
+        return Source(name, value, dict.fromkeys([at, *loader.lines], 0) if at else loader.lines)
     except yaml.MarkedYAMLError as error:
         problem = ", ".join(filter(None, (error.context, error.problem)))
         if (mark := error.problem_mark or error.context_mark) is not None:
-            line, column = mark.line + 1, mark.column + 1
+            where = f":{mark.line + 1}, column {mark.column + 1}"
     except ReaderError as error:
         problem = f"the character U+{error.character:04X} is not allowed"
         line = text.count("\n", 0, error.position) + 1
+        where = f":{line}"
     except (ValueError, OverflowError):
         # PyYAML passes an escape beyond Unicode's end to `chr`, and a long number to `int`.
         problem = "an escape or a number is out of range"
-    else:
-        if loader.problems:
-            raise UsageError("\n".join(f"{problem} ({name})" for problem in loader.problems))
-        return Source(name, value, dict.fromkeys([at, *loader.lines], 0) if at else loader.lines)
-    where = f"{name}:{line}" if line and not at else name
-    where += f", column {column}" if column and not at else ""
+    where = name if at else name + where
     raise UsageError(f"cannot read the YAML: {printable(problem, 200)} ({where})")
+
+
+def read_file(path: Path) -> Source:
+    """Read a config file.
+
+    Raises:
+        UsageError: It cannot be read, is empty, or is not a mapping in YAML.
+    """
+    name = printable(str(path), 500)
+    try:
+        with path.open("rb") as file:
+            content = file.read(4 * _MAX_CHARACTERS)
+        text = content.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(f"there is no config file {name}") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"a config must be text in UTF-8 ({name}:{line})") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"cannot read the config file {name}: {reason}") from None
+    source = read_yaml(text, name)
+    if source.value is None:
+        raise UsageError(f"{name} is empty: write what differs from a preset, as `trials: 8`")
+    if not isinstance(source.value, dict):
+        got = f"but got {show_value(source.value)} ({source.mark(())})"
+        raise UsageError(f"a config must be a mapping, such as `trials: 8`, {got}")
+    return source
+
+
+def read_setting(setting: str) -> Source:
+    """Read a value of `--set`, such as `space.rotation.high=20`.
+
+    Raises:
+        UsageError: It has no key, no value, or a value that is not YAML.
+    """
+    key, equals, text = setting.partition("=")
+    first, *rest = (part.strip() for part in key.split("."))
+    at = (RENAMED.get(first, first), *rest)
+    name = printable(f"--set {setting}")
+    if not equals or not all(at) or len(at) > 4:
+        raise UsageError(f"`--set` takes KEY=VALUE, such as `trials=8` ({name})")
+    return read_yaml(text, name, at)
 
 
 class _Loader(yaml.SafeLoader):
@@ -74,7 +116,6 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.lines: dict[Location, int] = {}
-        self.problems: list[str] = []
         self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
@@ -88,7 +129,7 @@ class _Loader(yaml.SafeLoader):
         elif self._depth > _MAX_DEPTH:
             problem = "it is nested too deeply"
         if problem is not None:
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(None, None, problem, event.start_mark)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -103,16 +144,13 @@ class _Loader(yaml.SafeLoader):
             return self.construct_object(node)
         mapping: dict[str, Any] = {}
         for key, item in node.value:
-            name, line = key.value, key.start_mark.line + 1
-            if not isinstance(name, str):
-                self.problems.append(f"line {line}: a key must be a plain name")
-                continue
-            name = name if at else RENAMED.get(name, name)
+            if not isinstance(key.value, str):
+                raise yaml.MarkedYAMLError(None, None, "a key must be a name", key.start_mark)
+            name = key.value if at else RENAMED.get(key.value, key.value)
             if name in mapping:
-                lines = f"lines {self.lines[*at, name]} and {line}"
-                self.problems.append(f"{lines}: `{printable(name)}` is given twice")
-            else:
-                mapping[name] = self.to_plain(item, key, (*at, name))
+                problem = f"`{name}` is given twice, first in line {self.lines[*at, name]}"
+                raise yaml.MarkedYAMLError(None, None, problem, key.start_mark)
+            mapping[name] = self.to_plain(item, key, (*at, name))
         return mapping
 
 

@@ -1,16 +1,13 @@
-"""What is wrong with a config, in sentences that say where."""
+"""What is wrong with a config, in sentences."""
 
 import difflib
 import re
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import ValidationError
-
 from analysis.formatting import printable
 from analysis.hyperparameters import HYPERPARAMETERS, show_value
 from sweep.config.dimensions import FloatRange, Location, Section
-from sweep.config.layers import Stack
 from sweep.config.sweep_config import Confirm, Resources, Scheduler, SweepConfig
 
 _SECTIONS: dict[str, type[Section]] = {
@@ -30,18 +27,11 @@ _PHRASES = {
 _SYNONYMS = {"lr": "learning_rate", "wd": "weight_decay", "warmup": "warmup_epochs"}
 
 
-def explain(error: ValidationError, stack: Stack) -> list[str]:
-    """Return what pydantic found wrong in a config, one line per problem, in its order."""
-    lines = []
-    for problem in error.errors(include_url=False):
-        if problem["type"] == "default_factory_not_called":
-            continue
-        location = problem["loc"]
-        given = location[:-1] if problem["type"] == "missing" else location
-        source, at = stack.find(given)
-        text = f"`{_key(location)}` {_sentence(problem, location)} ({source.mark(at)})"
-        lines.append((stack.sources.index(source), source.lines.get(at, 0), text))
-    return [text for *_, text in sorted(lines, key=lambda line: line[:2])]
+def describe(problem: Any) -> str:
+    """Return a problem that pydantic found in a config as a sentence."""
+    location: Location = problem["loc"]
+    steps = (f"[{s}]" if isinstance(s, int) else f".{printable(s)}" for s in location)
+    return f"`{''.join(steps).removeprefix('.')}` {_what_is_wrong(problem, location)}"
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
@@ -54,13 +44,7 @@ def suggest(name: str, names: Iterable[str]) -> str:
     return f"; choose from {', '.join(known)}"
 
 
-def _key(location: Location) -> str:
-    """Return a location as it is written: `initial_points[0].dropout`."""
-    steps = (f"[{s}]" if isinstance(s, int) else f".{printable(s)}" for s in location)
-    return "".join(steps).removeprefix(".")
-
-
-def _sentence(problem: Any, location: Location) -> str:
+def _what_is_wrong(problem: Any, location: Location) -> str:
     name, value = str(location[-1]), problem["input"]
     match problem["type"]:
         case "missing":

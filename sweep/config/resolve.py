@@ -1,70 +1,71 @@
-"""Configs from presets, files and the command line, laid over each other and checked.
+"""Configs from several sources, laid over each other and checked.
 
-See `sweep.config.layers` for what wins.
+The sources, from the lowest to the highest: a preset (`classic` by default), a config file,
+options of the command line in their order. The higher one wins, key by key: a file need only
+say what differs. Only the search space is replaced as a whole by a file that has one;
+`--set space.NAME=…` replaces one of its dimensions, and `null` removes it. Whether a
+hyperparameter is fixed or searched is decided by the higher source, too: `recipe.dropout` in a
+file ends the search of `dropout` in the preset, and the other way round; both in one source are
+an error. Initial points are fitted to what higher sources than theirs say.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from analysis.formatting import printable
-from analysis.hyperparameters import show_value
-from sweep.config.document import MAX_CHARACTERS, Source, read_yaml
-from sweep.config.layers import Stack
-from sweep.config.messages import explain, suggest
-from sweep.config.registry import RENAMED
+from analysis.hyperparameters import HYPERPARAMETERS
+from sweep.config.dimensions import Location
+from sweep.config.document import Source, read_file, read_setting, read_yaml
+from sweep.config.messages import describe, suggest
 from sweep.config.sweep_config import SweepConfig
 from sweep.errors import UsageError
 
 PRESETS = ("quick", "classic", "best")
-DEFAULT_PRESET = "classic"
-
-
-@dataclass(frozen=True)
-class Overrides:
-    """What the command line sets: `settings` are the values of `--set`, in order."""
-
-    settings: Sequence[str] = ()
-    trials: int | None = None
-    epochs: int | None = None
-    seed: int | None = None
 
 
 def resolve_config(
     *,
     preset: str | None = None,
     path: Path | None = None,
-    overrides: Overrides = Overrides(),
+    settings: Sequence[str] = (),
+    trials: int | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
     notify: Callable[[str], None] = lambda note: None,
 ) -> SweepConfig:
     """Return the preset, overridden by the file, overridden by the command line.
 
-    `notify` receives what is allowed but may surprise, one sentence at a time.
+    `settings` are the values of `--set`, in order. `notify` receives what is allowed but may
+    surprise, one sentence at a time.
 
     Raises:
         UsageError: Something is wrong with what was given.
     """
-    stack = Stack()
-    stack.add(_read_preset(preset or DEFAULT_PRESET))
+    layers = _Layers()
+    layers.add(_read_preset(preset or "classic"))
     if path is not None:
-        stack.add(_read_file(path))
-    for source in _read_options(overrides):
-        stack.add(source)
+        layers.add(read_file(path))
+    for setting in settings:
+        layers.add(read_setting(setting))
+    for key, value in (("trials", trials), ("epochs", epochs), ("seed", seed)):
+        if value is not None:
+            layers.add(Source(f"--{key} {value}", value, {(key,): 0}))
     left_out: dict[int, str] = {}
-    context = {"newer": stack.newer, "left_out": left_out}
+    context = {"newer": layers.newer, "left_out": left_out}
     try:
-        config = SweepConfig.model_validate(stack.value, context=context)
-        problems = stack.problems
+        config = SweepConfig.model_validate(layers.value, context=context)
+        problems = layers.problems
     except ValidationError as error:
-        problems = [*stack.problems, *explain(error, stack)]
+        problems = layers.problems + layers.explain(error)
     if problems:
         raise UsageError("\n".join(problems))
     for i, reason in left_out.items():
-        source, at = stack.find(("initial_points", i))
+        source, at = layers.find(("initial_points", i))
         notify(f"an initial point is left out: {reason} ({source.mark(at)})")
     for note in config.notes():
         notify(note)
@@ -87,38 +88,80 @@ def _read_preset(name: str) -> Source:
     return read_yaml(preset_text(name), f"preset {name}")
 
 
-def _read_file(path: Path) -> Source:
-    name = printable(str(path), 500)
-    try:
-        with path.open("rb") as file:
-            content = file.read(4 * MAX_CHARACTERS)
-        text = content.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise UsageError(f"there is no config file {name}") from None
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"a config must be text in UTF-8 ({name}:{line})") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"cannot read the config file {name}: {reason}") from None
-    source = read_yaml(text, name)
-    if source.value is None:
-        raise UsageError(f"{name} is empty: write what differs from a preset, as `trials: 8`")
-    if not isinstance(source.value, dict):
-        got = f"but got {show_value(source.value)} ({source.mark(())})"
-        raise UsageError(f"a config must be a mapping, such as `trials: 8`, {got}")
-    return source
+class _Layers:
+    """Sources laid over each other.
+
+    Attributes:
+        value: What they say together.
+        problems: A sentence for each hyperparameter that one source both fixes and searches.
+        newer: Hyperparameters that a higher source than the initial points' fixes or searches.
+    """
+
+    def __init__(self) -> None:
+        self.value: dict[str, Any] = {}
+        self.problems: list[str] = []
+        self.newer: set[str | int] = set()
+        self._sources: list[Source] = []
+
+    def add(self, source: Source) -> None:
+        """Lay a source over those before it."""
+        self._sources.append(source)
+        path = min(source.lines, key=len)
+        if path:
+            self.value = _replace(self.value, path, source.value)
+        else:
+            for key, value in source.value.items():
+                old: Any = self.value.get(key)
+                is_merged = isinstance(value, dict) and isinstance(old, dict) and key != "space"
+                self.value[key] = {**old, **value} if is_merged else value
+        self._fix_or_search(source)
+
+    def find(self, location: Location) -> tuple[Source, Location]:
+        """Return the newest source of a location, or of the nearest one around it, and that."""
+        return next(
+            (source, location[:n])
+            for n in range(len(location), -1, -1)
+            for source in reversed(self._sources)
+            if any(at[:n] == location[:n] for at in source.lines)
+        )
+
+    def explain(self, error: ValidationError) -> list[str]:
+        """Return what pydantic found wrong, one line per problem, in the order of the sources."""
+        lines = []
+        for problem in error.errors(include_url=False):
+            location = problem["loc"]
+            if problem["type"] != "default_factory_not_called":
+                source, at = self.find(location[:-1] if problem["type"] == "missing" else location)
+                order = self._sources.index(source), source.lines.get(at, 0)
+                lines.append((order, f"{describe(problem)} ({source.mark(at)})"))
+        return [text for _, text in sorted(lines, key=lambda line: line[0])]
+
+    def _fix_or_search(self, source: Source) -> None:
+        """Leave each hyperparameter of a source either fixed or searched."""
+        space, recipe = self.value.get("space"), self.value.get("recipe")
+        if not isinstance(space, dict) or not isinstance(recipe, dict):
+            return  # the check that follows says why
+        fixed, searched = (
+            {at[1] for at in source.lines if at[:1] == (key,) and at[1:]} & HYPERPARAMETERS.keys()
+            for key in ("recipe", "space")
+        )
+        for name in fixed & searched:
+            marks = " and ".join(source.mark((key, name)) for key in ("recipe", "space"))
+            both = f"`{name}` is fixed in `recipe` and searched in `space`"
+            self.problems.append(f"{both}: keep one of them ({marks})")
+        ended = (fixed - searched) | {name for name in searched if space.get(name) is None}
+        self.value["space"] = {name: v for name, v in space.items() if name not in ended}
+        self.value["recipe"] = {
+            name: v for name, v in recipe.items() if name in ended or name not in searched
+        }
+        self.newer |= HYPERPARAMETERS.keys() if ("space",) in source.lines else fixed | searched
+        if ("initial_points",) in source.lines:
+            self.newer.clear()
 
 
-def _read_options(overrides: Overrides) -> Iterator[Source]:
-    for setting in overrides.settings:
-        key, equals, text = setting.partition("=")
-        first, *rest = (part.strip() for part in key.split("."))
-        at = (RENAMED.get(first, first), *rest)
-        name = printable(f"--set {setting}")
-        if not equals or not all(at) or len(at) > 4:
-            raise UsageError(f"`--set` takes KEY=VALUE, such as `trials=8` ({name})")
-        yield read_yaml(text, name, at)
-    for key in ("trials", "epochs", "seed"):
-        if (value := getattr(overrides, key)) is not None:
-            yield Source(f"--{key} {value}", value, {(key,): 0})
+def _replace(value: Any, path: Location, new: Any) -> Any:
+    """Return a copy of nested mappings with one value replaced."""
+    if not path:
+        return new
+    inner = value if isinstance(value, dict) else {}
+    return {**inner, path[0]: _replace(inner.get(path[0]), path[1:], new)}

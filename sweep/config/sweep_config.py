@@ -1,10 +1,11 @@
 """The config of a sweep: what is fixed, what is searched, and how."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BeforeValidator,
     Field,
     GetPydanticSchema,
@@ -18,7 +19,6 @@ from pydantic_core import core_schema
 from analysis.hyperparameters import (
     HAND_TUNED,
     HYPERPARAMETERS,
-    REGULARIZERS,
     complete,
     show_value,
 )
@@ -132,6 +132,7 @@ class SweepConfig(Section):
     space: Annotated[Space, Field(min_length=1)] = _SPACE
     initial_points: tuple[Point, ...] = Field(
         default_factory=lambda known: _fit_hand_tuned(known["space"]),
+        validation_alias=AliasChoices("initial_points", *RENAMED),
         max_length=200,
         strict=False,
     )
@@ -141,11 +142,6 @@ class SweepConfig(Section):
     confirm: Annotated[
         Confirm | None, BeforeValidator(lambda raw: None if raw == "none" else raw)
     ] = Confirm()
-
-    @property
-    def n_finalists(self) -> int:
-        """How many finalists are confirmed at the end of the search; 0 without confirmation."""
-        return 0 if self.confirm is None else self.confirm.top_k
 
     def hyperparameters(self, draw: Mapping[str, object]) -> dict[str, Any]:
         """Return all hyperparameters of a training: the recipe, overridden by the draw.
@@ -161,24 +157,20 @@ class SweepConfig(Section):
 
     def reported(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that results show: the searched ones, then other regularizers."""
-        return {
-            name: hyperparameters[name] for name in dict.fromkeys((*self.space, *REGULARIZERS))
-        }
+        return {name: hyperparameters[name] for name in dict.fromkeys((*self.space, *HAND_TUNED))}
 
-    def notes(self) -> tuple[str, ...]:
-        """Return what is allowed but may surprise, one sentence each."""
-        n_points, warmup = len(self.initial_points), self.recipe.warmup_epochs
-        grace_period, epochs = self.scheduler.grace_period, f"`epochs` is {self.epochs}"
-        notes = {
-            "no trial will be stopped early: `scheduler.grace_period` is "
-            f"{grace_period}, {epochs}": self.scheduler.name != "none"
-            and grace_period >= self.epochs,
-            "the learning rate will warm up until the end: `recipe.warmup_epochs` is "
-            f"{warmup:g}, {epochs}": "warmup_epochs" not in self.space and warmup >= self.epochs,
-            f"only {self.trials} of the {n_points} initial points will be tried: `trials` is "
-            f"{self.trials}": n_points > self.trials,
-        }
-        return tuple(note for note, is_due in notes.items() if is_due)
+    def notes(self) -> Iterator[str]:
+        """Yield what is allowed but may surprise, one sentence each."""
+        epochs, n_points = f"`epochs` is {self.epochs}", len(self.initial_points)
+        grace_period, warmup = self.scheduler.grace_period, self.recipe.warmup_epochs
+        if self.scheduler.name != "none" and grace_period >= self.epochs:
+            given = f"`scheduler.grace_period` is {grace_period}, {epochs}"
+            yield f"no trial will be stopped early: {given}"
+        if "warmup_epochs" not in self.space and warmup >= self.epochs:
+            given = f"`recipe.warmup_epochs` is {warmup:g}, {epochs}"
+            yield f"the learning rate will warm up until the end: {given}"
+        if n_points > self.trials:
+            yield f"only {self.trials} of the {n_points} initial points will be tried"
 
     def to_yaml(self) -> str:
         """Return the config as YAML that reads back equal over any preset."""
@@ -188,27 +180,6 @@ class SweepConfig(Section):
             tree["scheduler"] = "none"
         tree["confirm"] = tree["confirm"] or "none"
         return yaml_text(tree)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rename(cls, raw: object) -> object:
-        if not isinstance(raw, Mapping):
-            return raw
-        renamed = {old: new for old, new in RENAMED.items() if new not in raw}
-        return {renamed.get(key, key): value for key, value in raw.items()}
-
-    @field_validator("space")
-    @classmethod
-    def _check_space(cls, space: Space, info: ValidationInfo) -> Space:
-        recipe = info.data.get("recipe", Recipe())
-        reject(
-            {
-                (name,): "is also fixed in `recipe`: keep one of them"
-                for name in space
-                if getattr(recipe, name) != HYPERPARAMETERS[name].default
-            }
-        )
-        return space
 
     @field_validator("initial_points")
     @classmethod

@@ -113,7 +113,7 @@ class TrialRecorder(Recorder):
     ) -> None:
         super().__init__(folder, on_step)
         self._config, self._writer, self._ledger = config, writer, writer.journal
-        self._n_best = max(1, config.n_finalists)
+        self._n_best = 1 if config.confirm is None else config.confirm.top_k
         self._best = rank_trials(writer.journal)[: self._n_best]
         self._delete_leftovers()
 

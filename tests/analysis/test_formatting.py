@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -25,6 +26,8 @@ from analysis.formatting import (
         (points, (0.0012345,), "0.12"),
         (points, (-0.0012345, 3), "-0.123"),
         (points, (-0.00001,), "0.00"),  # never a negative zero
+        (partial(points, sign=True), (0.0012,), "+0.12"),
+        (partial(points, sign=True), (-0.00001,), "+0.00"),
         (interval, ((0.1, 0.25), percent_number), "10.00 to 25.00"),
         (interval, (None, percent_number), "–"),
         (p_value, (0.00099,), "< 0.001"),
@@ -55,10 +58,3 @@ def test_formatting(
     show: Callable[..., str], arguments: tuple[object, ...], expected: str
 ) -> None:
     assert show(*arguments) == expected
-
-
-@pytest.mark.parametrize(
-    ("difference", "expected"), [(0.0012, "+0.12"), (-0.0012, "-0.12"), (-0.00001, "+0.00")]
-)
-def test_points_with_sign(difference: float, expected: str) -> None:
-    assert points(difference, sign=True) == expected

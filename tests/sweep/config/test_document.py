@@ -57,12 +57,9 @@ def test_read_yaml_knows_the_line_of_each_key_and_item():
         ("- " * 60_000, "it is nested too deeply (a.yaml:1, column 19)"),
         ("? " * 60_000, "it is nested too deeply (a.yaml:1, column 19)"),
         ("#" * 140_000, "a.yaml is longer than 128 KiB"),
-        (
-            "a: 1\na: 2\nb: {c: 1, c: 2}\n",
-            "lines 1 and 2: `a` is given twice (a.yaml)\n"
-            "lines 3 and 3: `c` is given twice (a.yaml)",
-        ),
-        ("? [a]\n: 1", "line 1: a key must be a plain name (a.yaml)"),
+        ("a: 1\na: 2\n", "`a` is given twice, first in line 1 (a.yaml:2, column 1)"),
+        ("b: {c: 1, c: 2}\n", "`c` is given twice, first in line 1 (a.yaml:1, column 11)"),
+        ("? [a]\n: 1", "a key must be a name (a.yaml:1, column 3)"),
         ('"\\e[2J": 1\n"\\e[2J": 1', "`\\x1b[2J` is given twice"),
     ],
 )

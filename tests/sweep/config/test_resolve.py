@@ -10,21 +10,18 @@ from hypothesis import strategies as st
 from analysis.hyperparameters import HAND_TUNED, HYPERPARAMETERS
 from sweep.config import Confirm, Recipe, Scheduler, SweepConfig
 from sweep.config.dimensions import Choices, FloatRange
-from sweep.config.resolve import (
-    PRESETS,
-    Overrides,
-    preset_text,
-    resolve_config,
-)
+from sweep.config.resolve import PRESETS, preset_text, resolve_config
 from sweep.errors import UsageError
 
 
-def _load(text, *settings, preset="classic", notify=lambda note: None, **options):
-    overrides = Overrides(settings, **options)
+def _load(text, *settings, **options):
+    """Resolve a config file, given as text or bytes, with values of `--set`."""
     with TemporaryDirectory() as folder, chdir(folder):
         path = Path("sweep.yaml")
-        path.write_bytes(text.encode("utf-8", "surrogatepass"))
-        return resolve_config(preset=preset, path=path, overrides=overrides, notify=notify)
+        path.write_bytes(
+            text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        )
+        return resolve_config(path=path, settings=settings, **options)
 
 
 def _error(text, *settings, **options):
@@ -47,13 +44,6 @@ def test_preset_is_complete(name):
     assert resolve_config(preset=name).initial_points == (HAND_TUNED,)
 
 
-def test_preset_best_decays_and_searches_the_learning_rate():
-    best = resolve_config(preset="best")
-    assert best.recipe == Recipe(schedule="linear", warmup_epochs=2, nesterov=True)
-    assert best.space["learning_rate"] == FloatRange(low=0.005, high=0.2, log=True)
-    assert best.scheduler.name == "none"
-
-
 def test_resolve_config_rejects_an_unknown_preset():
     with pytest.raises(UsageError, match="no preset `clasic`; did you mean `classic`"):
         resolve_config(preset="clasic")
@@ -66,6 +56,7 @@ def test_config_file_takes_from_the_preset_what_the_file_leaves_out():
     assert (config.trials, config.epochs, config.confirm) == (8, 3, None)
     assert config.recipe == Recipe(learning_rate=0.01, momentum=0.8)
     assert _load("{}") == SweepConfig()
+    assert _load("\ufefftrials: 3  # é").trials == 3  # with a byte order mark
 
 
 def test_config_file_searches_only_what_a_file_with_a_space_names():
@@ -82,45 +73,34 @@ def test_config_file_searches_only_what_a_file_with_a_space_names():
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "settings"),
-    [
-        ("recipe: {dropout: 0.2}", ()),
-        ("{}", ("recipe.dropout=0.2",)),
-        ("space: {dropout: [0.2, 0.3], rotation: [0, 10]}", ("recipe.dropout=0.2",)),
-        ("first: [{dropout: 0.25, rotation: 10, shift: 0.05}]", ("recipe.dropout=0.2",)),
-    ],
-)
-def test_config_file_fixes_what_a_higher_layer_fixes(text, settings):
-    config = _load(text, *settings)
-    assert "dropout" not in config.space
-    assert config.recipe.dropout == 0.2
-    [point] = config.initial_points
-    assert "dropout" not in point
-    assert point["rotation"] == 10.0
+_WITHOUT_DROPOUT = ["rotation", "shift", "weight_decay"]
+_WITH_LEARNING_RATE = [*HAND_TUNED, "learning_rate"]
+_SEARCH = "space.learning_rate={low: 0.01, high: 0.1}"
 
 
 @pytest.mark.parametrize(
-    ("text", "settings"),
+    ("text", "setting", "fixed", "searched"),
     [
-        ("recipe: {momentum: 0.9}", ("space.learning_rate={low: 0.01, high: 0.1}",)),
-        ("{}", ("space.learning_rate={low: 0.01, high: 0.1}",)),
-        ("recipe: {learning_rate: 3}", ("space.learning_rate={low: 0.01, high: 0.1}",)),
+        ("recipe: {dropout: 0.2}", "trials=3", {"dropout": 0.2}, _WITHOUT_DROPOUT),
+        ("{}", "recipe.dropout=0.2", {"dropout": 0.2}, _WITHOUT_DROPOUT),
+        (
+            "space: {dropout: [0.2, 0.3], rotation: [0, 10]}",
+            "recipe.dropout=0.2",
+            {"dropout": 0.2},
+            ["rotation"],
+        ),
+        ("{}", "space.dropout=null", {}, _WITHOUT_DROPOUT),
+        ("{}", "space.dropout=", {}, _WITHOUT_DROPOUT),
+        ("recipe: {momentum: 0.9}", _SEARCH, {}, _WITH_LEARNING_RATE),
+        ("{}", _SEARCH, {}, _WITH_LEARNING_RATE),
+        ("recipe: {learning_rate: 3}", _SEARCH, {}, _WITH_LEARNING_RATE),
     ],
 )
-def test_config_file_searches_what_a_higher_layer_searches(text, settings):
-    config = _load(text, *settings)
-    assert config.space["learning_rate"] == FloatRange(low=0.01, high=0.1)
-    assert config.recipe == Recipe()
-    assert config.initial_points == (HAND_TUNED,)
-
-
-@pytest.mark.parametrize("setting", ["space.dropout=null", "space.dropout="])
-def test_null_ends_the_search_of_a_hyperparameter(setting):
-    config = _load("{}", setting)
-    assert list(config.space) == ["rotation", "shift", "weight_decay"]
-    assert config.recipe.dropout == 0.0
-    assert config.initial_points == ({"rotation": 10.0, "shift": 0.05, "weight_decay": 0.001},)
+def test_higher_layer_decides_what_is_fixed_and_what_is_searched(text, setting, fixed, searched):
+    config = _load(text, setting)
+    assert config.recipe == Recipe(**fixed)
+    assert list(config.space) == searched
+    assert config.initial_points == ({k: v for k, v in HAND_TUNED.items() if k in searched},)
 
 
 def test_config_file_leaves_out_a_point_outside_the_range_of_a_higher_layer():
@@ -167,6 +147,12 @@ def test_settings_switch_the_scheduler_and_the_confirmation_on_and_off():
 
 _ERRORS = [
     # the document
+    ("", "is empty"),
+    (b"\x89PNG\r\n\x1a\n\x00\x00", "a config must be text in UTF-8 (sweep.yaml:1)"),
+    ("trials: 3".encode("utf-16"), "a config must be text in UTF-8"),
+    (b"a: 1\nb: \xff", "sweep.yaml:2)"),
+    ("trials: 3\n\x00\x00", "the character U+0000 is not allowed"),
+    ("é" * 300_000, "is longer than 128 KiB"),
     ("# nothing\n---\n", "sweep.yaml is empty: write what differs from a preset"),
     ("- trials: 8", "a config must be a mapping, such as `trials: 8`, but got a list"),
     ("trials: [", "(sweep.yaml:1, column 10)"),
@@ -178,7 +164,10 @@ _ERRORS = [
     ("recipe: {epochs: 3}", "`recipe.epochs` belongs at the top level (sweep.yaml:1)"),
     ("space: {kernel: [1, 2]}", "`space.kernel` is unknown; choose from dropout,"),
     ("space: {shift: {lo: 0, high: 0.1, low: 0}}", "`space.shift.lo` is unknown; did you mean"),
-    ("first: []\ninitial_points: []", "lines 1 and 2: `initial_points` is given twice"),
+    (
+        "first: []\ninitial_points: []",
+        "`initial_points` is given twice, first in line 1 (sweep.yaml:2",
+    ),
     # sections and fields
     ("recipe:\n", "`recipe` must be a mapping, but got nothing (sweep.yaml:1)"),
     ("recipe: {dropout: [0, 1]}", "but got a list; what is searched belongs in `space`"),
@@ -276,33 +265,6 @@ def test_config_file_lists_every_problem_by_its_line():
         "`recipe.momentum` must be at least 0 and below 1, but got 1 (sweep.yaml:5)",
         "`scheduler.grace_perod` is unknown; did you mean `grace_period`? (sweep.yaml:6)",
     ]
-
-
-def test_resolve_config_reads_utf_8_with_or_without_a_mark(tmp_path):
-    for name, encoding in (("plain.yaml", "utf-8"), ("marked.yaml", "utf-8-sig")):
-        path = tmp_path / name
-        path.write_text("trials: 3  # é\n", encoding=encoding)
-        assert resolve_config(path=path).trials == 3
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "is empty"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "a config must be text in UTF-8"),
-        ("trials: 3".encode("utf-16"), "a config must be text in UTF-8"),
-        (b"a: 1\nb: \xff", "bad.yaml:2)"),
-        (b"trials: 3\n\x00\x00", "the character U+0000 is not allowed"),
-        ("é".encode() * 300_000, "is longer than 128 KiB"),
-    ],
-)
-def test_resolve_config_rejects_a_file_that_is_not_text(tmp_path, content, message):
-    path = tmp_path / "bad.yaml"
-    path.write_bytes(content)
-    with pytest.raises(UsageError) as caught:
-        resolve_config(path=path)
-    assert message in str(caught.value)
-    assert "bad.yaml" in str(caught.value)
 
 
 @pytest.mark.parametrize(

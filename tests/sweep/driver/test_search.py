@@ -107,7 +107,7 @@ def _require_consistent(done: TinySearch) -> None:
         assert told[trial_id].params.items() <= trial.hyperparameters.items()
     ranking = rank_trials(ledger)
     assert done.study.best_trial.value == pytest.approx(objective(ranking[0].score))
-    best = ranking[: max(1, config.n_finalists)]
+    best = ranking[: config.confirm.top_k if config.confirm else 1]
     assert _kept(done.folder) == sorted(selection.trial.trial_id for selection in best)
 
 
