@@ -12,13 +12,19 @@ from analysis.records.confirmation import (
     ConfirmationBegun,
     ConfirmationNotice,
     ConfirmationWriter,
+    Run,
     RunEnded,
     RunEndState,
     RunEpoch,
     read_confirmation,
 )
 from analysis.records.epochs import Epoch
-from analysis.records.files import CONFIRMATION_FILE, checkpoint_name, run_name
+from analysis.records.files import (
+    CHECKPOINTS_FOLDER,
+    CONFIRMATION_FILE,
+    checkpoint_name,
+    run_name,
+)
 from analysis.records.ledger import FORMAT, Ledger
 from analysis.records.predictions import (
     ShownImages,
@@ -82,6 +88,7 @@ def run_confirmation(
                     n_trainings=len(runs),
                     predict=True,
                 )
+            recorder.delete_leftovers()
         return confirmation
 
 
@@ -139,17 +146,33 @@ class RunRecorder(Recorder):
     def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
         arm, seed = _run(config)
         is_complete = report is not None and report.outcome() == "COMPLETE"
-        is_finalist = self._confirmation.arms[arm].role == "finalist"
         if report is not None and report.predictions is not None:
             save_predictions(self._folder, arm, seed, report.predictions)
-            if is_finalist:  # show what it misclassified, with the images of other runs
+            if self._confirmation.arms[arm].role == "finalist":
+                # Show what it misclassified, with the images of other runs.
                 wrong = np.flatnonzero(~report.predictions.correct)
                 indices = np.union1d(load_images(self._folder).indices, wrong).astype(np.int32)
                 save_images(self._folder, ShownImages(indices, self._test.images[indices]))
         state: RunEndState = "COMPLETE" if is_complete else "FAILED"
         self._writer.append(RunEnded(time.time(), arm, seed, state, reason))
-        if not (is_complete and is_finalist and seed == self._first_seed):
+        if not self._is_exported(self._confirmation.runs[arm, seed]):
             self._folder.delete(checkpoint_name(run_name(arm, seed)))
+
+    def delete_leftovers(self) -> None:
+        """Delete the checkpoints of ended runs that a killed driver or its workers left."""
+        checkpoints = self._folder.child(CHECKPOINTS_FOLDER)
+        unneeded = {
+            f"{run_name(run.arm, run.seed)}.pt"
+            for run in self._confirmation.runs.values()
+            if run.state != "RUNNING" and not self._is_exported(run)
+        }
+        for name in unneeded.intersection(checkpoints.files()):
+            checkpoints.delete(name)
+
+    def _is_exported(self, run: Run) -> bool:
+        """Return whether `sweep export` needs the checkpoint of a run that has ended."""
+        is_finalist = self._confirmation.arms[run.arm].role == "finalist"
+        return is_finalist and run.state == "COMPLETE" and run.seed == self._first_seed
 
 
 def _run(config: Mapping[str, Any]) -> tuple[str, int]:

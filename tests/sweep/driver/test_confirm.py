@@ -190,9 +190,12 @@ def test_confirmation_keeps_what_the_export_and_the_pictures_need(
     wrong = iter([(1, 3), (7,), (5,), (9,), (9,), (3, 4), (9,), (9,), (9,), (9,)])
 
     def run(recorder: Any, searcher: Searcher, n_trainings: int, **_: Any) -> bool:
-        for config in _configs(searcher, n_trainings):
-            folder.write(checkpoint_name(Assignment.from_config(config).name), b"weights")
+        configs = _configs(searcher, n_trainings)
+        names = [checkpoint_name(Assignment.from_config(config).name) for config in configs]
+        for name, config in zip(names, configs, strict=True):
+            folder.write(name, b"weights")
             recorder.end(config, _last_report(*next(wrong)), None)
+        folder.write(names[-1], b"weights")  # by a worker of a driver that was killed
         return True
 
     confirming(run, TWO_SEEDS)
