@@ -23,13 +23,10 @@ def store(network: Network) -> Iterator[ObjectStore]:
         yield store
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster(network: Network, store: ObjectStore, mnist: TrainTest) -> Iterator[Cluster]:
-    """Ray on `head`, `worker-1` and `worker-2`; who wants to lose a node adds one first.
-
-    A module has its own, because Ray believes for a minute that a silent node is alive.
-    """
+    """Ray on `head` and `worker-1`."""
     with Cluster(network, store.credentials) as cluster:
-        for name in ("head", "worker-1", "worker-2"):
+        for name in ("head", "worker-1"):
             cluster.add_node(name)
         yield cluster

@@ -8,6 +8,7 @@ from tests.cluster.machines import Machine, Network
 
 _PORT = 5000
 _BUCKET = "sweeps"
+_GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
 
 
 class ObjectStore(Machine):
@@ -33,6 +34,11 @@ class ObjectStore(Machine):
             stderr=subprocess.DEVNULL,
         )
         self._expect("up\n")
+
+    def read(self, path: str) -> str:
+        """Returns a text that it holds; an empty one if there is none."""
+        url = f"http://{self.ip}:{_PORT}/{_BUCKET}/team/{path}"
+        return self.run([sys.executable, "-Sc", _GET, url]).stdout
 
     def stop(self) -> None:
         """Has every connection refused."""
