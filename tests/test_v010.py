@@ -54,11 +54,8 @@ def test_name_that_is_not_utf8_is_read(storage: Path) -> None:
     assert len(_document(storage, "trials")["trials"]) == 7
 
 
-def test_it_is_drawn_reported_and_exported(storage: Path) -> None:
-    drawn = _document(storage, "plot")
-    assert len(drawn["files"]) >= 8
-    assert all(Path(file).stat().st_size > 1000 for file in drawn["files"])
-    assert Path(_sweep(storage, "report").strip()).stat().st_size > 100_000
+def test_it_is_reported_and_exported(storage: Path) -> None:
+    assert Path(_sweep(storage, "report").strip()).read_text().count("<img ") >= 8
     exported = _document(storage, "export", "--out", str(storage / "exported"))
     assert exported["metrics"]["weights"]["seed"] == 2613022947
     assert exported["metrics"]["weights"]["test_accuracy"] == 0.9858
