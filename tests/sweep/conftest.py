@@ -113,12 +113,6 @@ def tiny_runs(tiny: TrainTest) -> "list[TrainingRun]":
     return [_train(tiny, seed, epochs=2) for seed in (1, 2, 3)]
 
 
-@pytest.fixture(scope="session")
-def trained_run(mnist: TrainTest, tiny: TrainTest) -> "TrainingRun":
-    """A LeNet-5 trained for an epoch on all training images: some seconds."""
-    return _train(TrainTest(mnist.train, tiny.test), seed=1, epochs=1)
-
-
 @pytest.fixture
 def make_trained_sweep(tmp_path: Path) -> "Callable[..., Folder]":
     """Writes a sweep `trained`: its search's one trial, then its confirmation's runs by seed.

@@ -54,7 +54,7 @@ def test_sweep_runs_and_draws_without_a_home(
 
 
 @pytest.mark.parametrize(
-    "command", ["plot", *(pytest.param(c, marks=pytest.mark.long) for c in ("best", "doctor"))]
+    "command", ["best", *(pytest.param(c, marks=pytest.mark.long) for c in ("plot", "doctor"))]
 )
 def test_command_is_quiet_without_a_home(
     command: str,

@@ -247,7 +247,7 @@ def confirmed(
     folder = LocalFolder(tmp_path_factory.mktemp("confirmed"))
 
     def work(n_seeds: int, watch: Callable[[], None]) -> Confirmation:
-        session = make_session(folder, scratch=ray_scratch, watch=watch)
+        session = make_session(folder, scratch=ray_scratch, watch=watch, n_slots=1)
         plan = Confirm(top_k=1, seeds=n_seeds)
         return run_confirmation(session, CONFIG, ledger, plan=plan, data=tiny)
 
