@@ -32,13 +32,13 @@ def save_distorted(images: Sequence[np.ndarray], folder: Path) -> list[Path]:
 
 
 def test_predict_recognises_distorted_digits(mnist: TrainTest, tmp_path: Path) -> None:
-    folder, test = LocalFolder(TRAINED), mnist.test.take(range(1000))
+    folder, test = LocalFolder(TRAINED), mnist.test.take(range(300))
     ledger = read_ledger(folder)
     model = load_best_model(folder, ledger, ledger.trials[1]).network
     paths = save_distorted(test.images, tmp_path)
     found = np.argmax(predict(model, read_images(paths)), axis=1)
     # This LeNet-5 misses 1.4 % of all test images as they are; 97 % are asked for.
-    assert (found != test.labels).sum() <= 30
+    assert (found != test.labels).sum() <= 9
 
 
 def test_bad_images_are_all_named(tmp_path: Path) -> None:
