@@ -6,7 +6,7 @@ From the shell: `python tests/synthetic.py STORAGE NAME --trials 1000 --seeds 5`
 import argparse
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -280,23 +280,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("storage", type=Path)
     parser.add_argument("name")
-    parser.add_argument("--trials", dest="n_trials", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--scheduler", choices=["asha", "none"], default="asha")
-    parser.add_argument("--decaying", action="store_true", help="the preset `best`")
-    parser.add_argument("--running", dest="n_running", type=int, default=0)
-    parser.add_argument("--seeds", dest="n_seeds", type=int, default=0, help="0: not confirmed")
-    parser.add_argument("--top-k", type=int, default=1)
-    parser.add_argument("--gain", type=float, default=0.0012)
-    given = vars(parser.parse_args())
-    folder = LocalFolder(given["storage"]).child(given["name"])
-    options: list[dict[str, Any]] = [
-        {field.name: given[field.name] for field in fields(kind) if field.name in given}
-        for kind in (Search, Confirming)
-    ]
-    ledger = write_search(folder, Search(**options[0]))
-    if given["n_seeds"]:
-        write_confirmed(folder, ledger, Confirming(**options[1]))
+    parser.add_argument("--trials", type=int, default=32)
+    parser.add_argument("--seeds", type=int, default=0, help="0: not confirmed")
+    given = parser.parse_args()
+    folder = LocalFolder(given.storage).child(given.name)
+    ledger = write_search(folder, Search(given.trials, name=given.name))
+    if given.seeds:
+        write_confirmed(folder, ledger, Confirming(given.seeds))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from analysis.storage.folder import LocalFolder
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("models", "data_utils", "sweep", "analysis")
@@ -95,26 +98,11 @@ def test_no_files_import_each_other() -> None:
 
 
 def test_ray_is_imported_in_tuning_alone_and_its_private_names_in_one_file() -> None:
-    importers = [path for path in _files("sweep") if any(_is_ray(n) for n in _imports(path))]
-    assert importers
+    imports = {path: {f"{name}." for name in _imports(path)} for path in _files("sweep")}
+    importers = [p for p, names in imports.items() if any(n.startswith("ray.") for n in names)]
     assert {path.parent.name for path in importers} == {"tuning"}
-    private = [path.name for path in importers if "ray._private" in path.read_text()]
-    private += [path.name for path in importers if any("._private" in n for n in _imports(path))]
-    assert set(private) == {"ray_private.py"}
-
-
-def _is_ray(name: str) -> bool:
-    return name.partition(".")[0] == "ray"
-
-
-@pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a storage with one finished sweep that never ran."""
-    storage = tmp_path_factory.mktemp("storage")
-    script = Path(__file__).with_name("synthetic.py")
-    given = ["made", "--trials", "8", "--epochs", "4"]
-    subprocess.run([sys.executable, script, storage, *given], check=True)
-    return storage
+    private = {path.name for path in importers if "._private" in path.read_text()}
+    assert private == {"ray_private.py"}
 
 
 def _run_and_list_modules(code: str, cwd: Path) -> set[str]:
@@ -143,11 +131,12 @@ def test_driver_of_a_sweep_does_not_wait_for_torch(tmp_path: Path) -> None:
     "arguments", [["--help"], ["run", "--help"], ["list"], ["trials"], ["best"]], ids=" ".join
 )
 def test_command_that_only_looks_loads_neither_ray_nor_torch(
-    arguments: list[str], storage: Path
+    arguments: list[str], tmp_path: Path, synthetic: ModuleType
 ) -> None:
+    synthetic.write_search(LocalFolder(tmp_path / "made"), synthetic.Search(n_trials=8, epochs=4))
     code = f"""
 import os, sys
-os.environ["SWEEP_STORAGE"] = {str(storage)!r}
+os.environ["SWEEP_STORAGE"] = {str(tmp_path)!r}
 sys.argv = ["sweep", *{arguments!r}]
 from sweep.__main__ import main
 try:
@@ -155,7 +144,7 @@ try:
 except SystemExit as end:
     assert not end.code, end.code
 """
-    loaded = _run_and_list_modules(code, storage)
+    loaded = _run_and_list_modules(code, tmp_path)
     assert "sweep" in loaded
     assert not loaded & {"ray", "torch"}
     if "--help" in arguments:  # to answer at once

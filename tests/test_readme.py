@@ -5,11 +5,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import typer
 
+from analysis.storage.folder import LocalFolder
 from sweep.cli import app
 from sweep.config.resolve import resolve_config
 
@@ -46,23 +48,17 @@ def test_every_command_is_shown() -> None:
         assert f"`sweep {name}" in TEXT, f"the README does not show `sweep {name}`"
 
 
-def test_configs_are_valid(tmp_path: Path) -> None:
-    configs = [text for kind, text in BLOCKS if kind == "yaml"]
-    assert configs
-    for text in configs:
-        (tmp_path / "mine.yaml").write_text(text)
-        assert resolve_config(path=tmp_path / "mine.yaml").trials == 64
+def test_config_is_valid(tmp_path: Path) -> None:
+    (config,) = [text for kind, text in BLOCKS if kind == "yaml"]
+    (tmp_path / "mine.yaml").write_text(config)
+    assert resolve_config(path=tmp_path / "mine.yaml").trials == 64
 
 
-def test_python_runs_on_a_sweep(tmp_path: Path) -> None:
-    programs = [text for kind, text in BLOCKS if kind == "python"]
-    assert programs
-    script = Path(__file__).with_name("synthetic.py")
-    made = [sys.executable, script, tmp_path / "runs", "NAME", "--trials", "8", "--epochs", "4"]
-    subprocess.run(made, check=True)
-    for program in programs:
-        code = f"{program}\nassert len(trials) == 8 and len(epochs) > 8"
-        subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+def test_python_runs_on_a_sweep(tmp_path: Path, synthetic: ModuleType) -> None:
+    (program,) = [text for kind, text in BLOCKS if kind == "python"]
+    synthetic.write_search(LocalFolder(tmp_path / "runs/NAME"), synthetic.Search(n_trials=8))
+    code = f"{program}\nassert len(trials) == 8 and len(epochs) > 8"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
 
 def test_files_that_are_named_exist() -> None:

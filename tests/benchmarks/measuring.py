@@ -50,14 +50,12 @@ class Measured:
         peak_bytes: Largest sum of their proportional set sizes; None if not measured.
         marks: Marks of `arms.marks.mark`: by name the first of each, with `after`, in seconds
             since the start.
-        output: Its standard output and error.
     """
 
     seconds: float
     cpu_seconds: float
     peak_bytes: int | None
     marks: dict[str, dict[str, Any]]
-    output: str
 
 
 def run_arm(name: str, *arguments: object) -> Measured:
@@ -115,16 +113,15 @@ def run_command(command: Sequence[str], *, with_memory: bool = False) -> Measure
             os.killpg(process.pid, signal.SIGTERM)
             process.wait()
             raise
-        output = log.read_text(errors="replace")
         if process.returncode:
-            tail = "\n".join(output.splitlines()[-15:])
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{tail}")
         reached: dict[str, dict[str, Any]] = {}
         for line in marks.read_text().splitlines():
             mark = json.loads(line)
             reached.setdefault(mark["mark"], mark | {"after": mark["time"] - begin})
         seconds = reached["done"]["after"] if "done" in reached else end - begin
-        return Measured(seconds, usage.cpu_seconds, usage.peak_bytes, reached, output)
+        return Measured(seconds, usage.cpu_seconds, usage.peak_bytes, reached)
 
 
 class _Usage:

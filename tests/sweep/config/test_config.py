@@ -1,75 +1,37 @@
 import pickle
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from analysis.hyperparameters import DEFAULTS, HYPERPARAMETERS
-from sweep.config import HAND_TUNED, Confirm, Scheduler, SweepConfig
+from analysis.hyperparameters import DEFAULTS
+from sweep.config import HAND_TUNED, Scheduler, SweepConfig
 from sweep.config.dimensions import Choices, FloatRange, IntRange
 from sweep.config.resolve import PRESETS, resolve_config
 
-
-def _values(name):
-    row = HYPERPARAMETERS[name]
-    if not row.is_number:
-        return st.sampled_from(row.choices or (True, False))
-    if row.kind == "int":
-        return st.integers(row.low, row.high)
-    # Momentum is above 0, so that every combination with Nesterov is allowed.
-    low = 1e-3 if name == "momentum" else row.low
-    return st.floats(low, row.high, exclude_min=row.above_low, exclude_max=row.below_high)
-
-
-@st.composite
-def _dimensions(draw, name):
-    pair = sorted(draw(st.lists(_values(name), min_size=2, max_size=2, unique=True)))
-    if not HYPERPARAMETERS[name].is_number or draw(st.booleans()):
-        return pair
-    return {"low": pair[0], "high": pair[1], "log": draw(st.booleans()) and pair[0] > 0}
-
-
-@st.composite
-def _configs(draw):
-    names = list(HYPERPARAMETERS)
-    searched = draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
-    space = {name: draw(_dimensions(name)) for name in searched}
-    fixed = draw(st.sets(st.sampled_from(names))) - set(searched)
-    corners = {k: v[0] if isinstance(v, list) else v["high"] for k, v in space.items()}
-    points = st.sets(st.sampled_from(searched), min_size=1)
-    return SweepConfig(
-        model=draw(st.sampled_from(["lenet5", "mlp"])),
-        seed=draw(st.integers(0, 2**32 - 1)),
-        split_seed=draw(st.integers(0, 2**32 - 1)),
-        trials=draw(st.integers(1, 1_000_000)),
-        epochs=draw(st.integers(1, 10_000)),
-        recipe={name: draw(_values(name)) for name in sorted(fixed)},
-        space=space,
-        initial_points=[
-            {n: corners[n] for n in sorted(p)} for p in draw(st.lists(points, max_size=3))
-        ],
-        searcher=draw(st.sampled_from(["tpe", "random", "gp"])),
-        scheduler=draw(
-            st.just("none")
-            | st.builds(Scheduler, grace_period=st.integers(1, 99), reduction_factor=st.just(2))
-        ),
-        resources={
-            "cpu": draw(st.floats(0.01, 1024)),
-            "gpu": draw(st.floats(0.01, 1) | st.just(0) | st.integers(1, 64)),
-        },
-        confirm=draw(st.just("none") | st.builds(Confirm, seeds=st.integers(1, 1000))),
-    )
+_UNUSUAL = SweepConfig(
+    model="mlp",
+    seed=2**32 - 1,
+    epochs=1,
+    recipe={"dropout": 1e-9, "weight_decay": 1e-6, "schedule": "linear"},
+    space={
+        "rotation": {"low": 0, "high": 30, "step": 0.1},
+        "shift": [0.0, 1e-7, 1],
+        "batch_size": {"low": 1, "high": 50_000, "log": True},
+        "learning_rate": {"low": 5e-324, "high": 100, "log": True},
+        "nesterov": [True, False],
+    },
+    initial_points=[{"shift": 1e-7, "nesterov": True}, {"learning_rate": 0.1, "rotation": 0.3}],
+    searcher="gp",
+    scheduler="none",
+    resources={"cpu": 0.01, "gpu": 0.5},
+    confirm="none",
+)
 
 
-@settings(deadline=None, max_examples=30)
-@given(_configs(), st.sampled_from(PRESETS))
-def test_config_reads_back_equal_from_yaml_json_and_plain_data(config, preset):
-    with NamedTemporaryFile("w", encoding="utf-8") as file:
-        file.write(config.to_yaml())
-        file.flush()
-        assert resolve_config(preset=preset, path=Path(file.name)) == config
+@pytest.mark.parametrize("config", [resolve_config(preset="best"), _UNUSUAL])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_config_reads_back_equal_from_yaml_json_and_plain_data(config, preset, tmp_path):
+    (tmp_path / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    assert resolve_config(preset=preset, path=tmp_path / "config.yaml") == config
     assert SweepConfig.model_validate(config.model_dump(mode="json")) == config
     assert SweepConfig.model_validate_json(config.model_dump_json()) == config
     assert pickle.loads(pickle.dumps(config)) == config
