@@ -27,7 +27,6 @@ class Dropout(nn.Module):
         super().__init__()
         if not 0 <= p < 1:
             raise ValueError(f"`dropout` must be at least 0 and below 1, but got {p}")
-        self.p = p
         self.generator = generator
         self._n_dropped_levels = min(round(_LEVELS * p), _LEVELS - 1)
 
@@ -48,7 +47,3 @@ class Dropout(nn.Module):
         torch.ge(words.view(torch.int16)[: x.numel()], lowest_kept, out=mask)
         mask *= _LEVELS / (_LEVELS - self._n_dropped_levels)
         return mask.as_strided(x.shape, x.stride())
-
-    def extra_repr(self) -> str:
-        """Return the probability, for `repr`."""
-        return f"p={self.p}"

@@ -59,11 +59,8 @@ def resolve_config(
     context = {"newer": layers.newer, "left_out": left_out}
     try:
         config = SweepConfig.model_validate(layers.value, context=context)
-        problems = layers.problems
     except ValidationError as error:
-        problems = layers.problems + layers.explain(error)
-    if problems:
-        raise UsageError("\n".join(problems))
+        raise UsageError("\n".join(layers.explain(error))) from None
     for i, reason in left_out.items():
         source, at = layers.find(("initial_points", i))
         notify(f"an initial point is left out: {reason} ({source.mark(at)})")
@@ -93,18 +90,20 @@ class _Layers:
 
     Attributes:
         value: What they say together.
-        problems: A sentence for each hyperparameter that one source both fixes and searches.
         newer: Hyperparameters that a higher source than the initial points' fixes or searches.
     """
 
     def __init__(self) -> None:
         self.value: dict[str, Any] = {}
-        self.problems: list[str] = []
         self.newer: set[str | int] = set()
         self._sources: list[Source] = []
 
     def add(self, source: Source) -> None:
-        """Lay a source over those before it."""
+        """Lay a source over those before it.
+
+        Raises:
+            UsageError: It both fixes and searches a hyperparameter.
+        """
         self._sources.append(source)
         path = min(source.lines, key=len)
         if path:
@@ -148,7 +147,7 @@ class _Layers:
         for name in fixed & searched:
             marks = " and ".join(source.mark((key, name)) for key in ("recipe", "space"))
             both = f"`{name}` is fixed in `recipe` and searched in `space`"
-            self.problems.append(f"{both}: keep one of them ({marks})")
+            raise UsageError(f"{both}: keep one of them ({marks})")
         ended = (fixed - searched) | {name for name in searched if space.get(name) is None}
         self.value["space"] = {name: v for name, v in space.items() if name not in ended}
         self.value["recipe"] = {

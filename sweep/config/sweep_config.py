@@ -16,12 +16,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from analysis.hyperparameters import (
-    HAND_TUNED,
-    HYPERPARAMETERS,
-    complete,
-    show_value,
-)
+from analysis.hyperparameters import HAND_TUNED, HYPERPARAMETERS, complete, show_value
 from analysis.yaml_text import yaml_text
 from data_utils.registry import DATASETS
 from models.registry import MODELS

@@ -1,8 +1,7 @@
 from typing import Any
 
-import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analysis.yaml_text import yaml_text
@@ -24,21 +23,11 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=8), VALUES, min_size=1, max_size=4))
+@example({"numbers": [1e-6, 2.5e-06, 1e22, -1e-7, 0.1, 5e-324, 64.0, 64]})
+@example({"texts": ["yes", "No", "null", "true", "1", "~", "", "a: b", "- x", "#"]})
 def test_yaml_text_reads_back_equal(config: dict[str, Any]) -> None:
-    assert yaml.safe_load(yaml_text(config)) == config
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        *(1e-6, 2.5e-06, 1e22, -1e-7, 0.1, 5e-324, 64.0),
-        *("yes", "No", "null", "true", "1", "~", "", "a: b", "- x", "#"),
-    ],
-)
-def test_yaml_text_keeps_the_type(value: float | str) -> None:
-    read = yaml.safe_load(yaml_text({"x": value}))["x"]
-    assert type(read) is type(value)
-    assert read == value
+    read = yaml.safe_load(yaml_text(config))
+    assert repr(read) == repr(config)  # 64 is not 64.0
 
 
 def test_yaml_text_is_laid_out_to_be_read() -> None:
