@@ -232,7 +232,7 @@ def draw_durations(results):
         """
 from pathlib import Path
 
-from analysis.plots import draw_all
+from analysis.plots.gallery import draw_all
 from analysis.storage.folder import LocalFolder
 from synthetic import Search, write_search
 

@@ -1,6 +1,6 @@
-"""One arm's accuracy and loss by epoch, on training and on test images."""
+"""Accuracy and loss by epoch of one arm, on training and test images, and of all arms together."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from analysis.formatting import count, printable
+from analysis.formatting import count, percent, printable
 from analysis.plots.final_accuracies import describe_summary
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale, set_loss_scale
@@ -18,98 +18,53 @@ from analysis.plots.style import Look, add_legend, arm_looks, new_figure
 from analysis.records.confirmation import Confirmation
 from analysis.results.comparison import summarize_arm
 
-
-@dataclass(frozen=True)
-class Band:
-    """A quantity by epoch, over the seeds: mean, lowest and highest, float64 [epochs] each."""
-
-    mean: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+_PANELS = ("train_accuracy", "val_accuracy", "train_loss", "val_loss")
 
 
-@dataclass(frozen=True)
-class ArmCurves:
-    """An arm's learning curves over the `n` seeds whose runs have finished.
+def arm_curves(confirmation: Confirmation, arm: str) -> dict[str, NDArray[np.float64]]:
+    """Return an arm's learning curves over the n seeds whose runs have finished.
 
-    Accuracies are fractions.
-    """
-
-    n: int
-    n_unfinished: int
-    train_accuracy: Band
-    train_loss: Band
-    test_accuracy: Band
-    test_loss: Band
-
-
-def arm_curves(confirmation: Confirmation, arm: str) -> ArmCurves:
-    """Return an arm's learning curves.
+    They are the accuracies (fractions) and losses of its epochs, float64 [n, epochs], by the
+    name that they have in `Epoch`.
 
     Raises:
         NothingToDrawError: If none of its runs has finished.
     """
     runs = [confirmation.runs[arm, seed] for seed in confirmation.test_accuracies(arm)]
     if not runs:
-        raise NothingToDrawError(
-            f"no run of {printable(confirmation.arms[arm].title)} has finished"
-        )
-    bands = []
-    for name in ("train_accuracy", "train_loss", "val_accuracy", "val_loss"):
-        values = np.array([[getattr(epoch, name) for epoch in run.epochs] for run in runs])
-        bands.append(Band(values.mean(axis=0), values.min(axis=0), values.max(axis=0)))
-    return ArmCurves(len(runs), len(confirmation.runs_of(arm)) - len(runs), *bands)
-
-
-def extent(*bands: Band) -> list[float]:
-    """Return the values that an axis for the bands must contain."""
-    ends = [values for band in bands for values in (band.low, band.high)]
-    return list(np.concatenate(ends).tolist())
-
-
-def draw_band(axes: Axes, band: Band, look: Look) -> None:
-    """Draw a mean and its band against the epochs."""
-    n = len(band.mean)
-    epochs = np.arange(1, n + 1)
-    if np.any(band.high > band.low):
-        axes.fill_between(epochs, band.low, band.high, color=look["color"], alpha=0.2, linewidth=0)
-    axes.plot(epochs, band.mean, ms=4.5, markevery=max(1, n // 8), **look)
-    axes.set_xlim(1 - 0.02 * n, n * 1.02)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        title = printable(confirmation.arms[arm].title)
+        raise NothingToDrawError(f"no run of {title} has finished")
+    return {
+        name: np.array([[getattr(epoch, name) for epoch in run.epochs] for run in runs])
+        for name in _PANELS
+    }
 
 
 def draw_arm_curves(results: Results, arm: str) -> Picture:
     """Draw one arm's learning curves."""
     confirmation = results.confirmed()
-    data = arm_curves(confirmation, arm)
-    seeds = count(data.n, "seed")
+    curves, summary = arm_curves(confirmation, arm), summarize_arm(confirmation, arm)
+    assert summary is not None
+    seeds, final = count(summary.n, "seed"), describe_summary(summary)
     note = (
         "Trained on all 60,000 training images. Training accuracy and loss are averages over the "
-        f"epoch, with dropout and augmentation. {AXIS_NOTE}"
+        f"epoch, with dropout and augmentation. {AXIS_NOTE}{_left_out(confirmation, [arm])}"
     )
-    if data.n_unfinished:
-        note += f" Left out: {count(data.n_unfinished, 'run')} that did not finish."
-    summary = summarize_arm(confirmation, arm)
-    assert summary is not None
-    final = describe_summary(summary)
     about = f"{seeds} · test accuracy after the last epoch: {final}"
     figure = new_figure(6.3, about, note, legend_rows=1)
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
     look = arm_looks(confirmation.arms)[arm]
-    accuracies, losses = (
-        (data.train_accuracy, data.test_accuracy),
-        (data.train_loss, data.test_loss),
-    )
-    set_accuracy_scale(panels[0, 0], "y", extent(*accuracies))
-    set_loss_scale(panels[1, 0], extent(*losses))
-    for axes, band in zip(panels.flat, (*accuracies, *losses), strict=True):
-        draw_band(axes, band, look)
+    train_accuracy, test_accuracy, train_loss, test_loss = curves.values()
+    set_accuracy_scale(panels[0, 0], "y", np.append(train_accuracy, test_accuracy))
+    set_loss_scale(panels[1, 0], np.append(train_loss, test_loss))
+    for axes, values in zip(panels.flat, curves.values(), strict=True):
+        _draw_band(axes, values, look)
     panels[0, 0].set(title="training images", ylabel="accuracy (%)")
     panels[0, 1].set(title="test images")
     panels[1, 0].set(xlabel="epoch", ylabel="loss (cross-entropy)")
     panels[1, 1].set(xlabel="epoch")
     legend: list[Artist] = [Line2D([], [], label=f"mean of {seeds}", **look)]
-    if data.n > 1:
+    if summary.n > 1:
         label = "lowest to highest seed"
         legend.append(Patch(color=look["color"], alpha=0.2, linewidth=0, label=label))
     add_legend(figure, legend)
@@ -118,3 +73,61 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
         f"and test images, mean of {seeds}. Mean test accuracy after the last epoch: {final}."
     )
     return Picture(figure, alt)
+
+
+def draw_comparison_curves(results: Results) -> Picture:
+    """Draw the test accuracy and test loss of all arms with a finished run."""
+    confirmation = results.confirmed()
+    titles = {name: printable(arm.title) for name, arm in confirmation.arms.items()}
+    curves = {
+        name: arm_curves(confirmation, name)
+        for name in titles
+        if confirmation.test_accuracies(name)
+    }
+    if not curves:
+        raise NothingToDrawError("no run of the confirmation has finished")
+    note = (
+        "Lines: mean over seeds; bands: lowest to highest seed. Trained on all 60,000 training "
+        f"images, tested on the 10,000 test images. {AXIS_NOTE}{_left_out(confirmation, curves)}"
+    )
+    if missing := [title for name, title in titles.items() if name not in curves]:
+        note += f" No finished run yet: {', '.join(missing)}."
+    n_seeds = sorted({len(arm["val_loss"]) for arm in curves.values()})
+    seeds = " or ".join([*map(str, n_seeds[:-1]), count(n_seeds[-1], "seed")])
+    about = f"{results.name} · {seeds} per arm, mean after the last epoch beside each name"
+    n_rows = -(-len(curves) // 2)
+    figure = new_figure(4.5 + 0.2 * n_rows, about, note, legend_rows=n_rows)
+    accuracy, loss = figure.subplots(1, 2)
+    set_accuracy_scale(accuracy, "y", (a for c in curves.values() for a in c["val_accuracy"].flat))
+    set_loss_scale(loss, (a for c in curves.values() for a in c["val_loss"].flat))
+    looks, legend, finals = arm_looks(confirmation.arms), [], []
+    # The first arm, a finalist, is drawn on top.
+    for name, arm in reversed(curves.items()):
+        _draw_band(accuracy, arm["val_accuracy"], looks[name])
+        _draw_band(loss, arm["val_loss"], looks[name])
+    for name, arm in curves.items():
+        final = percent(float(arm["val_accuracy"][:, -1].mean()))
+        label = f"{printable(confirmation.arms[name].title, 36)}: {final}"
+        legend.append(Line2D([], [], label=label, **looks[name]))
+        finals.append(f"{titles[name]} {final}")
+    accuracy.set(title="test accuracy (%)", xlabel="epoch")
+    loss.set(title="test loss (cross-entropy)", xlabel="epoch")
+    add_legend(figure, legend, n_rows)
+    alt = f"Test accuracy and loss by epoch. After the last epoch: {', '.join(finals)}."
+    return Picture(figure, alt)
+
+
+def _left_out(confirmation: Confirmation, arms: Iterable[str]) -> str:
+    n = sum(len(confirmation.runs_of(a)) - len(confirmation.test_accuracies(a)) for a in arms)
+    return f" Left out: {count(n, 'run')} that did not finish." if n else ""
+
+
+def _draw_band(axes: Axes, values: NDArray[np.float64], look: Look) -> None:
+    """Draw `values`, [seeds, epochs]: their mean, and a band from the lowest to the highest."""
+    n = values.shape[1]
+    epochs, low, high = np.arange(1, n + 1), values.min(axis=0), values.max(axis=0)
+    if np.any(high > low):
+        axes.fill_between(epochs, low, high, color=look["color"], alpha=0.2, linewidth=0)
+    axes.plot(epochs, values.mean(axis=0), ms=4.5, markevery=max(1, n // 8), **look)
+    axes.set_xlim(1 - 0.02 * n, n * 1.02)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))

@@ -1,16 +1,13 @@
 """The arms' final test accuracies: every seed, the mean and its interval."""
 
-from dataclasses import dataclass
-
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from analysis.formatting import count, percent, percent_number, printable
+from analysis.formatting import count, interval, percent, percent_number, printable
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale
-from analysis.plots.style import INK, MUTED, Look, add_legend, arm_looks, new_figure
-from analysis.records.confirmation import Confirmation
+from analysis.plots.style import INK, MUTED, add_legend, arm_looks, new_figure
+from analysis.records.confirmation import Arm, Confirmation
 from analysis.results.comparison import summarize_arm
 from analysis.results.statistics import Summary
 
@@ -22,53 +19,26 @@ _REFERENCES = {"hand-tuned, as published: 99.25 %": 0.9925, "LeNet-5 in 1998: 99
 _REFERENCE_EPOCHS = 10  # shorter runs are no match for the published ones
 
 
-@dataclass(frozen=True)
-class FinalAccuracies:
-    """One arm's test accuracies after the last epoch, by seed, and their summary."""
-
-    arm: str
-    title: str
-    by_seed: dict[int, float]
-    summary: Summary
-
-    @property
-    def interval(self) -> tuple[float, ...]:
-        """The ends of the interval as far as accuracies reach; empty without an interval."""
-        return tuple(np.clip(self.summary.interval or (), 0, 1).tolist())
-
-
-def final_accuracies(confirmation: Confirmation) -> list[FinalAccuracies]:
-    """Return the final accuracies of the arms that have finished runs, in order.
-
-    Raises:
-        NothingToDrawError: If no run has finished.
-    """
-    found = []
-    for arm in confirmation.arms.values():
-        summary = summarize_arm(confirmation, arm.arm)
-        if summary is not None:
-            by_seed = confirmation.test_accuracies(arm.arm)
-            found.append(FinalAccuracies(arm.arm, printable(arm.title, 36), by_seed, summary))
-    if not found:
-        raise NothingToDrawError("no run of the confirmation has finished")
-    return found
-
-
 def describe_summary(summary: Summary) -> str:
     """Return a mean with its interval, in percent."""
     if summary.interval is None:
         return f"{percent(summary.mean)} ({count(summary.n, 'seed')}, no interval)"
-    low, high = (percent_number(end) for end in np.clip(summary.interval, 0, 1))
-    return f"{percent(summary.mean)} ({low} to {high})"
+    return f"{percent(summary.mean)} ({interval(summary.interval, percent_number)})"
 
 
 def draw_final_accuracies(results: Results) -> Picture:
     """Draw the final accuracies, one row per arm."""
     confirmation = results.confirmed()
-    rows = final_accuracies(confirmation)
-    epochs = min(confirmation.arms[row.arm].epochs for row in rows)
+    rows = [
+        (arm, summary)
+        for arm in confirmation.arms.values()
+        if (summary := summarize_arm(confirmation, arm.arm)) is not None
+    ]
+    if not rows:
+        raise NothingToDrawError("no run of the confirmation has finished")
+    epochs = min(arm.epochs for arm, _ in rows)
     references = _REFERENCES if epochs >= _REFERENCE_EPOCHS else {}
-    has_interval = any(row.interval for row in rows)
+    has_interval = any(summary.interval for _, summary in rows)
     note = "Interval: Student's, for the mean over seeds. " if has_interval else ""
     note += "Another 10,000 test images would move all arms together (standard error 0.09 points "
     note += f"at 99.2 %). {AXIS_NOTE}"
@@ -76,32 +46,36 @@ def draw_final_accuracies(results: Results) -> Picture:
         note += " The published figures are of single runs."
     about = f"{results.name} · after the last epoch of each run, trained on all 60,000 images"
     figure = new_figure(2.7 + 0.56 * len(rows), about, note, legend_rows=1)
-    _draw_rows(figure.subplots(), rows, arm_looks(confirmation.arms), references)
+    _draw_rows(figure.subplots(), confirmation, rows, references)
     seed = Line2D([], [], color=MUTED, ls="", marker="o", mew=0, alpha=0.8, label="one seed")
     mean = Line2D([], [], color=INK, marker="|", ms=13, mew=2.4, lw=2)
     mean.set(label="mean, 95 % interval" if has_interval else "mean")
     mean.set(linestyle="-" if has_interval else "")
     add_legend(figure, [seed, mean])
-    words = "; ".join(f"{row.title} {describe_summary(row.summary)}" for row in rows)
+    words = "; ".join(f"{_title(arm)} {describe_summary(summary)}" for arm, summary in rows)
     return Picture(figure, f"Final test accuracy by arm and seed: {words}.")
 
 
 def _draw_rows(
-    axes: Axes, rows: list[FinalAccuracies], looks: dict[str, Look], references: dict[str, float]
+    axes: Axes,
+    confirmation: Confirmation,
+    rows: list[tuple[Arm, Summary]],
+    references: dict[str, float],
 ) -> None:
     """Draw the seeds, the mean and the interval of each arm, the first arm at the top."""
-    shown = [value for row in rows for value in (*row.by_seed.values(), *row.interval)]
-    set_accuracy_scale(axes, "x", [*shown, *references.values()], n_ticks=8)
-    for y, row in enumerate(reversed(rows)):
-        look, accuracies = looks[row.arm], list(row.by_seed.values())
+    looks, shown = arm_looks(confirmation.arms), list(references.values())
+    for y, (arm, summary) in enumerate(reversed(rows)):
+        accuracies = list(confirmation.test_accuracies(arm.arm).values())
+        shown += [*accuracies, *(summary.interval or ())]
         # The seeds are drawn at different heights, in order, so that none hides another.
-        n = len(accuracies)
+        n, look = summary.n, looks[arm.arm] | {"ls": ""}
         heights = [y + 0.32 - 0.3 * (i / (n - 1) if n > 1 else 0.5) for i in range(n)]
-        axes.plot(accuracies, heights, **look | {"ls": ""}, ms=5.5, mew=0, alpha=0.85)
-        axes.plot([row.summary.mean], [y - 0.2], ls="", marker="|", ms=11, mew=2.6, color=INK)
-        if row.interval:
-            axes.plot(row.interval, [y - 0.2] * 2, lw=2, color=INK)
-    labels = [f"{row.title}\n{describe_summary(row.summary)}" for row in reversed(rows)]
+        axes.plot(accuracies, heights, **look, ms=5.5, mew=0, alpha=0.85)
+        axes.plot([summary.mean], [y - 0.2], ls="", marker="|", ms=11, mew=2.6, color=INK)
+        if summary.interval:
+            axes.plot(summary.interval, [y - 0.2] * 2, lw=2, color=INK)
+    set_accuracy_scale(axes, "x", shown, n_ticks=8)
+    labels = [f"{_title(arm)}\n{describe_summary(summary)}" for arm, summary in reversed(rows)]
     axes.set_yticks(range(len(rows)), labels, linespacing=1.35)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
@@ -118,3 +92,7 @@ def _draw_rows(
             size=8.5,
             color=MUTED,
         )
+
+
+def _title(arm: Arm) -> str:
+    return printable(arm.title, 36)

@@ -12,9 +12,8 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from analysis.formatting import printable
-from analysis.plots.arm_curves import draw_arm_curves
+from analysis.plots.arm_curves import draw_arm_curves, draw_comparison_curves
 from analysis.plots.best_so_far import draw_best_so_far
-from analysis.plots.comparison_curves import draw_comparison_curves
 from analysis.plots.confusion import draw_confusion
 from analysis.plots.final_accuracies import draw_final_accuracies
 from analysis.plots.importance import draw_importance

@@ -5,8 +5,6 @@ Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces", IJCAI
 """
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,26 +47,16 @@ class Importance:
         return self.value > self.by_chance
 
 
-@dataclass(frozen=True)
-class Importances:
-    """Every searched hyperparameter's importance, highest first.
+def importances(ledger: Ledger) -> list[Importance]:
+    """Return every searched hyperparameter's importance, highest first.
 
-    `n_trials` trials ran all their epochs, and only these count; `n_best` are the best.
-    """
-
-    values: tuple[Importance, ...]
-    n_trials: int
-    n_best: int
-
-
-def importances(ledger: Ledger) -> Importances:
-    """Return the importances.
+    Only the trials that ran all their epochs count.
 
     Raises:
-        NothingToDrawError: If too few trials ran all their epochs, or nothing is searched.
+        NothingToDrawError: If they are too few or have the same score, or nothing is searched.
     """
     data = points(ledger)
-    n, n_best = len(data.ranked), data.n_best
+    n = len(data.ranked)
     if n < _FEWEST:
         raise NothingToDrawError(
             f"{count(n, 'trial')} ran all epochs, and at least {_FEWEST} are needed"
@@ -76,44 +64,35 @@ def importances(ledger: Ledger) -> Importances:
     scores = np.array([selection.score for selection in data.ranked])
     if np.all(scores == scores[0]):
         raise NothingToDrawError("all trials have the same score")
-    generator = np.random.default_rng(_SEED)
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize")
+    optuna.logging.set_verbosity(verbosity)
+    space, generator = distributions(ledger), np.random.default_rng(_SEED)
+    study.add_trials([optuna_trial(selection.trial, space) for selection in data.ranked])
     # Half a trial less, so that rounding does not add one.
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=(n_best - 0.5) / n)
-    with _quiet():
-        space, study = distributions(ledger), optuna.create_study(direction="maximize")
-        study.add_trials([optuna_trial(selection.trial, space) for selection in data.ranked])
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=(data.n_best - 0.5) / n)
 
-        def evaluate(scores: np.ndarray) -> dict[str, float]:
-            return evaluator.evaluate(study, target=lambda trial: -float(scores[trial.number]))
+    def evaluate(scores: np.ndarray) -> dict[str, float]:
+        return evaluator.evaluate(study, target=lambda trial: -float(scores[trial.number]))
 
+    with warnings.catch_warnings():
+        # Optuna warns that it minimizes, and if ties make all trials the best (importance 0).
+        warnings.filterwarnings("ignore", message="PedAnova|Target and region quantiles")
         values = evaluate(scores)
         shuffled = [evaluate(generator.permutation(scores)) for _ in range(_SHUFFLES)]
     found = [
         Importance(d.words, values[d.name], sorted(s[d.name] for s in shuffled)[-2])
         for d in data.dimensions
     ]
-    found.sort(key=lambda importance: -importance.value)
-    return Importances(tuple(found), n, n_best)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # Optuna warns that it minimizes, and if ties make all trials the best (importance 0).
-            warnings.filterwarnings("ignore", message="PedAnova|Target and region quantiles")
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    return sorted(found, key=lambda importance: -importance.value)
 
 
 def draw_importance(results: Results) -> Picture:
     """Draw the importances as bars, with the level of chance."""
-    data = importances(results.ledger)
-    trials = count(data.n_trials, "trial")
-    clear = ", ".join(importance.label for importance in data.values if importance.is_clear)
+    data, rows = points(results.ledger), importances(results.ledger)
+    trials = count(len(data.ranked), "trial")
+    clear = ", ".join(row.label for row in rows if row.is_clear)
     note = (
         f"Importance: how far the values of the best {data.n_best} are from those of all {trials} "
         "that ran all epochs (PED-ANOVA, Pearson divergence). Chance: what 1 in 20 shuffles of "
@@ -121,20 +100,19 @@ def draw_importance(results: Results) -> Picture:
         "already removed the worst values."
     )
     about = f"{results.about_search} · above chance: {clear or 'none'}"
-    figure = new_figure(2.1 + 0.42 * len(data.values), about, note, legend_rows=1)
-    _draw_bars(figure.subplots(), data)
+    figure = new_figure(2.1 + 0.42 * len(rows), about, note, legend_rows=1)
+    _draw_bars(figure.subplots(), rows[::-1])
     chance = Line2D([], [], color=INK, ls="", marker="|", ms=11, mew=1.8, label="chance")
     bars = (
         Patch(color=BLUE, label="above chance"),
         Patch(color=_PALE_BLUE, label="within chance"),
     )
     add_legend(figure, [*bars, chance])
-    words = ", ".join(f"{i.label} {i.value:.3g} (chance {i.by_chance:.3g})" for i in data.values)
+    words = ", ".join(f"{r.label} {r.value:.3g} (chance {r.by_chance:.3g})" for r in rows)
     return Picture(figure, f"Importance by PED-ANOVA of {trials}: {words}.")
 
 
-def _draw_bars(axes: Axes, data: Importances) -> None:
-    rows = list(reversed(data.values))
+def _draw_bars(axes: Axes, rows: list[Importance]) -> None:
     for y, row in enumerate(rows):
         axes.barh(y, row.value, height=0.56, color=BLUE if row.is_clear else _PALE_BLUE)
         axes.plot([row.by_chance] * 2, [y - 0.38, y + 0.38], color=INK, lw=1.8)

@@ -12,8 +12,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis.formatting import count, percent_number
-from analysis.plots.dimensions import Dimension
-from analysis.plots.points import Points, points
+from analysis.plots.points import Dimension, Points, points
 from analysis.plots.results import Picture, Results
 from analysis.plots.scales import AXIS_NOTE
 from analysis.plots.style import INK, add_legend, new_figure, sequence

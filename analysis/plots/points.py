@@ -1,21 +1,109 @@
-"""The trials of a search as points: their searched hyperparameters, and their score."""
+"""The trials of a search as points: their searched hyperparameters as axes, and their score."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from analysis.plots.dimensions import Dimension, dimensions
+import numpy as np
+from matplotlib.ticker import Formatter, FuncFormatter
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from analysis.formatting import printable
+from analysis.hyperparameters import HYPERPARAMETERS, format_value
 from analysis.plots.results import NothingToDrawError
-from analysis.plots.scales import in_view
+from analysis.plots.scales import (
+    AccuracyLocator,
+    RoundFormatter,
+    RoundLocator,
+    even_ticks,
+    in_view,
+    stretch,
+)
 from analysis.records.ledger import Ledger, Trial
 from analysis.results.selection import Selection, rank_trials
+from analysis.results.study import distributions
 
+Scale = Literal["linear", "log", "accuracy"]
 _FEWEST = 8  # the best few of fewer trials say nothing about where good values are
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One axis of the search space, or the axis of the score.
+
+    It extends from the lowest to the highest value that the space or a trial has. With
+    `choices` the values are the indices of these.
+    """
+
+    name: str
+    low: float
+    high: float
+    scale: Scale = "linear"
+    choices: tuple[Any, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")
+
+    @property
+    def label(self) -> str:
+        """The name in words, with its unit."""
+        known = HYPERPARAMETERS.get(self.name)
+        return known.label if known else self.words
+
+    def positions(self, trials: Iterable[Trial]) -> list[float]:
+        """Return the positions of the trials' values."""
+        return [self.position(trial.value(self.name)) for trial in trials]
+
+    def format(self, value: Any) -> str:
+        """Return a value as a short text."""
+        return printable(format_value(self.name, value), 16)
+
+    def position(self, value: Any) -> float:
+        """Return the position of a value: 0 at the low end or below it, 1 at the high end."""
+        number = float(self.choices.index(value) if self.choices else value)
+        if number < self.low:
+            return 0.0
+        if self.high == self.low:
+            return 0.5
+        numbers = np.array([self.low, number, self.high])
+        if self.scale != "linear":
+            numbers = np.log10(numbers) if self.scale == "log" else stretch(numbers)
+        low, middle, high = numbers.tolist()
+        return float((middle - low) / (high - low))
+
+    def ticks(self) -> dict[float, str]:
+        """Return the positions of a few round values, or of all choices, with their labels."""
+        if self.choices:
+            return {self.position(choice): self.format(choice) for choice in self.choices}
+        formatter: Formatter = RoundFormatter(100 if self.scale == "accuracy" else 1)
+        if self.low == self.high:
+            ticks = [self.low]
+        elif self.scale == "accuracy":
+            ticks = AccuracyLocator().tick_values(self.low, self.high)
+        elif self.scale == "log":
+            ticks = RoundLocator(4).tick_values(self.low, self.high)
+            formatter = FuncFormatter(_power)
+        else:
+            ticks = even_ticks(self.low, self.high, 5)
+        labels = formatter.format_ticks(ticks)
+        return {self.position(tick): label for tick, label in zip(ticks, labels, strict=True)}
+
+
+def _power(value: float, _: int | None = None) -> str:
+    """Format a number as it is, or as a power of ten if it is a small one."""
+    exponent = round(math.log10(value))
+    if value >= 1e-3 or not math.isclose(value, 10.0**exponent):
+        return f"{value:g}"
+    return "10" + str(exponent).translate(_SUPERSCRIPTS)
 
 
 @dataclass(frozen=True)
 class Points:
-    """The ended trials of a search, and the hyperparameters that it searches.
+    """The ended trials of a search, and the hyperparameters in its space, in their order.
 
     Of the `ranked` trials, best first, an axis of scores should show the first `n_in_view`;
     the others are far below.
@@ -45,12 +133,18 @@ def points(ledger: Ledger) -> Points:
     Raises:
         NothingToDrawError: If no trial ran all its epochs, or nothing is searched.
     """
-    searched, ranked = dimensions(ledger), rank_trials(ledger)
+    searched, ranked = [], rank_trials(ledger)
+    for name, drawn in distributions(ledger).items():
+        if isinstance(drawn, CategoricalDistribution):
+            searched.append(Dimension(name, 0, len(drawn.choices) - 1, choices=drawn.choices))
+        else:
+            assert isinstance(drawn, FloatDistribution)
+            scale: Scale = "log" if drawn.log else "linear"
+            searched.append(Dimension(name, drawn.low, drawn.high, scale))
     if not searched:
         raise NothingToDrawError("no hyperparameter is searched")
     if not ranked:
         raise NothingToDrawError("no trial has run all its epochs")
     n_in_view = len(in_view(selection.score for selection in ranked))
-    return Points(
-        searched, ranked, n_in_view, ledger.in_state("STOPPED"), ledger.in_state("FAILED")
-    )
+    stopped, failed = ledger.in_state("STOPPED"), ledger.in_state("FAILED")
+    return Points(searched, ranked, n_in_view, stopped, failed)

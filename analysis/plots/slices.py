@@ -9,8 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
 from analysis.formatting import percent
-from analysis.plots.dimensions import Dimension
-from analysis.plots.points import Points, points
+from analysis.plots.points import Dimension, Points, points
 from analysis.plots.results import Picture, Results
 from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale
 from analysis.plots.style import (
@@ -45,14 +44,15 @@ def draw_slices(results: Results) -> Picture:
     n_columns = 2 if n in (2, 4) else min(n, 3)
     n_rows = math.ceil(n / n_columns)
     note = f"{results.about_score} "
-    if _below(data):
+    strip = _STRIP if data.stopped or data.failed or data.far_below else 0.0
+    if strip:
         note += "Below the line: trials without a score, or with one far below the others. "
     figure = new_figure(1.4 + 2.5 * n_rows, results.about_search, note + AXIS_NOTE, legend_rows=1)
     panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
     for axes in panels.flat[n:]:
         axes.set_visible(False)
     for axes, dimension in zip(panels.flat, data.dimensions, strict=False):
-        _draw_slice(axes, data, dimension)
+        _draw_slice(axes, data, dimension, strip)
     for row in panels:
         row[0].set_ylabel("validation accuracy (%)")
     add_legend(figure, _legend(data))
@@ -65,8 +65,8 @@ def draw_slices(results: Results) -> Picture:
     return Picture(figure, alt)
 
 
-def _draw_slice(axes: Axes, data: Points, dimension: Dimension) -> None:
-    strip = _STRIP if _below(data) else 0.0
+def _draw_slice(axes: Axes, data: Points, dimension: Dimension, strip: float) -> None:
+    """Draw one panel; `strip` is the fraction of its height for trials without a score."""
     shown, n_best = data.ranked[: data.n_in_view], data.n_best
     scores = [selection.score for selection in shown]
     set_accuracy_scale(axes, "y", scores, strip=strip)
@@ -87,10 +87,6 @@ def _draw_slice(axes: Axes, data: Points, dimension: Dimension) -> None:
         axes.plot(x[part], scores[part], **look)
     if strip:
         _draw_strip(axes, data, dimension)
-
-
-def _below(data: Points) -> bool:
-    return bool(data.stopped or data.failed or data.far_below)
 
 
 def _spread(dimension: Dimension, trials: Iterable[Trial]) -> list[float]:

@@ -35,7 +35,7 @@ def plot(
     as_json: options.JsonOption = False,
 ) -> None:
     """Draw all comparison plots again."""
-    from analysis.plots import draw_all
+    from analysis.plots.gallery import draw_all
     from analysis.storage.folder import LocalFolder
 
     folder, _ = find_sweep(storage, name)

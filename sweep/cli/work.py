@@ -87,7 +87,7 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
             divergence.
         StorageError: The plots cannot be written; the result is printed anyway.
     """
-    from analysis.plots import draw_all
+    from analysis.plots.gallery import draw_all
     from analysis.report.page import write_report
 
     try:

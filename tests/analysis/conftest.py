@@ -1,4 +1,3 @@
-import itertools
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from analysis.records.confirmation import Arm, Confirmation, ConfirmationBegun, RunEnded, RunEpoch
 from analysis.records.ledger import read_ledger
 from analysis.storage.folder import Folder, LocalFolder
 
@@ -59,49 +57,3 @@ def confirmed_folder(
         return folder
 
     return make
-
-
-def _make_confirmation(
-    accuracies: dict[str, dict[int, float | None]], *, first_trial: int = 1
-) -> Confirmation:
-    """Makes a confirmation in memory from accuracies by arm and seed; None is a failed run.
-
-    Arms called `finalist…` are finalists, namely the trials from `first_trial` on, the others
-    baselines, the first of them the reference. Each has a learning rate of its own. Every run
-    has two epochs, of which the first is the better one.
-    """
-
-    confirmation = Confirmation(ConfirmationBegun(0.0, 1, "made", 2))
-    reference = next((name for name in accuracies if not name.startswith("finalist")), None)
-    trial_ids = itertools.count(first_trial)
-    for number, name in enumerate(accuracies):
-        confirmation.apply(
-            Arm(
-                time=1.0,
-                arm=name,
-                title=f"the {name}",
-                role="finalist" if name.startswith("finalist") else "baseline",
-                model="lenet5",
-                trial_id=next(trial_ids) if name.startswith("finalist") else None,
-                hyperparameters={"learning_rate": float(number)},
-                epochs=2,
-                reference=name == reference,
-            )
-        )
-    for name, by_seed in accuracies.items():
-        for seed, accuracy in by_seed.items():
-            for epoch, value in ((1, 0.999), (2, accuracy)):
-                if value is None:
-                    confirmation.apply(RunEnded(3.0, name, seed, "FAILED", "loss became nan"))
-                    break
-                confirmation.apply(
-                    RunEpoch(2.0, name, seed, epoch, 0.1, 0.97, 0.02, value, 4.0, 1e4)
-                )
-            else:
-                confirmation.apply(RunEnded(3.0, name, seed, "COMPLETE", None))
-    return confirmation
-
-
-@pytest.fixture(scope="session")
-def make_confirmation() -> Callable[..., Confirmation]:
-    return _make_confirmation

@@ -1,6 +1,5 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
@@ -8,56 +7,15 @@ from matplotlib.figure import Figure
 from analysis.plots.results import Picture, Results
 from analysis.plots.style import plot_style
 from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import (
-    EndState,
-    EpochRecord,
-    Ledger,
-    SessionStarted,
-    SweepCreated,
-    TrialEnded,
-    TrialStarted,
-)
+from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, ShownImages
-
-CONFIG: dict[str, Any] = {
-    "trials": 4,
-    "epochs": 4,
-    "recipe": {"schedule": "linear"},
-    "space": {
-        "dropout": {"low": 0.0, "high": 0.5},
-        "weight_decay": {"low": 1e-6, "high": 1e-2, "log": True},
-    },
-    "scheduler": {"name": "asha", "grace_period": 1, "reduction_factor": 2},
-}
-Made = tuple[EndState | None, dict[str, Any], Sequence[float]]
-
-
-def _make_ledger(*trials: Made, **config: Any) -> Ledger:
-    """Makes a ledger of trials one after another: how each ended, its hyperparameters, and its
-    validation accuracies by epoch. An epoch takes 2 s, starting and ending a trial nothing."""
-    ledger = Ledger(SweepCreated(100.0, 1, "made", CONFIG | config))
-    ledger.apply(SessionStarted(100.0, "host", 1, 1))
-    time = 100.0
-    for trial_id, (state, hyperparameters, accuracies) in enumerate(trials, start=1):
-        ledger.apply(TrialStarted(time, trial_id, trial_id, hyperparameters))
-        for epoch, accuracy in enumerate(accuracies, start=1):
-            time += 2.0
-            ledger.apply(EpochRecord(time, trial_id, epoch, 0.1, 0.9, 0.05, accuracy, 2.0, 1e4))
-        if state is not None:
-            reason = "training loss became nan" if state == "FAILED" else None
-            ledger.apply(TrialEnded(time, trial_id, state, reason))
-    return ledger
-
-
-@pytest.fixture(scope="session")
-def make_ledger() -> Callable[..., Ledger]:
-    return _make_ledger
+from in_memory import make_ledger
 
 
 @pytest.fixture(scope="session")
 def some_ledger() -> Ledger:
     """Two trials that ran all epochs, one that was stopped, one that failed, one that runs."""
-    return _make_ledger(
+    return make_ledger(
         ("COMPLETE", {"dropout": 0.25, "weight_decay": 1e-4}, [0.9, 0.95, 0.98, 0.985]),
         ("STOPPED", {"dropout": 0.5, "weight_decay": 1e-2}, [0.8]),
         ("COMPLETE", {"dropout": 0.0, "weight_decay": 1e-3}, [0.92, 0.96, 0.985, 0.99]),
@@ -70,9 +28,9 @@ def some_ledger() -> Ledger:
 def ledger_with_a_wreck() -> Ledger:
     """Five trials that ran all epochs well, and a sixth that ran them in vain."""
     values = {"dropout": 0.25, "weight_decay": 1e-4}
-    good: Made = ("COMPLETE", values, [0.95, 0.96, 0.97, 0.98])
-    wreck: Made = ("COMPLETE", {"dropout": 0.5, "weight_decay": 1e-2}, [0.9, 0.5, 0.1, 0.1])
-    return _make_ledger(*[good] * 5, wreck)
+    good = ("COMPLETE", values, [0.95, 0.96, 0.97, 0.98])
+    wreck = ("COMPLETE", {"dropout": 0.5, "weight_decay": 1e-2}, [0.9, 0.5, 0.1, 0.1])
+    return make_ledger(*[good] * 5, wreck)
 
 
 @dataclass(frozen=True)

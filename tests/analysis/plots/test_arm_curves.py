@@ -1,26 +1,18 @@
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 import pytest
 
-from analysis.plots.arm_curves import arm_curves, draw_arm_curves
-from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import Ledger
-
-Make = Callable[..., Confirmation]
+from analysis.plots.arm_curves import arm_curves, draw_arm_curves, draw_comparison_curves
+from in_memory import make_confirmation
 
 
-def test_arm_curves_are_over_the_finished_seeds(make_confirmation: Make) -> None:
+def test_arm_curves_are_over_the_finished_seeds():
     confirmation = make_confirmation({"finalist": {1: 0.99, 2: None, 3: 0.97, 4: 0.98}})
-    data = arm_curves(confirmation, "finalist")
-    assert (data.n, data.n_unfinished) == (3, 1)
-    assert data.test_accuracy.mean == pytest.approx(np.array([0.999, 0.98]))
-    assert data.test_accuracy.low.tolist() == [0.999, 0.97]
-    assert data.test_accuracy.high.tolist() == [0.999, 0.99]
-    assert data.train_accuracy.mean == pytest.approx(np.array([0.97, 0.97]))
-    assert data.train_loss.mean == pytest.approx(np.array([0.1, 0.1]))
-    assert data.test_loss.mean == pytest.approx(np.array([0.02, 0.02]))
+    curves = arm_curves(confirmation, "finalist")
+    assert {name: values.tolist() for name, values in curves.items()} == {
+        "train_accuracy": [[0.97, 0.97]] * 3,
+        "val_accuracy": [[0.999, 0.99], [0.999, 0.97], [0.999, 0.98]],
+        "train_loss": [[0.1, 0.1]] * 3,
+        "val_loss": [[0.02, 0.02]] * 3,
+    }
 
 
 @pytest.mark.parametrize(
@@ -31,16 +23,19 @@ def test_arm_curves_are_over_the_finished_seeds(make_confirmation: Make) -> None
         ({1: 0.98, 2: 0.99}, ["mean of 2 seeds", "lowest to highest seed"], 1),
     ],
 )
-def test_draw_arm_curves_draws_bands_of_several_seeds(
-    make_confirmation: Make,
-    some_ledger: Ledger,
-    show: Callable[..., Any],
-    accuracies: dict[int, float],
-    legend: list[str],
-    n_bands: int,
-) -> None:
+def test_bands_are_drawn_of_several_seeds(some_ledger, show, accuracies, legend, n_bands):
     confirmation = make_confirmation({"mlp": accuracies})
     shown = show(draw_arm_curves, some_ledger, confirmation, arm="mlp")
     assert len(shown.figure.axes) == 4
     assert shown.legend == legend
     assert sum(len(axes.collections) for axes in shown.figure.axes) == n_bands
+
+
+def test_comparison_names_every_arm_with_its_accuracy(some_ledger, show):
+    confirmation = make_confirmation(
+        {"finalist": {1: 0.992, 2: 0.991, 3: None}, "plain": {1: 0.98}, "mlp": {1: None}}
+    )
+    shown = show(draw_comparison_curves, some_ledger, confirmation)
+    assert shown.legend == ["the finalist: 99.15 %", "the plain: 98.00 %"]
+    assert "1 or 2 seeds per arm" in shown.text
+    assert "Left out: 1 run that did not finish. No finished run yet: the mlp." in shown.text

@@ -1,13 +1,9 @@
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 
 from analysis.plots.confusion import confusion, draw_confusion
-from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions
+from in_memory import make_confirmation
 
 
 def answers(labels: list[int], predicted: list[int]) -> Predictions:
@@ -16,7 +12,7 @@ def answers(labels: list[int], predicted: list[int]) -> Predictions:
     )
 
 
-def test_confusion_adds_up_the_runs() -> None:
+def test_confusion_adds_up_the_runs():
     counts = confusion([answers([4, 4, 9], [4, 9, 9]), answers([4, 4, 9], [9, 9, 0])])
     expected = np.zeros((10, 10), int)
     expected[4, 4], expected[4, 9], expected[9, 9], expected[9, 0] = 1, 3, 1, 1
@@ -36,13 +32,8 @@ def test_confusion_adds_up_the_runs() -> None:
     ],
 )
 def test_draw_confusion_shows_errors_and_recognised_parts(
-    some_ledger: Ledger,
-    make_confirmation: Callable[..., Confirmation],
-    show: Callable[..., Any],
-    predicted: list[int],
-    cells: dict[str, int],
-    alt: str,
-) -> None:
+    some_ledger, show, predicted, cells, alt
+):
     confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)
     predictions = {1: answers([4, 4, 4, 9], predicted)}
     shown = show(draw_confusion, some_ledger, confirmation, predictions)

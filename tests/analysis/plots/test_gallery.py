@@ -1,11 +1,5 @@
 import itertools
-import os
-import shutil
-import subprocess
-import sys
 import time
-import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,50 +9,25 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from analysis.plots import (
-    NothingToDrawError,
-    Results,
+from analysis.plots.gallery import (
+    CONFIRMATION_PLOTS,
+    MODEL_PLOTS,
+    SEARCH_PLOTS,
+    arm_plots,
     draw_all,
     list_plots,
-    read_results,
     render,
 )
-from analysis.plots.gallery import CONFIRMATION_PLOTS, MODEL_PLOTS, SEARCH_PLOTS, arm_plots
+from analysis.plots.results import NothingToDrawError, Results, read_results
 from analysis.plots.style import add_title, plot_style
-from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import Ledger
 from analysis.records.predictions import ShownImages
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import LocalFolder
+from in_memory import make_confirmation, make_ledger
 
-MakeFolder = Callable[..., Folder]
 SMALL = {"n_trials": 14, "epochs": 4, "failure_rate": 0.1}
 
-# A user's own settings of matplotlib.
-RC = """
-backend: svg
-font.family: monospace
-font.size: 20
-text.usetex: True
-axes.formatter.use_locale: True
-figure.dpi: 300
-savefig.bbox: tight
-svg.hashsalt: other
-pdf.fonttype: 3
-timezone: Asia/Kolkata
-"""
-DRAW = """
-import sys
-from pathlib import Path
-from analysis.storage.folder import LocalFolder
-from analysis.plots import list_plots, read_results, render
-results, out = read_results(LocalFolder(Path(sys.argv[1]))), LocalFolder(Path(sys.argv[2]))
-for plot in list_plots(results):
-    for kind in {"slices": ["svg"], "misclassified": ["png", "pdf"]}.get(plot.name, []):
-        out.write(f"{plot.name}.{kind}", render(plot, results, kind)[0])
-"""
 
-
-def test_draw_all_writes_every_plot(confirmed_folder: MakeFolder, tmp_path: Path) -> None:
+def test_draw_all_writes_every_plot(confirmed_folder, tmp_path):
     folder = confirmed_folder({**SMALL, "scheduler": "none"}, n_seeds=2)
     drawn = draw_all(folder, "png", LocalFolder(tmp_path / "out"))
     assert [Path(file).name for file in drawn.files] == [
@@ -80,9 +49,7 @@ def test_draw_all_writes_every_plot(confirmed_folder: MakeFolder, tmp_path: Path
         assert int.from_bytes(data[16:20], "big") == 1760
 
 
-def test_draw_all_of_an_unconfirmed_sweep_deletes_what_cannot_be_drawn_any_more(
-    search_folder: MakeFolder,
-) -> None:
+def test_draw_all_of_an_unconfirmed_sweep_deletes_what_cannot_be_drawn_any_more(search_folder):
     """In the sweep's own folder, and only files that it writes itself."""
     folder = search_folder(n_trials=1, n_running=1)
     own, elsewhere = folder.child("plots"), folder.child("elsewhere")
@@ -99,19 +66,14 @@ def test_draw_all_of_an_unconfirmed_sweep_deletes_what_cannot_be_drawn_any_more(
     assert elsewhere.read("misclassified.png") == b"old"
 
 
-def test_draw_all_refuses_an_unknown_format(search_folder: MakeFolder) -> None:
+def test_draw_all_refuses_an_unknown_format(search_folder):
     with pytest.raises(ValueError, match="`format` must be one of png, svg, pdf, but got gif"):
         draw_all(search_folder(n_trials=1), "gif")
 
 
 @pytest.mark.parametrize("n_trials", [0, 3])
-def test_plots_say_what_they_lack(
-    make_ledger: Callable[..., Ledger],
-    make_confirmation: Callable[..., Confirmation],
-    n_trials: int,
-) -> None:
-    values = {"dropout": 0.1, "weight_decay": 1e-4}
-    ledger = make_ledger(*[("FAILED", values, [])] * n_trials)
+def test_plots_say_what_they_lack(n_trials):
+    ledger = make_ledger(*[("FAILED", {}, [])] * n_trials)
     confirmation = make_confirmation({"finalist": {1: None}})
     results = Results(ledger, confirmation, {}, ShownImages.none())
     reasons = {}
@@ -209,18 +171,11 @@ def assert_legible(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
-def test_texts_are_legible(
-    confirmed_folder: MakeFolder,
-    monkeypatch: pytest.MonkeyPatch,
-    search: dict[str, object],
-    confirming: dict[str, object],
-) -> None:
+def test_texts_are_legible(confirmed_folder, monkeypatch, search, confirming):
     assert_legible(read_results(confirmed_folder(search, **confirming)), monkeypatch)
 
 
-def test_texts_are_legible_in_a_wide_space_with_hostile_names(
-    make_ledger: Callable[..., Ledger], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_texts_are_legible_in_a_wide_space_with_hostile_names(monkeypatch):
     numbers = [f"hyperparameter_{i}" for i in range(6)]
     space = {name: {"low": 1e-5, "high": 1.0, "log": True} for name in numbers}
     choices = {"schedule": ["constant", "linear", "$x_1$ and $y$"], "flag": [True, False]}
@@ -232,33 +187,8 @@ def test_texts_are_legible_in_a_wide_space_with_hostile_names(
     assert_legible(Results(ledger, None, {}, ShownImages.none()), monkeypatch)
 
 
-def test_same_files_give_the_same_bytes_wherever_they_are_drawn(
-    confirmed_folder: MakeFolder, tmp_path: Path
-) -> None:
-    folder = confirmed_folder({**SMALL, "scheduler": "none"}, n_seeds=2)
-    elsewhere, out = tmp_path / "else where" / "copy", tmp_path / "out"
-    shutil.copytree(folder.path, elsewhere)
-    rc = tmp_path / "matplotlibrc"
-    rc.write_text(RC)
-    environment = {"PYTHONHASHSEED": "2", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
-    environment |= {"MATPLOTLIBRC": str(rc), "SOURCE_DATE_EPOCH": "12345"}
-    command = [sys.executable, "-c", DRAW, str(elsewhere), str(out)]
-    subprocess.run(command, env={**os.environ, **environment}, check=True)
-    results = read_results(folder)
-    plots = {plot.name: plot for plot in list_plots(results)}
-    drawn = {file.name: file.read_bytes() for file in out.iterdir()}
-    assert len(drawn) == 3
-    assert ET.fromstring(drawn["slices.svg"]).tag == "{http://www.w3.org/2000/svg}svg"
-    assert drawn["misclassified.pdf"].startswith(b"%PDF-")
-    for name, data in drawn.items():
-        plot, kind = name.split(".")
-        assert render(plots[plot], results, kind)[0] == data, name
-
-
 @pytest.mark.long
-def test_draw_all_of_a_thousand_trials_is_quick(
-    confirmed_folder: MakeFolder, tmp_path: Path
-) -> None:
+def test_draw_all_of_a_thousand_trials_is_quick(confirmed_folder, tmp_path):
     folder = confirmed_folder({"n_trials": 1000}, n_seeds=10, top_k=3)
     begin = time.process_time()
     draw_all(folder, "png", LocalFolder(tmp_path / "out"))

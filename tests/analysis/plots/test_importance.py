@@ -1,16 +1,13 @@
 import math
 import random
-from collections.abc import Callable
 
 import optuna
 import pytest
 
 from analysis.plots.importance import importances
 from analysis.plots.results import NothingToDrawError
-from analysis.records.ledger import Ledger
 from analysis.results.study import distributions, optuna_trial
-
-Make = Callable[..., Ledger]
+from in_memory import make_ledger
 
 
 def make_trials(n: int, seed: int = 0) -> list[tuple[str, dict[str, float], list[float]]]:
@@ -23,23 +20,22 @@ def make_trials(n: int, seed: int = 0) -> list[tuple[str, dict[str, float], list
     ]
 
 
-def test_importances_are_optunas_and_find_what_matters(make_ledger: Make) -> None:
+def test_importances_are_optunas_and_find_what_matters():
     ledger = make_ledger(*make_trials(40))
-    data = importances(ledger)
-    assert (data.n_trials, data.n_best) == (40, 4)
+    found = importances(ledger)
     study, space = optuna.create_study(direction="maximize"), distributions(ledger)
     study.add_trials([optuna_trial(trial, space) for trial in ledger.trials.values()])
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.1)
     expected = evaluator.evaluate(study)
-    dropout, weight_decay = data.values
+    dropout, weight_decay = found
     assert (dropout.label, dropout.value) == ("dropout", pytest.approx(expected["dropout"]))
     assert weight_decay.label == "weight decay"
     assert weight_decay.value == pytest.approx(expected["weight_decay"])
     assert dropout.value > max(2 * dropout.by_chance, 4 * weight_decay.value)
-    assert importances(ledger) == data  # the shuffles are the same every time
+    assert importances(ledger) == found  # the shuffles are the same every time
 
 
-def test_importances_stay_within_chance_where_nothing_matters(make_ledger: Make) -> None:
+def test_importances_stay_within_chance_where_nothing_matters():
     rng = random.Random(7)
     above = 0
     for seed in range(10):
@@ -47,9 +43,7 @@ def test_importances_stay_within_chance_where_nothing_matters(make_ledger: Make)
             (state, values, [*accuracies[:-1], rng.uniform(0.98, 0.99)])
             for state, values, accuracies in make_trials(20, seed)
         ]
-        above += sum(
-            importance.is_clear for importance in importances(make_ledger(*trials)).values
-        )
+        above += sum(importance.is_clear for importance in importances(make_ledger(*trials)))
     # Of 20 tests at 1 in 20, more than 5 are above with probability 0.0003.
     assert above <= 5
 
@@ -62,26 +56,23 @@ def test_importances_stay_within_chance_where_nothing_matters(make_ledger: Make)
         (make_trials(1) * 10, "all trials have the same score"),
     ],
 )
-def test_importances_need_different_trials(
-    make_ledger: Make, trials: list[object], reason: str
-) -> None:
+def test_importances_need_different_trials(trials, reason):
     with pytest.raises(NothingToDrawError, match=reason):
         importances(make_ledger(*trials))
 
 
-def test_importances_accept_ties_and_choices(make_ledger: Make) -> None:
+def test_importances_accept_ties_and_choices():
     trials = [
         ("COMPLETE", {"nesterov": i % 2 == 0}, [0.9, 0.9, 0.9, score])
         for i, score in enumerate([0.95, 0.9, *[0.95] * 8])
     ]
-    data = importances(make_ledger(*trials, space={"nesterov": [True, False]}))
-    (nesterov,) = data.values
+    (nesterov,) = importances(make_ledger(*trials, space={"nesterov": [True, False]}))
     # Chance itself gives it no more than this: the one trial that is worse has one choice.
     assert math.isfinite(nesterov.value)
     assert nesterov.value <= nesterov.by_chance
 
 
-def test_importances_keep_the_verbosity_of_optuna(make_ledger: Make) -> None:
+def test_importances_keep_the_verbosity_of_optuna():
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.DEBUG)
     try:

@@ -1,14 +1,11 @@
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from analysis.plots.misclassified import draw_misclassified, mistakes
 from analysis.plots.results import NothingToDrawError, Results
 from analysis.plots.style import plot_style
-from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, ShownImages
+from in_memory import make_confirmation
 
 PREDICTIONS = Predictions(
     predicted=np.array([7, 9, 1, 0, 3], np.uint8),
@@ -30,13 +27,11 @@ def images_of(*indices: int) -> ShownImages:
         ([0, 1], [1]),
     ],
 )
-def test_mistakes_are_ordered_by_confidence_and_have_a_saved_image(
-    images: list[int], expected: list[int]
-) -> None:
+def test_mistakes_are_ordered_by_confidence_and_have_a_saved_image(images, expected):
     assert mistakes(PREDICTIONS, images_of(*images)) == expected
 
 
-def test_mistakes_need_a_mistake_with_a_saved_image() -> None:
+def test_mistakes_need_a_mistake_with_a_saved_image():
     right = Predictions(PREDICTIONS.labels, PREDICTIONS.confidence, PREDICTIONS.labels)
     with pytest.raises(NothingToDrawError, match="no test image is misclassified"):
         mistakes(right, images_of(1))
@@ -44,9 +39,7 @@ def test_mistakes_need_a_mistake_with_a_saved_image() -> None:
         mistakes(PREDICTIONS, ShownImages.none())
 
 
-def test_draw_misclassified_shows_each_image_with_its_digits(
-    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
-) -> None:
+def test_draw_misclassified_shows_each_image_with_its_digits(some_ledger):
     confirmation = make_confirmation({"finalist": {5: 0.99}}, first_trial=3)
     results = Results(some_ledger, confirmation, {5: PREDICTIONS}, images_of(1, 2, 3, 4))
     with plot_style():

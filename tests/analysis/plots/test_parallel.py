@@ -1,32 +1,25 @@
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 
 from analysis.plots.parallel import draw_parallel, parallel
-from analysis.records.ledger import Ledger
+from in_memory import make_ledger
 
 
-def test_parallel_gives_heights_best_first(some_ledger: Ledger) -> None:
+def test_parallel_gives_heights_best_first(some_ledger):
     data = parallel(some_ledger)
     assert data.scored == pytest.approx(np.array([[0.0, 0.75, 1.0], [0.5, 0.5, 0.0]]))
     assert data.stopped == pytest.approx(np.array([[1.0, 1.0]]))
     assert next(iter(data.axes[-1].ticks().values())) == "98.5"
 
 
-def test_parallel_without_stopped_trials_has_no_such_lines(
-    make_ledger: Callable[..., Ledger],
-) -> None:
+def test_parallel_without_stopped_trials_has_no_such_lines():
     values = {"dropout": 0.1, "weight_decay": 1e-4}
     data = parallel(make_ledger(("COMPLETE", values, [0.9, 0.9, 0.9, 0.95])))
     assert data.stopped.shape == (0, 2)
     assert data.scored[:, -1].tolist() == [0.5]
 
 
-def test_parallel_thins_many_lines_but_keeps_the_ends(
-    make_ledger: Callable[..., Ledger],
-) -> None:
+def test_parallel_thins_many_lines_but_keeps_the_ends():
     values = {"dropout": 0.1, "weight_decay": 1e-4}
     trials = [("COMPLETE", values, [0.9 + i / 1e5]) for i in range(400)]
     data = parallel(make_ledger(*trials, epochs=1))
@@ -36,9 +29,7 @@ def test_parallel_thins_many_lines_but_keeps_the_ends(
     assert np.all(np.diff(data.scored[:, -1]) <= 0)
 
 
-def test_parallel_says_which_scores_are_below_the_axis(
-    ledger_with_a_wreck: Ledger, show: Callable[..., Any]
-) -> None:
+def test_parallel_says_which_scores_are_below_the_axis(ledger_with_a_wreck, show):
     shown = show(draw_parallel, ledger_with_a_wreck)
     assert parallel(ledger_with_a_wreck).scored[:, -1].tolist() == [0.5] * 5 + [0.0]
     assert "The score of 1 trial is below the axis." in shown.text

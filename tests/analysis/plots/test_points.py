@@ -1,46 +1,82 @@
-from collections.abc import Callable
-
 import pytest
 
-from analysis.plots.points import points
+from analysis.plots.points import Dimension, points
 from analysis.plots.results import NothingToDrawError
-from analysis.records.ledger import Ledger
 from analysis.results.selection import Selection
+from in_memory import make_ledger
 
 
-def test_points_group_trials_by_how_they_ended(some_ledger: Ledger) -> None:
+def test_points_group_trials_by_how_they_ended(some_ledger):
     data, trials = points(some_ledger), some_ledger.trials
     assert data.ranked == [Selection(trials[3], 0.99), Selection(trials[1], 0.985)]
     assert (data.stopped, data.failed) == ([trials[2]], [trials[4]])
+    dropout, weight_decay = data.dimensions
+    assert dropout == Dimension("dropout", 0.0, 0.5)
+    assert weight_decay == Dimension("weight_decay", 1e-6, 1e-2, "log")
+    assert weight_decay.label == "weight decay"
 
 
-def test_points_complete_trials_that_did_not_draw_a_value(
-    make_ledger: Callable[..., Ledger],
-) -> None:
-    data = points(
-        make_ledger(
-            ("COMPLETE", {"dropout": 0.1, "shift": 0.1}, [0.9, 0.9, 0.9, 0.95]),
-            ("COMPLETE", {"rotation": 5.0}, [0.9, 0.9, 0.9, 0.99]),
-            recipe={"schedule": "linear", "dropout": 0.75},
-            space={"dropout": {"low": 0.0, "high": 0.5}, "shift": {"low": 0.05, "high": 0.1}},
-        )
+def test_dimensions_know_choices():
+    ledger = make_ledger(("COMPLETE", {"schedule": "c"}, [0.5]), space={"schedule": ["a", "b"]})
+    (schedule,) = points(ledger).dimensions
+    assert schedule.choices == ("a", "b", "c")
+    assert schedule.ticks() == {0.0: "a", 0.5: "b", 1.0: "c"}
+
+
+def test_points_complete_trials_that_did_not_draw_a_value():
+    ledger = make_ledger(
+        ("COMPLETE", {"dropout": 0.1, "shift": 0.1}, [0.95]),
+        ("COMPLETE", {"rotation": 5.0}, [0.99]),
+        recipe={"schedule": "linear", "dropout": 0.75},
+        space={"dropout": {"low": 0.0, "high": 0.5}, "shift": {"low": 0.05, "high": 0.1}},
     )
     # From the recipe, and from the defaults of an older program that had no such recipe.
-    dropout, shift = data.dimensions
-    trials = [selection.trial for selection in data.ranked]
+    dropout, shift = points(ledger).dimensions
+    trials = [ledger.trials[2], ledger.trials[1]]
     assert (dropout.high, dropout.positions(trials)) == (0.75, pytest.approx([1.0, 0.1 / 0.75]))
     assert (shift.low, shift.positions(trials)) == (0.0, [0.0, 1.0])
 
 
-def test_points_need_something_searched(make_ledger: Callable[..., Ledger]) -> None:
-    ledger = make_ledger(("COMPLETE", {}, [0.9, 0.9, 0.9, 0.95]), space={})
+def test_points_need_something_searched():
     with pytest.raises(NothingToDrawError, match="no hyperparameter is searched"):
-        points(ledger)
+        points(make_ledger(("COMPLETE", {}, [0.95]), space={}))
 
 
 @pytest.mark.parametrize(("n", "expected"), [(1, 1), (7, 1), (8, 3), (30, 3), (31, 4), (170, 17)])
-def test_best_are_a_tenth_if_there_are_enough(
-    make_ledger: Callable[..., Ledger], n: int, expected: int
-) -> None:
-    values = {"dropout": 0.1, "weight_decay": 1e-4}
-    assert points(make_ledger(*[("COMPLETE", values, [0.9])] * n, epochs=1)).n_best == expected
+def test_best_are_a_tenth_if_there_are_enough(n, expected):
+    assert points(make_ledger(*[("COMPLETE", {}, [0.9])] * n)).n_best == expected
+
+
+@pytest.mark.parametrize(
+    ("dimension", "value", "expected"),
+    [
+        (Dimension("x", 0.0, 0.5), 0.125, 0.25),
+        (Dimension("x", 1e-6, 1e-2, "log"), 1e-5, 0.25),
+        (Dimension("x", 0.9, 0.99, "accuracy"), 0.99, 1.0),
+        (Dimension("x", 0.9, 0.99, "accuracy"), 0.1, 0.0),
+        (Dimension("x", 3.0, 3.0), 3.0, 0.5),
+        (Dimension("x", 3.0, 3.0), 2.0, 0.0),
+        (Dimension("x", 0, 0, choices=("a",)), "a", 0.5),
+        (Dimension("x", 0, 1, choices=(True, False)), False, 1.0),
+    ],
+)
+def test_position_is_the_fraction_of_the_axis(dimension, value, expected):
+    assert dimension.position(value) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "expected"),
+    [
+        (
+            Dimension("x", 1e-6, 1e-2, "log"),
+            {0.0: "10⁻⁶", 0.25: "10⁻⁵", 0.5: "10⁻⁴", 0.75: "0.001", 1.0: "0.01"},
+        ),
+        (Dimension("x", 0.0, 30.0), {0.0: "0", 1 / 3: "10", 2 / 3: "20", 1.0: "30"}),
+        (Dimension("x", 64.0, 64.0), {0.5: "64"}),
+        (Dimension("x", 0.9912, 0.9912, "accuracy"), {0.5: "99.12"}),
+    ],
+)
+def test_ticks_are_round(dimension, expected):
+    ticks = dimension.ticks()
+    assert list(ticks) == pytest.approx(list(expected))
+    assert list(ticks.values()) == list(expected.values())

@@ -1,22 +1,17 @@
 import dataclasses
-from collections.abc import Callable
 
 import pytest
 
 from analysis.plots.results import NothingToDrawError, Results, read_results
-from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import Ledger
 from analysis.records.predictions import ShownImages
 from analysis.records.seeds import confirmation_seeds
 from analysis.results.selection import rank_trials
-from analysis.storage.folder import Folder
+from in_memory import make_confirmation
 
 SEED = 1
 
 
-def test_predictions_are_those_of_the_best_trial(
-    confirmed_folder: Callable[..., Folder],
-) -> None:
+def test_predictions_are_those_of_the_best_trial(confirmed_folder):
     results = read_results(confirmed_folder({"n_trials": 8, "epochs": 2}, n_seeds=2, top_k=2))
     arm, predictions = results.shown_finalist()
     best = rank_trials(results.ledger)[0].trial
@@ -25,9 +20,7 @@ def test_predictions_are_those_of_the_best_trial(
     assert accuracies == pytest.approx(results.confirmed().test_accuracies(arm.arm))
 
 
-def test_shown_finalist_is_the_best_trial_or_nothing(
-    some_ledger: Ledger, make_confirmation: Callable[..., Confirmation]
-) -> None:
+def test_shown_finalist_is_the_best_trial_or_nothing(some_ledger):
     results = Results(some_ledger, None, {}, ShownImages.none())
     with pytest.raises(NothingToDrawError, match="not confirmed yet.*`sweep confirm made`"):
         results.shown_finalist()
@@ -40,9 +33,7 @@ def test_shown_finalist_is_the_best_trial_or_nothing(
         dataclasses.replace(results, confirmation=confirmation).shown_finalist()
 
 
-def test_first_predictions_are_those_of_the_first_derived_seed(
-    confirmed_folder: Callable[..., Folder],
-) -> None:
+def test_first_predictions_are_those_of_the_first_derived_seed(confirmed_folder):
     derived = confirmation_seeds(SEED, 2)
     assert derived[0] > derived[1]
     folder = confirmed_folder({"n_trials": 1, "epochs": 2, "seed": SEED}, n_seeds=2)

@@ -22,9 +22,7 @@ from analysis.plots.scales import (
         ([0.10], [0.10]),
     ],
 )
-def test_in_view_leaves_out_the_few_far_below(
-    accuracies: list[float], expected: list[float]
-) -> None:
+def test_in_view_leaves_out_the_few_far_below(accuracies, expected):
     assert in_view(accuracies) == expected
 
 
@@ -40,7 +38,7 @@ def test_in_view_leaves_out_the_few_far_below(
         (1.0, 1.0, ["100"]),
     ],
 )
-def test_accuracy_ticks_are_round(lowest: float, highest: float, expected: list[str]) -> None:
+def test_accuracy_ticks_are_round(lowest, highest, expected):
     ticks = AccuracyLocator().tick_values(lowest, highest)
     assert RoundFormatter(100).format_ticks(ticks) == expected
     assert ticks == pytest.approx([float(label) / 100 for label in expected], abs=1e-12)
@@ -54,12 +52,12 @@ def test_accuracy_ticks_are_round(lowest: float, highest: float, expected: list[
         (1e-4, 3.0, ["0.0001", "0.001", "0.01", "0.1", "1"]),
     ],
 )
-def test_loss_ticks_are_round(lowest: float, highest: float, expected: list[str]) -> None:
+def test_loss_ticks_are_round(lowest, highest, expected):
     ticks = RoundLocator().tick_values(lowest, highest)
     assert RoundFormatter().format_ticks(ticks) == expected
 
 
-def test_accuracy_scale_gives_equal_lengths_to_equal_factors_of_the_error() -> None:
+def test_accuracy_scale_gives_equal_lengths_to_equal_factors_of_the_error():
     axes = Figure().subplots()
     set_accuracy_scale(axes, "y", [0.9, 0.999])
     places = axes.transData.transform([(0, a) for a in (0.92, 0.96, 0.98)])[:, 1]
@@ -67,7 +65,7 @@ def test_accuracy_scale_gives_equal_lengths_to_equal_factors_of_the_error() -> N
     assert places[1] - places[0] == pytest.approx(places[2] - places[1], rel=5e-3)
 
 
-def test_accuracy_scale_contains_every_value_and_leaves_the_strip_free() -> None:
+def test_accuracy_scale_contains_every_value_and_leaves_the_strip_free():
     axes = Figure().subplots()
     set_accuracy_scale(axes, "x", [0.0, 0.99, 1.0], strip=0.2)
     places = axes.transAxes.inverted().transform(
@@ -79,7 +77,7 @@ def test_accuracy_scale_contains_every_value_and_leaves_the_strip_free() -> None
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 0.9925, 1.0])
-def test_accuracy_scale_shows_a_single_value(value: float) -> None:
+def test_accuracy_scale_shows_a_single_value(value):
     axes = Figure().subplots()
     set_accuracy_scale(axes, "y", [value])
     low, high = axes.get_ylim()
@@ -88,7 +86,7 @@ def test_accuracy_scale_shows_a_single_value(value: float) -> None:
     assert len(axes.get_yticks()) >= 1
 
 
-def test_loss_scale_contains_even_a_loss_of_zero() -> None:
+def test_loss_scale_contains_even_a_loss_of_zero():
     axes = Figure().subplots()
     set_loss_scale(axes, [0.0, 0.5])
     low, high = axes.get_ylim()

@@ -1,13 +1,10 @@
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
 from analysis.plots.slices import draw_slices
 from analysis.plots.style import BLUE, SKY, STOPPED, VERMILLION
-from analysis.records.ledger import Ledger
+from in_memory import make_ledger
 
 
 def xs(axes: Axes, color: str) -> list[float]:
@@ -16,18 +13,14 @@ def xs(axes: Axes, color: str) -> list[float]:
     return list(np.asarray(line.get_xdata(), float).tolist())
 
 
-def test_slices_show_trials_without_a_score_at_their_values(
-    some_ledger: Ledger, show: Callable[..., Any]
-) -> None:
+def test_slices_show_trials_without_a_score_at_their_values(some_ledger, show):
     dropout, weight_decay = show(draw_slices, some_ledger).figure.axes
     assert xs(dropout, STOPPED) == [1.0]
     assert xs(dropout, VERMILLION) == [pytest.approx(0.2)]
     assert xs(weight_decay, STOPPED) == [1.0]
 
 
-def test_slices_show_a_very_low_score_below_the_others(
-    ledger_with_a_wreck: Ledger, show: Callable[..., Any]
-) -> None:
+def test_slices_show_a_very_low_score_below_the_others(ledger_with_a_wreck, show):
     shown = show(draw_slices, ledger_with_a_wreck)
     dropout = shown.figure.axes[0]
     (wreck,) = [line for line in dropout.get_lines() if line.get_marker() == "v"]
@@ -37,9 +30,7 @@ def test_slices_show_a_very_low_score_below_the_others(
     assert shown.legend == ["best: trial 1", "other finished (4)", "far below (1)"]
 
 
-def test_slices_mark_the_best_trials(
-    make_ledger: Callable[..., Ledger], show: Callable[..., Any]
-) -> None:
+def test_slices_mark_the_best_trials(show):
     trials = [
         ("COMPLETE", {"dropout": d, "weight_decay": 1e-3}, [0.9, 0.9, 0.9, 0.99 - d / 10])
         for d in (0.3, 0.1, 0.4, 0.2, 0.5, 0.35, 0.45, 0.25)

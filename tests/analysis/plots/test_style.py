@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -6,10 +5,10 @@ import numpy as np
 from matplotlib.font_manager import FontProperties, findfont
 
 from analysis.plots.style import arm_looks, plot_style, sequence
-from analysis.records.confirmation import Confirmation
+from in_memory import make_confirmation
 
 
-def test_arm_looks_are_all_different(make_confirmation: Callable[..., Confirmation]) -> None:
+def test_arm_looks_are_all_different():
     names = ["finalist-1", "finalist-2", "finalist-3", "hand-tuned", "own", "lenet5", "mlp"]
     looks = arm_looks(make_confirmation({name: {} for name in names}).arms)
     assert list(looks) == names
@@ -20,7 +19,7 @@ def test_arm_looks_are_all_different(make_confirmation: Callable[..., Confirmati
     assert few["lenet5"] == looks["lenet5"]
 
 
-def test_plot_style_ignores_the_users_settings_and_restores_them() -> None:
+def test_plot_style_ignores_the_users_settings_and_restores_them():
     with mpl.rc_context({"lines.linewidth": 9.0, "font.size": 40.0, "axes.facecolor": "red"}):
         with plot_style():
             assert mpl.rcParams["lines.linewidth"] == 1.8
@@ -32,7 +31,7 @@ def test_plot_style_ignores_the_users_settings_and_restores_them() -> None:
     assert found == str(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
 
 
-def test_sequence_gets_darker() -> None:
+def test_sequence_gets_darker():
     red, green, blue, alpha = sequence(np.linspace(0, 1, 9)).T
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     assert np.all(np.diff(luminance) < 0)

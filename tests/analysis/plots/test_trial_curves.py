@@ -1,33 +1,27 @@
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from analysis.plots.trial_curves import Curve, draw_trial_curves, trial_curves
-from analysis.records.ledger import ConfigChanged, EpochRecord, Ledger, TrialEnded, TrialStarted
+from analysis.plots.trial_curves import draw_trial_curves, trial_curves
+from analysis.records.ledger import ConfigChanged, EpochRecord, TrialEnded, TrialStarted
+from in_memory import make_ledger
 
 
-def test_trial_curves_are_those_of_the_trials_with_an_epoch(some_ledger: Ledger) -> None:
+def test_trial_curves_are_those_of_the_trials_with_an_epoch(some_ledger):
     data = trial_curves(some_ledger)
-    assert data.curves[:2] == (
-        Curve(1, "COMPLETE", (0.9, 0.95, 0.98, 0.985)),
-        Curve(2, "STOPPED", (0.8,)),
-    )
-    assert [curve.trial_id for curve in data.curves] == [1, 2, 3, 5]
-    assert data.best == Curve(3, "COMPLETE", (0.92, 0.96, 0.985, 0.99))
-    assert (data.epochs, data.n_without_epoch, data.rungs) == (4, 1, (1, 2))
+    assert data.by_state == {
+        "STOPPED": [[0.8]],
+        "RUNNING": [[0.91, 0.94]],
+        "COMPLETE": [[0.9, 0.95, 0.98, 0.985], [0.92, 0.96, 0.985, 0.99]],
+        "FAILED": [],
+    }
+    assert (data.best, data.epochs, data.rungs) == (some_ledger.trials[3], 4, (1, 2))
 
 
 @pytest.mark.parametrize("scheduler", [{"name": "none"}, "none", None])
-def test_trial_curves_without_early_stopping_have_no_rungs(
-    make_ledger: Callable[..., Ledger], scheduler: Any
-) -> None:
+def test_trial_curves_without_early_stopping_have_no_rungs(scheduler):
     assert trial_curves(make_ledger(("COMPLETE", {}, [0.9]), scheduler=scheduler)).rungs == ()
 
 
-def test_trial_curves_use_the_config_that_each_trial_started_with(
-    make_ledger: Callable[..., Ledger], show: Callable[..., Any]
-) -> None:
+def test_trial_curves_use_the_config_that_each_trial_started_with(show):
     ledger = make_ledger(("COMPLETE", {}, [0.9] * 9), epochs=9)
     ledger.apply(ConfigChanged(200.0, ledger.config | {"epochs": 2}))
     ledger.apply(TrialStarted(201.0, 2, 2, {}))
@@ -41,9 +35,7 @@ def test_trial_curves_use_the_config_that_each_trial_started_with(
     assert shown.figure.axes[0].get_xlim()[1] > 9
 
 
-def test_trial_curves_show_how_the_trials_ended(
-    some_ledger: Ledger, show: Callable[..., Any]
-) -> None:
+def test_trial_curves_show_how_the_trials_ended(some_ledger, show):
     shown = show(draw_trial_curves, some_ledger)
     # The failed trial has no epoch, hence no curve; the note says so.
     endings = ["stopped early (1)", "not finished (1)", "ran all epochs (2)"]
@@ -54,11 +46,7 @@ def test_trial_curves_show_how_the_trials_ended(
     assert "The best, trial 3, ends at 99.00 %." in shown.alt
 
 
-def test_trial_curves_say_what_is_cut_off(
-    make_ledger: Callable[..., Ledger],
-    ledger_with_a_wreck: Ledger,
-    show: Callable[..., Any],
-) -> None:
+def test_trial_curves_say_what_is_cut_off(ledger_with_a_wreck, show):
     shown = show(draw_trial_curves, ledger_with_a_wreck)
     assert "The axis starts near 90.0 %." in shown.text
     assert 0.8 < shown.figure.axes[0].get_ylim()[0] < 0.9

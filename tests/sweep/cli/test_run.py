@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import analysis.plots
+import analysis.plots.gallery
 import analysis.report.page
 import sweep.cli.work
 import sweep.driver.confirm
@@ -115,7 +115,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretended:
         (sweep.driver.session, "open_session"),
         (sweep.driver.search, "run_search"),
         (sweep.driver.confirm, "run_confirmation"),
-        (analysis.plots, "draw_all"),
+        (analysis.plots.gallery, "draw_all"),
         (analysis.report.page, "write_report"),
     ):
         monkeypatch.setattr(module, name, getattr(pretended, name))
