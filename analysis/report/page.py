@@ -3,7 +3,6 @@
 import base64
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
@@ -28,17 +27,6 @@ _LARGEST_SVG = 200_000
 _DPI = 150
 
 
-@dataclass(frozen=True)
-class ReportPicture:
-    """A plot as the page shows it: its `source`, or the `reason` why it is missing."""
-
-    name: str
-    title: str
-    alt: str = ""
-    source: str = ""
-    reason: str = ""
-
-
 def render_report(folder: Folder) -> str:
     """Return the report of the sweep in `folder` as HTML.
 
@@ -60,17 +48,18 @@ def render_report(folder: Folder) -> str:
         "points_interval": lambda ends: interval(ends, lambda end: points(end, sign=True)),
         "p_value": p_value,
     }
-    confirmed = confirmation is not None
+    arms, comparisons = [], []
+    if confirmation is not None:
+        arms = list(facts.arm_rows(ledger, confirmation))
+        comparisons = list(facts.comparison_rows(folder, ledger, confirmation))
     return environment.from_string(_resource("report.html")).render(
         style=_resource("report.css"),
         name=ledger.name,
         about=facts.describe_sweep(results),
         verdict=facts.find_verdict(ledger, confirmation),
-        confirmed=confirmed,
-        arms=list(facts.arm_rows(ledger, confirmation)) if confirmation else [],
-        comparisons=(
-            list(facts.comparison_rows(folder, ledger, confirmation)) if confirmation else []
-        ),
+        confirmed=confirmation is not None,
+        arms=arms,
+        comparisons=comparisons,
         best=facts.find_best(ledger),
         costs=costs.cost_rows(ledger, confirmation),
         failures=costs.failure_rows(ledger, confirmation),
@@ -100,7 +89,8 @@ def _resource(name: str) -> str:
     return files("analysis.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[ReportPicture]:
+def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[tuple[Plot, str, str]]:
+    """Yield each plot with its picture as a URL and in words, or "" and why it is missing."""
     for plot in plots:
         try:
             (data, alt), kind = render(plot, results, "svg"), "svg+xml"
@@ -108,10 +98,9 @@ def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[ReportPicture
                 (data, alt), kind = render(plot, results, "png", dpi=_DPI), "png"
                 data = _with_palette(data)
         except NothingToDrawError as nothing:
-            yield ReportPicture(plot.name, plot.title, reason=str(nothing))
+            yield plot, "", str(nothing)
             continue
-        source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-        yield ReportPicture(plot.name, plot.title, alt, source)
+        yield plot, f"data:image/{kind};base64,{base64.b64encode(data).decode()}", alt
 
 
 def _with_palette(png: bytes) -> bytes:

@@ -16,7 +16,6 @@ from analysis.results.statistics import (
     Summary,
     adjust,
     mcnemar,
-    paired_p,
     seeds_needed,
     sign_flip_p,
     summarize,
@@ -181,6 +180,6 @@ def _measure(
         sd=summary.sd,
         interval=summary.interval,
         level=level,
-        p=paired_p(differences),
+        p=summary.p,
         p_sign_flip=sign_flip_p(differences),
     )

@@ -69,11 +69,10 @@ def best_finalist(ledger: Ledger, confirmation: Confirmation) -> Arm | None:
 
 def describe_rule(config: Mapping[str, Any]) -> str:
     """Return the rule in words, for trials of this config."""
-    decaying = "validation accuracy of the last epoch"
-    n_last = "two" if config["epochs"] == 2 else "three"
-    constant = f"mean validation accuracy of the last {n_last} epochs"
-    if config["epochs"] == 1:
-        constant = decaying
+    decaying = constant = "validation accuracy of the last epoch"
+    if config["epochs"] > 1:
+        n_last = "two" if config["epochs"] == 2 else "three"
+        constant = f"mean validation accuracy of the last {n_last} epochs"
     if "schedule" in config["space"]:
         measure = f"{constant} (constant learning rate) or {decaying} (decaying)"
     else:

@@ -34,6 +34,14 @@ class Summary:
     sd: float | None
     interval: Interval | None
 
+    @property
+    def p(self) -> float | None:
+        """Two-sided p of Student's test of the mean against 0; None without an interval."""
+        if self.interval is None or self.sd is None:
+            return None
+        t = self.mean / (self.sd / self.n**0.5)
+        return float(2 * stdtr(self.n - 1, -abs(t)))
+
 
 @dataclass(frozen=True)
 class McNemar:
@@ -49,35 +57,17 @@ def summarize(values: NDArray[np.float64], *, level: float = LEVEL) -> Summary:
 
     The interval contains the true mean with probability 1 - `level` if the values are
     normally distributed (Student, "The probable error of a mean", Biometrika 6, 1908).
-
-    Raises:
-        ValueError: If there is no value.
     """
-    n = len(values)
-    if n == 0:
-        raise ValueError("no values to summarize")
-    mean = float(np.mean(values))
+    n, mean = len(values), float(np.mean(values))
     if n == 1:
         return Summary(n, mean, None, None)
     sd = float(np.std(values, ddof=1))
     if sd < _NO_SPREAD:
-        return Summary(n, mean, 0.0, None)
-    if n < MIN_SEEDS:
+        sd = 0.0
+    if n < MIN_SEEDS or sd == 0:
         return Summary(n, mean, sd, None)
     half = float(-stdtrit(n - 1, level / 2)) * sd / n**0.5
     return Summary(n, mean, sd, (mean - half, mean + half))
-
-
-def paired_p(differences: NDArray[np.float64]) -> float | None:
-    """Return the two-sided p of Student's paired test, from differences, float64 [n].
-
-    None where `summarize` gives no interval.
-    """
-    summary = summarize(differences)
-    if not summary.sd or summary.interval is None:
-        return None
-    t = summary.mean / (summary.sd / summary.n**0.5)
-    return float(2 * stdtr(summary.n - 1, -abs(t)))
 
 
 def sign_flip_p(differences: NDArray[np.float64]) -> float | None:

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 
 import pytest
 import yaml
@@ -16,12 +15,9 @@ from analysis.report.costs import (
     resolved_config,
 )
 from analysis.results.cost import search_cost
-from analysis.storage.folder import Folder
-
-MakeFolder = Callable[..., Folder]
 
 
-def test_costs_of_a_search_count_every_core(search_folder: MakeFolder) -> None:
+def test_costs_of_a_search_count_every_core(search_folder):
     ledger = read_ledger(search_folder(n_trials=12))
     ledger.config["resources"] = {"cpu": 4, "gpu": 0}
     cost, rows = search_cost(ledger), dict(cost_rows(ledger, None))
@@ -33,7 +29,7 @@ def test_costs_of_a_search_count_every_core(search_folder: MakeFolder) -> None:
     assert not any(name.startswith("Confirmation") for name in rows)
 
 
-def test_costs_of_a_confirmation(confirmed_folder: MakeFolder) -> None:
+def test_costs_of_a_confirmation(confirmed_folder):
     folder = confirmed_folder({"n_trials": 2, "epochs": 3}, n_seeds=2, predictions=False)
     confirmation = read_confirmation(folder)
     assert confirmation is not None
@@ -43,7 +39,7 @@ def test_costs_of_a_confirmation(confirmed_folder: MakeFolder) -> None:
     assert rows["Confirmation: epochs trained"] == f"{3 * n_runs}"
 
 
-def test_failures_name_trials_and_runs(confirmed_folder: MakeFolder) -> None:
+def test_failures_name_trials_and_runs(confirmed_folder):
     folder = confirmed_folder(
         {"n_trials": 12, "failure_rate": 0.3}, n_seeds=1, fails="mlp", predictions=False
     )
@@ -57,20 +53,20 @@ def test_failures_name_trials_and_runs(confirmed_folder: MakeFolder) -> None:
     assert all("training loss became nan" in reason for _, reason in rows)
 
 
-def test_failures_are_shortened(search_folder: MakeFolder) -> None:
+def test_failures_are_shortened(search_folder):
     rows = failure_rows(read_ledger(search_folder(n_trials=50, failure_rate=1.0)), None)
     assert len(rows) == 21
     assert rows[-1] == ("and others", "30 more in the ledger")
 
 
-def test_notices_leave_out_those_of_failed_trials(search_folder: MakeFolder) -> None:
+def test_notices_leave_out_those_of_failed_trials(search_folder):
     ledger = read_ledger(search_folder(n_trials=3, failure_rate=1.0))
     assert ledger.notices
     ledger.apply(Notice(1e10, None, "a worker died"))
     assert notice_rows(ledger, None) == [("search", "a worker died")]
 
 
-def test_environment_is_shown_whatever_it_holds(search_folder: MakeFolder) -> None:
+def test_environment_is_shown_whatever_it_holds(search_folder):
     folder = search_folder(n_trials=1)
     assert environment_rows(folder) == []
     recorded = {
@@ -89,15 +85,13 @@ def test_environment_is_shown_whatever_it_holds(search_folder: MakeFolder) -> No
 
 
 @pytest.mark.parametrize("data", [b"{", b"[1]", b"\xff", b"[" * 100_000])
-def test_environment_that_is_damaged_is_no_reason_to_fail(
-    search_folder: MakeFolder, data: bytes
-) -> None:
+def test_environment_that_is_damaged_is_no_reason_to_fail(search_folder, data):
     folder = search_folder(n_trials=1)
     folder.write("environment.json", data)
     assert environment_rows(folder) == [("environment.json", "is damaged")]
 
 
-def test_resolved_config_is_the_files_or_else_the_ledgers(search_folder: MakeFolder) -> None:
+def test_resolved_config_is_the_files_or_else_the_ledgers(search_folder):
     folder = search_folder(n_trials=1)
     ledger = read_ledger(folder)
     assert yaml.safe_load(resolved_config(folder, ledger)) == ledger.config
@@ -105,7 +99,7 @@ def test_resolved_config_is_the_files_or_else_the_ledgers(search_folder: MakeFol
     assert resolved_config(folder, ledger) == "model: lenet5 # mine\n"
 
 
-def test_commands_confirm_only_what_is_there_to_confirm(confirmed_folder: MakeFolder) -> None:
+def test_commands_confirm_only_what_is_there_to_confirm(confirmed_folder):
     folder = confirmed_folder({"n_trials": 2, "name": "two words"}, n_seeds=4, predictions=False)
     ledger = read_ledger(folder)
     assert next(iter(commands(ledger, None))) == "sweep confirm 'two words'"

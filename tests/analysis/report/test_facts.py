@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -6,55 +5,40 @@ import numpy as np
 import pytest
 import yaml
 
-from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import (
-    ConfigChanged,
-    EpochRecord,
-    Ledger,
-    TrialEnded,
-    TrialStarted,
-    read_ledger,
-)
+from analysis.records.ledger import ConfigChanged, read_ledger
 from analysis.records.predictions import Predictions, save_predictions
-from analysis.records.seeds import confirmation_seeds, trial_seed
+from analysis.records.seeds import confirmation_seeds
 from analysis.report.facts import arm_rows, comparison_rows, find_best, find_verdict
 from analysis.results.selection import rank_trials
 from analysis.results.statistics import McNemar
 from analysis.results.verdict import describe_verdict
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import LocalFolder
+from in_memory import make_confirmation, make_ledger
 from sweep.config.resolve import resolve_config
 
-MakeFolder = Callable[..., Folder]
-MakeConfirmation = Callable[..., Confirmation]
-EMPTY = LocalFolder(Path("does-not-exist"))
-"""A folder without predictions."""
 
-
-def best_id(ledger: Ledger) -> int:
+def best_id(ledger):
     return rank_trials(ledger)[0].trial.trial_id
 
 
 @pytest.fixture
-def ledger(search_folder: MakeFolder) -> Ledger:
+def ledger(search_folder):
     return read_ledger(search_folder(n_trials=6))
 
 
-def test_verdict_of_an_unconfirmed_sweep_claims_nothing(ledger: Ledger) -> None:
+def test_verdict_of_an_unconfirmed_sweep_claims_nothing(ledger):
     verdict, best = find_verdict(ledger, None), rank_trials(ledger)[0]
-    assert verdict.outcome == "none"
-    assert "Not confirmed" in verdict.text
-    assert f"trial {best.trial.trial_id}, with {100 * best.score:.2f} %" in verdict.text
-    assert "not finished" not in verdict.note
+    assert verdict["outcome"] == "none"
+    assert "Not confirmed" in verdict["text"]
+    assert f"trial {best.trial.trial_id}, with {100 * best.score:.2f} %" in verdict["text"]
+    assert "not finished" not in verdict["note"]
 
 
-def test_verdict_of_an_unfinished_search_says_so(search_folder: MakeFolder) -> None:
-    ledger = read_ledger(search_folder(n_trials=6, n_running=2))
-    assert "not finished: 4 of 6 trials have ended" in find_verdict(ledger, None).note
-
-
-def test_verdict_without_a_best_trial(search_folder: MakeFolder) -> None:
-    ledger = read_ledger(search_folder(n_trials=3, failure_rate=1.0))
-    assert "no best trial" in find_verdict(ledger, None).text
+def test_verdict_of_an_unfinished_search_without_a_best_trial_says_so():
+    ledger = make_ledger(("FAILED", {}, []), (None, {}, [0.9]))
+    verdict = find_verdict(ledger, None)
+    assert "no best trial" in verdict["text"]
+    assert verdict["note"] == "The search is not finished: 1 of 4 trials have ended."
     assert find_best(ledger) is None
 
 
@@ -66,31 +50,23 @@ def test_verdict_without_a_best_trial(search_folder: MakeFolder) -> None:
         ([0.99, 0.991, 0.992, 0.991], [0.992, 0.990, 0.991, 0.991], "open"),
     ],
 )
-def test_verdict_is_the_statistics(
-    ledger: Ledger,
-    make_confirmation: MakeConfirmation,
-    finalist: list[float],
-    plain: list[float],
-    outcome: str,
-) -> None:
+def test_verdict_is_the_statistics(ledger, finalist, plain, outcome):
     runs = {"finalist": dict(enumerate(finalist)), "plain": dict(enumerate(plain))}
     confirmation = make_confirmation(runs, first_trial=best_id(ledger))
     verdict = find_verdict(ledger, confirmation)
-    assert verdict.outcome == outcome
-    assert verdict.text == describe_verdict(confirmation, best_id(ledger))
+    assert verdict["outcome"] == outcome
+    assert verdict["text"] == describe_verdict(confirmation, best_id(ledger))
 
 
-def test_arm_rows_count_the_finished_seeds(
-    ledger: Ledger, make_confirmation: MakeConfirmation
-) -> None:
-    runs: dict[str, dict[int, float | None]] = {
+def test_arm_rows_count_the_finished_seeds(ledger):
+    runs = {
         "finalist": {1: 0.99, 2: 0.991, 3: 0.992},
         "plain": {1: 0.98, 2: None},
         "mlp": {1: None},
     }
     confirmation = make_confirmation(runs, first_trial=best_id(ledger))
     rows = [
-        (row.arm.arm, row.role, row.seeds, row.summary and row.summary.mean)
+        (row["arm"].arm, row["role"], row["seeds"], row["summary"] and row["summary"].mean)
         for row in arm_rows(ledger, confirmation)
     ]
     assert rows == [
@@ -100,19 +76,17 @@ def test_arm_rows_count_the_finished_seeds(
     ]
 
 
-def test_hand_tuned_finalist_is_the_others_reference(
-    ledger: Ledger, make_confirmation: MakeConfirmation
-) -> None:
+def test_hand_tuned_finalist_is_the_others_reference(ledger):
     names = ("finalist-1", "finalist-2", "mlp")
     accuracies = {1: 0.99, 2: 0.991}
     confirmation = make_confirmation(dict.fromkeys(names, accuracies), first_trial=best_id(ledger))
     for name, is_reference in zip(names, (False, True, False), strict=True):
         arm = msgspec.structs.replace(confirmation.arms[name], reference=is_reference)
         confirmation.arms[name] = arm
-    roles = [row.role for row in arm_rows(ledger, confirmation)]
+    roles = [row["role"] for row in arm_rows(ledger, confirmation)]
     assert roles == ["finalist", "reference", "baseline"]
-    rows = comparison_rows(EMPTY, ledger, confirmation)
-    assert [(row.finalist, row.baseline, row.is_verdict) for row in rows] == [
+    rows = comparison_rows(LocalFolder(Path("no-predictions")), ledger, confirmation)
+    assert [(row["finalist"], row["baseline"], row["is_verdict"]) for row in rows] == [
         ("the finalist-1", "the finalist-2", True),
         ("the finalist-1", "the mlp", False),
         ("the finalist-2", "the mlp", False),
@@ -124,31 +98,25 @@ def test_hand_tuned_finalist_is_the_others_reference(
     [(None, True, 0), ("finalist-1", True, 1), ("mlp", True, 1), (None, False, None)],
 )
 def test_networks_of_the_first_derived_seed_are_compared(
-    ledger: Ledger,
-    make_confirmation: MakeConfirmation,
-    tmp_path: Path,
-    fails: str | None,
-    has_predictions: bool,
-    position: int | None,
-) -> None:
+    ledger, tmp_path, fails, has_predictions, position
+):
     seeds = confirmation_seeds(1, 3)
     assert seeds[0] > seeds[1] > min(seeds)  # numerically, another order
     folder, digits = LocalFolder(tmp_path), np.zeros(9, np.uint8)
-    runs: dict[str, dict[int, float | None]] = {}
+    runs = {}
     for arm in ("finalist-1", "mlp"):
         runs[arm] = dict.fromkeys(sorted(seeds), 0.9) | ({seeds[0]: None} if arm == fails else {})
         for seed in seeds if has_predictions else ():
             save_predictions(folder, arm, seed, Predictions(digits, np.ones(9), digits))
     ledger.config["seed"] = 1
     (row,) = comparison_rows(folder, ledger, make_confirmation(runs))
-    assert row.networks == (None if position is None else (seeds[position], McNemar(0, 0, 1.0)))
+    assert row["networks"] == (None if position is None else (seeds[position], McNemar(0, 0, 1.0)))
 
 
-def test_best_has_a_config_that_trains_it_alone(ledger: Ledger, tmp_path: Path) -> None:
+def test_best_has_a_config_that_trains_it_alone(ledger, tmp_path):
     best, trial = find_best(ledger), rank_trials(ledger)[0].trial
-    assert best is not None
-    assert best.trial_id == trial.trial_id
-    (tmp_path / "again.yaml").write_text(best.config)
+    assert best["trial_id"] == trial.trial_id
+    (tmp_path / "again.yaml").write_text(best["config"])
     config = resolve_config(path=tmp_path / "again.yaml")
     assert (config.trials, config.epochs, config.model) == (1, 15, "lenet5")
     assert [dict(point) for point in config.initial_points] == [trial.hyperparameters]
@@ -156,36 +124,19 @@ def test_best_has_a_config_that_trains_it_alone(ledger: Ledger, tmp_path: Path) 
     assert config.hyperparameters(trial.hyperparameters) == recipe
 
 
-def test_best_is_stated_with_its_own_config_after_the_sweeps_has_changed(ledger: Ledger) -> None:
+def test_best_is_stated_with_its_own_config_after_the_sweeps_has_changed(ledger):
     trial, before = rank_trials(ledger)[0].trial, find_best(ledger)
     space = {"dropout": {"low": 0.0, "high": 0.1}}
     recipe = ledger.config["recipe"] | {"batch_size": 256, "schedule": "linear", "rotation": 3.0}
     changed = {"epochs": 2, "space": space, "recipe": recipe, "model": "mlp"}
     ledger.apply(ConfigChanged(2e9, ledger.config | changed))
     assert find_best(ledger) == before
-    assert before is not None
-    assert ("batch_size", "64") in before.rows
-    assert yaml.safe_load(before.config)["initial_points"] == [trial.hyperparameters]
+    assert ("batch_size", "64") in before["rows"]
+    assert yaml.safe_load(before["config"])["initial_points"] == [trial.hyperparameters]
 
 
-@pytest.mark.parametrize(("trial_id", "differs"), [(1, False), (9, True)])
-def test_best_says_where_its_seed_is_another_than_the_configs(
-    ledger: Ledger, trial_id: int, differs: bool
-) -> None:
-    made = Ledger(ledger.created)
-    seed = trial_seed(ledger.config["seed"], trial_id)
-    made.apply(TrialStarted(1.0, trial_id, seed, {"dropout": 0.1}))
-    made.apply(EpochRecord(2.0, trial_id, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1e4))
-    made.apply(TrialEnded(3.0, trial_id, "COMPLETE", None))
-    best = find_best(made)
-    assert best is not None
-    assert (f"{seed}" in best.seed_note) == differs
-    assert bool(best.seed_note) == differs
-
-
-def test_best_does_not_repeat_searched_hyperparameters(search_folder: MakeFolder) -> None:
+def test_best_does_not_repeat_searched_hyperparameters(search_folder):
     best = find_best(read_ledger(search_folder(n_trials=4, decaying=True)))
-    assert best is not None
-    names = [name for name, _ in best.rows]
+    names = [name for name, _ in best["rows"]]
     assert len(names) == len(set(names))
-    assert "learning_rate" not in yaml.safe_load(best.config)["recipe"]
+    assert "learning_rate" not in yaml.safe_load(best["config"])["recipe"]

@@ -6,16 +6,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 from msgspec.structs import replace
 
 from analysis.errors import LedgerError
-from analysis.plots.gallery import MODEL_PLOTS, SEARCH_PLOTS
+from analysis.plots.gallery import MODEL_PLOTS, SEARCH_PLOTS, render
+from analysis.plots.results import read_results
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import (
     EpochRecord,
@@ -27,12 +26,37 @@ from analysis.records.ledger import (
 from analysis.report.facts import find_verdict
 from analysis.report.page import render_report, write_report
 from analysis.results.comparison import compare_arms, summarize_arm
+from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder, LocalFolder
 
-MakeFolder = Callable[..., Folder]
 N_PICTURES = 13
 SMALL = {"n_trials": 10, "epochs": 3, "scheduler": "none"}
 VOID = {"meta", "img", "br", "hr", "link", "input"}
+# A user's own settings of matplotlib.
+RC = """
+backend: svg
+font.family: monospace
+font.size: 20
+text.usetex: True
+axes.formatter.use_locale: True
+figure.dpi: 300
+savefig.bbox: tight
+svg.hashsalt: other
+pdf.fonttype: 3
+timezone: Asia/Kolkata
+"""
+WRITE = """
+import sys
+from pathlib import Path
+from analysis.plots.gallery import MODEL_PLOTS, render
+from analysis.plots.results import read_results
+from analysis.report.page import write_report
+from analysis.storage.folder import LocalFolder
+folder = LocalFolder(Path(sys.argv[1]))
+write_report(folder)
+for kind in ("png", "pdf"):
+    folder.write(kind, render(MODEL_PLOTS[0], read_results(folder), kind)[0])
+"""
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -77,7 +101,7 @@ def confirmed_report(
     return folder, render_report(folder)
 
 
-def test_report_begins_with_the_verdict(confirmed_report: tuple[Folder, str]) -> None:
+def test_report_begins_with_the_verdict(confirmed_report):
     folder, report = confirmed_report
     page = Page(report)
     verdict = find_verdict(read_ledger(folder), read_confirmation(folder))
@@ -85,10 +109,13 @@ def test_report_begins_with_the_verdict(confirmed_report: tuple[Folder, str]) ->
     assert page.text_of("h2")[0] == "Verdict"
     about, *shown = page.text_of("p")[:3]
     assert about == "lenet5 · 10 trials of 3 epochs · begun 2027-01-15 08:00 UTC"
-    assert shown == [verdict.text, verdict.note.strip()]
+    assert shown == [verdict["text"], verdict["note"]]
+    best = rank_trials(read_ledger(folder))[0].trial
+    assert best.trial_id != 1
+    assert f"Trial {best.trial_id} was trained with the seed {best.seed}, but this" in report
 
 
-def test_tables_show_the_statistics(confirmed_report: tuple[Folder, str]) -> None:
+def test_tables_show_the_statistics(confirmed_report):
     folder, report = confirmed_report
     page, confirmation = Page(report), read_confirmation(folder)
     assert confirmation is not None
@@ -108,7 +135,7 @@ def test_tables_show_the_statistics(confirmed_report: tuple[Folder, str]) -> Non
     assert "Exact p" not in page.text_of("th")
 
 
-def test_report_is_self_contained(confirmed_report: tuple[Folder, str]) -> None:
+def test_report_is_self_contained(confirmed_report):
     page = Page(confirmed_report[1])
     sources = [image["src"] for image in page.all("img")]
     assert len(sources) == N_PICTURES
@@ -124,7 +151,7 @@ def test_report_is_self_contained(confirmed_report: tuple[Folder, str]) -> None:
     assert len(confirmed_report[1]) < 3_000_000
 
 
-def test_report_is_accessible(confirmed_report: tuple[Folder, str]) -> None:
+def test_report_is_accessible(confirmed_report):
     page = Page(confirmed_report[1])
     assert page.all("html") == [{"lang": "en"}]
     assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
@@ -140,9 +167,7 @@ def test_report_is_accessible(confirmed_report: tuple[Folder, str]) -> None:
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
-def test_report_of_an_extended_sweep_is_about_its_best_trial(
-    confirmed_folder: MakeFolder,
-) -> None:
+def test_report_of_an_extended_sweep_is_about_its_best_trial(confirmed_folder):
     folder = confirmed_folder({**SMALL, "failure_rate": 0}, n_seeds=2)
     trial = read_ledger(folder).trials[1]
     better = replace(trial.epochs[0], val_accuracy=1.0)
@@ -159,14 +184,14 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(
     assert page.text_of("strong") == [f"{plot.title}:" for plot in MODEL_PLOTS]
 
 
-def test_report_of_a_large_unconfirmed_sweep(search_folder: MakeFolder) -> None:
+def test_report_of_a_large_unconfirmed_sweep(search_folder):
     page = Page(render_report(search_folder(n_trials=150, epochs=15, scheduler="none")))
     sources = {image["src"].partition(";")[0] for image in page.all("img")}
     assert sources == {"data:image/svg+xml", "data:image/png"}  # the smaller one of each plot
     assert "sweep confirm synthetic" in page.text_of("code")
 
 
-def test_unconfirmed_sweep_without_a_best_trial_has_a_report(search_folder: MakeFolder) -> None:
+def test_unconfirmed_sweep_without_a_best_trial_has_a_report(search_folder):
     folder = search_folder(n_trials=3, failure_rate=1.0)
     write_report(folder)
     report = folder.read("report.html").decode()
@@ -177,7 +202,7 @@ def test_unconfirmed_sweep_without_a_best_trial_has_a_report(search_folder: Make
     assert page.text_of("strong") != []
 
 
-def test_report_escapes_names_reasons_and_files(confirmed_folder: MakeFolder) -> None:
+def test_report_escapes_names_reasons_and_files(confirmed_folder):
     evil = "<script>alert(1)</script>&\"'"
     folder = confirmed_folder({"n_trials": 3}, n_seeds=7, predictions=False)
     for name, harmless in (
@@ -201,23 +226,22 @@ def test_report_escapes_names_reasons_and_files(confirmed_folder: MakeFolder) ->
     assert page.all("details") == []  # no predictions, no test of them
 
 
-def test_report_is_the_same_for_the_same_files(
-    confirmed_report: tuple[Folder, str], tmp_path: Path
-) -> None:
+def test_same_files_give_the_same_bytes_wherever_they_are_drawn(confirmed_report, tmp_path):
     folder, report = confirmed_report
-    copy = tmp_path / "elsewhere"
+    copy, rc = tmp_path / "else where", tmp_path / "matplotlibrc"
     shutil.copytree(folder.path, copy)
-    code = (
-        "import sys; from pathlib import Path; from analysis.storage.folder import LocalFolder; "
-        "from analysis.report.page import write_report; "
-        "write_report(LocalFolder(Path(sys.argv[1])))"
-    )
-    environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Kolkata", "LC_ALL": "C"}
-    subprocess.run([sys.executable, "-c", code, str(copy)], check=True, env=environment)
+    rc.write_text(RC)
+    environment = {"PYTHONHASHSEED": "7", "TZ": "Asia/Kolkata", "LC_ALL": "C"}
+    environment |= {"MATPLOTLIBRC": str(rc), "SOURCE_DATE_EPOCH": "12345"}
+    command = [sys.executable, "-c", WRITE, str(copy)]
+    subprocess.run(command, check=True, env={**os.environ, **environment})
     assert (copy / "report.html").read_text(encoding="utf-8") == report
+    results = read_results(folder)
+    for kind in ("png", "pdf"):
+        assert (copy / kind).read_bytes() == render(MODEL_PLOTS[0], results, kind)[0]
 
 
-def test_report_of_damaged_files_says_which(confirmed_folder: MakeFolder) -> None:
+def test_report_of_damaged_files_says_which(confirmed_folder):
     folder = confirmed_folder({"n_trials": 2, "epochs": 2}, n_seeds=1)
     predictions = folder.child("predictions")
     name = next(name for name in predictions.files() if name.startswith("trial-"))
@@ -226,7 +250,7 @@ def test_report_of_damaged_files_says_which(confirmed_folder: MakeFolder) -> Non
         render_report(folder)
 
 
-def test_report_without_a_sweep_says_so(tmp_path: Path) -> None:
+def test_report_without_a_sweep_says_so(tmp_path):
     with pytest.raises(FileNotFoundError):
         render_report(LocalFolder(tmp_path))
 
@@ -247,9 +271,7 @@ frame.onload = () => {{
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 @pytest.mark.parametrize("width", [390, 1280])
-def test_report_fits_a_browser(
-    confirmed_report: tuple[Folder, str], tmp_path: Path, width: int
-) -> None:
+def test_report_fits_a_browser(confirmed_report, tmp_path, width):
     frame = tmp_path / "frame.html"
     report = html.escape(confirmed_report[1])
     frame.write_text(MEASURE.format(width=width, page=report), encoding="utf-8")

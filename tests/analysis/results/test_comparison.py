@@ -1,26 +1,23 @@
-from collections.abc import Callable
 from math import sqrt
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.records.confirmation import Confirmation
 from analysis.results.comparison import (
     Comparison,
     compare_accuracies,
     compare_arms,
     summarize_arm,
 )
-
-Maker = Callable[..., Confirmation]
+from in_memory import make_confirmation
 
 
 def by_seed(*accuracies: float | None) -> dict[int, float | None]:
     return dict(enumerate(accuracies, start=1001))
 
 
-def test_comparison_on_paper(make_confirmation: Maker) -> None:
+def test_comparison_on_paper():
     confirmation = make_confirmation(
         {
             "finalist-1": by_seed(0.9930, 0.9932, 0.9934, 0.9936),
@@ -48,7 +45,7 @@ def test_comparison_on_paper(make_confirmation: Maker) -> None:
     assert comparison.outcome == "better"
 
 
-def test_only_common_seeds_are_compared(make_confirmation: Maker) -> None:
+def test_only_common_seeds_are_compared():
     confirmation = make_confirmation(
         {
             "finalist-1": by_seed(0.9930, None, 0.9934, 0.9940),
@@ -60,7 +57,7 @@ def test_only_common_seeds_are_compared(make_confirmation: Maker) -> None:
     assert comparison.difference == pytest.approx(0.00115)
 
 
-def test_intervals_have_holms_levels(make_confirmation: Maker) -> None:
+def test_intervals_have_holms_levels():
     rng = np.random.default_rng(0)
     accuracies = {"finalist-1": by_seed(*rng.normal(0.993, 0.0005, 6))}
     for name, mean in (("a", 0.9929), ("b", 0.98), ("c", 0.9915)):
@@ -76,7 +73,7 @@ def test_intervals_have_holms_levels(make_confirmation: Maker) -> None:
         assert comparison.n_comparisons == 3
 
 
-def test_all_finalists_share_the_error(make_confirmation: Maker) -> None:
+def test_all_finalists_share_the_error():
     confirmation = make_confirmation(
         {
             "finalist-1": by_seed(0.991, 0.992, 0.9926, 0.991),
@@ -95,9 +92,7 @@ def test_all_finalists_share_the_error(make_confirmation: Maker) -> None:
 
 
 @pytest.mark.parametrize("n_seeds", [0, 1, 2, 3])
-def test_fewer_than_four_seeds_carry_no_interval_and_no_p(
-    make_confirmation: Maker, n_seeds: int
-) -> None:
+def test_fewer_than_four_seeds_carry_no_interval_and_no_p(n_seeds):
     accuracies = {
         "finalist-1": by_seed(*[0.993, 0.994, 0.995][:n_seeds]),
         "hand-tuned": by_seed(*[0.99] * 5),
@@ -110,9 +105,7 @@ def test_fewer_than_four_seeds_carry_no_interval_and_no_p(
         assert (comparison.p_adjusted, comparison.outcome) == (None, "open")
 
 
-def test_comparison_without_spread_shows_nothing_but_takes_its_share(
-    make_confirmation: Maker,
-) -> None:
+def test_comparison_without_spread_shows_nothing_but_takes_its_share():
     confirmation = make_confirmation(
         {
             "finalist-1": by_seed(0.9930, 0.9932, 0.9934, 0.9936),
@@ -127,11 +120,11 @@ def test_comparison_without_spread_shows_nothing_but_takes_its_share(
 
 
 @pytest.mark.parametrize("arms", [(), ("finalist-1",), ("hand-tuned",)])
-def test_nothing_to_compare_is_no_error(make_confirmation: Maker, arms: tuple[str, ...]) -> None:
+def test_nothing_to_compare_is_no_error(arms):
     assert compare_arms(make_confirmation(dict.fromkeys(arms, by_seed(0.99, 0.98)))) == []
 
 
-def test_arm_is_summarized_over_its_finished_runs(make_confirmation: Maker) -> None:
+def test_arm_is_summarized_over_its_finished_runs():
     confirmation = make_confirmation(
         {"finalist-1": by_seed(0.990, None, 0.992, 0.994, 0.996), "hand-tuned": by_seed(None)}
     )
@@ -142,7 +135,7 @@ def test_arm_is_summarized_over_its_finished_runs(make_confirmation: Maker) -> N
     assert summarize_arm(confirmation, "hand-tuned") is None
 
 
-def test_interval_of_an_accuracy_stays_between_0_and_1(make_confirmation: Maker) -> None:
+def test_interval_of_an_accuracy_stays_between_0_and_1():
     high, low = by_seed(1.0, 0.99, 1.0, 0.98), by_seed(0.0, 0.1, 0.0, 0.02)
     confirmation = make_confirmation({"finalist-1": high, "hand-tuned": low})
     for arm, end in (("finalist-1", 1), ("hand-tuned", 0)):
@@ -153,7 +146,7 @@ def test_interval_of_an_accuracy_stays_between_0_and_1(make_confirmation: Maker)
 
 
 @pytest.mark.parametrize("n_seeds", [4, 10])
-def test_false_alarms_are_as_rare_as_promised(n_seeds: int) -> None:
+def test_false_alarms_are_as_rare_as_promised(n_seeds):
     rng = np.random.default_rng(n_seeds)
     n_sweeps, n_beats, n_decided = 1_000, 0, 0
     for _ in range(n_sweeps):
@@ -178,7 +171,7 @@ def test_false_alarms_are_as_rare_as_promised(n_seeds: int) -> None:
     assert n_decided >= 0.02 * n_sweeps
 
 
-def test_real_difference_is_found_with_the_seeds_that_were_said_to_be_needed() -> None:
+def test_real_difference_is_found_with_the_seeds_that_were_said_to_be_needed():
     rng = np.random.default_rng(0)
     mean, sd, n_seeds = 0.0005, 0.0007, 18  # 18: statsmodels' TTestPower for 0.714 and 0.8
     n_sweeps, n_beats = 1_000, 0

@@ -30,7 +30,7 @@ def start(time: float, trial_id: int) -> TrialStarted:
     return TrialStarted(time, trial_id, 1, {})
 
 
-def test_cost_of_a_search_in_one_session() -> None:
+def test_cost_of_a_search_in_one_session():
     ledger = ledger_of(
         4,
         SessionStarted(100.0, "h", 1, 2),
@@ -63,7 +63,7 @@ def test_cost_of_a_search_in_one_session() -> None:
     )
 
 
-def test_cost_leaves_out_the_pause_between_a_killed_session_and_the_next() -> None:
+def test_cost_leaves_out_the_pause_between_a_killed_session_and_the_next():
     ledger = ledger_of(
         2,
         SessionStarted(100.0, "h", 1, 1),
@@ -94,13 +94,11 @@ def test_cost_leaves_out_the_pause_between_a_killed_session_and_the_next() -> No
     ("records", "elapsed_s"),
     [((), 0.0), ((SessionStarted(100.0, "h", 1, 1), Notice(101.0, None, "starting")), 1.0)],
 )
-def test_cost_of_a_search_that_did_nothing_yet(
-    records: tuple[Record, ...], elapsed_s: float
-) -> None:
+def test_cost_of_a_search_that_did_nothing_yet(records, elapsed_s):
     assert search_cost(ledger_of(2, *records)) == Cost(0, 0, 0, elapsed_s, None)
 
 
-def test_fewer_trials_than_slots_have_no_utilization() -> None:
+def test_fewer_trials_than_slots_have_no_utilization():
     ledger = ledger_of(
         1,
         SessionStarted(100.0, "h", 1, 2),
@@ -112,7 +110,7 @@ def test_fewer_trials_than_slots_have_no_utilization() -> None:
     assert search_cost(ledger) == Cost(1, 0, 1.0, 3.0, None)  # a failed trial saves nothing
 
 
-def test_clock_that_was_set_back_stands_still() -> None:
+def test_clock_that_was_set_back_stands_still():
     ledger = ledger_of(
         1,
         SessionStarted(5000.0, "h", 1, 1),
@@ -130,7 +128,7 @@ def test_clock_that_was_set_back_stands_still() -> None:
     assert cost.utilization == 1
 
 
-def test_epochs_are_saved_from_each_trials_own_plan() -> None:
+def test_epochs_are_saved_from_each_trials_own_plan():
     ledger = ledger_of(
         2,
         SessionStarted(100.0, "h", 1, 1),

@@ -1,9 +1,5 @@
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from analysis.records.ledger import Ledger
 from analysis.results.selection import (
     describe_rule,
     rank_trials,
@@ -11,8 +7,7 @@ from analysis.results.selection import (
     trial_accuracy,
     trial_score,
 )
-
-MakeLedger = Callable[..., Ledger]
+from in_memory import make_ledger
 
 
 @pytest.mark.parametrize(
@@ -27,28 +22,26 @@ MakeLedger = Callable[..., Ledger]
         ([1.0, 1.0, 1.0, 0.5], "linear", 0.5),
     ],
 )
-def test_score_follows_the_schedule(accuracies: list[float], schedule: str, score: float) -> None:
+def test_score_follows_the_schedule(accuracies, schedule, score):
     assert selection_score(accuracies, schedule=schedule) == score
 
 
-def test_only_trials_that_ran_all_their_epochs_have_a_score(make_ledger: MakeLedger) -> None:
-    states = {2: "STOPPED", 3: "FAILED", 4: "RUNNING"}
-    accuracies = {key: [0.5, 1.0] for key in range(1, 5)} | {5: []}
-    trials = make_ledger(accuracies, states).trials.values()
+def test_only_trials_that_ran_all_their_epochs_have_a_score():
+    states = ("COMPLETE", "STOPPED", "FAILED", None)
+    made = [(state, {}, [0.5, 1.0]) for state in states]
+    ledger = make_ledger(*made, ("COMPLETE", {}, []), recipe={"schedule": "constant"})
+    trials = ledger.trials.values()
     assert [trial_score(trial) for trial in trials] == [0.75, None, None, None, None]
     # The accuracy to show is the score, or without one the last epoch's.
     assert [trial_accuracy(trial) for trial in trials] == [0.75, 1.0, 1.0, 1.0, None]
 
 
-def test_trials_are_ranked_by_score_and_then_by_number(make_ledger: MakeLedger) -> None:
-    accuracies = {7: [0.75], 3: [0.5], 5: [0.75], 1: [0.25], 2: [1.0], 4: []}
-    ranked = rank_trials(make_ledger(accuracies, {2: "STOPPED"}))
-    assert [(selection.trial.trial_id, selection.score) for selection in ranked] == [
-        (5, 0.75),
-        (7, 0.75),
-        (3, 0.5),
-        (1, 0.25),
-    ]
+def test_trials_are_ranked_by_score_and_then_by_number():
+    accuracies = [[0.25], [0.75], [0.5], [0.75], []]
+    ledger = make_ledger(("STOPPED", {}, [1.0]), *[("COMPLETE", {}, a) for a in accuracies])
+    ledger.trials = dict(reversed(ledger.trials.items()))  # as if they had started in this order
+    ranked = [(selection.trial.trial_id, selection.score) for selection in rank_trials(ledger)]
+    assert ranked == [(3, 0.75), (5, 0.75), (4, 0.5), (2, 0.25)]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +60,6 @@ def test_trials_are_ranked_by_score_and_then_by_number(make_ledger: MakeLedger) 
         ),
     ],
 )
-def test_rule_in_words(
-    epochs: int, recipe: dict[str, Any], space: dict[str, Any], measure: str
-) -> None:
+def test_rule_in_words(epochs, recipe, space, measure):
     rule = describe_rule({"epochs": epochs, "recipe": recipe, "space": space})
     assert rule == f"highest {measure}, among trials that ran all their epochs"

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -6,10 +5,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
-from analysis.records.ledger import Ledger
 from analysis.results.study import distributions, optuna_trial
+from in_memory import make_ledger
 
-MakeLedger = Callable[..., Ledger]
 SPACE: dict[str, Any] = {
     "dropout": {"low": 0.0, "high": 0.5},
     "weight_decay": {"low": 1e-6, "high": 1e-2, "log": True},
@@ -39,15 +37,13 @@ DRAWN = {"dropout": 0.1, "rotation": 0.0, "weight_decay": 1e-3, "batch_size": 32
         ),
     ],
 )
-def test_distributions_cover_the_space_and_all_trials(
-    make_ledger: MakeLedger, drawn: dict[str, Any], expected: list[Any]
-) -> None:
-    ledger = make_ledger({1: [0.9]}, hyperparameters={1: drawn}, space=SPACE)
+def test_distributions_cover_the_space_and_all_trials(drawn, expected):
+    ledger = make_ledger(("COMPLETE", drawn, [0.9]), space=SPACE)
     assert list(distributions(ledger).items()) == list(zip(SPACE, expected, strict=True))
 
 
-def test_distributions_of_integers_are_ranges_of_numbers(make_ledger: MakeLedger) -> None:
-    ledger = make_ledger({}, space={"batch_size": {"low": 16, "high": 128}})
+def test_distributions_of_integers_are_ranges_of_numbers():
+    ledger = make_ledger(space={"batch_size": {"low": 16, "high": 128}})
     assert distributions(ledger) == {"batch_size": FloatDistribution(16.0, 128.0)}
 
 
@@ -57,29 +53,27 @@ def test_distributions_of_integers_are_ranges_of_numbers(make_ledger: MakeLedger
         ("COMPLETE", TrialState.COMPLETE, pytest.approx(0.98)),  # the mean of the last three
         ("STOPPED", TrialState.PRUNED, 0.99),
         ("FAILED", TrialState.FAIL, None),
-        ("RUNNING", TrialState.RUNNING, None),
+        (None, TrialState.RUNNING, None),
     ],
 )
-def test_trial_has_its_state_its_value_and_its_curve(
-    make_ledger: MakeLedger, state: str, expected: TrialState, value: float | None
-) -> None:
-    accuracies = [0.90, 0.97, 0.98, 0.99]
-    ledger = make_ledger({7: accuracies}, {7: state}, hyperparameters={7: DRAWN}, space=SPACE)
-    found = optuna_trial(ledger.trials[7], distributions(ledger))
+def test_trial_has_its_state_its_value_and_its_curve(state, expected, value):
+    made = (state, DRAWN, [0.90, 0.97, 0.98, 0.99])
+    ledger = make_ledger(made, recipe={"schedule": "constant"}, space=SPACE)
+    found = optuna_trial(ledger.trials[1], distributions(ledger))
     assert (found.state, found.value) == (expected, value)
     assert found.intermediate_values == {1: 0.90, 2: 0.97, 3: 0.98, 4: 0.99}
     assert found.params == {"dropout": 0.1, "weight_decay": 1e-3, "batch_size": 32}
     reason = {"reason": "loss became nan"} if state == "FAILED" else {}
-    assert found.user_attrs == {"trial_id": 7} | reason
-    assert found.datetime_start == datetime.fromtimestamp(1000)
-    ended = None if state == "RUNNING" else datetime.fromtimestamp(2000)
+    assert found.user_attrs == {"trial_id": 1} | reason
+    assert found.datetime_start == datetime.fromtimestamp(100)
+    ended = datetime.fromtimestamp(108) if state else None
     assert found.datetime_complete == ended
 
 
-def test_trial_without_an_epoch_and_without_all_values(make_ledger: MakeLedger) -> None:
+def test_trial_without_an_epoch_and_without_all_values():
     drawn = {"dropout": 0.1, "weight_decay": 1e-3}  # the batch size was not searched yet
     space = SPACE | {"unknown": {"low": 0.0, "high": 1.0}}
-    ledger = make_ledger({1: []}, {1: "STOPPED"}, hyperparameters={1: drawn}, space=space)
+    ledger = make_ledger(("STOPPED", drawn, []), space=space)
     found = optuna_trial(ledger.trials[1], distributions(ledger))
     assert (found.state, found.value, found.intermediate_values) == (TrialState.PRUNED, None, {})
     assert found.params == drawn | {"batch_size": 64}  # its default

@@ -1,30 +1,24 @@
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pandas as pd
 
 from analysis.records.confirmation import Confirmation, ConfirmationBegun
-from analysis.records.ledger import Ledger
 from analysis.results.tables import epochs_table, runs_table, trials_table
-
-MakeLedger = Callable[..., Ledger]
+from in_memory import make_confirmation, make_ledger
 
 
 def texts(*values: str | None) -> "pd.Series[str]":
     return pd.Series(values, dtype="object")
 
 
-def test_tables_of_a_search(make_ledger: MakeLedger) -> None:
+def test_tables_of_a_search():
     ledger = make_ledger(
-        {2: [0.5, 1.0], 1: [0.75], 3: []},
-        {1: "RUNNING", 3: "FAILED"},
-        hyperparameters={
-            2: {"dropout": 0.25, "nesterov": True},
-            1: {"dropout": 0.5, "rotation": 10},
-            3: {"dropout": 0.0},
-        },
+        (None, {"dropout": 0.5, "rotation": 10}, [0.75]),
+        ("COMPLETE", {"dropout": 0.25, "nesterov": True}, [0.5, 1.0]),
+        ("FAILED", {"dropout": 0.0}, []),
     )
+    ledger.trials = dict(reversed(ledger.trials.items()))  # as if they had started in this order
     trials = {
         "trial_id": [1, 2, 3],
         "state": texts("RUNNING", "COMPLETE", "FAILED"),
@@ -32,26 +26,26 @@ def test_tables_of_a_search(make_ledger: MakeLedger) -> None:
         "nesterov": [False, True, False],
         "rotation": [10.0, 0.0, 0.0],
         "epochs": [1, 2, 0],
-        "val_accuracy": [0.75, 0.75, None],
+        "val_accuracy": [0.75, 1.0, None],
         "seconds": [2.0, 4.0, 0.0],
         "reason": texts(None, None, "loss became nan"),
     }
     epochs = {
         "trial_id": [1, 2, 2],
         "epoch": [1, 1, 2],
-        "train_loss": [0.5] * 3,
-        "train_accuracy": [0.75] * 3,
-        "val_loss": [0.25] * 3,
+        "train_loss": [0.1] * 3,
+        "train_accuracy": [0.9] * 3,
+        "val_loss": [0.05] * 3,
         "val_accuracy": [0.75, 0.5, 1.0],
         "seconds": [2.0] * 3,
-        "images_per_s": [100.0] * 3,
+        "images_per_s": [1e4] * 3,
     }
     expected = pd.DataFrame(trials)
     pd.testing.assert_frame_equal(trials_table(ledger), expected, check_like=True)
     pd.testing.assert_frame_equal(epochs_table(ledger), pd.DataFrame(epochs))
 
 
-def test_table_of_a_confirmation(make_confirmation: Callable[..., Confirmation]) -> None:
+def test_table_of_a_confirmation():
     confirmation = make_confirmation(
         {"finalist-1": {2: 0.75, 1: None}, "hand-tuned": {1: 0.5}, "lenet5": {}}
     )
@@ -69,10 +63,10 @@ def test_table_of_a_confirmation(make_confirmation: Callable[..., Confirmation])
     pd.testing.assert_frame_equal(runs_table(confirmation), pd.DataFrame(expected))
 
 
-def test_empty_sweep_has_tables_of_the_same_columns(make_ledger: MakeLedger) -> None:
+def test_empty_sweep_has_tables_of_the_same_columns():
     tables = [
-        trials_table(make_ledger({})),
-        epochs_table(make_ledger({})),
+        trials_table(make_ledger()),
+        epochs_table(make_ledger()),
         runs_table(Confirmation(ConfirmationBegun(0.0, 1, "s", 2))),
     ]
     assert [len(table) for table in tables] == [0, 0, 0]
@@ -83,7 +77,7 @@ def test_empty_sweep_has_tables_of_the_same_columns(make_ledger: MakeLedger) -> 
     assert kinds == ["int64"] * 3
 
 
-def test_results_import_nothing_heavy() -> None:
+def test_results_import_nothing_heavy():
     script = """
 import sys
 import analysis.results.comparison, analysis.results.cost, analysis.results.selection

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -6,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from analysis.records.confirmation import Confirmation, RunEpoch
-from analysis.records.ledger import Ledger
+from analysis.records.confirmation import RunEpoch
 from analysis.results.comparison import compare_arms
 from analysis.results.verdict import (
     decisive_comparison,
@@ -15,8 +13,7 @@ from analysis.results.verdict import (
     describe_verdict,
     missing_step,
 )
-
-Maker = Callable[..., Confirmation]
+from in_memory import make_confirmation, make_ledger
 
 
 def by_seed(*accuracies: float | None) -> dict[int, float | None]:
@@ -87,14 +84,12 @@ FORECAST = "(if the true difference is the observed one, with probability 0.8)"
         ),
     ],
 )
-def test_verdict_is_a_plain_sentence(
-    make_confirmation: Maker, finalist: dict[int, float | None], verdict: str
-) -> None:
+def test_verdict_is_a_plain_sentence(finalist, verdict):
     confirmation = make_confirmation({"finalist-1": finalist, "hand-tuned": BASE})
     assert describe_verdict(confirmation, 1) == verdict
 
 
-def test_several_comparisons_are_mentioned(make_confirmation: Maker) -> None:
+def test_several_comparisons_are_mentioned():
     confirmation = make_confirmation(
         {
             "finalist-1": by_seed(0.9940, 0.9941, 0.9942, 0.9941),
@@ -127,16 +122,12 @@ def test_several_comparisons_are_mentioned(make_confirmation: Maker) -> None:
         ),
     ],
 )
-def test_verdict_without_a_comparison(
-    make_confirmation: Maker, arms: dict[str, dict[int, float | None]], verdict: str
-) -> None:
+def test_verdict_without_a_comparison(arms, verdict):
     assert describe_verdict(make_confirmation(arms), 3) == verdict
 
 
 @pytest.mark.parametrize("is_trained_twice", [True, False])
-def test_hand_tuned_point_is_not_compared_with_itself(
-    make_confirmation: Maker, is_trained_twice: bool
-) -> None:
+def test_hand_tuned_point_is_not_compared_with_itself(is_trained_twice):
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE, "mlp": BASE})
     arms = confirmation.arms
     finalist, hand_tuned = arms["finalist-1"], arms["hand-tuned"]
@@ -151,9 +142,7 @@ def test_hand_tuned_point_is_not_compared_with_itself(
     assert decisive_comparison(confirmation, arms["finalist-1"]) is None
 
 
-def test_verdict_is_against_the_reference_in_the_finalists_recipe(
-    make_confirmation: Maker,
-) -> None:
+def test_verdict_is_against_the_reference_in_the_finalists_recipe():
     confirmation = make_confirmation(
         {"finalist-1": BASE, "finalist-2": BASE, "own-1": BASE, "classic": BASE, "own-2": BASE}
     )
@@ -192,32 +181,23 @@ def test_verdict_is_against_the_reference_in_the_finalists_recipe(
         (by_seed(0.99), BASE, None, "confirm --seeds 4"),
     ],
 )
-def test_missing_step_is_what_the_verdict_lacks(
-    make_confirmation: Maker,
-    make_ledger: Callable[..., Ledger],
-    finalist: dict[int, float | None],
-    hand_tuned: dict[int, float | None],
-    planned: int | None,
-    step: str | None,
-) -> None:
+def test_missing_step_is_what_the_verdict_lacks(finalist, hand_tuned, planned, step):
     confirm = None if planned is None else {"top_k": 1, "seeds": planned}
     arms = {"finalist-1": finalist, "hand-tuned": hand_tuned, "mlp": by_seed(0.9)}
-    ledger = make_ledger({1: [0.9]}, confirm=confirm)
+    ledger = make_ledger(("COMPLETE", {}, [0.9]), confirm=confirm)
     assert missing_step(ledger, make_confirmation(arms)) == step
 
 
-def test_missing_step_confirms_the_best_trial(
-    make_confirmation: Maker, make_ledger: Callable[..., Ledger]
-) -> None:
-    ledger = make_ledger({1: [0.9]})
+def test_missing_step_confirms_the_best_trial():
+    ledger = make_ledger(("COMPLETE", {}, [0.9]))
     begun = make_confirmation({"finalist-1": {}, "mlp": {}})
     others = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE}, first_trial=2)
     for confirmation in (None, begun, others):
         assert missing_step(ledger, confirmation) == "confirm"
-        assert missing_step(make_ledger({1: [0.9]}, {1: "FAILED"}), confirmation) is None
+        assert missing_step(make_ledger(("FAILED", {}, [0.9])), confirmation) is None
 
 
-def test_unfinished_runs_are_mentioned(make_confirmation: Maker) -> None:
+def test_unfinished_runs_are_mentioned():
     hand_tuned = by_seed(0.992, 0.992, 0.992, None)
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": hand_tuned})
     confirmation.apply(RunEpoch(9.0, "hand-tuned", 1005, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
@@ -237,9 +217,7 @@ accuracies = st.none() | st.integers(0, 10_000).map(lambda n: n / 10_000)
         st.dictionaries(st.integers(1, 9), accuracies),
     )
 )
-def test_verdict_on_anything_agrees_with_its_interval(
-    make_confirmation: Maker, arms: dict[str, Any]
-) -> None:
+def test_verdict_on_anything_agrees_with_its_interval(arms):
     confirmation = make_confirmation(arms)
     assert describe_verdict(confirmation, 1)
     for comparison in compare_arms(confirmation):
