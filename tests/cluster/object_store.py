@@ -8,7 +8,10 @@ from tests.cluster.machines import Machine, Network
 
 _PORT = 5000
 _BUCKET = "sweeps"
-_GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
+_GET = """
+import sys, urllib.request
+print(urllib.request.urlopen(sys.argv[1]).read().decode(), end="")
+"""
 
 
 class ObjectStore(Machine):
