@@ -52,21 +52,15 @@ def run_python(tree: Path, code: str) -> str:
     return found.stdout
 
 
-def random_images(n: int) -> ImageDataset:
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
-    return ImageDataset(images, rng.integers(0, 10, n).astype(np.uint8))
-
-
 def test_hyperparameter_is_added_in_the_table_and_the_loop(tree: Path) -> None:
-    data, folder = random_images(96), LocalFolder(tree / "old")
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (96, 28, 28), dtype=np.uint8)
+    data = ImageDataset(images, rng.integers(0, 10, 96).astype(np.uint8))
     np.savez(tree / "data.npz", images=data.images, labels=data.labels)
-    old = Assignment(
-        name="trial-0001", seed=1, model="mlp", epochs=2, hyperparameters=dict(DEFAULTS)
-    )
     run = TrainingRun.start("mlp", DEFAULTS, seed=1)
     next(train_epochs(run, data, data, epochs=2))
-    save_checkpoint(folder, old, run)
+    old = Assignment("trial-0001", 1, "mlp", epochs=2, hyperparameters=dict(DEFAULTS))
+    save_checkpoint(LocalFolder(tree / "old"), old, run)
 
     table = "_TABLE = (\n"
     row = '    Hyperparameter("label_smoothing", "float", 0.0, high=1),\n'
@@ -88,9 +82,7 @@ from sweep.config.resolve import resolve_config
 from sweep.training.assignment import Assignment
 from sweep.training.worker import Worker
 
-config = resolve_config(
-    settings=["space={label_smoothing: {low: 0, high: 0.2}}", "model=mlp"]
-)
+config = resolve_config(settings=["space={label_smoothing: {low: 0, high: 0.2}}", "model=mlp"])
 data = ImageDataset(**np.load("data.npz"))
 
 def train(folder, value):
