@@ -1,8 +1,7 @@
 """`sweep plot`, `report`, `export`, `predict`, `dashboard`: commands that use a result."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,14 +13,6 @@ from sweep.cli.output import escape, print_json, say
 from sweep.errors import UsageError
 
 
-class Format(StrEnum):
-    """The file formats of plots."""
-
-    png = "png"
-    svg = "svg"
-    pdf = "pdf"
-
-
 def plot(
     name: options.NameArgument = None,
     out: Annotated[
@@ -29,8 +20,8 @@ def plot(
         typer.Option(metavar="DIR", help="Folder to write to. [default: plots/ of the sweep]"),
     ] = None,
     file_format: Annotated[
-        Format, typer.Option("--format", help="Format of the files.")
-    ] = Format.png,
+        Literal["png", "svg", "pdf"], typer.Option("--format", help="Format of the files.")
+    ] = "png",
     storage: options.StorageOption = options.DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -41,7 +32,7 @@ def plot(
     folder, _ = find_sweep(storage, name)
     if out is not None and out.is_file():
         raise UsageError(f"`--out` must be a folder, but {out} is a file")
-    drawn = draw_all(folder, file_format.value, None if out is None else LocalFolder(out))
+    drawn = draw_all(folder, file_format, None if out is None else LocalFolder(out))
     if as_json:
         print_json({"files": drawn.files, "skipped": drawn.skipped})
         return
@@ -167,17 +158,17 @@ def dashboard(
     storage: options.StorageOption = options.DEFAULT_STORAGE,
 ) -> None:
     """Show the sweep in optuna-dashboard, until Ctrl-C."""
-    folder, ledger = find_sweep(storage, name)
-
-    def on_ready(url: str) -> None:
-        print(escape(f"{ledger.name}: {url}  (Ctrl-C to stop)"), flush=True)
-
-    def on_problem(line: str) -> None:
-        say(f"warning: the dashboard may be out of date: {line}")
-
+    folder, _ = find_sweep(storage, name)
     try:
         from sweep.results.dashboard import serve
 
-        serve(folder, ledger, port=port, on_ready=on_ready, on_problem=on_problem)
+        serve(
+            folder,
+            port=port,
+            on_ready=lambda url: print(
+                escape(f"{folder.name}: {url}  (Ctrl-C to stop)"), flush=True
+            ),
+            on_problem=lambda line: say(f"warning: the dashboard may be out of date: {line}"),
+        )
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

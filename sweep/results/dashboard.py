@@ -26,19 +26,41 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 _METRIC = "validation accuracy"
-# Reading a ledger of 10,000 trials takes seconds; pause ten times as long.
+# Reading a ledger of 10,000 trials takes seconds; it is read again after ten times as long.
 _PAUSE_PER_READING = 10
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
 
 
 class StudyMirror:
-    """An Optuna study in memory that follows a ledger; `storage` has this study alone."""
+    """An Optuna study in memory that follows the ledger of a sweep; `storage` has it alone.
 
-    def __init__(self, name: str) -> None:
+    `on_problem` receives a line when the ledger cannot be read.
+    """
+
+    def __init__(
+        self, folder: Folder, on_problem: Callable[[str], None], *, interval_s: float = 2.0
+    ) -> None:
         self.storage: BaseStorage = InMemoryStorage()
-        self.study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], name)
+        self.study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], folder.name)
         # As `Study.set_metric_names` does, without its warning that it is experimental.
         self.storage.set_study_system_attr(self.study_id, "study:metric_names", [_METRIC])
+        self._folder, self._on_problem, self._interval_s = folder, on_problem, interval_s
+        self._lock, self._due, self._problem = threading.Lock(), 0.0, ""
+
+    def follow(self) -> None:
+        """Read the ledger again and add what is new, if the last time was some seconds ago."""
+        with self._lock:
+            began = time.monotonic()
+            if began < self._due:
+                return
+            try:
+                self.update(read_ledger(self._folder))
+            except (LedgerError, StorageError) as error:
+                if str(error) != self._problem:
+                    self._problem = str(error)
+                    self._on_problem(self._problem)
+            now = time.monotonic()
+            self._due = now + max(self._interval_s, _PAUSE_PER_READING * (now - began))
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows."""
@@ -65,7 +87,6 @@ class StudyMirror:
 
 def serve(
     folder: Folder,
-    ledger: Ledger,
     *,
     port: int,
     on_ready: Callable[[str], None],
@@ -73,12 +94,8 @@ def serve(
 ) -> None:
     """Serve the dashboard of a sweep, and follow the sweep, until the process is interrupted.
 
-    Args:
-        folder: The folder of the sweep.
-        ledger: Its ledger.
-        port: Port to listen on; 0 is any that is free.
-        on_ready: Receives the address of the dashboard.
-        on_problem: Receives a line, from another thread, when the ledger cannot be read.
+    `port` 0 picks a free port. `on_ready` receives the address of the dashboard. `on_problem`
+    receives a line, from another thread, when the ledger cannot be read.
 
     Raises:
         UsageError: optuna-dashboard is not installed, or the port is in use.
@@ -92,59 +109,28 @@ def serve(
             "pip install 'optuna-dashboard>=0.17'"
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    mirror = StudyMirror(ledger.name)
-    mirror.update(ledger)
-    app = _read_only(build_app(mirror.storage))
+    mirror = StudyMirror(folder, on_problem)
+    app: WSGIApplication = build_app(mirror.storage)
+
+    def follow_and_answer(
+        environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            start_response("405 Method Not Allowed", [("Content-Type", "application/json")])
+            return [_CHANGE_REFUSED]
+        mirror.follow()
+        return app(environ, start_response)
+
     try:
-        server = make_server(HOST, port, app, _Server, _SilentHandler)
+        server = make_server(HOST, port, follow_and_answer, _Server, _SilentHandler)
     except OSError as error:
         raise UsageError(
             f"cannot listen on port {port} of {HOST} ({error.strerror}); choose another with "
             "--port, or 0 for any that is free"
         ) from error
     with server:
-        stop = threading.Event()
-        threading.Thread(
-            target=follow, args=(folder, mirror, stop, on_problem), daemon=True
-        ).start()
         on_ready(f"http://{HOST}:{server.server_port}/dashboard/studies/{mirror.study_id}")
-        try:
-            server.serve_forever()
-        finally:
-            stop.set()
-
-
-def follow(
-    folder: Folder,
-    mirror: StudyMirror,
-    stop: threading.Event,
-    on_problem: Callable[[str], None],
-    *,
-    interval_s: float = 2.0,
-) -> None:
-    """Update a mirror every few seconds until `stop` is set."""
-    pause_s, reported = interval_s, ""
-    while not stop.wait(pause_s):
-        began = time.monotonic()
-        try:
-            mirror.update(read_ledger(folder))
-        except (LedgerError, StorageError) as error:
-            if str(error) != reported:
-                reported = str(error)
-                on_problem(reported)
-        pause_s = max(interval_s, _PAUSE_PER_READING * (time.monotonic() - began))
-
-
-def _read_only(app: "WSGIApplication") -> "WSGIApplication":
-    """Return `app` with every request refused that would change the study."""
-
-    def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            return app(environ, start_response)
-        start_response("405 Method Not Allowed", [("Content-Type", "application/json")])
-        return [_CHANGE_REFUSED]
-
-    return guarded
+        server.serve_forever()
 
 
 class _Server(ThreadingMixIn, WSGIServer):

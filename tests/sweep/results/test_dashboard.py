@@ -1,14 +1,13 @@
+import contextlib
 import http.client
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 
 import pytest
 from optuna.trial import TrialState
@@ -24,7 +23,7 @@ from analysis.records.ledger import (
 )
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
-from sweep.results.dashboard import StudyMirror, follow, serve
+from sweep.results.dashboard import StudyMirror, serve
 
 MakeSweep = Callable[..., tuple[Folder, Ledger]]
 VALUES = {"dropout": 0.1, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
@@ -42,7 +41,7 @@ def epoch(trial_id: int, number: int, accuracy: float) -> EpochRecord:
 def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
     folder, _ = make_sweep(n_trials=1, n_running=1, epochs=4)
     with LedgerWriter(folder, read_ledger(folder)) as writer:
-        mirror = StudyMirror("synthetic")
+        mirror = StudyMirror(folder, print)
         mirror.update(writer.journal)
         ((_, state, value, curve),) = trials_of(mirror)
         assert (state, value, list(curve)) == (TrialState.RUNNING, None, [1, 2])
@@ -73,138 +72,107 @@ def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
     assert reasons == [None, "training loss became nan in epoch 2", None]
 
 
-def test_follow_reads_the_ledger_again_and_survives_damage(make_sweep: MakeSweep) -> None:
+def test_mirror_reads_the_ledger_again_and_survives_damage(make_sweep: MakeSweep) -> None:
     folder, _ = make_sweep(n_trials=1, n_running=1, epochs=3)
-    mirror, stop = StudyMirror("synthetic"), threading.Event()
     problems: list[str] = []
-
-    def run() -> None:
-        follow(folder, mirror, stop, problems.append, interval_s=0.01)
-
-    def wait_for(condition: Callable[[], bool]) -> None:
-        for _ in range(1000):
-            if condition():
-                return
-            stop.wait(0.01)
-        raise AssertionError
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        with LedgerWriter(folder, read_ledger(folder)) as writer:
-            writer.append(epoch(1, 3, 0.97))
-            writer.append(TrialEnded(0.0, 1, "COMPLETE", None))
-        good = folder.read(LEDGER_FILE)
-        wait_for(lambda: [found[1] for found in trials_of(mirror)] == [TrialState.COMPLETE])
-        folder.write(LEDGER_FILE, good + b"nonsense\n")
-        wait_for(lambda: bool(problems))
-        folder.write(LEDGER_FILE, good)
-        with LedgerWriter(folder, read_ledger(folder)) as writer:
-            writer.append(TrialStarted(0.0, 2, 5, VALUES))
-        wait_for(lambda: len(trials_of(mirror)) == 2)
-    finally:
-        stop.set()
-        thread.join(10)
-    assert not thread.is_alive()
+    mirror = StudyMirror(folder, problems.append, interval_s=0)
+    good = folder.read(LEDGER_FILE)
+    folder.write(LEDGER_FILE, good + b"nonsense\n")
+    for _ in range(2):
+        mirror.follow()
+        time.sleep(0.1)  # reading is paused for ten times as long as it took
     (problem,) = problems
     assert problem.startswith(f"{folder}/ledger.jsonl:")
+    folder.write(LEDGER_FILE, good)
+    mirror.follow()
+    assert [found[1] for found in trials_of(mirror)] == [TrialState.RUNNING]
 
 
-@contextmanager
-def served(
-    folder: Folder, environment: dict[str, str]
-) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
-    """Run the command on a free port; yields the process, the host and the port."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "sweep", "dashboard", "--port", "0", "--storage", folder.storage],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
-        # A shell that runs tests in the background makes them ignore SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            match = re.search(r"http://([0-9.]+):(\d+)/dashboard/studies/0", line)
-            assert match is not None, line
-            yield process, match[1], int(match[2])
-        finally:
-            process.kill()
-
-
-def get(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
+def get(port: str, path: str, method: str = "GET") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+    with contextlib.closing(connection):
         connection.request(method, path)
         response = connection.getresponse()
         return response.status, response.read()
-    finally:
-        connection.close()
 
 
 def test_dashboard_shows_a_sweep_and_follows_it(
     make_sweep: MakeSweep, clean_environment: dict[str, str]
 ) -> None:
     folder, ledger = make_sweep(n_trials=8, n_running=1)
-    with served(folder, clean_environment) as (process, host, port):
-        assert host == "127.0.0.1"
-        assert get(port, "/dashboard/studies/0")[0] == 200
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "sweep",
+                    "dashboard",
+                    "--port",
+                    "0",
+                    "--storage",
+                    folder.storage,
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=clean_environment,
+                start_new_session=True,
+                # A shell that runs tests in the background makes them ignore SIGINT.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )
+        )
+        stack.callback(process.kill)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        match = re.search(r"http://127\.0\.0\.1:(\d+)(/dashboard/studies/0)", line)
+        assert match is not None, line
+        port, page = match.groups()
+        assert get(port, page)[0] == 200
         study = json.loads(get(port, "/api/studies/0")[1])
         assert (study["name"], study["directions"]) == ("synthetic", ["maximize"])
         assert study["objective_names"] == ["validation accuracy"]
-        names = {
-            "COMPLETE": "Complete",
-            "STOPPED": "Pruned",
-            "FAILED": "Fail",
-            "RUNNING": "Running",
-        }
-        states = [names[trial.state] for trial in ledger.trials.values()]
-        assert [trial["state"] for trial in study["trials"]] == states
-        assert states[-1] == "Running"
+        names = {"COMPLETE": "Complete", "STOPPED": "Pruned", "FAILED": "Fail"}
+        *ended, last = study["trials"]
+        expected = [names[trial.state] for trial in [*ledger.trials.values()][:-1]]
+        assert [trial["state"] for trial in ended] == expected
+        assert last["state"] == "Running"
         with LedgerWriter(folder, read_ledger(folder)) as writer:
             writer.append(TrialEnded(0.0, 8, "STOPPED", None))
-        for _ in range(40):
+        deadline = time.monotonic() + 10
+        while last["state"] != "Pruned":
+            assert time.monotonic() < deadline
+            time.sleep(0.25)
             last = json.loads(get(port, "/api/studies/0")[1])["trials"][-1]
-            if last["state"] == "Pruned":
-                break
-            threading.Event().wait(0.25)
-        assert last["state"] == "Pruned"
         status, answer = get(port, "/api/studies/0", "DELETE")
         assert (status, "cannot change it" in answer.decode()) == (405, True)
         assert get(port, "/api/studies/0")[0] == 200
-        os.kill(process.pid, signal.SIGINT)
+        process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=20)
-        assert (process.returncode, output, errors) == (130, "", "")
+    assert (process.returncode, output, errors) == (130, "", "")
 
 
-@pytest.fixture
-def taken_port() -> Iterator[int]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
-
-
-def serve_quietly(folder: Folder, ledger: Ledger, port: int) -> None:
+def serve_quietly(folder: Folder, port: int) -> None:
     def never(text: str) -> None:
         raise AssertionError(text)
 
-    serve(folder, ledger, port=port, on_ready=never, on_problem=never)
+    serve(folder, port=port, on_ready=never, on_problem=never)
 
 
-def test_port_in_use_is_refused(make_sweep: MakeSweep, taken_port: int) -> None:
-    with pytest.raises(UsageError) as caught:
-        serve_quietly(*make_sweep(n_trials=1), taken_port)
+def test_port_in_use_is_refused(make_sweep: MakeSweep) -> None:
+    folder, _ = make_sweep(n_trials=1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(UsageError) as caught:
+            serve_quietly(folder, port)
     assert str(caught.value) == (
-        f"cannot listen on port {taken_port} of 127.0.0.1 (Address already in use); choose "
+        f"cannot listen on port {port} of 127.0.0.1 (Address already in use); choose "
         "another with --port, or 0 for any that is free"
     )
 
 
 def test_missing_package_is_named(make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = make_sweep(n_trials=1)
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     with pytest.raises(UsageError, match=r"pip install 'optuna-dashboard>=0\.17'$"):
-        serve_quietly(*make_sweep(n_trials=1), 0)
+        serve_quietly(folder, 0)
