@@ -38,13 +38,13 @@ def status(
     """Show the progress of a sweep."""
     from analysis.records.sweeps import read_sweep
     from analysis.results.selection import rank_trials
-    from sweep.cli.screen.display import open_display
+    from sweep.cli.screen.display import Display
     from sweep.cli.screen.search_view import SearchView
 
     folder, ledger = find_sweep(storage, name)
     view = SearchView(ledger)
     if follow and not as_json:
-        with open_display(view, sys.stdout) as display:
+        with Display(view, sys.stdout) as display:
             while folder.is_locked() and view.ledger.ended is None:
                 display.update()
                 time.sleep(_READ_EVERY_S)

@@ -2,12 +2,14 @@
 
 import json
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, TextIO
 
 from analysis.formatting import WIDEST, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 _LONGEST = 2000  # characters of a line
 
@@ -35,3 +37,13 @@ def open_console(stream: TextIO | None = None) -> "Console":
     if not console.is_terminal:
         console.width = WIDEST
     return console
+
+
+def new_table(*headings: str, left: Collection[str]) -> "Table":
+    """Return a table without rows, whose columns are aligned right, except for those in `left`."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in left else "right")
+    return table

@@ -2,21 +2,20 @@
 
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from analysis.formatting import count, duration, interval, percent
 from analysis.hyperparameters import format_value
 from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE, checkpoint_name, trial_name
-from analysis.records.ledger import DIVERGED, Ledger
+from analysis.records.ledger import Ledger
 from analysis.results.comparison import summarize_arm
 from analysis.results.cost import search_cost
 from analysis.results.selection import Selection, describe_rule, rank_trials
 from analysis.results.verdict import describe_verdict, missing_step
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
-from sweep.cli.output import escape, open_console, print_json
+from sweep.cli.output import escape, new_table, open_console, print_json
 from sweep.errors import NoTrialError
 
 
@@ -121,10 +120,8 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
 
 
 def _print_arms(confirmation: Confirmation) -> None:
-    table = Table("test accuracy", box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("mean", justify="right")
-    table.add_column("95 % interval")
-    table.add_column("seeds", justify="right")
+    left = ("test accuracy", "95 % interval")
+    table = new_table("test accuracy", "mean", "95 % interval", "seeds", left=left)
     for arm in confirmation.arms.values():
         if summary := summarize_arm(confirmation, arm.arm):
             ends = interval(summary.interval, percent)
@@ -137,23 +134,10 @@ def _print_cost(ledger: Ledger) -> None:
     cost = search_cost(ledger)
     trials, epochs = count(len(ledger.trials), "trial"), count(cost.epochs, "epoch")
     saved = count(cost.epochs_saved, "epoch")
-    print(f"search {trials} and {epochs} in {duration(cost.elapsed_s)},")
-    end = "" if cost.utilization is None else ","
-    print(f"       stopping {len(ledger.in_state('STOPPED'))} early saved {saved}{end}")
+    lines = [
+        f"search {trials} and {epochs} in {duration(cost.elapsed_s)}",
+        f"stopping {len(ledger.in_state('STOPPED'))} early saved {saved}",
+    ]
     if cost.utilization is not None:
-        share = percent(cost.utilization, 1)
-        print(f"       {share} of the time was training and validation")
-
-
-def check_failures(ledger: Ledger) -> None:
-    """Refuse a ledger in which a trial failed for a reason other than divergence.
-
-    Raises:
-        NoTrialError: A trial failed in this way.
-    """
-    failed = [t for t in ledger.in_state("FAILED") if not (t.reason or "").startswith(DIVERGED)]
-    if failed:
-        raise NoTrialError(
-            f"{count(len(failed), 'trial')} of {ledger.name} failed, trial "
-            f"{failed[0].trial_id}: {failed[0].reason}"
-        )
+        lines.append(f"{percent(cost.utilization, 1)} of the time was training and validation")
+    print(",\n       ".join(lines))

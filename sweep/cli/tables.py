@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.sweeps import list_sweeps
 from analysis.results.selection import rank_trials, trial_accuracy
 from analysis.storage.folder import Folder
-from sweep.cli.output import escape, open_console
+from sweep.cli.output import escape, new_table, open_console
 from sweep.errors import UsageError
 
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
@@ -64,7 +64,7 @@ def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None
     # The space may have changed since the first trials.
     names = list(dict.fromkeys(name for d in documents for name in d["hyperparameters"]))
     headings = ("trial", "state", "epochs", "validation", "time", *map(escape, names))
-    table = _new_table(*headings, left=("state",))
+    table = new_table(*headings, left=("state",))
     for document in documents:
         trial = ledger.trials[document["trial_id"]]
         drawn = ((name, trial.value(name)) for name in names)
@@ -113,7 +113,7 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
     if not documents:
         print(f"there is no sweep in {storage} yet; start one with `sweep run`")
         return
-    table = _new_table("sweep", "started", "trials", "best validation", left=("sweep", "started"))
+    table = new_table("sweep", "started", "trials", "best validation", left=("sweep", "started"))
     for document in documents:
         name = escape(document["sweep"])
         if "error" in document:
@@ -126,14 +126,6 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
             percent(document["best_val_accuracy"]),
         )
     _print(table)
-
-
-def _new_table(*headings: str, left: Collection[str]) -> Table:
-    """Return a table without rows, whose columns are aligned right, except for those in `left`."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in left else "right")
-    return table
 
 
 def _print(table: Table) -> None:

@@ -11,18 +11,14 @@ from rich.text import Text
 
 from analysis.formatting import duration, percent, time_left
 from analysis.records.confirmation import Confirmation, Run
-from sweep.cli.output import escape
+from sweep.cli.output import escape, new_table
 
 
 class ConfirmationView:
-    """Shows the progress of a confirmation.
+    """Shows the progress of a confirmation, whose arms are recorded already.
 
-    Args:
-        confirmation: A confirmation whose arms are recorded already.
-        arms: Names of the arms that are trained.
-        seeds: Seeds of the runs of each arm.
-        slots: Runs at a time.
-        clock: Returns the time in seconds.
+    `arms` are the names of those that are trained, once with each of the `seeds`, with as many
+    runs at a time as there are `slots`.
     """
 
     def __init__(
@@ -40,10 +36,13 @@ class ConfirmationView:
 
     def news(self) -> Mapping[object, str]:
         """Return all notices and failures so far."""
-        failed = [run for run in self._runs() if run.state == "FAILED"]
-        return {
-            number: notice.text for number, notice in enumerate(self._confirmation.notices)
-        } | {(r.arm, r.seed): f"{r.arm}, seed {r.seed} failed: {r.reason}" for r in failed}
+        news: dict[object, str] = {}
+        for number, notice in enumerate(self._confirmation.notices):
+            news[number] = notice.text
+        for run in self._runs():
+            if run.state == "FAILED":
+                news[run.arm, run.seed] = f"{run.arm}, seed {run.seed} failed: {run.reason}"
+        return news
 
     def fraction(self) -> float:
         """Return the fraction of the epochs that are done."""
@@ -60,9 +59,7 @@ class ConfirmationView:
         grid = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=self._n_planned, completed=self._n_epochs(), width=32)
         grid.add_row(bar, *self._progress())
-        table = Table("arm", box=None, padding=(0, 2, 0, 0), header_style="dim")
-        table.add_column("runs", justify="right")
-        table.add_column("mean test accuracy so far", justify="right")
+        table = new_table("arm", "runs", "mean test accuracy so far", left=("arm",))
         for name in self._arms:
             title = escape(self._confirmation.arms[name].title)
             accuracies = self._confirmation.test_accuracies(name).values()
@@ -92,7 +89,7 @@ class ConfirmationView:
             return None
         left = 0.0
         for name in self._arms:
-            own = [run for run in self._runs() if run.arm == name]
+            own = (run for run in self._runs() if run.arm == name)
             seconds = [epoch.seconds for run in own for epoch in run.epochs]
             planned = self._confirmation.arms[name].epochs * len(self._seeds)
             left += (planned - len(seconds)) * fmean(seconds or known)

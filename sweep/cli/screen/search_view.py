@@ -15,7 +15,7 @@ from analysis.formatting import count, duration, percent, time_left
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, State, Trial
 from analysis.results.selection import rank_trials
-from sweep.cli.output import escape
+from sweep.cli.output import escape, new_table
 
 _SHOWN_TRIALS = 16
 _BARS = "▁▂▃▄▅▆▇█"
@@ -23,24 +23,20 @@ _WORST_ERROR, _BEST_ERROR = 0.1, 0.005
 
 
 class SearchView:
-    """Shows the progress of a search.
-
-    Attributes:
-        ledger: Of the search; it grows, or is replaced by a newer one.
-    """
+    """Shows the progress of a search; its `ledger` grows, or is replaced by a newer one."""
 
     def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
         self.ledger, self._clock = ledger, clock
 
     def news(self) -> Mapping[object, str]:
         """Return all notices and failures so far."""
-        failed = self.ledger.in_state("FAILED")
-        return {
-            number: notice.text
-            if notice.trial_id is None
-            else f"trial {notice.trial_id}: {notice.text}"
-            for number, notice in enumerate(self.ledger.notices)
-        } | {("failed", t.trial_id): f"trial {t.trial_id} failed: {t.reason}" for t in failed}
+        news: dict[object, str] = {}
+        for number, notice in enumerate(self.ledger.notices):
+            subject = "" if notice.trial_id is None else f"trial {notice.trial_id}: "
+            news[number] = subject + notice.text
+        for trial in self.ledger.in_state("FAILED"):
+            news["failed", trial.trial_id] = f"trial {trial.trial_id} failed: {trial.reason}"
+        return news
 
     def fraction(self) -> float:
         """Return the fraction of the trials that have ended."""
@@ -140,11 +136,10 @@ def sparkline(trial: Trial, width: int) -> str:
 
 
 def _running(trials: list[Trial], epochs: int) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("trial", "epoch", "validation"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("curve", no_wrap=True)
-    table.add_column("hyperparameters")  # a narrow terminal cuts this one
+    left = ("curve", "hyperparameters")
+    table = new_table("trial", "epoch", "validation", *left, left=left)
+    for column in table.columns[:-1]:  # a narrow terminal cuts the last one
+        column.no_wrap = True
     for trial in trials[:_SHOWN_TRIALS]:
         values = _in_one_line(trial.hyperparameters)
         table.add_row(

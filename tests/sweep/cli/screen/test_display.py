@@ -5,7 +5,7 @@ import pytest
 from rich.console import RenderableType
 from rich.text import Text
 
-from sweep.cli.screen.display import LineDisplay, LiveDisplay
+from sweep.cli.screen.display import Display
 
 
 class _Terminal(io.StringIO):
@@ -35,7 +35,7 @@ class _View:
 
 def test_line_display_prints_few_lines() -> None:
     view, stream = _View(), io.StringIO()
-    with LineDisplay(view, stream) as display:
+    with Display(view, stream) as display:
         for view.done in range(101):
             for _ in range(3):
                 display.update()
@@ -45,7 +45,7 @@ def test_line_display_prints_few_lines() -> None:
 
 def test_line_display_prints_news_once() -> None:
     view, stream = _View(), io.StringIO()
-    with LineDisplay(view, stream) as display:
+    with Display(view, stream) as display:
         view.lines += ["trial 1 failed"]
         for _ in range(2):
             display.update()
@@ -61,7 +61,7 @@ def test_live_display_redraws_in_place_and_leaves_only_the_news(
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     view, stream = _View(), _Terminal()
-    with LiveDisplay(view, stream) as display:
+    with Display(view, stream) as display:
         for view.done in range(20):
             now += 0.1
             display.update()
@@ -83,6 +83,6 @@ def _plain(stream: io.StringIO) -> str:
 def test_live_display_puts_the_cursor_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     stream = _Terminal()
-    with pytest.raises(KeyboardInterrupt), LiveDisplay(_View(), stream):
+    with pytest.raises(KeyboardInterrupt), Display(_View(), stream):
         raise KeyboardInterrupt
     assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h") == 1

@@ -1,26 +1,70 @@
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from analysis.records.ledger import (
+    FORMAT,
+    EpochRecord,
+    Ledger,
+    Notice,
+    SessionStarted,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+)
 from sweep.cli.screen.search_view import SearchView, seconds_left, sparkline
 
-MakeStory = Callable[..., Any]
 Render = Callable[..., list[str]]
-See = Callable[[Any], SearchView]
+BEGIN = 1_800_000_000.0
 
 
-@pytest.fixture
-def see(make_story: MakeStory) -> Callable[[Any], SearchView]:
-    """Make a view of a story whose clock stands at 65 s after the beginning of a story."""
-    now = make_story().now + 65
-    return lambda story: SearchView(story.ledger, lambda: now)
+@dataclass
+class Story:
+    """A ledger in memory whose session begins at once; an epoch takes some `seconds`."""
+
+    n_trials: int = 4
+    epochs: int = 2
+    slots: int = 2
+    now: float = BEGIN
+    seconds: float = 10.0
+    ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        recipe = {"schedule": "constant"}
+        space = {"dropout": {"low": 0.0, "high": 0.5}}
+        config = {"trials": self.n_trials, "epochs": self.epochs, "recipe": recipe, "space": space}
+        self.ledger = Ledger(SweepCreated(self.now, FORMAT, "told", config))
+        self.session()
+
+    def session(self) -> None:
+        self.ledger.apply(SessionStarted(self.now, "laptop", 1, self.slots))
+
+    def start(self, *trial_ids: int, **hyperparameters: Any) -> None:
+        for trial_id in trial_ids:
+            values = hyperparameters or {"dropout": 0.25}
+            self.ledger.apply(TrialStarted(self.now, trial_id, trial_id, values))
+
+    def epoch(self, trial_id: int, *accuracies: float) -> None:
+        for accuracy in accuracies:
+            self.now += self.seconds
+            number = len(self.ledger.trials[trial_id].epochs) + 1
+            metrics = (number, 0.1, 0.9, 0.1, accuracy, self.seconds, 5000.0)
+            self.ledger.apply(EpochRecord(self.now, trial_id, *metrics))
+
+    def end(self, trial_id: int, state: Any = "COMPLETE", reason: str | None = None) -> None:
+        self.ledger.apply(TrialEnded(self.now, trial_id, state, reason))
 
 
-def test_view_of_a_running_search(make_story: MakeStory, see: See, render: Render) -> None:
-    story = make_story(n_trials=4, epochs=5)
+def see(story: Story) -> SearchView:
+    """A view of a story, 65 s after its beginning."""
+    return SearchView(story.ledger, lambda: BEGIN + 65)
+
+
+def test_view_of_a_running_search(render: Render) -> None:
+    story = Story(n_trials=4, epochs=5)
     view = see(story)
-    story.session()
     story.start(1, 2)
     story.epoch(1, 0.9, 0.95)
     # 5 s later than the session's own beginning, two trials wait with 3 and 5 epochs to go.
@@ -37,10 +81,9 @@ def test_view_of_a_running_search(make_story: MakeStory, see: See, render: Rende
     ]
 
 
-def test_view_of_a_finished_search(make_story: MakeStory, see: See, render: Render) -> None:
-    story = make_story(n_trials=2, epochs=1)
+def test_view_of_a_finished_search(render: Render) -> None:
+    story = Story(n_trials=2, epochs=1)
     view = see(story)
-    story.session()
     for trial_id, accuracy in ((1, 0.98), (2, 0.9925)):
         story.start(trial_id, dropout=0.1 * trial_id, rotation=12.0)
         story.epoch(trial_id, accuracy)
@@ -55,41 +98,28 @@ def test_view_of_a_finished_search(make_story: MakeStory, see: See, render: Rend
     assert picture[-2:] == ["best so far  99.25 %  trial 2", "dropout 0.2  rotation 12°"]
 
 
-def test_view_has_notices_and_failures(make_story: MakeStory, see: See) -> None:
-    story = make_story(n_trials=6, epochs=1)
+def test_view_has_notices_and_counts_failures_and_stopped_trials(render: Render) -> None:
+    story = Story(n_trials=8)
     view = see(story)
-    story.start(2, 3)
-    story.notice(2, "its process died in its first epoch; another one goes on")
-    story.notice(None, "the disk is nearly full")
-    story.end(3, "FAILED", "training loss became nan in epoch 1")
-    assert list(view.news().values()) == [
-        "trial 2: its process died in its first epoch; another one goes on",
-        "the disk is nearly full",
-        "trial 3 failed: training loss became nan in epoch 1",
-    ]
-    assert "1 failed" in view.line()
-
-
-def test_view_counts_failures_and_stopped_trials(
-    make_story: MakeStory, see: See, render: Render
-) -> None:
-    story = make_story(n_trials=8, epochs=2)
     story.start(1, 2, 3, 4)
     story.epoch(1, 0.9)
+    story.ledger.apply(Notice(story.now, 2, "its process died; another one goes on"))
+    story.ledger.apply(Notice(story.now, None, "the disk is nearly full"))
     story.end(1, "STOPPED")
-    story.end(2, "FAILED", "why")
-    view = see(story)
+    story.end(2, "FAILED", "training loss became nan in epoch 1")
+    assert list(view.news().values()) == [
+        "trial 2: its process died; another one goes on",
+        "the disk is nearly full",
+        "trial 2 failed: training loss became nan in epoch 1",
+    ]
     assert view.fraction() == 0.25
-    assert render(view.picture())[1] == (
-        "0 complete  1 stopped early  2 running  1 failed  1 epoch"
-    )
+    counts = render(view.picture())[1]
+    assert counts == "0 complete  1 stopped early  2 running  1 failed  1 epoch"
     assert view.line().startswith("2/8 trials, 1 stopped early, 1 failed, 1 epoch, ")
 
 
-def test_view_shows_no_more_trials_than_fit_a_screen(
-    make_story: MakeStory, see: See, render: Render
-) -> None:
-    story = make_story(n_trials=40)
+def test_view_shows_no_more_trials_than_fit_a_screen(render: Render) -> None:
+    story = Story(n_trials=40)
     story.start(*range(1, 21))
     picture = render(see(story).picture())
     shown = [line for line in picture if "dropout" in line]
@@ -97,8 +127,8 @@ def test_view_shows_no_more_trials_than_fit_a_screen(
     assert picture[-2].split() == ["…", "and", "4", "more"]
 
 
-def test_view_fits_a_narrow_terminal(make_story: MakeStory, see: See, render: Render) -> None:
-    story = make_story(n_trials=40, epochs=15)
+def test_view_fits_a_narrow_terminal(render: Render) -> None:
+    story = Story(n_trials=40, epochs=15)
     names = ("dropout", "rotation", "shift", "weight_decay", "learning_rate")
     story.start(1, **dict.fromkeys(names, 0.123456))
     story.epoch(1, *[0.99] * 15)
@@ -119,25 +149,23 @@ def test_view_fits_a_narrow_terminal(make_story: MakeStory, see: See, render: Re
         ([0.0, 0.9, 0.9, 0.9, 0.999], "▁▁▁█"),
     ],
 )
-def test_sparkline_shows_the_last_accuracies(
-    accuracies: list[float], bars: str, make_story: MakeStory
-) -> None:
-    story = make_story(epochs=9)
+def test_sparkline_shows_the_last_accuracies(accuracies: list[float], bars: str) -> None:
+    story = Story(epochs=9)
     story.start(1)
     story.epoch(1, *accuracies)
     assert sparkline(story.ledger.trials[1], width=4) == bars
 
 
-def test_time_is_measured_from_the_newest_session(make_story: MakeStory, see: See) -> None:
-    story = make_story()
+def test_time_is_measured_from_the_newest_session() -> None:
+    story = Story()
     assert "1 min 05 s elapsed" in see(story).line()
     story.now += 60
     story.session()
     assert " 5 s elapsed" in see(story).line()
 
 
-def test_estimate_is_from_full_trials_before_one_has_ended(make_story: MakeStory) -> None:
-    story = make_story(n_trials=6, epochs=10, slots=2, seconds=4.0)
+def test_estimate_is_from_full_trials_before_one_has_ended() -> None:
+    story = Story(n_trials=6, epochs=10, slots=2, seconds=4.0)
     assert seconds_left(story.ledger) is None
     story.session()
     story.start(1, 2)
@@ -147,9 +175,8 @@ def test_estimate_is_from_full_trials_before_one_has_ended(make_story: MakeStory
     assert seconds_left(story.ledger) == pytest.approx(57 * 4 / 2)
 
 
-def test_estimate_is_from_the_trials_that_have_ended(make_story: MakeStory) -> None:
-    story = make_story(n_trials=6, epochs=10, slots=2, seconds=4.0)
-    story.session()
+def test_estimate_is_from_the_trials_that_have_ended() -> None:
+    story = Story(n_trials=6, epochs=10, slots=2, seconds=4.0)
     story.start(1, 2, 3)
     story.epoch(1, 0.9, 0.91)
     story.end(1, "STOPPED")
@@ -161,9 +188,8 @@ def test_estimate_is_from_the_trials_that_have_ended(make_story: MakeStory) -> N
     assert seconds_left(story.ledger) == pytest.approx((3 * 3 + 4.5) * 4 / 2)
 
 
-def test_estimate_continues_while_the_next_trial_begins(make_story: MakeStory) -> None:
-    story = make_story(n_trials=3, epochs=2, slots=1, seconds=4.0)
-    story.session()
+def test_estimate_continues_while_the_next_trial_begins() -> None:
+    story = Story(n_trials=3, epochs=2, slots=1, seconds=4.0)
     story.start(1)
     story.epoch(1, 0.9, 0.91)
     story.end(1)
