@@ -1,4 +1,4 @@
-"""What `run`, `resume` and `confirm` share: from the options to the printed result."""
+"""What `run`, `resume` and `confirm` do, from their options to the printed result."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,83 +9,153 @@ from typing import TYPE_CHECKING
 import typer
 
 from analysis.errors import InUseError, LedgerError, StorageError
-from analysis.records.ledger import Ledger, read_first_record
+from analysis.formatting import count
+from analysis.records.files import REPORT_FILE
+from analysis.records.ledger import DIVERGED, Ledger, read_first_record
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
 from sweep.cli.output import say
 from sweep.cli.setup import describe_size, load_data
-from sweep.cli.summary import check_failures, print_result
-from sweep.errors import ClusterError, UsageError
+from sweep.cli.summary import find_best, print_result
+from sweep.config import Confirm, SweepConfig
+from sweep.driver.folders import prepare_folder, write_environment
+from sweep.driver.missing import find_missing
+from sweep.driver.resume import check_changes
+from sweep.driver.signals import Interrupted
+from sweep.errors import ClusterError, NoTrialError, UsageError
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
-    from sweep.config import SweepConfig
-    from sweep.driver.session import Session
 
 
 @dataclass(frozen=True)
-class Computing:
-    """The options of a command that trains: where, how many at a time, and on which data."""
+class Options:
+    """The options that `run`, `resume` and `confirm` share, under their names there."""
 
     address: str | None
     concurrency: int | None
     data: Path | None
-
-    def prepare(self, config: "SweepConfig") -> "tuple[str, TrainTest]":
-        """Check the options and load the data set, before anything is written.
-
-        Returns:
-            What is about to start, in a few words; and the data.
-
-        Raises:
-            UsageError: This machine does not have the resources.
-            DataError: The data folder does not exist, or the data set cannot be loaded.
-        """
-        # Ray takes seconds to import: mistakes in the command line are reported before.
-        from sweep.driver.session import describe_start
-
-        start = describe_start(
-            config.resources, address=self.address, concurrency=self.concurrency
-        )
-        return start, load_data(config.dataset, self.data)
+    as_json: bool
 
 
-def search_and_confirm(
-    folder: Folder,
-    config: "SweepConfig",
-    computing: Computing,
-    start: str,
-    data: "TrainTest",
-    *,
-    as_json: bool,
-    is_new: bool = False,
-) -> None:
-    """Run what a sweep lacks, its confirmation included, and print the result.
+def start_sweep(storage: Folder, name: str, config: SweepConfig, options: Options) -> None:
+    """Search and confirm in a new sweep.
 
     Raises:
-        UsageError: The sweep should be new, but another process has begun it meanwhile.
+        UsageError: The sweep exists already.
     """
+    start, data = _prepare(config, options)
+    folder = prepare_folder(storage, name, config)
+    say(f"sweep {name}: {describe_size(config)}, {start}")
+    _train(folder, config, options, data, is_new=True)
+
+
+def continue_sweep(
+    folder: Folder, ledger: Ledger, config: SweepConfig, options: Options, *, accept_changes: bool
+) -> None:
+    """Run the trials and confirmation runs that the sweep still lacks.
+
+    Raises:
+        UsageError: The config or the versions have changed, without `accept_changes`.
+    """
+    changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
+    missing = find_missing(folder, ledger, config)
+    if not missing:
+        say(f"nothing is left to do for {folder.name}")
+        show = print_result if folder.exists(REPORT_FILE) else _finish
+        show(folder, ledger, as_json=options.as_json)
+        return
+    with _advising(folder), folder.lock():
+        pass  # nobody else works on it
+    start, data = _prepare(config, options)
+    if changes:
+        write_environment(folder)
+    say(f"resuming {folder.name}: {missing}")
+    say(f"sweep {folder.name}: {describe_size(config)}, {start}")
+    _train(folder, config, options, data)
+
+
+def confirm_sweep(
+    folder: Folder, ledger: Ledger, top_k: int | None, seeds: int | None, options: Options
+) -> None:
+    """Run what a confirmation with `top_k` and `seeds` lacks; the config has the defaults.
+
+    Raises:
+        NoTrialError: No trial ran all its epochs.
+    """
+    find_best(ledger)
+    config = SweepConfig.model_validate(ledger.config)
+    default = config.confirm or Confirm()
+    plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds)
+    config = config.model_copy(update={"confirm": plan})
+    if not find_missing(folder, ledger, config).runs:
+        say(f"everything is confirmed already for {ledger.name}")
+        print_result(folder, ledger, as_json=options.as_json)
+        return
+    again = f"confirm --top-k {plan.top_k} --seeds {plan.seeds}"
+    with _advising(folder, again), folder.lock():
+        pass  # nobody else works on it
+    start, data = _prepare(config, options)
+    say(f"confirming {ledger.name}: {count(plan.seeds, 'seed')} per arm, {start}")
+    _train(folder, config, options, data, ledger, again=again)
+
+
+def _prepare(config: SweepConfig, options: Options) -> "tuple[str, TrainTest]":
+    """Return what is about to start, in a few words, and the data, before anything is written."""
+    # Ray takes seconds to import: mistakes in the command line are reported before.
+    from sweep.driver.session import describe_start
+
+    start = describe_start(
+        config.resources, address=options.address, concurrency=options.concurrency
+    )
+    return start, load_data(config.dataset, options.data)
+
+
+def _train(
+    folder: Folder,
+    config: SweepConfig,
+    options: Options,
+    data: "TrainTest",
+    ledger: Ledger | None = None,
+    *,
+    is_new: bool = False,
+    again: str = "resume",
+) -> None:
+    """Search, unless the `ledger` to confirm is given; confirm; and print the result.
+
+    `again` is the command that continues, without the program and the sweep.
+    """
+    from sweep.cli.screen.display import TerminalScreen
     from sweep.driver.confirm import run_confirmation
     from sweep.driver.search import run_search
+    from sweep.driver.session import open_session
 
-    say(f"sweep {folder.name}: {describe_size(config)}, {start}")
-    with at_work(folder, config, computing) as session:
+    with (
+        _advising(folder, again),
+        open_session(
+            config.resources,
+            folder,
+            address=options.address,
+            concurrency=options.concurrency,
+            advise=lambda: _how_to_continue(folder, again),
+            make_screen=TerminalScreen,
+        ) as session,
+    ):
         if is_new and read_first_record(folder) is not None:
             raise UsageError(f"another process has begun the sweep {folder.name} meanwhile")
-        ledger = run_search(session, config, name=folder.name, data=data)
+        if ledger is None:
+            ledger = run_search(session, config, name=folder.name, data=data)
         if config.confirm is not None and rank_trials(ledger):
             run_confirmation(session, config, ledger, plan=config.confirm, data=data)
-    finish(folder, ledger, as_json=as_json)
+    _finish(folder, ledger, as_json=options.as_json)
 
 
-def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
+def _finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     """Draw the plots, write the report and print the result.
 
-    Raises:
-        NoTrialError: No trial ran all its epochs, or one failed for a reason other than
-            divergence.
-        StorageError: The plots cannot be written; the result is printed anyway.
+    The result is printed even if the plots cannot be written. Afterwards, a trial that failed
+    for a reason other than divergence is an error.
     """
     from analysis.plots.gallery import draw_all
     from analysis.report.page import write_report
@@ -102,39 +172,18 @@ def finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
         raise
     finally:
         print_result(folder, ledger, as_json=as_json)
-    check_failures(ledger)
+    failed = [t for t in ledger.in_state("FAILED") if not (t.reason or "").startswith(DIVERGED)]
+    if failed:
+        first = f"trial {failed[0].trial_id}: {failed[0].reason}"
+        raise NoTrialError(f"{count(len(failed), 'trial')} of {ledger.name} failed, {first}")
 
 
 @contextlib.contextmanager
-def at_work(
-    folder: Folder, config: "SweepConfig", computing: Computing, *, again: str = "resume"
-) -> "Iterator[Session]":
-    """Open a session; `again` is the command that continues, without program and sweep."""
-    from sweep.cli.screen.display import TerminalScreen
-    from sweep.driver.session import open_session
-
-    with (
-        advising(folder, again),
-        open_session(
-            config.resources,
-            folder,
-            address=computing.address,
-            concurrency=computing.concurrency,
-            advise=lambda: _how_to_continue(folder, again),
-            make_screen=TerminalScreen,
-        ) as session,
-    ):
-        yield session
-
-
-@contextlib.contextmanager
-def advising(folder: Folder, again: str = "resume") -> Iterator[None]:
+def _advising(folder: Folder, again: str = "resume") -> Iterator[None]:
     """Say what to do if a signal, another driver, the storage or the cluster ends the block.
 
     After a signal the command exits with the code of the signal.
     """
-    from sweep.driver.signals import Interrupted
-
     try:
         yield
     except Interrupted as interrupted:

@@ -41,8 +41,9 @@ class Pretended:
     Attributes:
         done: The calls, in order.
         failures: Reasons of the trials that fail.
-        error: Raised in the middle of the search, of the confirmation and by the plots.
+        error: Raised in the middle of the search and of the confirmation.
         begins: Whether the ledger exists by then.
+        drawing_error: Raised by the plots.
         fetch: Called while the data is loaded.
     """
 
@@ -51,8 +52,8 @@ class Pretended:
         self.done: list[tuple[Any, ...]] = []
         self.failures: dict[int, str] = {}
         self.error: BaseException | None = None
-        self.drawing_error: BaseException | None = None
         self.begins = True
+        self.drawing_error: BaseException | None = None
         self.fetch: Callable[[], None] = lambda: None
 
     def load_data(self, name: str, folder: Path | None) -> object:
@@ -71,24 +72,20 @@ class Pretended:
         self.done.append(("search", name, config.trials, config.epochs))
         if not self.begins and self.error is not None:
             raise self.error
-        plain = config.model_dump(mode="json")
-        with LedgerWriter.open(session, SweepCreated(1.0, FORMAT, name, plain)) as writer:
+        values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
+        created = SweepCreated(1.0, FORMAT, name, config.model_dump(mode="json"))
+        with LedgerWriter.open(session, created) as writer:
             if self.error is not None:
                 raise self.error
             for trial_id in range(len(writer.journal.trials) + 1, config.trials + 1):
-                self._finish(writer, trial_id)
+                writer.append(TrialStarted(1.0, trial_id, 0, values))
+                reason = self.failures.get(trial_id)
+                for epoch in range(1, config.epochs + 1) if reason is None else ():
+                    numbers = (0.1, 0.9, 0.1, 0.9 + trial_id / 100, 1.0, 1e4)
+                    writer.append(EpochRecord(2.0, trial_id, epoch, *numbers))
+                state = "COMPLETE" if reason is None else "FAILED"
+                writer.append(TrialEnded(3.0, trial_id, state, reason))
         return writer.journal
-
-    def _finish(self, writer: LedgerWriter, trial_id: int) -> None:
-        values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
-        writer.append(TrialStarted(1.0, trial_id, 0, values))
-        if trial_id in self.failures:
-            writer.append(TrialEnded(3.0, trial_id, "FAILED", self.failures[trial_id]))
-            return
-        for epoch in range(1, int(writer.journal.config["epochs"]) + 1):
-            accuracy = 0.9 + trial_id / 100
-            writer.append(EpochRecord(2.0, trial_id, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
-        writer.append(TrialEnded(3.0, trial_id, "COMPLETE", None))
 
     def run_confirmation(
         self, session: Folder, config: SweepConfig, ledger: Ledger, *, plan: Confirm, data: Any
@@ -149,54 +146,41 @@ def test_run_without_a_name_has_the_name_of_its_preset_and_the_time(
     assert [name.rpartition("-")[0].rpartition("-")[0] for name in names] == ["own", "quick"]
 
 
-def test_run_with_a_failed_trial_ends_in_5_after_its_result(
-    call: Call, pretended: Pretended
+@pytest.mark.parametrize(
+    ("failed", "reason", "exit_code", "error"),
+    [
+        ([2], "KeyError: 'x'", 5, "error: 1 trial of mine failed, trial 2: KeyError: 'x'\n"),
+        ([2], f"{DIVERGED}: loss became nan", 0, ""),
+        (
+            [1, 2, 3],
+            f"{DIVERGED}: loss became nan",
+            5,
+            "error: no trial of mine ran all its epochs: 3 of 3 failed, trial 1: "
+            f"{DIVERGED}: loss became nan\n",
+        ),
+    ],
+)
+def test_run_with_failed_trials_reports_its_result_before_it_fails(
+    failed: list[int], reason: str, exit_code: int, error: str, call: Call, pretended: Pretended
 ) -> None:
-    pretended.failures[2] = "KeyError: 'x' (traceback in failures/trial-0002.txt)"
+    pretended.failures = dict.fromkeys(failed, reason)
     outcome = call("run", "--name", "mine", "--trials", "3", "--search-only", "--json")
-    assert outcome.exit_code == 5
-    assert json.loads(outcome.out)["trial_id"] == 3
-    assert outcome.err.splitlines()[-1] == (
-        f"error: 1 trial of mine failed, trial 2: {pretended.failures[2]}"
-    )
-
-
-def test_run_with_a_diverged_trial_is_fine(call: Call, pretended: Pretended) -> None:
-    pretended.failures[2] = f"{DIVERGED}: training loss became nan in epoch 2"
-    outcome = call("run", "--name", "mine", "--trials", "3", "--search-only")
-    assert outcome.exit_code == 0
-    assert pretended.failures[2] in outcome.out
-
-
-def test_run_in_which_all_trials_fail_ends_in_5(call: Call, pretended: Pretended) -> None:
-    pretended.failures = dict.fromkeys((1, 2), f"{DIVERGED}: training loss became nan in epoch 1")
-    outcome = call("run", "--name", "mine", "--trials", "2", "--json")
-    assert (outcome.exit_code, outcome.out) == (5, "")
+    assert outcome.exit_code == exit_code
     assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
-    assert outcome.err.splitlines()[-1].startswith(
-        "error: no trial of mine ran all its epochs: 2 of 2 failed, trial 1: diverged"
-    )
-
-
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_run_says_how_to_continue(
-    number: signal.Signals, exit_code: int, call: Call, pretended: Pretended
-) -> None:
-    pretended.error = Interrupted(number)
-    outcome = call("run", "--name", "mine", "--json")
-    assert (outcome.exit_code, outcome.out) == (exit_code, "")
-    assert outcome.err.splitlines()[-1] == (
-        "interrupted; every finished epoch is kept, continue with: sweep resume mine"
-    )
-    assert [step[0] for step in pretended.done] == ["open", "search"]
+    assert outcome.err.endswith(f"starting Ray\n{error}")
+    if 3 in failed:
+        assert outcome.out == ""
+    else:
+        assert json.loads(outcome.out)["trial_id"] == 3
 
 
 @pytest.mark.parametrize(
-    ("error", "message"),
+    ("error", "exit_code", "says"),
     [
-        (StorageError("no space"), "no space"),
-        (ClusterError("no node"), "no node"),
-        (StorageError(30, "Read-only", "/a/b"), "storage /a/b: Read-only"),
+        (Interrupted(signal.SIGINT), 130, "interrupted; {}\n"),
+        (Interrupted(signal.SIGTERM), 143, "interrupted; {}\n"),
+        (ClusterError("no node"), 4, "error: no node\n{}\n"),
+        (StorageError(30, "Read-only", "/a/b"), 4, "error: storage /a/b: Read-only\n{}\n"),
     ],
 )
 @pytest.mark.parametrize(
@@ -206,14 +190,20 @@ def test_interrupted_run_says_how_to_continue(
         (False, "the sweep mine has not begun"),
     ],
 )
-def test_run_on_a_failing_machine_says_how_to_continue(
-    error: Exception, message: str, begins: bool, advice: str, call: Call, pretended: Pretended
+def test_run_that_is_cut_off_says_how_to_continue(
+    error: BaseException,
+    exit_code: int,
+    says: str,
+    begins: bool,
+    advice: str,
+    call: Call,
+    pretended: Pretended,
 ) -> None:
     error.__notes__ = []
     pretended.error, pretended.begins = error, begins
     outcome = call("run", "--name", "mine", "--json")
-    assert (outcome.exit_code, outcome.out) == (4, "")
-    assert outcome.err.splitlines()[-2:] == [f"error: {message}", advice]
+    assert (outcome.exit_code, outcome.out) == (exit_code, "")
+    assert outcome.err.endswith(f"starting Ray\n{says.format(advice)}")
     assert pretended.advise() == advice  # for the watchdog, which ends the process itself
 
 
@@ -238,22 +228,7 @@ def test_run_whose_plots_fail_has_its_result_and_resume_draws_them(
     assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
 
 
-def test_run_with_resume_continues_only_with_the_same_config(
-    call: Call, pretended: Pretended
-) -> None:
-    options = ("run", "--resume", "--name", "mine", "--search-only")
-    assert call(*options, "--trials", "2").exit_code == 0
-    assert call(*options, "--trials", "2").err.endswith("nothing is left to do for mine\n")
-    assert call(*options, "--trials", "3").exit_code == 0
-    refused = call(*options, "--trials", "4", "--seed", "9")
-    assert refused.exit_code == 2
-    assert "`seed`: 0 then, 9 now" in refused.err
-    assert call(*options, "--trials", "4", "--seed", "9", "--accept-changes").exit_code == 0
-    searches = [step for step in pretended.done if step[0] == "search"]
-    assert [trials for _, _, trials, _ in searches] == [2, 3, 4]
-
-
-def test_resume_and_run_with_resume_extend_the_newest_sweep(
+def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_the_same(
     call: Call, pretended: Pretended
 ) -> None:
     options = ("run", "--resume", "--search-only", "--trials")
@@ -262,10 +237,16 @@ def test_resume_and_run_with_resume_extend_the_newest_sweep(
     outcome = call("resume", "--trials", "4", "--json")
     assert outcome.exit_code == 0
     assert json.loads(outcome.out)["trial_id"] == 4
-    searches = [step for step in pretended.done if step[0] == "search"]
-    assert [trials for _, _, trials, _ in searches] == [1, 2, 4]
-    (name,) = {step[1] for step in searches}
+    (name,) = {step[1] for step in pretended.done}
     assert f"resuming {name}: 2 of 4 trials have ended" in outcome.err
+    assert call(*options, "4").err.endswith(f"nothing is left to do for {name}\n")
+    changed = (*options, "5", "--seed", "9")
+    refused = call(*changed)
+    assert refused.exit_code == 2
+    assert "`seed`: 0 then, 9 now" in refused.err
+    assert call(*changed, "--accept-changes").exit_code == 0
+    searches = [step for step in pretended.done if step[0] == "search"]
+    assert [trials for _, _, trials, _ in searches] == [1, 2, 4, 5]
 
 
 def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(
