@@ -14,8 +14,7 @@ _OUTPUT_FAILS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error that a user can cause ends in a line or two.
 
-    Args:
-        arguments: What follows the program's name; by default the process's own.
+    `arguments` follow the program's name; by default they are the process's own.
     """
     from sweep.cli import app
     from sweep.cli.output import escape

@@ -1,5 +1,6 @@
 """Where a sweep runs: versions, machine and commit, for `environment.json` and the doctor."""
 
+import contextlib
 import json
 import math
 import os
@@ -16,19 +17,11 @@ import psutil
 
 PACKAGES = ("lenet-sweep", "torch", "torchvision", "ray", "optuna", "numpy", "pandas")
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
-# The commit itself, never the name of a tag that points at it.
-_DESCRIBE = ("describe", "--always", "--exclude=*", "--dirty", "--abbrev=40")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check of a machine or a cluster before a sweep.
-
-    Attributes:
-        check: What was checked.
-        text: What was found, and what to do about a problem.
-        is_problem: Whether it keeps a sweep from running.
-    """
+    """What one check of a machine or a cluster found; a problem keeps a sweep from running."""
 
     check: str
     text: str
@@ -83,8 +76,10 @@ def commit() -> str | None:
     try:
         origin = distribution("lenet-sweep").read_text("direct_url.json")
         folder = url2pathname(urlparse(json.loads(origin or "{}").get("url", "")).path)
+        # The commit itself, never the name of a tag that points at it.
+        describe = ("describe", "--always", "--exclude=*", "--dirty", "--abbrev=40")
         run = subprocess.run(
-            ["git", "-C", folder or os.devnull, *_DESCRIBE],
+            ["git", "-C", folder or os.devnull, *describe],
             capture_output=True,
             text=True,
             timeout=5,
@@ -114,9 +109,8 @@ def _limit(*files: str) -> float:
 
 
 def _processor_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    found = None
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        found = re.search(r"^model name\s*: (.*)", text, re.MULTILINE)
+    return found[1] if found else platform.processor()

@@ -22,11 +22,7 @@ from data_utils.errors import DataError
 
 
 class SweepError(Exception):
-    """An error that the user or the surroundings caused; its text is all that is printed.
-
-    Attributes:
-        exit_code: Exit code of the command.
-    """
+    """An error that the user or the surroundings caused; its text is all that is printed."""
 
     exit_code: ClassVar[int]
 

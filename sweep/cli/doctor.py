@@ -39,7 +39,15 @@ def examine(storage: Folder, data: Path | None, address: str | None = None) -> I
     yield _check_storage(storage)
     yield _check_network(is_needed=not is_cached)
     if address is not None:
-        yield from _check_cluster(address, storage)
+        from sweep.tuning.preflight import examine_cluster
+        from sweep.tuning.ray_session import ray_session
+
+        try:
+            with ray_session(address=address, n_cpus=0):
+                findings = list(examine_cluster(Resources(), storage))
+        except ClusterError as error:
+            findings = [Finding("cluster", str(error), is_problem=True)]
+        yield from findings
 
 
 def _check_gpu() -> Finding:
@@ -80,15 +88,3 @@ def _check_network(*, is_needed: bool) -> Finding:
         why = "MNIST comes from the package index" if is_needed else "not needed: MNIST is here"
         return Finding("network", f"MNIST's mirror cannot be reached ({why})")
     return Finding("network", "MNIST's mirror can be reached")
-
-
-def _check_cluster(address: str, storage: Folder) -> Iterator[Finding]:
-    from sweep.tuning.preflight import examine_cluster
-    from sweep.tuning.ray_session import ray_session
-
-    try:
-        with ray_session(address=address, n_cpus=0):
-            findings = list(examine_cluster(Resources(), storage))
-    except ClusterError as error:
-        findings = [Finding("cluster", str(error), is_problem=True)]
-    yield from findings

@@ -34,10 +34,7 @@ def data(data: options.DataOption = None, as_json: options.JsonOption = False) -
 def load_data(name: str, folder: Path | None, *, create: bool = False) -> "TrainTest":
     """Load a data set; fetch what is missing, with a progress bar on standard error.
 
-    Args:
-        name: Name of the data set.
-        folder: Folder of the files; None is the user's cache.
-        create: Whether to create the folder if it does not exist.
+    The files are in `folder`, by default in the user's cache; `create` makes a missing folder.
 
     Raises:
         DataError: The folder does not exist, or the data set cannot be loaded.
@@ -52,14 +49,12 @@ def load_data(name: str, folder: Path | None, *, create: bool = False) -> "Train
     console = open_console(sys.stderr)
     with Progress(*columns, console=console, transient=True, disable=is_hidden) as bar:
         task = bar.add_task("receiving", visible=False)
-
-        def on_bytes(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total or None, visible=True)
-
-        def notify(line: str) -> None:
-            console.print(escape(line), soft_wrap=True)
-
-        progress = FetchProgress(notify, on_bytes)
+        progress = FetchProgress(
+            notify=lambda line: console.print(escape(line), soft_wrap=True),
+            on_bytes=lambda done, total: bar.update(
+                task, completed=done, total=total or None, visible=True
+            ),
+        )
         return load_dataset(name, folder, create=create, progress=progress)
 
 

@@ -19,18 +19,12 @@ from sweep.training.checkpoints import unpack_checkpoint
 
 @dataclass(frozen=True)
 class BestModel:
-    """The network of the best trial.
+    """The network of the best trial, in evaluation mode, on the CPU.
 
     Attributes:
-        trial_id: The trial.
-        model: Name of the network in the registry.
-        hyperparameters: All hyperparameters of the training.
-        seed: Seed of the training that the weights come from.
-        epochs: Epochs of that training.
-        origin: Whether that training was part of the confirmation or of the search.
-        accuracy: Accuracy after its last epoch, a fraction: on the test images in the
-            confirmation, on the validation images in the search.
-        network: The network in evaluation mode, on the CPU.
+        origin: Where the weights were trained. All other attributes are of that training.
+        accuracy: After the last epoch, a fraction: on the test images in the confirmation, on
+            the validation images in the search.
     """
 
     trial_id: int

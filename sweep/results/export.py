@@ -15,17 +15,14 @@ from models import MODELS
 from sweep.errors import UsageError
 from sweep.results.best_model import BestModel
 
-WEIGHTS_FILE = "model.pt"
-HYPERPARAMETERS_FILE = "hyperparameters.json"
-METRICS_FILE = "metrics.json"
-README_FILE = "README.md"
-FILES = (WEIGHTS_FILE, HYPERPARAMETERS_FILE, README_FILE, METRICS_FILE)
+FILES = ("model.pt", "hyperparameters.json", "README.md", "metrics.json")
 
+_METRICS_FILE = FILES[-1]
 _WRITER = "sweep export"
 
 
 def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """Write weights, hyperparameters, metrics and a guide to them into `out`.
+    """Write weights, hyperparameters, metrics and a guide to them; return the metrics.
 
     Each file is replaced atomically. The metrics are written last and removed first, so that
     they are always of the weights beside them.
@@ -34,9 +31,6 @@ def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict
         best: The network.
         summary: The document that `sweep best --json` prints.
         out: A folder that does not exist, is empty, or was written by an earlier export.
-
-    Returns:
-        The metrics.
 
     Raises:
         UsageError: `out` contains other files, or cannot be written to.
@@ -61,18 +55,14 @@ def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict
         metrics["confirmed"] = summary["confirmed"]
     weights = io.BytesIO()
     torch.save(dict(best.network.state_dict()), weights)
-    contents = {
-        WEIGHTS_FILE: weights.getvalue(),
-        HYPERPARAMETERS_FILE: _json(best.hyperparameters),
-        README_FILE: _readme(best, summary["sweep"]).encode(),
-        METRICS_FILE: _json(metrics),
-    }
+    guide = _readme(best, summary["sweep"]).encode()
+    contents = (weights.getvalue(), _json(best.hyperparameters), guide, _json(metrics))
     folder = LocalFolder(out)
     try:
         _check_target(out)
-        folder.delete(METRICS_FILE)
-        for name in FILES:
-            folder.write(name, contents[name])
+        folder.delete(_METRICS_FILE)
+        for name, content in zip(FILES, contents, strict=True):
+            folder.write(name, content)
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {describe_cause(error)}") from error
     return metrics
@@ -82,19 +72,15 @@ def _check_target(out: Path) -> None:
     """Check that nothing of the user's would be overwritten."""
     there = sorted(entry.name for entry in out.iterdir()) if out.exists() else []
     foreign = [name for name in there if name not in FILES]
-    if foreign or (there and not _is_export(out)):
+    try:
+        is_export = json.loads((out / _METRICS_FILE).read_bytes())["written_by"] == _WRITER
+    except (OSError, ValueError, TypeError, KeyError):
+        is_export = False
+    if foreign or (there and not is_export):
         raise UsageError(
             f"`--out` must be a new or empty folder, or one that export wrote, but {out} has "
             f"{(foreign or there)[0]} in it"
         )
-
-
-def _is_export(out: Path) -> bool:
-    try:
-        metrics = json.loads((out / METRICS_FILE).read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(metrics, dict) and metrics.get("written_by") == _WRITER
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
@@ -108,15 +94,15 @@ def _readme(best: BestModel, sweep: str) -> str:
 
 A digit classifier, `{class_name}`: {best.describe()}.
 
-`{WEIGHTS_FILE}` is a plain state dict; `{HYPERPARAMETERS_FILE}` is what it was trained with,
-`{METRICS_FILE}` how good it is. With PyTorch and the package `models` of lenet-sweep:
+`model.pt` is a plain state dict. `hyperparameters.json` has what it was trained with, and
+`metrics.json` its accuracy. With PyTorch and the package `models` of lenet-sweep:
 
 ```python
 import torch
 from models import {class_name}
 
 model = {class_name}()
-model.load_state_dict(torch.load("{WEIGHTS_FILE}", weights_only=True))
+model.load_state_dict(torch.load("model.pt", weights_only=True))
 model.eval()
 
 pixels = torch.zeros(1, 1, 28, 28)  # as in MNIST: 0 for paper, up to 255 for ink
