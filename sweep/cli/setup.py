@@ -50,8 +50,8 @@ def load_data(name: str, folder: Path | None, *, create: bool = False) -> "Train
     with Progress(*columns, console=console, transient=True, disable=is_hidden) as bar:
         task = bar.add_task("receiving", visible=False)
         progress = FetchProgress(
-            notify=lambda line: console.print(escape(line), soft_wrap=True),
-            on_bytes=lambda done, total: bar.update(
+            message=lambda line: console.print(escape(line), soft_wrap=True),
+            transferred=lambda done, total: bar.update(
                 task, completed=done, total=total or None, visible=True
             ),
         )

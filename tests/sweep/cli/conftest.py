@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,9 @@ from types import MappingProxyType, ModuleType
 import psutil
 import pytest
 
+from analysis.records.confirmation import read_confirmation
+from analysis.records.epochs import Epoch
+from analysis.records.ledger import Ledger, read_ledger
 from analysis.storage.folder import Folder, LocalFolder
 from sweep.__main__ import main
 
@@ -87,9 +91,8 @@ class Driver:
         """Wait until `n` records of the sweeps contain a text."""
 
         def is_there() -> bool:
-            return (
-                sum(path.read_text().count(text) for path in self.storage.glob(f"*/{file}")) >= n
-            )
+            texts = [path.read_text() for path in self.storage.glob(f"*/{file}")]
+            return sum(found.count(text) for found in texts) >= n
 
         self._wait_until(is_there)
 
@@ -113,17 +116,32 @@ class Driver:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    def left_over(self, patience_s: float = 30) -> list[str]:
+    def ends(
+        self, exit_code: int, *lines: str, within_s: float = 60, is_tidy: bool = True
+    ) -> None:
+        """Assert that the command ends by itself, without a result and with nothing left over.
+
+        `lines` are patterns of the last lines of its standard error.
+        """
+        outcome = self.wait(timeout=within_s)
+        assert (outcome.exit_code, outcome.out) == (exit_code, ""), outcome
+        assert "Traceback" not in outcome.err
+        err = outcome.err.splitlines()
+        for pattern, line in zip(lines, err[len(err) - len(lines) :], strict=True):
+            assert re.fullmatch(pattern, line)
+        assert self.left_over(files=is_tidy) == []
+
+    def left_over(self, *, files: bool = True) -> list[str]:
         """Return the processes, then the temporary files, that are left some time after the end.
 
         Ray's processes end by themselves within seconds of their driver, however that died.
         """
-        deadline = time.monotonic() + patience_s
-        while (left := self.processes()) and time.monotonic() < deadline:
+        deadline = time.monotonic() + 30
+        while (left := self._processes()) and time.monotonic() < deadline:
             time.sleep(0.2)
-        return left + [str(path) for path in self.temporary.glob("sweep-*")]
+        return left + [str(path) for path in self.temporary.glob("sweep-*") if files]
 
-    def processes(self) -> list[str]:
+    def _processes(self) -> list[str]:
         """Return the command lines of the processes that have its temporary folder."""
         found = []
         for process in psutil.process_iter():
@@ -131,6 +149,16 @@ class Driver:
                 if process.environ().get("TMPDIR") == str(self.temporary):
                     found.append(" ".join(process.cmdline()))
         return found
+
+    @property
+    def ledger(self) -> Ledger:
+        return read_ledger(LocalFolder(self.storage / "mine"))
+
+    def epochs(self) -> dict[object, list[Epoch]]:
+        """Return the epochs of each trial and each confirmation run of the sweep `mine`."""
+        confirmation = read_confirmation(LocalFolder(self.storage / "mine"))
+        runs = confirmation.runs if confirmation else {}
+        return {key: one.epochs for key, one in [*self.ledger.trials.items(), *runs.items()]}
 
 
 @pytest.fixture(scope="session")
@@ -171,6 +199,26 @@ def start_driver() -> Iterator[Callable[..., Driver]]:
         driver.process.communicate()
         shutil.rmtree(driver.temporary, ignore_errors=True)
         shutil.rmtree(driver.storage, ignore_errors=True)
+
+
+@pytest.fixture
+def finish(start_driver: Callable[..., Driver]) -> Callable[..., None]:
+    """Resume the sweep `mine` of a driver to its end; `before` are its epochs so far."""
+
+    def finish(driver: Driver, before: Mapping[object, list[Epoch]]) -> None:
+        outcome = start_driver("resume", "mine", "--json", storage=driver.storage).wait()
+        assert outcome.exit_code == 0, outcome
+        assert json.loads(outcome.out)["sweep"] == "mine"
+        after = driver.epochs()
+        for key, epochs in before.items():
+            assert after[key][: len(epochs)] == epochs
+        assert {trial.state for trial in driver.ledger.trials.values()} == {"COMPLETE"}
+        assert len(driver.ledger.trials) == driver.ledger.config["trials"]
+        if confirmation := read_confirmation(LocalFolder(driver.storage / "mine")):
+            assert {run.state for run in confirmation.runs.values()} == {"COMPLETE"}
+            assert len(confirmation.runs) == len(confirmation.arms)
+
+    return finish
 
 
 @pytest.fixture(scope="session")

@@ -13,15 +13,13 @@ from typing import Any
 
 import pytest
 
-from analysis.records.confirmation import Confirmation, read_confirmation
-from analysis.records.ledger import Ledger, read_ledger
 from analysis.storage.folder import LocalFolder
 
 Call = Callable[..., Any]
 StartDriver = Callable[..., Any]
+Finish = Callable[..., None]
 Brief = tuple[str, ...]
 
-EPOCH = '"val_accuracy"'  # only in the record of an epoch
 FULL = "the disk is full, make room there"
 ADVICE = "every finished epoch is kept, continue with: sweep resume mine"
 SEARCH = ("run", "--name", "mine", "--search-only")
@@ -69,76 +67,48 @@ def mount_disk(tmp_path: Path) -> Iterator[Callable[[str], SmallDisk]]:
     subprocess.run(["umount", "--lazy", path], capture_output=True, check=False)
 
 
-def _assert_failed(driver: Any, outcome: Any, cause: str, *advice: str) -> None:
-    """The command ended by itself, with a message and exit code 4."""
-    assert (outcome.exit_code, outcome.out) == (4, "")
-    assert "Traceback" not in outcome.err
-    error, *lines = outcome.err.splitlines()[-1 - len(advice) :]
-    assert error.startswith("error: ")
-    assert cause in error
-    assert lines == list(advice)
-    assert driver.left_over() == []
-
-
-def _finish(start_driver: StartDriver, storage: Path, before: Ledger) -> Ledger:
-    """Resume the sweep to its end; all that was recorded before is kept."""
-    outcome = start_driver("resume", "mine", "--json", storage=storage).wait()
-    assert outcome.exit_code == 0, outcome
-    ledger = read_ledger(LocalFolder(storage / "mine"))
-    assert [trial.state for trial in ledger.trials.values()] == ["COMPLETE"] * 3
-    for trial_id, trial in before.trials.items():
-        assert ledger.trials[trial_id].epochs[: len(trial.epochs)] == trial.epochs
-    return ledger
-
-
 @pytest.mark.long
+@pytest.mark.parametrize(
+    ("confirm", "file", "record"),
+    [
+        ("null", "ledger.jsonl", '"val_accuracy"'),
+        ("{top_k: 1, seeds: 1}", "confirm.jsonl", '"test_accuracy"'),
+    ],
+)
 def test_disk_that_fills_costs_the_epochs_in_flight(
-    start_driver: StartDriver, mount_disk: Callable[[str], SmallDisk], brief: Brief
+    confirm: str,
+    file: str,
+    record: str,
+    start_driver: StartDriver,
+    finish: Finish,
+    mount_disk: Callable[[str], SmallDisk],
+    brief: Brief,
 ) -> None:
     disk = mount_disk("16m")
-    driver = start_driver(*SEARCH, *brief, storage=disk.path)
-    driver.wait_for_record(EPOCH)
+    options = ("--name", "mine", "--set", f"confirm={confirm}")
+    driver = start_driver("run", *options, *brief, storage=disk.path)
+    driver.wait_for_record(record, file)
     disk.fill_until_the_end_of(driver)
-    _assert_failed(driver, driver.wait(), FULL, ADVICE)
-    before = read_ledger(LocalFolder(disk.path / "mine"))
-    assert before.truncated_bytes == 0
+    driver.ends(4, f"error: .*{FULL}", ADVICE)
+    before = driver.epochs()
+    assert driver.ledger.truncated_bytes == 0
     disk.enlarge()
-    _finish(start_driver, disk.path, before)
+    finish(driver, before)
     assert not list((disk.path / "mine").rglob("*.part"))
 
 
-@pytest.mark.long
-def test_disk_that_fills_during_the_confirmation_costs_the_epochs_in_flight(
-    start_driver: StartDriver, mount_disk: Callable[[str], SmallDisk], brief: Brief
-) -> None:
-    disk = mount_disk("16m")
-    plan = ("--set", "confirm={top_k: 1, seeds: 1}")
-    driver = start_driver("run", "--name", "mine", *brief, *plan, storage=disk.path)
-    driver.wait_for_record('"test_accuracy"', file="confirm.jsonl")
-    disk.fill_until_the_end_of(driver)
-    _assert_failed(driver, driver.wait(), FULL, ADVICE)
-    folder = LocalFolder(disk.path / "mine")
-    ledger, before = read_ledger(folder), _confirmation(folder)
-    disk.enlarge()
-    assert _finish(start_driver, disk.path, ledger).trials == ledger.trials
-    after = _confirmation(folder)
-    assert {run.state for run in after.runs.values()} == {"COMPLETE"}
-    assert len(after.runs) == len(after.arms)
-    for key, run in before.runs.items():
-        assert after.runs[key].epochs[: len(run.epochs)] == run.epochs
-
-
-def _confirmation(folder: LocalFolder) -> Confirmation:
-    confirmation = read_confirmation(folder)
-    assert confirmation is not None
-    return confirmation
-
-
 # Config, environment, lock and ledger take one page each, in this order.
-@pytest.mark.long
-@pytest.mark.parametrize("n_pages", [2, 3])
+@pytest.mark.parametrize(
+    ("n_pages", "advice"),
+    [
+        (1, "; `--storage` chooses another folder"),
+        pytest.param(2, "\nthe sweep mine has not begun", marks=pytest.mark.long),
+        pytest.param(3, "\nthe sweep mine has not begun", marks=pytest.mark.long),
+    ],
+)
 def test_disk_that_cannot_store_a_ledger_begins_no_sweep(
     n_pages: int,
+    advice: str,
     start_driver: StartDriver,
     mount_disk: Callable[[str], SmallDisk],
     brief: Brief,
@@ -146,17 +116,7 @@ def test_disk_that_cannot_store_a_ledger_begins_no_sweep(
 ) -> None:
     disk = mount_disk(str(n_pages * os.sysconf("SC_PAGE_SIZE")))
     driver = start_driver(*SEARCH, *brief, storage=disk.path)
-    _assert_failed(driver, driver.wait(), FULL, "the sweep mine has not begun")
-    assert json.loads(call("list", "--json", "--storage", disk.path).out) == {"sweeps": []}
-
-
-def test_disk_that_cannot_store_a_config_begins_no_sweep(
-    mount_disk: Callable[[str], SmallDisk], call: Call
-) -> None:
-    disk = mount_disk(str(os.sysconf("SC_PAGE_SIZE")))
-    outcome = call("run", "--name", "mine", "--storage", disk.path)
-    assert (outcome.exit_code, outcome.out) == (4, "")
-    assert FULL in outcome.err
+    driver.ends(4, *f"error: .*{FULL}{advice}".split("\n"))
     assert json.loads(call("list", "--json", "--storage", disk.path).out) == {"sweeps": []}
 
 
@@ -196,16 +156,16 @@ def image_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.long
 def test_disk_that_turns_read_only_costs_the_epochs_in_flight(
-    start_driver: StartDriver, image_disk: Path, brief: Brief
+    start_driver: StartDriver, finish: Finish, image_disk: Path, brief: Brief
 ) -> None:
     driver = start_driver(*SEARCH, *brief, storage=image_disk)
-    driver.wait_for_record(EPOCH)
+    driver.wait_for_record('"val_accuracy"')
     _mount("-o", "remount,abort", image_disk)  # as the kernel does after a disk error
-    _assert_failed(driver, driver.wait(timeout=60), "Read-only file system", ADVICE)
-    before = read_ledger(LocalFolder(image_disk / "mine"))
+    driver.ends(4, "error: .*Read-only file system", ADVICE)
+    before = driver.epochs()
     # Only what the disk has stored by now is left, as after a loss of power.
     image, copy = image_disk.with_name("image"), image_disk.with_name("copy")
     shutil.copyfile(image, copy)
     subprocess.run(["umount", "--lazy", image_disk], check=True)
     _mount("-o", "loop", copy, image_disk)
-    _finish(start_driver, image_disk, before)
+    finish(driver, before)

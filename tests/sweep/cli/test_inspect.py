@@ -9,64 +9,55 @@ from typing import Any
 import pytest
 
 from analysis.formatting import duration
+from analysis.records.ledger import (
+    FORMAT,
+    EpochRecord,
+    LedgerWriter,
+    SweepCreated,
+    TrialEnded,
+    TrialStarted,
+)
 from analysis.storage.folder import Folder, LocalFolder
+from sweep.config import SweepConfig
 
 Call = Callable[..., Any]
 AddSweep = Callable[..., Folder]
 Words = Callable[[str], list[list[str]]]
 
 
-def _recompute(folder: Folder) -> dict[int, dict[str, Any]]:
-    """The documents that `trials` should show, from the ledger's lines and the documentation."""
-    records = [json.loads(line) for line in folder.read("ledger.jsonl").splitlines()]
-    trials: dict[int, dict[str, Any]] = {}
-    curves: dict[int, list[float]] = {}
-    for record in records:
-        if record["kind"] == "trial_started":
-            names = ("trial_id", "hyperparameters")
-            started = {name: record[name] for name in names} | {"state": "RUNNING", "seconds": 0.0}
-            trials[record["trial_id"]], curves[record["trial_id"]] = started, []
-        elif record["kind"] == "epoch":
-            curves[record["trial_id"]].append(record["val_accuracy"])
-            trials[record["trial_id"]]["seconds"] += record["seconds"]
-        elif record["kind"] == "trial_ended":
-            trials[record["trial_id"]]["state"] = record["state"]
-    is_constant = records[0]["config"]["recipe"]["schedule"] == "constant"
-    for trial_id, trial in trials.items():
-        curve = curves[trial_id]
-        last = curve[-3:] if is_constant and trial["state"] == "COMPLETE" else curve[-1:]
-        trial["epochs"] = len(curve)
-        trial["val_accuracy"] = pytest.approx(sum(last) / len(last), abs=1e-12) if last else None
-        trial["seconds"] = pytest.approx(trial["seconds"], abs=6e-4)
-    return trials
-
-
-@pytest.mark.parametrize(
-    "search",
-    [
-        {"n_trials": 30, "failure_rate": 0.1, "n_running": 2},
-        {"n_trials": 20, "decaying": True, "scheduler": "none"},
-        {"n_trials": 5, "epochs": 2, "n_running": 5},
-    ],
-    ids=["asha", "decaying", "begun"],
-)
-def test_trials_are_those_of_the_ledger(
-    search: dict[str, Any], call: Call, add_sweep: AddSweep
-) -> None:
-    folder = add_sweep("made", **search)
+def test_trials_are_documents_with_the_best_first(call: Call, tmp_path: Path) -> None:
+    config = SweepConfig(epochs=4).model_dump(mode="json")
+    values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
+    folder = LocalFolder(tmp_path / "storage" / "made")
+    with LedgerWriter.open(folder, SweepCreated(1.0, FORMAT, "made", config)) as writer:
+        for trial_id, state, curve in (
+            (1, "STOPPED", [0.91]),
+            (2, "COMPLETE", [0.9, 0.95, 0.96, 0.97]),
+            (3, "RUNNING", []),
+            (4, "COMPLETE", [0.9, 0.97, 0.98, 0.96]),
+            (5, "FAILED", [0.5, 0.4]),
+            (6, "STOPPED", [0.92]),
+        ):
+            writer.append(TrialStarted(1.0, trial_id, 0, values))
+            for number, accuracy in enumerate(curve, start=1):
+                numbers = (0.1, 0.9, 0.1, accuracy, 1.25, 1e4)
+                writer.append(EpochRecord(2.0, trial_id, number, *numbers))
+            if state != "RUNNING":
+                writer.append(TrialEnded(3.0, trial_id, state, None))
     outcome = call("trials", "made", "--json")
     assert (outcome.exit_code, outcome.err) == (0, "")
     document = json.loads(outcome.out)
-    assert list(document) == ["trials"]
-    assert {shown["trial_id"]: shown for shown in document["trials"]} == _recompute(folder)
-    order = [
-        (trial["state"] != "COMPLETE", -trial["val_accuracy"], trial["trial_id"])
-        for trial in document["trials"]
-        if trial["state"] == "COMPLETE"
+    names = ("trial_id", "state", "hyperparameters", "epochs", "val_accuracy", "seconds")
+    # Complete trials have the mean of the last three epochs, as the learning rate is constant.
+    rows = [
+        (4, "COMPLETE", values, 4, pytest.approx(0.97), 5.0),
+        (2, "COMPLETE", values, 4, pytest.approx(0.96), 5.0),
+        (5, "FAILED", values, 2, 0.4, 2.5),
+        (6, "STOPPED", values, 1, 0.92, 1.25),
+        (1, "STOPPED", values, 1, 0.91, 1.25),
+        (3, "RUNNING", values, 0, None, 0.0),
     ]
-    assert order == sorted(order)
-    states = [trial["state"] == "COMPLETE" for trial in document["trials"]]
-    assert states == sorted(states, reverse=True)
+    assert document == {"trials": [dict(zip(names, row, strict=True)) for row in rows]}
     for n in (1, 3, 100):
         top = json.loads(call("trials", "--json", "--top", n).out)
         assert top["trials"] == document["trials"][:n]

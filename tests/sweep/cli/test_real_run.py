@@ -64,14 +64,9 @@ def test_run_prints_one_json_document_and_few_lines_on_stderr(outcome: Any) -> N
     assert len(lines[2:]) <= 6
 
 
-def test_run_leaves_nothing_running_and_imports_nothing_from_its_folder(
-    real: Any, outcome: Any
-) -> None:
+def test_run_leaves_only_the_files_of_a_sweep(real: Any, folder: Folder, outcome: Any) -> None:
     assert real.left_over() == []
     assert [path.name for path in real.temporary.iterdir()] == ["models.py"]
-
-
-def test_run_leaves_the_files_of_a_sweep(folder: Folder, outcome: Any) -> None:
     best = json.loads(outcome.out)["trial_id"]
     files = {"config.yaml", "environment.json", "ledger.jsonl", "confirm.jsonl", "report.html"}
     assert set(folder.files()) - {".lock"} == files
@@ -105,31 +100,24 @@ def test_run_records_trainings_on_mnist(folder: Folder) -> None:
     assert [run["state"] for run in runs] == ["COMPLETE"] * 4
 
 
-def test_commands_that_look_show_what_the_run_printed(
+def test_finished_sweep_is_shown_but_not_resumed_confirmed_or_run_again(
     real: Any, folder: Folder, outcome: Any, call: Call
 ) -> None:
+    before, printed = folder.read("ledger.jsonl"), json.loads(outcome.out)
+    assert Path(printed["checkpoint"]).is_file()
     storage = ("--storage", real.storage)
-    printed = json.loads(outcome.out)
-    best = json.loads(call("best", "--json", *storage).out)
-    assert best == printed
-    assert Path(best["checkpoint"]).is_file()
+    for command, line in {
+        "best": "",
+        "resume": "nothing is left to do for real\n",
+        "confirm": "everything is confirmed already for real\n",
+    }.items():
+        again = call(command, "real", "--json", *storage)
+        assert (again.exit_code, again.err) == (0, line)
+        assert json.loads(again.out) == printed
     (first, _) = json.loads(call("trials", "--json", *storage).out)["trials"]
     for name in ("trial_id", "hyperparameters", "val_accuracy"):
         assert first[name] == printed[name]
-
-
-def test_finished_sweep_is_not_resumed_confirmed_or_run_again(
-    real: Any, folder: Folder, outcome: Any, call: Call
-) -> None:
-    before = folder.read("ledger.jsonl")
-    storage = ("--storage", real.storage)
-    resumed = call("resume", "real", "--json", *storage)
-    assert (resumed.exit_code, resumed.err) == (0, "nothing is left to do for real\n")
-    assert json.loads(resumed.out) == json.loads(outcome.out)
-    again = call("run", "--name", "real", *storage)
-    assert again.exit_code == 2
-    assert "there is a sweep 'real'" in again.err
+    refused = call("run", "--name", "real", *storage)
+    assert refused.exit_code == 2
+    assert "there is a sweep 'real'" in refused.err
     assert folder.read("ledger.jsonl") == before
-    confirmed = call("confirm", "real", "--json", *storage)
-    assert confirmed.err == "everything is confirmed already for real\n"
-    assert json.loads(confirmed.out) == json.loads(outcome.out)

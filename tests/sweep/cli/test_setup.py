@@ -14,19 +14,19 @@ from sweep.config import SweepConfig
 Call = Callable[..., Any]
 
 
-@pytest.mark.parametrize("name", ["quick", "classic", "best"])
-def test_preset_is_a_config_ready_to_be_saved(name: str, call: Call, tmp_path: Path) -> None:
-    outcome = call("preset", name)
-    assert (outcome.exit_code, outcome.err) == (0, "")
-    assert yaml.safe_load(outcome.out)["model"] == "lenet5"
-    (tmp_path / "mine.yaml").write_text(outcome.out)
-    assert call("validate", "mine.yaml").exit_code == 0
-
-
-def test_presets_are_listed_with_a_description(call: Call) -> None:
-    lines = call("preset").out.splitlines()
-    assert [line.split()[0] for line in lines] == ["quick", "classic", "best"]
-    assert all(len(line.split()) > 4 and "#" not in line for line in lines)
+def test_presets_are_listed_with_a_description_and_ready_to_be_saved(
+    call: Call, tmp_path: Path
+) -> None:
+    lines = [line.split() for line in call("preset").out.splitlines()]
+    assert [words[0] for words in lines] == ["quick", "classic", "best"]
+    for name, *description in lines:
+        assert len(description) > 3
+        assert "#" not in description
+        outcome = call("preset", name)
+        assert (outcome.exit_code, outcome.err) == (0, "")
+        assert yaml.safe_load(outcome.out)["model"] == "lenet5"
+        (tmp_path / "mine.yaml").write_text(outcome.out)
+        assert call("validate", "mine.yaml").exit_code == 0
 
 
 def test_validate_prints_the_size_of_the_sweep(call: Call, tmp_path: Path) -> None:

@@ -13,11 +13,6 @@ from sweep.cli.summary import best_document, print_result
 MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
 
-def _fail(ledger: Ledger, trial_id: int, reason: str) -> None:
-    ledger.trials[trial_id].state = "FAILED"
-    ledger.trials[trial_id].reason = reason
-
-
 @pytest.mark.parametrize(("n_seeds", "t"), [(1, None), (3, None), (4, 3.182446)])
 def test_best_has_its_confirmed_accuracy(
     n_seeds: int, t: float | None, make_sweep: MakeSweep, synthetic: ModuleType
@@ -57,7 +52,7 @@ def test_result_of_a_sweep_whose_new_best_trial_is_not_confirmed(
     folder, ledger = make_sweep(n_trials=8, scheduler="none", failure_rate=0)
     synthetic.write_confirmed(folder, ledger, synthetic.Confirming(n_seeds=6, predictions=False))
     before = best_document(folder, ledger)["trial_id"]
-    _fail(ledger, before, f"{DIVERGED}: as if another trial were the best now")
+    ledger.trials[before].state = "FAILED"  # so that another one is the best
     document = best_document(folder, ledger)
     assert document["trial_id"] != before
     assert "confirmed" not in document
@@ -73,11 +68,12 @@ def test_result_as_text_has_the_costs_the_failures_and_the_arms(
     make_sweep: MakeSweep, synthetic: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, ledger = make_sweep(n_trials=12, failure_rate=0)
-    _fail(ledger, 3, f"{DIVERGED}: training loss became nan in epoch 2")
+    failed = ledger.trials[3]
+    failed.state, failed.reason = "FAILED", f"{DIVERGED}: training loss became nan in epoch 2"
     print_result(folder, ledger, as_json=False)
     text = capsys.readouterr().out
     assert text.startswith("best of synthetic: trial ")
-    assert f"trial 3 failed: {DIVERGED}: training loss became nan in epoch 2" in text
+    assert f"trial 3 failed: {failed.reason}" in text
     assert str(folder) in text
     assert "sweep confirm" in text
     n_epochs = sum(len(trial.epochs) for trial in ledger.trials.values())
@@ -101,22 +97,13 @@ def test_next_commands_can_be_typed_wherever_the_sweep_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder, ledger = make_sweep(n_trials=10, failure_rate=0)
-    print_result(folder, ledger, as_json=False)
-    steps = _next_steps(capsys.readouterr().out)
-    assert [step.split()[1] for step in steps] == ["trials", "confirm", "best"]
-    assert all(step.endswith(f"synthetic --storage {tmp_path}") for step in steps)
-
-    monkeypatch.setenv("SWEEP_STORAGE", str(tmp_path))
-    print_result(folder, ledger, as_json=False)
-    steps = _next_steps(capsys.readouterr().out)
-    assert steps[0] == "sweep trials --top 10 synthetic"
-    assert all(step.endswith(" synthetic") for step in steps)
-
-
-def _next_steps(text: str) -> list[str]:
-    """The commands at the end of a result."""
-    lines = text[text.index("\nnext ") + 1 :].splitlines()
-    return [re.split(r" {2,}", line[7:])[0] for line in lines]
+    for where in (f" --storage {tmp_path}", ""):
+        print_result(folder, ledger, as_json=False)
+        _, _, end = capsys.readouterr().out.rpartition("\nnext ")
+        commands = [re.split(r" {2,}", line.strip())[0] for line in end.splitlines()]
+        expected = ["trials --top 10", "confirm", "best --json"]
+        assert commands == [f"sweep {command} synthetic{where}" for command in expected]
+        monkeypatch.setenv("SWEEP_STORAGE", str(tmp_path))
 
 
 def test_result_of_a_renamed_folder_has_the_new_name(
