@@ -36,19 +36,6 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | 
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, install: Callable[[str | None], None]) -> Path:
-    """A git checkout with one commit, in a folder with a blank, that we were installed from."""
-    folder = tmp_path / "my checkout"
-    folder.mkdir()
-    _git(folder, "init", "--quiet")
-    (folder / "file").write_text("content")
-    _git(folder, "add", "file")
-    _git(folder, "commit", "--quiet", "-m", "first")
-    install(json.dumps({"url": folder.as_uri(), "dir_info": {}}))
-    return folder
-
-
-@pytest.fixture
 def control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder with the limits of processor time and memory; there are none."""
     folder = tmp_path / "cgroup"
@@ -111,11 +98,20 @@ def test_environment_is_plain_data() -> None:
     described = describe_environment()
     assert json.loads(json.dumps(described)) == described
     assert set(described) == {"versions", "commit", "machine"}
-    assert machine()["host"] == platform.node()
-    assert machine()["processor"]
+    assert described["machine"]["host"] == platform.node()
+    assert described["machine"]["processor"]
 
 
-def test_commit_is_the_checkouts_and_not_a_tags_name(checkout: Path) -> None:
+def test_commit_is_the_checkouts_and_not_a_tags_name(
+    install: Callable[[str | None], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "my checkout"
+    checkout.mkdir()
+    _git(checkout, "init", "--quiet")
+    (checkout / "file").write_text("content")
+    _git(checkout, "add", "file")
+    _git(checkout, "commit", "--quiet", "-m", "first")
+    install(json.dumps({"url": checkout.as_uri(), "dir_info": {}}))
     head = _git(checkout, "rev-parse", "HEAD")
     assert re.fullmatch("[0-9a-f]{40}", head)
     assert commit() == head
@@ -123,6 +119,8 @@ def test_commit_is_the_checkouts_and_not_a_tags_name(checkout: Path) -> None:
     assert commit() == head
     (checkout / "file").write_text("changed")
     assert commit() == f"{head}-dirty"
+    monkeypatch.setenv("PATH", str(checkout))  # without git
+    assert commit() is None
 
 
 @pytest.mark.parametrize(
@@ -133,9 +131,4 @@ def test_commit_is_unknown_without_a_checkout(
     record: str | None, install: Callable[[str | None], None]
 ) -> None:
     install(record)
-    assert commit() is None
-
-
-def test_commit_is_unknown_without_git(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(checkout))
     assert commit() is None

@@ -68,12 +68,18 @@ def test_weights_are_those_of_the_search_until_the_first_seed_is_complete(
     assert load(folder).origin == "search"
 
 
-@pytest.mark.parametrize("is_confirmed", [False, True])
-def test_missing_checkpoint_is_named(make: Make, is_confirmed: bool) -> None:
-    folder = make(1) if is_confirmed else make()
-    name = run_name("trial-1", *confirmation_seeds(0, 1)) if is_confirmed else trial_name(1)
+@pytest.mark.parametrize(
+    ("confirmed", "name", "remedy"),
+    [
+        ([], trial_name(1), "; train it again with: sweep confirm trained"),
+        ([1], run_name("trial-1", *confirmation_seeds(0, 1)), ""),
+    ],
+)
+def test_missing_checkpoint_is_named(
+    confirmed: list[int], name: str, remedy: str, make: Make
+) -> None:
+    folder = make(*confirmed)
     folder.delete(checkpoint_name(name))
-    remedy = "" if is_confirmed else "; train it again with: sweep confirm trained"
     with pytest.raises(StorageError) as caught:
         load(folder)
     assert str(caught.value) == (
@@ -90,38 +96,50 @@ def flipped(data: bytes) -> bytes:
     return data[:where] + bytes([data[where] ^ 1]) + data[where + 1 :]
 
 
-def changed(data: bytes, **values: object) -> bytes:
-    return saved(torch.load(io.BytesIO(data), weights_only=True) | values)
-
-
 def saved(content: object) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
 
 
+def changed(data: bytes, **values: object) -> bytes:
+    return saved(torch.load(io.BytesIO(data), weights_only=True) | values)
+
+
+def without_last_epoch(data: bytes) -> bytes:
+    content = torch.load(io.BytesIO(data), weights_only=True)
+    content["run"]["history"].pop()
+    return saved(content)
+
+
+DAMAGED = "is damaged; train it again with: sweep confirm trained"
+OTHER = "is of another training than the one recorded; train it again with: sweep confirm trained"
+
+
 @pytest.mark.parametrize(
-    "damage",
+    ("change", "problem"),
     [
-        lambda data: b"",
-        lambda data: b"not a checkpoint",
-        lambda data: saved([1, 2]),
-        lambda data: pickle.dumps({"run": 1}),
-        lambda data: data[: len(data) // 2],
-        flipped,
-        lambda data: changed(data, run=None),
-        lambda data: changed(data, model="mlp"),
-        lambda data: changed(data, model="lenet6"),
+        (lambda data: b"", DAMAGED),
+        (lambda data: b"not a checkpoint", DAMAGED),
+        (lambda data: saved([1, 2]), DAMAGED),
+        (lambda data: pickle.dumps({"run": 1}), DAMAGED),
+        (lambda data: data[: len(data) // 2], DAMAGED),
+        (flipped, DAMAGED),
+        (lambda data: changed(data, run=None), DAMAGED),
+        (lambda data: changed(data, model="mlp"), DAMAGED),
+        (lambda data: changed(data, model="lenet6"), DAMAGED),
+        (lambda data: changed(data, seed=8), OTHER),
+        (without_last_epoch, OTHER),
     ],
 )
-def test_damaged_checkpoint_is_named(make: Make, damage: Callable[[bytes], bytes]) -> None:
+def test_checkpoint_that_is_damaged_or_of_another_training_is_refused(
+    make: Make, change: Callable[[bytes], bytes], problem: str
+) -> None:
     folder = make()
-    folder.write(CHECKPOINT, damage(folder.read(CHECKPOINT)))
+    folder.write(CHECKPOINT, change(folder.read(CHECKPOINT)))
     with pytest.raises(StorageError) as caught:
         load(folder)
-    where = f"the checkpoint {folder}/{CHECKPOINT}"
-    expected = f"{where} is damaged; train it again with: sweep confirm trained"
-    assert str(caught.value) == expected
+    assert str(caught.value) == f"the checkpoint {folder}/{CHECKPOINT} {problem}"
 
 
 class Malicious:
@@ -146,19 +164,3 @@ def test_malicious_checkpoint_is_not_executed(make: Make, tmp_path: Path, legacy
     # The file is as bad as it is meant to be.
     torch.load(io.BytesIO(buffer.getvalue()), weights_only=False)
     assert victim.exists()
-
-
-def without_last_epoch(data: bytes) -> bytes:
-    content = torch.load(io.BytesIO(data), weights_only=True)
-    content["run"]["history"].pop()
-    return saved(content)
-
-
-@pytest.mark.parametrize("change", [without_last_epoch, lambda data: changed(data, seed=8)])
-def test_checkpoint_of_another_training_is_refused(
-    make: Make, change: Callable[[bytes], bytes]
-) -> None:
-    folder = make()
-    folder.write(CHECKPOINT, change(folder.read(CHECKPOINT)))
-    with pytest.raises(StorageError, match="is of another training than the one recorded"):
-        load(folder)
