@@ -51,6 +51,11 @@ def make_ledger(
     return ledger
 
 
+def by_seed(*accuracies: float | None) -> dict[int, float | None]:
+    """Return accuracies by seed, for `make_confirmation`."""
+    return dict(enumerate(accuracies, start=1001))
+
+
 def make_confirmation(
     accuracies: dict[str, dict[int, float | None]], *, first_trial: int = 1
 ) -> Confirmation:

@@ -191,40 +191,30 @@ def write_search(folder: Folder, search: Search) -> Ledger:
     return read_ledger(folder)
 
 
-@dataclass(frozen=True)
-class Confirming:
-    """A synthetic confirmation.
+def confirmation_records(
+    ledger: Ledger, n_seeds: int, top_k: int, fails_in: str
+) -> Iterator[ConfirmationRecord]:
+    """Yield the records of a confirmation: arms, then runs one after another.
 
-    The first finalist is better than its reference by `gain`. Of the arm `fails` the run of
-    the first seed fails in its second epoch.
+    Of the arm `fails_in` the run of the first seed fails in its second epoch.
     """
-
-    n_seeds: int = 5
-    top_k: int = 1
-    gain: float = 0.0012
-    fails: str = ""
-    predictions: bool = True
-
-
-def confirmation_records(ledger: Ledger, confirming: Confirming) -> Iterator[ConfirmationRecord]:
-    """Yield the records of a confirmation: arms, then runs one after another."""
     config = SweepConfig.model_validate(ledger.config)
     rng = default_rng(1)
     time = BEGIN + 100_000
     yield ConfirmationBegun(time, FORMAT, ledger.name, config.epochs)
-    arms = plan_arms(config, rank_trials(ledger)[: confirming.top_k])
+    arms = plan_arms(config, rank_trials(ledger)[:top_k])
     yield from (replace(arm, time=time) for arm in arms)
-    seeds = confirmation_seeds(config.seed, confirming.n_seeds)
+    seeds = confirmation_seeds(config.seed, n_seeds)
     for seed in seeds:
         common = 0.3 * SPREAD * rng.standard_normal()
         for rank, arm in enumerate(arms):
-            error = _test_error(arm, rank, confirming.gain)
+            error = _test_error(arm, rank)
             own = 0.95 * SPREAD * rng.standard_normal()
             is_decaying = arm.hyperparameters["schedule"] == "linear"
             epochs = train(error, config.epochs, rng, is_decaying=is_decaying)
             accuracy = round((1 - error - common - own) * N_TEST) / N_TEST
             epochs[-1] = replace(epochs[-1], val_accuracy=accuracy)
-            fails = (arm.arm, seed) == (confirming.fails, seeds[0])
+            fails = (arm.arm, seed) == (fails_in, seeds[0])
             for epoch in epochs[:1] if fails else epochs:
                 time += epoch.seconds
                 yield RunEpoch.of(time, arm.arm, seed, epoch)
@@ -232,23 +222,31 @@ def confirmation_records(ledger: Ledger, confirming: Confirming) -> Iterator[Con
             yield RunEnded(time, arm.arm, seed, "FAILED" if fails else "COMPLETE", reason)
 
 
-def _test_error(arm: Arm, rank: int, gain: float) -> float:
+def _test_error(arm: Arm, rank: int) -> float:
     """Return the mean error of an arm's runs; finalists are first and ranked from 0."""
     reference = 0.0057 if arm.hyperparameters["schedule"] == "linear" else 0.0075
     if arm.reference:
         return reference
     if arm.role == "finalist":
-        return reference - gain + 0.0002 * rank
+        return reference - 0.0012 + 0.0002 * rank
     return {"lenet5": 0.0106, "mlp": 0.0205}.get(arm.arm, reference)
 
 
-def write_confirmed(folder: Folder, ledger: Ledger, confirming: Confirming) -> Confirmation:
-    """Write a confirmation of the search in `folder`, with predictions, and read it back."""
-    records = map(encode_record, confirmation_records(ledger, confirming))
+def write_confirmed(
+    folder: Folder,
+    ledger: Ledger,
+    n_seeds: int = 5,
+    *,
+    top_k: int = 1,
+    fails_in: str = "",
+    predictions: bool = True,
+) -> Confirmation:
+    """Write a confirmation of the search in `folder` and read it back."""
+    records = map(encode_record, confirmation_records(ledger, n_seeds, top_k, fails_in))
     folder.write(CONFIRMATION_FILE, b"".join(records))
     confirmation = read_confirmation(folder)
     assert confirmation is not None
-    if confirming.predictions:
+    if predictions:
         _write_predictions(folder, confirmation)
     return confirmation
 
@@ -286,7 +284,7 @@ def main() -> None:
     folder = LocalFolder(given.storage).child(given.name)
     ledger = write_search(folder, Search(given.trials, name=given.name))
     if given.seeds:
-        write_confirmed(folder, ledger, Confirming(given.seeds))
+        write_confirmed(folder, ledger, given.seeds)
 
 
 if __name__ == "__main__":

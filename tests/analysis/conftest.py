@@ -49,11 +49,11 @@ def search_folder(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Folder
 def confirmed_folder(
     search_folder: Callable[..., Folder], synthetic: ModuleType
 ) -> Callable[..., Folder]:
-    """Makes a confirmed sweep; takes what `synthetic.Confirming` takes, and a search."""
+    """Makes a confirmed sweep; takes a search and options of `write_confirmed`."""
 
     def make(search: dict[str, Any] | None = None, **confirming: Any) -> Folder:
         folder = search_folder(**(search or {}))
-        synthetic.write_confirmed(folder, read_ledger(folder), synthetic.Confirming(**confirming))
+        synthetic.write_confirmed(folder, read_ledger(folder), **confirming)
         return folder
 
     return make

@@ -109,7 +109,7 @@ def drawn_texts(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[tuple[s
 
     with monkeypatch.context() as patched:
         patched.setattr(Text, "draw", record)
-        FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+        FigureCanvasAgg(figure).draw()
     return texts
 
 
@@ -153,7 +153,7 @@ def assert_legible(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         pytest.param(
             {"n_trials": 2, "epochs": 1},
-            {"n_seeds": 2, "fails": "mlp", "predictions": False},
+            {"n_seeds": 2, "fails_in": "mlp", "predictions": False},
             id="tiny",
         ),
         pytest.param(

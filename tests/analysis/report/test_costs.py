@@ -32,7 +32,6 @@ def test_costs_of_a_search_count_every_core(search_folder):
 def test_costs_of_a_confirmation(confirmed_folder):
     folder = confirmed_folder({"n_trials": 2, "epochs": 3}, n_seeds=2, predictions=False)
     confirmation = read_confirmation(folder)
-    assert confirmation is not None
     rows = dict(cost_rows(read_ledger(folder), confirmation))
     n_runs = 2 * len(confirmation.arms)
     assert rows["Confirmation: runs"] == f"{n_runs}"
@@ -41,7 +40,7 @@ def test_costs_of_a_confirmation(confirmed_folder):
 
 def test_failures_name_trials_and_runs(confirmed_folder):
     folder = confirmed_folder(
-        {"n_trials": 12, "failure_rate": 0.3}, n_seeds=1, fails="mlp", predictions=False
+        {"n_trials": 12, "failure_rate": 0.3}, n_seeds=1, fails_in="mlp", predictions=False
     )
     ledger = read_ledger(folder)
     rows = failure_rows(ledger, read_confirmation(folder))

@@ -10,11 +10,7 @@ from analysis.results.comparison import (
     compare_arms,
     summarize_arm,
 )
-from in_memory import make_confirmation
-
-
-def by_seed(*accuracies: float | None) -> dict[int, float | None]:
-    return dict(enumerate(accuracies, start=1001))
+from in_memory import by_seed, make_confirmation
 
 
 def test_comparison_on_paper():
@@ -129,7 +125,6 @@ def test_arm_is_summarized_over_its_finished_runs():
         {"finalist-1": by_seed(0.990, None, 0.992, 0.994, 0.996), "hand-tuned": by_seed(None)}
     )
     summary = summarize_arm(confirmation, "finalist-1")
-    assert summary is not None
     assert (summary.n, summary.mean) == (4, pytest.approx(0.993))
     assert summary.interval == pytest.approx((0.98889149, 0.99710851), abs=1e-7)
     assert summarize_arm(confirmation, "hand-tuned") is None
@@ -140,8 +135,6 @@ def test_interval_of_an_accuracy_stays_between_0_and_1():
     confirmation = make_confirmation({"finalist-1": high, "hand-tuned": low})
     for arm, end in (("finalist-1", 1), ("hand-tuned", 0)):
         summary = summarize_arm(confirmation, arm)
-        assert summary is not None
-        assert summary.interval is not None
         assert summary.interval[end] == end
 
 
@@ -158,7 +151,7 @@ def test_false_alarms_are_as_rare_as_promised(n_seeds):
             name: by_seed(*values.tolist())
             for name, values in zip(("finalist-1", "a", "b", "c"), rounded, strict=True)
         }
-        comparisons = compare_accuracies(accuracies, ["finalist-1"], ["a", "b", "c"])  # type: ignore[arg-type]
+        comparisons = compare_accuracies(accuracies, ["finalist-1"], ["a", "b", "c"])
         assert len(comparisons) == 3
         outcomes = {comparison.outcome for comparison in comparisons}
         n_beats += "better" in outcomes
@@ -180,7 +173,7 @@ def test_real_difference_is_found_with_the_seeds_that_were_said_to_be_needed():
             "finalist-1": by_seed(*(0.9925 + rng.normal(mean, sd, n_seeds)).tolist()),
             "a": by_seed(*[0.9925] * n_seeds),
         }
-        (comparison,) = compare_accuracies(accuracies, ["finalist-1"], ["a"])  # type: ignore[arg-type]
+        (comparison,) = compare_accuracies(accuracies, ["finalist-1"], ["a"])
         n_beats += comparison.outcome == "better"
     # 4 sigma about a power of 0.80 to 0.83: a false alarm in 16,000 seeds.
     assert 0.80 - 4 * sqrt(0.16 / n_sweeps) < n_beats / n_sweeps < 0.83 + 4 * sqrt(0.16 / n_sweeps)

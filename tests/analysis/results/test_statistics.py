@@ -93,32 +93,21 @@ def test_sign_flip_p_agrees_with_scipy(n):
 
 
 @pytest.mark.parametrize(
-    ("p", "adjusted", "levels"),
-    [
-        # 0.001 ≤ 0.05 / 3, then 0.03 > 0.05 / 2: it and all later ones keep that level.
-        ([0.04, 0.001, 0.03], [0.06, 0.003, 0.06], [0.025, 0.05 / 3, 0.025]),
-        ([0.02], [0.02], [0.05]),
-        ([], [], []),
-    ],
-)
-def test_adjustment_on_paper(p, adjusted, levels):
-    found = adjust(np.array(p))
-    assert found[0] == pytest.approx(np.array(adjusted))
-    assert found[1] == pytest.approx(np.array(levels))
-
-
-@pytest.mark.parametrize(
     ("p", "adjusted"),
     [
+        # 0.001 ≤ 0.05 / 3, then 0.03 > 0.05 / 2: it and all later ones keep that level.
+        ([0.04, 0.001, 0.03], [0.06, 0.003, 0.06]),
+        ([0.02], [0.02]),
+        ([], []),
+        # As `multipletests(p, method="holm")` of statsmodels 0.14 says.
         ([0.01, 0.02, 0.03, 0.04, 0.05], [0.05, 0.08, 0.09, 0.09, 0.09]),
         ([0.5, 0.0001, 0.013, 0.013, 0.9, 0.02], [1.0, 0.0006, 0.065, 0.065, 1.0, 0.065]),
         ([0.3, 0.3], [0.6, 0.6]),
         ([0.049, 1.0], [0.098, 1.0]),
     ],
 )
-def test_adjustment_is_that_of_statsmodels(p, adjusted):
-    """The numbers are those of `multipletests(p, method="holm")` of statsmodels 0.14."""
-    assert adjust(np.array(p))[0] == pytest.approx(adjusted)
+def test_adjusted_p(p, adjusted):
+    assert adjust(np.array(p))[0] == pytest.approx(np.array(adjusted))
 
 
 @settings(max_examples=30, deadline=None)
@@ -132,39 +121,29 @@ def test_adjustment_agrees_with_its_levels(counts):
 
 
 @pytest.mark.parametrize(
-    ("effect", "level", "expected"),
+    ("mean", "sd", "level", "expected"),
     [
-        (0.1, 0.05, 787),
-        (0.1, 0.0125, 1119),
-        (0.3, 0.05, 90),
-        (0.3, 0.0125, 128),
-        (0.5, 0.05, 34),
-        (0.5, 0.0125, 48),
-        (1.0, 0.05, 10),
-        (1.0, 0.0125, 15),
+        # As `TTestPower().solve_power` of statsmodels 0.14 says, rounded up.
+        (0.0001, 0.001, 0.05, 787),
+        (0.0001, 0.001, 0.0125, 1119),
+        (0.0003, 0.001, 0.05, 90),
+        (0.0003, 0.001, 0.0125, 128),
+        (0.0005, 0.001, 0.05, 34),  # Cohen's medium effect
+        (0.0005, 0.001, 0.0125, 48),
+        (0.001, 0.001, 0.05, 10),
+        (0.001, 0.001, 0.0125, 15),
+        (0.001, 0.0, 0.05, None),
+        (0.0, 0.001, 0.05, None),
+        (1e-9, 0.001, 0.05, None),
+        (0.0089, 1.0, 0.05, 99_092),
+        (0.0082, 1.0, 0.05, None),  # more than 100,000
+        (10.0, 1.0, 0.05, 4),
+        (1e4, 1.0, 0.05, 4),
     ],
 )
-def test_seeds_needed_is_that_of_statsmodels(effect, level, expected):
-    """The numbers are those of `TTestPower().solve_power` of statsmodels 0.14, rounded up."""
-    assert seeds_needed(0.001 * effect, 0.001, level=level) == expected
-    assert seeds_needed(-0.001 * effect, 0.001, level=level) == expected
-
-
-@pytest.mark.parametrize(
-    ("mean", "sd", "expected"),
-    [
-        (0.5, 1.0, 34),  # Cohen's medium effect
-        (0.001, 0.0, None),
-        (0.0, 0.001, None),
-        (1e-9, 0.001, None),
-        (0.0089, 1.0, 99_092),
-        (0.0082, 1.0, None),  # more than 100,000
-        (10.0, 1.0, 4),
-        (1e4, 1.0, 4),
-    ],
-)
-def test_seeds_needed_on_paper(mean, sd, expected):
-    assert seeds_needed(mean, sd) == expected
+def test_seeds_needed(mean, sd, level, expected):
+    assert seeds_needed(mean, sd, level=level) == expected
+    assert seeds_needed(-mean, sd, level=level) == expected
 
 
 @pytest.mark.parametrize(

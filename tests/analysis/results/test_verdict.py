@@ -13,16 +13,9 @@ from analysis.results.verdict import (
     describe_verdict,
     missing_step,
 )
-from in_memory import make_confirmation, make_ledger
-
-
-def by_seed(*accuracies: float | None) -> dict[int, float | None]:
-    return dict(enumerate(accuracies, start=1001))
-
+from in_memory import by_seed, make_confirmation, make_ledger
 
 BASE = by_seed(0.992, 0.992, 0.992, 0.992)
-
-
 OPEN = "No evidence that the finalist-1 beats the hand-tuned: difference"
 FORECAST = "(if the true difference is the observed one, with probability 0.8)"
 
@@ -160,7 +153,6 @@ def test_verdict_is_against_the_reference_in_the_finalists_recipe():
         finalist = confirmation.arms[f"finalist-{trial_id}"]
         assert confirmation.reference_of(finalist) == confirmation.arms[f"own-{trial_id}"]
         comparison = decisive_comparison(confirmation, finalist)
-        assert comparison is not None
         assert (comparison.finalist, comparison.baseline) == (finalist.arm, f"own-{trial_id}")
         finding = describe_comparison(confirmation, comparison)
         assert describe_verdict(confirmation, trial_id) == finding

@@ -19,8 +19,7 @@ def test_best_has_its_confirmed_accuracy(
 ) -> None:
     folder, ledger = make_sweep(n_trials=8)
     assert "confirmed" not in best_document(folder, ledger)
-    confirming = synthetic.Confirming(n_seeds=n_seeds, predictions=False)
-    confirmation = synthetic.write_confirmed(folder, ledger, confirming)
+    confirmation = synthetic.write_confirmed(folder, ledger, n_seeds, predictions=False)
     confirmed = best_document(folder, ledger)["confirmed"]
     assert set(confirmed) == {"test_accuracy_mean", "test_accuracy_ci95", "n_seeds"}
     arm = confirmation.in_role("finalist")[0].arm
@@ -50,7 +49,7 @@ def test_result_of_a_sweep_whose_new_best_trial_is_not_confirmed(
     make_sweep: MakeSweep, synthetic: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, ledger = make_sweep(n_trials=8, scheduler="none", failure_rate=0)
-    synthetic.write_confirmed(folder, ledger, synthetic.Confirming(n_seeds=6, predictions=False))
+    synthetic.write_confirmed(folder, ledger, n_seeds=6, predictions=False)
     before = best_document(folder, ledger)["trial_id"]
     ledger.trials[before].state = "FAILED"  # so that another one is the best
     document = best_document(folder, ledger)
@@ -81,7 +80,7 @@ def test_result_as_text_has_the_costs_the_failures_and_the_arms(
     assert f",\n       stopping {len(ledger.in_state('STOPPED'))} early saved " in text
     assert " % of the time was training and validation\n" in text
 
-    synthetic.write_confirmed(folder, ledger, synthetic.Confirming(n_seeds=5, predictions=False))
+    synthetic.write_confirmed(folder, ledger, n_seeds=5, predictions=False)
     print_result(folder, ledger, as_json=False)
     text = capsys.readouterr().out
     assert "mean of 5 seeds" in text
