@@ -84,7 +84,10 @@ def read_or_fetch(
 def _complete(
     folder: Path, files: Mapping[str, str], sources: Sequence[Source], progress: Progress
 ) -> tuple[dict[str, bytes], list[str]]:
-    """Read good files, set bad ones aside, fetch and save the rest; return the faults, too."""
+    """Read good files, set bad ones aside, fetch and save the rest.
+
+    Return the contents by name, and why sources failed.
+    """
     contents, faults = {}, []
     for name, sha256 in files.items():
         if (data := _read_or_set_aside(folder, name, sha256, progress)) is not None:

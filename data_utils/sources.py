@@ -66,7 +66,8 @@ def check(data: bytes, sha256: str, *, gzipped: bool = False) -> bytes:
     """Check that `data` has this SHA-256, uncompressed, and return it uncompressed.
 
     Raises:
-        ValueError: It has not; the text continues a sentence that begins with the file's name.
+        ValueError: It has another, or is not a complete gzip file; the text continues a
+            sentence that begins with the file's name.
     """
     if gzipped:
         try:

@@ -158,21 +158,14 @@ def _validate(row: Hyperparameter, raw: object) -> Dimension:
     return dimension
 
 
-def value_type(row: Hyperparameter) -> Any:
-    """Return the type of a hyperparameter's values, for pydantic."""
-    return Annotated[Any, PlainValidator(row.check)]
-
-
 if TYPE_CHECKING:
     Space = Mapping[str, Dimension]
     Point = Mapping[str, Value]
 else:
     # Validated, they are dicts in the order of the table: Optuna's draws depend on the order.
     _ROWS = HYPERPARAMETERS.values()
-    Space = TypedDict(
-        "Space",
-        {row.name: Annotated[Any, PlainValidator(partial(_validate, row))] for row in _ROWS},
-        total=False,
-    )
-    Point = TypedDict("Point", {row.name: value_type(row) for row in _ROWS}, total=False)
+    _ranges = {row.name: Annotated[Any, PlainValidator(partial(_validate, row))] for row in _ROWS}
+    _values = {row.name: Annotated[Any, PlainValidator(row.check)] for row in _ROWS}
+    Space = TypedDict("Space", _ranges, total=False)
+    Point = TypedDict("Point", _values, total=False)
     Space.__pydantic_config__ = Point.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)

@@ -136,7 +136,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def to_plain(self, node: yaml.Node, named_by: yaml.Node, at: Location) -> Any:
-        """Return a node's data, and add its lines: that of the key, if there is one."""
+        """Return a node's data, and record where it begins: the line of `named_by`, its key."""
         self.lines[at] = named_by.start_mark.line + 1
         if isinstance(node, yaml.SequenceNode):
             return [self.to_plain(item, item, (*at, i)) for i, item in enumerate(node.value)]

@@ -6,7 +6,8 @@ say what differs. Only the search space is replaced as a whole by a file that ha
 `--set space.NAME=…` replaces one of its dimensions, and `null` removes it. Whether a
 hyperparameter is fixed or searched is decided by the higher source, too: `recipe.dropout` in a
 file ends the search of `dropout` in the preset, and the other way round; both in one source are
-an error. Initial points are fitted to what higher sources than theirs say.
+an error. An initial point loses the values that a higher source fixes, and is left out if it is
+outside a range that a higher source gives.
 """
 
 from collections.abc import Callable, Sequence
@@ -89,8 +90,8 @@ class _Layers:
     """Sources laid over each other.
 
     Attributes:
-        value: What they say together.
-        newer: Hyperparameters that a higher source than the initial points' fixes or searches.
+        value: The merged config.
+        newer: Hyperparameters that a source above that of the initial points fixes or searches.
     """
 
     def __init__(self) -> None:
@@ -116,7 +117,10 @@ class _Layers:
         self._fix_or_search(source)
 
     def find(self, location: Location) -> tuple[Source, Location]:
-        """Return the newest source of a location, or of the nearest one around it, and that."""
+        """Return the highest source that gives a value, and the value's location.
+
+        If no source gives it, they are those of the smallest section around it.
+        """
         return next(
             (source, location[:n])
             for n in range(len(location), -1, -1)
@@ -139,7 +143,7 @@ class _Layers:
         """Leave each hyperparameter of a source either fixed or searched."""
         space, recipe = self.value.get("space"), self.value.get("recipe")
         if not isinstance(space, dict) or not isinstance(recipe, dict):
-            return  # the check that follows says why
+            return  # `SweepConfig` rejects it
         fixed, searched = (
             {at[1] for at in source.lines if at[:1] == (key,) and at[1:]} & HYPERPARAMETERS.keys()
             for key in ("recipe", "space")

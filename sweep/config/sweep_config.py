@@ -10,17 +10,16 @@ from pydantic import (
     Field,
     GetPydanticSchema,
     ValidationInfo,
-    create_model,
     field_validator,
     model_validator,
 )
 from pydantic_core import core_schema
 
-from analysis.hyperparameters import HAND_TUNED, HYPERPARAMETERS, complete, show_value
+from analysis.hyperparameters import DEFAULTS, HAND_TUNED, complete, show_value
 from analysis.yaml_text import yaml_text
 from data_utils.registry import DATASETS
 from models.registry import MODELS
-from sweep.config.dimensions import FloatRange, Location, Point, Section, Space, reject, value_type
+from sweep.config.dimensions import FloatRange, Location, Point, Section, Space, reject
 from sweep.config.registry import RENAMED, SCHEDULERS, SEARCHERS
 
 
@@ -33,20 +32,6 @@ def _named(raw: object) -> object:
     """Return a bare name as `{name: …}`; the parameters of `none` are the defaults."""
     name = raw.get("name") if isinstance(raw, Mapping) else raw or "none"
     return {"name": name} if isinstance(raw, str | None) or name == "none" else raw
-
-
-_FIELDS: dict[str, Any] = {
-    row.name: (value_type(row), row.default) for row in HYPERPARAMETERS.values()
-}
-_Hyperparameters: Any = create_model("_Hyperparameters", __base__=Section, **_FIELDS)
-
-
-class Recipe(_Hyperparameters):  # type: ignore[misc]
-    """The hyperparameters that are fixed for every trial.
-
-    A hyperparameter that a config does not fix has its default, which means nothing if it is
-    searched.
-    """
 
 
 class Scheduler(Section):
@@ -109,6 +94,8 @@ class SweepConfig(Section):
         seed: Seed of the searcher and, with its number, of each trial.
         split_seed: Seed of the split into training and validation images.
         epochs: Epochs of a trial that is not stopped early.
+        recipe: All hyperparameters as they are fixed for every trial; a missing one has its
+            default.
         space: Ranges and choices by hyperparameter, never empty; they override the recipe.
         initial_points: Points to try before anything the searcher proposes; the searcher adds
             the searched names that a point lacks. A fixed name may be given only with its
@@ -123,7 +110,9 @@ class SweepConfig(Section):
     split_seed: Seed = 0
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 32
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 15
-    recipe: Recipe = Recipe()
+    recipe: Annotated[Point, AfterValidator(lambda given: {**DEFAULTS, **given})] = Field(
+        default_factory=lambda: dict(DEFAULTS)
+    )
     space: Annotated[Space, Field(min_length=1)] = _SPACE
     initial_points: tuple[Point, ...] = Field(
         default_factory=lambda known: _fit_hand_tuned(known["space"]),
@@ -148,7 +137,7 @@ class SweepConfig(Section):
         missing = [name for name in self.space if name not in draw]
         if missing:
             raise ValueError(f"the draw lacks {', '.join(missing)}")
-        return complete({**self.recipe.model_dump(), **draw})
+        return complete({**self.recipe, **draw})
 
     def reported(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that results show: the searched ones, then other regularizers."""
@@ -157,7 +146,7 @@ class SweepConfig(Section):
     def notes(self) -> Iterator[str]:
         """Yield what is allowed but may surprise, one sentence each."""
         epochs, n_points = f"`epochs` is {self.epochs}", len(self.initial_points)
-        grace_period, warmup = self.scheduler.grace_period, self.recipe.warmup_epochs
+        grace_period, warmup = self.scheduler.grace_period, float(self.recipe["warmup_epochs"])
         if self.scheduler.name != "none" and grace_period >= self.epochs:
             given = f"`scheduler.grace_period` is {grace_period}, {epochs}"
             yield f"no trial will be stopped early: {given}"
@@ -195,7 +184,7 @@ class SweepConfig(Section):
             if not point:
                 problems[(i,)] = "must have a value, such as `{dropout: 0.25, rotation: 10}`"
             for name, value in point.items():
-                reason, fixed = None, getattr(recipe, name)
+                reason, fixed = None, recipe[name]
                 if name in space:
                     reason = space[name].why_invalid(value)
                 elif value != fixed and name not in newer:
@@ -218,7 +207,7 @@ class SweepConfig(Section):
         def can_be(name: str, value: float) -> bool:
             if name in self.space:
                 return self.space[name].why_invalid(value) is None
-            return bool(getattr(self.recipe, name) == value)
+            return self.recipe[name] == value
 
         if can_be("nesterov", True) and can_be("momentum", 0.0):
             where = "space" if "momentum" in self.space else "recipe"

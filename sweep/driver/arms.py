@@ -6,9 +6,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from analysis.hyperparameters import DEFAULTS, HAND_TUNED
 from analysis.records.confirmation import Arm
 from analysis.results.selection import Selection
-from sweep.config import HAND_TUNED, Recipe, SweepConfig
+from sweep.config import SweepConfig
 
 
 def plan_arms(
@@ -27,7 +28,7 @@ def plan_arms(
     `finalists` are at least one, best first; `recorded` are the arms that the confirmation has
     already.
     """
-    classic = Recipe().model_dump()
+    classic: dict[str, Any] = dict(DEFAULTS)
     tuned = _baseline(config, "hand-tuned", "hand-tuned LeNet-5", {**classic, **HAND_TUNED})
     planned = [_finalist(config, finalist) for finalist in finalists]
     best = planned[0]

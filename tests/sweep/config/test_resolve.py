@@ -7,8 +7,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analysis.hyperparameters import HAND_TUNED, HYPERPARAMETERS
-from sweep.config import Confirm, Recipe, Scheduler, SweepConfig
+from analysis.hyperparameters import DEFAULTS, HAND_TUNED, HYPERPARAMETERS
+from sweep.config import Confirm, Scheduler, SweepConfig
 from sweep.config.dimensions import Choices, FloatRange
 from sweep.config.resolve import PRESETS, preset_text, resolve_config
 from sweep.errors import UsageError
@@ -54,7 +54,7 @@ def test_resolve_config_rejects_an_unknown_preset():
 def test_config_file_takes_from_the_preset_what_the_file_leaves_out():
     config = _load("trials: 8\nrecipe: {learning_rate: 1e-2, momentum: 0.8}\n", preset="quick")
     assert (config.trials, config.epochs, config.confirm) == (8, 3, None)
-    assert config.recipe == Recipe(learning_rate=0.01, momentum=0.8)
+    assert config.recipe == {**DEFAULTS, "momentum": 0.8}
     assert _load("{}") == SweepConfig()
     assert _load("\ufefftrials: 3  # é").trials == 3  # with a byte order mark
 
@@ -98,7 +98,7 @@ _SEARCH = "space.learning_rate={low: 0.01, high: 0.1}"
 )
 def test_higher_layer_decides_what_is_fixed_and_what_is_searched(text, setting, fixed, searched):
     config = _load(text, setting)
-    assert config.recipe == Recipe(**fixed)
+    assert config.recipe == {**DEFAULTS, **fixed}
     assert list(config.space) == searched
     assert config.initial_points == ({k: v for k, v in HAND_TUNED.items() if k in searched},)
 
@@ -127,7 +127,7 @@ def test_settings_reach_into_a_dimension_or_replace_a_whole_section():
         low=0.0, high=20.0
     )
     assert list(_load("{}", "space={shift: [0, 0.1]}").space) == ["shift"]
-    assert _load("{}", "recipe={momentum: 0.5}").recipe == Recipe(momentum=0.5)
+    assert _load("{}", "recipe={momentum: 0.5}").recipe == {**DEFAULTS, "momentum": 0.5}
     assert _load("{}", "first=[{shift: 0.1}]").initial_points == ({"shift": 0.1},)
 
 
