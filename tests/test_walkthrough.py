@@ -57,7 +57,7 @@ def test_hyperparameter_is_added_in_the_table_and_the_loop(tree: Path) -> None:
     images = rng.integers(0, 256, (96, 28, 28), dtype=np.uint8)
     data = ImageDataset(images, rng.integers(0, 10, 96).astype(np.uint8))
     np.savez(tree / "data.npz", images=data.images, labels=data.labels)
-    run = TrainingRun.start("mlp", DEFAULTS, seed=1)
+    run = TrainingRun("mlp", DEFAULTS, seed=1)
     next(train_epochs(run, data, data, epochs=2))
     old = Assignment("trial-0001", 1, "mlp", epochs=2, hyperparameters=dict(DEFAULTS))
     save_checkpoint(LocalFolder(tree / "old"), old, run)

@@ -3,13 +3,11 @@
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from analysis.hyperparameters import complete
 from analysis.records.epochs import Epoch
@@ -24,55 +22,38 @@ class DivergenceError(ArithmeticError):
     """A loss is not finite."""
 
 
-@dataclass(kw_only=True)
 class TrainingRun:
     """Everything that changes while a network trains, so that training can go on from it.
 
     Attributes:
-        hyperparameters: All of them, by name.
         generator: Draws weights, order, augmentation and dropout, on the run's device.
         history: The epochs so far.
+
+    Args:
+        model_name: A key of `models.MODELS`.
+        hyperparameters: By name; a missing one has its default.
+        seed: The same seed gives the same numbers, on a CPU bit for bit.
+        device: Where to train.
+
+    Raises:
+        ValueError: There is no such model or hyperparameter, or a value is not allowed.
     """
 
-    model_name: str
-    hyperparameters: dict[str, Any]
-    model: nn.Module
-    optimizer: SGD
-    generator: torch.Generator
-    history: list[Epoch] = field(default_factory=list)
-
-    @classmethod
-    def start(
-        cls,
+    def __init__(
+        self,
         model_name: str,
         hyperparameters: Mapping[str, Any],
         *,
         seed: int,
         device: torch.device | str = "cpu",
-    ) -> Self:
-        """Set up a run before its first epoch.
-
-        Args:
-            model_name: A key of `models.MODELS`.
-            hyperparameters: By name; a missing one has its default.
-            seed: The same seed gives the same numbers, on a CPU bit for bit.
-            device: Where to train.
-
-        Raises:
-            ValueError: There is no such model or hyperparameter, or a value is not allowed.
-        """
-        hyperparameters = complete(hyperparameters)
-        generator = torch.Generator(device).manual_seed(seed)
-        model = build_model(model_name, dropout=hyperparameters["dropout"], generator=generator)
-        settings = {key: hyperparameters[key] for key in ("momentum", "nesterov", "weight_decay")}
-        optimizer = SGD(model.parameters(), **settings)
-        return cls(
-            model_name=model_name,
-            hyperparameters=hyperparameters,
-            model=model,
-            optimizer=optimizer,
-            generator=generator,
-        )
+    ) -> None:
+        self.model_name, self.hyperparameters = model_name, complete(hyperparameters)
+        own = self.hyperparameters
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.model = build_model(model_name, dropout=own["dropout"], generator=self.generator)
+        settings = {key: own[key] for key in ("momentum", "nesterov", "weight_decay")}
+        self.optimizer = SGD(self.model.parameters(), **settings)
+        self.history: list[Epoch] = []
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the state: tensors on the CPU and plain data."""

@@ -82,9 +82,7 @@ class Worker:
 
     def _start(self) -> TrainingRun:
         own = self._assignment
-        return TrainingRun.start(
-            own.model, own.hyperparameters, seed=own.seed, device=self._device
-        )
+        return TrainingRun(own.model, own.hyperparameters, seed=own.seed, device=self._device)
 
     def _report(self, run: TrainingRun, epoch: Epoch, **more: Any) -> Report:
         is_last, predictions = epoch.epoch == self._assignment.epochs, None

@@ -37,7 +37,7 @@ def measure(rounds: int) -> Section:
         loader = idiomatic.training_loader(folder, CONFIG, N_IMAGES)
         torch.manual_seed(0)
         model, optimizer = idiomatic.build(CONFIG)
-        run = TrainingRun.start("lenet5", CONFIG, seed=0)
+        run = TrainingRun("lenet5", CONFIG, seed=0)
         n_rounds = 3 * rounds
         epochs = train_epochs(run, images, images.take(range(64)), epochs=n_rounds + 1)
 
@@ -98,7 +98,7 @@ def split_step(images: ImageDataset) -> dict[str, float]:
 
     `backward` includes the backward passes of dropout and loss.
     """
-    run = TrainingRun.start("lenet5", CONFIG, seed=0)
+    run = TrainingRun("lenet5", CONFIG, seed=0)
     run.model.train()
     data = to_device(images, "cpu")
     clock = _Clock()
@@ -175,7 +175,7 @@ def _share(device: str, images: ImageDataset, n: int) -> list[float]:
 def _train_alongside(device: str, images: ImageDataset, barrier: Any) -> float:
     """Train when all are ready; return the images/s of the epochs in which all train."""
     torch.set_num_threads(1)
-    run = TrainingRun.start("lenet5", CONFIG, seed=0, device=device)
+    run = TrainingRun("lenet5", CONFIG, seed=0, device=device)
     epochs = train_epochs(run, images, images.take(range(64)), epochs=4)
     next(epochs)
     barrier.wait()

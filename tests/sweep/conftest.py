@@ -102,7 +102,7 @@ def _train(data: TrainTest, seed: int, epochs: int) -> "TrainingRun":
         "momentum": 0.9,
         "nesterov": True,
     }
-    run = TrainingRun.start("lenet5", hyperparameters, seed=seed)
+    run = TrainingRun("lenet5", hyperparameters, seed=seed)
     list(train_epochs(run, data.train, data.test, epochs=epochs))
     return run
 

@@ -18,7 +18,7 @@ RUNGS = rungs(**HALVING, epochs=EPOCHS)
 def train_trial(number: int) -> int:
     """Train a trial until successive halving stops it; return how many epochs it ran."""
     torch.set_num_threads(1)
-    run = TrainingRun.start("lenet5", complete(points[number]), seed=trial_seed(0, number + 1))
+    run = TrainingRun("lenet5", complete(points[number]), seed=trial_seed(0, number + 1))
     mark("began")
     for epoch in train_epochs(run, train, validation, epochs=EPOCHS):
         if epoch.epoch in RUNGS and is_too_bad(epoch.epoch, epoch.val_accuracy):

@@ -12,7 +12,7 @@ from sweep.training.loop import TrainingRun, train_epochs
 
 def train_lenet5(config, images):
     torch.set_num_threads(1)
-    run = TrainingRun.start("lenet5", complete(config), seed=0)
+    run = TrainingRun("lenet5", complete(config), seed=0)
     mark("began")
     for epoch in train_epochs(run, *images, epochs=EPOCHS):
         tune.report({"val_accuracy": epoch.val_accuracy})

@@ -99,7 +99,7 @@ def _retrain(ledger: Ledger, trial_id: int, mnist: TrainTest) -> list[tuple[floa
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        run = TrainingRun.start(config.model, config.hyperparameters(draw), seed=trial.seed)
+        run = TrainingRun(config.model, config.hyperparameters(draw), seed=trial.seed)
         return [*map(_numbers, train_epochs(run, train, validation, epochs=config.epochs))]
     finally:
         torch.set_num_threads(threads)

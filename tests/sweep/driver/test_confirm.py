@@ -282,7 +282,7 @@ def test_confirmation_gives_what_an_undisturbed_training_gives(
 ) -> None:
     for (name, seed), run in confirmed.confirmation.runs.items():
         arm = confirmed.confirmation.arms[name]
-        undisturbed = TrainingRun.start(arm.model, arm.hyperparameters, seed=seed)
+        undisturbed = TrainingRun(arm.model, arm.hyperparameters, seed=seed)
         epochs = train_epochs(undisturbed, tiny.train, tiny.test, epochs=EPOCHS)
         assert [(e.train_loss, e.val_accuracy) for e in run.epochs] == [
             (metrics.train_loss, metrics.val_accuracy) for metrics in epochs

@@ -48,7 +48,7 @@ def _config(**given: Any) -> SweepConfig:
 def _retrain(config: SweepConfig, trial: Trial, data: TrainTest) -> list[Epoch]:
     """Train a trial again, in this process, where nothing disturbs it."""
     draw = {name: trial.hyperparameters[name] for name in config.space}
-    run = TrainingRun.start(config.model, config.hyperparameters(draw), seed=trial.seed)
+    run = TrainingRun(config.model, config.hyperparameters(draw), seed=trial.seed)
     train, validation = split_train_validation(data.train, 85, config.split_seed)
     return list(train_epochs(run, train, validation, epochs=len(trial.epochs)))
 
@@ -195,7 +195,7 @@ def _save_diverging_checkpoint(config: SweepConfig, folder: Folder, data: TrainT
     created = SweepCreated(0.0, FORMAT, "tiny", config.model_dump(mode="json"))
     assignment = Assignment.from_config(StudySearcher(config, Ledger(created)).suggest("a"))
     hyperparameters = assignment.hyperparameters
-    run = TrainingRun.start(assignment.model, hyperparameters, seed=assignment.seed)
+    run = TrainingRun(assignment.model, hyperparameters, seed=assignment.seed)
     next(train_epochs(run, data.train, data.test, epochs=assignment.epochs))
     with torch.no_grad():
         next(run.model.parameters()).fill_(torch.nan)

@@ -44,14 +44,14 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def _start() -> TrainingRun:
-    run = TrainingRun.start(ASSIGNMENT.model, ASSIGNMENT.hyperparameters, seed=ASSIGNMENT.seed)
+    run = TrainingRun(ASSIGNMENT.model, ASSIGNMENT.hyperparameters, seed=ASSIGNMENT.seed)
     run.history.append(Epoch(1, 0.3, 0.8, 0.2, 0.9, 1.0, 1e4))
     return run
 
 
 def _start_other() -> TrainingRun:
     """A run of the same assignment with other weights and numbers."""
-    return TrainingRun.start(ASSIGNMENT.model, ASSIGNMENT.hyperparameters, seed=99)
+    return TrainingRun(ASSIGNMENT.model, ASSIGNMENT.hyperparameters, seed=99)
 
 
 def _saved(content: Any) -> bytes:

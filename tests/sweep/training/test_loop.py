@@ -68,7 +68,7 @@ def _parameters(run: TrainingRun) -> torch.Tensor:
 
 @pytest.mark.parametrize("model", ["lenet5", "mlp"])
 def test_train_epochs_learns_and_numbers_its_epochs(model: str):
-    run = TrainingRun.start(model, dict(CONSTANT, dropout=0.0), seed=0)
+    run = TrainingRun(model, dict(CONSTANT, dropout=0.0), seed=0)
     yielded = list(train_epochs(run, TRAIN, VALIDATION, epochs=8))
     assert [metrics.epoch for metrics in yielded] == list(range(1, 9))
     assert run.history == yielded
@@ -80,7 +80,7 @@ def test_train_epochs_learns_and_numbers_its_epochs(model: str):
 @pytest.mark.parametrize("hyperparameters", [CONSTANT, LINEAR], ids=["constant", "linear"])
 @pytest.mark.parametrize("model", ["lenet5", "mlp"])
 def test_train_epochs_repeats_a_seed_to_the_bit(model: str, hyperparameters: dict[str, Any]):
-    runs = [TrainingRun.start(model, hyperparameters, seed=seed) for seed in (5, 5, 6)]
+    runs = [TrainingRun(model, hyperparameters, seed=seed) for seed in (5, 5, 6)]
     first, second, other = (_train(run, epochs=2) for run in runs)
     assert first == second
     assert torch.equal(_parameters(runs[0]), _parameters(runs[1]))
@@ -92,11 +92,11 @@ def test_train_epochs_repeats_a_seed_to_the_bit(model: str, hyperparameters: dic
 def test_train_epochs_resumed_from_a_file_goes_on_to_the_same_numbers(
     hyperparameters: dict[str, Any], stop: int
 ):
-    unbroken = TrainingRun.start("lenet5", hyperparameters, seed=3)
+    unbroken = TrainingRun("lenet5", hyperparameters, seed=3)
     expected = _train(unbroken, epochs=4)
 
     # Cut as a caller cuts: it does not ask for the next epoch.
-    broken = TrainingRun.start("lenet5", hyperparameters, seed=3)
+    broken = TrainingRun("lenet5", hyperparameters, seed=3)
     epochs = train_epochs(broken, TRAIN, VALIDATION, epochs=4)
     for _ in range(stop):
         next(epochs)
@@ -104,7 +104,7 @@ def test_train_epochs_resumed_from_a_file_goes_on_to_the_same_numbers(
     list(train_epochs(broken, TRAIN, VALIDATION, epochs=4))  # the state is a copy
     state = _through_a_file(state)
 
-    resumed = TrainingRun.start("lenet5", hyperparameters, seed=99)
+    resumed = TrainingRun("lenet5", hyperparameters, seed=99)
     resumed.load_state_dict(state)
     assert _train(resumed, epochs=4) == expected[stop:]
     assert _timeless(resumed.history) == expected
@@ -113,7 +113,7 @@ def test_train_epochs_resumed_from_a_file_goes_on_to_the_same_numbers(
 
 
 def test_train_epochs_goes_no_further_than_its_last_epoch():
-    run = TrainingRun.start("mlp", CONSTANT, seed=0)
+    run = TrainingRun("mlp", CONSTANT, seed=0)
     _train(run, epochs=1)
     before = _parameters(run)
     assert _train(run, epochs=1) == []
@@ -123,7 +123,7 @@ def test_train_epochs_goes_no_further_than_its_last_epoch():
 @pytest.mark.parametrize("hyperparameters", [PLAIN, dict(PLAIN, nesterov=True)])
 def test_train_epochs_steps_as_plain_sgd_does(hyperparameters: dict[str, Any]):
     hyperparameters = dict(hyperparameters, batch_size=len(TRAIN), learning_rate=0.1)
-    run = TrainingRun.start("mlp", hyperparameters, seed=1)
+    run = TrainingRun("mlp", hyperparameters, seed=1)
     reference = build_model("mlp", dropout=0.0, generator=Generator().manual_seed(1))
     optimizer = torch.optim.SGD(
         reference.parameters(),
@@ -152,7 +152,7 @@ def test_train_epochs_steps_as_plain_sgd_does(hyperparameters: dict[str, Any]):
     [("training", 16), ("validation", len(TRAIN))],  # the loss of one step is of fresh weights
 )
 def test_train_epochs_raises_where_a_loss_is_not_finite(which: str, batch_size: int):
-    run = TrainingRun.start("mlp", dict(PLAIN, batch_size=batch_size), seed=0)
+    run = TrainingRun("mlp", dict(PLAIN, batch_size=batch_size), seed=0)
     run.hyperparameters["learning_rate"] = 1e30  # higher than allowed, to diverge at once
     epochs = train_epochs(run, TRAIN, VALIDATION, epochs=2)
     with pytest.raises(DivergenceError, match=rf"^{which} loss became (nan|inf) in epoch 1$"):
@@ -181,7 +181,7 @@ def test_schedule_factor_climbs_then_falls(
 
 
 def test_train_epochs_ends_a_linear_schedule_with_its_last_epoch():
-    run = TrainingRun.start("mlp", dict(LINEAR, warmup_epochs=0), seed=0)
+    run = TrainingRun("mlp", dict(LINEAR, warmup_epochs=0), seed=0)
     rates = []
 
     class Recorded(SGD):
@@ -198,9 +198,9 @@ def test_train_epochs_ends_a_linear_schedule_with_its_last_epoch():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("model", ["lenet5", "mlp"])
 def test_train_epochs_learns_and_resumes_on_cuda(model: str):
-    run = TrainingRun.start(model, dict(CONSTANT, dropout=0.0), seed=0, device="cuda")
+    run = TrainingRun(model, dict(CONSTANT, dropout=0.0), seed=0, device="cuda")
     _train(run, epochs=6)
-    resumed = TrainingRun.start(model, run.hyperparameters, seed=1, device="cuda")
+    resumed = TrainingRun(model, run.hyperparameters, seed=1, device="cuda")
     resumed.load_state_dict(_through_a_file(run.state_dict()))
     _train(resumed, epochs=8)
     assert [metrics.epoch for metrics in resumed.history] == list(range(1, 9))

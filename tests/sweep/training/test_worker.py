@@ -155,7 +155,7 @@ def test_damaged_checkpoint_starts_over(
 
 
 def test_divergence_is_an_end_without_traceback(make_worker: MakeWorker, folder: Folder) -> None:
-    run = TrainingRun.start(ASSIGNMENT.model, ASSIGNMENT.hyperparameters, seed=ASSIGNMENT.seed)
+    run = TrainingRun(ASSIGNMENT.model, ASSIGNMENT.hyperparameters, seed=ASSIGNMENT.seed)
     epoch = Epoch(1, 0.1, 0.9, 0.1, 0.9, 1.0, 1e4)
     run.history.append(epoch)
     with torch.no_grad():
