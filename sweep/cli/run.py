@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from analysis.records.ledger import read_first_record
 from sweep.cli import options
 from sweep.cli.options import find_sweep, storage_folder
 from sweep.cli.output import say
@@ -45,7 +46,7 @@ def run(
     from analysis.records.sweeps import list_sweeps
     from sweep.cli.work import Options, continue_sweep, start_sweep
     from sweep.config.resolve import resolve_config
-    from sweep.driver.folders import check_name, exists, name_after
+    from sweep.driver.folders import check_name, name_after
 
     resolved = resolve_config(
         preset=preset,
@@ -66,7 +67,7 @@ def run(
         name = name_after(config.stem if config is not None else preset or "classic")
     check_name(name)
     how = Options(address, concurrency, data, as_json)
-    if resume and exists(sweeps, name):
+    if resume and read_first_record(sweeps.child(name)) is not None:
         folder, ledger = find_sweep(storage, name)
         continue_sweep(folder, ledger, resolved, how, accept_changes=accept_changes)
     else:

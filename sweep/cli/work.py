@@ -71,7 +71,7 @@ def continue_sweep(
     start, data = _prepare(config, options)
     if changes:
         write_environment(folder)
-    say(f"resuming {folder.name}: {missing}")
+    say(f"resuming {folder.name}: {missing.text}")
     say(f"sweep {folder.name}: {describe_size(config)}, {start}")
     _train(folder, config, options, data)
 
@@ -145,7 +145,7 @@ def _train(
         if is_new and read_first_record(folder) is not None:
             raise UsageError(f"another process has begun the sweep {folder.name} meanwhile")
         if ledger is None:
-            ledger = run_search(session, config, name=folder.name, data=data)
+            ledger = run_search(session, config, data)
         if config.confirm is not None and rank_trials(ledger):
             run_confirmation(session, config, ledger, plan=config.confirm, data=data)
     _finish(folder, ledger, as_json=options.as_json)

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Collection
-from typing import Any
 
 from msgspec.structs import replace
 
 from analysis.hyperparameters import DEFAULTS, HAND_TUNED
 from analysis.records.confirmation import Arm
+from analysis.records.ledger import Trial
 from analysis.results.selection import Selection
 from sweep.config import SweepConfig
 
@@ -28,9 +28,27 @@ def plan_arms(
     `finalists` are at least one, best first; `recorded` are the arms that the confirmation has
     already.
     """
-    classic: dict[str, Any] = dict(DEFAULTS)
-    tuned = _baseline(config, "hand-tuned", "hand-tuned LeNet-5", {**classic, **HAND_TUNED})
-    planned = [_finalist(config, finalist) for finalist in finalists]
+    classic = dict(DEFAULTS)
+    plain = Arm(
+        time=time.time(),
+        arm="lenet5",
+        title="plain LeNet-5",
+        role="baseline",
+        model="lenet5",
+        trial_id=None,
+        hyperparameters=classic,
+        epochs=config.epochs,
+        reference=False,
+    )
+    mlp = replace(plain, arm="mlp", title="MLP", model="mlp")
+    tuned = replace(
+        plain,
+        arm="hand-tuned",
+        title="hand-tuned LeNet-5",
+        hyperparameters={**classic, **HAND_TUNED},
+        reference=True,
+    )
+    planned = [_finalist(finalist.trial, plain) for finalist in finalists]
     best = planned[0]
     own = replace(
         tuned,
@@ -46,26 +64,19 @@ def plan_arms(
         equals = (known for known in (*arms, *recorded) if known.differences(arm) == 0)
         if (chosen := next(equals, arm)) not in arms:
             arms.append(chosen)
-    return [
-        *arms,
-        _baseline(config, "lenet5", "plain LeNet-5", classic),
-        _baseline(config, "mlp", "MLP", classic, model="mlp"),
-    ]
+    return [*arms, plain, mlp]
 
 
-def _finalist(config: SweepConfig, finalist: Selection) -> Arm:
-    trial = finalist.trial
+def _finalist(trial: Trial, plain: Arm) -> Arm:
     own = SweepConfig.model_validate(trial.config)  # the sweep's may have changed since
-    return Arm(
-        time=time.time(),
+    return replace(
+        plain,
         arm=f"trial-{trial.trial_id}",
         title=f"trial {trial.trial_id}",
         role="finalist",
         model=own.model,
         trial_id=trial.trial_id,
         hyperparameters=own.hyperparameters(trial.hyperparameters),
-        epochs=config.epochs,
-        reference=False,
     )
 
 
@@ -74,23 +85,3 @@ def _marked(finalist: Arm, references: list[Arm]) -> Arm:
     if all(finalist.differences(reference) for reference in references):
         return finalist
     return replace(finalist, title=f"{finalist.title} (the hand-tuned point)", reference=True)
-
-
-def _baseline(
-    config: SweepConfig,
-    name: str,
-    title: str,
-    hyperparameters: dict[str, Any],
-    model: str = "lenet5",
-) -> Arm:
-    return Arm(
-        time=time.time(),
-        arm=name,
-        title=title,
-        role="baseline",
-        model=model,
-        trial_id=None,
-        hyperparameters=hyperparameters,
-        epochs=config.epochs,
-        reference=name == "hand-tuned",
-    )

@@ -1,8 +1,7 @@
 """The confirmation: trains finalists and baselines on all images, with fresh seeds."""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from typing_extensions import override
@@ -67,25 +66,22 @@ def run_confirmation(
         for arm in arms:
             if arm.arm not in confirmation.arms:
                 writer.append(arm)
+        missing = {}
+        for name, seed in missing_runs(confirmation, names, seeds):
+            arm = confirmation.arms[name]
+            missing[name, seed] = Assignment(
+                run_name(name, seed), seed, arm.model, arm.epochs, arm.hyperparameters, key=name
+            )
         with session.screen.confirmation(confirmation, names, seeds, engine.slots()) as display:
             on_step = session.watching(display)
-            recorder = RunRecorder(engine.folder, writer, seeds[0], data.test, on_step)
-            is_done = False
-            while not is_done and (runs := missing_runs(confirmation, names, seeds)):
-                todo = []
-                for name, seed in runs:
-                    arm = confirmation.arms[name]
-                    todo.append(
-                        Assignment(
-                            run_name(name, seed), seed, arm.model, arm.epochs, arm.hyperparameters
-                        )
-                    )
-                is_done = engine.run(
+            recorder = RunRecorder(engine.folder, writer, seeds[0], data.test, missing, on_step)
+            while missing:
+                engine.run(
                     train=data.train,
                     evaluation=data.test,
                     recorder=recorder,
-                    searcher=ListSearcher(todo),
-                    n_trainings=len(runs),
+                    searcher=ListSearcher(list(missing.values())),
+                    n_trainings=len(missing),
                     predict=True,
                 )
             recorder.delete_leftovers()
@@ -109,7 +105,8 @@ def _set_aside_other_epochs(folder: Folder, epochs: int) -> None:
 class RunRecorder(Recorder):
     """Writes the confirmation's file, and the predictions of a run before its end.
 
-    The only checkpoint that is kept is the one that `sweep export` needs.
+    The only checkpoint that is kept is the one that `sweep export` needs. A run that ends is
+    removed from `missing`.
     """
 
     def __init__(
@@ -118,33 +115,35 @@ class RunRecorder(Recorder):
         writer: ConfirmationWriter,
         first_seed: int,
         test: ImageDataset,
+        missing: dict[tuple[str, int], Assignment],
         on_step: Callable[[], None],
     ) -> None:
         super().__init__(folder, on_step)
         self._writer, self._confirmation = writer, writer.journal
-        self._first_seed, self._test = first_seed, test
+        self._first_seed, self._test, self._missing = first_seed, test, missing
 
     @override
-    def start(self, config: Mapping[str, Any]) -> None:
+    def start(self, assignment: Assignment) -> None:
         pass  # a run begins with its first epoch
 
     @override
-    def n_epochs(self, config: Mapping[str, Any]) -> int:
-        run = self._confirmation.runs.get(_run(config))
+    def n_epochs(self, assignment: Assignment) -> int:
+        run = self._confirmation.runs.get((assignment.key, assignment.seed))
         return 0 if run is None else len(run.epochs)
 
     @override
-    def epoch(self, config: Mapping[str, Any], metrics: Epoch) -> None:
-        self._writer.append(RunEpoch.of(time.time(), *_run(config), metrics))
+    def epoch(self, assignment: Assignment, metrics: Epoch) -> None:
+        arm, seed = assignment.key, assignment.seed
+        self._writer.append(RunEpoch.of(time.time(), arm, seed, metrics))
 
     @override
-    def notice(self, config: Mapping[str, Any], text: str) -> None:
-        arm, seed = _run(config)
-        self._writer.append(ConfirmationNotice(time.time(), f"{arm}, seed {seed}: {text}"))
+    def notice(self, assignment: Assignment, text: str) -> None:
+        line = f"{assignment.key}, seed {assignment.seed}: {text}"
+        self._writer.append(ConfirmationNotice(time.time(), line))
 
     @override
-    def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
-        arm, seed = _run(config)
+    def end(self, assignment: Assignment, report: Report | None, reason: str | None) -> None:
+        arm, seed = assignment.key, assignment.seed
         is_complete = report is not None and report.outcome() == "COMPLETE"
         if report is not None and report.predictions is not None:
             save_predictions(self._folder, arm, seed, report.predictions)
@@ -155,8 +154,9 @@ class RunRecorder(Recorder):
                 save_images(self._folder, ShownImages(indices, self._test.images[indices]))
         state: RunEndState = "COMPLETE" if is_complete else "FAILED"
         self._writer.append(RunEnded(time.time(), arm, seed, state, reason))
+        del self._missing[arm, seed]
         if not self._is_exported(self._confirmation.runs[arm, seed]):
-            self._folder.delete(checkpoint_name(run_name(arm, seed)))
+            self._folder.delete(checkpoint_name(assignment.name))
 
     def delete_leftovers(self) -> None:
         """Delete the checkpoints of ended runs that a killed driver or its workers left."""
@@ -173,9 +173,3 @@ class RunRecorder(Recorder):
         """Return whether `sweep export` needs the checkpoint of a run that has ended."""
         is_finalist = self._confirmation.arms[run.arm].role == "finalist"
         return is_finalist and run.state == "COMPLETE" and run.seed == self._first_seed
-
-
-def _run(config: Mapping[str, Any]) -> tuple[str, int]:
-    """Return the arm and the seed of Tune's config."""
-    assignment = Assignment.from_config(config)
-    return assignment.name.removesuffix(run_name("", assignment.seed)), assignment.seed

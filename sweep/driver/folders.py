@@ -41,12 +41,12 @@ def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
         UsageError: The sweep exists already.
         StorageError: The storage cannot be written.
     """
-    if exists(storage, name):
+    folder = storage.child(name)
+    if read_first_record(folder) is not None:
         raise UsageError(
             f"there is a sweep {name!r} in {storage} already; choose another --name, or go on "
             f"with it: sweep resume {name}"
         )
-    folder = storage.child(name)
     try:
         folder.write(CONFIG_FILE, config.to_yaml().encode())
         write_environment(folder)
@@ -56,11 +56,6 @@ def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
             "`--storage` chooses another folder"
         ) from error
     return folder
-
-
-def exists(storage: Folder, name: str) -> bool:
-    """Return whether a sweep of that name exists."""
-    return read_first_record(storage.child(name)) is not None
 
 
 def write_environment(folder: Folder) -> None:

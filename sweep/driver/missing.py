@@ -16,46 +16,36 @@ class Missing:
     """What a sweep still lacks; false if nothing.
 
     Attributes:
-        n_trials: Trials that have not ended.
-        n_cut_off: How many of them have started.
+        n_trials: How many trials have not ended.
         runs: Arm and seed of each run that is not complete, of the best trials so far.
+        text: A sentence about it.
     """
 
     n_trials: int
-    n_planned_trials: int
-    n_cut_off: int
     runs: list[tuple[str, int]]
-    n_planned_runs: int
+    text: str
 
     def __bool__(self) -> bool:
         return bool(self.n_trials or self.runs)
 
-    def __str__(self) -> str:
-        if self.n_trials:
-            n_ended = self.n_planned_trials - self.n_trials
-            cut_off = f", {self.n_cut_off} were cut off" if self.n_cut_off else ""
-            return f"{n_ended} of {self.n_planned_trials} trials have ended{cut_off}"
-        return f"{len(self.runs)} of {self.n_planned_runs} runs are still to be confirmed"
-
 
 def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing:
     """Return what the sweep in `folder` lacks of what `config` asks for."""
-    arms: list[str] = []
-    seeds: list[int] = []
-    confirmation = None
+    runs, n_planned = [], 0
     if config.confirm is not None and rank_trials(ledger):
         confirmation = read_confirmation(folder)
         if confirmation is not None and confirmation.begun.epochs != config.epochs:
             confirmation = None  # it will be set aside
-        planned, seeds = plan_runs(config, config.confirm, ledger, confirmation)
-        arms = [arm.arm for arm in planned]
-    return Missing(
-        n_trials=n_missing_trials(config, ledger),
-        n_planned_trials=config.trials,
-        n_cut_off=len(ledger.in_state("RUNNING")),
-        runs=missing_runs(confirmation, arms, seeds),
-        n_planned_runs=len(arms) * len(seeds),
-    )
+        arms, seeds = plan_runs(config, config.confirm, ledger, confirmation)
+        runs = missing_runs(confirmation, [arm.arm for arm in arms], seeds)
+        n_planned = len(arms) * len(seeds)
+    n_trials = n_missing_trials(config, ledger)
+    text = f"{len(runs)} of {n_planned} runs are still to be confirmed"
+    if n_trials:
+        text = f"{config.trials - n_trials} of {config.trials} trials have ended"
+        if cut_off := ledger.in_state("RUNNING"):
+            text += f", {len(cut_off)} were cut off"
+    return Missing(n_trials, runs, text)
 
 
 def n_missing_trials(config: SweepConfig, ledger: Ledger) -> int:

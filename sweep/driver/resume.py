@@ -33,7 +33,7 @@ def check_changes(
     then = SweepConfig.model_validate(ledger.config)
     changes = [
         *_differences(then.model_dump(mode="json"), config.model_dump(mode="json")),
-        *_differences(_versions_then(folder), versions(), unit="version of "),
+        *(f"version of {change}" for change in _differences(_versions_then(folder), versions())),
     ]
     if changes and not accept_changes:
         listed = "".join(f"\n  {change}" for change in changes)
@@ -45,16 +45,16 @@ def check_changes(
 
 
 def _differences(
-    then: Mapping[str, Any], now: Mapping[str, Any], *, unit: str = "", prefix: str = ""
+    then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[str]:
     for key in dict.fromkeys((*then, *now)):
         if not prefix and key in _MAY_CHANGE:
             continue
         before, after = then.get(key), now.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from _differences(before, after, unit=unit, prefix=f"{prefix}{key}.")
+            yield from _differences(before, after, f"{prefix}{key}.")
         elif before != after:
-            yield f"{unit}`{prefix}{key}`: {_shown(before)} then, {_shown(after)} now"
+            yield f"`{prefix}{key}`: {_shown(before)} then, {_shown(after)} now"
 
 
 def _shown(value: Any) -> str:

@@ -4,8 +4,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from typing_extensions import override
 
@@ -34,11 +33,11 @@ from sweep.driver.signals import Interrupted
 from sweep.training.assignment import Assignment, Report
 from sweep.tuning.engine import Recorder
 from sweep.tuning.scheduler import build_scheduler
-from sweep.tuning.searcher import TRIAL_ID, StudySearcher
+from sweep.tuning.searcher import StudySearcher
 
 
-def run_search(session: Session, config: SweepConfig, *, name: str, data: TrainTest) -> Ledger:
-    """Run the trials that the sweep `name` still lacks, those that were cut off first.
+def run_search(session: Session, config: SweepConfig, data: TrainTest) -> Ledger:
+    """Run the trials that the session's sweep still lacks, those that were cut off first.
 
     A sixth of the training images, drawn by the config's `split_seed`, is for validation:
     10,000 of MNIST's 60,000.
@@ -48,38 +47,38 @@ def run_search(session: Session, config: SweepConfig, *, name: str, data: TrainT
         ClusterError: No node is left.
         Interrupted: A signal came. The ledger has every epoch that was finished.
     """
-    folder, slots = session.engine.folder, session.engine.slots()
-    with _open_ledger(folder, name, config) as writer:
+    engine = session.engine
+    with _open_ledger(engine.folder, config) as writer:
         ledger = writer.journal
         if n_missing_trials(config, ledger) == 0:
             return ledger
         n_validation = max(1, len(data.train) // 6)
         train, validation = split_train_validation(data.train, n_validation, config.split_seed)
-        writer.append(SessionStarted(time.time(), socket.gethostname(), os.getpid(), slots))
+        host, pid = socket.gethostname(), os.getpid()
+        writer.append(SessionStarted(time.time(), host, pid, engine.slots()))
         with session.screen.search(ledger) as display, _end_recorded(writer):
-            recorder = TrialRecorder(config, folder, writer, session.watching(display))
-            is_done = False
-            while not is_done:
-                is_done = session.engine.run(
+            recorder = TrialRecorder(config, engine.folder, writer, session.watching(display))
+            while n_missing := n_missing_trials(config, ledger):
+                engine.run(
                     train=train,
                     evaluation=validation,
                     recorder=recorder,
                     searcher=StudySearcher(config, ledger),
-                    n_trainings=n_missing_trials(config, ledger),
+                    n_trainings=n_missing,
                     scheduler=build_scheduler(config, ledger),
                 )
         return ledger
 
 
 @contextlib.contextmanager
-def _open_ledger(folder: Folder, name: str, config: SweepConfig) -> Iterator[LedgerWriter]:
+def _open_ledger(folder: Folder, config: SweepConfig) -> Iterator[LedgerWriter]:
     """Create or reopen the sweep's ledger, and record a changed config.
 
     `config.yaml` follows the ledger: after a crash between the two, the next session repairs
     the file.
     """
     plain, text = config.model_dump(mode="json"), config.to_yaml().encode()
-    created = SweepCreated(time.time(), FORMAT, name, plain)
+    created = SweepCreated(time.time(), FORMAT, folder.name, plain)
     with LedgerWriter.open(folder, created) as writer:
         if SweepConfig.model_validate(writer.journal.config) != config:
             writer.append(ConfigChanged(time.time(), plain))
@@ -118,28 +117,27 @@ class TrialRecorder(Recorder):
         self._delete_leftovers()
 
     @override
-    def start(self, config: Mapping[str, Any]) -> None:
-        trial_id = config[TRIAL_ID]
-        if trial_id not in self._ledger.trials:  # a retried trial is recorded already
-            assignment = Assignment.from_config(config)
+    def start(self, assignment: Assignment) -> None:
+        if assignment.key not in self._ledger.trials:  # a retried trial is recorded already
             shown = self._config.reported(assignment.hyperparameters)
-            self._writer.append(TrialStarted(time.time(), trial_id, assignment.seed, shown))
+            started = TrialStarted(time.time(), assignment.key, assignment.seed, shown)
+            self._writer.append(started)
 
     @override
-    def n_epochs(self, config: Mapping[str, Any]) -> int:
-        return len(self._ledger.trials[config[TRIAL_ID]].epochs)
+    def n_epochs(self, assignment: Assignment) -> int:
+        return len(self._ledger.trials[assignment.key].epochs)
 
     @override
-    def epoch(self, config: Mapping[str, Any], epoch: Epoch) -> None:
-        self._writer.append(EpochRecord.of(time.time(), config[TRIAL_ID], epoch))
+    def epoch(self, assignment: Assignment, metrics: Epoch) -> None:
+        self._writer.append(EpochRecord.of(time.time(), assignment.key, metrics))
 
     @override
-    def notice(self, config: Mapping[str, Any], text: str) -> None:
-        self._writer.append(Notice(time.time(), config[TRIAL_ID], text))
+    def notice(self, assignment: Assignment, text: str) -> None:
+        self._writer.append(Notice(time.time(), assignment.key, text))
 
     @override
-    def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
-        trial = self._ledger.trials[config[TRIAL_ID]]
+    def end(self, assignment: Assignment, report: Report | None, reason: str | None) -> None:
+        trial = self._ledger.trials[assignment.key]
         outcome = "FAILED" if report is None else report.outcome()
         self._writer.append(TrialEnded(time.time(), trial.trial_id, outcome, reason))
         unneeded = [trial]

@@ -129,15 +129,6 @@ def describe_start(resources: Resources, *, address: str | None, concurrency: in
     """
     if address is not None:
         return f"joining Ray at {address}"
-    return f"{count_slots(resources, concurrency)} at a time; starting Ray"
-
-
-def count_slots(resources: Resources, concurrency: int | None) -> int:
-    """Return how many trainings run at a time on this machine.
-
-    Raises:
-        UsageError: The machine does not have the resources.
-    """
     available = n_processors()
     slots = int(available / resources.cpu)
     if slots == 0:
@@ -155,4 +146,4 @@ def count_slots(resources: Resources, concurrency: int | None) -> int:
             )
     if concurrency is not None and concurrency > slots:
         raise UsageError(f"`--concurrency` must be at most {slots} here, but got {concurrency}")
-    return concurrency or slots
+    return f"{concurrency or slots} at a time; starting Ray"

@@ -25,8 +25,10 @@ def save_checkpoint(folder: Folder, assignment: Assignment, run: TrainingRun) ->
     Raises:
         StorageError: It cannot be written; the old one, if any, is unchanged.
     """
+    content = {"format": _FORMAT, **asdict(assignment), "run": run.state_dict()}
+    del content["key"]
     buffer = io.BytesIO()
-    torch.save({"format": _FORMAT, **asdict(assignment), "run": run.state_dict()}, buffer)
+    torch.save(content, buffer)
     folder.write(checkpoint_name(assignment.name), buffer.getvalue())
 
 

@@ -2,7 +2,6 @@
 
 import traceback
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from analysis.records.predictions import Predictions
 from analysis.storage.folder import Folder
 from data_utils.batches import evaluation_batches, to_device
 from data_utils.dataset import ImageDataset
-from sweep.training.assignment import Assignment, Failure, Report
+from sweep.training.assignment import Assignment, Report
 from sweep.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from sweep.training.evaluation import predict_probabilities
 from sweep.training.loop import DivergenceError, TrainingRun, train_epochs
@@ -27,8 +26,6 @@ class Worker:
     end of the training.
 
     Args:
-        train: Images to learn from.
-        evaluation: Images to measure each epoch on.
         folder: Folder of the sweep, which every worker can reach.
         device: `cpu` or `cuda`.
         predict: Whether last reports have the predictions of the evaluation images.
@@ -57,35 +54,35 @@ class Worker:
         try:
             return next(self._reports)
         except DivergenceError as error:
-            failure = Failure(f"{DIVERGED}: {error}")
+            return Report(failure=f"{DIVERGED}: {error}")
         except StorageError as error:
             reason = f"storage {error.filename}: {describe_cause(error)}"
-            failure = Failure(reason, is_storage=True)
+            return Report(failure=reason, is_storage_failure=True)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            failure = Failure(reason, traceback.format_exc())
-        return Report(epoch=None, failure=failure)
+            return Report(failure=reason, traceback=traceback.format_exc())
 
     def _reports_of_training(self) -> Iterator[Report]:
         folder, own = self._folder, self._assignment
         run, notice = self._start(), None
         try:
             if load_checkpoint(folder, own, run):
-                *past, last = run.history
-                yield self._report(run, last, past=tuple(past))
+                yield self._report(run, tuple(run.history))
         except CheckpointError as error:
             run, notice = self._start(), f"{error}: it starts over"
         for epoch in train_epochs(run, self._train, self._evaluation, epochs=own.epochs):
             save_checkpoint(folder, own, run)
-            yield self._report(run, epoch, notice=notice)
+            yield self._report(run, (epoch,), notice)
             notice = None
 
     def _start(self) -> TrainingRun:
         own = self._assignment
         return TrainingRun(own.model, own.hyperparameters, seed=own.seed, device=self._device)
 
-    def _report(self, run: TrainingRun, epoch: Epoch, **more: Any) -> Report:
-        is_last, predictions = epoch.epoch == self._assignment.epochs, None
+    def _report(
+        self, run: TrainingRun, epochs: tuple[Epoch, ...], notice: str | None = None
+    ) -> Report:
+        is_last, predictions = len(run.history) == self._assignment.epochs, None
         if is_last and self._predict:
             images = to_device(self._evaluation, self._device)
             probabilities = predict_probabilities(run.model, evaluation_batches(images))
@@ -95,4 +92,4 @@ class Worker:
                 confidence=confidence.numpy(),
                 labels=self._evaluation.labels,
             )
-        return Report(epoch, is_last=is_last, predictions=predictions, **more)
+        return Report(epochs, notice=notice, is_last=is_last, predictions=predictions)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ from sweep.tuning.trainable import SweepTrainable
 _RETRIES = 2
 
 
+class _AllTrained(Exception):  # noqa: N818 - not an error
+    """Ends Tune before it takes a snapshot of all its trials, which is never restored."""
+
+
 class Recorder(ray_private.NotPickled, tune.Callback, ABC):
     """Records everything that Ray Tune reports, as it happens.
 
@@ -35,70 +39,82 @@ class Recorder(ray_private.NotPickled, tune.Callback, ABC):
 
     Attributes:
         error: The exception that ended the recording.
-        given_up: Whether Tune has given up a training that can still go on.
     """
 
     def __init__(self, folder: Folder, on_step: Callable[[], None]) -> None:
         self._folder, self._on_step = folder, on_step
         self._deaths: dict[str, set[tuple[str, int]]] = {}
         self.error: Exception | None = None
-        self.given_up = False
 
     @abstractmethod
-    def start(self, config: Mapping[str, Any]) -> None:
+    def start(self, assignment: Assignment) -> None:
         """Record the start of a training, unless it is recorded."""
 
     @abstractmethod
-    def n_epochs(self, config: Mapping[str, Any]) -> int:
+    def n_epochs(self, assignment: Assignment) -> int:
         """Return how many of a training's epochs are recorded."""
 
     @abstractmethod
-    def epoch(self, config: Mapping[str, Any], metrics: Epoch) -> None:
+    def epoch(self, assignment: Assignment, metrics: Epoch) -> None:
         """Record an epoch."""
 
     @abstractmethod
-    def notice(self, config: Mapping[str, Any], text: str) -> None:
+    def notice(self, assignment: Assignment, text: str) -> None:
         """Record something that the user should know."""
 
     @abstractmethod
-    def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
+    def end(self, assignment: Assignment, report: Report | None, reason: str | None) -> None:
         """Record the end, after the last report, or without one if the process died."""
 
+    def begin(
+        self, limiter: ConcurrencyLimiter, slots: Callable[[], int], n_trainings: int
+    ) -> None:
+        """Follow `n_trainings` trainings, and limit how many run at a time to the slots."""
+        self._limiter, self._slots, self._n_left = limiter, slots, n_trainings
+
+    def on_step_begin(self, **info: Any) -> None:
+        """Set the number of slots, before Tune asks for the next trial."""
+        self._limiter.max_concurrent = self._slots()
+
     def on_step_end(self, **info: Any) -> None:
-        """Update the display, and give the driver a chance to end the sweep."""
+        """Update the display, let the driver end the sweep, or end Tune after the last."""
         with self._keeping_error():
             self._on_step()
+        if self._n_left == 0:
+            raise _AllTrained
 
     def on_trial_start(self, *, trial: Trial, **info: Any) -> None:
         """Record a training that starts or is tried again."""
         with self._keeping_error():
-            self.start(trial.config)
+            self.start(trial.config["assignment"])
 
     def on_trial_result(self, *, trial: Trial, result: dict[str, Any], **info: Any) -> None:
         """Record the epochs that are not recorded yet."""
-        report = Report.from_result(result)
+        assignment: Assignment = trial.config["assignment"]
+        report: Report = result["report"]
         with self._keeping_error():
-            if report.failure is not None and report.failure.is_storage:
-                raise StorageError(report.failure.reason)
+            if report.is_storage_failure:
+                raise StorageError(report.failure)
             if report.notice is not None:
-                self.notice(trial.config, report.notice)
-            known = self.n_epochs(trial.config)
+                self.notice(assignment, report.notice)
+            known = self.n_epochs(assignment)
             for metrics in report.epochs:
                 if metrics.epoch > known:
-                    self.epoch(trial.config, metrics)
+                    self.epoch(assignment, metrics)
 
     def on_trial_complete(self, *, trial: Trial, **info: Any) -> None:
         """Record how a training ended, by itself or by the scheduler."""
-        report = Report.from_result(trial.last_result)
-        reason = None
+        assignment: Assignment = trial.config["assignment"]
+        report: Report = trial.last_result["report"]
+        reason = report.failure
         with self._keeping_error():
-            if report.failure is not None:
-                reason = report.failure.reason
-                if report.failure.traceback is not None:
-                    name = failure_name(Assignment.from_config(trial.config).name)
-                    self._folder.write(name, report.failure.traceback.encode())
-                    reason += f" (traceback in {name})"
-            self.end(trial.config, report, reason)
+            if report.traceback is not None:
+                name = failure_name(assignment.name)
+                self._folder.write(name, report.traceback.encode())
+                reason = f"{reason} (traceback in {name})"
+            self.end(assignment, report, reason)
+        ray_private.drop_statistics(trial)
+        self._n_left -= 1
 
     def on_trial_error(self, *, iteration: int, trial: Trial, **info: Any) -> None:
         """Record a training whose process died once too often.
@@ -108,23 +124,23 @@ class Recorder(ray_private.NotPickled, tune.Callback, ABC):
         """
         with self._keeping_error():
             cause, n_deaths = self._death(iteration, trial)
-            if n_deaths <= _RETRIES:
-                self.given_up = True
-            else:
-                self.end(trial.config, None, f"{cause} {n_deaths} times")
+            if n_deaths > _RETRIES:
+                self.end(trial.config["assignment"], None, f"{cause} {n_deaths} times")
+        self._n_left -= 1
 
     def on_trial_recover(self, *, iteration: int, trial: Trial, **info: Any) -> None:
         """Record that a process died, perhaps before its training started; another goes on."""
+        assignment: Assignment = trial.config["assignment"]
         with self._keeping_error():
             cause, _ = self._death(iteration, trial)
-            self.start(trial.config)
-            n_epochs = self.n_epochs(trial.config)
+            self.start(assignment)
+            n_epochs = self.n_epochs(assignment)
             when = f"after epoch {n_epochs}" if n_epochs else "in its first epoch"
-            self.notice(trial.config, f"{cause} {when}; another goes on")
+            self.notice(assignment, f"{cause} {when}; another goes on")
 
     def _death(self, iteration: int, trial: Trial) -> tuple[str, int]:
         """Return why a process died, and how many have; Tune may report a death twice."""
-        deaths = self._deaths.setdefault(Assignment.from_config(trial.config).name, set())
+        deaths = self._deaths.setdefault(trial.config["assignment"].name, set())
         deaths.add((trial.trial_id, iteration))
         file = Path(trial.error_file or os.devnull)
         is_known = file.exists() and "OutOfMemory" in file.read_text(errors="replace")
@@ -155,41 +171,10 @@ class ListSearcher(ray_private.NotPickled, Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any]:
         """Return the config of the next assignment."""
-        return next(self._assignments).to_config()
+        return {"assignment": next(self._assignments)}
 
     def on_trial_complete(self, trial_id: str, *result: Any, **info: Any) -> None:
         """Do nothing: the list does not depend on results."""
-
-
-class _AllTrained(Exception):  # noqa: N818 - not an error
-    """Ends Tune before it takes a snapshot of all its trials, which is never restored."""
-
-
-class _Supervisor(ray_private.NotPickled, tune.Callback):
-    """Adapts the number of trainings at a time to the slots, and ends Tune after the last."""
-
-    def __init__(
-        self, limited: ConcurrencyLimiter, slots: Callable[[], int], n_trainings: int
-    ) -> None:
-        self._limited, self._slots, self._n_left = limited, slots, n_trainings
-
-    def on_step_begin(self, **info: Any) -> None:
-        """Set the number of slots, before Tune asks for the next trial."""
-        self._limited.max_concurrent = self._slots()
-
-    def on_trial_complete(self, *, trial: Trial, **info: Any) -> None:
-        """Count a training that has ended."""
-        ray_private.drop_statistics(trial)
-        self._n_left -= 1
-
-    def on_trial_error(self, **info: Any) -> None:
-        """Count a training whose process died once too often."""
-        self._n_left -= 1
-
-    def on_step_end(self, **info: Any) -> None:
-        """End Tune after the last training."""
-        if self._n_left == 0:
-            raise _AllTrained
 
 
 @dataclass(frozen=True)
@@ -218,22 +203,17 @@ class Engine:
         n_trainings: int,
         scheduler: TrialScheduler | None = None,
         predict: bool = False,
-    ) -> bool:
-        """Train what a searcher proposes.
+    ) -> None:
+        """Train what a searcher proposes; Tune may give up a training before it has ended.
 
         Args:
             train: Images to learn from.
             evaluation: Images to measure each epoch on.
             recorder: Receives every event; an exception in it aborts the run.
-            searcher: Proposes the trainings.
-            n_trainings: Trainings to run.
+            n_trainings: How many proposals to train.
             scheduler: Stops trainings early; by default none is.
             predict: Whether last reports have predictions.
-
-        Returns:
-            False if Tune gave up a training, so that another run is needed.
         """
-        recorder.given_up = False
         trainable = tune.with_parameters(
             SweepTrainable,
             train=train,
@@ -243,20 +223,21 @@ class Engine:
             predict=predict,
         )
         resources = {"cpu": self.resources.cpu, "gpu": self.resources.gpu}
-        limited = ConcurrencyLimiter(searcher, self.slots())
+        limiter = ConcurrencyLimiter(searcher, self.slots())
+        recorder.begin(limiter, self.slots, n_trainings)
         try:
             tuner = tune.Tuner(
                 tune.with_resources(trainable, resources),
                 tune_config=tune.TuneConfig(
                     num_samples=n_trainings,
-                    search_alg=limited,
+                    search_alg=limiter,
                     scheduler=scheduler,
                     reuse_actors=True,
                 ),
                 run_config=tune.RunConfig(
                     name=f"tune-{time.monotonic_ns()}",
                     storage_path=str(self.scratch),
-                    callbacks=[recorder, _Supervisor(limited, self.slots, n_trainings)],
+                    callbacks=[recorder],
                     # The trainable writes its own, where a retry on any node finds them.
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     failure_config=tune.FailureConfig(max_failures=_RETRIES),
@@ -272,4 +253,3 @@ class Engine:
                 raise ClusterError(f"{where}: {describe_cause(error)}") from error
             if not isinstance(error, _AllTrained):
                 raise
-        return not recorder.given_up

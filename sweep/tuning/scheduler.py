@@ -11,9 +11,8 @@ from analysis.records.ledger import Ledger
 from analysis.results.rungs import rungs
 from sweep.config import SweepConfig
 from sweep.config.registry import SCHEDULERS
-from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Report
+from sweep.training.assignment import METRIC, TIME_ATTRIBUTE
 from sweep.tuning.ray_private import NotPickled
-from sweep.tuning.searcher import TRIAL_ID
 
 
 class Asha(NotPickled, FIFOScheduler):
@@ -38,16 +37,17 @@ class Asha(NotPickled, FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Decide on a trial that reaches a rung, unless that is decided already."""
-        epoch = Report.from_result(result).epoch
-        if epoch is not None and epoch.epoch in self._rungs:
+        epochs = result["report"].epochs
+        rung = epochs[-1].epoch if epochs else 0
+        if rung in self._rungs:
             reached = {
-                other.trial_id: other.epochs[epoch.epoch - 1].val_accuracy
+                other.trial_id: other.epochs[rung - 1].val_accuracy
                 for other in self._ledger.trials.values()
-                if len(other.epochs) >= epoch.epoch
+                if len(other.epochs) >= rung
             }
-            is_first_time = bool(reached) and trial.config[TRIAL_ID] not in reached
+            is_first_time = bool(reached) and trial.config["assignment"].key not in reached
             accuracies = list(reached.values())
-            if is_first_time and epoch.val_accuracy < np.percentile(accuracies, self._cutoff):
+            if is_first_time and epochs[-1].val_accuracy < np.percentile(accuracies, self._cutoff):
                 return str(TrialScheduler.STOP)
         return str(TrialScheduler.CONTINUE)
 

@@ -24,10 +24,8 @@ from analysis.results.study import STATES, optuna_trial
 from sweep.config import SweepConfig
 from sweep.config.dimensions import Choices, Dimension, IntRange
 from sweep.config.registry import SEARCHERS
-from sweep.training.assignment import METRIC, Assignment, Report
+from sweep.training.assignment import METRIC, Assignment
 from sweep.tuning.ray_private import NotPickled
-
-TRIAL_ID = "trial_id"
 
 _LEAST_ERROR = 1e-6  # less than an image in a million is wrong: no score counts as better
 
@@ -97,20 +95,15 @@ class StudySearcher(NotPickled, Searcher):
             model=config.model,
             epochs=config.epochs,
             hyperparameters=config.hyperparameters(draw),
+            key=number,
         )
         self._running[trial_id] = trial, assignment.hyperparameters["schedule"]
-        return {TRIAL_ID: number, **assignment.to_config()}
+        return {"assignment": assignment}
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Report a trial, whose epochs are all in the ledger, and how it ended.
-
-        Args:
-            trial_id: Tune's.
-            result: Its last, if any.
-            error: Whether its process died once too often.
-        """
+        """Report how a trial ended; `error` means that its process died once too often."""
         if trial_id not in self._running:
             return
         trial, schedule = self._running.pop(trial_id)
@@ -118,9 +111,9 @@ class StudySearcher(NotPickled, Searcher):
         accuracies = [] if ended is None else [epoch.val_accuracy for epoch in ended.epochs]
         for epoch, accuracy in enumerate(accuracies, start=1):
             trial.report(accuracy, epoch)
-        last = None if error or result is None else Report.from_result(result)
-        outcome = "FAILED" if last is None else last.outcome()
-        value = None
+        outcome, value = "FAILED", None
+        if result is not None and not error:
+            outcome = result["report"].outcome()
         if outcome == "COMPLETE":
             value = objective(selection_score(accuracies, schedule=schedule))
         self.study.tell(trial, value, state=STATES[outcome], skip_if_finished=True)

@@ -4,8 +4,6 @@ from typing import Any
 
 from ray import tune
 
-from sweep.training.assignment import Assignment
-
 
 class SweepTrainable(tune.Trainable):
     """Trains the network that its config assigns; then the actor is reused for the next one.
@@ -24,7 +22,7 @@ class SweepTrainable(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Prepare the next training."""
-        self._worker.assign(Assignment.from_config(new_config))
+        self._worker.assign(new_config["assignment"])
         return True
 
     def step(self) -> dict[str, Any]:

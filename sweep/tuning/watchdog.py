@@ -33,8 +33,11 @@ def watchdog(scratch: Path, on_death: Callable[[str], None]) -> Iterator[None]:
     def watch() -> None:
         heard = time.monotonic()
         while not ended.wait(_LOOK_EVERY_S if head is None else _KNOCK_EVERY_S):
-            if head is not None and _answers(head):
-                heard = time.monotonic()
+            if head is not None:
+                host, _, port = head.rpartition(":")
+                with contextlib.suppress(OSError):
+                    socket.create_connection((host, int(port)), _KNOCK_EVERY_S).close()
+                    heard = time.monotonic()
             if (process := ray_private.dead_process()) is not None:
                 death = f"Ray's {process} has died"
             elif head is not None and time.monotonic() - heard > _HEAD_SILENT_S:
@@ -42,7 +45,10 @@ def watchdog(scratch: Path, on_death: Callable[[str], None]) -> Iterator[None]:
             else:
                 continue
             ray_private.kill()
-            _remove(scratch)
+            deadline = time.monotonic() + _CLEARING_S  # dying workers may still write
+            while scratch.exists() and time.monotonic() < deadline:
+                shutil.rmtree(scratch, ignore_errors=True)
+                time.sleep(0.1)
             on_death(death)
 
     thread = threading.Thread(target=watch, daemon=True)
@@ -52,20 +58,3 @@ def watchdog(scratch: Path, on_death: Callable[[str], None]) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), _KNOCK_EVERY_S).close()
-    except OSError:
-        return False
-    return True
-
-
-def _remove(folder: Path) -> None:
-    """Remove the folder, to which dying workers may still write."""
-    deadline = time.monotonic() + _CLEARING_S
-    while folder.exists() and time.monotonic() < deadline:
-        shutil.rmtree(folder, ignore_errors=True)
-        time.sleep(0.1)

@@ -28,7 +28,7 @@ def search(config: SweepConfig, images: ImageDataset) -> None:
             make_screen=TerminalScreen,
         ) as session:
             mark("started")
-            ledger = run_search(session, config, name="bench", data=TrainTest(images, images))
+            ledger = run_search(session, config, TrainTest(images, images))
             epochs = [record for record in ledger.records if isinstance(record, EpochRecord)]
             mark("began", time=min(epoch.time - epoch.seconds for epoch in epochs))
             mark("done", epochs=len(epochs), trials=len(ledger.trials))
