@@ -1,8 +1,8 @@
 import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,30 +20,25 @@ from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import Resources, SweepConfig
 from sweep.driver.session import Display, Session
-from sweep.tuning.engine import Engine
+from sweep.training.assignment import Assignment
+from sweep.tuning.engine import Engine, Recorder
+
+Train = Callable[[Recorder, Assignment], None]
 
 
 class ListScreen:
-    """A screen that keeps what it is asked to show.
-
-    Attributes:
-        opened: What was shown, with its arguments.
-        lines: The lines that were said.
-        n_updates: How often a display was updated.
-    """
+    """A screen that is its own display, and keeps what it is asked to show."""
 
     def __init__(self) -> None:
-        self.opened: list[tuple[str, tuple[Any, ...]]] = []
+        self.shown: tuple[Any, ...] = ()
         self.lines: list[str] = []
         self.n_updates = 0
 
     def search(self, *shown: Any) -> AbstractContextManager[Display]:
-        self.opened.append(("search", shown))
+        self.shown = shown
         return contextlib.nullcontext(self)
 
-    def confirmation(self, *shown: Any) -> AbstractContextManager[Display]:
-        self.opened.append(("confirmation", shown))
-        return contextlib.nullcontext(self)
+    confirmation = search
 
     def update(self) -> None:
         self.n_updates += 1
@@ -52,28 +47,36 @@ class ListScreen:
         self.lines.append(line)
 
 
-MakeSession = Callable[..., Session]
+@dataclass(frozen=True)
+class KeepingEngine(Engine):
+    """An engine that keeps what it is asked to run; `train`, if given, replaces Ray."""
+
+    train: Train | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, **asked: Any) -> None:
+        self.asked.append(asked)
+        if self.train is None:
+            super().run(**asked)
+            return
+        for n in range(asked["n_trainings"]):
+            config = asked["searcher"].suggest(f"tune-{n}")
+            self.train(asked["recorder"], config["assignment"])
 
 
 @pytest.fixture(scope="session")
-def make_session() -> MakeSession:
-    """Makes a session on the sweep in a folder.
-
-    Without `scratch`, of a running Ray, it has no engine but `run`, which takes what
-    `Engine.run` takes.
-    """
+def make_session() -> Callable[..., Session]:
+    """Makes a session on the sweep in a folder, with `scratch` of a running Ray or `train`."""
 
     def make(
         folder: Folder,
         *,
-        scratch: Path | None = None,
-        run: Callable[..., bool] | None = None,
+        scratch: Path = Path("none"),
+        train: Train | None = None,
         watch: Callable[[], str | None] = lambda: None,
         n_slots: int = 2,
     ) -> Session:
-        engine: Any = SimpleNamespace(folder=folder, run=run, slots=lambda: n_slots)
-        if scratch is not None:
-            engine = Engine(Resources(), lambda: n_slots, folder, scratch)
+        engine = KeepingEngine(Resources(), lambda: n_slots, folder, scratch, train)
         return Session(engine, ListScreen(), watch)
 
     return make
@@ -88,11 +91,8 @@ def blank() -> TrainTest:
     return TrainTest(ImageDataset(images, labels), ImageDataset(images[:10], labels[:10]))
 
 
-MakeLedger = Callable[..., Ledger]
-
-
 @pytest.fixture(scope="session")
-def make_ledger() -> MakeLedger:
+def make_ledger() -> Callable[..., Ledger]:
     """Makes the ledger of a search with a trial of each state, complete ones better and better."""
 
     def make(config: SweepConfig, *states: Any) -> Ledger:

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from analysis.records.confirmation import (
-    Confirmation,
     ConfirmationBegun,
     ConfirmationWriter,
     RunEnded,
@@ -12,12 +11,10 @@ from analysis.records.confirmation import (
 from analysis.records.ledger import Ledger
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder, LocalFolder
-from sweep.config import HAND_TUNED, SweepConfig
-from sweep.driver.missing import Missing, find_missing, plan_runs
+from sweep.config import SweepConfig
+from sweep.driver.missing import find_missing, plan_runs
 
 MakeLedger = Callable[..., Ledger]
-
-ARMS = ("hand-tuned", "lenet5", "mlp")
 
 
 @pytest.fixture
@@ -25,24 +22,23 @@ def folder(tmp_path: Path) -> Folder:
     return LocalFolder(tmp_path)
 
 
-def _config(n_trials: int, top_k: int = 1, n_seeds: int = 2, epochs: int = 1) -> SweepConfig:
+def _config(n_trials: int, top_k: int = 1, n_seeds: int = 2) -> SweepConfig:
     confirm = {"top_k": top_k, "seeds": n_seeds}
-    return SweepConfig.model_validate({"trials": n_trials, "epochs": epochs, "confirm": confirm})
+    return SweepConfig.model_validate({"trials": n_trials, "epochs": 1, "confirm": confirm})
 
 
 @pytest.mark.parametrize(
-    ("states", "n_trials", "n_cut_off", "n_runs", "text"),
+    ("states", "n_trials", "n_runs", "text"),
     [
-        ([], 3, 0, 0, "0 of 3 trials have ended"),
-        (["FAILED", "RUNNING"], 2, 1, 0, "1 of 3 trials have ended, 1 were cut off"),
-        (["COMPLETE", "FAILED", "RUNNING"], 1, 1, 8, "2 of 3 trials have ended, 1 were cut off"),
-        (["COMPLETE", "FAILED", "STOPPED"], 0, 0, 8, "8 of 8 runs are still to be confirmed"),
+        ([], 3, 0, "0 of 3 trials have ended"),
+        (["FAILED", "RUNNING"], 2, 0, "1 of 3 trials have ended, 1 were cut off"),
+        (["COMPLETE", "FAILED", "RUNNING"], 1, 8, "2 of 3 trials have ended, 1 were cut off"),
+        (["COMPLETE", "FAILED", "STOPPED"], 0, 8, "8 of 8 runs are still to be confirmed"),
     ],
 )
 def test_missing_trials_and_runs_are_counted_and_described(
     states: list[str],
     n_trials: int,
-    n_cut_off: int,
     n_runs: int,
     text: str,
     folder: Folder,
@@ -50,40 +46,30 @@ def test_missing_trials_and_runs_are_counted_and_described(
 ) -> None:
     config = _config(3)
     missing = find_missing(folder, make_ledger(config, *states), config)
-    assert (missing.n_trials, missing.n_cut_off, len(missing.runs)) == (
-        n_trials,
-        n_cut_off,
-        n_runs,
-    )
     assert missing
-    assert str(missing) == text
+    assert (missing.n_trials, len(missing.runs), missing.text) == (n_trials, n_runs, text)
 
 
-@pytest.mark.parametrize("states", [["STOPPED", "FAILED"], ["COMPLETE", "COMPLETE"]])
 def test_nothing_is_missing_without_a_finalist_or_a_confirmation(
-    states: list[str], folder: Folder, make_ledger: MakeLedger
+    folder: Folder, make_ledger: MakeLedger
 ) -> None:
     config = _config(2)
-    if "COMPLETE" in states:
-        config = config.model_copy(update={"confirm": None})
-    missing = find_missing(folder, make_ledger(config, *states), config)
-    assert not missing
-    assert missing == Missing(0, 2, 0, [], 0)
+    assert not find_missing(folder, make_ledger(config, "STOPPED", "FAILED"), config)
+    config = config.model_copy(update={"confirm": None})
+    assert not find_missing(folder, make_ledger(config, "COMPLETE", "COMPLETE"), config)
 
 
 def _confirm(
     folder: Folder, config: SweepConfig, ledger: Ledger, n_seeds: int, failing: str = ""
-) -> Confirmation:
+) -> None:
     assert config.confirm is not None
-    begun = ConfirmationBegun(0.0, 1, "made", config.epochs)
-    with ConfirmationWriter.open(folder, begun) as writer:
-        arms, seeds = plan_runs(config, config.confirm, ledger, writer.journal)
+    with ConfirmationWriter.open(folder, ConfirmationBegun(0.0, 1, "made", 1)) as writer:
+        arms, seeds = plan_runs(config, config.confirm, ledger, None)
         for arm in arms:
             writer.append(arm)
             for seed in seeds[:n_seeds]:
                 state = "FAILED" if arm.arm == failing else "COMPLETE"
                 writer.append(RunEnded(1.0, arm.arm, seed, state, None))  # type: ignore[arg-type]
-        return writer.journal
 
 
 def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(
@@ -95,37 +81,20 @@ def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(
     _confirm(folder, config, ledger, 1, failing="mlp")
     assert find_missing(folder, ledger, config).runs == [
         ("mlp", first),
-        *((arm, second) for arm in ("trial-1", *ARMS)),
+        *((arm, second) for arm in ("trial-1", "hand-tuned", "lenet5", "mlp")),
     ]
 
 
-def test_nothing_is_missing_of_a_complete_confirmation(
-    folder: Folder, make_ledger: MakeLedger
-) -> None:
-    config = _config(1)
-    ledger = make_ledger(config, "COMPLETE")
-    _confirm(folder, config, ledger, 2)
-    assert not find_missing(folder, ledger, config)
-    longer = config.model_copy(update={"epochs": 2})  # the confirmation does not count any more
-    assert len(find_missing(folder, ledger, longer).runs) == 8
-
-
-def test_missing_runs_of_an_extended_sweep_are_the_new_finalists(
+def test_complete_confirmation_lacks_new_finalists_and_other_epochs(
     folder: Folder, make_ledger: MakeLedger
 ) -> None:
     config = _config(1, n_seeds=1)
-    _confirm(folder, config, make_ledger(config, "COMPLETE"), 1)
-    more = _config(2, top_k=2, n_seeds=1)
-    ledger = make_ledger(more, "COMPLETE", "COMPLETE")
-    missing = find_missing(folder, ledger, more)
-    assert missing.runs == [("trial-2", *confirmation_seeds(0, 1))]
-    assert str(missing) == "1 of 5 runs are still to be confirmed"
-
-
-def test_finalist_with_the_hand_tuned_point_is_not_confirmed_twice(
-    folder: Folder, make_ledger: MakeLedger
-) -> None:
-    config = _config(1)
     ledger = make_ledger(config, "COMPLETE")
-    ledger.trials[1].hyperparameters.update(HAND_TUNED)
-    assert len(find_missing(folder, ledger, config).runs) == 3 * 2
+    _confirm(folder, config, ledger, 1)
+    assert not find_missing(folder, ledger, config)
+    longer = config.model_copy(update={"epochs": 2})  # the confirmation does not count any more
+    assert len(find_missing(folder, ledger, longer).runs) == 4
+    more = _config(2, top_k=2, n_seeds=1)
+    missing = find_missing(folder, make_ledger(more, "COMPLETE", "COMPLETE"), more)
+    assert missing.runs == [("trial-2", *confirmation_seeds(0, 1))]
+    assert missing.text == "1 of 5 runs are still to be confirmed"

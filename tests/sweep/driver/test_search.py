@@ -3,8 +3,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,6 @@ import pytest
 import ray
 import torch
 from msgspec.structs import replace as replace_fields
-from optuna import Study
 
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, trial_name
@@ -34,10 +33,14 @@ from sweep.driver.search import run_search
 from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError
-from sweep.training.assignment import Assignment, Failure, Report
+from sweep.training.assignment import Assignment, Report
 from sweep.training.checkpoints import save_checkpoint
 from sweep.training.loop import TrainingRun, train_epochs
-from sweep.tuning.searcher import TRIAL_ID, StudySearcher, objective
+from sweep.tuning.engine import Recorder
+from sweep.tuning.searcher import StudySearcher, objective
+
+MakeSession = Callable[..., Session]
+RunTiny = Callable[..., Ledger]
 
 
 def _config(**given: Any) -> SweepConfig:
@@ -57,67 +60,48 @@ def _timeless(epochs: list[Epoch]) -> list[Epoch]:
     return [replace_fields(epoch, seconds=0.0, images_per_s=0.0) for epoch in epochs]
 
 
-@dataclass(frozen=True)
-class TinySearch:
-    """A finished search on next to no images."""
-
-    config: SweepConfig
-    folder: Folder
-    ledger: Ledger
-    study: Study
-
-
-RunTiny = Callable[..., TinySearch]
-
-
-@pytest.fixture(scope="module")
-def run_tiny(make_session: Callable[..., Session], tiny: TrainTest, ray_scratch: Path) -> RunTiny:
-    """Runs a search with Ray to its end, a new one or one that has begun."""
-
-    def run(config: SweepConfig, folder: Folder, **given: Any) -> TinySearch:
-        session = make_session(folder, scratch=ray_scratch, **given)
-        searchers: list[StudySearcher] = []
-        run_engine = session.engine.run
-
-        def run_and_keep(**asked: Any) -> bool:
-            searchers.append(asked["searcher"])
-            return run_engine(**asked)
-
-        engine: Any = SimpleNamespace(folder=folder, slots=session.engine.slots, run=run_and_keep)
-        ledger = run_search(replace(session, engine=engine), config, name="tiny", data=tiny)
-        return TinySearch(config, folder, ledger, searchers[-1].study)
-
-    return run
-
-
-def _require_consistent(done: TinySearch) -> None:
-    """Check what holds for every finished search."""
-    config, ledger = done.config, done.ledger
-    assert read_ledger(done.folder) == ledger
-    assert sorted(ledger.trials) == list(range(1, config.trials + 1))
-    told = {trial.number + 1: trial for trial in done.study.trials}
-    assert len(told) == config.trials
-    states = {"COMPLETE": "COMPLETE", "STOPPED": "PRUNED", "FAILED": "FAIL"}
-    for trial_id, trial in ledger.trials.items():
-        curve = {epoch.epoch: epoch.val_accuracy for epoch in trial.epochs}
-        assert list(curve) == list(range(1, len(curve) + 1))
-        assert (len(curve) == config.epochs) == (trial.state == "COMPLETE")
-        assert told[trial_id].state.name == states[trial.state]
-        assert told[trial_id].intermediate_values == curve
-        assert told[trial_id].params.items() <= trial.hyperparameters.items()
-    ranking = rank_trials(ledger)
-    assert done.study.best_trial.value == pytest.approx(objective(ranking[0].score))
-    best = ranking[: config.confirm.top_k if config.confirm else 1]
-    assert _kept(done.folder) == sorted(selection.trial.trial_id for selection in best)
-
-
 def _kept(folder: Folder) -> list[int]:
     return [int(name[6:10]) for name in folder.child("checkpoints").files()]
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> LocalFolder:
+    return LocalFolder(tmp_path / "mine")
+
+
+@pytest.fixture
+def run_tiny(make_session: MakeSession, tiny: TrainTest, ray_scratch: Path) -> RunTiny:
+    """Runs a search with Ray to its end, and checks what holds for every finished search."""
+
+    def run(config: SweepConfig, folder: Folder, **given: Any) -> Ledger:
+        session = make_session(folder, scratch=ray_scratch, **given)
+        ledger = run_search(session, config, tiny)
+        engine: Any = session.engine
+        study = engine.asked[-1]["searcher"].study
+        assert read_ledger(folder) == ledger
+        assert sorted(ledger.trials) == list(range(1, config.trials + 1))
+        told = {trial.number + 1: trial for trial in study.trials}
+        assert len(told) == config.trials
+        states = {"COMPLETE": "COMPLETE", "STOPPED": "PRUNED", "FAILED": "FAIL"}
+        for trial_id, trial in ledger.trials.items():
+            curve = {epoch.epoch: epoch.val_accuracy for epoch in trial.epochs}
+            assert list(curve) == list(range(1, len(curve) + 1))
+            assert (len(curve) == config.epochs) == (trial.state == "COMPLETE")
+            assert told[trial_id].state.name == states[trial.state]
+            assert told[trial_id].intermediate_values == curve
+            assert told[trial_id].params.items() <= trial.hyperparameters.items()
+        ranking = rank_trials(ledger)
+        assert study.best_trial.value == pytest.approx(objective(ranking[0].score))
+        best = ranking[: config.confirm.top_k if config.confirm else 1]
+        assert _kept(folder) == sorted(selection.trial.trial_id for selection in best)
+        return ledger
+
+    return run
+
+
 @pytest.mark.long
 def test_search_stops_bad_trials_early_and_runs_all_others(
-    run_tiny: RunTiny, tiny: TrainTest, tmp_path: Path
+    run_tiny: RunTiny, tiny: TrainTest, folder: Folder
 ) -> None:
     config = _config(
         trials=12,  # the first ten are random ones with every searcher
@@ -125,15 +109,14 @@ def test_search_stops_bad_trials_early_and_runs_all_others(
         scheduler={"name": "asha", "grace_period": 1, "reduction_factor": 3},
         confirm={"top_k": 2, "seeds": 1},
     )
-    done = run_tiny(config, LocalFolder(tmp_path))
-    _require_consistent(done)
-    assert done.ledger.in_state("FAILED") == []
+    ledger = run_tiny(config, folder)
+    assert ledger.in_state("FAILED") == []
     # The first trial at a rung continues. That the eleven others continue, too, takes
     # accuracies that never fall: once in 10 million by chance.
-    assert done.ledger.in_state("STOPPED")
-    assert done.ledger.trials[1].hyperparameters["dropout"] == 0.25
+    assert ledger.in_state("STOPPED")
+    assert ledger.trials[1].hyperparameters["dropout"] == 0.25
     for trial_id in (1, 12):
-        trial = done.ledger.trials[trial_id]
+        trial = ledger.trials[trial_id]
         assert _timeless(trial.epochs) == _timeless(_retrain(config, trial, tiny))
 
 
@@ -164,38 +147,11 @@ class DeadlyFolder(LocalFolder):
         super().write(name, data)
 
 
-@pytest.fixture(scope="module")
-def eventful(
-    run_tiny: RunTiny, tiny: TrainTest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TinySearch]:
-    """A search in which everything goes wrong that can.
-
-    Trial 1 diverges in its second epoch. The process of trial 2 dies before its second epoch is
-    in the checkpoint, that of trial 3 after it and before the report, that of trial 4 always
-    in its first epoch. Nothing happens to trial 5.
-    """
-    config = _config(trials=5, epochs=3, scheduler="none", confirm="none")
-    deaths = (
-        (checkpoint_name(trial_name(2)), (2,), "before"),
-        (checkpoint_name(trial_name(3)), (2,), "after"),
-        (checkpoint_name(trial_name(4)), (1, 2, 3), "before"),
-    )
-    folder = DeadlyFolder(tmp_path_factory.mktemp("eventful"), deaths)
-    _save_diverging_checkpoint(config, folder, tiny)
-    # The workers cannot import this file, so the class has to travel as a whole.
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    try:
-        yield run_tiny(config, folder)
-    finally:
-        ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
-
-
 def _save_diverging_checkpoint(config: SweepConfig, folder: Folder, data: TrainTest) -> None:
     """Lets trial 1 begin with a checkpoint of its first epoch from which only NaN can come."""
-    created = SweepCreated(0.0, FORMAT, "tiny", config.model_dump(mode="json"))
-    assignment = Assignment.from_config(StudySearcher(config, Ledger(created)).suggest("a"))
-    hyperparameters = assignment.hyperparameters
-    run = TrainingRun(assignment.model, hyperparameters, seed=assignment.seed)
+    created = SweepCreated(0.0, FORMAT, "mine", config.model_dump(mode="json"))
+    assignment = StudySearcher(config, Ledger(created)).suggest("a")["assignment"]
+    run = TrainingRun(assignment.model, assignment.hyperparameters, seed=assignment.seed)
     next(train_epochs(run, data.train, data.test, epochs=assignment.epochs))
     with torch.no_grad():
         next(run.model.parameters()).fill_(torch.nan)
@@ -203,46 +159,53 @@ def _save_diverging_checkpoint(config: SweepConfig, folder: Folder, data: TrainT
 
 
 @pytest.mark.long
-def test_eventful_search_ends_consistently(eventful: TinySearch, tiny: TrainTest) -> None:
-    _require_consistent(eventful)
-    for trial_id in (2, 3, 5):
-        trial = eventful.ledger.trials[trial_id]
-        assert trial.state == "COMPLETE"
-        assert _timeless(trial.epochs) == _timeless(_retrain(eventful.config, trial, tiny))
-
-    trial = eventful.ledger.trials[1]
-    assert (trial.state, len(trial.epochs)) == ("FAILED", 1)
-    assert trial.reason == f"{DIVERGED}: training loss became nan in epoch 2"
-    assert eventful.study.trials[0].value is None
-    assert not eventful.folder.exists(f"failures/{trial_name(1)}.txt")
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("trial_id", "reason", "deaths"),
-    [
-        (2, None, ["after epoch 1"]),
-        (3, None, ["after epoch 1"]),
-        (4, "its process died 3 times", ["in its first epoch"] * 2),
-        (5, None, []),
-    ],
-)
-def test_trial_whose_process_dies_is_retried_twice(
-    trial_id: int, reason: str | None, deaths: list[str], eventful: TinySearch
+def test_search_in_which_everything_goes_wrong_ends_consistently(
+    run_tiny: RunTiny, tiny: TrainTest, tmp_path: Path
 ) -> None:
-    assert eventful.ledger.trials[trial_id].reason == reason
-    notices = [n.text for n in eventful.ledger.notices if n.trial_id == trial_id]
-    assert notices == [f"its process died {when}; another goes on" for when in deaths]
-    tally = eventful.folder.path / f"{trial_name(trial_id)}.pt.tally"
-    n_written = {2: 4, 3: 3, 4: 3}  # trial 3 did not even train its second epoch again
-    assert not tally.exists() or tally.stat().st_size == n_written[trial_id]
+    """Trial 1 diverges in its second epoch, and nothing happens to trial 5.
+
+    The process of trial 2 dies before its second epoch is in the checkpoint, that of trial 3
+    after it and before the report, that of trial 4 always in its first epoch.
+    """
+    config = _config(trials=5, epochs=3, scheduler="none", confirm="none")
+    deaths = (
+        (checkpoint_name(trial_name(2)), (2,), "before"),
+        (checkpoint_name(trial_name(3)), (2,), "after"),
+        (checkpoint_name(trial_name(4)), (1, 2, 3), "before"),
+    )
+    folder = DeadlyFolder(tmp_path / "mine", deaths)
+    _save_diverging_checkpoint(config, folder, tiny)
+    # The workers cannot import this file, so the class has to travel as a whole.
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    try:
+        ledger = run_tiny(config, folder)
+    finally:
+        ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+    for trial_id in (2, 3, 5):
+        trial = ledger.trials[trial_id]
+        assert (trial.state, trial.reason) == ("COMPLETE", None)
+        assert _timeless(trial.epochs) == _timeless(_retrain(config, trial, tiny))
+    diverged, dead = ledger.trials[1], ledger.trials[4]
+    assert (diverged.state, len(diverged.epochs)) == ("FAILED", 1)
+    assert diverged.reason == f"{DIVERGED}: training loss became nan in epoch 2"
+    assert not folder.exists(f"failures/{trial_name(1)}.txt")
+    assert (dead.state, dead.reason) == ("FAILED", "its process died 3 times")
+    died = "its process died {}; another goes on".format
+    assert sorted((notice.trial_id, notice.text) for notice in ledger.notices) == [
+        (2, died("after epoch 1")),
+        (3, died("after epoch 1")),
+        *[(4, died("in its first epoch"))] * 2,
+    ]
+    tallies = [folder.path / f"{trial_name(trial_id)}.pt.tally" for trial_id in (2, 3, 4)]
+    # Trial 3 did not even train its second epoch again.
+    assert [tally.stat().st_size for tally in tallies] == [4, 3, 3]
 
 
 def test_search_that_was_interrupted_goes_on_and_can_be_extended(
-    run_tiny: RunTiny, tiny: TrainTest, tmp_path: Path
+    run_tiny: RunTiny, tiny: TrainTest, folder: Folder
 ) -> None:
     config = _config(trials=2, epochs=4, scheduler="none")
-    folder = LocalFolder(tmp_path)
 
     def interrupt() -> None:
         ledger = read_ledger(folder)
@@ -255,97 +218,70 @@ def test_search_that_was_interrupted_goes_on_and_can_be_extended(
     cut = read_ledger(folder)
     assert [trial.state for trial in cut.trials.values()] == ["COMPLETE", "RUNNING"]
 
-    done = run_tiny(config.model_copy(update={"trials": 3}), folder, n_slots=1)
-    _require_consistent(done)
-    for trial_id, trial in done.ledger.trials.items():
+    ledger = run_tiny(config.model_copy(update={"trials": 3}), folder, n_slots=1)
+    for trial_id, trial in ledger.trials.items():
         assert _timeless(trial.epochs) == _timeless(_retrain(config, trial, tiny))
         if trial_id in cut.trials:  # to the second: nothing was trained again
             assert trial.epochs[: len(cut.trials[trial_id].epochs)] == cut.trials[trial_id].epochs
-    assert len({trial.hyperparameters["dropout"] for trial in done.ledger.trials.values()}) == 3
+    assert len({trial.hyperparameters["dropout"] for trial in ledger.trials.values()}) == 3
 
 
 def _epoch(epoch: int, accuracy: float) -> Epoch:
     return Epoch(epoch, 0.5, 0.8, 0.4, accuracy, 1.5, 1e4)
 
 
-def _play(recorder: Any, config: dict[str, Any], *accuracies: float) -> None:
-    """Record a trial with a checkpoint; without all its epochs it is stopped or fails."""
-    recorder.start(config)
-    n_epochs = Assignment.from_config(config).epochs
-    report = Report(None, failure=Failure("why"))
-    for epoch, accuracy in enumerate(accuracies, start=1):
-        report = Report(_epoch(epoch, accuracy), is_last=epoch == n_epochs)
-        recorder.epoch(config, report.epoch)
-    recorder.end(config, report, None if accuracies else "why")
+def _play(recorder: Recorder, assignment: Assignment, *accuracies: float) -> None:
+    """Record a trial instead of training it; without all its epochs it is stopped or fails."""
+    recorder.start(assignment)
+    report = Report(failure="why")
+    for number, accuracy in enumerate(accuracies, start=1):
+        epoch = _epoch(number, accuracy)
+        report = Report((epoch,), is_last=number == assignment.epochs)
+        recorder.epoch(assignment, epoch)
+    recorder.end(assignment, report, report.failure)
 
 
-def _fail_all(recorder: Any, searcher: Any, n_trainings: int, **_: Any) -> bool:
-    """End every trial at once, instead of training it."""
-    for n in range(n_trainings):
-        _play(recorder, searcher.suggest(f"tune-{n}"))
-    return True
-
-
-def test_search_writes_a_ledger_from_beginning_to_end(
-    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
+def test_search_writes_a_ledger_and_trains_only_what_is_missing(
+    make_session: MakeSession, blank: TrainTest, folder: Folder
 ) -> None:
-    folder, config = LocalFolder(tmp_path), SweepConfig(trials=3, epochs=1)
-    session = make_session(folder, run=_fail_all)
-    ledger = run_search(session, config, name="mine", data=blank)
+    config = SweepConfig(trials=3, epochs=1)
+    session: Any = make_session(folder, train=_play)
+    ledger = run_search(session, config, blank)
     assert read_ledger(folder) == ledger
     assert (ledger.name, ledger.config) == ("mine", config.model_dump(mode="json"))
     assert [begun.slots for begun in ledger.sessions] == [2]
     assert ledger.ended is not None
     assert ledger.ended.reason == "finished"
     assert len(ledger.trials) == 3
-    screen: Any = session.screen
-    assert screen.opened == [("search", (ledger,))]
+    assert session.screen.shown == (ledger,)
+
+    before = folder.read("ledger.jsonl")
+    run_search(session, config, blank)
+    assert folder.read("ledger.jsonl") == before
+    ledger = run_search(session, SweepConfig(trials=5, epochs=1), blank)
+    assert [asked["n_trainings"] for asked in session.engine.asked] == [3, 2]
+    assert (ledger.created.config["trials"], ledger.config["trials"]) == (3, 5)
+    assert read_ledger(folder) == ledger
+    assert b"trials: 5" in folder.read("config.yaml")
 
 
 def test_search_validates_on_a_stratified_sixth_that_the_seed_does_not_change(
-    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
+    make_session: MakeSession, blank: TrainTest, tmp_path: Path
 ) -> None:
     def numbers(images: ImageDataset) -> list[int]:
         corner = images.images[:, 0, :2].astype(int)
         return (256 * corner[:, 0] + corner[:, 1]).tolist()
 
-    given: list[dict[str, Any]] = []
-
-    def run(**asked: Any) -> bool:
-        given.append(asked)
-        return _fail_all(**asked)
-
+    train, validation = [], []
     for n, seeds in enumerate(({"seed": 0}, {"seed": 9}, {"split_seed": 1})):
-        session = make_session(LocalFolder(tmp_path / str(n)), run=run)
-        run_search(session, SweepConfig(trials=1, epochs=1, **seeds), name="mine", data=blank)
-    train, validation = ([numbers(asked[part]) for asked in given] for part in PARTS)
+        session: Any = make_session(LocalFolder(tmp_path / str(n)), train=_play)
+        run_search(session, SweepConfig(trials=1, epochs=1, **seeds), blank)
+        (asked,) = session.engine.asked
+        train.append(numbers(asked["train"]))
+        validation.append(numbers(asked["evaluation"]))
+        assert np.bincount(asked["evaluation"].labels).tolist() == [10] * 10
     assert validation[0] == validation[1] != validation[2]
-    assert np.bincount(given[0]["evaluation"].labels).tolist() == [10] * 10
     assert sorted(train[0] + validation[0]) == list(range(600))
-
-
-PARTS = ("train", "evaluation")
-
-
-def test_finished_search_is_left_alone_and_an_extended_one_records_its_new_config(
-    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
-) -> None:
-    folder, n_trained = LocalFolder(tmp_path), []
-
-    def run(**asked: Any) -> bool:
-        n_trained.append(asked["n_trainings"])
-        return _fail_all(**asked)
-
-    session = make_session(folder, run=run)
-    run_search(session, SweepConfig(trials=3, epochs=1), name="mine", data=blank)
-    before = folder.read("ledger.jsonl")
-    run_search(session, SweepConfig(trials=3, epochs=1), name="mine", data=blank)
-    assert folder.read("ledger.jsonl") == before
-    ledger = run_search(session, SweepConfig(trials=5, epochs=1), name="mine", data=blank)
-    assert n_trained == [3, 2]
-    assert (ledger.created.config["trials"], ledger.config["trials"]) == (3, 5)
-    assert read_ledger(folder) == ledger
-    assert b"trials: 5" in folder.read("config.yaml")
 
 
 @dataclass(frozen=True)
@@ -357,18 +293,17 @@ class FullFolder(LocalFolder):
 
 
 def test_config_file_follows_the_ledger(
-    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
+    make_session: MakeSession, blank: TrainTest, folder: LocalFolder
 ) -> None:
     old, new = SweepConfig(trials=1, epochs=1), SweepConfig(trials=2, epochs=1)
-    folder = LocalFolder(tmp_path)
     folder.write("config.yaml", new.to_yaml().encode())  # of another process, say
-    run_search(make_session(folder, run=_fail_all), old, name="mine", data=blank)
+    run_search(make_session(folder, train=_play), old, blank)
     assert folder.read("config.yaml").decode() == old.to_yaml()
     with pytest.raises(OSError, match="No space"):
-        run_search(make_session(FullFolder(tmp_path)), new, name="mine", data=blank)
+        run_search(make_session(FullFolder(folder.path)), new, blank)
     assert folder.read("config.yaml").decode() == old.to_yaml(), "the record comes first"
     folder.write("config.yaml", new.to_yaml().encode())
-    run_search(make_session(folder), old, name="mine", data=blank)
+    run_search(make_session(folder), old, blank)
     assert folder.read("config.yaml").decode() == old.to_yaml(), "the next session repairs it"
 
 
@@ -384,16 +319,15 @@ def test_config_file_follows_the_ledger(
 def test_search_records_why_it_ended_early(
     error: BaseException,
     reason: str,
-    make_session: Callable[..., Session],
+    make_session: MakeSession,
     blank: TrainTest,
-    tmp_path: Path,
+    folder: Folder,
 ) -> None:
-    def fail(**_: Any) -> bool:
+    def fail(*_: Any) -> None:
         raise error
 
-    folder = LocalFolder(tmp_path)
     with pytest.raises(type(error)) as raised:
-        run_search(make_session(folder, run=fail), SweepConfig(), name="mine", data=blank)
+        run_search(make_session(folder, train=fail), SweepConfig(), blank)
     assert raised.value is error
     ended = read_ledger(folder).ended
     assert ended is not None
@@ -401,46 +335,38 @@ def test_search_records_why_it_ended_early(
 
 
 def test_search_takes_up_what_tune_has_given_up(
-    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
+    make_session: MakeSession, blank: TrainTest, folder: Folder
 ) -> None:
     proposed = []
 
-    def run(recorder: Any, searcher: Any, n_trainings: int, **_: Any) -> bool:
+    def train(recorder: Recorder, assignment: Assignment) -> None:
         """A process dies as it is handed on to the second trial."""
-        for n in range(n_trainings):
-            config = searcher.suggest(f"tune-{n}")
-            proposed.append(config[TRIAL_ID])
-            recorder.start(config)
-            if len(proposed) != 2:
-                _play(recorder, config)
-        return len(proposed) > 3
+        proposed.append(assignment.key)
+        recorder.start(assignment)
+        if len(proposed) != 2:
+            _play(recorder, assignment)
 
-    session = make_session(LocalFolder(tmp_path), run=run)
     config = SweepConfig(trials=3, epochs=2, confirm=None)
-    ledger = run_search(session, config, name="mine", data=blank)
+    ledger = run_search(make_session(folder, train=train), config, blank)
     assert proposed == [1, 2, 3, 2]
     assert len(ledger.in_state("FAILED")) == 3
 
 
 def test_search_records_what_results_show(
-    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
+    make_session: MakeSession, blank: TrainTest, folder: Folder
 ) -> None:
-    def run(recorder: Any, searcher: Any, **_: Any) -> bool:
-        config = searcher.suggest("a")
+    def train(recorder: Any, assignment: Assignment) -> None:
+        config = {"assignment": assignment}
         trial = SimpleNamespace(trial_id="a", config=config, error_file=None)
-        recorder.on_trial_recover(
-            iteration=1, trials=[], trial=trial
-        )  # its process died before it began
-        recorder.on_trial_start(iteration=2, trials=[], trial=trial)
-        assert recorder.n_epochs(config) == 0
-        recorder.epoch(config, _epoch(1, 0.9))
-        assert recorder.n_epochs(config) == 1
-        recorder.end(config, None, "its process died 3 times")
-        return True
+        recorder.on_trial_recover(iteration=1, trial=trial)  # its process died before it began
+        recorder.on_trial_start(iteration=2, trial=trial)
+        assert recorder.n_epochs(assignment) == 0
+        recorder.epoch(assignment, _epoch(1, 0.9))
+        assert recorder.n_epochs(assignment) == 1
+        recorder.end(assignment, None, "its process died 3 times")
 
     config = _config(trials=1, epochs=2, space={"dropout": {"low": 0.0, "high": 0.5}})
-    session = make_session(LocalFolder(tmp_path), run=run)
-    ledger = run_search(session, config, name="mine", data=blank)
+    ledger = run_search(make_session(folder, train=train), config, blank)
     (trial,) = ledger.trials.values()
     shown = {"dropout": 0.25, "rotation": 0.0, "shift": 0.0, "weight_decay": 0.0}
     assert (trial.trial_id, trial.hyperparameters) == (1, shown)
@@ -476,44 +402,40 @@ def test_search_keeps_only_the_checkpoints_of_the_best(
     confirm: Any,
     kept: list[list[int]],
     n_first: int,
-    make_session: Callable[..., Session],
+    make_session: MakeSession,
     blank: TrainTest,
-    tmp_path: Path,
+    folder: Folder,
 ) -> None:
-    folder, seen = LocalFolder(tmp_path), []
+    seen = []
 
-    def run(recorder: Any, searcher: Any, n_trainings: int, **_: Any) -> bool:
-        for n in range(n_trainings):
-            config = searcher.suggest(f"tune-{n}")
-            folder.write(checkpoint_name(trial_name(config[TRIAL_ID])), b"weights")
-            _play(recorder, config, *CURVES[config[TRIAL_ID] - 1])
-            seen.append(_kept(folder))
-        return True
+    def train(recorder: Recorder, assignment: Assignment) -> None:
+        folder.write(checkpoint_name(assignment.name), b"weights")
+        _play(recorder, assignment, *CURVES[assignment.key - 1])
+        seen.append(_kept(folder))
 
     for n_trials in (n_first, len(CURVES)):
         config = _config(trials=n_trials, epochs=2, confirm=confirm)
-        run_search(make_session(folder, run=run), config, name="mine", data=blank)
+        run_search(make_session(folder, train=train), config, blank)
     assert seen == kept
 
 
 def test_search_deletes_the_checkpoints_that_a_killed_driver_left(
-    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
+    make_session: MakeSession, blank: TrainTest, folder: Folder
 ) -> None:
-    folder = LocalFolder(tmp_path)
+    names = [*map(trial_name, (1, 2, 3, 4)), "trial-1-seed-5"]
 
-    def run(recorder: Any, searcher: Any, **_: Any) -> bool:
-        for n, accuracy in enumerate((0.8, 0.9)):
-            _play(recorder, searcher.suggest(f"tune-{n}"), accuracy, accuracy)
-        recorder.start(searcher.suggest("cut off"))
-        names = [*(trial_name(trial_id) for trial_id in (1, 2, 3, 4)), "trial-1-seed-5"]
-        for name in names:
-            folder.write(checkpoint_name(name), b"weights")
-        raise Interrupted(signal.SIGKILL)
+    def train(recorder: Recorder, assignment: Assignment) -> None:
+        if assignment.key == 3:
+            recorder.start(assignment)
+            for name in names:
+                folder.write(checkpoint_name(name), b"weights")
+            raise Interrupted(signal.SIGKILL)
+        _play(recorder, assignment, *[0.7 + assignment.key / 10] * 2)
 
-    config = _config(trials=4, epochs=2)
-    with pytest.raises(Interrupted):
-        run_search(make_session(folder, run=run), config, name="mine", data=blank)
-    run_search(make_session(folder, run=lambda **_: True), config, name="mine", data=blank)
-    assert folder.child("checkpoints").files() == [
-        f"{name}.pt" for name in ("trial-0002", "trial-0003", "trial-0004", "trial-1-seed-5")
-    ]
+    def interrupt(*_: Any) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    for act in (train, interrupt):
+        with pytest.raises(Interrupted):
+            run_search(make_session(folder, train=act), _config(trials=4, epochs=2), blank)
+    assert folder.child("checkpoints").files() == [f"{name}.pt" for name in names[1:]]

@@ -12,7 +12,7 @@ import torch
 from analysis.errors import InUseError
 from analysis.storage.folder import LocalFolder
 from sweep.config import Resources
-from sweep.driver.session import Session, count_slots, describe_start, open_session
+from sweep.driver.session import Session, describe_start, open_session
 from sweep.driver.signals import Interrupted, Interruption
 from sweep.environment import n_processors
 from sweep.errors import UsageError
@@ -21,22 +21,25 @@ CORES = n_processors()
 
 
 @pytest.mark.parametrize(
-    ("cpu", "concurrency", "slots"),
-    [(1, None, CORES), (0.5, None, 2 * CORES), (CORES, None, 1), (1, CORES, CORES), (0.5, 1, 1)],
+    ("resources", "concurrency", "slots"),
+    [
+        (Resources(), None, CORES),
+        (Resources(cpu=0.5), None, 2 * CORES),
+        (Resources(cpu=CORES), None, 1),
+        (Resources(), CORES, CORES),
+        (Resources(cpu=0.5), 1, 1),
+        (Resources(cpu=0.1, gpu=0.5), None, 2),
+        (Resources(cpu=0.1, gpu=0.1), None, 10),
+        (Resources(cpu=0.1, gpu=1), None, 1),
+    ],
 )
-def test_slots_are_as_many_as_fit_on_the_processors(
-    cpu: float, concurrency: int | None, slots: int
-) -> None:
-    assert count_slots(Resources(cpu=cpu), concurrency) == slots
-
-
-@pytest.mark.parametrize(("gpu", "slots"), [(0.5, 2), (0.1, 10), (1, 1)])
-def test_slots_are_as_many_as_fit_on_the_gpus(
-    gpu: float, slots: int, monkeypatch: pytest.MonkeyPatch
+def test_slots_are_as_many_as_fit_on_this_machine(
+    resources: Resources, concurrency: int | None, slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert count_slots(Resources(cpu=0.1, gpu=gpu), None) == min(slots, 10 * CORES)
+    start = describe_start(resources, address=None, concurrency=concurrency)
+    assert start == f"{slots} at a time; starting Ray"
 
 
 @pytest.mark.parametrize(
