@@ -91,7 +91,7 @@ def train(folder, value):
     worker.assign(Assignment("trial-0001", 1, config.model, 2, hyperparameters))
     reports = [worker.step(), worker.step()]
     assert not any(report.failure or report.notice for report in reports), reports
-    return [report.epoch.train_loss for report in reports]
+    return [report.epochs[-1].train_loss for report in reports]
 
 smooth, plain = train(LocalFolder(Path("new")), 0.2), train(LocalFolder(Path("plain")), 0.0)
 assert smooth != plain
@@ -186,7 +186,6 @@ def test_searcher_and_scheduler_are_each_a_line_in_the_registry(tree: Path) -> N
         """
 from analysis.records.ledger import FORMAT, Ledger, SweepCreated
 from sweep.config.resolve import resolve_config
-from sweep.training.assignment import Assignment
 from sweep.tuning.scheduler import build_scheduler
 from sweep.tuning.searcher import StudySearcher
 
@@ -194,7 +193,7 @@ settings = ["searcher=qmc", "scheduler={name: median, grace_period: 2}", "initia
 config = resolve_config(settings=settings)
 ledger = Ledger(SweepCreated(0.0, FORMAT, "new", config.model_dump(mode="json")))
 searcher, scheduler = StudySearcher(config, ledger), build_scheduler(config, ledger)
-proposed = Assignment.from_config(searcher.suggest("a")).hyperparameters
+proposed = searcher.suggest("a")["assignment"].hyperparameters
 assert not any(searched.why_invalid(proposed[name]) for name, searched in config.space.items())
 print(type(searcher.study.sampler).__name__, type(scheduler).__name__, scheduler.metric)
 """,

@@ -210,7 +210,8 @@ class Engine:
             train: Images to learn from.
             evaluation: Images to measure each epoch on.
             recorder: Receives every event; an exception in it aborts the run.
-            n_trainings: How many proposals to train.
+            searcher: Proposes the trainings.
+            n_trainings: How many of its proposals to train.
             scheduler: Stops trainings early; by default none is.
             predict: Whether last reports have predictions.
         """

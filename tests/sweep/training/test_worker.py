@@ -37,7 +37,7 @@ CHECKPOINT = checkpoint_name(ASSIGNMENT.name)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def folder(tmp_path: Path) -> LocalFolder:
     return LocalFolder(tmp_path)
 
 
@@ -67,8 +67,8 @@ def _steps(worker: Worker, n: int) -> list[Report]:
 
 
 def _timeless(reports: list[Report]) -> list[Epoch]:
-    """The reported epochs without what depends on the clock."""
-    epochs = [report.epoch for report in reports if report.epoch is not None]
+    """The last epoch of each report, without what depends on the clock."""
+    epochs = [report.epochs[-1] for report in reports]
     return [msgspec.structs.replace(epoch, seconds=0.0, images_per_s=0.0) for epoch in epochs]
 
 
@@ -77,64 +77,51 @@ def _history(folder: Folder, assignment: Assignment = ASSIGNMENT) -> list[Epoch]
     return [Epoch(**epoch) for epoch in content["run"]["history"]]
 
 
-def test_steps_are_epochs_and_the_last_one_says_so(make_worker: MakeWorker) -> None:
+def test_steps_are_epochs_each_in_the_checkpoint_and_the_last_one_says_so(
+    make_worker: MakeWorker, folder: Folder
+) -> None:
     torch.set_num_threads(2)
     worker = make_worker()
     assert torch.get_num_threads() == 1
-    reports = _steps(worker, 3)
-    assert [report.outcome() for report in reports] == ["STOPPED", "STOPPED", "COMPLETE"]
-    for number, report in enumerate(reports, start=1):
-        assert report.epoch is not None
-        result = report.to_result()
-        assert (result[TIME_ATTRIBUTE], result["done"]) == (number, number == 3)
-        assert result[METRIC] == report.epoch.val_accuracy
-        assert Report.from_result(result) is report
-        assert (report.past, report.notice, report.failure) == ((), None, None)
-        assert report.predictions is None
-
-
-def test_epoch_is_in_the_checkpoint_when_it_is_reported(
-    make_worker: MakeWorker, folder: Folder
-) -> None:
-    worker = make_worker()
     assert not folder.exists(CHECKPOINT)
-    for n_epochs in (1, 2, 3):
+    for number, outcome in enumerate(["STOPPED", "STOPPED", "COMPLETE"], start=1):
         report = worker.step()
-        history = _history(folder)
-        assert len(history) == n_epochs
-        assert history[-1] == report.epoch
+        (epoch,) = report.epochs
+        assert _history(folder)[number - 1 :] == [epoch]
+        assert report.outcome() == outcome
+        assert report.to_result() == {
+            "report": report,
+            "done": number == 3,
+            TIME_ATTRIBUTE: number,
+            METRIC: epoch.val_accuracy,
+        }
+        assert (report.notice, report.failure, report.predictions) == (None, None, None)
 
 
 @pytest.mark.parametrize("n_done", [0, 1])
 def test_storage_error_ends_the_training_without_an_epoch(
-    n_done: int, make_worker: MakeWorker, folder: Folder
+    n_done: int, make_worker: MakeWorker, folder: LocalFolder
 ) -> None:
     worker = make_worker()
     _steps(worker, n_done)
     folder.delete(CHECKPOINT)
-    assert isinstance(folder, LocalFolder)
     (folder.path / CHECKPOINT).mkdir(parents=True)  # can neither be read nor replaced
     report = worker.step()
-    assert report.epochs == ()
-    assert report.to_result().keys() == {"report", "done"}
-    assert report.failure is not None
-    assert report.failure.is_storage
-    assert report.failure.reason == f"storage {folder}/{CHECKPOINT}: Is a directory"
-    assert report.failure.traceback is None
+    failure = f"storage {folder}/{CHECKPOINT}: Is a directory"
+    assert report == Report(failure=failure, is_storage_failure=True)
+    assert report.to_result() == {"report": report, "done": True}
 
 
 def test_retried_training_goes_on_from_its_checkpoint(
     make_worker: MakeWorker, uninterrupted: list[Epoch]
 ) -> None:
     before = _steps(make_worker(), 2)
-    again, *after = _steps(make_worker(), 2)
-    assert again.epoch == before[-1].epoch  # with its times, so it was not trained again
-    assert list(again.past) == [report.epoch for report in before[:-1]]
-    assert [epoch.epoch for epoch in again.epochs] == [1, 2]
-    assert not again.is_last
-    assert [report.past for report in after] == [()] * len(after)
-    assert _timeless([*before, *after]) == uninterrupted
-    assert after[-1].is_last
+    again, last = _steps(make_worker(), 2)
+    # With their times, so they were not trained again.
+    assert again.epochs == before[0].epochs + before[1].epochs
+    assert len(last.epochs) == 1
+    assert [report.is_last for report in (again, last)] == [False, True]
+    assert _timeless([*before, last]) == uninterrupted
 
 
 def test_damaged_checkpoint_starts_over(
@@ -144,13 +131,10 @@ def test_damaged_checkpoint_starts_over(
     data = folder.read(CHECKPOINT)
     folder.write(CHECKPOINT, data[: len(data) // 2])
     reports = _steps(make_worker(), 3)
-    assert [report.notice for report in reports] == [
-        f"its checkpoint {CHECKPOINT} is damaged: it starts over",
-        None,
-        None,
-    ]
+    notice = f"its checkpoint {CHECKPOINT} is damaged: it starts over"
+    assert [report.notice for report in reports] == [notice, None, None]
+    assert [len(report.epochs) for report in reports] == [1, 1, 1]
     assert _timeless(reports) == uninterrupted
-    assert all(report.past == () for report in reports)
     assert len(_history(folder)) == 3
 
 
@@ -163,12 +147,8 @@ def test_divergence_is_an_end_without_traceback(make_worker: MakeWorker, folder:
             parameter.fill_(torch.nan)
     save_checkpoint(folder, ASSIGNMENT, run)
     first, report = _steps(make_worker(), 2)
-    assert first.epoch == epoch
-    assert report.outcome() == "FAILED"
-    assert report.failure is not None
-    assert report.failure.reason == f"{DIVERGED}: training loss became nan in epoch 2"
-    assert report.failure.traceback is None
-    assert not report.failure.is_storage
+    assert first.epochs == (epoch,)
+    assert report == Report(failure=f"{DIVERGED}: training loss became nan in epoch 2")
 
 
 def test_assignment_that_cannot_be_trained_is_an_end_with_traceback(
@@ -177,13 +157,10 @@ def test_assignment_that_cannot_be_trained_is_an_end_with_traceback(
     worker = make_worker(replace(ASSIGNMENT, model="resnet"))
     report = worker.step()
     assert report.outcome() == "FAILED"
-    assert report.to_result()["done"]
-    assert report.failure is not None
-    assert (
-        report.failure.reason == "ValueError: `model` must be one of lenet5, mlp, but got resnet"
-    )
-    assert report.failure.traceback is not None
-    assert report.failure.traceback.startswith("Traceback (most recent call last)")
+    assert report.failure == "ValueError: `model` must be one of lenet5, mlp, but got resnet"
+    assert report.traceback is not None
+    assert report.traceback.startswith("Traceback (most recent call last)")
+    assert not report.is_storage_failure
     worker.assign(ASSIGNMENT)  # the worker can go on
     assert _timeless(_steps(worker, 1)) == uninterrupted[:1]
 
@@ -213,7 +190,7 @@ def test_predictions_come_with_the_last_epoch_and_agree_with_it(
     assert 0.1 <= predictions.confidence.min() <= predictions.confidence.max() <= 1
 
     again = make_worker(predict=True).step()  # complete, so it says so at once
-    assert again.to_result()["done"]
-    assert list(again.epochs) == [report.epoch for report in reports]
+    assert again.is_last
+    assert [(epoch,) for epoch in again.epochs] == [report.epochs for report in reports]
     assert again.predictions is not None
     np.testing.assert_array_equal(again.predictions.predicted, predictions.predicted)

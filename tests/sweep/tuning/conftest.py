@@ -28,8 +28,10 @@ def make_result(make_metrics: Callable[..., Epoch]) -> Callable[..., dict[str, A
         reported = [
             make_metrics(epoch, accuracy) for epoch, accuracy in enumerate(accuracies, start=1)
         ]
-        before = tuple(reported[:-1]) if past else ()
-        return Report(reported[-1], past=before, is_last=len(reported) == epochs).to_result()
+        report = Report(
+            tuple(reported if past else reported[-1:]), is_last=len(reported) == epochs
+        )
+        return report.to_result()
 
     return make
 

@@ -1,10 +1,10 @@
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from ray.tune.experiment import Trial
@@ -14,7 +14,7 @@ from analysis.records.epochs import Epoch
 from analysis.storage.folder import Folder, LocalFolder
 from data_utils.dataset import TrainTest
 from sweep.config import Resources
-from sweep.training.assignment import Assignment, Failure, Report
+from sweep.training.assignment import Assignment, Report
 from sweep.tuning import engine as engine_module
 from sweep.tuning.engine import Engine, ListSearcher, Recorder
 from sweep.tuning.trainable import SweepTrainable
@@ -28,31 +28,32 @@ class ListRecorder(Recorder):
 
     def __init__(self, folder: Folder, fails_at: str | None = None) -> None:
         super().__init__(folder, lambda: self.events.append(("step",)))
+        self.begin(Mock(), Mock(), 100)
         self.events: list[tuple[Any, ...]] = []
         self.reports: dict[str, Report | None] = {}
         self._fails_at = fails_at
 
-    def _record(self, kind: str, config: Mapping[str, Any], *more: Any) -> None:
+    def _record(self, kind: str, assignment: Assignment, *more: Any) -> None:
         if kind == self._fails_at:
             self._fails_at = None
             raise OSError(28, "No space left on device")
-        self.events.append((kind, Assignment.from_config(config).name, *more))
+        self.events.append((kind, assignment.name, *more))
 
-    def start(self, config: Mapping[str, Any]) -> None:
-        self._record("start", config)
+    def start(self, assignment: Assignment) -> None:
+        self._record("start", assignment)
 
-    def n_epochs(self, config: Mapping[str, Any]) -> int:
-        return len(self.of(Assignment.from_config(config).name, "epoch"))
+    def n_epochs(self, assignment: Assignment) -> int:
+        return len(self.of(assignment.name, "epoch"))
 
-    def epoch(self, config: Mapping[str, Any], metrics: Epoch) -> None:
-        self._record("epoch", config, metrics.epoch)
+    def epoch(self, assignment: Assignment, metrics: Epoch) -> None:
+        self._record("epoch", assignment, metrics.epoch)
 
-    def notice(self, config: Mapping[str, Any], text: str) -> None:
-        self._record("notice", config, text)
+    def notice(self, assignment: Assignment, text: str) -> None:
+        self._record("notice", assignment, text)
 
-    def end(self, config: Mapping[str, Any], report: Report | None, reason: str | None) -> None:
-        self.reports[Assignment.from_config(config).name] = report
-        self._record("end", config, report.outcome() if report else None, reason)
+    def end(self, assignment: Assignment, report: Report | None, reason: str | None) -> None:
+        self.reports[assignment.name] = report
+        self._record("end", assignment, report.outcome() if report else None, reason)
 
     def of(self, name: str, kind: str) -> list[Any]:
         return [event[2] for event in self.events if event[:2] == (kind, name)]
@@ -64,15 +65,11 @@ def _assignment(name: str, **change: Any) -> Assignment:
 
 
 def _trial(
-    result: dict[str, Any] | None = None, error_file: str | None = None, tune_id: str = "a"
+    result: dict[str, Any] | None = None, error_file: Path | None = None, tune_id: str = "a"
 ) -> Any:
     """A trial as Tune passes it to a callback."""
-    return SimpleNamespace(
-        trial_id=tune_id,
-        config=_assignment("t").to_config(),
-        last_result=result,
-        error_file=error_file,
-    )
+    config = {"assignment": _assignment("t")}
+    return Mock(trial_id=tune_id, config=config, last_result=result, error_file=error_file)
 
 
 @pytest.fixture
@@ -91,7 +88,7 @@ def test_recorder_records_each_epoch_once(recorder: ListRecorder, make_result: M
         make_result(0.5, 0.6),
         make_result(0.5, 0.6, past=True),  # reported again after a retry
         make_result(0.5, 0.6, 0.7, 0.8, past=True),  # two of them lost with a driver
-        Report(None, notice="over").to_result(),
+        Report(notice="over").to_result(),
     ):
         recorder.on_trial_result(trial=_trial(), result=result)
     epochs = [("epoch", "t", epoch) for epoch in (1, 2, 3, 4)]
@@ -104,7 +101,7 @@ def test_recorder_records_the_end_and_writes_the_traceback_of_a_failure(
     for n_epochs in (4, 3):
         recorder.on_trial_complete(trial=_trial(make_result(*[0.9] * n_epochs)))
     for traceback in (None, "Traceback …"):
-        result = Report(None, failure=Failure("KeyError: 'x'", traceback)).to_result()
+        result = Report(failure="KeyError: 'x'", traceback=traceback).to_result()
         recorder.on_trial_complete(trial=_trial(result))
         assert folder.exists("failures/t.txt") == bool(traceback)
     assert recorder.events == [
@@ -120,18 +117,17 @@ def test_recorder_records_dead_processes(
 ) -> None:
     memory = tmp_path / "error.txt"
     memory.write_text("ray.exceptions.OutOfMemoryError: Task was killed")
-    recorder.on_trial_recover(iteration=1, trial=_trial(error_file=str(tmp_path / "none.txt")))
+    recorder.on_trial_recover(iteration=1, trial=_trial(error_file=tmp_path / "none.txt"))
     recorder.on_trial_result(trial=_trial(), result=make_result(0.5))
-    recorder.on_trial_recover(iteration=2, trial=_trial(error_file=str(memory)))
+    recorder.on_trial_recover(iteration=2, trial=_trial(error_file=memory))
     recorder.on_trial_error(iteration=3, trial=_trial())
-    recorder.on_trial_error(iteration=4, trial=_trial(error_file=str(memory)))
+    recorder.on_trial_error(iteration=4, trial=_trial(error_file=memory))
     assert [event[2:] for event in recorder.events if event[0] in ("notice", "end")] == [
         ("its process died in its first epoch; another goes on",),
         ("its process ran out of memory after epoch 1; another goes on",),
         (None, "its process died 3 times"),
         (None, "its process ran out of memory 4 times"),
     ]
-    assert not recorder.given_up
 
 
 def test_recorder_does_not_end_a_training_that_tune_gives_up_too_early(
@@ -139,19 +135,16 @@ def test_recorder_does_not_end_a_training_that_tune_gives_up_too_early(
 ) -> None:
     for n_tries, tune_id in enumerate(("a", "b", "c"), start=1):
         trial = _trial(tune_id=tune_id)
-        recorder.given_up = False
         recorder.on_trial_recover(iteration=1, trial=trial)  # dies while it is being reused, …
         recorder.on_trial_error(iteration=1, trial=trial)  # … which Tune reports twice
-        assert recorder.given_up == (n_tries < 3)
-    assert [event for event in recorder.events if event[0] == "end"] == [
-        ("end", "t", None, "its process died 3 times")
-    ]
+        ended = [event for event in recorder.events if event[0] == "end"]
+        assert ended == [("end", "t", None, "its process died 3 times")] * (n_tries == 3)
 
 
 def test_recorder_raises_the_storage_error_of_a_worker(recorder: ListRecorder) -> None:
-    failure = Failure("cannot write a checkpoint: No space left", is_storage=True)
-    with pytest.raises(StorageError, match=r"^cannot write a checkpoint: No space left$"):
-        recorder.on_trial_result(trial=_trial(), result=Report(None, failure=failure).to_result())
+    report = Report(failure="cannot write: No space left", is_storage_failure=True)
+    with pytest.raises(StorageError, match=r"^cannot write: No space left$"):
+        recorder.on_trial_result(trial=_trial(), result=report.to_result())
     assert isinstance(recorder.error, StorageError)
 
 
@@ -181,8 +174,8 @@ def engine(folder: Folder, ray_scratch: Path) -> Engine:
 
 def _run(
     engine: Engine, recorder: Recorder, assignments: list[Assignment], data: TrainTest
-) -> bool:
-    return engine.run(
+) -> None:
+    engine.run(
         train=data.train,
         evaluation=data.test,
         recorder=recorder,
@@ -208,15 +201,14 @@ def test_engine_trains_a_list_and_goes_on_after_failures(
     recorder, before = TrialKeeper(folder), set(ray_scratch.rglob(_SNAPSHOT))
     broken = _assignment("broken", model="resnet")
     names = ["a", "b", "c", "d"]
-    assert _run(engine, recorder, [broken, *map(_assignment, names)], tiny)
+    _run(engine, recorder, [broken, *map(_assignment, names)], tiny)
     reports = [recorder.reports[name] for name in names]
     for name, report in zip(names, reports, strict=True):
         assert recorder.of(name, "epoch") == [1, 2]
         assert recorder.of(name, "end") == ["COMPLETE"]
         assert report is not None
-        assert report.epoch is not None
         assert report.predictions is not None
-        assert report.predictions.correct.mean() == report.epoch.val_accuracy
+        assert report.predictions.correct.mean() == report.epochs[-1].val_accuracy
     assert recorder.of("broken", "end") == ["FAILED"]
     assert b"Traceback" in engine.folder.read("failures/broken.txt")
     starts = [event[1] for event in recorder.events if event[0] == "start"]
@@ -242,7 +234,7 @@ def test_engine_gives_up_a_training_whose_process_dies_while_it_is_reused(
 
     class DyingTrainable(SweepTrainable):
         def reset_config(self, new_config: dict[str, Any]) -> bool:
-            if Assignment.from_config(new_config).name == "b" and not died.exists():
+            if new_config["assignment"].name == "b" and not died.exists():
                 died.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().reset_config(new_config)
@@ -250,11 +242,11 @@ def test_engine_gives_up_a_training_whose_process_dies_while_it_is_reused(
     monkeypatch.setattr(engine_module, "SweepTrainable", DyingTrainable)
     one_slot = replace(engine, slots=lambda: 1)
     names = ["a", "b", "c"]
-    assert not _run(one_slot, recorder, [_assignment(name) for name in names], tiny)
+    _run(one_slot, recorder, [_assignment(name) for name in names], tiny)
     assert died.exists()
     assert [recorder.of(name, "end") for name in names] == [["COMPLETE"], [], ["COMPLETE"]]
     assert recorder.of("b", "notice") == ["its process died in its first epoch; another goes on"]
-    assert _run(one_slot, recorder, [_assignment("b")], tiny)
+    _run(one_slot, recorder, [_assignment("b")], tiny)
     assert recorder.of("b", "end") == ["COMPLETE"]
 
 

@@ -8,15 +8,18 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from analysis.records.ledger import Ledger
 from sweep.config import SweepConfig
-from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Failure, Report
+from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report
 from sweep.tuning.scheduler import build_scheduler
-from sweep.tuning.searcher import TRIAL_ID
 
 MakeDriven = Callable[..., "Driven"]
 
 CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
 EPOCHS = 15
-FAILED = Report(None, failure=Failure("diverged")).to_result()
+
+
+def _trial(number: int) -> SimpleNamespace:
+    assignment = Assignment(f"trial-{number}", 1, "mlp", EPOCHS, {}, key=number)
+    return SimpleNamespace(trial_id=f"tune-{number}", config={"assignment": assignment})
 
 
 class Driven:
@@ -36,8 +39,7 @@ class Driven:
     def decide(self, number: int, *accuracies: float, past: bool = False) -> str:
         """A trial reports an epoch, with those before it after a checkpoint was loaded."""
         if number not in self._trials:
-            trial = SimpleNamespace(trial_id=f"tune-{number}", config={TRIAL_ID: number})
-            self._trials[number] = trial
+            trial = self._trials[number] = _trial(number)
             self._scheduler.on_trial_add(None, trial)
         result = self._make_result(*accuracies, epochs=EPOCHS, past=past)
         decision = str(STOP)
@@ -144,11 +146,10 @@ def test_nothing_is_stopped_without_a_rung_below_the_last_epoch(
 
 def test_failure_is_not_an_epoch(begin_ledger: Callable[[SweepConfig], Ledger]) -> None:
     config = SweepConfig()
-    trial = SimpleNamespace(config={TRIAL_ID: 1})
     # Tune counts a step without an epoch as well.
-    result = FAILED | {TIME_ATTRIBUTE: 3}
+    result = Report(failure="diverged").to_result() | {TIME_ATTRIBUTE: 3}
     asha = build_scheduler(config, begin_ledger(config))
-    assert asha.on_trial_result(None, trial, result) == CONTINUE
+    assert asha.on_trial_result(None, _trial(1), result) == CONTINUE
 
 
 @pytest.mark.parametrize("n_epochs", [3, 5, EPOCHS])

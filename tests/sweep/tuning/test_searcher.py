@@ -11,8 +11,8 @@ from analysis.records.ledger import Ledger
 from analysis.records.seeds import trial_seed
 from sweep.config import SweepConfig
 from sweep.config.registry import SEARCHERS
-from sweep.training.assignment import Assignment, Failure, Report
-from sweep.tuning.searcher import TRIAL_ID, StudySearcher, objective
+from sweep.training.assignment import Assignment, Report
+from sweep.tuning.searcher import StudySearcher, objective
 
 BeginLedger = Callable[[SweepConfig], Ledger]
 MakeDriven = Callable[..., "Driven"]
@@ -30,7 +30,7 @@ SPACE = {
     "nesterov": [False, True],
 }
 DROPOUT = {"dropout": SPACE["dropout"]}
-FAILED = Report(None, failure=Failure("diverged")).to_result()
+FAILED = Report(failure="diverged").to_result()
 
 
 class Driven:
@@ -49,9 +49,9 @@ class Driven:
         self._record, self._make_result = record, make_result
 
     def suggest(self, tune_id: str) -> Assignment:
-        config = self.searcher.suggest(tune_id)
-        self.numbers[tune_id] = config[TRIAL_ID]
-        return Assignment.from_config(config)
+        assignment: Assignment = self.searcher.suggest(tune_id)["assignment"]
+        self.numbers[tune_id] = assignment.key
+        return assignment
 
     def end(self, tune_id: str, *accuracies: float, failed: bool = False, **more: Any) -> None:
         """End a trial, which is complete if it has as many epochs as the config says."""
