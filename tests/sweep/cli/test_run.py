@@ -67,8 +67,9 @@ class Pretended:
         self.done.append(("open", folder.name, options["address"], options["concurrency"]))
         yield folder
 
-    def run_search(self, session: Folder, config: SweepConfig, *, name: str, data: Any) -> Ledger:
+    def run_search(self, session: Folder, config: SweepConfig, data: Any) -> Ledger:
         assert data is DATA
+        name = session.name
         self.done.append(("search", name, config.trials, config.epochs))
         if not self.begins and self.error is not None:
             raise self.error
