@@ -229,7 +229,7 @@ from synthetic import Search, write_search
 
 folder = LocalFolder(Path("drawn"))
 write_search(folder, Search(n_trials=3, epochs=2))
-print(Path(draw_all(folder, "png").files[0]).read_bytes()[:4])
+print(Path(draw_all(folder, "png")[0][0]).read_bytes()[:4])
 """,
     )
     assert printed == "b'\\x89PNG'\n"

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -26,8 +26,10 @@ from analysis.plots.trial_curves import draw_trial_curves
 from analysis.records.files import PLOTS_FOLDER
 from analysis.storage.folder import Folder
 
+Format = Literal["png", "svg", "pdf"]
+
 # Metadata without date and version, so that the same results give the same bytes.
-_FORMATS: dict[str, tuple[Any, dict[str, None]]] = {
+_FORMATS: dict[Format, tuple[Any, dict[str, None]]] = {
     "png": (FigureCanvasAgg, {"Software": None}),
     "svg": (FigureCanvasSVG, {"Date": None, "Creator": None}),
     "pdf": (FigureCanvasPdf, {"CreationDate": None, "Creator": None, "Producer": None}),
@@ -82,7 +84,9 @@ def list_plots(results: Results) -> list[Plot]:
     return [*CONFIRMATION_PLOTS, *arm_plots(results), *SEARCH_PLOTS, *MODEL_PLOTS]
 
 
-def render(plot: Plot, results: Results, file_format: str, *, dpi: int = DPI) -> tuple[bytes, str]:
+def render(
+    plot: Plot, results: Results, file_format: Format, *, dpi: int = DPI
+) -> tuple[bytes, str]:
     """Return one plot as the bytes of a file, and its contents in words.
 
     The same results always give the same bytes. `dpi` is the resolution of a PNG, and of the
@@ -105,40 +109,31 @@ def render(plot: Plot, results: Results, file_format: str, *, dpi: int = DPI) ->
         return buffer.getvalue(), picture.alt
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """The files that were written, in order, and why each other plot was not drawn, by name."""
+def draw_all(
+    folder: Folder, file_format: Format, out: Folder | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Draw every plot of the sweep in `folder` into `out`, over files of the same names.
 
-    files: list[str]
-    skipped: dict[str, str]
+    By default `out` is the sweep's own `plots/`. From there alone, pictures that cannot be drawn
+    any more are deleted.
 
-
-def draw_all(folder: Folder, file_format: str, out: Folder | None = None) -> Drawn:
-    """Draw every plot of the sweep in `folder`.
-
-    Args:
-        folder: The sweep's folder.
-        file_format: `png`, `svg` or `pdf`.
-        out: The folder to write to; files of the same names are replaced. By default it is
-            the sweep's own `plots/`, where pictures that cannot be drawn any more are deleted.
+    Returns:
+        The paths of the pictures, in order, and why each other plot is not drawn, by its name.
 
     Raises:
         FileNotFoundError: If there is no sweep.
         LedgerError: If one of its files is damaged.
-        ValueError: If the format is unknown.
     """
-    if file_format not in _FORMATS:
-        raise ValueError(f"`format` must be one of {', '.join(_FORMATS)}, but got {file_format}")
     target = folder.child(PLOTS_FOLDER) if out is None else out
-    results, drawn = read_results(folder), Drawn([], {})
+    results, files, skipped = read_results(folder), [], {}
     for plot in list_plots(results):
         file = f"{plot.name}.{file_format}"
         try:
             target.write(file, render(plot, results, file_format)[0])
         except NothingToDrawError as nothing:
-            drawn.skipped[plot.name] = str(nothing)
+            skipped[plot.name] = str(nothing)
             if out is None:
                 target.delete(file)
         else:
-            drawn.files.append(target.display_path(file))
-    return drawn
+            files.append(target.display_path(file))
+    return files, skipped

@@ -1,6 +1,6 @@
 """What a report states about a sweep's search and confirmation, as its template reads it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,9 +9,11 @@ from analysis.hyperparameters import DEFAULTS, format_value
 from analysis.plots.results import Results
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
+from analysis.records.predictions import load_predictions
 from analysis.records.seeds import trial_seed
-from analysis.results.comparison import compare_arms, compare_predictions, summarize_arm
+from analysis.results.comparison import Comparison, compare_arms, summarize_arm
 from analysis.results.selection import best_finalist, describe_rule, rank_trials
+from analysis.results.statistics import McNemar, mcnemar
 from analysis.results.verdict import decisive_comparison, describe_comparison, describe_verdict
 from analysis.storage.folder import Folder
 from analysis.yaml_text import yaml_text
@@ -74,7 +76,11 @@ def arm_rows(ledger: Ledger, confirmation: Confirmation) -> Iterator[dict[str, A
 def comparison_rows(
     folder: Folder, ledger: Ledger, confirmation: Confirmation
 ) -> Iterator[dict[str, Any]]:
-    """Yield one row per finalist and baseline; `networks` is from `compare_predictions`.
+    """Yield one row per finalist and baseline.
+
+    `networks` is the first seed that both arms share, with a comparison of its two networks
+    image by image, or None without predictions. It is one seed only: all seeds are tested on
+    the same images, so that pooling them would count each image several times.
 
     Raises:
         LedgerError: If predictions in `folder` are damaged.
@@ -88,8 +94,21 @@ def comparison_rows(
             "comparison": comparison,
             "is_verdict": comparison == decisive,
             "finding": describe_comparison(confirmation, comparison),
-            "networks": compare_predictions(folder, comparison, seeds),
+            "networks": _compare_networks(folder, comparison, seeds),
         }
+
+
+def _compare_networks(
+    folder: Folder, comparison: Comparison, seeds: Sequence[int]
+) -> tuple[int, McNemar] | None:
+    seed = next((seed for seed in seeds if seed in comparison.seeds), None)
+    if seed is None:
+        return None
+    finalist = load_predictions(folder, comparison.finalist, seed)
+    baseline = load_predictions(folder, comparison.baseline, seed)
+    if finalist is None or baseline is None:
+        return None
+    return seed, mcnemar(finalist.correct, baseline.correct)
 
 
 def find_best(ledger: Ledger) -> dict[str, Any] | None:

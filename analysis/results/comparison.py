@@ -7,20 +7,15 @@ from typing import Literal
 import numpy as np
 
 from analysis.records.confirmation import Confirmation
-from analysis.records.predictions import load_predictions
 from analysis.results.statistics import (
     LEVEL,
     MIN_SEEDS,
     Interval,
-    McNemar,
     Summary,
     adjust,
-    mcnemar,
-    seeds_needed,
     sign_flip_p,
     summarize,
 )
-from analysis.storage.folder import Folder
 
 Outcome = Literal["better", "worse", "open"]
 
@@ -65,16 +60,6 @@ class Comparison:
             return "open"
         return "better" if self.interval[0] > 0 else "worse"
 
-    @property
-    def seeds_needed(self) -> int | None:
-        """The number of seeds that would show this difference with probability 0.8.
-
-        None if the outcome is not open, and without an interval.
-        """
-        if self.interval is None or self.outcome != "open" or not self.difference or not self.sd:
-            return None
-        return seeds_needed(self.difference, self.sd, level=self.level)
-
 
 def summarize_arm(confirmation: Confirmation, arm: str) -> Summary | None:
     """Return the mean test accuracy of an arm's finished runs, None if there is none.
@@ -111,10 +96,7 @@ def compare_accuracies(
 ) -> list[Comparison]:
     """Compare every finalist with every baseline except itself.
 
-    Args:
-        accuracies: By arm and seed, fractions.
-        finalists: Arms.
-        baselines: Arms.
+    `accuracies` are fractions by arm and seed.
     """
     pairs = [(one, other) for one in finalists for other in baselines if one != other]
     measured = [_measure(accuracies, *pair) for pair in pairs]
@@ -128,35 +110,6 @@ def compare_accuracies(
             n_comparisons=len(tested),
         )
     return measured
-
-
-def compare_predictions(
-    folder: Folder, comparison: Comparison, seeds: Sequence[int]
-) -> tuple[int, McNemar] | None:
-    """Compare, image by image, the two networks of the first seed that both arms share.
-
-    One seed only: all seeds are tested on the same images, so that pooling them would count
-    each image several times.
-
-    Args:
-        folder: The sweep's.
-        comparison: The two arms.
-        seeds: The confirmation's, the first derived one first: its weights are exported.
-
-    Returns:
-        The seed and the comparison, the finalist first; None without predictions.
-
-    Raises:
-        LedgerError: If the predictions are damaged.
-    """
-    seed = next((seed for seed in seeds if seed in comparison.seeds), None)
-    if seed is None:
-        return None
-    finalist = load_predictions(folder, comparison.finalist, seed)
-    baseline = load_predictions(folder, comparison.baseline, seed)
-    if finalist is None or baseline is None:
-        return None
-    return seed, mcnemar(finalist.correct, baseline.correct)
 
 
 def _measure(

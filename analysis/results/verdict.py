@@ -7,7 +7,7 @@ from analysis.records.confirmation import Arm, Confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison, compare_arms
 from analysis.results.selection import best_finalist, rank_trials
-from analysis.results.statistics import MIN_SEEDS
+from analysis.results.statistics import MIN_SEEDS, seeds_needed
 
 
 def describe_comparison(confirmation: Confirmation, comparison: Comparison) -> str:
@@ -107,7 +107,10 @@ def _figures(comparison: Comparison, sign: int = 1) -> tuple[str, str]:
 
 
 def _forecast(comparison: Comparison) -> str:
-    needed = comparison.seeds_needed
+    """Say how many seeds would probably show the difference of an open comparison."""
+    assert comparison.difference is not None
+    assert comparison.sd is not None
+    needed = seeds_needed(comparison.difference, comparison.sd, level=comparison.level)
     if needed is None:
         return ""
     # A spread known from few seeds carries no more than two digits.

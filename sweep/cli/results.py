@@ -32,13 +32,14 @@ def plot(
     folder, _ = find_sweep(storage, name)
     if out is not None and out.is_file():
         raise UsageError(f"`--out` must be a folder, but {out} is a file")
-    drawn = draw_all(folder, file_format, None if out is None else LocalFolder(out))
+    target = None if out is None else LocalFolder(out)
+    files, skipped = draw_all(folder, file_format, target)
     if as_json:
-        print_json({"files": drawn.files, "skipped": drawn.skipped})
+        print_json({"files": files, "skipped": skipped})
         return
-    for file in drawn.files:
+    for file in files:
         print(file)
-    for plot_name, reason in drawn.skipped.items():
+    for plot_name, reason in skipped.items():
         print(escape(f"not drawn: {plot_name}: {reason}"))
 
 
