@@ -36,19 +36,14 @@ class ImageDataset:
     labels: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        for name, array in (("images", self.images), ("labels", self.labels)):
+        shapes = {"images": (len(self.images), SIDE, SIDE), "labels": (len(self.images),)}
+        for name, shape in shapes.items():
+            array = getattr(self, name)
             if array.dtype != np.uint8:
                 raise DataError(f"`{name}` must be of type uint8, but got {array.dtype}")
-        if self.images.shape[1:] != (SIDE, SIDE):
-            raise DataError(
-                f"`images` must have the shape [n, {SIDE}, {SIDE}], "
-                f"but got {list(self.images.shape)}"
-            )
-        if self.labels.shape != self.images.shape[:1]:
-            raise DataError(
-                f"`labels` must have the shape [{len(self.images)}], one for each image, "
-                f"but got {list(self.labels.shape)}"
-            )
+            if array.shape != shape:
+                wanted, got = list(shape), list(array.shape)
+                raise DataError(f"`{name}` must have the shape {wanted}, but got {got}")
         if self.labels.max(initial=0) >= N_CLASSES:
             raise DataError(f"`labels` must be between 0 and 9, but got {self.labels.max()}")
 

@@ -58,7 +58,7 @@ def read_digit(path: Path) -> NDArray[np.uint8]:
     ink = np.abs(grey - np.median(border))
     if not ink.max() >= _MIN_CONTRAST:
         raise DataError(f"{path} is blank: it has the same colour everywhere")
-    return _centre(_scale(_crop(ink / ink.max())))
+    return _centre(_scale(ink / ink.max()))
 
 
 def _brightness(image: Image.Image) -> Grey:
@@ -76,13 +76,10 @@ def _brightness(image: Image.Image) -> Grey:
     return flat
 
 
-def _crop(ink: Grey) -> Grey:
-    rows, columns = (np.flatnonzero((ink > _EDGE).any(axis=axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
 def _scale(ink: Grey) -> Grey:
     """Scale the longer side to 20 pixels, and the ink so that thin strokes are bright too."""
+    rows, columns = (np.flatnonzero((ink > _EDGE).any(axis=axis)) for axis in (1, 0))
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = _DIGIT_SIDE / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
     digit = Image.fromarray(ink).resize((width, height), Image.Resampling.BICUBIC)
