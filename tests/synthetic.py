@@ -44,8 +44,9 @@ from analysis.records.predictions import Predictions, ShownImages, save_images, 
 from analysis.records.seeds import confirmation_seeds, trial_seed
 from analysis.results.rungs import rungs
 from analysis.results.selection import rank_trials
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
 from analysis.storage.journal import encode_record
+from analysis.storage.local_folder import LocalFolder
 from sweep.config import SweepConfig
 from sweep.config.resolve import resolve_config
 from sweep.driver.arms import plan_arms

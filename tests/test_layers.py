@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("models", "data_utils", "sweep", "analysis")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from sweep.cli import app
 from sweep.config.resolve import resolve_config
 

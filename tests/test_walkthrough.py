@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from analysis.hyperparameters import DEFAULTS
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import ImageDataset
 from sweep.training.assignment import Assignment
-from sweep.training.checkpoints import save_checkpoint
 from sweep.training.loop import TrainingRun, train_epochs
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +59,7 @@ def test_hyperparameter_is_added_in_the_table_and_the_loop(tree: Path) -> None:
     run = TrainingRun("mlp", DEFAULTS, seed=1)
     next(train_epochs(run, data, data, epochs=2))
     old = Assignment("trial-0001", 1, "mlp", epochs=2, hyperparameters=dict(DEFAULTS))
-    save_checkpoint(LocalFolder(tree / "old"), old, run)
+    Checkpoint(LocalFolder(tree / "old"), old).save(run)
 
     table = "_TABLE = (\n"
     row = '    Hyperparameter("label_smoothing", "float", 0.0, high=1),\n'
@@ -76,7 +75,7 @@ from pathlib import Path
 import numpy as np
 from analysis.hyperparameters import DEFAULTS, HYPERPARAMETERS
 from analysis.records.confirmation import Arm
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import ImageDataset
 from sweep.config.resolve import resolve_config
 from sweep.training.assignment import Assignment
@@ -145,7 +144,7 @@ from pathlib import Path
 
 from analysis.records.ledger import FORMAT, Ledger, SweepCreated, TrialStarted
 from analysis.results.selection import Selection
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from sweep.cli.setup import load_data
 from sweep.config import HAND_TUNED, SweepConfig
 from sweep.config.resolve import resolve_config
@@ -224,7 +223,7 @@ def draw_durations(results):
 from pathlib import Path
 
 from analysis.plots.gallery import draw_all
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from synthetic import Search, write_search
 
 folder = LocalFolder(Path("drawn"))

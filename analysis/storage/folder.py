@@ -1,33 +1,53 @@
-"""Folders that store sweeps. Those of a file system are here, others in `object_store`.
+"""Folders that store sweeps: on a file system (`local_folder`) or in an object store.
 
-A file is replaced atomically or appended to line by line. One process at a time has the lock
-of a folder.
+What survives, for every record that a journal has acknowledged and every file that `write` has
+written:
+
+| event            | disk                  | NFS                   | object store            |
+|------------------|-----------------------|-----------------------|-------------------------|
+| killed process   | everything            | everything            | all but the last 20 s   |
+| killed machine   | everything            | everything            | all but the last 20 s   |
+| full disk        | everything written    | everything written    | (the store refuses)     |
+| lost node        | its epochs up to the checkpoint that it wrote last, on every storage    |
+| suspended driver | it keeps the lock     | see below             | it loses the lock       |
+
+Records within those 20 s are repeated: their trials continue from checkpoints. A driver that
+has lost the lock in an object store can write nothing more (`lease`). An NFS server takes the
+lock from a machine that is silent for about 90 s, and the kernel then refuses its writes.
 """
 
 import errno
-import os
-import re
-import secrets
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
-from typing import BinaryIO, Protocol, Self
-
-from typing_extensions import override
+from pathlib import PurePath
+from typing import Any, ClassVar, Protocol, Self
 
 from analysis.errors import StorageError
-from analysis.storage.local_files import FileAppender, is_file_locked, lock_file
 
 LOCK_FILE = ".lock"
-_PART = re.compile(r"\..{1,40}-[0-9a-f]{16}\.part")
-_STALE_PART_S = 3600.0  # a report may be written without the lock
+
+
+class ChangedError(Exception):
+    """A file is not the version that was to be replaced."""
 
 
 class Appender(Protocol):
-    """Appends lines to one file of a sweep."""
+    """Appends lines to one file of a sweep.
+
+    Attributes:
+        contents: What the file contained when it was opened.
+    """
+
+    contents: bytes
+
+    def truncate(self, n_bytes: int) -> None:
+        """Keep only the first bytes of the file.
+
+        Raises:
+            StorageError: The storage does not accept it.
+        """
 
     def write_line(self, line: bytes, *, at_once: bool = False) -> None:
         """Write one line, line end included.
@@ -37,9 +57,12 @@ class Appender(Protocol):
             at_once: Whether an object store gets the line now, not within 20 s.
 
         Raises:
-            StorageError: The storage does not accept it, or, of an object store, a line before;
-                the lines before are unharmed.
+            StorageError: The storage does not accept this line, or, of an object store, one
+                before. Those that it has are unharmed. The appender accepts no more lines.
         """
+
+    def delete_when_safe(self, names: Iterable[str]) -> None:
+        """Delete files of the folder once the storage has all lines so far."""
 
     def close(self) -> None:
         """Wait until the storage has all lines.
@@ -58,6 +81,8 @@ class Folder(ABC):
     """
 
     path: PurePath
+
+    _failures: ClassVar[tuple[type[Exception], ...]] = (OSError,)
 
     @property
     def name(self) -> str:
@@ -94,49 +119,64 @@ class Folder(ABC):
 
     def read(self, name: str) -> bytes:
         """Return the contents of a file."""
-        with self._errors_of(name), self._open(name) as file:
-            return file.read()
+        return self.read_version(name)[0]
+
+    def read_version(self, name: str) -> tuple[bytes, Any]:
+        """Return the contents of a file and their version, for `replace`."""
+        with self._errors_of(name):
+            return self._read(name)
 
     def read_first_line(self, name: str) -> bytes:
         """Return the first line of a file with its line end, without reading all of it."""
-        with self._errors_of(name), self._open(name) as file:
-            return file.readline()
+        with self._errors_of(name):
+            return self._read_first_line(name)
 
     def write(self, name: str, data: bytes) -> None:
         """Write or replace a file; a reader, or a crash, finds the old or the new contents."""
         with self._errors_of(name, may_lack=False):
             self._write(name, data)
 
+    def replace(self, name: str, data: bytes, version: Any) -> Any:
+        """Replace a file if it is still a certain version, and return the new version.
+
+        The version None is that of a file that does not exist. A file system replaces any
+        version: its lock is lost only by a process that has ended.
+
+        Raises:
+            ChangedError: Another process has written or deleted the file.
+        """
+        with self._errors_of(name, may_lack=False):
+            return self._replace(name, data, version)
+
     def delete(self, name: str) -> None:
         """Delete a file if it exists."""
         with suppress(FileNotFoundError), self._errors_of(name):
             self._delete(name)
 
-    def append_to(self, name: str, *, truncated_bytes: int = 0) -> Appender:
-        """Return an appender of lines to a file, which is created if it does not exist.
-
-        Args:
-            name: The file.
-            truncated_bytes: Size of the incomplete last line, which is removed.
-        """
+    def append_to(self, name: str) -> Appender:
+        """Return an appender of lines to a file, which is created if it does not exist."""
         with self._errors_of(name, may_lack=False):
-            return self._append_to(name, truncated_bytes)
+            return self._append_to(name)
 
     @abstractmethod
-    def lock(self) -> AbstractContextManager[Callable[[], None]]:
+    def lock(self) -> AbstractContextManager[Self]:
         """Lock the folder for this process during a `with` block.
 
         Yields:
-            A function to call often: it raises InUseError if another process has taken the
-            lock over.
+            The folder to write to: once another process has taken the lock over, its writes
+            and deletions raise InUseError.
 
         Raises:
-            InUseError: Another process has the lock; the message names it and its host.
+            InUseError: Another process has the lock; the message names it and its host. At the
+                end of the block: another process has taken the lock over.
         """
 
     @abstractmethod
     def is_locked(self) -> bool:
         """Return whether a process has the lock."""
+
+    def check_lock(self) -> None:  # noqa: B027 - a file system has nothing to check
+        """Raise InUseError if another process is known to have taken the lock over."""
 
     @abstractmethod
     def _exists(self, name: str) -> bool: ...
@@ -145,23 +185,29 @@ class Folder(ABC):
     def _entries(self, *, folders: bool) -> list[str]: ...
 
     @abstractmethod
-    def _open(self, name: str) -> BinaryIO: ...
+    def _read(self, name: str) -> tuple[bytes, Any]: ...
+
+    @abstractmethod
+    def _read_first_line(self, name: str) -> bytes: ...
 
     @abstractmethod
     def _write(self, name: str, data: bytes) -> None: ...
 
     @abstractmethod
+    def _replace(self, name: str, data: bytes, version: Any) -> Any: ...
+
+    @abstractmethod
     def _delete(self, name: str) -> None: ...
 
     @abstractmethod
-    def _append_to(self, name: str, truncated_bytes: int) -> Appender: ...
+    def _append_to(self, name: str) -> Appender: ...
 
-    def _reason(self, error: OSError) -> str:
-        return error.strerror or str(error)
+    def _reason(self, error: Exception) -> str:
+        return getattr(error, "strerror", None) or str(error)
 
     @contextmanager
     def _errors_of(self, name: str, *, may_lack: bool = True) -> Iterator[None]:
-        """Raise an OSError again as the error of a file: with number, reason and path.
+        """Raise a failure again as the error of a file: with number, reason and path.
 
         A missing file is a FileNotFoundError where `may_lack` is set.
         """
@@ -169,81 +215,9 @@ class Folder(ABC):
             yield
         except StorageError:
             raise
-        except OSError as error:
+        except self._failures as error:
+            path = self.display_path(name)
             if isinstance(error, FileNotFoundError) and may_lack:
-                path = self.display_path(name)
                 raise FileNotFoundError(errno.ENOENT, "no such file", path) from error
-            number, path = error.errno or errno.EIO, self.display_path(name)
+            number = getattr(error, "errno", None) or errno.EIO
             raise StorageError(number, self._reason(error), path) from error
-
-
-@dataclass(frozen=True)
-class LocalFolder(Folder):
-    """A folder on a file system, of this machine or shared by several."""
-
-    path: Path
-
-    def __str__(self) -> str:
-        return str(self.path)
-
-    @property
-    @override
-    def storage(self) -> str:
-        return str(self.path.parent)
-
-    @override
-    @contextmanager
-    def lock(self) -> Iterator[Callable[[], None]]:
-        with self._errors_of(LOCK_FILE, may_lack=False):
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = lock_file(self.path / LOCK_FILE)
-        with file:
-            self._delete_parts()
-            yield lambda: None
-
-    @override
-    def is_locked(self) -> bool:
-        with self._errors_of(LOCK_FILE):
-            return is_file_locked(self.path / LOCK_FILE)
-
-    def _delete_parts(self) -> None:
-        """Delete the files that a killed process did not finish writing."""
-        for pattern in (".*.part", "*/.*.part"):
-            for path in self.path.glob(pattern):
-                with suppress(OSError):
-                    age_s = time.time() - path.stat().st_mtime
-                    if _PART.fullmatch(path.name) and age_s > _STALE_PART_S:
-                        path.unlink()
-
-    def _exists(self, name: str) -> bool:
-        return (self.path / name).is_file()
-
-    def _entries(self, *, folders: bool) -> list[str]:
-        if not self.path.is_dir():
-            return []
-        return [e.name for e in self.path.iterdir() if (e.is_dir() if folders else e.is_file())]
-
-    def _open(self, name: str) -> BinaryIO:
-        return (self.path / name).open("rb")
-
-    def _write(self, name: str, data: bytes) -> None:
-        target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Not `mkstemp`, whose files nobody else may read.
-        temporary = target.with_name(f".{target.name[:40]}-{secrets.token_hex(8)}.part")
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-
-    def _delete(self, name: str) -> None:
-        (self.path / name).unlink()
-
-    def _append_to(self, name: str, truncated_bytes: int) -> FileAppender:
-        return FileAppender(self.path / name, truncated_bytes=truncated_bytes)

@@ -1,11 +1,13 @@
 """Journals: files of JSON lines to which records are only ever appended.
 
-Each line is one record with its kind and its time. Only the last line can lack its line end:
-its writer was interrupted. Such a line is ignored, and the next writer removes it.
+Each line is one record with its kind and its time. A crash can damage the line that was written
+last: it is cut, or contains zeros or garbage. What is damaged at the end of the file is ignored,
+and the next writer removes it. A damaged line that records follow is an error.
 """
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
@@ -38,11 +40,15 @@ class FirstRecord(JournalRecord, frozen=True):
             )
 
 
+class DamagedError(LedgerError):
+    """A line is not JSON, as after a crash."""
+
+
 class Journal(ABC):
     """The contents of a journal: the sum of its records. It is made from the first of them.
 
     Attributes:
-        truncated_bytes: Size of the incomplete last line, which was ignored.
+        truncated_bytes: Size of the damaged end of the file, which was ignored.
     """
 
     file: ClassVar[str]
@@ -91,15 +97,22 @@ class Journal(ABC):
 
     @classmethod
     def read(cls, folder: Folder) -> Self | None:
-        """Read the journal in `folder`; None if there is no file with a complete line.
+        """Read the journal in `folder`; None if there is no file with a complete record.
 
         Raises:
             LedgerError: A line is damaged; the message names the file and the line.
         """
         try:
-            *lines, incomplete = folder.read(cls.file).split(b"\n")
+            return cls.parse(folder.read(cls.file), folder.display_path(cls.file))
         except FileNotFoundError:
             return None
+
+    @classmethod
+    def parse(cls, data: bytes, path: str) -> Self | None:
+        """Return the journal with the given contents; see `read`."""
+        *lines, _ = data.split(b"\n")
+        while lines and cls._is_damaged(lines[-1]):
+            lines.pop()
         if not lines:
             return None
         number = 1
@@ -108,12 +121,22 @@ class Journal(ABC):
             for number, line in enumerate(lines[1:], start=2):  # noqa: B007
                 journal.apply(cls._decode(line))
         except LedgerError as error:
-            raise LedgerError(f"{folder.display_path(cls.file)}:{number} {error}") from error
-        journal.truncated_bytes = len(incomplete)
+            raise LedgerError(f"{path}:{number} {error}") from error
+        journal.truncated_bytes = len(data) - sum(map(len, lines)) - len(lines)
         return journal
 
     @classmethod
+    def _is_damaged(cls, line: bytes) -> bool:
+        try:
+            cls._decode(line)
+        except LedgerError as error:
+            return isinstance(error, DamagedError)
+        return False
+
+    @classmethod
     def _decode(cls, line: bytes) -> Any:
+        start = line[:240].decode("utf-8", "replace").strip()
+        shown = start if len(start) <= 60 else start[:57] + "..."
         try:
             try:
                 return cls.decoder.decode(line)
@@ -123,10 +146,10 @@ class Journal(ABC):
                 # Version 0.1.0 escaped names that are not UTF-8, which msgspec refuses.
                 text = json.dumps(json.loads(line), ensure_ascii=False)
                 return cls.decoder.decode(text.encode("utf-8", "replace"))
-        except (ValueError, RecursionError) as error:
-            start = line[:240].decode("utf-8", "replace").strip()
-            shown = start if len(start) <= 60 else start[:57] + "..."
+        except (msgspec.ValidationError, RecursionError) as error:
             raise LedgerError(f"is not a record ({shown!r})") from error
+        except ValueError as error:
+            raise DamagedError(f"is not a record ({shown!r})") from error
 
 
 J = TypeVar("J", bound=Journal)
@@ -152,24 +175,27 @@ class JournalWriter(Generic[J]):
 
     kind: ClassVar[type[Any]]
 
-    def __init__(self, folder: Folder, journal: J) -> None:
-        self.journal = journal
-        truncated_bytes, journal.truncated_bytes = journal.truncated_bytes, 0
-        self._appender = folder.append_to(journal.file, truncated_bytes=truncated_bytes)
-
-    @classmethod
-    def open(cls, folder: Folder, first: FirstRecord) -> Self:
+    def __init__(self, folder: Folder, first: FirstRecord, *, anew: bool = False) -> None:
         """Continue the journal in `folder`, or begin one with its first record.
 
-        A file without a complete line is replaced.
+        A file without a complete record is replaced; with `anew`, any file is.
         """
-        journal = cls.kind.read(folder)
-        if journal is not None:
-            return cls(folder, journal)
-        folder.delete(cls.kind.file)
-        writer = cls(folder, cls.kind(first))
-        writer._appender.write_line(encode_record(first), at_once=True)
-        return writer
+        file = self.kind.file
+        self._appender = folder.append_to(file)
+        try:
+            contents = b"" if anew else self._appender.contents
+            journal = self.kind.parse(contents, folder.display_path(file))
+            if journal is None:
+                self._appender.truncate(0)
+                journal = self.kind(first)
+                self._appender.write_line(encode_record(first), at_once=True)
+            elif journal.truncated_bytes:
+                self._appender.truncate(len(contents) - journal.truncated_bytes)
+                journal.truncated_bytes = 0
+        except BaseException:
+            self._appender.close()
+            raise
+        self.journal: J = journal
 
     def append(self, record: JournalRecord) -> None:
         """Write one record.
@@ -182,6 +208,10 @@ class JournalWriter(Generic[J]):
         at_once = isinstance(record, self.journal.sent_at_once)
         self._appender.write_line(encode_record(record), at_once=at_once)
         self.journal.add(record)
+
+    def delete_when_safe(self, names: Iterable[str]) -> None:
+        """Delete files of the folder once the storage has all records so far."""
+        self._appender.delete_when_safe(names)
 
     def close(self) -> None:
         """Wait until the storage has all records."""

@@ -1,85 +1,31 @@
-"""Folders in an object store, through pyarrow's file systems: S3 and Google Cloud Storage.
+"""Folders in an object store.
 
-An object store has no folders, cannot append, and replaces an object atomically.
+An object store has no folders and cannot append. It replaces an object atomically, and only if
+it is still a certain version if asked so. On these conditions rests that a driver which has
+lost the lock cannot overwrite what another one has recorded.
 """
 
-import errno
-import io
 import re
+import secrets
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from functools import cache
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import BinaryIO
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, Self
+from urllib.parse import urlsplit
 
-from pyarrow import ArrowInvalid
-from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, S3FileSystem
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from typing_extensions import override
 
-from analysis.errors import StorageError
-from analysis.storage.folder import Folder
-from analysis.storage.heartbeat import hold_lock, is_beating
+from analysis.errors import InUseError, StorageError
+from analysis.storage.connection import connect, mask_credentials
+from analysis.storage.folder import ChangedError, Folder
+from analysis.storage.lease import Lease, Version, is_beating, keep_beating, suppress_unanswered
 
 _REPLACE_EVERY_S = 20.0
-_PART_BYTES = 1 << 20
-_S3_TIMEOUTS = {"connect_timeout": 2.0, "request_timeout": 5.0}  # seconds; three attempts
-_GOOGLE_TIMEOUT = "retry_limit_seconds=20"  # pyarrow's own default is 15 minutes
-
-
-def open_store(uri: str) -> "StoreFolder":
-    """Return the folder of a URI such as `s3://bucket/prefix?endpoint_override=…`.
-
-    The query is pyarrow's. Credentials come from the environment, the user's configuration or
-    the machine's role, or are in the URI.
-
-    Raises:
-        ValueError: It is not the URI of an object store.
-        StorageError: The store does not answer.
-    """
-    parts = urlsplit(uri)
-    if parts.scheme not in ("s3", "gs") or not parts.hostname:
-        raise ValueError("it must be s3://BUCKET/PREFIX or gs://BUCKET/PREFIX")
-    if ":" in parts.netloc and "@" not in parts.netloc:  # a bucket has no port
-        raise ValueError("special characters in the password must be percent-encoded, `/` as %2F")
-    if parts.scheme == "gs" and "retry_limit_seconds" not in parts.query:
-        query = "&".join(filter(None, (parts.query, _GOOGLE_TIMEOUT)))
-        uri = urlunsplit(parts._replace(query=query))
-    try:
-        _, path = _connect(uri)
-    except ArrowInvalid as error:
-        raise ValueError(mask_credentials(str(error).splitlines()[0])) from error
-    except OSError as error:
-        raise StorageError(errno.EIO, _describe(error), mask_credentials(uri)) from error
-    return StoreFolder(PurePosixPath(path.strip("/")), uri)
-
-
-def mask_credentials(text: str) -> str:
-    """Return a text with the user and the password of its URI masked.
-
-    A password that is not percent-encoded may contain any character. Without a password all up
-    to the last `@` of the path is masked, with one all up to the last `@`.
-    """
-    return re.sub(r"(?<=://)([^\s/?@]+:.*|[^\s?]*)@", "…@", text)
-
-
-@cache
-def _connect(uri: str) -> tuple[FileSystem, str]:
-    filesystem, path = FileSystem.from_uri(uri)
-    if isinstance(filesystem, S3FileSystem):
-        # A URI cannot set the timeouts, which are a minute and a half by default.
-        rebuild, (options,) = filesystem.__reduce__()
-        filesystem = rebuild({**options, **_S3_TIMEOUTS})
-    return filesystem, path
-
-
-def _describe(error: OSError) -> str:
-    """Return the store's own words, without the sentence that pyarrow puts before them."""
-    text = mask_credentials(str(error).splitlines()[0])
-    found = re.search(r"AWS Error (.*?)(; Details|$)", text)
-    return f"the object store says {found[1]}" if found else text
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -89,92 +35,182 @@ class StoreFolder(Folder):
     Attributes:
         path: With the bucket.
         uri: Of the storage; it can contain credentials.
+        lease: The lock that this process has; it does not travel to other processes.
     """
 
+    path: PurePosixPath
     uri: str = field(repr=False)
+    lease: Lease | None = field(default=None, repr=False, compare=False)
+
+    _failures = (OSError, BaseError)
 
     def __str__(self) -> str:
         return f"{urlsplit(self.uri).scheme}://{self.path}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"lease": None}
 
     @property
     @override
     def storage(self) -> str:
         return mask_credentials(self.uri)
 
-    def modified(self, name: str) -> float:
-        """Return when a file was last written, in seconds since 1970 by the store's clock."""
-        with self._errors_of(name):
-            info = self._info(name)
-            if info.type != FileType.File:
-                raise FileNotFoundError
-            return float(info.mtime.timestamp())
+    @property
+    def client(self) -> Any:
+        """Obstore's store of the bucket, or one with the same methods."""
+        return connect(self.uri)
 
     @override
-    def lock(self) -> AbstractContextManager[Callable[[], None]]:
-        return hold_lock(self, self.modified)
+    @contextmanager
+    def lock(self) -> Iterator[Self]:
+        self._check_conditions()
+        lease = Lease(self)
+        lease.acquire()
+        try:
+            with keep_beating(lease):
+                yield replace(self, lease=lease)
+        finally:
+            lease.release()
 
     @override
     def is_locked(self) -> bool:
-        return is_beating(self.modified)
+        return is_beating(self)
 
-    @property
-    def _filesystem(self) -> FileSystem:
-        return _connect(self.uri)[0]
+    @override
+    def check_lock(self) -> None:
+        if self.lease is not None:
+            self.lease.check()
 
-    def _info(self, name: str) -> FileInfo:
-        return self._filesystem.get_file_info(f"{self.path}/{name}")
+    def _check_conditions(self) -> None:
+        """Check that the store honours conditions."""
+        probe = f".conditions-{secrets.token_hex(8)}"
+        version = self.replace(probe, b"1", None)
+        try:
+            for other in (None, Version(dict.fromkeys(version.tags, "0"))):
+                try:
+                    self.replace(probe, b"2", other)
+                except ChangedError:
+                    continue
+                raise StorageError(
+                    f"{self.storage} ignores conditions, without which a driver could overwrite "
+                    "what another one has recorded; choose another --storage"
+                )
+        finally:
+            with suppress_unanswered():
+                self.delete(probe)
+
+    def _key(self, name: str) -> str:
+        return "/".join((*self.path.parts[1:], *filter(None, [name])))
 
     def _exists(self, name: str) -> bool:
-        return bool(self._info(name).type == FileType.File)
+        try:
+            self.client.head(self._key(name))
+        except FileNotFoundError:
+            return False
+        return True
 
     def _entries(self, *, folders: bool) -> list[str]:
-        selector = FileSelector(str(self.path), allow_not_found=True)
-        kind = FileType.Directory if folders else FileType.File
-        entries = self._filesystem.get_file_info(selector)
-        return [entry.base_name for entry in entries if entry.type == kind]
+        found = self.client.list_with_delimiter(self._key("") or None)
+        paths = found["common_prefixes"] if folders else [o["path"] for o in found["objects"]]
+        return [PurePosixPath(path).name for path in paths]
 
-    def _open(self, name: str) -> BinaryIO:
-        stream = self._filesystem.open_input_stream(f"{self.path}/{name}", compression=None)
-        return io.BufferedReader(stream, _PART_BYTES)
+    def _read(self, name: str) -> tuple[bytes, Version]:
+        found = self.client.get(self._key(name))
+        return bytes(found.bytes()), _version(found.meta)
+
+    def _read_first_line(self, name: str) -> bytes:
+        line = b""
+        for chunk in self.client.get(self._key(name)).stream():
+            line += bytes(chunk)
+            if b"\n" in line:
+                break
+        return line[: line.find(b"\n") + 1] or line
 
     def _write(self, name: str, data: bytes) -> None:
-        path = f"{self.path}/{name}"
-        with self._filesystem.open_output_stream(path, compression=None) as stream:
-            stream.write(data)
+        if self.lease is None:
+            self.client.put(self._key(name), data)
+            return
+        for _ in range(_TRIES):
+            try:
+                version = _version(self.client.head(self._key(name)))
+            except FileNotFoundError:
+                version = None
+            self.lease.beat()
+            try:
+                self._replace(name, data, version)
+                return
+            except ChangedError:  # by this process, if the answer to an earlier try was lost
+                continue
+        raise StorageError(f"{self.display_path(name)} changes all the time")
+
+    def _replace(self, name: str, data: bytes, version: Version | None) -> Version:
+        mode = "create" if version is None else version.tags
+        try:
+            return _version(self.client.put(self._key(name), data, mode=mode))
+        except (AlreadyExistsError, PreconditionError) as error:
+            raise ChangedError from error
 
     def _delete(self, name: str) -> None:
-        self._filesystem.delete_file(f"{self.path}/{name}")
+        if self.lease is not None:
+            self.lease.ensure()
+        self.client.delete(self._key(name))
 
-    def _append_to(self, name: str, truncated_bytes: int) -> "ObjectAppender":
-        return ObjectAppender(self, name, truncated_bytes=truncated_bytes)
+    def _append_to(self, name: str) -> "ObjectAppender":
+        return ObjectAppender(self, name)
 
-    def _reason(self, error: OSError) -> str:
-        return _describe(error)
+    def _reason(self, error: Exception) -> str:
+        text = mask_credentials(str(error)).partition("\n\nDebug source")[0]
+        code, message = (re.search(f"<{tag}>(.*?)</{tag}>", text) for tag in ("Code", "Message"))
+        if code:
+            return f"the object store says {code[1]}" + (f": {message[1]}" if message else "")
+        if "retries" in text:
+            return "the object store does not answer"
+        return " ".join(text.split())
+
+
+def open_store(uri: str) -> StoreFolder:
+    """Return the folder of a URI such as `s3://bucket/prefix?endpoint_override=…`.
+
+    Raises:
+        ValueError: It is not the URI of an object store.
+    """
+    connect(uri)
+    parts = urlsplit(uri)
+    bucket = parts.netloc.rpartition("@")[2]
+    return StoreFolder(PurePosixPath(bucket, parts.path.strip("/")), uri)
+
+
+def _version(answer: Any) -> Version:
+    tags = {key: answer[key] for key in ("e_tag", "version") if answer.get(key)}
+    modified = answer.get("last_modified")
+    return Version(tags, None if modified is None else modified.timestamp())
 
 
 class ObjectAppender:
     """Appends lines to an object by replacing it in a thread, every `every_s` seconds.
 
-    A driver whose machine is lost loses no more than the lines of that time.
+    A driver whose machine is lost loses no more than the lines of that time. Only the version
+    that this appender has written last is replaced. What it begins with is sealed by a line
+    that readers ignore, so that it cannot be replaced by an earlier appender either.
     """
 
     def __init__(
-        self,
-        folder: StoreFolder,
-        name: str,
-        *,
-        truncated_bytes: int = 0,
-        every_s: float = _REPLACE_EVERY_S,
+        self, folder: StoreFolder, name: str, *, every_s: float = _REPLACE_EVERY_S
     ) -> None:
         self._folder, self._name, self._every_s = folder, name, every_s
-        data = folder.read(name) if folder.exists(name) else b""
-        self._data = bytearray(data[: len(data) - truncated_bytes])
-        self._is_behind = truncated_bytes > 0
+        self.contents, self._version = self._seal()
+        self._data = bytearray(self.contents)
+        self._obsolete: deque[str] = deque()
+        self._is_behind = True  # the seal is to be removed
         self._error: StorageError | None = None
         self._wake = threading.Event()
         self._is_closed = False
         self._thread = threading.Thread(target=self._replace_regularly, daemon=True)
         self._thread.start()
+
+    def truncate(self, n_bytes: int) -> None:
+        """Keep only the first bytes, from the next replacement on."""
+        del self._data[n_bytes:]
 
     def write_line(self, line: bytes, *, at_once: bool = False) -> None:
         """Take one line; an error is that of the lines before."""
@@ -185,28 +221,76 @@ class ObjectAppender:
         if at_once:
             self._wake.set()
 
+    def delete_when_safe(self, names: Iterable[str]) -> None:
+        """Delete files of the folder after the next replacement."""
+        self._obsolete.extend(names)
+
     def close(self) -> None:
         """Wait until the store has all lines."""
         self._is_closed = True
         self._wake.set()
         self._thread.join()
-        self._replace()
+        self.flush()
+
+    def flush(self) -> None:
+        """Replace the object, then delete the files that are obsolete.
+
+        Raises:
+            InUseError: Another process has taken the sweep over.
+            StorageError: The store does not answer.
+        """
+        n_obsolete = len(self._obsolete)
+        if self._is_behind:
+            self._is_behind = False
+            try:
+                self._put(bytes(self._data))
+            except StorageError:
+                self._is_behind = True
+                raise
+        for _ in range(n_obsolete):
+            with suppress_unanswered():  # the next driver deletes what is left
+                self._folder.delete(self._obsolete.popleft())
 
     def _replace_regularly(self) -> None:
         while not self._is_closed:
             self._wake.wait(self._every_s)
             self._wake.clear()
             try:
-                self._replace()
-                self._error = None
+                self.flush()
             except StorageError as error:
                 self._error = error
 
-    def _replace(self) -> None:
-        if self._is_behind:
-            self._is_behind = False
+    def _seal(self) -> tuple[bytes, Version]:
+        """Return the contents, and the version of the object once it is sealed."""
+        seal = f'{{"sealed": "{secrets.token_hex(8)}'.encode()
+        for _ in range(_TRIES):
             try:
-                self._folder.write(self._name, bytes(self._data))
-            except StorageError:
-                self._is_behind = True
-                raise
+                contents, version = self._folder.read_version(self._name)
+            except FileNotFoundError:
+                contents, version = b"", None
+            if contents.endswith(seal):  # the answer was lost
+                return contents.removesuffix(seal), version
+            self._ensure_lock()
+            with suppress(ChangedError):
+                return contents, self._folder.replace(self._name, contents + seal, version)
+        raise StorageError(f"{self._folder.display_path(self._name)} changes all the time")
+
+    def _put(self, data: bytes) -> None:
+        for _ in range(_TRIES):
+            self._ensure_lock()
+            try:
+                self._version = self._folder.replace(self._name, data, self._version)
+                return
+            except ChangedError:
+                found, version = self._folder.read_version(self._name)
+                if not data.startswith(found):  # it is not an earlier try, whose answer was lost
+                    break
+                self._version = version
+        if self._folder.lease is not None:
+            self._folder.lease.beat()
+        path = self._folder.display_path(self._name)
+        raise InUseError(f"another process has written to {path}; nothing in it is lost")
+
+    def _ensure_lock(self) -> None:
+        if self._folder.lease is not None:
+            self._folder.lease.ensure()

@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from analysis.errors import StorageError, describe_cause
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from data_utils.mnist import cached, default_folder
 from data_utils.sources import SourceError, mirror_urls
 from sweep.config import Resources

@@ -10,7 +10,8 @@ import typer
 from analysis.errors import describe_cause
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import open_sweep
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from sweep.cli.output import say
 from sweep.errors import UsageError
 
@@ -68,7 +69,8 @@ def storage_folder(location: str) -> Folder:
         UsageError: It cannot be a folder.
     """
     if "://" in location:
-        from analysis.storage.object_store import mask_credentials, open_store
+        from analysis.storage.connection import mask_credentials
+        from analysis.storage.object_store import open_store
 
         try:
             return open_store(location)

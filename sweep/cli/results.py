@@ -27,7 +27,7 @@ def plot(
 ) -> None:
     """Draw all comparison plots again."""
     from analysis.plots.gallery import draw_all
-    from analysis.storage.folder import LocalFolder
+    from analysis.storage.local_folder import LocalFolder
 
     folder, _ = find_sweep(storage, name)
     if out is not None and out.is_file():

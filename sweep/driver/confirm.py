@@ -57,9 +57,9 @@ def run_confirmation(
         Interrupted: A signal came. Every epoch that was finished is recorded.
     """
     engine = session.engine
-    _set_aside_other_epochs(engine.folder, config.epochs)
+    anew = _keep_other_epochs(engine.folder, config.epochs)
     begun = ConfirmationBegun(time.time(), FORMAT, ledger.name, config.epochs)
-    with ConfirmationWriter.open(engine.folder, begun) as writer:
+    with ConfirmationWriter(engine.folder, begun, anew=anew) as writer:
         confirmation = writer.journal
         arms, seeds = plan_runs(config, plan, ledger, confirmation)
         names = [arm.arm for arm in arms]
@@ -88,18 +88,22 @@ def run_confirmation(
         return confirmation
 
 
-def _set_aside_other_epochs(folder: Folder, epochs: int) -> None:
-    """Rename a confirmation of another number of epochs, whose arms are not comparable."""
+def _keep_other_epochs(folder: Folder, epochs: int) -> bool:
+    """Copy a confirmation of another number of epochs, whose arms are not comparable.
+
+    Returns:
+        Whether there is one, to be replaced.
+    """
     found = read_confirmation(folder)
     if found is None or found.begun.epochs == epochs:
-        return
+        return False
     stem = aside = f"confirm-{found.begun.epochs}-epochs"
     n = 1
     while folder.exists(f"{aside}.jsonl"):
         n += 1
         aside = f"{stem}-{n}"
     folder.write(f"{aside}.jsonl", folder.read(CONFIRMATION_FILE))
-    folder.delete(CONFIRMATION_FILE)
+    return True
 
 
 class RunRecorder(Recorder):
@@ -156,7 +160,7 @@ class RunRecorder(Recorder):
         self._writer.append(RunEnded(time.time(), arm, seed, state, reason))
         del self._missing[arm, seed]
         if not self._is_exported(self._confirmation.runs[arm, seed]):
-            self._folder.delete(checkpoint_name(assignment.name))
+            self._writer.delete_when_safe([checkpoint_name(assignment.name)])
 
     def delete_leftovers(self) -> None:
         """Delete the checkpoints of ended runs that a killed driver or its workers left."""

@@ -79,7 +79,7 @@ def _open_ledger(folder: Folder, config: SweepConfig) -> Iterator[LedgerWriter]:
     """
     plain, text = config.model_dump(mode="json"), config.to_yaml().encode()
     created = SweepCreated(time.time(), FORMAT, folder.name, plain)
-    with LedgerWriter.open(folder, created) as writer:
+    with LedgerWriter(folder, created) as writer:
         if SweepConfig.model_validate(writer.journal.config) != config:
             writer.append(ConfigChanged(time.time(), plain))
         if not folder.exists(CONFIG_FILE) or folder.read(CONFIG_FILE) != text:
@@ -145,8 +145,8 @@ class TrialRecorder(Recorder):
             ranked = sorted([*self._best, Selection(trial, score)], key=lambda best: best.rank)
             self._best, displaced = ranked[: self._n_best], ranked[self._n_best :]
             unneeded = [selection.trial for selection in displaced]
-        for trial in unneeded:
-            self._folder.delete(checkpoint_name(trial_name(trial.trial_id)))
+        names = (checkpoint_name(trial_name(trial.trial_id)) for trial in unneeded)
+        self._writer.delete_when_safe(names)
 
     def _delete_leftovers(self) -> None:
         """Delete the checkpoints that a killed driver left of trials that have ended."""

@@ -94,7 +94,7 @@ def open_session(
         interruption.leave(ClusterError.exit_code, f"error: {death}\n{advise()}\n")
 
     with (
-        folder.lock() as check_lock,
+        folder.lock() as locked,
         terminal() as stream,
         Interruption(stream, advise) as interruption,
         ray_session(address=address, n_cpus=n_processors()) as scratch,
@@ -111,11 +111,11 @@ def open_session(
         )
         if address is not None:
             print(f"{count(slots.count, 'trial')} at a time", file=stream, flush=True)
-        engine = Engine(resources, lambda: slots.count, folder, scratch)
+        engine = Engine(resources, lambda: slots.count, locked, scratch)
 
         def watch() -> str | None:
             interruption.check()
-            check_lock()
+            locked.check_lock()
             return slots.follow()
 
         yield Session(engine, make_screen(stream), watch)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from analysis.errors import describe_cause
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import MEAN, STD
 from models import MODELS
 from sweep.errors import UsageError

@@ -1,5 +1,7 @@
 """The checkpoint of a training, in the sweep's own storage."""
 
+import contextlib
+import errno
 import io
 import zipfile
 from dataclasses import asdict
@@ -7,8 +9,9 @@ from typing import Any
 
 import torch
 
+from analysis.errors import StorageError
 from analysis.records.files import checkpoint_name
-from analysis.storage.folder import Folder
+from analysis.storage.folder import ChangedError, Folder
 from sweep.training.assignment import Assignment
 from sweep.training.loop import TrainingRun
 
@@ -19,17 +22,83 @@ class CheckpointError(Exception):
     """There is a checkpoint, but nothing can go on from it; the message says why."""
 
 
-def save_checkpoint(folder: Folder, assignment: Assignment, run: TrainingRun) -> None:
-    """Write or replace the checkpoint of a training.
+class Checkpoint:
+    """The checkpoint of a training, as one worker reads and writes it.
 
-    Raises:
-        StorageError: It cannot be written; the old one, if any, is unchanged.
+    In an object store a worker replaces only what it has read or written itself, or what has
+    fewer epochs. So one that was suspended does not undo what another one has trained since.
     """
-    content = {"format": _FORMAT, **asdict(assignment), "run": run.state_dict()}
-    del content["key"]
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    folder.write(checkpoint_name(assignment.name), buffer.getvalue())
+
+    def __init__(self, folder: Folder, assignment: Assignment) -> None:
+        self._folder, self._assignment = folder, assignment
+        self._name = checkpoint_name(assignment.name)
+        self._version: Any = None
+
+    def save(self, run: TrainingRun) -> None:
+        """Write or replace it.
+
+        Raises:
+            StorageError: It cannot be written, or another process has ended the training. The
+                old one, if any, is unchanged.
+        """
+        buffer = io.BytesIO()
+        content = {"format": _FORMAT, **asdict(self._assignment), "run": run.state_dict()}
+        del content["key"]
+        torch.save(content, buffer)
+        version = self._version
+        while True:
+            try:
+                self._version = self._folder.replace(self._name, buffer.getvalue(), version)
+                return
+            except ChangedError:
+                data, version = self._read()
+                with contextlib.suppress(CheckpointError):
+                    if len(self._unpack(data)["history"]) >= len(run.history):
+                        return
+
+    def load(self, run: TrainingRun) -> bool:
+        """Load it into a run; return False if there is none.
+
+        Raises:
+            CheckpointError: It is damaged or of another training. The run is to be started anew.
+            StorageError: It cannot be read.
+        """
+        try:
+            data, self._version = self._folder.read_version(self._name)
+        except FileNotFoundError:
+            return False
+        try:
+            run.load_state_dict(self._unpack(data))
+        except CheckpointError:
+            raise
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise CheckpointError(f"its checkpoint {self._name} does not fit: {reason}") from error
+        return True
+
+    def _read(self) -> tuple[bytes, Any]:
+        try:
+            return self._folder.read_version(self._name)
+        except FileNotFoundError as error:
+            raise StorageError(
+                errno.ENOENT, "another process has ended this training", error.filename
+            ) from error
+
+    def _unpack(self, data: bytes) -> dict[str, Any]:
+        """Return the state of the run."""
+        try:
+            content = unpack_checkpoint(data)
+            found = tuple(content.get(key) for key in ("format", "name", "seed", "epochs"))
+            state: dict[str, Any] = content["run"]
+        except Exception as error:
+            raise CheckpointError(f"its checkpoint {self._name} is damaged") from error
+        own = self._assignment
+        if found != (_FORMAT, own.name, own.seed, own.epochs):
+            raise CheckpointError(
+                f"its checkpoint {self._name} was written for another assignment, or by another "
+                "version"
+            )
+        return state
 
 
 def unpack_checkpoint(data: bytes) -> dict[str, Any]:
@@ -44,33 +113,3 @@ def unpack_checkpoint(data: bytes) -> dict[str, Any]:
             raise zipfile.BadZipFile("checksum")
     content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     return content
-
-
-def load_checkpoint(folder: Folder, assignment: Assignment, run: TrainingRun) -> bool:
-    """Load the checkpoint of a training into its run; return False if there is none.
-
-    Raises:
-        CheckpointError: It is damaged or of another training. The run is to be started anew.
-        StorageError: It cannot be read.
-    """
-    name = checkpoint_name(assignment.name)
-    try:
-        data = folder.read(name)
-    except FileNotFoundError:
-        return False
-    try:
-        content = unpack_checkpoint(data)
-        found = tuple(content.get(key) for key in ("format", "name", "seed", "epochs"))
-        state = content["run"]
-    except Exception as error:
-        raise CheckpointError(f"its checkpoint {name} is damaged") from error
-    if found != (_FORMAT, assignment.name, assignment.seed, assignment.epochs):
-        raise CheckpointError(
-            f"its checkpoint {name} was written for another assignment, or by another version"
-        )
-    try:
-        run.load_state_dict(state)
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"its checkpoint {name} does not fit: {reason}") from error
-    return True

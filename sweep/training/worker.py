@@ -14,7 +14,7 @@ from analysis.storage.folder import Folder
 from data_utils.batches import evaluation_batches, to_device
 from data_utils.dataset import ImageDataset
 from sweep.training.assignment import Assignment, Report
-from sweep.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from sweep.training.checkpoints import Checkpoint, CheckpointError
 from sweep.training.evaluation import predict_probabilities
 from sweep.training.loop import DivergenceError, TrainingRun, train_epochs
 
@@ -63,15 +63,16 @@ class Worker:
             return Report(failure=reason, traceback=traceback.format_exc())
 
     def _reports_of_training(self) -> Iterator[Report]:
-        folder, own = self._folder, self._assignment
+        own = self._assignment
+        checkpoint = Checkpoint(self._folder, own)
         run, notice = self._start(), None
         try:
-            if load_checkpoint(folder, own, run):
+            if checkpoint.load(run):
                 yield self._report(run, tuple(run.history))
         except CheckpointError as error:
             run, notice = self._start(), f"{error}: it starts over"
         for epoch in train_epochs(run, self._train, self._evaluation, epochs=own.epochs):
-            save_checkpoint(folder, own, run)
+            checkpoint.save(run)
             yield self._report(run, (epoch,), notice)
             notice = None
 

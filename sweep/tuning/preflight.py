@@ -12,7 +12,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from analysis.errors import StorageError, describe_cause
 from analysis.formatting import count
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from sweep.config import Resources
 from sweep.environment import Finding, versions
 from sweep.tuning.nodes import Node, alive_nodes

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from analysis.records.ledger import read_ledger
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from analysis.records.ledger import EpochRecord, read_ledger
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from measuring import SWEEP, Measured, Spread, run_command, time_sweep, write_sweep
 from results import Row, Section, Target
 

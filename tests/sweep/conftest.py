@@ -24,7 +24,8 @@ from analysis.records.ledger import (
     TrialStarted,
 )
 from analysis.records.seeds import confirmation_seeds
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
 from sweep.config import SweepConfig
 
@@ -132,29 +133,29 @@ def make_trained_sweep(tmp_path: Path) -> "Callable[..., Folder]":
 
 def _write_search(folder: Folder, run: "TrainingRun") -> None:
     from sweep.training.assignment import Assignment
-    from sweep.training.checkpoints import save_checkpoint
+    from sweep.training.checkpoints import Checkpoint
 
     hyperparameters = dict(run.hyperparameters)
     searched = {name: hyperparameters[name] for name in SweepConfig().space}
     recipe = {k: v for k, v in hyperparameters.items() if k not in searched}
     config = SweepConfig(trials=1, epochs=2, recipe=recipe).model_dump(mode="json")
-    with LedgerWriter.open(folder, SweepCreated(1.0, 1, "trained", config)) as writer:
+    with LedgerWriter(folder, SweepCreated(1.0, 1, "trained", config)) as writer:
         writer.append(TrialStarted(2.0, 1, 7, searched))
         for metrics in run.history:
             writer.append(EpochRecord.of(3.0, 1, metrics))
         writer.append(TrialEnded(4.0, 1, "COMPLETE", None))
-    save_checkpoint(folder, Assignment("trial-0001", 7, "lenet5", 2, hyperparameters), run)
+    Checkpoint(folder, Assignment("trial-0001", 7, "lenet5", 2, hyperparameters)).save(run)
 
 
 def _write_confirmation(
     folder: Folder, trial: "TrainingRun", runs: "Sequence[TrainingRun | None]"
 ) -> None:
     from sweep.training.assignment import Assignment
-    from sweep.training.checkpoints import save_checkpoint
+    from sweep.training.checkpoints import Checkpoint
 
     values = dict(trial.hyperparameters)
     arm = Arm(5.0, "trial-1", "trial 1", "finalist", "lenet5", 1, values, 2, False)
-    with ConfirmationWriter.open(folder, ConfirmationBegun(5.0, 1, "trained", 2)) as writer:
+    with ConfirmationWriter(folder, ConfirmationBegun(5.0, 1, "trained", 2)) as writer:
         writer.append(arm)
         for seed, run in zip(confirmation_seeds(0, len(runs)), runs, strict=True):
             for metrics in run.history if run else ():
@@ -163,4 +164,4 @@ def _write_confirmation(
             writer.append(RunEnded(7.0, "trial-1", seed, state, reason))
             if run:
                 name = f"trial-1-seed-{seed}"
-                save_checkpoint(folder, Assignment(name, seed, "lenet5", 2, values), run)
+                Checkpoint(folder, Assignment(name, seed, "lenet5", 2, values)).save(run)

@@ -21,7 +21,7 @@ from analysis.plots.gallery import (
 from analysis.plots.results import NothingToDrawError, Results, read_results
 from analysis.plots.style import add_title, plot_style
 from analysis.records.predictions import ShownImages
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from in_memory import make_confirmation, make_ledger
 
 SMALL = {"n_trials": 14, "epochs": 4, "failure_rate": 0.1}

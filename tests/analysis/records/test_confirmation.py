@@ -54,7 +54,7 @@ def sum_of(*records: ConfirmationRecord) -> Confirmation:
 def test_writer_and_reader_agree(folder: Folder) -> None:
     assert read_confirmation(folder) is None
     notice = ConfirmationNotice(2.5, "so it is")
-    with ConfirmationWriter.open(folder, BEGUN) as writer:
+    with ConfirmationWriter(folder, BEGUN) as writer:
         for record in (FINALIST, ARM, epoch(1), notice, epoch(2, 0.98), ended()):
             writer.append(record)
     confirmation = read_confirmation(folder)
@@ -154,7 +154,7 @@ def test_hyperparameter_that_an_arm_lacks_has_its_default() -> None:
 def test_contradiction_is_refused_by_reader_and_writer(
     folder: Folder, records: list[ConfirmationRecord], message: str
 ) -> None:
-    with ConfirmationWriter.open(folder, BEGUN) as writer:
+    with ConfirmationWriter(folder, BEGUN) as writer:
         for record in records[:-1]:
             writer.append(record)
         with pytest.raises(LedgerError) as caught:

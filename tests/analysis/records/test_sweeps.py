@@ -5,9 +5,11 @@ import pytest
 
 from analysis.errors import LedgerError
 from analysis.records.files import LEDGER_FILE
-from analysis.records.ledger import LedgerWriter, SweepCreated
+from analysis.records.ledger import LedgerWriter, SessionEnded, SweepCreated
 from analysis.records.sweeps import list_sweeps, open_sweep, read_sweep
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.journal import encode_record
+from analysis.storage.local_folder import LocalFolder
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def storage(tmp_path: Path) -> LocalFolder:
 
 
 def begin(storage: Folder, name: str, time: float) -> None:
-    LedgerWriter.open(storage.child(name), SweepCreated(time, 1, name, {})).close()
+    LedgerWriter(storage.child(name), SweepCreated(time, 1, name, {})).close()
 
 
 def names(storage: Folder) -> list[str]:
@@ -73,7 +75,10 @@ def test_sweep_has_the_name_of_its_folder(storage: LocalFolder) -> None:
 @pytest.mark.parametrize(
     ("first", "message"),
     [
-        (b"damage\n", "is not a record ('damage')"),
+        (
+            b'damage\n{"kind": "session_ended", "time": 1.0, "reason": ""}\n',
+            "is not a record ('damage')",
+        ),
         (
             b'{"kind": "session_ended", "time": 1.0, "reason": ""}\n',
             "comes before the record that begins the file",
@@ -101,7 +106,7 @@ def test_damaged_sweep_does_not_hide_the_others(
 def test_damage_after_the_first_record_is_found_on_opening(storage: LocalFolder) -> None:
     begin(storage, "a", 1.0)
     with (storage.path / "a/ledger.jsonl").open("ab") as file:
-        file.write(b"damage\n")
+        file.write(b"damage\n" + encode_record(SessionEnded(2.0, "finished")))
     assert names(storage) == ["a"]
     with pytest.raises(LedgerError, match=r"ledger\.jsonl:2 is not a record"):
         open_sweep(storage, "a")

@@ -12,7 +12,7 @@ from analysis.report.facts import arm_rows, comparison_rows, find_best, find_ver
 from analysis.results.selection import rank_trials
 from analysis.results.statistics import McNemar
 from analysis.results.verdict import describe_verdict
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from in_memory import make_confirmation, make_ledger
 from sweep.config.resolve import resolve_config
 

@@ -27,7 +27,8 @@ from analysis.report.facts import find_verdict
 from analysis.report.page import render_report, write_report
 from analysis.results.comparison import compare_arms, summarize_arm
 from analysis.results.selection import rank_trials
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 
 N_PICTURES = 13
 SMALL = {"n_trials": 10, "epochs": 3, "scheduler": "none"}
@@ -51,7 +52,7 @@ from pathlib import Path
 from analysis.plots.gallery import MODEL_PLOTS, render
 from analysis.plots.results import read_results
 from analysis.report.page import write_report
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 folder = LocalFolder(Path(sys.argv[1]))
 write_report(folder)
 for kind in ("png", "pdf"):
@@ -167,7 +168,7 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(confirmed_folder):
     folder = confirmed_folder({**SMALL, "failure_rate": 0}, n_seeds=2)
     trial = read_ledger(folder).trials[1]
     better = replace(trial.epochs[0], val_accuracy=1.0)
-    with LedgerWriter(folder, read_ledger(folder)) as writer:
+    with LedgerWriter(folder, read_ledger(folder).created) as writer:
         writer.append(TrialStarted(2e9, 11, 5, trial.hyperparameters))
         for epoch in (1, 2, 3):
             writer.append(EpochRecord.of(2e9, 11, replace(better, epoch=epoch)))

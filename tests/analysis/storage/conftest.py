@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.storage import heartbeat
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage import lease
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from analysis.storage.object_store import StoreFolder, open_store
 
 
@@ -17,9 +18,10 @@ def store(s3: str) -> StoreFolder:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a lock in a store become stale soon; a store tells times in whole seconds."""
-    monkeypatch.setattr(heartbeat, "_BEAT_S", 0.2)
-    monkeypatch.setattr(heartbeat, "_WATCH_S", 0.1)
-    monkeypatch.setattr(heartbeat, "_STALE_S", 2.5)
+    monkeypatch.setattr(lease, "_BEAT_S", 0.2)
+    monkeypatch.setattr(lease, "_UNSURE_S", 0.4)
+    monkeypatch.setattr(lease, "_WATCH_S", 0.1)
+    monkeypatch.setattr(lease, "_STALE_S", 2.5)
 
 
 @pytest.fixture(params=["local", "s3"])

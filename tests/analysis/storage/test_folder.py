@@ -20,12 +20,13 @@ from analysis.records.ledger import (
     read_ledger,
 )
 from analysis.records.sweeps import list_sweeps, open_sweep
-from analysis.storage.folder import LOCK_FILE, Folder, LocalFolder
+from analysis.storage.folder import LOCK_FILE, Folder
+from analysis.storage.local_folder import LocalFolder
 
 OWNER = """
 import pickle, sys, time
-from analysis.storage import heartbeat
-heartbeat._BEAT_S = 0.2
+from analysis.storage import lease
+lease._BEAT_S = 0.2
 with pickle.loads(bytes.fromhex(sys.argv[1])).lock():
     print("locked", flush=True)
     time.sleep(60)
@@ -82,18 +83,22 @@ def test_lines_are_appended_after_the_incomplete_one_is_removed(storage: Folder)
         appender.write_line(b"one\n")
         appender.write_line(b"two\n")
     assert storage.read("lines") == b"one\ntwo\n"
-    storage.write("lines", b"one\ntw")
-    with closing(storage.append_to("lines", truncated_bytes=2)) as appender:
+    with closing(storage.append_to("lines")) as appender:
+        assert appender.contents == b"one\ntwo\n"
+        appender.truncate(4)
         appender.write_line(b"22\n")
     assert storage.read("lines") == b"one\n22\n"
-    storage.append_to("lines", truncated_bytes=3).close()
+    with closing(storage.append_to("lines")) as appender:
+        appender.truncate(4)
+    assert storage.read("lines") == b"one\n"
+    storage.append_to("lines").close()
     assert storage.read("lines") == b"one\n"
 
 
 @pytest.mark.usefixtures("hurried")
 def test_lock_has_one_owner_at_a_time(storage: Folder) -> None:
     storage.write(LOCK_FILE, b"longer than what is written by its next owner: " + b"x" * 200)
-    with storage.lock() as check:
+    with storage.lock() as locked:
         assert storage.is_locked()
         owner = f"process {os.getpid()} on {os.uname().nodename}; wait for it to end"
         with (
@@ -102,7 +107,7 @@ def test_lock_has_one_owner_at_a_time(storage: Folder) -> None:
         ):
             pass
         assert storage.is_locked()
-        check()
+        locked.check_lock()
     with pytest.raises(KeyError), storage.lock():
         raise KeyError
     with storage.lock():
@@ -129,7 +134,7 @@ def test_sweep_is_stored_and_found(storage: Folder) -> None:
     folder = storage.child("mine")
     created = SweepCreated(1.0, FORMAT, "mine", {"epochs": 1})
     for record in (TrialStarted(2.0, 1, 0, {}), SessionEnded(3.0, "finished")):
-        with LedgerWriter.open(folder, created) as writer:
+        with LedgerWriter(folder, created) as writer:
             writer.append(record)
     found, ledger = open_sweep(storage, None)
     assert found == folder

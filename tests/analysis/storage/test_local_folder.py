@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from analysis.errors import StorageError
-from analysis.storage.folder import LOCK_FILE, LocalFolder
+from analysis.storage.folder import LOCK_FILE
+from analysis.storage.local_folder import LocalFolder
 
 Limit = Callable[[int], AbstractContextManager[None]]
 
@@ -31,7 +32,8 @@ def test_file_is_replaced_only_when_the_new_one_is_on_the_disk(
     seen: list[bytes] = []
     monkeypatch.setattr(os, "fsync", lambda handle: seen.append(folder.read("a")))
     folder.write("a", b"new")
-    assert (seen, folder.read("a")) == ([b"old"], b"new")
+    # The second sync is that of the directory.
+    assert (seen, folder.read("a")) == ([b"old", b"new"], b"new")
 
 
 def test_written_file_has_the_permissions_of_new_files(folder: LocalFolder) -> None:

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from analysis.records.ledger import EpochRecord
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from arms import problem
 from arms.marks import mark
 from data_utils.dataset import ImageDataset, TrainTest

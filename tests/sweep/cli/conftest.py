@@ -18,7 +18,8 @@ import pytest
 from analysis.records.confirmation import read_confirmation
 from analysis.records.epochs import Epoch
 from analysis.records.ledger import Ledger, read_ledger
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from sweep.__main__ import main
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 
 Call = Callable[..., Any]
 StartDriver = Callable[..., Any]

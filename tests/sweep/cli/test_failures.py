@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import typer
 
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from sweep.cli import app
 
 Call = Callable[..., Any]

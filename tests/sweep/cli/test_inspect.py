@@ -17,7 +17,8 @@ from analysis.records.ledger import (
     TrialEnded,
     TrialStarted,
 )
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from sweep.config import SweepConfig
 
 Call = Callable[..., Any]
@@ -29,7 +30,7 @@ def test_trials_are_documents_with_the_best_first(call: Call, tmp_path: Path) ->
     config = SweepConfig(epochs=4).model_dump(mode="json")
     values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
     folder = LocalFolder(tmp_path / "storage" / "made")
-    with LedgerWriter.open(folder, SweepCreated(1.0, FORMAT, "made", config)) as writer:
+    with LedgerWriter(folder, SweepCreated(1.0, FORMAT, "made", config)) as writer:
         for trial_id, state, curve in (
             (1, "STOPPED", [0.91]),
             (2, "COMPLETE", [0.9, 0.95, 0.96, 0.97]),

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from analysis.records.ledger import Ledger
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest, split_train_validation
 from sweep.config import SweepConfig
 from sweep.training.loop import TrainingRun, train_epochs

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 
 Call = Callable[..., Any]
 

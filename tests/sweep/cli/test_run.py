@@ -26,7 +26,8 @@ from analysis.records.ledger import (
     TrialEnded,
     TrialStarted,
 )
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError
@@ -75,7 +76,7 @@ class Pretended:
             raise self.error
         values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
         created = SweepCreated(1.0, FORMAT, name, config.model_dump(mode="json"))
-        with LedgerWriter.open(session, created) as writer:
+        with LedgerWriter(session, created) as writer:
             if self.error is not None:
                 raise self.error
             for trial_id in range(len(writer.journal.trials) + 1, config.trials + 1):
@@ -256,7 +257,7 @@ def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(
     def begin() -> None:
         folder = pretended.storage.child("mine")
         plain = SweepConfig(trials=9).model_dump(mode="json")
-        LedgerWriter.open(folder, SweepCreated(1.0, FORMAT, "mine", plain)).close()
+        LedgerWriter(folder, SweepCreated(1.0, FORMAT, "mine", plain)).close()
 
     pretended.fetch = begin
     outcome = call("run", "--name", "mine")

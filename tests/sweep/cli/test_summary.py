@@ -7,7 +7,8 @@ from types import ModuleType
 import pytest
 
 from analysis.records.ledger import DIVERGED, ConfigChanged, Ledger, read_ledger
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from sweep.cli.summary import best_document, print_result
 
 MakeSweep = Callable[..., tuple[Folder, Ledger]]

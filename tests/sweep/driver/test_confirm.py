@@ -16,7 +16,8 @@ from analysis.records.files import checkpoint_name, run_name
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, load_images, load_predictions
 from analysis.records.seeds import confirmation_seeds
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.confirm import run_confirmation

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from analysis.errors import LedgerError, StorageError
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from sweep.config import SweepConfig
 from sweep.driver.folders import check_name, name_after, prepare_folder
 from sweep.environment import versions

@@ -10,7 +10,8 @@ from analysis.records.confirmation import (
 )
 from analysis.records.ledger import Ledger
 from analysis.records.seeds import confirmation_seeds
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from sweep.config import SweepConfig
 from sweep.driver.missing import find_missing, plan_runs
 
@@ -63,7 +64,7 @@ def _confirm(
     folder: Folder, config: SweepConfig, ledger: Ledger, n_seeds: int, failing: str = ""
 ) -> None:
     assert config.confirm is not None
-    with ConfirmationWriter.open(folder, ConfirmationBegun(0.0, 1, "made", 1)) as writer:
+    with ConfirmationWriter(folder, ConfirmationBegun(0.0, 1, "made", 1)) as writer:
         arms, seeds = plan_runs(config, config.confirm, ledger, None)
         for arm in arms:
             writer.append(arm)

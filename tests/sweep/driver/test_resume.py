@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from analysis.records.ledger import Ledger
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from sweep.config import SweepConfig
 from sweep.driver.folders import write_environment
 from sweep.driver.resume import check_changes

@@ -26,7 +26,8 @@ from analysis.records.ledger import (
     read_ledger,
 )
 from analysis.results.selection import rank_trials
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import ImageDataset, TrainTest, split_train_validation
 from sweep.config import SweepConfig
 from sweep.driver.search import run_search
@@ -34,7 +35,7 @@ from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError
 from sweep.training.assignment import Assignment, Report
-from sweep.training.checkpoints import save_checkpoint
+from sweep.training.checkpoints import Checkpoint
 from sweep.training.loop import TrainingRun, train_epochs
 from sweep.tuning.engine import Recorder
 from sweep.tuning.searcher import StudySearcher, objective
@@ -155,7 +156,7 @@ def _save_diverging_checkpoint(config: SweepConfig, folder: Folder, data: TrainT
     next(train_epochs(run, data.train, data.test, epochs=assignment.epochs))
     with torch.no_grad():
         next(run.model.parameters()).fill_(torch.nan)
-    save_checkpoint(folder, assignment, run)
+    Checkpoint(folder, assignment).save(run)
 
 
 @pytest.mark.long

@@ -10,7 +10,7 @@ import ray
 import torch
 
 from analysis.errors import InUseError
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from sweep.config import Resources
 from sweep.driver.session import Session, describe_start, open_session
 from sweep.driver.signals import Interrupted, Interruption

@@ -40,7 +40,7 @@ def epoch(trial_id: int, number: int, accuracy: float) -> EpochRecord:
 
 def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
     folder, _ = make_sweep(n_trials=1, n_running=1, epochs=4)
-    with LedgerWriter(folder, read_ledger(folder)) as writer:
+    with LedgerWriter(folder, read_ledger(folder).created) as writer:
         mirror = StudyMirror(folder, print)
         mirror.update(writer.journal)
         ((_, state, value, curve),) = trials_of(mirror)
@@ -137,7 +137,7 @@ def test_dashboard_shows_a_sweep_and_follows_it(
         expected = [names[trial.state] for trial in [*ledger.trials.values()][:-1]]
         assert [trial["state"] for trial in ended] == expected
         assert last["state"] == "Running"
-        with LedgerWriter(folder, read_ledger(folder)) as writer:
+        with LedgerWriter(folder, read_ledger(folder).created) as writer:
             writer.append(TrialEnded(0.0, 8, "STOPPED", None))
         deadline = time.monotonic() + 10
         while last["state"] != "Pruned":

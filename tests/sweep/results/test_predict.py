@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from analysis.records.ledger import read_ledger
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
 from sweep.errors import UsageError
 from sweep.results.best_model import load_best_model

@@ -9,12 +9,12 @@ import torch
 
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from sweep.training.assignment import Assignment
 from sweep.training.checkpoints import (
+    Checkpoint,
     CheckpointError,
-    load_checkpoint,
-    save_checkpoint,
     unpack_checkpoint,
 )
 from sweep.training.loop import TrainingRun
@@ -39,7 +39,7 @@ class _Evil:
 def folder(tmp_path: Path) -> Folder:
     """A folder with the checkpoint of a run."""
     folder = LocalFolder(tmp_path)
-    save_checkpoint(folder, ASSIGNMENT, _start())
+    Checkpoint(folder, ASSIGNMENT).save(_start())
     return folder
 
 
@@ -69,12 +69,12 @@ def _require_equal(run: TrainingRun, other: TrainingRun) -> None:
 
 def test_checkpoint_is_loaded_as_it_was_saved(folder: Folder) -> None:
     other = _start_other()
-    assert load_checkpoint(folder, ASSIGNMENT, other)
+    assert Checkpoint(folder, ASSIGNMENT).load(other)
     _require_equal(_start(), other)
 
 
 def test_missing_checkpoint_is_not_loaded(tmp_path: Path) -> None:
-    assert not load_checkpoint(LocalFolder(tmp_path), ASSIGNMENT, _start())
+    assert not Checkpoint(LocalFolder(tmp_path), ASSIGNMENT).load(_start())
 
 
 def test_checkpoint_from_before_a_hyperparameter_existed_is_loaded(folder: Folder) -> None:
@@ -82,7 +82,7 @@ def test_checkpoint_from_before_a_hyperparameter_existed_is_loaded(folder: Folde
     del content["run"]["hyperparameters"]["nesterov"]
     folder.write(NAME, _saved(content))
     other = _start_other()
-    assert load_checkpoint(folder, ASSIGNMENT, other)
+    assert Checkpoint(folder, ASSIGNMENT).load(other)
     _require_equal(_start(), other)
 
 
@@ -90,7 +90,7 @@ def test_checkpoint_from_before_a_hyperparameter_existed_is_loaded(folder: Folde
 def test_other_bytes_are_a_damaged_checkpoint(data: bytes, folder: Folder) -> None:
     folder.write(NAME, data)
     with pytest.raises(CheckpointError, match=rf"^its checkpoint {NAME} is damaged$"):
-        load_checkpoint(folder, ASSIGNMENT, _start())
+        Checkpoint(folder, ASSIGNMENT).load(_start())
 
 
 def test_damage_anywhere_is_found_or_harmless(folder: Folder) -> None:
@@ -103,7 +103,7 @@ def test_damage_anywhere_is_found_or_harmless(folder: Folder) -> None:
         folder.write(NAME, bytes(damaged))
         other = _start_other()
         try:
-            load_checkpoint(folder, ASSIGNMENT, other)
+            Checkpoint(folder, ASSIGNMENT).load(other)
         except CheckpointError:
             n_found += 1
             continue
@@ -122,7 +122,7 @@ def test_damage_anywhere_is_found_or_harmless(folder: Folder) -> None:
 def test_checkpoint_of_another_assignment_is_refused(other: Assignment, folder: Folder) -> None:
     folder.write(checkpoint_name(other.name), folder.read(NAME))
     with pytest.raises(CheckpointError, match="was written for another assignment"):
-        load_checkpoint(folder, other, _start())
+        Checkpoint(folder, other).load(_start())
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,12 @@ def test_checkpoint_of_another_run_is_refused(
     content["run"][name] = value
     folder.write(NAME, _saved(content))
     with pytest.raises(CheckpointError, match=f"^its checkpoint {NAME} does not fit: {reason}"):
-        load_checkpoint(folder, ASSIGNMENT, _start())
+        Checkpoint(folder, ASSIGNMENT).load(_start())
 
 
 def test_code_in_a_checkpoint_is_not_run(folder: Folder, tmp_path: Path) -> None:
     target = tmp_path / "ran"
     folder.write(NAME, _saved({"run": _Evil(target)}))
     with pytest.raises(CheckpointError, match="is damaged"):
-        load_checkpoint(folder, ASSIGNMENT, _start())
+        Checkpoint(folder, ASSIGNMENT).load(_start())
     assert not target.exists()

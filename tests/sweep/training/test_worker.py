@@ -10,10 +10,11 @@ import torch
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name
 from analysis.records.ledger import DIVERGED
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report
-from sweep.training.checkpoints import save_checkpoint, unpack_checkpoint
+from sweep.training.checkpoints import Checkpoint, unpack_checkpoint
 from sweep.training.loop import TrainingRun
 from sweep.training.worker import Worker
 
@@ -145,7 +146,7 @@ def test_divergence_is_an_end_without_traceback(make_worker: MakeWorker, folder:
     with torch.no_grad():
         for parameter in run.model.parameters():
             parameter.fill_(torch.nan)
-    save_checkpoint(folder, ASSIGNMENT, run)
+    Checkpoint(folder, ASSIGNMENT).save(run)
     first, report = _steps(make_worker(), 2)
     assert first.epochs == (epoch,)
     assert report == Report(failure=f"{DIVERGED}: training loss became nan in epoch 2")

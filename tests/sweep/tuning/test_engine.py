@@ -11,7 +11,8 @@ from ray.tune.experiment import Trial
 
 from analysis.errors import StorageError
 from analysis.records.epochs import Epoch
-from analysis.storage.folder import Folder, LocalFolder
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
 from sweep.config import Resources
 from sweep.training.assignment import Assignment, Report

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.storage.folder import LocalFolder
+from analysis.storage.local_folder import LocalFolder
 from sweep.config import Resources
 from sweep.environment import Finding, versions
 from sweep.tuning import preflight
