@@ -249,6 +249,7 @@ def read_first_record(folder: Folder) -> SweepCreated | None:
     Raises:
         LedgerError: The record is damaged or cannot be read.
     """
+    path = folder.display_path(LEDGER_FILE)
     try:
         line = folder.read_first_line(LEDGER_FILE)
         return Ledger.begin(line).created if line.endswith(b"\n") else None
@@ -257,11 +258,9 @@ def read_first_record(folder: Folder) -> SweepCreated | None:
     except StorageError as error:
         if error.errno in (EISDIR, ENAMETOOLONG, ENOTDIR):
             return None
-        path = folder.display_path(LEDGER_FILE)
         raise LedgerError(f"{path} cannot be read ({error.strerror})") from error
-    except LedgerError:  # a line that nothing follows is ignored, others are an error
-        ledger = Ledger.read(folder)
-        return None if ledger is None else ledger.created
+    except LedgerError as error:
+        raise LedgerError(f"{path}:1 {error}") from error
 
 
 def read_ledger(folder: Folder) -> Ledger:

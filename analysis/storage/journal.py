@@ -111,7 +111,7 @@ class Journal(ABC):
     def parse(cls, data: bytes, path: str) -> Self | None:
         """Return the journal with the given contents; see `read`."""
         *lines, _ = data.split(b"\n")
-        while lines and cls._is_damaged(lines[-1]):
+        while len(lines) > 1 and cls._is_damaged(lines[-1]):
             lines.pop()
         if not lines:
             return None

@@ -164,17 +164,6 @@ def test_damaged_end_is_ignored_and_removed(folder: Folder, contents: bytes, end
     assert folder.read(LEDGER_FILE) == contents + encode_record(Notice(1.0, None, "on"))
 
 
-@pytest.mark.parametrize("first", [b"\0" * 9, b"\0\n", b'{"kind": "sweep\n'])
-def test_damaged_first_line_begins_no_sweep_unless_records_follow(
-    folder: Folder, first: bytes
-) -> None:
-    folder.write(LEDGER_FILE, first)
-    assert read_first_record(folder) is None
-    folder.write(LEDGER_FILE, first.rstrip() + b"\n" + encode_record(started()))
-    with pytest.raises(LedgerError, match=":1 is not a record"):
-        read_first_record(folder)
-
-
 def test_records_are_written_as_version_0_1_0_wrote_them(folder: Folder) -> None:
     write(folder, started(), EPOCH.encode())
     ledger = read_ledger(folder)

@@ -122,9 +122,9 @@ def test_lines_reach_the_store_after_a_while_or_at_once_or_at_the_end(
 
 
 def test_appender_cannot_write_over_a_later_one(store: StoreFolder) -> None:
-    with closing(store.append_to("lines")) as earlier:
-        earlier.write_line(b"one\n")
-    earlier = store.append_to("lines")
+    earlier = ObjectAppender(store, "lines")
+    earlier.write_line(b"one\n")
+    earlier.flush()
     with closing(store.append_to("lines")) as later:
         earlier.write_line(b"lost\n")
         for _ in range(2):  # before and after the later one writes
