@@ -13,6 +13,7 @@ from analysis.hyperparameters import DEFAULTS
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import ImageDataset
 from sweep.training.assignment import Assignment
+from sweep.training.checkpoints import Checkpoint
 from sweep.training.loop import TrainingRun, train_epochs
 
 ROOT = Path(__file__).parents[1]
