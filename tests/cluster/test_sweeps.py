@@ -126,7 +126,7 @@ def test_doctor_examines_the_cluster(cluster: Cluster, store: ObjectStore) -> No
 
 
 def test_sweep_runs_on_every_node(cluster: Cluster, store: ObjectStore) -> None:
-    run = _popen_run(cluster.head, cluster, store, "everywhere", "--trials", "3", "--epochs", "1")
+    run = _popen_run(cluster.head, cluster, store, "everywhere", "--trials", "3", "--epochs", "5")
     seen: set[str] = set()
 
     def all_have_trained() -> bool:
