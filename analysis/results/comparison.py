@@ -17,19 +17,15 @@ from analysis.results.statistics import (
     summarize,
 )
 
-Outcome = Literal["better", "worse", "open"]
-
 
 @dataclass(frozen=True)
 class Comparison:
-    """A finalist against a baseline.
+    """A finalist against a baseline: the arms of these names.
 
     Differences are the finalist's test accuracy minus the baseline's with the same seed, as
     fractions. A figure is None where there are too few seeds for it.
 
     Attributes:
-        finalist: The finalist's arm.
-        baseline: The baseline's arm.
         seeds: The seeds whose runs have finished in both arms.
         difference: The mean difference.
         sd: The standard deviation of the differences.
@@ -54,7 +50,7 @@ class Comparison:
     n_comparisons: int = 1
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Literal["better", "worse", "open"]:
         """Whether the interval shows that the finalist is better, that it is worse, or neither."""
         if self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
             return "open"

@@ -1,8 +1,6 @@
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
-from matplotlib.figure import Figure
 
 from analysis.plots.results import Picture, Results
 from analysis.plots.style import plot_style
@@ -33,12 +31,8 @@ def ledger_with_a_wreck() -> Ledger:
     return make_ledger(*[good] * 5, wreck)
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(Picture):
     """A drawn picture, and what a reader sees of it."""
-
-    figure: Figure
-    alt: str
 
     @property
     def text(self) -> str:

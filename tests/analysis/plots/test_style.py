@@ -1,10 +1,9 @@
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.font_manager import FontProperties, findfont
 
-from analysis.plots.style import arm_looks, plot_style, sequence
+from analysis.plots.style import arm_looks, plot_style
 from in_memory import make_confirmation
 
 
@@ -29,10 +28,3 @@ def test_plot_style_ignores_the_users_settings_and_restores_them():
         assert mpl.rcParams["lines.linewidth"] == 9.0
     # The font comes with matplotlib, so it is on every machine.
     assert found == str(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
-
-
-def test_sequence_gets_darker():
-    red, green, blue, alpha = sequence(np.linspace(0, 1, 9)).T
-    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    assert np.all(np.diff(luminance) < 0)
-    assert np.all(alpha == 1)

@@ -22,15 +22,6 @@ def normal(n: int, seed: int = 0) -> NDArray[np.float64]:
     return np.random.default_rng(seed).normal(0.001, 0.002, n)
 
 
-def test_summary_on_paper():
-    # sd: √((9 + 1 + 1 + 9) / 3) = 2.58199 thousandths; half: t(0.975; 3) · sd / √4.
-    summary = summarize(np.array([0.990, 0.992, 0.994, 0.996]))
-    assert (summary.n, summary.mean) == (4, pytest.approx(0.993))
-    assert summary.sd == pytest.approx(0.00258199, abs=1e-8)
-    half = 3.182446 * 0.00258199 / 2
-    assert summary.interval == pytest.approx((0.993 - half, 0.993 + half), abs=1e-8)
-
-
 @pytest.mark.parametrize("n", [4, 5, 30])
 @pytest.mark.parametrize("level", [0.05, 0.0125])
 def test_summary_and_p_agree_with_scipy(n, level):
