@@ -69,14 +69,18 @@ def mount_disk(tmp_path: Path) -> Iterator[Callable[[str], SmallDisk]]:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("confirm", "file", "record"),
+    ("options", "file", "record"),
     [
-        ("null", "ledger.jsonl", '"val_accuracy"'),
-        ("{top_k: 1, seeds: 1}", "confirm.jsonl", '"test_accuracy"'),
+        (("--search-only",), "ledger.jsonl", '"val_accuracy"'),
+        (
+            ("--epochs", "1", "--set", "confirm={top_k: 1, seeds: 1}"),
+            "confirm.jsonl",
+            '"test_accuracy"',
+        ),
     ],
 )
 def test_disk_that_fills_costs_the_epochs_in_flight(
-    confirm: str,
+    options: tuple[str, ...],
     file: str,
     record: str,
     start_driver: StartDriver,
@@ -85,8 +89,7 @@ def test_disk_that_fills_costs_the_epochs_in_flight(
     brief: Brief,
 ) -> None:
     disk = mount_disk("16m")
-    options = ("--name", "mine", "--set", f"confirm={confirm}")
-    driver = start_driver("run", *options, *brief, storage=disk.path)
+    driver = start_driver("run", "--name", "mine", *brief, *options, storage=disk.path)
     driver.wait_for_record(record, file)
     disk.fill_until_the_end_of(driver)
     driver.ends(4, f"error: .*{FULL}", ADVICE)
