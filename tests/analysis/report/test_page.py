@@ -181,6 +181,7 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(confirmed_folder):
     assert page.text_of("strong") == [f"{plot.title}:" for plot in MODEL_PLOTS]
 
 
+@pytest.mark.long
 def test_report_of_a_large_unconfirmed_sweep(search_folder):
     page = Page(render_report(search_folder(n_trials=150, epochs=15, scheduler="none")))
     sources = {image["src"].partition(";")[0] for image in page.all("img")}
