@@ -24,8 +24,8 @@ _PANELS = ("train_accuracy", "val_accuracy", "train_loss", "val_loss")
 def arm_curves(confirmation: Confirmation, arm: str) -> dict[str, NDArray[np.float64]]:
     """Return an arm's learning curves over the n seeds whose runs have finished.
 
-    They are the accuracies (fractions) and losses of its epochs, float64 [n, epochs], by the
-    name that they have in `Epoch`.
+    The names are those of `Epoch`, where `val_…` is measured on the test images. The values are
+    float64 [n, epochs]; accuracies are fractions.
 
     Raises:
         NothingToDrawError: If none of its runs has finished.

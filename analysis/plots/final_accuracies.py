@@ -16,7 +16,7 @@ from analysis.results.statistics import Summary
 # distortions: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document
 # recognition", Proc. IEEE 86 (11), 1998, section III.C, 0.95 % error.
 _REFERENCES = {"hand-tuned, as published: 99.25 %": 0.9925, "LeNet-5 in 1998: 99.05 %": 0.9905}
-_REFERENCE_EPOCHS = 10  # shorter runs are no match for the published ones
+_REFERENCE_EPOCHS = 10  # shorter runs cannot be compared with the published ones
 
 
 def describe_summary(summary: Summary) -> str:

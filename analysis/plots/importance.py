@@ -21,9 +21,9 @@ from analysis.plots.style import BLUE, INK, add_legend, new_figure
 from analysis.records.ledger import Ledger
 from analysis.results.study import distributions, optuna_trial
 
-# Of fewer trials the best three are hardly distinct from the others: one of 120 choices.
+# Of ten trials there are 120 ways to choose the best three; fewer trials have too few ways.
 _FEWEST = 10
-# Chance exceeds the second highest of 39 shuffles once in 20 times.
+# By chance, a value exceeds the second highest of 39 shuffled ones once in 20 times.
 _SHUFFLES = 39
 _SEED = 0
 _PALE_BLUE = "#C4D6E2"

@@ -25,7 +25,7 @@ from analysis.results.selection import Selection, rank_trials
 from analysis.results.study import distributions
 
 Scale = Literal["linear", "log", "accuracy"]
-_FEWEST = 8  # the best few of fewer trials say nothing about where good values are
+_FEWEST = 8  # with fewer trials, the best few do not show where good values are
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

@@ -1,4 +1,4 @@
-"""What all plots are drawn from and what they return: the results of a sweep, and a picture."""
+"""The results of a sweep, from which all plots are drawn, and the picture that a plot returns."""
 
 from dataclasses import dataclass
 

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 _HALF_AN_IMAGE = 5e-5  # of 10,000; added to errors, so that 100 % has a finite position
 _SMALLEST_LOSS = 1e-6
-# The densest that leaves few enough ticks is taken.
+# From dense to sparse; the first that gives few enough ticks is used.
 _MANTISSAS = (
     (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
     (1, 2, 3, 4, 6, 8),
@@ -29,7 +29,7 @@ _MANTISSAS = (
     (1, 3),
     (1,),
 )
-_FAR_BELOW = 3  # times the error of most
+_FAR_BELOW = 3  # times the third quartile of the errors
 _MARGIN = 0.06  # at both ends, as a fraction of the range of the values
 _EVEN_BELOW = 3  # the ratio of an axis' ends below which evenly spaced ticks fit best
 
@@ -37,7 +37,7 @@ _EVEN_BELOW = 3  # the ratio of an axis' ends below which evenly spaced ticks fi
 def in_view(accuracies: Iterable[float]) -> list[float]:
     """Return the accuracies without the few that are far below the others.
 
-    Those have more than three times the error that three quarters of all stay within.
+    An accuracy is far below if its error is more than three times the third quartile of all.
     """
     values = list(accuracies)
     errors = 1 + _HALF_AN_IMAGE - np.array(values)

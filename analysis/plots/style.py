@@ -40,7 +40,7 @@ SHADE = "#DCEBF5"
 # Where the pictures differ from matplotlib's own defaults.
 _STYLE: Any = {
     "text.color": INK,
-    "text.parse_math": False,  # a name with two dollar signs is a name
+    "text.parse_math": False,  # dollar signs in a name do not make a formula
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.titlesize": 10.5,

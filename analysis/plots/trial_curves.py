@@ -126,7 +126,7 @@ def draw_trial_curves(results: Results) -> Picture:
 def _draw_state(
     axes: Axes, curves: list[list[float]], look: dict[str, Any], *, many: bool
 ) -> None:
-    """Draw the curves of the trials in one state; `many` are smaller as pixels than as paths."""
+    """Draw the curves of one state; if all are `many`, as pixels, which are smaller than paths."""
     alpha = 1.0 if len(curves) <= 12 else 0.75 if len(curves) <= _MANY else 0.35
     for curve in curves:
         n = len(curve)

@@ -97,7 +97,7 @@ def compare_accuracies(
     pairs = [(one, other) for one in finalists for other in baselines if one != other]
     measured = [_measure(accuracies, *pair) for pair in pairs]
     tested = [i for i, comparison in enumerate(measured) if len(comparison.seeds) >= MIN_SEEDS]
-    # A test without spread shows nothing, but still takes its share of the error.
+    # Without spread there is no p, but the comparison still counts as one of the tests.
     p = np.array([1.0 if (own := measured[i].p) is None else own for i in tested])
     for i, p_adjusted, level in zip(tested, *adjust(p), strict=True):
         measured[i] = replace(

@@ -14,7 +14,7 @@ MIN_SEEDS = 4
 
 Interval = tuple[float, float]
 
-# Far below the worth of one of 10,000 images: anything smaller is rounding, not spread.
+# Far less than one of 10,000 images: a smaller spread comes from rounding.
 _NO_SPREAD = 1e-9
 _MIN_FLIPPED, _MAX_FLIPPED = 7, 32
 _MAX_SEEDS = 100_000
@@ -25,8 +25,7 @@ class Summary:
     """Mean and spread of n values.
 
     `sd` divides by n - 1; it is None for one value. `interval` is Student's for the mean; it
-    is None for fewer than `MIN_SEEDS` values, and where all values are equal: that is chance
-    and no certainty.
+    is None for fewer than `MIN_SEEDS` values, and for equal values: the next one may differ.
     """
 
     n: int

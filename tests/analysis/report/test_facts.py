@@ -13,7 +13,7 @@ from analysis.results.selection import rank_trials
 from analysis.results.statistics import McNemar
 from analysis.results.verdict import describe_verdict
 from analysis.storage.local_folder import LocalFolder
-from in_memory import make_confirmation, make_ledger
+from in_memory import by_seed, make_confirmation, make_ledger
 from sweep.config.resolve import resolve_config
 
 
@@ -43,15 +43,15 @@ def test_verdict_of_an_unfinished_search_without_a_best_trial_says_so():
 
 
 @pytest.mark.parametrize(
-    ("finalist", "plain", "outcome"),
+    ("finalist", "outcome"),
     [
-        ([0.99, 0.991, 0.992, 0.991], [0.98, 0.9812, 0.9818, 0.981], "better"),
-        ([0.98, 0.9812, 0.9818, 0.981], [0.99, 0.991, 0.992, 0.991], "worse"),
-        ([0.99, 0.991, 0.992, 0.991], [0.992, 0.990, 0.991, 0.991], "open"),
+        (by_seed(0.99, 0.991, 0.992, 0.991), "better"),
+        (by_seed(0.97, 0.971, 0.972, 0.971), "worse"),
+        (by_seed(0.98, 0.981, 0.982, 0.981), "open"),
     ],
 )
-def test_verdict_is_the_statistics(ledger, finalist, plain, outcome):
-    runs = {"finalist": dict(enumerate(finalist)), "plain": dict(enumerate(plain))}
+def test_verdict_is_the_statistics(ledger, finalist, outcome):
+    runs = {"finalist": finalist, "plain": by_seed(0.98, 0.9812, 0.9818, 0.981)}
     confirmation = make_confirmation(runs, first_trial=best_id(ledger))
     verdict = find_verdict(ledger, confirmation)
     assert verdict["outcome"] == outcome
