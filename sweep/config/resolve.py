@@ -148,10 +148,11 @@ class _Layers:
             {at[1] for at in source.lines if at[:1] == (key,) and at[1:]} & HYPERPARAMETERS.keys()
             for key in ("recipe", "space")
         )
-        for name in fixed & searched:
-            marks = " and ".join(source.mark((key, name)) for key in ("recipe", "space"))
-            both = f"`{name}` is fixed in `recipe` and searched in `space`"
-            raise UsageError(f"{both}: keep one of them ({marks})")
+        for name in HYPERPARAMETERS:
+            if name in fixed & searched:
+                marks = " and ".join(source.mark((key, name)) for key in ("recipe", "space"))
+                both = f"`{name}` is fixed in `recipe` and searched in `space`"
+                raise UsageError(f"{both}: keep one of them ({marks})")
         ended = (fixed - searched) | {name for name in searched if space.get(name) is None}
         self.value["space"] = {name: v for name, v in space.items() if name not in ended}
         self.value["recipe"] = {
