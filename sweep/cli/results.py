@@ -1,16 +1,21 @@
 """`sweep plot`, `report`, `export`, `predict`, `dashboard`: commands that use a result."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from analysis.errors import describe_cause
 from analysis.formatting import percent
+from data_utils.errors import DataError
 from sweep.cli import options
 from sweep.cli.options import find_sweep, storage_folder
 from sweep.cli.output import escape, print_json, say
 from sweep.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def plot(
@@ -95,9 +100,8 @@ def predict(
     folder, ledger = find_sweep(storage, name)
     trial = find_best(ledger).trial  # fails before torch is imported
     from sweep.results.best_model import load_best_model
-    from sweep.results.predict import predict, read_images
 
-    pixels = read_images(paths)
+    pixels = _read_images(paths)
     best = load_best_model(folder, ledger, trial)
     predictions: list[dict[str, Any]] = [
         {
@@ -106,7 +110,7 @@ def predict(
             "probability": max(probabilities),
             "probabilities": probabilities,
         }
-        for path, probabilities in zip(paths, predict(best.network, pixels), strict=True)
+        for path, probabilities in zip(paths, best.predict(pixels), strict=True)
     ]
     if as_json:
         print_json(
@@ -146,6 +150,22 @@ def _name_and_images(
     if not is_sweep and others and not is_file:
         raise UsageError(f"{first!r} is neither a sweep in {storage} nor an image file")
     return None, [Path(image) for image in (first, *others)]
+
+
+def _read_images(paths: list[Path]) -> "list[NDArray[np.uint8]]":
+    """Return the images, uint8 [28, 28], prepared as MNIST's are; name all bad files at once."""
+    from data_utils.digits import read_digit
+
+    images, complaints = [], []
+    for path in paths:
+        try:
+            images.append(read_digit(path))
+        except DataError as error:
+            complaints.append(str(error))
+    if complaints:
+        several = f"{len(complaints)} images cannot be used:\n  " if len(complaints) > 1 else ""
+        raise UsageError(several + "\n  ".join(complaints))
+    return images
 
 
 def dashboard(

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from analysis.errors import StorageError
@@ -13,6 +16,7 @@ from analysis.records.files import checkpoint_name, run_name, trial_name
 from analysis.records.ledger import Ledger, Trial
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
+from data_utils.batches import normalise
 from models import build_model
 from sweep.training.checkpoints import unpack_checkpoint
 
@@ -47,6 +51,13 @@ class BestModel:
             f"the weights of the search, seed {self.seed}, trained without the validation "
             f"images: {percent(self.accuracy)} of those, and not confirmed"
         )
+
+    def predict(self, images: list[NDArray[np.uint8]]) -> list[list[float]]:
+        """Return for each image, uint8 [28, 28], the probabilities of the digits 0 to 9."""
+        pixels = normalise(torch.from_numpy(np.stack(images)).unsqueeze(1).float())
+        with torch.inference_mode():
+            probabilities: list[list[float]] = self.network(pixels).softmax(1).tolist()
+        return probabilities
 
 
 def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:

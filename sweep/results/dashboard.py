@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna
@@ -20,12 +20,10 @@ from analysis.results.study import distributions, optuna_trial
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
 HOST = "127.0.0.1"
 
 _METRIC = "validation accuracy"
+_INTERVAL_S = 2.0
 # Reading a ledger of 10,000 trials takes seconds; it is read again after ten times as long.
 _PAUSE_PER_READING = 10
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
@@ -37,18 +35,16 @@ class StudyMirror:
     `on_problem` receives a line when the ledger cannot be read.
     """
 
-    def __init__(
-        self, folder: Folder, on_problem: Callable[[str], None], *, interval_s: float = 2.0
-    ) -> None:
+    def __init__(self, folder: Folder, on_problem: Callable[[str], None]) -> None:
         self.storage: BaseStorage = InMemoryStorage()
         self.study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], folder.name)
         # As `Study.set_metric_names` does, without its warning that it is experimental.
         self.storage.set_study_system_attr(self.study_id, "study:metric_names", [_METRIC])
-        self._folder, self._on_problem, self._interval_s = folder, on_problem, interval_s
+        self._folder, self._on_problem = folder, on_problem
         self._lock, self._due, self._problem = threading.Lock(), 0.0, ""
 
     def follow(self) -> None:
-        """Read the ledger again and add what is new, if the last time was some seconds ago."""
+        """Add what is new in the ledger, unless it has just been read."""
         with self._lock:
             began = time.monotonic()
             if began < self._due:
@@ -60,7 +56,7 @@ class StudyMirror:
                     self._problem = str(error)
                     self._on_problem(self._problem)
             now = time.monotonic()
-            self._due = now + max(self._interval_s, _PAUSE_PER_READING * (now - began))
+            self._due = now + max(_INTERVAL_S, _PAUSE_PER_READING * (now - began))
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows."""
@@ -110,16 +106,17 @@ def serve(
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     mirror = StudyMirror(folder, on_problem)
-    app: WSGIApplication = build_app(mirror.storage)
+    app = build_app(mirror.storage)
 
     def follow_and_answer(
-        environ: "WSGIEnvironment", start_response: "StartResponse"
+        environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             start_response("405 Method Not Allowed", [("Content-Type", "application/json")])
             return [_CHANGE_REFUSED]
         mirror.follow()
-        return app(environ, start_response)
+        answer: Iterable[bytes] = app(environ, start_response)
+        return answer
 
     try:
         server = make_server(HOST, port, follow_and_answer, _Server, _SilentHandler)

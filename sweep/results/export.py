@@ -25,12 +25,8 @@ def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict
     """Write weights, hyperparameters, metrics and a guide to them; return the metrics.
 
     Each file is replaced atomically. The metrics are written last and removed first, so that
-    they are always of the weights beside them.
-
-    Args:
-        best: The network.
-        summary: The document that `sweep best --json` prints.
-        out: A folder that does not exist, is empty, or was written by an earlier export.
+    they are always of the weights beside them. `summary` is the document that
+    `sweep best --json` prints. `out` may be new, empty, or written by an earlier export.
 
     Raises:
         UsageError: `out` contains other files, or cannot be written to.

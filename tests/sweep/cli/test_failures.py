@@ -55,20 +55,14 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("run --set trials", 2, "`--set` takes KEY=VALUE"),
         ("run --set recipe.momentum=2", 2, "`recipe.momentum` must be"),
         ("run --trials 0", 2, "`trials` must be at least 1, but got 0"),
-        ("run --epochs many", 2, "--epochs"),
-        ("run --name ''", 2, "a sweep's name must be 1 to 100 letters"),
         ("run --name a/b", 2, "but got 'a/b'"),
-        ("run --name ..", 2, "but got '..'"),
         ("run --name a\x1b[2Jb", 2, "but got 'a\\x1b[2Jb'"),
-        (f"run --name {300 * 'x'}", 2, "a sweep's name must be 1 to 100 letters"),
-        ("run --name .hidden", 2, "beginning with a letter or a digit"),
         ("run --name made", 2, "there is a sweep 'made' in"),
         ("run --name damaged", 2, "there is a sweep 'damaged' in "),
         ("run --resume --name damaged", 4, "damaged/ledger.jsonl:"),
         ("run --name unreadable", 4, "unreadable/ledger.jsonl:1"),
         ("run --storage file", 2, "file is a file"),
         ("run --storage file/below", 4, "`--storage` chooses another folder"),
-        ("run --concurrency 0", 2, "--concurrency"),
         ("run --concurrency 100000", 2, "`--concurrency` must be at most"),
         ("run --set resources.cpu=1000", 2, "`resources.cpu` is 1000, but this machine has"),
         ("run --set resources.gpu=64", 2, "`resources.gpu` is 64, but this machine has"),
@@ -80,12 +74,10 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("resume made --trials 9 --accept-changes --data nowhere", 3, "nowhere does not exist"),
         ("confirm nowhere", 2, "there is no sweep 'nowhere' in"),
         ("confirm young", 5, "no trial of young has run all its epochs yet"),
-        ("confirm made --seeds 0", 2, "--seeds"),
         ("confirm made --seeds 1001", 2, "Invalid value for '--seeds'"),
         ("confirm made --top-k 101", 2, "Invalid value for '--top-k'"),
         ("confirm made --data nowhere", 3, "nowhere does not exist"),
         ("confirm made --concurrency 100000", 2, "`--concurrency` must be at most"),
-        ("confirm made --data raw", 3, "raw/train-images-idx3-ubyte"),
         ("best nowhere", 2, "there is: "),
         ("best --storage empty", 2, "there is no sweep in"),
         ("best young", 5, "no trial of young has run all its epochs yet"),
@@ -93,7 +85,6 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("best unreadable", 4, "unreadable/ledger.jsonl:1 is not a record ('garbage')"),
         ("best made --json --storage file", 2, "file is a file"),
         ("trials nowhere", 2, "there is no sweep 'nowhere' in"),
-        ("trials made --top 0", 2, "--top"),
         ("trials made --csv file/below", 2, "cannot write file/below: Not a directory"),
         ("trials made --csv - --json", 2, "choose one"),
         ("list --storage file", 2, "file is a file"),
@@ -105,20 +96,27 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("plot made --out file", 2, "`--out` must be a folder, but file is a file"),
         ("report nowhere", 2, "there is no sweep 'nowhere' in"),
         ("preset fast", 2, "there is no preset `fast`"),
-        ("validate none.yaml", 2, "there is no config file none.yaml"),
         ("validate bad.yaml", 2, "`epoch` is unknown; did you mean `epochs`? (bad.yaml:2)"),
         ("predict made bad.yaml", 2, "bad.yaml is not an image that can be read"),
         (f"predict {300 * 'x'}", 2, "File name too long"),
+        ("predict", 2, "name an image file of one digit"),
+        ("predict made", 2, "'made' is a sweep; also name an image file"),
+        ("predict mdae file", 2, "'mdae' is neither a sweep in "),
+        ("predict young file", 5, "no trial of young has run all its epochs yet"),
+        ("predict file --storage empty", 2, "there is no sweep in "),
         ("export made --out file", 4, "the checkpoint "),
+        ("export young --out new", 5, "no trial of young has run all its epochs yet"),
+        ("dashboard --port 65536", 2, "Invalid value for '--port'"),
         ("data --data raw", 3, "Delete it, put a good copy in its place"),
         ("data --data other/raw", 3, "has the wrong SHA-256: expected 65a50cbbf4e906d7"),
         ("data --data cut/raw", 3, "is not a complete gzip file"),
         ("data --data file/below", 3, "cannot be written to (Not a directory)"),
     ],
 )
-def test_mistake_ends_in_a_line_or_two(
+def test_mistake_ends_in_a_line_or_two_and_makes_no_folder(
     command: str, exit_code: int, says: str, call: Call, surroundings: Path
 ) -> None:
+    before = [*surroundings.iterdir(), *(surroundings / "storage").iterdir()]
     outcome = call(*shlex.split(command))
     assert outcome.exit_code == exit_code, outcome
     assert outcome.out == ""
@@ -127,16 +125,8 @@ def test_mistake_ends_in_a_line_or_two(
     if not outcome.err.startswith("Usage: "):  # click's own
         assert len(outcome.err.splitlines()) == 1
         assert outcome.err.startswith("error: ")
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    ["--concurrency 100000", "--set resources.gpu=64", "--data nowhere", "--data raw"],
-)
-def test_refused_run_leaves_no_folder(arguments: str, call: Call, surroundings: Path) -> None:
-    assert call("run", "--name", "new", *arguments.split()).exit_code in (2, 3)
-    assert not (surroundings / "storage" / "new").exists()
-    assert not (surroundings / "nowhere").exists()
+    after = [*surroundings.iterdir(), *(surroundings / "storage").iterdir()]
+    assert sorted(after) == sorted(before)
 
 
 def test_resume_of_a_sweep_in_use_is_refused_first(call: Call, add_sweep: AddSweep) -> None:

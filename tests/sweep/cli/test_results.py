@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,6 +12,7 @@ from data_utils.dataset import TrainTest
 from sweep.training.loop import TrainingRun
 
 Call = Callable[..., Any]
+TRAINED = Path(__file__).parents[2] / "data" / "v0.1.0"
 
 
 @pytest.fixture
@@ -66,33 +68,29 @@ def test_predict_reads_a_file_though_a_sweep_has_its_name(
     assert document["predictions"][0]["image"] == "trained"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("predict", "name an image file of one digit"),
-        ("predict trained", "'trained' is a sweep; also name an image file"),
-        ("predict trainde digit.png", "'trainde' is neither a sweep in "),
-        ("predict digit.png none.png", "none.png does not exist"),
-        ("dashboard --port 65536", "Invalid value for '--port'"),
-    ],
-)
-def test_wrong_arguments_are_refused(
-    arguments: str, message: str, trained: Folder, call: Call, digit: Path
-) -> None:
-    outcome = call(*arguments.split())
+def test_predict_recognises_distorted_digits(call: Call, mnist: TrainTest, tmp_path: Path) -> None:
+    test, rng = mnist.test.take(range(300)), np.random.default_rng(0)
+    filters = (Image.Resampling.NEAREST, Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)
+    paths = []
+    # Dark on light, at 20 to 300 pixels a side, somewhere on a larger sheet.
+    for number, image in enumerate(test.images):
+        side = int(rng.integers(20, 301))
+        digit = Image.fromarray(255 - image).resize((side, side), filters[rng.integers(3)])
+        width, height = (int(length) for length in rng.integers(side, 2 * side, 2))
+        sheet = Image.new("L", (width, height), 255)
+        sheet.paste(digit, (rng.integers(width - side + 1), rng.integers(height - side + 1)))
+        paths.append(tmp_path / f"{number}.{('png', 'jpg')[number % 2]}")
+        sheet.save(paths[-1])
+    outcome = call("predict", TRAINED.name, *paths, "--storage", TRAINED.parent, "--json")
+    found = [prediction["digit"] for prediction in json.loads(outcome.out)["predictions"]]
+    # This LeNet-5 misses 1.4 % of all test images as they are; 97 % are asked for.
+    assert (found != test.labels).sum() <= 9
+
+
+def test_predict_names_all_bad_images(trained: Folder, call: Call, digit: Path) -> None:
+    Image.new("L", (9, 9)).save(digit.with_name("blank.png"))
+    outcome = call("predict", "blank.png", digit, "none.png")
     assert (outcome.exit_code, outcome.out) == (2, "")
-    assert message in outcome.err
-
-
-@pytest.mark.parametrize("command", ["export --out out", "predict digit.png"])
-def test_command_needs_a_complete_trial(
-    command: str, call: Call, digit: Path, add_sweep: Callable[..., Folder]
-) -> None:
-    missing = call(*command.split())
-    assert missing.exit_code == 2
-    assert missing.err.startswith("error: there is no sweep in ")
-    add_sweep("young", n_trials=1, n_running=1)
-    outcome = call(*command.split())
-    assert outcome.exit_code == 5
-    assert outcome.err == "error: no trial of young has run all its epochs yet\n"
-    assert not digit.with_name("out").exists()
+    first, *others = outcome.err.splitlines()
+    assert first == "error: 2 images cannot be used:"
+    assert [line.split()[0] for line in others] == ["blank.png", "none.png"]

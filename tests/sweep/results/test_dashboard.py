@@ -72,18 +72,25 @@ def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
     assert reasons == [None, "training loss became nan in epoch 2", None]
 
 
-def test_mirror_reads_the_ledger_again_and_survives_damage(make_sweep: MakeSweep) -> None:
+def test_mirror_reads_the_ledger_every_two_seconds_and_survives_damage(
+    make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, _ = make_sweep(n_trials=1, n_running=1, epochs=3)
-    problems: list[str] = []
-    mirror = StudyMirror(folder, problems.append, interval_s=0)
+    now, problems = 1000.0, []
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    mirror = StudyMirror(folder, problems.append)
     good = folder.read(LEDGER_FILE)
     folder.write(LEDGER_FILE, good + b"nonsense\n")
-    for _ in range(2):
-        mirror.follow()
-        time.sleep(0.1)  # reading is paused for ten times as long as it took
+    mirror.follow()
+    now += 2
+    mirror.follow()
     (problem,) = problems
     assert problem.startswith(f"{folder}/ledger.jsonl:")
     folder.write(LEDGER_FILE, good)
+    now += 1
+    mirror.follow()
+    assert trials_of(mirror) == []
+    now += 1
     mirror.follow()
     assert [found[1] for found in trials_of(mirror)] == [TrialState.RUNNING]
 
@@ -101,27 +108,17 @@ def test_dashboard_shows_a_sweep_and_follows_it(
 ) -> None:
     folder, ledger = make_sweep(n_trials=8, n_running=1)
     with contextlib.ExitStack() as stack:
-        process = stack.enter_context(
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "sweep",
-                    "dashboard",
-                    "--port",
-                    "0",
-                    "--storage",
-                    folder.storage,
-                ],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                env=clean_environment,
-                start_new_session=True,
-                # A shell that runs tests in the background makes them ignore SIGINT.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-            )
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sweep", "dashboard", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environment | {"SWEEP_STORAGE": folder.storage},
+            start_new_session=True,
+            # A shell that runs tests in the background makes them ignore SIGINT.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
+        stack.enter_context(process)
         stack.callback(process.kill)
         assert process.stdout is not None
         line = process.stdout.readline()
