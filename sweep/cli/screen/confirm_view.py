@@ -1,7 +1,7 @@
 """The progress of a confirmation, from its record alone."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from statistics import fmean
 
 from rich.console import Group, RenderableType
@@ -34,15 +34,13 @@ class ConfirmationView:
         self._begun = clock()
         self._n_planned = len(seeds) * sum(confirmation.arms[name].epochs for name in arms)
 
-    def news(self) -> Mapping[object, str]:
+    def news(self) -> list[str]:
         """Return all notices and failures so far."""
-        news: dict[object, str] = {}
-        for number, notice in enumerate(self._confirmation.notices):
-            news[number] = notice.text
-        for run in self._runs():
-            if run.state == "FAILED":
-                news[run.arm, run.seed] = f"{run.arm}, seed {run.seed} failed: {run.reason}"
-        return news
+        failed = [run for run in self._runs() if run.state == "FAILED"]
+        return [
+            *(notice.text for notice in self._confirmation.notices),
+            *(f"{run.arm}, seed {run.seed} failed: {run.reason}" for run in failed),
+        ]
 
     def fraction(self) -> float:
         """Return the fraction of the epochs that are done."""

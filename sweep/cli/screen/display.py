@@ -1,6 +1,7 @@
 """What a user sees while a sweep runs: a live picture on a terminal, a few lines elsewhere."""
 
 import time
+from collections import Counter
 from typing import Self, TextIO
 
 from rich.live import Live
@@ -34,7 +35,7 @@ class Display:
             redirect_stderr=False,
             transient=True,
         )
-        self._shown, self._drawn = view.news().keys(), 0.0
+        self._shown, self._drawn = Counter(view.news()), 0.0
         self._n_parts = int(_PARTS * view.fraction())
 
     def __enter__(self) -> Self:
@@ -57,11 +58,10 @@ class Display:
 
     def _show(self) -> None:
         self._drawn = time.monotonic()
-        news = self._view.news()
-        for key, line in news.items():
-            if key not in self._shown:
-                self.say(line)
-        self._shown = news.keys()
+        news = Counter(self._view.news())
+        for line in (news - self._shown).elements():
+            self.say(line)
+        self._shown = news
         if self._is_live:
             self._live.update(self._view.picture(), refresh=True)
         elif (n_parts := int(_PARTS * self._view.fraction())) > self._n_parts:

@@ -28,15 +28,14 @@ class SearchView:
     def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
         self.ledger, self._clock = ledger, clock
 
-    def news(self) -> Mapping[object, str]:
+    def news(self) -> list[str]:
         """Return all notices and failures so far."""
-        news: dict[object, str] = {}
-        for number, notice in enumerate(self.ledger.notices):
-            subject = "" if notice.trial_id is None else f"trial {notice.trial_id}: "
-            news[number] = subject + notice.text
-        for trial in self.ledger.in_state("FAILED"):
-            news["failed", trial.trial_id] = f"trial {trial.trial_id} failed: {trial.reason}"
-        return news
+        notices = [
+            notice.text if notice.trial_id is None else f"trial {notice.trial_id}: {notice.text}"
+            for notice in self.ledger.notices
+        ]
+        failed = self.ledger.in_state("FAILED")
+        return notices + [f"trial {t.trial_id} failed: {t.reason}" for t in failed]
 
     def fraction(self) -> float:
         """Return the fraction of the trials that have ended."""

@@ -20,8 +20,8 @@ class _View:
         self.done = 0
         self.lines = ["before the display"]
 
-    def news(self) -> dict[object, str]:
-        return dict(enumerate(self.lines))
+    def news(self) -> list[str]:
+        return self.lines
 
     def fraction(self) -> float:
         return self.done / 100

@@ -107,7 +107,7 @@ def test_view_has_notices_and_counts_failures_and_stopped_trials(render: Render)
     story.ledger.apply(Notice(story.now, None, "the disk is nearly full"))
     story.end(1, "STOPPED")
     story.end(2, "FAILED", "training loss became nan in epoch 1")
-    assert list(view.news().values()) == [
+    assert view.news() == [
         "trial 2: its process died; another one goes on",
         "the disk is nearly full",
         "trial 2 failed: training loss became nan in epoch 1",
