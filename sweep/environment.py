@@ -90,11 +90,6 @@ def commit() -> str | None:
     return run.stdout.strip()
 
 
-def describe_environment() -> dict[str, object]:
-    """Return the contents of `environment.json`."""
-    return {"versions": versions(), "commit": commit(), "machine": machine()}
-
-
 def _limit(*files: str) -> float:
     """Return the limit in files of Linux's control groups (version 2 or 1), or infinity.
 

@@ -56,13 +56,11 @@ def describe_failure(error: Exception) -> tuple[str, int] | None:
             exit_code = error.exit_code
         case DataError():
             exit_code = 3
-        case LedgerError():
+        case LedgerError() | StorageError():
             exit_code = 4
-        case StorageError():
-            exit_code = 4
-            if error.errno is not None:
-                where = f" {error.filename}" if error.filename else ""
-                message = f"storage{where}: {describe_cause(error)}"
         case _:
             return None
+    if isinstance(error, StorageError) and error.errno is not None:
+        where = f" {error.filename}" if error.filename else ""
+        message = f"storage{where}: {describe_cause(error)}"
     return "\n".join([message, *getattr(error, "__notes__", ())]), exit_code

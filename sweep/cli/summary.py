@@ -89,11 +89,7 @@ def print_best(document: dict[str, Any]) -> None:
 
 
 def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
-    """Print the result of a sweep: the best, the cost, the failures, the next commands.
-
-    Raises:
-        NoTrialError: No trial ran all its epochs.
-    """
+    """Print the result of a sweep: the best, the cost, the failures, the next commands."""
     document = best_document(folder, ledger)
     if as_json:
         print_json(document)

@@ -40,11 +40,7 @@ class Options:
 
 
 def start_sweep(storage: Folder, name: str, config: SweepConfig, options: Options) -> None:
-    """Search and confirm in a new sweep.
-
-    Raises:
-        UsageError: The sweep exists already.
-    """
+    """Search and confirm in a new sweep."""
     start, data = _prepare(config, options)
     folder = prepare_folder(storage, name, config)
     say(f"sweep {name}: {describe_size(config)}, {start}")
@@ -54,11 +50,7 @@ def start_sweep(storage: Folder, name: str, config: SweepConfig, options: Option
 def continue_sweep(
     folder: Folder, ledger: Ledger, config: SweepConfig, options: Options, *, accept_changes: bool
 ) -> None:
-    """Run the trials and confirmation runs that the sweep still lacks.
-
-    Raises:
-        UsageError: The config or the versions have changed, without `accept_changes`.
-    """
+    """Run the trials and confirmation runs that the sweep still lacks."""
     changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
     missing = find_missing(folder, ledger, config)
     if not missing:
@@ -79,11 +71,7 @@ def continue_sweep(
 def confirm_sweep(
     folder: Folder, ledger: Ledger, top_k: int | None, seeds: int | None, options: Options
 ) -> None:
-    """Run what a confirmation with `top_k` and `seeds` lacks; the config has the defaults.
-
-    Raises:
-        NoTrialError: No trial ran all its epochs.
-    """
+    """Run what a confirmation with `top_k` and `seeds` lacks; the config has the defaults."""
     find_best(ledger)
     config = SweepConfig.model_validate(ledger.config)
     default = config.confirm or Confirm()

@@ -9,7 +9,7 @@ from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE
 from analysis.records.ledger import read_first_record
 from analysis.storage.folder import Folder
 from sweep.config import SweepConfig
-from sweep.environment import describe_environment
+from sweep.environment import commit, machine, versions
 from sweep.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -60,4 +60,5 @@ def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
 
 def write_environment(folder: Folder) -> None:
     """Write the versions, the machine and the commit that the sweep runs with."""
-    folder.write(ENVIRONMENT_FILE, json.dumps(describe_environment(), indent=2).encode())
+    environment = {"versions": versions(), "commit": commit(), "machine": machine()}
+    folder.write(ENVIRONMENT_FILE, json.dumps(environment, indent=2).encode())

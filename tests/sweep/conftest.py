@@ -81,7 +81,7 @@ def ray_scratch() -> Iterator[Path]:
         yield scratch
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def clean_environment() -> dict[str, str]:
     """This process's environment without what Ray, Tune and the sweep would read in it."""
     prefixes = ("RAY_", "TUNE_", "SWEEP_")

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from sweep import environment
-from sweep.environment import commit, describe_environment, machine, n_processors, versions
+from sweep.environment import commit, machine, n_processors, versions
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -89,17 +89,10 @@ def test_processors_are_usable_cores_within_the_share_of_a_container(
 def test_memory_is_within_the_limit_of_a_container(file: str, control_groups: Path) -> None:
     total = psutil.virtual_memory().total
     assert machine()["memory_bytes"] == total
+    assert machine()["processor"]
     for text, expected in (("1048576\n", 2**20), (f"{2**63 - 4096}\n", total), ("max\n", total)):
         (control_groups / file).write_text(text)
         assert machine()["memory_bytes"] == expected
-
-
-def test_environment_is_plain_data() -> None:
-    described = describe_environment()
-    assert json.loads(json.dumps(described)) == described
-    assert set(described) == {"versions", "commit", "machine"}
-    assert described["machine"]["host"] == platform.node()
-    assert described["machine"]["processor"]
 
 
 def test_commit_is_the_checkouts_and_not_a_tags_name(

@@ -1,6 +1,5 @@
 import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
+from typing import Any
 
 import psutil
 import pytest
@@ -95,27 +95,25 @@ class Driver:
             texts = [path.read_text() for path in self.storage.glob(f"*/{file}")]
             return sum(found.count(text) for found in texts) >= n
 
-        self._wait_until(is_there)
+        self._wait_for(is_there)
 
     def wait_for_process(self, name: str) -> psutil.Process:
         """Wait for a child process whose name begins so, and return it."""
-        found: list[psutil.Process] = []
 
-        def is_there() -> bool:
+        def find() -> psutil.Process | None:
             with contextlib.suppress(psutil.Error):
                 children = psutil.Process(self.process.pid).children(recursive=True)
-                found.extend(child for child in children if child.name().startswith(name))
-            return bool(found)
+                return next((child for child in children if child.name().startswith(name)), None)
 
-        self._wait_until(is_there)
-        return found[0]
+        return self._wait_for(find)
 
-    def _wait_until(self, is_there: Callable[[], bool]) -> None:
+    def _wait_for(self, find: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + 240
-        while not is_there():
+        while not (found := find()):
             assert self.process.poll() is None, "the command has ended"
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        return found
 
     def ends(
         self, exit_code: int, *lines: str, within_s: float = 60, is_tidy: bool = True
@@ -163,15 +161,13 @@ class Driver:
 
 
 @pytest.fixture(scope="session")
-def start_driver() -> Iterator[Callable[..., Driver]]:
+def start_driver(clean_environment: dict[str, str]) -> Iterator[Callable[..., Driver]]:
     """Start `sweep` in a process of its own, with a new storage unless one is given.
 
     `within` is a command that runs the command it is given; `settings` are added to the
     environment.
     """
     drivers: list[Driver] = []
-    prefixes = ("RAY_", "TUNE_", "SWEEP_")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
     def start(
         *arguments: str,
@@ -187,7 +183,7 @@ def start_driver() -> Iterator[Callable[..., Driver]]:
         process = subprocess.Popen(
             [*within, sys.executable, "-m", "sweep", *arguments],
             cwd=temporary,
-            env={**clean, **folders, **settings},
+            env={**clean_environment, **folders, **settings},
             text=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
         )
@@ -233,13 +229,3 @@ def brief() -> tuple[str, ...]:
     )
     options = [word for setting in settings for word in ("--set", setting)]
     return ("--trials", "3", "--epochs", "6", *options)
-
-
-@pytest.fixture
-def words() -> Callable[[str], list[list[str]]]:
-    """Split a text into the words of each line, without colours."""
-
-    def split(text: str) -> list[list[str]]:
-        return [re.sub("\x1b\\[[0-9;]*m", "", line).split() for line in text.splitlines()]
-
-    return split

