@@ -80,7 +80,7 @@ def test_mirror_reads_the_ledger_every_two_seconds_and_survives_damage(
     monkeypatch.setattr(time, "monotonic", lambda: now)
     mirror = StudyMirror(folder, problems.append)
     good = folder.read(LEDGER_FILE)
-    folder.write(LEDGER_FILE, good + b"nonsense\n")
+    folder.write(LEDGER_FILE, b"nonsense\n" + good)
     mirror.follow()
     now += 2
     mirror.follow()
