@@ -135,7 +135,7 @@ def _train(
         if ledger is None:
             ledger = run_search(session, config, data)
         if config.confirm is not None and rank_trials(ledger):
-            run_confirmation(session, config, ledger, plan=config.confirm, data=data)
+            run_confirmation(session, config, ledger, data)
     _finish(folder, ledger, as_json=options.as_json)
 
 

@@ -18,12 +18,7 @@ from analysis.records.confirmation import (
     read_confirmation,
 )
 from analysis.records.epochs import Epoch
-from analysis.records.files import (
-    CHECKPOINTS_FOLDER,
-    CONFIRMATION_FILE,
-    checkpoint_name,
-    run_name,
-)
+from analysis.records.files import CONFIRMATION_FILE, checkpoint_name, run_name
 from analysis.records.ledger import FORMAT, Ledger
 from analysis.records.predictions import (
     ShownImages,
@@ -33,7 +28,7 @@ from analysis.records.predictions import (
 )
 from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset, TrainTest
-from sweep.config import Confirm, SweepConfig
+from sweep.config import SweepConfig
 from sweep.driver.missing import missing_runs, plan_runs
 from sweep.driver.session import Session
 from sweep.training.assignment import Assignment, Report
@@ -41,7 +36,7 @@ from sweep.tuning.engine import ListSearcher, Recorder
 
 
 def run_confirmation(
-    session: Session, config: SweepConfig, ledger: Ledger, *, plan: Confirm, data: TrainTest
+    session: Session, config: SweepConfig, ledger: Ledger, data: TrainTest
 ) -> Confirmation:
     """Train the finalists and the baselines, unless they are trained already.
 
@@ -61,7 +56,7 @@ def run_confirmation(
     begun = ConfirmationBegun(time.time(), FORMAT, ledger.name, config.epochs)
     with ConfirmationWriter(engine.folder, begun, anew=anew) as writer:
         confirmation = writer.journal
-        arms, seeds = plan_runs(config, plan, ledger, confirmation)
+        arms, seeds = plan_runs(config, ledger, confirmation)
         names = [arm.arm for arm in arms]
         for arm in arms:
             if arm.arm not in confirmation.arms:
@@ -164,14 +159,11 @@ class RunRecorder(Recorder):
 
     def delete_leftovers(self) -> None:
         """Delete the checkpoints of ended runs that a killed driver or its workers left."""
-        checkpoints = self._folder.child(CHECKPOINTS_FOLDER)
-        unneeded = {
-            f"{run_name(run.arm, run.seed)}.pt"
+        self.delete_checkpoints(
+            run_name(run.arm, run.seed)
             for run in self._confirmation.runs.values()
             if run.state != "RUNNING" and not self._is_exported(run)
-        }
-        for name in unneeded.intersection(checkpoints.files()):
-            checkpoints.delete(name)
+        )
 
     def _is_exported(self, run: Run) -> bool:
         """Return whether `sweep export` needs the checkpoint of a run that has ended."""

@@ -7,7 +7,7 @@ from analysis.records.ledger import Ledger
 from analysis.records.seeds import confirmation_seeds
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
-from sweep.config import Confirm, SweepConfig
+from sweep.config import SweepConfig
 from sweep.driver.arms import plan_arms
 
 
@@ -36,7 +36,7 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
         confirmation = read_confirmation(folder)
         if confirmation is not None and confirmation.begun.epochs != config.epochs:
             confirmation = None  # it will be set aside
-        arms, seeds = plan_runs(config, config.confirm, ledger, confirmation)
+        arms, seeds = plan_runs(config, ledger, confirmation)
         runs = missing_runs(confirmation, [arm.arm for arm in arms], seeds)
         n_planned = len(arms) * len(seeds)
     n_trials = n_missing_trials(config, ledger)
@@ -54,9 +54,11 @@ def n_missing_trials(config: SweepConfig, ledger: Ledger) -> int:
 
 
 def plan_runs(
-    config: SweepConfig, plan: Confirm, ledger: Ledger, confirmation: Confirmation | None
+    config: SweepConfig, ledger: Ledger, confirmation: Confirmation | None
 ) -> tuple[list[Arm], list[int]]:
     """Return the arms and seeds of a confirmation, which may continue an earlier one."""
+    plan = config.confirm
+    assert plan is not None
     recorded = () if confirmation is None else confirmation.arms.values()
     arms = plan_arms(config, rank_trials(ledger)[: plan.top_k], recorded)
     return arms, confirmation_seeds(config.seed, plan.seeds)

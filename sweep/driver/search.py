@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing_extensions import override
 
 from analysis.records.epochs import Epoch
-from analysis.records.files import CHECKPOINTS_FOLDER, CONFIG_FILE, checkpoint_name, trial_name
+from analysis.records.files import CONFIG_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import (
     FORMAT,
     ConfigChanged,
@@ -114,7 +114,12 @@ class TrialRecorder(Recorder):
         self._config, self._writer, self._ledger = config, writer, writer.journal
         self._n_best = 1 if config.confirm is None else config.confirm.top_k
         self._best = rank_trials(writer.journal)[: self._n_best]
-        self._delete_leftovers()
+        needed = {selection.trial.trial_id for selection in self._best}
+        self.delete_checkpoints(  # that a killed driver left
+            trial_name(trial.trial_id)
+            for trial in self._ledger.trials.values()
+            if trial.state != "RUNNING" and trial.trial_id not in needed
+        )
 
     @override
     def start(self, assignment: Assignment) -> None:
@@ -147,15 +152,3 @@ class TrialRecorder(Recorder):
             unneeded = [selection.trial for selection in displaced]
         names = (checkpoint_name(trial_name(trial.trial_id)) for trial in unneeded)
         self._writer.delete_when_safe(names)
-
-    def _delete_leftovers(self) -> None:
-        """Delete the checkpoints that a killed driver left of trials that have ended."""
-        needed = {selection.trial.trial_id for selection in self._best}
-        unneeded = {
-            f"{trial_name(trial.trial_id)}.pt"
-            for trial in self._ledger.trials.values()
-            if trial.state != "RUNNING" and trial.trial_id not in needed
-        }
-        checkpoints = self._folder.child(CHECKPOINTS_FOLDER)
-        for name in unneeded.intersection(checkpoints.files()):
-            checkpoints.delete(name)

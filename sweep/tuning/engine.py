@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from analysis.errors import StorageError, describe_cause
 from analysis.records.epochs import Epoch
-from analysis.records.files import failure_name
+from analysis.records.files import CHECKPOINTS_FOLDER, failure_name
 from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset
 from sweep.config import Resources
@@ -65,6 +65,12 @@ class Recorder(ray_private.NotPickled, tune.Callback, ABC):
     @abstractmethod
     def end(self, assignment: Assignment, report: Report | None, reason: str | None) -> None:
         """Record the end, after the last report, or without one if the process died."""
+
+    def delete_checkpoints(self, names: Iterable[str]) -> None:
+        """Delete the checkpoints of trainings; those without one are ignored."""
+        checkpoints = self._folder.child(CHECKPOINTS_FOLDER)
+        for file in {f"{name}.pt" for name in names}.intersection(checkpoints.files()):
+            checkpoints.delete(file)
 
     def begin(
         self, limiter: ConcurrencyLimiter, slots: Callable[[], int], n_trainings: int
@@ -165,7 +171,7 @@ class Recorder(ray_private.NotPickled, tune.Callback, ABC):
 class ListSearcher(ray_private.NotPickled, Searcher):
     """Proposes the assignments of a list, one after the other."""
 
-    def __init__(self, assignments: Sequence[Assignment]) -> None:
+    def __init__(self, assignments: Iterable[Assignment]) -> None:
         super().__init__()
         self._assignments = iter(assignments)
 

@@ -90,12 +90,12 @@ class Pretended:
         return writer.journal
 
     def run_confirmation(
-        self, session: Folder, config: SweepConfig, ledger: Ledger, *, plan: Confirm, data: Any
+        self, session: Folder, config: SweepConfig, ledger: Ledger, data: Any
     ) -> None:
         assert data is DATA
         if self.error is not None:
             raise self.error
-        self.done.append(("confirm", plan))
+        self.done.append(("confirm", config.confirm))
 
     def draw_all(self, folder: Folder, file_format: str) -> None:
         if self.drawing_error is not None:

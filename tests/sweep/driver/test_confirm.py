@@ -61,11 +61,12 @@ def confirming(
     def confirm(
         train: Callable[[Recorder, Assignment], None] = _end,
         plan: Confirm = ONE_SEED,
-        config: SweepConfig = CONFIG,
+        epochs: int = EPOCHS,
         folder: Folder | None = None,
     ) -> Confirmation:
         session: Any = make_session(folder or LocalFolder(tmp_path), train=train)
-        confirmation = run_confirmation(session, config, ledger, plan=plan, data=blank)
+        config = CONFIG.model_copy(update={"confirm": plan, "epochs": epochs})
+        confirmation = run_confirmation(session, config, ledger, blank)
         for asked in session.engine.asked:
             assert asked["train"] is blank.train
             assert asked["evaluation"] is blank.test
@@ -114,7 +115,7 @@ def test_confirmation_over_other_epochs_is_set_aside_under_a_name_of_its_own(
 ) -> None:
     written = []
     for epochs in (2, 3, 2, 3):
-        confirming(config=CONFIG.model_copy(update={"epochs": epochs}))
+        confirming(epochs=epochs)
         written.append((tmp_path / "confirm.jsonl").read_bytes())
     names = ("confirm-2-epochs", "confirm-3-epochs", "confirm-2-epochs-2")
     assert [(tmp_path / f"{name}.jsonl").read_bytes() for name in names] == written[:3]
@@ -218,7 +219,8 @@ def test_interrupted_confirmation_goes_on_and_gives_what_an_undisturbed_training
 
     def work(plan: Confirm, **given: Any) -> Confirmation:
         session = make_session(folder, scratch=ray_scratch, n_slots=1, **given)
-        return run_confirmation(session, CONFIG, ledger, plan=plan, data=tiny)
+        config = CONFIG.model_copy(update={"confirm": plan})
+        return run_confirmation(session, config, ledger, tiny)
 
     def interrupt() -> None:
         confirmation = read_confirmation(folder)

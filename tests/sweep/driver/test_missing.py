@@ -63,9 +63,8 @@ def test_nothing_is_missing_without_a_finalist_or_a_confirmation(
 def _confirm(
     folder: Folder, config: SweepConfig, ledger: Ledger, n_seeds: int, failing: str = ""
 ) -> None:
-    assert config.confirm is not None
     with ConfirmationWriter(folder, ConfirmationBegun(0.0, 1, "made", 1)) as writer:
-        arms, seeds = plan_runs(config, config.confirm, ledger, None)
+        arms, seeds = plan_runs(config, ledger, None)
         for arm in arms:
             writer.append(arm)
             for seed in seeds[:n_seeds]:

@@ -69,15 +69,6 @@ def test_slots_follow_the_nodes(present: Set, clock: Clock) -> None:
     assert slots.follow() == "nodes have changed: 1 trial at a time instead of 4"
 
 
-def test_concurrency_is_kept_where_nodes_are_yet_to_come(present: Set) -> None:
-    present()
-    slots = Slots(Resources(), concurrency=16, patience_s=60)
-    assert slots.count == 16
-    present(1)
-    slots.follow()
-    assert slots.count == 16
-
-
 def test_cluster_without_a_node_is_waited_for_and_then_given_up(
     present: Set, clock: Clock
 ) -> None:
@@ -98,9 +89,10 @@ def test_cluster_without_a_node_is_waited_for_and_then_given_up(
         slots.follow()
 
 
-def test_ray_on_this_machine_is_not_waited_for(present: Set) -> None:
+def test_concurrency_is_kept_and_ray_on_this_machine_is_not_waited_for(present: Set) -> None:
     present(1)
-    slots = Slots(Resources(), concurrency=None, patience_s=0)
+    slots = Slots(Resources(), concurrency=16, patience_s=0)
     present()
+    assert slots.count == 16  # where nodes are yet to come
     with pytest.raises(ClusterError, match="no node has been left to run a trial$"):
         slots.follow()

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from sweep.config import Resources
 from sweep.environment import Finding, versions
 from sweep.tuning import preflight
 from sweep.tuning.preflight import Answers, Look, examine_answers, examine_cluster
+
+pytestmark = pytest.mark.usefixtures("ray_scratch")
 
 
 def _problems(findings: dict[str, Finding]) -> list[str]:
@@ -18,7 +21,6 @@ def _examine(storage: Path, resources: Resources, **more: bool) -> dict[str, Fin
     return {finding.check: finding for finding in found}
 
 
-@pytest.mark.usefixtures("ray_scratch")
 def test_healthy_ray_has_no_problem(tmp_path: Path) -> None:
     findings = _examine(tmp_path, Resources())
     assert {check: finding.text for check, finding in findings.items()} == {
@@ -32,7 +34,6 @@ def test_healthy_ray_has_no_problem(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("ray_scratch")
 def test_trial_that_fits_on_no_node_is_a_problem_unless_the_cluster_grows(tmp_path: Path) -> None:
     findings = _examine(tmp_path, Resources(cpu=64))
     assert _problems(findings) == ["resources"]
@@ -42,7 +43,6 @@ def test_trial_that_fits_on_no_node_is_a_problem_unless_the_cluster_grows(tmp_pa
     assert "the first trials wait" in findings["resources"].text
 
 
-@pytest.mark.usefixtures("ray_scratch")
 def test_storage_that_the_driver_cannot_write_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     findings = _examine(tmp_path / "file" / "storage", Resources())
@@ -50,7 +50,6 @@ def test_storage_that_the_driver_cannot_write_is_a_problem(tmp_path: Path) -> No
     assert "cannot be written from here: Not a directory" in findings["storage"].text
 
 
-@pytest.mark.usefixtures("ray_scratch")
 def test_error_on_a_node_is_reported_by_its_last_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,47 +59,43 @@ def test_error_on_a_node_is_reported_by_its_last_line(
     monkeypatch.setattr(preflight, "_look", refuse)
     findings = _examine(tmp_path, Resources())
     assert _problems(findings) == ["code"]
-    assert ": ModuleNotFoundError: No module named 'torch';" in findings["code"].text
+    assert (
+        ": ModuleNotFoundError: No module named 'torch'; install the same packages"
+        in findings["code"].text
+    )
 
 
 GOOD = Look(versions(), None)
 
 
 @pytest.mark.parametrize(
-    ("answers", "problem", "check", "texts"),
+    ("answers", "check", "is_problem", "text"),
     [
         (
             {"10.0.0.1": GOOD, "10.0.0.2": Look(versions(), "does not see there what")},
             "storage",
-            "storage",
-            ["10.0.0.2 does not see there", "--storage must be s3://…, gs://… or a folder that"],
-        ),
-        (
-            {"10.0.0.1": "ModuleNotFoundError: No module named 'torch'"},
-            "code",
-            "code",
-            ["10.0.0.1: ModuleNotFoundError: No module named 'torch'; install the same packages"],
+            True,
+            "10.0.0.2 does not see there what; it is a folder of .* alone: .* or a folder that",
         ),
         (
             {"10.0.0.1": GOOD, "10.0.0.2": None},
             "code",
-            "code",
-            ["no answer from 10.0.0.2 in 60 s; if Ray has lost a node"],
+            True,
+            "no answer from 10.0.0.2 in 60 s; if Ray has lost a node",
         ),
         (
             {"10.0.0.1": Look(versions() | {"torch": "1.0"}, None)},
-            None,
             "versions",
-            ["torch 1.0 on 10.0.0.1, "],
+            False,
+            "torch 1.0 on 10.0.0.1, ",
         ),
     ],
-    ids=["storage", "code", "silent", "versions"],
+    ids=["storage", "silent", "versions"],
 )
 def test_answers_say_what_is_wrong_where(
-    answers: Answers, problem: str | None, check: str, texts: list[str], tmp_path: Path
+    answers: Answers, check: str, is_problem: bool, text: str, tmp_path: Path
 ) -> None:
     found = examine_answers(answers, LocalFolder(tmp_path), n_nodes=len(answers))
     findings = {finding.check: finding for finding in found}
-    assert _problems(findings) == ([problem] if problem else [])
-    for text in texts:
-        assert text in findings[check].text
+    assert _problems(findings) == [check] * is_problem
+    assert re.search(text, findings[check].text)
