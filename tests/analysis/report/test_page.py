@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
+import xml.etree.ElementTree as ET
 from types import ModuleType
 
 import pytest
@@ -32,7 +32,6 @@ from analysis.storage.local_folder import LocalFolder
 
 N_PICTURES = 13
 SMALL = {"n_trials": 10, "epochs": 3, "scheduler": "none"}
-VOID = {"meta", "img", "br", "hr", "link", "input"}
 # A user's own settings of matplotlib.
 RC = """
 backend: svg
@@ -61,35 +60,9 @@ for kind in ("png", "pdf"):
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-class Page(HTMLParser):
-    """Reads a page strictly: every element is closed, in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.texts.append((self._open[-1] if self._open else "", data.strip()))
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def text_of(self, tag: str) -> list[str]:
-        return [text for name, text in self.texts if name == tag]
+def texts(page: ET.Element, tag: str) -> list[str]:
+    """Return the texts of all elements of a kind."""
+    return ["".join(element.itertext()).strip() for element in page.iter(tag)]
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +77,11 @@ def confirmed_report(
 
 def test_report_begins_with_the_verdict(confirmed_report):
     folder, report = confirmed_report
-    page = Page(report)
+    page = ET.fromstring(report)
     verdict = find_verdict(read_ledger(folder), read_confirmation(folder))
-    assert page.text_of("h1") == ["Sweep synthetic"]
-    assert page.text_of("h2")[0] == "Verdict"
-    about, *shown = page.text_of("p")[:3]
+    assert texts(page, "h1") == ["Sweep synthetic"]
+    assert texts(page, "h2")[0] == "Verdict"
+    about, *shown = texts(page, "p")[:3]
     assert about == "lenet5 · 10 trials of 3 epochs · begun 2027-01-15 08:00 UTC"
     assert shown == [verdict["text"], verdict["note"]]
     best = rank_trials(read_ledger(folder))[0].trial
@@ -118,8 +91,8 @@ def test_report_begins_with_the_verdict(confirmed_report):
 
 def test_tables_show_the_statistics(confirmed_report):
     folder, report = confirmed_report
-    page, confirmation = Page(report), read_confirmation(folder)
-    text = " ".join(page.text_of("td"))
+    page, confirmation = ET.fromstring(report), read_confirmation(folder)
+    text = " ".join(texts(page, "td"))
     for arm in confirmation.arms:
         summary = summarize_arm(confirmation, arm)
         low, high = (100 * end for end in summary.interval)
@@ -127,39 +100,42 @@ def test_tables_show_the_statistics(confirmed_report):
     for comparison in compare_arms(confirmation):
         assert f" {comparison.outcome} {100 * comparison.difference:+.2f} " in text
     # McNemar's test is of single networks, and folded away.
-    assert page.all("details") == [{}]
-    assert "McNemar" in page.text_of("summary")[0]
-    assert "Exact p" not in page.text_of("th")
+    assert [details.attrib for details in page.iter("details")] == [{}]
+    assert "McNemar" in texts(page, "summary")[0]
+    assert "Exact p" not in texts(page, "th")
 
 
 def test_report_is_self_contained(confirmed_report):
-    page = Page(confirmed_report[1])
-    sources = [image["src"] for image in page.all("img")]
+    page = ET.fromstring(confirmed_report[1])
+    sources = [image.get("src") for image in page.iter("img")]
     assert len(sources) == N_PICTURES
     assert all(re.match(r"data:image/(svg\+xml|png);base64,", source) for source in sources)
-    assert not page.all("script")
-    assert not page.all("link")
-    assert all(link["href"].startswith("#") for link in page.all("a"))
-    style = page.text_of("style")[0]
+    assert page.find(".//script") is None
+    assert page.find(".//link") is None
+    assert all(link.get("href").startswith("#") for link in page.iter("a"))
+    style = texts(page, "style")[0]
     assert "url(" not in style
     assert "@import" not in style
-    (policy,) = [meta for meta in page.all("meta") if "http-equiv" in meta]
-    assert policy["content"].startswith("default-src 'none'")
+    policy = page.find(".//meta[@http-equiv]")
+    assert policy.get("content").startswith("default-src 'none'")
     assert len(confirmed_report[1]) < 3_000_000
 
 
 def test_report_is_accessible(confirmed_report):
-    page = Page(confirmed_report[1])
-    assert page.all("html") == [{"lang": "en"}]
-    assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
-    assert all(len(image["alt"]) > 40 for image in page.all("img"))
-    assert {cell.get("scope") for cell in page.all("th")} == {"row", "col", "rowgroup"}
-    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    page = ET.fromstring(confirmed_report[1])
+    assert (page.tag, page.attrib) == ("html", {"lang": "en"})
+    assert page.find(".//meta[@name='viewport']") is not None
+    assert all(len(image.get("alt")) > 40 for image in page.iter("img"))
+    assert {cell.get("scope") for cell in page.iter("th")} == {"row", "col", "rowgroup"}
+    ids = [element.get("id") for element in page.iterfind(".//*[@id]")]
     assert len(ids) == len(set(ids))
-    references = [a.get("aria-labelledby") for _, a in page.elements if "aria-labelledby" in a]
-    assert set(references) <= set(ids)
-    assert {link["href"][1:] for link in page.all("a")} <= set(ids)
-    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    labels = {
+        element.get("aria-labelledby") for element in page.iterfind(".//*[@aria-labelledby]")
+    }
+    assert labels | {link.get("href")[1:] for link in page.iter("a")} <= set(ids)
+    levels = [
+        int(element.tag[1]) for element in page.iter() if re.fullmatch("h[1-6]", element.tag)
+    ]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
@@ -173,20 +149,20 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(confirmed_folder):
         for epoch in (1, 2, 3):
             writer.append(EpochRecord.of(2e9, 11, replace(better, epoch=epoch)))
         writer.append(TrialEnded(2e9, 11, "COMPLETE", None))
-    page = Page(render_report(folder))
-    assert page.text_of("p")[1].startswith("Trial 11 is the best now")
-    assert "sweep confirm --seeds" not in page.text_of("code")
-    assert "sweep confirm synthetic" in page.text_of("code")
-    assert "verdict" not in page.text_of("span")
-    assert page.text_of("strong") == [f"{plot.title}:" for plot in MODEL_PLOTS]
+    page = ET.fromstring(render_report(folder))
+    assert texts(page, "p")[1].startswith("Trial 11 is the best now")
+    assert "sweep confirm --seeds" not in texts(page, "code")
+    assert "sweep confirm synthetic" in texts(page, "code")
+    assert "verdict" not in texts(page, "span")
+    assert texts(page, "strong") == [f"{plot.title}:" for plot in MODEL_PLOTS]
 
 
 @pytest.mark.long
 def test_report_of_a_large_unconfirmed_sweep(search_folder):
-    page = Page(render_report(search_folder(n_trials=150, epochs=15, scheduler="none")))
-    sources = {image["src"].partition(";")[0] for image in page.all("img")}
+    page = ET.fromstring(render_report(search_folder(n_trials=150, epochs=15, scheduler="none")))
+    sources = {image.get("src").partition(";")[0] for image in page.iter("img")}
     assert sources == {"data:image/svg+xml", "data:image/png"}  # the smaller one of each plot
-    assert "sweep confirm synthetic" in page.text_of("code")
+    assert "sweep confirm synthetic" in texts(page, "code")
 
 
 def test_unconfirmed_sweep_without_a_best_trial_has_a_report(search_folder):
@@ -194,10 +170,10 @@ def test_unconfirmed_sweep_without_a_best_trial_has_a_report(search_folder):
     write_report(folder)
     report = folder.read("report.html").decode()
     assert report.startswith("<!DOCTYPE html>\n<html lang=")
-    page = Page(report)
+    page = ET.fromstring(report)
     # Every plot is there, or the reason why it is not.
-    assert len(page.all("img")) + len(page.text_of("strong")) == len(SEARCH_PLOTS)
-    assert page.text_of("strong") != []
+    assert texts(page, "strong") != []
+    assert len(texts(page, "img") + texts(page, "strong")) == len(SEARCH_PLOTS)
 
 
 def test_report_escapes_names_reasons_and_files(confirmed_folder):
@@ -215,13 +191,13 @@ def test_report_escapes_names_reasons_and_files(confirmed_folder):
     folder.write("config.yaml", evil.encode())
     folder.write("environment.json", b'{"<script>": {"<b>": "<script>x</script>"}}')
     report = render_report(folder)
-    page = Page(report)
-    assert not page.all("script")
-    assert not page.all("b")
-    assert page.text_of("h1") == [f"Sweep {evil}"]
+    page = ET.fromstring(report)
+    assert page.find(".//script") is None
+    assert page.find(".//b") is None
+    assert texts(page, "h1") == [f"Sweep {evil}"]
     assert html.escape(evil, quote=False).replace('"', "&#34;").replace("'", "&#39;") in report
-    assert "Exact p" in page.text_of("th")  # from seven seeds on
-    assert page.all("details") == []  # no predictions, no test of them
+    assert "Exact p" in texts(page, "th")  # from seven seeds on
+    assert page.find(".//details") is None  # no predictions, no test of them
 
 
 def test_same_files_give_the_same_bytes_wherever_they_are_drawn(confirmed_report, tmp_path):
