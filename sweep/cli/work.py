@@ -20,8 +20,7 @@ from sweep.cli.setup import describe_size, load_data
 from sweep.cli.summary import find_best, print_result
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.folders import prepare_folder, write_environment
-from sweep.driver.missing import find_missing
-from sweep.driver.resume import check_changes
+from sweep.driver.resume import check_changes, find_missing
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError, NoTrialError, UsageError
 

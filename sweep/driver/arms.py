@@ -1,4 +1,4 @@
-"""The arms of a confirmation: which finalists are compared with which baselines."""
+"""The plan of a confirmation: which finalists are compared with which baselines."""
 
 import time
 from collections.abc import Collection
@@ -6,9 +6,10 @@ from collections.abc import Collection
 from msgspec.structs import replace
 
 from analysis.hyperparameters import DEFAULTS, HAND_TUNED
-from analysis.records.confirmation import Arm
-from analysis.records.ledger import Trial
-from analysis.results.selection import Selection
+from analysis.records.confirmation import Arm, Confirmation
+from analysis.records.ledger import Ledger, Trial
+from analysis.records.seeds import confirmation_seeds
+from analysis.results.selection import Selection, rank_trials
 from sweep.config import SweepConfig
 
 
@@ -65,6 +66,30 @@ def plan_arms(
         if (chosen := next(equals, arm)) not in arms:
             arms.append(chosen)
     return [*arms, plain, mlp]
+
+
+def plan_runs(
+    config: SweepConfig, ledger: Ledger, confirmation: Confirmation | None
+) -> tuple[list[Arm], list[int]]:
+    """Return the arms and seeds of a confirmation, which may continue an earlier one."""
+    plan = config.confirm
+    assert plan is not None
+    recorded = () if confirmation is None else confirmation.arms.values()
+    arms = plan_arms(config, rank_trials(ledger)[: plan.top_k], recorded)
+    return arms, confirmation_seeds(config.seed, plan.seeds)
+
+
+def missing_runs(
+    confirmation: Confirmation | None, arms: list[str], seeds: list[int]
+) -> list[tuple[str, int]]:
+    """Return the runs that are not complete, seed by seed, so that arms stay comparable."""
+    done = {} if confirmation is None else confirmation.runs
+    return [
+        (arm, seed)
+        for seed in seeds
+        for arm in arms
+        if (run := done.get((arm, seed))) is None or run.state != "COMPLETE"
+    ]
 
 
 def _finalist(trial: Trial, plain: Arm) -> Arm:

@@ -29,7 +29,7 @@ from analysis.records.predictions import (
 from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import SweepConfig
-from sweep.driver.missing import missing_runs, plan_runs
+from sweep.driver.arms import missing_runs, plan_runs
 from sweep.driver.session import Session
 from sweep.training.assignment import Assignment, Report
 from sweep.tuning.engine import ListSearcher, Recorder

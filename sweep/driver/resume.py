@@ -1,17 +1,58 @@
-"""Changes since a sweep began, which the user must accept to resume it."""
+"""Whether a sweep can be resumed: what it lacks, and what has changed since it began."""
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from analysis.records.confirmation import read_confirmation
 from analysis.records.files import ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
+from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.config import SweepConfig
+from sweep.driver.arms import missing_runs, plan_runs
 from sweep.environment import versions
 from sweep.errors import UsageError
 
 _MAY_CHANGE = ("trials", "confirm", "resources")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a sweep still lacks; false if nothing.
+
+    Attributes:
+        n_trials: How many trials have not ended.
+        runs: Arm and seed of each run that is not complete, of the best trials so far.
+        text: A sentence about it.
+    """
+
+    n_trials: int
+    runs: list[tuple[str, int]]
+    text: str
+
+    def __bool__(self) -> bool:
+        return bool(self.n_trials or self.runs)
+
+
+def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing:
+    """Return what the sweep in `folder` lacks of what `config` asks for."""
+    runs, n_planned = [], 0
+    if config.confirm is not None and rank_trials(ledger):
+        confirmation = read_confirmation(folder)
+        if confirmation is not None and confirmation.begun.epochs != config.epochs:
+            confirmation = None  # it will be set aside
+        arms, seeds = plan_runs(config, ledger, confirmation)
+        runs = missing_runs(confirmation, [arm.arm for arm in arms], seeds)
+        n_planned = len(arms) * len(seeds)
+    n_trials = max(0, config.trials - ledger.n_ended)
+    text = f"{len(runs)} of {n_planned} runs are still to be confirmed"
+    if n_trials:
+        text = f"{config.trials - n_trials} of {config.trials} trials have ended"
+        if cut_off := ledger.in_state("RUNNING"):
+            text += f", {len(cut_off)} were cut off"
+    return Missing(n_trials, runs, text)
 
 
 def check_changes(

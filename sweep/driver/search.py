@@ -27,7 +27,6 @@ from analysis.results.selection import Selection, rank_trials, trial_score
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest, split_train_validation
 from sweep.config import SweepConfig
-from sweep.driver.missing import n_missing_trials
 from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
 from sweep.training.assignment import Assignment, Report
@@ -48,9 +47,12 @@ def run_search(session: Session, config: SweepConfig, data: TrainTest) -> Ledger
         Interrupted: A signal came. The ledger has every epoch that was finished.
     """
     engine = session.engine
-    with _open_ledger(engine.folder, config) as writer:
+    plain = config.model_dump(mode="json")
+    created = SweepCreated(time.time(), FORMAT, engine.folder.name, plain)
+    with LedgerWriter(engine.folder, created) as writer:
         ledger = writer.journal
-        if n_missing_trials(config, ledger) == 0:
+        _record_config(engine.folder, config, writer)
+        if ledger.n_ended >= config.trials:
             return ledger
         n_validation = max(1, len(data.train) // 6)
         train, validation = split_train_validation(data.train, n_validation, config.split_seed)
@@ -58,7 +60,7 @@ def run_search(session: Session, config: SweepConfig, data: TrainTest) -> Ledger
         writer.append(SessionStarted(time.time(), host, pid, engine.slots()))
         with session.screen.search(ledger) as display, _end_recorded(writer):
             recorder = TrialRecorder(config, engine.folder, writer, session.watching(display))
-            while n_missing := n_missing_trials(config, ledger):
+            while (n_missing := config.trials - ledger.n_ended) > 0:
                 engine.run(
                     train=train,
                     evaluation=validation,
@@ -70,21 +72,16 @@ def run_search(session: Session, config: SweepConfig, data: TrainTest) -> Ledger
         return ledger
 
 
-@contextlib.contextmanager
-def _open_ledger(folder: Folder, config: SweepConfig) -> Iterator[LedgerWriter]:
-    """Create or reopen the sweep's ledger, and record a changed config.
+def _record_config(folder: Folder, config: SweepConfig, writer: LedgerWriter) -> None:
+    """Record a changed config, first in the ledger.
 
-    `config.yaml` follows the ledger: after a crash between the two, the next session repairs
-    the file.
+    After a crash between the two, the next session repairs `config.yaml`.
     """
-    plain, text = config.model_dump(mode="json"), config.to_yaml().encode()
-    created = SweepCreated(time.time(), FORMAT, folder.name, plain)
-    with LedgerWriter(folder, created) as writer:
-        if SweepConfig.model_validate(writer.journal.config) != config:
-            writer.append(ConfigChanged(time.time(), plain))
-        if not folder.exists(CONFIG_FILE) or folder.read(CONFIG_FILE) != text:
-            folder.write(CONFIG_FILE, text)
-        yield writer
+    if SweepConfig.model_validate(writer.journal.config) != config:
+        writer.append(ConfigChanged(time.time(), config.model_dump(mode="json")))
+    text = config.to_yaml().encode()
+    if not folder.exists(CONFIG_FILE) or folder.read(CONFIG_FILE) != text:
+        folder.write(CONFIG_FILE, text)
 
 
 @contextlib.contextmanager

@@ -1,15 +1,15 @@
 """Evaluation of a network on images that it does not learn from."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+@torch.inference_mode()
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
-    """Return a network's loss and accuracy in evaluation mode; its mode is restored.
+    """Put a network into evaluation mode, and return its loss and accuracy.
 
     The loss is the mean cross-entropy, the accuracy a fraction. The batches of images
     [n, 1, 28, 28] and labels [n] are on the model's device; there is at least one.
@@ -17,30 +17,21 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tupl
     # The sums stay on the device, so that a GPU is waited for once.
     loss = correct = torch.zeros((), dtype=torch.float64)
     n_images = 0
-    with _evaluating(model):
-        for images, labels in batches:
-            logits = model(images)
-            loss = F.cross_entropy(logits, labels, reduction="sum").double() + loss
-            correct = (logits.argmax(1) == labels).sum() + correct
-            n_images += len(labels)
+    model.eval()
+    for images, labels in batches:
+        logits = model(images)
+        loss = F.cross_entropy(logits, labels, reduction="sum").double() + loss
+        correct = (logits.argmax(1) == labels).sum() + correct
+        n_images += len(labels)
     return loss.item() / n_images, correct.item() / n_images
 
 
+@torch.inference_mode()
 def predict_probabilities(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Return the probability of each class for each image, in order: [n, 10], on the CPU.
 
-    The batches are those of `evaluate`; the labels are not used. The model's mode is restored.
+    The batches are those of `evaluate`; the labels are not used. The model is put into
+    evaluation mode.
     """
-    with _evaluating(model):
-        return torch.cat([model(images).softmax(1) for images, _ in batches]).cpu()
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    was_training = model.training
     model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.train(was_training)
+    return torch.cat([model(images).softmax(1) for images, _ in batches]).cpu()

