@@ -1,9 +1,7 @@
 """Parallel coordinates: every trial a line through its hyperparameters to its score."""
 
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,8 +19,6 @@ from analysis.records.ledger import Ledger
 _MOST = 150  # lines that can be told apart
 _RASTER_ABOVE = 100  # lines that are smaller as pixels than as paths
 _PALE = "#C4C4C4"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,8 @@ def parallel(ledger: Ledger) -> Parallel:
     data = points(ledger)
     best, worst = data.ranked[0].score, data.ranked[data.n_in_view - 1].score
     score = Dimension("score (%)", worst, best, "accuracy")
-    ranked, stopped = _thinned(data.ranked), _thinned(data.stopped)
+    ranked = [data.ranked[i] for i in _thinned(len(data.ranked))]
+    stopped = [data.stopped[i] for i in _thinned(len(data.stopped))]
     columns = [d.positions(selection.trial for selection in ranked) for d in data.dimensions]
     columns.append([score.position(selection.score) for selection in ranked])
     return Parallel(
@@ -63,10 +60,10 @@ def parallel(ledger: Ledger) -> Parallel:
     )
 
 
-def _thinned(trials: Sequence[T]) -> list[T]:
-    """Return at most as many trials as can be told apart, the first and the last included."""
-    chosen = np.linspace(0, len(trials) - 1, min(len(trials), _MOST)).round().astype(int)
-    return [trials[i] for i in chosen.tolist()]
+def _thinned(n: int) -> list[int]:
+    """Return as many indices below n as lines can be told apart, the first and the last too."""
+    indices: list[int] = np.linspace(0, n - 1, min(n, _MOST)).round().astype(int).tolist()
+    return indices
 
 
 def draw_parallel(results: Results) -> Picture:

@@ -1,12 +1,10 @@
 """What a report states about a sweep's search and confirmation, as its template reads it."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from analysis.formatting import count, percent
 from analysis.hyperparameters import DEFAULTS, format_value
-from analysis.plots.results import Results
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import load_predictions
@@ -19,13 +17,6 @@ from analysis.storage.folder import Folder
 from analysis.yaml_text import yaml_text
 
 Row = tuple[str, str]
-
-
-def describe_sweep(results: Results) -> str:
-    """Return the sweep in one line: its model, its size, when it began."""
-    begun = datetime.fromtimestamp(results.ledger.created.time, UTC)
-    model = results.ledger.config["model"]
-    return f"{model} · {results.size} · begun {begun:%Y-%m-%d %H:%M} UTC"
 
 
 def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str]:

@@ -3,9 +3,9 @@
 import base64
 import io
 from collections.abc import Iterable, Iterator
-from importlib.resources import files
+from datetime import UTC, datetime
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from analysis.formatting import interval, p_value, percent_number, points
@@ -27,10 +27,10 @@ _LARGEST_SVG = 200_000
 _DPI = 150
 
 
-def render_report(folder: Folder) -> str:
-    """Return the report of the sweep in `folder` as HTML.
+def write_report(folder: Folder) -> None:
+    """Write the report of the sweep in `folder` into it, as `report.html`.
 
-    It needs no network, runs no script, and is the same for the same files.
+    The page needs no network, runs no script, and is the same for the same files.
 
     Raises:
         FileNotFoundError: If there is no sweep.
@@ -38,8 +38,13 @@ def render_report(folder: Folder) -> str:
     """
     results = read_results(folder)
     ledger, confirmation = results.ledger, results.confirmation
+    begun = datetime.fromtimestamp(ledger.created.time, UTC)
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("analysis", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {
         "percent": percent_number,
@@ -52,10 +57,9 @@ def render_report(folder: Folder) -> str:
     if confirmation is not None:
         arms = list(facts.arm_rows(ledger, confirmation))
         comparisons = list(facts.comparison_rows(folder, ledger, confirmation))
-    return environment.from_string(_resource("report.html")).render(
-        style=_resource("report.css"),
+    text = environment.get_template("report.html").render(
         name=ledger.name,
-        about=facts.describe_sweep(results),
+        about=f"{ledger.config['model']} · {results.size} · begun {begun:%Y-%m-%d %H:%M} UTC",
         verdict=facts.find_verdict(ledger, confirmation),
         confirmed=confirmation is not None,
         arms=arms,
@@ -73,20 +77,7 @@ def render_report(folder: Folder) -> str:
         search_pictures=_pictures(SEARCH_PLOTS, results),
         model_pictures=_pictures(MODEL_PLOTS, results),
     )
-
-
-def write_report(folder: Folder) -> None:
-    """Write the report of the sweep in `folder` into it, as `report.html`.
-
-    Raises:
-        FileNotFoundError: If there is no sweep.
-        LedgerError: If one of its files is damaged.
-    """
-    folder.write(REPORT_FILE, render_report(folder).encode())
-
-
-def _resource(name: str) -> str:
-    return files("analysis.report").joinpath(name).read_text(encoding="utf-8")
+    folder.write(REPORT_FILE, text.encode())
 
 
 def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[tuple[Plot, str, str]]:

@@ -24,7 +24,7 @@ from analysis.records.ledger import (
     read_ledger,
 )
 from analysis.report.facts import find_verdict
-from analysis.report.page import render_report, write_report
+from analysis.report.page import write_report
 from analysis.results.comparison import compare_arms, summarize_arm
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
@@ -60,6 +60,11 @@ for kind in ("png", "pdf"):
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
+def report_of(folder: Folder) -> str:
+    write_report(folder)
+    return folder.read("report.html").decode()
+
+
 def texts(page: ET.Element, tag: str) -> list[str]:
     """Return the texts of all elements of a kind."""
     return ["".join(element.itertext()).strip() for element in page.iter(tag)]
@@ -72,7 +77,7 @@ def confirmed_report(
     folder = LocalFolder(tmp_path_factory.mktemp("report") / "synthetic")
     ledger = synthetic.write_search(folder, synthetic.Search(**SMALL))
     synthetic.write_confirmed(folder, ledger, n_seeds=4)
-    return folder, render_report(folder)
+    return folder, report_of(folder)
 
 
 def test_report_begins_with_the_verdict(confirmed_report):
@@ -149,7 +154,7 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(confirmed_folder):
         for epoch in (1, 2, 3):
             writer.append(EpochRecord.of(2e9, 11, replace(better, epoch=epoch)))
         writer.append(TrialEnded(2e9, 11, "COMPLETE", None))
-    page = ET.fromstring(render_report(folder))
+    page = ET.fromstring(report_of(folder))
     assert texts(page, "p")[1].startswith("Trial 11 is the best now")
     assert "sweep confirm --seeds" not in texts(page, "code")
     assert "sweep confirm synthetic" in texts(page, "code")
@@ -159,7 +164,7 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(confirmed_folder):
 
 @pytest.mark.long
 def test_report_of_a_large_unconfirmed_sweep(search_folder):
-    page = ET.fromstring(render_report(search_folder(n_trials=150, epochs=15, scheduler="none")))
+    page = ET.fromstring(report_of(search_folder(n_trials=150, epochs=15, scheduler="none")))
     sources = {image.get("src").partition(";")[0] for image in page.iter("img")}
     assert sources == {"data:image/svg+xml", "data:image/png"}  # the smaller one of each plot
     assert "sweep confirm synthetic" in texts(page, "code")
@@ -167,8 +172,7 @@ def test_report_of_a_large_unconfirmed_sweep(search_folder):
 
 def test_unconfirmed_sweep_without_a_best_trial_has_a_report(search_folder):
     folder = search_folder(n_trials=3, failure_rate=1.0)
-    write_report(folder)
-    report = folder.read("report.html").decode()
+    report = report_of(folder)
     assert report.startswith("<!DOCTYPE html>\n<html lang=")
     page = ET.fromstring(report)
     # Every plot is there, or the reason why it is not.
@@ -190,7 +194,7 @@ def test_report_escapes_names_reasons_and_files(confirmed_folder):
         folder.write(name, text.encode())
     folder.write("config.yaml", evil.encode())
     folder.write("environment.json", b'{"<script>": {"<b>": "<script>x</script>"}}')
-    report = render_report(folder)
+    report = report_of(folder)
     page = ET.fromstring(report)
     assert page.find(".//script") is None
     assert page.find(".//b") is None
@@ -221,12 +225,12 @@ def test_report_of_damaged_files_says_which(confirmed_folder):
     name = next(name for name in predictions.files() if name.startswith("trial-"))
     predictions.write(name, b"PK")
     with pytest.raises(LedgerError, match=re.escape(name)):
-        render_report(folder)
+        report_of(folder)
 
 
 def test_report_without_a_sweep_says_so(tmp_path):
     with pytest.raises(FileNotFoundError):
-        render_report(LocalFolder(tmp_path))
+        report_of(LocalFolder(tmp_path))
 
 
 MEASURE = """<!DOCTYPE html><body style="margin:0">
