@@ -1,10 +1,9 @@
 """The errors that are not bugs, and the exit code of each.
 
     Exception
-    ├── SweepError
-    │   ├── UsageError       2  a command line, a config or an image is wrong; no such sweep
-    │   ├── ClusterError     4  Ray, here or on a cluster, cannot be used
-    │   └── NoTrialError     5  no trial completed, or one failed without diverging
+    ├── UsageError           2  a command line, a config or an image is wrong; no such sweep
+    ├── ClusterError         4  Ray, here or on a cluster, cannot be used
+    ├── NoTrialError         5  no trial completed, or one failed without diverging
     ├── DataError            3  the data is missing, damaged or cannot be stored  (data_utils)
     ├── LedgerError          4  a file of a sweep is damaged  (analysis)
     └── OSError
@@ -15,34 +14,30 @@ Any other exception is a bug: it ends in a traceback and exit code 1. So does an
 those that a user can cause are caught where they happen, and raised again as one of these.
 """
 
-from typing import ClassVar
-
 from analysis.errors import LedgerError, StorageError, describe_cause
 from data_utils.errors import DataError
 
 
-class SweepError(Exception):
-    """An error that the user or the surroundings caused; its text is all that is printed."""
-
-    exit_code: ClassVar[int]
-
-
-class UsageError(SweepError):
+class UsageError(Exception):
     """A command line, a config or an image is wrong, or a sweep does not exist."""
 
-    exit_code = 2
 
-
-class ClusterError(SweepError):
+class ClusterError(Exception):
     """The cluster, or Ray on this machine, cannot be reached or used."""
 
-    exit_code = 4
 
-
-class NoTrialError(SweepError):
+class NoTrialError(Exception):
     """No trial ran all its epochs, or one failed for another reason than divergence."""
 
-    exit_code = 5
+
+EXIT_CODES: dict[type[Exception], int] = {
+    UsageError: 2,
+    DataError: 3,
+    ClusterError: 4,
+    LedgerError: 4,
+    StorageError: 4,
+    NoTrialError: 5,
+}
 
 
 def describe_failure(error: Exception) -> tuple[str, int] | None:
@@ -50,17 +45,11 @@ def describe_failure(error: Exception) -> tuple[str, int] | None:
 
     The notes that were added to the error follow its message, one per line.
     """
+    exit_codes = [code for kind, code in EXIT_CODES.items() if isinstance(error, kind)]
+    if not exit_codes:
+        return None
     message = str(error)
-    match error:
-        case SweepError():
-            exit_code = error.exit_code
-        case DataError():
-            exit_code = 3
-        case LedgerError() | StorageError():
-            exit_code = 4
-        case _:
-            return None
     if isinstance(error, StorageError) and error.errno is not None:
         where = f" {error.filename}" if error.filename else ""
         message = f"storage{where}: {describe_cause(error)}"
-    return "\n".join([message, *getattr(error, "__notes__", ())]), exit_code
+    return "\n".join([message, *getattr(error, "__notes__", ())]), exit_codes[0]

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from analysis.errors import describe_cause
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import open_sweep
 from analysis.storage.folder import Folder
@@ -81,7 +80,7 @@ def storage_folder(location: str) -> Folder:
         path = Path(location).expanduser().absolute()
         is_file = path.exists() and not path.is_dir()
     except (OSError, RuntimeError) as error:  # a RuntimeError if there is no such user
-        why = describe_cause(error) if isinstance(error, OSError) else error
+        why = getattr(error, "strerror", None) or error
         raise UsageError(f"`--storage` cannot be {location}: {why}") from error
     if is_file:
         raise UsageError(f"`--storage` must be a folder, but {path} is a file")

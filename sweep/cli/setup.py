@@ -11,7 +11,7 @@ from analysis.formatting import count
 from sweep.cli import options
 from sweep.cli.options import storage_folder
 from sweep.cli.output import escape, open_console, print_json, say
-from sweep.errors import ClusterError, UsageError
+from sweep.errors import EXIT_CODES, ClusterError, UsageError
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
@@ -84,7 +84,7 @@ def validate(
         if not as_json:
             raise
         print_json({"valid": False, "problems": str(error).splitlines()})
-        raise typer.Exit(UsageError.exit_code) from None
+        raise typer.Exit(EXIT_CODES[UsageError]) from None
     if as_json:
         print_json({"valid": True, "config": config.model_dump(mode="json")})
         return

@@ -30,10 +30,9 @@ def find_best(ledger: Ledger) -> Selection:
     failed = ledger.in_state("FAILED")
     if not failed:
         raise NoTrialError(f"no trial of {ledger.name} has run all its epochs yet")
-    raise NoTrialError(
-        f"no trial of {ledger.name} ran all its epochs: {len(failed)} of {len(ledger.trials)} "
-        f"failed, trial {failed[0].trial_id}: {failed[0].reason}"
-    )
+    counts = f"{len(failed)} of {len(ledger.trials)} failed"
+    first = f"trial {failed[0].trial_id}: {failed[0].reason}"
+    raise NoTrialError(f"no trial of {ledger.name} ran all its epochs: {counts}, {first}")
 
 
 def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from analysis.storage.folder import Folder
 from sweep.config import Resources
 from sweep.driver.signals import Interruption
 from sweep.environment import n_processors
-from sweep.errors import ClusterError, UsageError
+from sweep.errors import EXIT_CODES, ClusterError, UsageError
 from sweep.tuning.engine import Engine
 from sweep.tuning.nodes import Slots
 from sweep.tuning.preflight import examine_cluster
@@ -91,7 +91,7 @@ def open_session(
     """
 
     def leave(death: str) -> None:
-        interruption.leave(ClusterError.exit_code, f"error: {death}\n{advise()}\n")
+        interruption.leave(EXIT_CODES[ClusterError], f"error: {death}\n{advise()}\n")
 
     with (
         folder.lock() as locked,
