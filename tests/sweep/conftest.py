@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from analysis.hyperparameters import complete
 from analysis.records.confirmation import (
     Arm,
     ConfirmationBegun,
@@ -88,30 +89,17 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
 
-def _train(data: TrainTest, seed: int, epochs: int) -> "TrainingRun":
-    from sweep.training.loop import TrainingRun, train_epochs
-
-    hyperparameters = {
-        "dropout": 0.0,
-        "rotation": 10.0,
-        "shift": 0.05,
-        "weight_decay": 1e-4,
-        "batch_size": 64,
-        "learning_rate": 0.05,
-        "schedule": "linear",
-        "warmup_epochs": 0.1,
-        "momentum": 0.9,
-        "nesterov": True,
-    }
-    run = TrainingRun("lenet5", hyperparameters, seed=seed)
-    list(train_epochs(run, data.train, data.test, epochs=epochs))
-    return run
-
-
 @pytest.fixture(scope="session")
 def tiny_runs(tiny: TrainTest) -> "list[TrainingRun]":
     """Three LeNet-5s that were trained for two epochs on next to nothing."""
-    return [_train(tiny, seed, epochs=2) for seed in (1, 2, 3)]
+    from sweep.training.loop import TrainingRun, train_epochs
+
+    values = {"rotation": 10.0, "shift": 0.05, "weight_decay": 1e-4, "learning_rate": 0.05}
+    values |= {"schedule": "linear", "warmup_epochs": 0.1, "nesterov": True}
+    runs = [TrainingRun("lenet5", complete(values), seed=seed) for seed in (1, 2, 3)]
+    for run in runs:
+        list(train_epochs(run, tiny.train, tiny.test, epochs=2))
+    return runs
 
 
 @pytest.fixture
