@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """The options that `run`, `resume` and `confirm` share, under their names there."""
+    """The options that `run`, `resume` and `confirm` share."""
 
     address: str | None
     concurrency: int | None
@@ -70,7 +70,7 @@ def continue_sweep(
 def confirm_sweep(
     folder: Folder, ledger: Ledger, top_k: int | None, seeds: int | None, options: Options
 ) -> None:
-    """Run what a confirmation with `top_k` and `seeds` lacks; the config has the defaults."""
+    """Train the runs that a confirmation still lacks; its defaults are in the config."""
     find_best(ledger)
     config = SweepConfig.model_validate(ledger.config)
     default = config.confirm or Confirm()
@@ -89,7 +89,7 @@ def confirm_sweep(
 
 
 def _prepare(config: SweepConfig, options: Options) -> "tuple[str, TrainTest]":
-    """Return what is about to start, in a few words, and the data, before anything is written."""
+    """Return what is about to start, in a few words, and the data; write nothing yet."""
     # Ray takes seconds to import: mistakes in the command line are reported before.
     from sweep.driver.session import describe_start
 

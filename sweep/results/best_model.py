@@ -26,7 +26,7 @@ class BestModel:
     """The network of the best trial, in evaluation mode, on the CPU.
 
     Attributes:
-        origin: Where the weights were trained. All other attributes are of that training.
+        origin: The training that the weights come from; the other attributes describe it.
         accuracy: After the last epoch, a fraction: on the test images in the confirmation, on
             the validation images in the search.
     """

@@ -25,7 +25,7 @@ def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict
     """Write weights, hyperparameters, metrics and a guide to them; return the metrics.
 
     Each file is replaced atomically. The metrics are written last and removed first, so that
-    they are always of the weights beside them. `summary` is the document that
+    they always describe the weights beside them. `summary` is the document that
     `sweep best --json` prints. `out` may be new, empty, or written by an earlier export.
 
     Raises:

@@ -17,8 +17,8 @@ from sweep.cli.output import escape, new_table
 class ConfirmationView:
     """Shows the progress of a confirmation, whose arms are recorded already.
 
-    `arms` are the names of those that are trained, once with each of the `seeds`, with as many
-    runs at a time as there are `slots`.
+    `arms` are the names of the arms in training. Each is trained once per seed, and `slots` runs
+    are trained at a time.
     """
 
     def __init__(
