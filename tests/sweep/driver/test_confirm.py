@@ -1,14 +1,15 @@
 import gc
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+import sweep.driver.confirm
 from analysis.errors import StorageError
 from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.epochs import Epoch
@@ -16,7 +17,6 @@ from analysis.records.files import checkpoint_name, run_name
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, load_images, load_predictions
 from analysis.records.seeds import confirmation_seeds
-from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
 from sweep.config import Confirm, SweepConfig
@@ -62,9 +62,8 @@ def confirming(
         train: Callable[[Recorder, Assignment], None] = _end,
         plan: Confirm = ONE_SEED,
         epochs: int = EPOCHS,
-        folder: Folder | None = None,
     ) -> Confirmation:
-        session: Any = make_session(folder or LocalFolder(tmp_path), train=train)
+        session: Any = make_session(LocalFolder(tmp_path), train=train)
         config = CONFIG.model_copy(update={"confirm": plan, "epochs": epochs})
         confirmation = run_confirmation(session, config, ledger, blank)
         for asked in session.engine.asked:
@@ -191,21 +190,13 @@ def test_confirmation_keeps_what_the_export_and_the_pictures_need(
     np.testing.assert_array_equal(shown.images, blank.test.images[shown.indices])
 
 
-@dataclass(frozen=True)
-class FullFolder(LocalFolder):
-    """A folder without space for predictions."""
-
-    def write(self, name: str, data: bytes) -> None:
-        if name.startswith("predictions/"):
-            raise StorageError("no space")
-        super().write(name, data)
-
-
 def test_run_is_not_complete_before_its_predictions_are_saved(
-    confirming: Confirming, tmp_path: Path
+    confirming: Confirming, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    full = Mock(side_effect=StorageError("no space"))
+    monkeypatch.setattr(sweep.driver.confirm, "save_predictions", full)
     with pytest.raises(StorageError, match="no space"):
-        confirming(folder=FullFolder(tmp_path))
+        confirming()
     confirmation = read_confirmation(LocalFolder(tmp_path))
     assert confirmation is not None
     assert confirmation.runs == {}

@@ -1,4 +1,3 @@
-import errno
 import gc
 import os
 import signal
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from analysis.records.ledger import (
     DIVERGED,
     FORMAT,
     Ledger,
+    LedgerWriter,
     SweepCreated,
     Trial,
     read_ledger,
@@ -133,19 +134,19 @@ class DeadlyFolder(LocalFolder):
     deaths: tuple[tuple[str, tuple[int, ...], str], ...] = ()
 
     def write(self, name: str, data: bytes) -> None:
-        for file, attempts, moment in self.deaths:
-            if file == name:
-                tally = self.path / f"{Path(name).name}.tally"
-                with tally.open("ab") as stream:
-                    stream.write(b".")
-                is_due = tally.stat().st_size in attempts
-                if is_due and moment == "before":
-                    os.kill(os.getpid(), signal.SIGKILL)
-                super().write(name, data)
-                if is_due:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return
+        tally = self.path / f"{Path(name).name}.tally"
+        with tally.open("ab") as stream:
+            stream.write(b".")
+        due = [
+            moment
+            for file, attempts, moment in self.deaths
+            if file == name and tally.stat().st_size in attempts
+        ]
+        if "before" in due:
+            os.kill(os.getpid(), signal.SIGKILL)
         super().write(name, data)
+        if "after" in due:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _save_diverging_checkpoint(config: SweepConfig, folder: Folder, data: TrainTest) -> None:
@@ -285,23 +286,17 @@ def test_search_validates_on_a_stratified_sixth_that_the_seed_does_not_change(
     assert sorted(train[0] + validation[0]) == list(range(600))
 
 
-@dataclass(frozen=True)
-class FullFolder(LocalFolder):
-    """A folder that takes no new records."""
-
-    def append_to(self, name: str, **_: Any) -> Any:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
 def test_config_file_follows_the_ledger(
-    make_session: MakeSession, blank: TrainTest, folder: LocalFolder
+    make_session: MakeSession, blank: TrainTest, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = SweepConfig(trials=1, epochs=1), SweepConfig(trials=2, epochs=1)
     folder.write("config.yaml", new.to_yaml().encode())  # of another process, say
     run_search(make_session(folder, train=_play), old, blank)
     assert folder.read("config.yaml").decode() == old.to_yaml()
-    with pytest.raises(OSError, match="No space"):
-        run_search(make_session(FullFolder(folder.path)), new, blank)
+    with monkeypatch.context() as patch:
+        patch.setattr(LedgerWriter, "append", Mock(side_effect=OSError("No space left")))
+        with pytest.raises(OSError, match="No space"):
+            run_search(make_session(folder), new, blank)
     assert folder.read("config.yaml").decode() == old.to_yaml(), "the record comes first"
     folder.write("config.yaml", new.to_yaml().encode())
     run_search(make_session(folder), old, blank)

@@ -142,28 +142,24 @@ def test_recorder_does_not_end_a_training_that_tune_gives_up_too_early(
         assert ended == [("end", "t", None, "its process died 3 times")] * (n_tries == 3)
 
 
-def test_recorder_raises_the_storage_error_of_a_worker(recorder: ListRecorder) -> None:
-    report = Report(failure="cannot write: No space left", is_storage_failure=True)
-    with pytest.raises(StorageError, match=r"^cannot write: No space left$"):
-        recorder.on_trial_result(trial=_trial(), result=report.to_result())
-    assert isinstance(recorder.error, StorageError)
-
-
-@pytest.mark.parametrize("fails_at", ["start", "epoch", "notice", "end"])
+@pytest.mark.parametrize("fails_at", ["start", "epoch", "notice", "end", "worker"])
 def test_recorder_keeps_its_error_and_records_nothing_more(
     fails_at: str, folder: Folder, make_result: MakeResult
 ) -> None:
     recorder = ListRecorder(folder, fails_at=fails_at)
     trial, result = _trial(make_result(0.5)), make_result(0.5)
+    report = Report(failure="storage: No space left on device", is_storage_failure=True)
     events: dict[str, Callable[[], None]] = {
         "start": lambda: recorder.on_trial_start(trial=trial),
         "epoch": lambda: recorder.on_trial_result(trial=trial, result=result),
         "notice": lambda: recorder.on_trial_recover(iteration=1, trial=trial),
         "end": lambda: recorder.on_trial_complete(trial=trial),
+        "worker": lambda: recorder.on_trial_result(trial=trial, result=report.to_result()),
     }
     for happen in (events[fails_at], *events.values(), recorder.on_step_end):
         with pytest.raises(OSError, match="No space left on device"):
             happen()
+    assert isinstance(recorder.error, StorageError) == (fails_at == "worker")
     assert recorder.events == ([("start", "t")] if fails_at == "notice" else [])
 
 

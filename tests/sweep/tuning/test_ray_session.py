@@ -74,16 +74,6 @@ def test_session_starts_ray_here_and_ends_it_after_an_error(
     assert not list(temporary.iterdir())
 
 
-def test_session_joins_a_cluster(started: list[dict[str, Any]], listening: str) -> None:
-    _open(listening)
-    options = started[0]
-    assert options["address"] == listening
-    assert not {"num_cpus", "object_store_memory", "_temp_dir"} & set(options)
-    shipped = [Path(path) for path in options["runtime_env"]["py_modules"]]
-    assert [path.name for path in shipped] == ["analysis", "data_utils", "models", "sweep"]
-    assert all((path / "__init__.py").is_file() for path in shipped)
-
-
 @pytest.mark.parametrize("address", ["head", "ray://head:10001", ":6379", "head:port", "a/b:1"])
 def test_malformed_address_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match=r"`--address` must be auto or HOST:PORT, but got") as no:
@@ -106,7 +96,7 @@ def test_auto_is_the_cluster_of_this_machine(
         _open("127.0.0.1:99999")
 
 
-def test_joining_a_cluster_requires_a_token(
+def test_session_joins_a_cluster_with_a_token(
     started: list[dict[str, Any]],
     listening: str,
     tmp_path: Path,
@@ -120,6 +110,12 @@ def test_joining_a_cluster_requires_a_token(
     token.parent.mkdir()
     token.write_text("a token")
     _open(listening)
+    options = started[0]
+    assert options["address"] == listening
+    assert not {"num_cpus", "object_store_memory", "_temp_dir"} & set(options)
+    shipped = [Path(path) for path in options["runtime_env"]["py_modules"]]
+    assert [path.name for path in shipped] == ["analysis", "data_utils", "models", "sweep"]
+    assert all((path / "__init__.py").is_file() for path in shipped)
     token.unlink()
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "elsewhere"))
     _open(listening)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
+from analysis.hyperparameters import complete
 from analysis.records.ledger import Ledger
 from analysis.records.seeds import trial_seed
 from sweep.config import SweepConfig
@@ -84,16 +85,6 @@ def make_driven(
     return make
 
 
-def test_trials_are_numbered_from_1_and_each_has_its_own_seed(make_driven: MakeDriven) -> None:
-    driven = make_driven(model="mlp", epochs=4, seed=7)
-    assignments = [driven.suggest(name) for name in "abc"]
-    assert list(driven.numbers.values()) == [1, 2, 3]
-    for number, assignment in enumerate(assignments, start=1):
-        assert assignment.name == f"trial-000{number}"
-        assert assignment.seed == trial_seed(7, number)
-        assert (assignment.model, assignment.epochs) == ("mlp", 4)
-
-
 def test_initial_points_come_first_and_what_they_lack_is_drawn(make_driven: MakeDriven) -> None:
     points = [{"dropout": 0.5, "schedule": "linear"}, {"rotation": 7.5, "nesterov": True}]
     driven = make_driven(space=SPACE, initial_points=points)
@@ -104,24 +95,21 @@ def test_initial_points_come_first_and_what_they_lack_is_drawn(make_driven: Make
         _require_inside_space(values)
 
 
-def test_assignment_has_what_is_fixed_as_well(make_driven: MakeDriven) -> None:
+def test_assignment_has_number_and_seed_and_what_is_fixed(make_driven: MakeDriven) -> None:
     driven = make_driven(
+        model="mlp",
+        epochs=4,
+        seed=7,
         recipe={"batch_size": 32, "shift": 0.1, "momentum": 0.8},
         space={"dropout": {"low": 0.2, "high": 0.3}},
         initial_points=[{"dropout": 0.25}],
     )
-    assert driven.suggest("a").hyperparameters == {
-        "dropout": 0.25,
-        "rotation": 0.0,
-        "shift": 0.1,
-        "weight_decay": 0.0,
-        "batch_size": 32,
-        "learning_rate": 0.01,
-        "schedule": "constant",
-        "warmup_epochs": 0.0,
-        "momentum": 0.8,
-        "nesterov": False,
-    }
+    fixed = {"batch_size": 32, "shift": 0.1, "momentum": 0.8, "dropout": 0.25}
+    assert driven.suggest("a") == Assignment(
+        "trial-0001", trial_seed(7, 1), "mlp", 4, complete(fixed), key=1
+    )
+    second = driven.suggest("b")
+    assert (second.name, second.seed, second.key) == ("trial-0002", trial_seed(7, 2), 2)
 
 
 def _require_inside_space(values: dict[str, Any]) -> None:
