@@ -124,16 +124,16 @@ def test_search_stops_bad_trials_early_and_runs_all_others(
 
 @dataclass(frozen=True)
 class DeadlyFolder(LocalFolder):
-    """A folder whose writer is killed at some of its attempts to write some of its files.
+    """A folder whose writer is killed at some of its attempts to replace some of its files.
 
     Attributes:
         deaths: For a file, at which attempts, from 1, and whether before or after the file
-            is written.
+            is replaced.
     """
 
     deaths: tuple[tuple[str, tuple[int, ...], str], ...] = ()
 
-    def write(self, name: str, data: bytes) -> None:
+    def replace(self, name: str, data: bytes, version: Any) -> None:
         tally = self.path / f"{Path(name).name}.tally"
         with tally.open("ab") as stream:
             stream.write(b".")
@@ -144,7 +144,7 @@ class DeadlyFolder(LocalFolder):
         ]
         if "before" in due:
             os.kill(os.getpid(), signal.SIGKILL)
-        super().write(name, data)
+        super().replace(name, data, version)
         if "after" in due:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -175,7 +175,7 @@ def test_search_in_which_everything_goes_wrong_ends_consistently(
         (checkpoint_name(trial_name(3)), (2,), "after"),
         (checkpoint_name(trial_name(4)), (1, 2, 3), "before"),
     )
-    folder = DeadlyFolder(tmp_path / "mine", deaths)
+    folder = DeadlyFolder(tmp_path, deaths)
     _save_diverging_checkpoint(config, folder, tiny)
     # The workers cannot import this file, so the class has to travel as a whole.
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
