@@ -34,6 +34,7 @@ DIVERGED = "diverged"
 
 EndState = Literal["COMPLETE", "STOPPED", "FAILED"]
 State = Literal["RUNNING", "COMPLETE", "STOPPED", "FAILED"]
+Origin = Literal["initial", "proposed"]
 
 
 class SweepCreated(FirstRecord, frozen=True, tag="sweep"):
@@ -143,6 +144,12 @@ class Trial:
         """Return the value of a hyperparameter: drawn, fixed by the recipe, or its default."""
         fixed = self.config["recipe"].get(name, DEFAULTS.get(name))
         return self.hyperparameters.get(name, fixed)
+
+    @property
+    def origin(self) -> Origin:
+        """Whether it is an initial point of its config, or the searcher proposed it."""
+        points = self.config.get("initial_points", self.config.get("first", ()))
+        return "initial" if self.trial_id <= len(points) else "proposed"
 
     @property
     def seconds(self) -> float:

@@ -50,11 +50,14 @@ def status(
                 time.sleep(_READ_EVERY_S)
                 view.ledger = read_sweep(folder)
     ledger, at_work = view.ledger, folder.is_locked()
+    is_done = ledger.n_ended >= int(ledger.config["trials"])
+    state = "running" if at_work else "finished" if is_done else "interrupted"
     if as_json:
         best = next(iter(rank_trials(ledger)), None)
         print_json(
             {
                 "sweep": ledger.name,
+                "state": state,
                 "at_work": at_work,
                 "trials": int(ledger.config["trials"]),
                 "complete": len(ledger.in_state("COMPLETE")),
@@ -69,8 +72,8 @@ def status(
     if not at_work:  # a driver that was killed has recorded no end
         last = [ledger.created, *ledger.records][-1].time
         view = SearchView(ledger, lambda: last)
-    open_console().print(escape(f"sweep {ledger.name}"), view.picture(), sep="\n")
-    if ledger.n_ended < int(ledger.config["trials"]) and not at_work:
+    open_console().print(escape(f"sweep {ledger.name}: {state}"), view.picture(), sep="\n")
+    if state == "interrupted":
         why = f" ({ledger.ended.reason})" if ledger.ended is not None else ""
         print(escape(f"not running{why}; continue with: {follow_up('resume', folder)}"))
 

@@ -6,13 +6,13 @@ from rich.text import Text
 
 from analysis.formatting import count, duration, interval, percent
 from analysis.hyperparameters import format_value
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import Ledger
-from analysis.results.comparison import summarize_arm
+from analysis.results.comparison import Comparison, summarize_arm
 from analysis.results.cost import search_cost
 from analysis.results.selection import Selection, describe_rule, rank_trials
-from analysis.results.verdict import describe_verdict, missing_step
+from analysis.results.verdict import decisive_comparison, describe_verdict, missing_step
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
 from sweep.cli.output import escape, new_table, open_console, print_json
@@ -47,6 +47,7 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
     document = {
         "sweep": folder.name,
         "trial_id": best.trial.trial_id,
+        "origin": best.trial.origin,
         "hyperparameters": best.trial.hyperparameters,
         "val_accuracy": best.score,
         "epoch": len(best.trial.epochs),
@@ -60,8 +61,23 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
             "test_accuracy_mean": summary.mean,
             "test_accuracy_ci95": summary.interval,
             "n_seeds": summary.n,
+            "verdict": _verdict_document(confirmation, arm),
         }
     return document
+
+
+def _verdict_document(confirmation: Confirmation, finalist: Arm) -> dict[str, Any]:
+    comparison = decisive_comparison(confirmation, finalist)
+    found = comparison or Comparison(finalist.arm, baseline="", seeds=())
+    assert finalist.trial_id is not None
+    return {
+        "outcome": found.outcome,
+        "text": describe_verdict(confirmation, finalist.trial_id),
+        "baseline": found.baseline or None,
+        "difference": found.difference,
+        "ci95": found.interval,
+        "p": found.p_adjusted,
+    }
 
 
 def print_best(document: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
         {
             "trial_id": trial.trial_id,
             "state": trial.state,
+            "origin": trial.origin,
             "hyperparameters": trial.hyperparameters,
             "epochs": len(trial.epochs),
             "val_accuracy": trial_accuracy(trial),

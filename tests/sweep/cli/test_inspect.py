@@ -52,15 +52,15 @@ def test_trials_are_documents_with_the_best_first(call: Call, tmp_path: Path) ->
     outcome = call("trials", "made", "--json")
     assert (outcome.exit_code, outcome.err) == (0, "")
     document = json.loads(outcome.out)
-    names = ("trial_id", "state", "hyperparameters", "epochs", "val_accuracy", "seconds")
+    names = ("trial_id", "state", "origin", "hyperparameters", "epochs", "val_accuracy", "seconds")
     # Complete trials have the mean of the last three epochs, as the learning rate is constant.
     rows = [
-        (4, "COMPLETE", values, 4, pytest.approx(0.97), 5.0),
-        (2, "COMPLETE", values, 4, pytest.approx(0.96), 5.0),
-        (5, "FAILED", values, 2, 0.4, 2.5),
-        (6, "STOPPED", values, 1, 0.92, 1.25),
-        (1, "STOPPED", values, 1, 0.91, 1.25),
-        (3, "RUNNING", values, 0, None, 0.0),
+        (4, "COMPLETE", "proposed", values, 4, pytest.approx(0.97), 5.0),
+        (2, "COMPLETE", "proposed", values, 4, pytest.approx(0.96), 5.0),
+        (5, "FAILED", "proposed", values, 2, 0.4, 2.5),
+        (6, "STOPPED", "proposed", values, 1, 0.92, 1.25),
+        (1, "STOPPED", "initial", values, 1, 0.91, 1.25),
+        (3, "RUNNING", "proposed", values, 0, None, 0.0),
     ]
     assert document == {"trials": [dict(zip(names, row, strict=True)) for row in rows]}
     for n in (1, 3, 100):
@@ -191,6 +191,7 @@ def test_status_counts_the_trials(call: Call, add_sweep: AddSweep) -> None:
     document = json.loads(call("status", "--json").out)
     assert document == {
         "sweep": "made",
+        "state": "interrupted",
         "at_work": False,
         "trials": 20,
         "complete": states.count("COMPLETE"),
@@ -206,12 +207,16 @@ def test_status_counts_the_trials(call: Call, add_sweep: AddSweep) -> None:
     # No driver is at work and none has recorded an end, as after SIGKILL.
     assert f"{duration(records[-1]['time'] - begun)} elapsed" in out
     lines = words(out)
-    assert lines[0] == ["sweep", "made"]
+    assert lines[0] == ["sweep", "made:", "interrupted"]
     assert lines[2][0] == str(document["complete"])
     assert " ".join(lines[-1]) == "not running; continue with: sweep resume made"
     with folder.lock():
-        assert json.loads(call("status", "--json").out)["at_work"] is True
+        document = json.loads(call("status", "--json").out)
+        assert (document["state"], document["at_work"]) == ("running", True)
         assert "not running" not in call("status").out
+    add_sweep("ended", n_trials=2)
+    assert json.loads(call("status", "ended", "--json").out)["state"] == "finished"
+    assert call("status", "ended").out.startswith("sweep ended: finished\n")
 
 
 def test_status_follows_a_sweep_until_it_ends(

@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 
 from analysis.records.ledger import DIVERGED, ConfigChanged, Ledger, read_ledger
+from analysis.results.verdict import decisive_comparison, describe_verdict
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from sweep.cli.summary import best_document, print_result
@@ -18,12 +19,24 @@ MakeSweep = Callable[..., tuple[Folder, Ledger]]
 def test_best_has_its_confirmed_accuracy(
     n_seeds: int, t: float | None, make_sweep: MakeSweep, synthetic: ModuleType
 ) -> None:
-    folder, ledger = make_sweep(n_trials=8)
+    folder, ledger = make_sweep(n_trials=12)
     assert "confirmed" not in best_document(folder, ledger)
     confirmation = synthetic.write_confirmed(folder, ledger, n_seeds, predictions=False)
     confirmed = best_document(folder, ledger)["confirmed"]
-    assert set(confirmed) == {"test_accuracy_mean", "test_accuracy_ci95", "n_seeds"}
-    arm = confirmation.in_role("finalist")[0].arm
+    assert set(confirmed) == {"test_accuracy_mean", "test_accuracy_ci95", "n_seeds", "verdict"}
+    finalist = confirmation.in_role("finalist")[0]
+    verdict, arm = confirmed["verdict"], finalist.arm
+    comparison = decisive_comparison(confirmation, finalist)
+    assert comparison
+    assert verdict == {
+        "outcome": comparison.outcome,
+        "text": describe_verdict(confirmation, finalist.trial_id or 0),
+        "baseline": comparison.baseline,
+        "difference": comparison.difference,
+        "ci95": comparison.interval,
+        "p": comparison.p_adjusted,
+    }
+    assert (verdict["ci95"] is None) == (verdict["p"] is None) == (n_seeds < 4)
     accuracies = list(confirmation.test_accuracies(arm).values())
     mean = sum(accuracies) / n_seeds
     assert confirmed["test_accuracy_mean"] == pytest.approx(mean)
@@ -34,6 +47,23 @@ def test_best_has_its_confirmed_accuracy(
         assert confirmed["test_accuracy_ci95"] == pytest.approx(interval)
     else:
         assert confirmed["test_accuracy_ci95"] is None
+
+
+def test_verdict_on_the_hand_tuned_point_itself_is_open(
+    make_sweep: MakeSweep, synthetic: ModuleType
+) -> None:
+    folder, ledger = make_sweep(n_trials=1, scheduler="none", failure_rate=0)
+    assert best_document(folder, ledger)["origin"] == "initial"
+    synthetic.write_confirmed(folder, ledger, 4, predictions=False)
+    verdict = best_document(folder, ledger)["confirmed"]["verdict"]
+    assert verdict.pop("text").startswith("The hand-tuned point, trial 1, is the best")
+    assert verdict == {
+        "outcome": "open",
+        "baseline": None,
+        "difference": None,
+        "ci95": None,
+        "p": None,
+    }
 
 
 def test_best_is_stated_by_its_own_rule_after_the_config_has_changed(
