@@ -1,9 +1,5 @@
 import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -13,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cor
 import sweep.tuning  # noqa: F401  # makes the settings that Ray reads when it is imported
 from data_utils.dataset import TrainTest
 from data_utils.mnist import load_mnist
+from s3_server import s3_server
 
 
 @pytest.fixture(scope="session")
@@ -31,17 +28,6 @@ def mnist() -> TrainTest:
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
-    """The URI of a bucket on an S3 server on this machine, as pyarrow reads it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    server = Path(__file__).parent / "cluster" / "moto_server.py"
-    with subprocess.Popen(
-        [sys.executable, str(server), "127.0.0.1", port, "sweeps"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"up\n"
-        yield f"s3://sweeper:a-secret@sweeps?endpoint_override=http://127.0.0.1:{port}"
-        process.terminate()
+    """The URI of a bucket on an S3 server on this machine."""
+    with s3_server() as uri:
+        yield uri

@@ -2,6 +2,7 @@
 
 import threading
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -61,3 +62,10 @@ def test_arm_runs_all_trials(arm: str) -> None:
     assert run.marks["done"]["trials"] == N_TRIALS
     assert N_TRIALS < run.marks["done"]["epochs"] < N_TRIALS * EPOCHS
     assert run.marks["began"]["after"] < run.seconds
+
+
+@pytest.mark.long
+def test_driver_of_waiting_trainings_is_measured(tmp_path: Path) -> None:
+    done = run_arm("waiting", tmp_path, 2, 0.01, 9).marks["done"]
+    assert 2 * 3 <= done["epochs"] <= 9 * 15
+    assert 0 < done["processor_seconds"] < 2 * done["seconds"]
