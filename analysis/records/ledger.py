@@ -27,7 +27,13 @@ from analysis.records.epochs import Epoch
 from analysis.records.files import LEDGER_FILE
 from analysis.storage.folder import Folder
 from analysis.storage.journal import FORMAT as FORMAT
-from analysis.storage.journal import FirstRecord, Journal, JournalRecord, JournalWriter
+from analysis.storage.journal import (
+    DamagedError,
+    FirstRecord,
+    Journal,
+    JournalRecord,
+    JournalWriter,
+)
 
 DIVERGED = "diverged"
 """The first word of the reason of a trial that failed because its loss was not finite."""
@@ -260,6 +266,9 @@ def read_first_record(folder: Folder) -> SweepCreated | None:
     try:
         line = folder.read_first_line(LEDGER_FILE)
         return Ledger.begin(line).created if line.endswith(b"\n") else None
+    except DamagedError:
+        ledger = Ledger.read(folder)
+        return None if ledger is None else ledger.created
     except FileNotFoundError:
         return None
     except StorageError as error:

@@ -113,8 +113,8 @@ class Journal(ABC):
         *lines, _ = data.split(b"\n")
         while len(lines) > 1 and cls._is_damaged(lines[-1]):
             lines.pop()
-        if not lines:
-            return None
+        if not lines or (len(lines) == 1 and lines[0].startswith(b"\0")):
+            return None  # of a first record that is longer than a page, the first may be lost
         number = 1
         try:
             journal = cls.begin(lines[0])

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -158,6 +159,7 @@ class FileAppender:
         self._error: StorageError | None = None
         _make_directory(path.parent)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        os.fsync(self._file)  # a killed process may not have synced its last line
         _sync_directory(path.parent)
         self.contents = path.read_bytes()
 
@@ -215,11 +217,24 @@ def _try_lock(file: int, kind: int) -> bool:
 def _make_directory(path: Path) -> None:
     """Create a directory and those above it that do not exist, so that a crash keeps them."""
     if path.is_dir():
+        _sync_entry(path.absolute())
         return
     _make_directory(path.parent)
     with suppress(FileExistsError):
         os.mkdir(path)
     _sync_directory(path.parent)
+
+
+@cache
+def _sync_entry(path: Path) -> None:
+    """Sync, once, the entry of a directory that a killed process may have made, and those above.
+
+    A directory that cannot be read is not one that `_make_directory` has made something in.
+    """
+    if not path.is_mount():
+        with suppress(PermissionError):
+            _sync_directory(path.parent)
+        _sync_entry(path.parent)
 
 
 def _sync_directory(path: Path) -> None:

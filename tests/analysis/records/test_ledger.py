@@ -308,12 +308,13 @@ def test_ledger_is_the_sum_of_its_records(folder: Folder) -> None:
     assert ledger.ended is None
 
 
-@pytest.mark.parametrize("leftover", [None, b"", b'{"kind": "swe'])
+@pytest.mark.parametrize("leftover", [None, b"", b'{"kind": "swe', b"\0" * 40 + b'"}}\n'])
 def test_file_without_a_complete_record_is_replaced_but_never_a_sweep(
     folder: Folder, leftover: bytes | None
 ) -> None:
     if leftover is not None:
         folder.write(LEDGER_FILE, leftover)
+    assert read_first_record(folder) is None
     for created in (CREATED, SweepCreated(9.0, 1, "other", {})):
         LedgerWriter(folder, created).close()
         assert folder.read(LEDGER_FILE) == encode_record(CREATED)
