@@ -1,1 +1,1 @@
-"""What a sweep found, read from its files alone: ledger, best trial, costs, tables."""
+"""Analysis of a sweep from its files alone: best trial, statistics, plots, report."""

@@ -1,4 +1,4 @@
-"""Errors of the files that a sweep leaves behind. Every command that meets one exits with 4."""
+"""Errors about the files of a sweep. Each ends a command with exit code 4."""
 
 import errno
 
@@ -10,7 +10,7 @@ class LedgerError(Exception):
 class StorageError(OSError):
     """The storage cannot be read or written.
 
-    It is made from a number, a reason and a file, as any OSError, or from a message alone.
+    It takes an errno, a reason and a file, as any OSError, or a message alone.
     """
 
 
@@ -21,5 +21,5 @@ class InUseError(StorageError):
 def describe_cause(error: OSError) -> str:
     """Return in a few words why a file cannot be read or written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full, make room there"
+        return "the disk is full: free some space"
     return error.strerror or str(error)

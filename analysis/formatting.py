@@ -1,10 +1,10 @@
-"""Numbers, times and names as text: the only place that decides how they look."""
+"""Formats of numbers, times and names in messages, tables and plots."""
 
 import math
 from collections.abc import Callable
 
 WIDEST = 10_000
-"""Columns to print where the output is not a terminal."""
+"""Width of the output, in columns, where it is not a terminal."""
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
@@ -24,7 +24,7 @@ def points(difference: float, digits: int = 2, *, sign: bool = False) -> str:
 
 
 def interval(ends: tuple[float, float] | None, show: Callable[[float], str]) -> str:
-    """Return an interval such as `98.85 to 99.35`, or a dash for None; `show` writes an end."""
+    """Return an interval such as `98.85 to 99.35`, or a dash for None; `show` formats an end."""
     return "–" if ends is None else " to ".join(map(show, ends))
 
 
@@ -48,7 +48,7 @@ def duration(seconds: float) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """Return an estimate of the time left, no finer than it is; nothing for None."""
+    """Return a rounded estimate of the time left, such as `about 5 min left`; empty for None."""
     if seconds is None:
         return ""
     if seconds < 55:

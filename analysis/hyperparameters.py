@@ -21,8 +21,8 @@ class Hyperparameter:
     """One hyperparameter.
 
     Attributes:
-        default: Value where none is given; a new hyperparameter's must change nothing, so
-            that files written before it mean what they meant.
+        default: Value if none is given. The default of a new hyperparameter must have no
+            effect, so that older files keep their meaning.
         low: Smallest number; excluded if `above_low`.
         high: Largest number; excluded if `below_high`.
         unit: What the numbers count, for messages and axes.
@@ -58,7 +58,7 @@ class Hyperparameter:
         """Return the value, as a float where the kind is float.
 
         Raises:
-            ValueError: The hyperparameter cannot have this value; the text says what it can.
+            ValueError: The value is not allowed; the message says which values are.
         """
         if not self.is_number:
             for allowed in self.choices or (False, True):
@@ -119,11 +119,11 @@ DEFAULTS: Mapping[str, Value] = MappingProxyType(
 HAND_TUNED: Mapping[str, float] = MappingProxyType(
     {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
 )
-"""The regularizers of the point that a sweep is to beat; its other values are `DEFAULTS`."""
+"""The regularizers of the hand-tuned baseline; its other values are `DEFAULTS`."""
 
 
 def complete(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all hyperparameters, checked, in the table's order; a missing one is its default.
+    """Return all hyperparameters, checked, in the table's order; a missing one gets its default.
 
     Raises:
         ValueError: A name is unknown, or a value is not allowed.
@@ -150,7 +150,7 @@ def format_value(name: str, value: Any) -> str:
 
 
 def show_value(value: object) -> str:
-    """Return a value as a message shows it: as YAML would write it, on one short line."""
+    """Return a value for a message: as in YAML, on one short line."""
     match value:
         case None:
             return "nothing"

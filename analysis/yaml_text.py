@@ -1,4 +1,4 @@
-"""Plain data as YAML that is pleasant to read."""
+"""Plain data as readable YAML."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import yaml
 def yaml_text(config: dict[str, Any]) -> str:
     """Return a mapping as YAML: one key per line, two levels deep, the rest in brackets.
 
-    The keys keep their order. YAML 1.1 and 1.2 read the text back equal.
+    The keys keep their order. Parsers of YAML 1.1 and 1.2 read the same values back.
     """
     text: str = yaml.dump(config, Dumper=_Dumper, sort_keys=False, width=float("inf"))
     return text

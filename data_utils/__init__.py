@@ -1,1 +1,1 @@
-"""Data sets by name, their split, batches, and augmentation of whole batches."""
+"""Datasets by name, their split, batches, and augmentation of whole batches."""

@@ -27,7 +27,7 @@ def augment(images: Tensor, *, rotation: float, shift: float, generator: Generat
 
 
 def transform(images: Tensor, *, angles: Tensor, shifts: Tensor) -> Tensor:
-    """Rotate about the centre, then shift, with bilinear interpolation and a background of 0.
+    """Rotate about the center, then shift, with bilinear interpolation and a background of 0.
 
     Equals `torchvision.transforms.v2.functional.affine` applied to each image.
 
@@ -53,8 +53,8 @@ def _coordinates(side: int, device: torch.device) -> Tensor:
 
     Shape [4, side * side * 2].
     """
-    centres = (torch.arange(side, device=device) * 2 + 1) / side - 1
-    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    centers = (torch.arange(side, device=device) * 2 + 1) / side - 1
+    y, x = torch.meshgrid(centers, centers, indexing="ij")
     zero, one = torch.zeros_like(x), torch.ones_like(x)
     rows = (x, y), (y, -x), (one, zero), (zero, one)
     return torch.stack([torch.stack(row, dim=-1).flatten() for row in rows])

@@ -43,7 +43,7 @@ def to_device(dataset: ImageDataset, device: torch.device | str) -> DeviceImages
 def training_batches(
     data: DeviceImages, *, batch_size: int, rotation: float, shift: float, generator: Generator
 ) -> Iterator[Batch]:
-    """Yield every image once, shuffled, augmented and normalised.
+    """Yield every image once, shuffled, augmented and normalized.
 
     Args:
         data: On the generator's device.
@@ -60,12 +60,12 @@ def training_batches(
         # index_select is ten times as fast as indexing with brackets.
         pixels = data.images.index_select(0, indices).unsqueeze(1).float()
         pixels = augment(pixels, rotation=rotation, shift=shift, generator=generator)
-        images, labels = normalise(pixels), data.labels.index_select(0, indices)
+        images, labels = normalize(pixels), data.labels.index_select(0, indices)
         yield from _split(images, labels, batch_size)
 
 
 def evaluation_batches(data: DeviceImages, *, batch_size: int = 128) -> Iterator[Batch]:
-    """Yield every image once, in order, normalised but not augmented.
+    """Yield every image once, in order, normalized but not augmented.
 
     On a CPU core LeNet-5 is fastest in batches of 64 to 256; batches of 1,024 take 30 % longer.
 
@@ -73,10 +73,10 @@ def evaluation_batches(data: DeviceImages, *, batch_size: int = 128) -> Iterator
         Images [n, 1, 28, 28] and labels [n]; the last batch can be smaller.
     """
     for pixels, labels in _split(data.images, data.labels, batch_size):
-        yield normalise(pixels.unsqueeze(1).float()), labels
+        yield normalize(pixels.unsqueeze(1).float()), labels
 
 
-def normalise(pixels: Tensor) -> Tensor:
+def normalize(pixels: Tensor) -> Tensor:
     """Scale float pixels, 0 to 255, to MNIST's mean 0 and standard deviation 1."""
     offset = torch.tensor(-MEAN / STD, device=pixels.device)
     return torch.add(offset, pixels, alpha=1 / (255 * STD))

@@ -1,4 +1,4 @@
-"""Labelled images in memory, and their split into training and validation."""
+"""Labeled images in memory, and their split into training and validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ N_CLASSES = 10
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """Grey images of digits with labels: a map-style data set over two arrays.
+    """Gray images of digits with labels: a map-style dataset over two arrays.
 
     The arrays are not copied, and can be read-only.
 
@@ -62,7 +62,7 @@ class ImageDataset:
 
 @dataclass(frozen=True, eq=False)
 class TrainTest:
-    """A complete data set.
+    """A complete dataset.
 
     Attributes:
         train: Images to learn from, from which validation images are split off.
@@ -86,7 +86,7 @@ def split_train_validation(
     Args:
         dataset: n images.
         n_validation: Images in the validation set, 1 to n - 1.
-        seed: Of the draw, 0 or greater.
+        seed: Seed of the draw, at least 0.
 
     Returns:
         The training set and the validation set.
@@ -97,10 +97,10 @@ def split_train_validation(
     if not 1 <= n_validation < len(dataset):
         raise DataError(
             f"`n_validation` must be between 1 and {len(dataset) - 1} "
-            f"for a data set of {len(dataset):,} images, but got {n_validation}"
+            f"for a dataset of {len(dataset):,} images, but got {n_validation}"
         )
     if seed < 0:
-        raise DataError(f"`seed` must be 0 or greater, but got {seed}")
+        raise DataError(f"`seed` must be at least 0, but got {seed}")
     generator = np.random.default_rng(seed)
     held_out = np.zeros(len(dataset), dtype=np.bool)
     for digit, n in enumerate(_quotas(dataset.labels, n_validation)):

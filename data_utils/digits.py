@@ -1,7 +1,7 @@
 """An image of one digit, prepared as MNIST's images were.
 
 MNIST's digits were scaled to fit a box of 20×20 pixels, keeping their proportions, and placed in
-28×28 pixels with their centre of mass in the middle: Y. LeCun, C. Cortes, C. J. C. Burges, "The
+28×28 pixels with their center of mass in the middle: Y. LeCun, C. Cortes, C. J. C. Burges, "The
 MNIST database of handwritten digits", http://yann.lecun.com/exdb/mnist/.
 """
 
@@ -15,21 +15,21 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from data_utils.dataset import SIDE
 from data_utils.errors import DataError
 
-Grey = NDArray[np.float32]
+Gray = NDArray[np.float32]
 
 # Only formats that Pillow decodes itself: it would run another program for EPS.
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "ICO")
 _MAX_SIDE = 1024  # larger images are reduced first
 _DIGIT_SIDE = 20
-_MIN_CONTRAST = 8  # of 255 grey levels
+_MIN_CONTRAST = 8  # of 255 gray levels
 _EDGE = 0.2  # fainter pixels, as a fraction of the darkest ink, do not extend the digit's box
 
 
 def read_digit(path: Path) -> NDArray[np.uint8]:
     """Read an image of one digit and prepare it as MNIST's images were.
 
-    The image is clean: the digit alone on a plain or transparent background. It can have any size
-    and colours, light on dark or dark on light. Of several frames the first is read.
+    The image must show the digit alone, on a plain or transparent background. It can have any size
+    and colors, light on dark or dark on light. If it has several frames, the first is read.
 
     Returns:
         Bright ink on black, uint8 [28, 28].
@@ -42,11 +42,11 @@ def read_digit(path: Path) -> NDArray[np.uint8]:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=_FORMATS) as image:
-                grey = _brightness(ImageOps.exif_transpose(image))
+                gray = _brightness(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except UnidentifiedImageError:
-        raise DataError(f"{path} is not an image that can be read; use PNG or JPEG") from None
+        raise DataError(f"{path} is not a readable image; use PNG or JPEG") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise DataError(f"{path} has more than {limit} million pixels; make it smaller") from None
@@ -54,42 +54,42 @@ def read_digit(path: Path) -> NDArray[np.uint8]:
         raise DataError(
             f"{path} cannot be read: {getattr(error, 'strerror', '') or error}"
         ) from error
-    border = np.concatenate((grey[0], grey[-1], grey[:, 0], grey[:, -1]))
-    ink = np.abs(grey - np.median(border))
+    border = np.concatenate((gray[0], gray[-1], gray[:, 0], gray[:, -1]))
+    ink = np.abs(gray - np.median(border))
     if not ink.max() >= _MIN_CONTRAST:
-        raise DataError(f"{path} is blank: it has the same colour everywhere")
-    return _centre(_scale(ink / ink.max()))
+        raise DataError(f"{path} is blank: it has the same color everywhere")
+    return _center(_scale(ink / ink.max()))
 
 
-def _brightness(image: Image.Image) -> Grey:
-    """Return the grey levels [height, width], 0 to 255, without transparency."""
+def _brightness(image: Image.Image) -> Gray:
+    """Return the gray levels [height, width], 0 to 255, without transparency."""
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits per pixel, whose scale is unknown
         pixels = np.asarray(image, dtype=np.float32)
         image = Image.fromarray(pixels * (255 / max(np.abs(pixels).max(), 1e-30))).convert("L")
     image = image.convert("LA")
     image.thumbnail((_MAX_SIDE, _MAX_SIDE))
-    grey, alpha = np.moveaxis(np.asarray(image, dtype=np.float32), -1, 0)
+    gray, alpha = np.moveaxis(np.asarray(image, dtype=np.float32), -1, 0)
     alpha = alpha / 255
     # Dark ink gets a white background, light ink a black one.
-    background = np.float32(255 if (grey * alpha).sum() < 128 * alpha.sum() else 0)
-    flat: Grey = alpha * grey + (1 - alpha) * background
+    background = np.float32(255 if (gray * alpha).sum() < 128 * alpha.sum() else 0)
+    flat: Gray = alpha * gray + (1 - alpha) * background
     return flat
 
 
-def _scale(ink: Grey) -> Grey:
+def _scale(ink: Gray) -> Gray:
     """Scale the longer side to 20 pixels, and the ink so that thin strokes are bright too."""
     rows, columns = (np.flatnonzero((ink > _EDGE).any(axis=axis)) for axis in (1, 0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = _DIGIT_SIDE / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
     digit = Image.fromarray(ink).resize((width, height), Image.Resampling.BICUBIC)
-    scaled: Grey = np.clip(np.asarray(digit), 0, None)
+    scaled: Gray = np.clip(np.asarray(digit), 0, None)
     scaled /= scaled.max()
     return scaled
 
 
-def _centre(digit: Grey) -> NDArray[np.uint8]:
-    """Place the digit in 28×28 pixels, its centre of mass as near the middle as it fits."""
+def _center(digit: Gray) -> NDArray[np.uint8]:
+    """Place the digit in 28×28 pixels, its center of mass as near the middle as it fits."""
     image = np.zeros((SIDE, SIDE), dtype=np.uint8)
     corner = []
     for axis in (0, 1):

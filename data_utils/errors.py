@@ -2,4 +2,4 @@
 
 
 class DataError(Exception):
-    """The data is missing, broken or cannot be stored; the text says what to do about it."""
+    """The data is missing, damaged or cannot be stored; the message says what to do."""

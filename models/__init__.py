@@ -13,7 +13,7 @@ __all__ = ["MODELS", "CustomMLP", "LeNet5", "build_model"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a network at its first use, because it takes torch with it."""
+    """Import a network at its first use, because it imports torch."""
     for target in MODELS.values():
         if target.endswith(f":{name}"):
             return resolve_name(target)

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, nn
 
 
-def initialise(model: nn.Module, generator: Generator | None) -> None:
+def initialize(model: nn.Module, generator: Generator | None) -> None:
     """Draw the weights and biases of every layer from PyTorch's default distribution.
 
     That is U(-b, b) with b = 1/sqrt(fan_in), for weight and bias alike: what

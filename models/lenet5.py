@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from models.dropout import Dropout
-from models.initialisation import initialise
+from models.initialisation import initialize
 from models.pooled_convolution import convolve_pool_relu
 
 
@@ -40,10 +40,10 @@ class LeNet5(nn.Module):
         self.f6 = nn.Linear(120, 84, device="meta")
         self.output = nn.Linear(84, 10, device="meta")
         self.dropout = Dropout(dropout, generator)
-        initialise(self, generator)
+        initialize(self, generator)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits [n, 10] of normalised images [n, 1, 28, 28]."""
+        """Return the logits [n, 10] of normalized images [n, 1, 28, 28]."""
         x = self._features_on_cpu(images) if images.is_cpu else self._features(images)
         # On a 5×5 input C5 is a linear layer, which is five times faster.
         x = F.linear(x, self.c5.weight.flatten(1), self.c5.bias).relu()

@@ -3,7 +3,7 @@
 from torch import Generator, Tensor, nn
 
 from models.dropout import Dropout
-from models.initialisation import initialise
+from models.initialisation import initialize
 
 
 class CustomMLP(nn.Module):
@@ -30,10 +30,10 @@ class CustomMLP(nn.Module):
         self.hidden2 = nn.Linear(80, 20, device="meta")
         self.output = nn.Linear(20, 10, device="meta")
         self.dropout = Dropout(dropout, generator)
-        initialise(self, generator)
+        initialize(self, generator)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits [n, 10] of normalised images [n, 1, 28, 28]."""
+        """Return the logits [n, 10] of normalized images [n, 1, 28, 28]."""
         x = self.dropout(self.hidden1(images.flatten(1)).relu())
         x = self.dropout(self.hidden2(x).relu())
         logits: Tensor = self.output(x)

@@ -22,7 +22,7 @@ def build_model(
             network is created on its device. None: torch's global generator.
 
     Returns:
-        A network from normalised images [n, 1, 28, 28] to logits [n, 10].
+        A network from normalized images [n, 1, 28, 28] to logits [n, 10].
 
     Raises:
         ValueError: There is no such network, or `dropout` is out of range.

@@ -22,7 +22,7 @@ def synthetic() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def mnist() -> TrainTest:
-    """The real data set, from the user's cache; fetched if it is not there."""
+    """The real dataset, from the user's cache; fetched if it is not there."""
     return load_mnist()
 
 

@@ -114,13 +114,13 @@ def test_network_and_data_set_are_each_a_file_and_a_line_in_a_registry(tree: Pat
 from torch import nn
 
 from models.dropout import Dropout
-from models.initialisation import initialise
+from models.initialisation import initialize
 
 class Tiny(nn.Sequential):
     def __init__(self, *, dropout=0.0, generator=None):
         linear = nn.Linear(784, 10, device="meta")
         super().__init__(nn.Flatten(), Dropout(dropout, generator), linear)
-        initialise(self, generator)
+        initialize(self, generator)
 """)
     edit(tree / "models/registry.py", "MODELS = {", 'MODELS = {"tiny": "models.tiny:Tiny", ')
     (tree / "data_utils/stripes.py").write_text("""

@@ -1,4 +1,4 @@
-"""Accuracy and loss by epoch of one arm, on training and test images, and of all arms together."""
+"""Accuracy and loss by epoch, of one arm (on training and test images) and of all arms."""
 
 from collections.abc import Iterable
 
@@ -94,7 +94,7 @@ def draw_comparison_curves(results: Results) -> Picture:
         note += f" No finished run yet: {', '.join(missing)}."
     n_seeds = sorted({len(arm["val_loss"]) for arm in curves.values()})
     seeds = " or ".join([*map(str, n_seeds[:-1]), count(n_seeds[-1], "seed")])
-    about = f"{results.name} · {seeds} per arm, mean after the last epoch beside each name"
+    about = f"{results.name} · {seeds} per arm, legend: mean after the last epoch"
     n_rows = -(-len(curves) // 2)
     figure = new_figure(4.5 + 0.2 * n_rows, about, note, legend_rows=n_rows)
     accuracy, loss = figure.subplots(1, 2)

@@ -1,4 +1,4 @@
-"""The best score so far, against the epochs and the time that the search had used."""
+"""The best score so far, against the epochs and the time that the search used."""
 
 from dataclasses import dataclass
 from itertools import accumulate
@@ -14,9 +14,9 @@ from analysis.results.selection import rank_trials, trial_score
 
 @dataclass(frozen=True)
 class Finish:
-    """The moment at which a trial had run all its epochs.
+    """The end of a trial that ran all its epochs.
 
-    `score` is a fraction. `epochs` are those of all trials by then, and `seconds` leaves out
+    `score` is a fraction. `epochs` counts those of all trials up to then, and `seconds` excludes
     the pauses between sessions.
     """
 

@@ -13,7 +13,7 @@ from analysis.plots.results import Picture, Results
 from analysis.plots.style import GRID, INK, MUTED, new_figure
 from analysis.records.predictions import Predictions
 
-_CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
+_CENTERED: dict[str, Any] = {"ha": "center", "va": "center"}
 
 
 def confusion(runs: Iterable[Predictions]) -> NDArray[np.int64]:
@@ -32,9 +32,9 @@ def draw_confusion(results: Results) -> Picture:
     title, seeds = printable(arm.title), count(len(by_seed), "seed")
     figure = new_figure(
         6.4,
-        f"{title} · {seeds} together: {count(errors.sum(), 'error')} in {counts.sum():,} answers",
-        "Off the diagonal: number of errors. On the diagonal: recognised part of the digit's "
-        "images.",
+        f"{title} · {seeds} together: {count(errors.sum(), 'error')} "
+        f"in {counts.sum():,} predictions",
+        "Off the diagonal: number of errors. On the diagonal: accuracy for the digit.",
     )
     _draw_matrix(figure.subplots(), counts)
     alt = f"Confusion matrix of {title}, {seeds} together: {count(errors.sum(), 'error')}."
@@ -56,14 +56,14 @@ def _draw_matrix(axes: Axes, counts: NDArray[np.int64]) -> None:
     for row, column in np.ndindex(10, 10):
         n = int(counts[row, column])
         if row == column:
-            recognised = percent(n / max(1, counts[row].sum()), 1)
-            axes.text(column, row, recognised, size=8.5, color=MUTED, **_CENTRED)
+            recognized = percent(n / max(1, counts[row].sum()), 1)
+            axes.text(column, row, recognized, size=8.5, color=MUTED, **_CENTERED)
         elif n:
-            axes.text(column, row, f"{n:,}", size=10.5, **_CENTRED)
+            axes.text(column, row, f"{n:,}", size=10.5, **_CENTERED)
     for i in range(10):
-        axes.text(10, i, f"{errors[i].sum():,}", color=MUTED, **_CENTRED)
-        axes.text(i, 10, f"{errors[:, i].sum():,}", color=MUTED, **_CENTRED)
-    axes.text(10, 10, f"{errors.sum():,}", weight="bold", **_CENTRED)
+        axes.text(10, i, f"{errors[i].sum():,}", color=MUTED, **_CENTERED)
+        axes.text(i, 10, f"{errors[:, i].sum():,}", color=MUTED, **_CENTERED)
+    axes.text(10, 10, f"{errors.sum():,}", weight="bold", **_CENTERED)
     for lines in (axes.hlines, axes.vlines):
         lines(np.arange(0.5, 9.5), -0.5, 9.5, color="white", lw=2)
         lines(9.5, -0.5, 10.5, color=INK, lw=1, zorder=3)

@@ -40,10 +40,10 @@ def draw_final_accuracies(results: Results) -> Picture:
     references = _REFERENCES if epochs >= _REFERENCE_EPOCHS else {}
     has_interval = any(summary.interval for _, summary in rows)
     note = "Interval: Student's, for the mean over seeds. " if has_interval else ""
-    note += "Another 10,000 test images would move all arms together (standard error 0.09 points "
-    note += f"at 99.2 %). {AXIS_NOTE}"
+    note += "Other test images would shift all arms alike (standard error 0.09 points at 99.2 %). "
+    note += AXIS_NOTE
     if references:
-        note += " The published figures are of single runs."
+        note += " The published results are of single runs."
     about = f"{results.name} · after the last epoch of each run, trained on all 60,000 images"
     figure = new_figure(2.7 + 0.56 * len(rows), about, note, legend_rows=1)
     _draw_rows(figure.subplots(), confirmation, rows, references)

@@ -87,7 +87,7 @@ def list_plots(results: Results) -> list[Plot]:
 def render(
     plot: Plot, results: Results, file_format: Format, *, dpi: int = DPI
 ) -> tuple[bytes, str]:
-    """Return one plot as the bytes of a file, and its contents in words.
+    """Return one plot as the bytes of a file, and its alternative text.
 
     The same results always give the same bytes. `dpi` is the resolution of a PNG, and of the
     rasterized parts of a vector format.
@@ -112,10 +112,10 @@ def render(
 def draw_all(
     folder: Folder, file_format: Format, out: Folder | None = None
 ) -> tuple[list[str], dict[str, str]]:
-    """Draw every plot of the sweep in `folder` into `out`, over files of the same names.
+    """Draw every plot of the sweep in `folder` into `out`; files of the same names are replaced.
 
-    By default `out` is the sweep's own `plots/`. From there alone, pictures that cannot be drawn
-    any more are deleted.
+    By default `out` is the sweep's own `plots/`. Only there, plots that can no longer be drawn
+    are deleted.
 
     Returns:
         The paths of the pictures, in order, and why each other plot is not drawn, by its name.

@@ -1,4 +1,4 @@
-"""The importance of each hyperparameter, and how much of it chance would give.
+"""The importance of each hyperparameter, and the level of chance.
 
 The importance is PED-ANOVA's, as Optuna computes it: Watanabe, Bansal, Hutter, "PED-ANOVA:
 Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces", IJCAI 2023.
@@ -59,7 +59,7 @@ def importances(ledger: Ledger) -> list[Importance]:
     n = len(data.ranked)
     if n < _FEWEST:
         raise NothingToDrawError(
-            f"{count(n, 'trial')} ran all epochs, and at least {_FEWEST} are needed"
+            f"only {count(n, 'trial')} ran all epochs; at least {_FEWEST} are needed"
         )
     scores = np.array([selection.score for selection in data.ranked])
     if np.all(scores == scores[0]):
@@ -95,8 +95,8 @@ def draw_importance(results: Results) -> Picture:
     clear = ", ".join(row.label for row in rows if row.is_clear)
     note = (
         f"Importance: how far the values of the best {data.n_best} are from those of all {trials} "
-        "that ran all epochs (PED-ANOVA, Pearson divergence). Chance: what 1 in 20 shuffles of "
-        "the scores exceeds. Few trials show only strong effects, and early stopping has "
+        "that ran all epochs (PED-ANOVA, Pearson divergence). Chance: exceeded by 1 in 20 "
+        "shuffles of the scores. Few trials show only strong effects, and early stopping has "
         "already removed the worst values."
     )
     about = f"{results.about_search} · above chance: {clear or 'none'}"

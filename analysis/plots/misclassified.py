@@ -32,7 +32,7 @@ def mistakes(predictions: Predictions, images: ShownImages) -> list[int]:
 
 
 def draw_misclassified(results: Results) -> Picture:
-    """Draw the most confident mistakes of the best trial's first seed."""
+    """Draw the most confident errors of the best trial's first seed."""
     arm, by_seed = results.shown_finalist()
     seed, predictions = next(iter(by_seed.items()))
     shown = mistakes(predictions, results.images)[: _COLUMNS * _ROWS]
@@ -41,7 +41,7 @@ def draw_misclassified(results: Results) -> Picture:
     n_rows = -(-len(shown) // _COLUMNS)
     figure = new_figure(
         1.22 + 1.35 * n_rows,
-        f"{run} · {len(shown)} of {n_total:,} mistakes",
+        f"{run} · {len(shown)} of {n_total:,} errors",
         "Above each image: the true and the predicted digit. Below: the probability that the "
         "network gave to the predicted one.",
     )
@@ -59,7 +59,7 @@ def draw_misclassified(results: Results) -> Picture:
     axes.set_ylim(n_rows * (1 + _TEXT) - 0.2, -0.35)
     first = shown[0]
     alt = (
-        f"The {len(shown)} most confident of {n_total:,} mistakes of {run}. The first: "
+        f"The {len(shown)} most confident of {n_total:,} errors of {run}. The first: "
         f"a {predictions.labels[first]} seen as {predictions.predicted[first]}, "
         f"{percent(float(predictions.confidence[first]), 1)}."
     )

@@ -18,7 +18,7 @@ class NothingToDrawError(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, and its contents in words for readers who cannot see it."""
+    """A figure, and its alternative text for readers who cannot see it."""
 
     figure: Figure
     alt: str

@@ -27,7 +27,7 @@ MUTED = "#595959"
 FAINT = "#A3A3A3"
 GRID = "#E4E4E4"
 
-# Okabe and Ito, "Color Universal Design" (2008): also distinct for colour-blind readers.
+# Okabe and Ito, "Color Universal Design" (2008): also distinct for color-blind readers.
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
 GREEN = "#009E73"
@@ -112,7 +112,7 @@ def new_figure(height: float, about: str, note: str = "", *, legend_rows: int = 
 
     Args:
         height: In inches.
-        about: The subtitle: which sweep it is, and what came out.
+        about: The subtitle: the sweep and its main result.
         note: What a reader must know to understand the picture; it is wrapped, below the axes.
         legend_rows: How many rows `add_legend` will fill.
     """
@@ -153,6 +153,6 @@ def add_legend(figure: Figure, handles: Sequence[Artist], n_rows: int = 1) -> No
 
 
 def sequence(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return colours from pale (0) to dark (1) for n `positions`: RGBA [n, 4]."""
+    """Return colors from pale (0) to dark (1) for n `positions`: RGBA [n, 4]."""
     # The palest part is invisible on white, the darkest looks black.
     return np.asarray(mpl.colormaps["viridis_r"](0.08 + 0.72 * positions))

@@ -35,7 +35,7 @@ class TrialCurves:
     """The validation accuracies of all trials that finished an epoch, as fractions.
 
     Attributes:
-        by_state: Those of each trial by epoch, for each state in the order of the trials' starts.
+        by_state: The accuracies of each trial by epoch, for each state, in order of start.
         lowest: The lowest accuracy that the axis should show.
         best: The best trial, if a trial has run all its epochs.
         rungs: The epochs after which the scheduler may stop a trial.
@@ -152,7 +152,7 @@ def _draw_rungs(axes: Axes, data: TrialCurves) -> None:
             xycoords=("data", "axes fraction"),
             xytext=(0, 3 + 11 * row),
             textcoords="offset points",
-            # Centred, the label of an early rung would overlap the label of the axis.
+            # Centered, the label of an early rung would overlap the label of the axis.
             ha="left" if rung < data.epochs * _LABEL_WIDTH / 2 else "center",
             size=8.5,
             color=MUTED,

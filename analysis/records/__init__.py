@@ -1,1 +1,1 @@
-"""What a sweep writes down: ledger, confirmation, predictions."""
+"""The files that a sweep writes: ledger, confirmation, predictions."""

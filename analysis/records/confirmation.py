@@ -1,6 +1,6 @@
-"""A sweep's confirmation, the file `confirm.jsonl`: finalists and baselines, trained afresh.
+"""The confirmation of a sweep, `confirm.jsonl`: finalists and baselines with fresh seeds.
 
-| kind           | written when                               | fields beside `kind` and `time`  |
+| kind           | written when                               | other fields                     |
 |----------------|--------------------------------------------|----------------------------------|
 | `confirmation` | the confirmation begins; always first      | `format`, `name`, `epochs`       |
 | `arm`          | a finalist or a baseline is to be trained  | see `Arm`                        |
@@ -43,8 +43,8 @@ class ConfirmationBegun(FirstRecord, frozen=True, tag="confirmation"):
 class Arm(JournalRecord, frozen=True, tag="arm"):
     """A finalist or a baseline, to be trained with several seeds.
 
-    `title` is its name for people, `trial_id` the trial that it comes from, if any,
-    `hyperparameters` are all of them. A `reference` has the hand-tuned point, in any recipe;
+    `title` is the name that is shown, `trial_id` the trial that it comes from, if any, and
+    `hyperparameters` has all values. A `reference` has the hand-tuned point, in any recipe;
     verdicts compare with it.
     """
 
@@ -58,10 +58,10 @@ class Arm(JournalRecord, frozen=True, tag="arm"):
     reference: bool
 
     def differences(self, other: "Arm") -> int:
-        """Return in how many respects the training of another arm differs.
+        """Return the number of settings in which another arm differs.
 
-        Model and epochs count as one each, and so does every hyperparameter. One that an arm
-        lacks, because it was recorded before there was such a hyperparameter, is its default.
+        The model, the epochs and each hyperparameter count as one. A hyperparameter that an old
+        record does not have is its default.
         """
         mine, others = ({**DEFAULTS, **arm.hyperparameters} for arm in (self, other))
         differing = [mine.get(name) != others.get(name) for name in mine.keys() | others.keys()]
@@ -71,7 +71,7 @@ class Arm(JournalRecord, frozen=True, tag="arm"):
 class RunEpoch(JournalRecord, frozen=True, tag="run_epoch", gc=False):
     """One epoch of one run, followed by the fields of `Epoch` in their order.
 
-    It is evaluated on the test images, so `val_loss` and `val_accuracy` have other names here.
+    It is evaluated on the test images: `test_loss` and `test_accuracy` replace `val_…`.
     """
 
     arm: str
@@ -149,7 +149,8 @@ class Confirmation(Journal):
         """Return the arm that a finalist's hyperparameters are compared with, if there is one.
 
         It is the hand-tuned point in the finalist's own recipe, or in the most similar one: the
-        effect of a recipe must not be credited to the hyperparameters. It may be the finalist.
+        effect of a recipe must not be credited to the hyperparameters. It may be the finalist
+        itself.
         """
         references = [arm for arm in self.arms.values() if arm.reference]
         return min(references, key=finalist.differences, default=None)
@@ -214,7 +215,7 @@ class Confirmation(Journal):
         """Check a record of a run; a failed run may continue, a complete one may not."""
         arm = self.arms.get(record.arm)
         if arm is None:
-            raise LedgerError(f"is about the arm {record.arm!r}, which was never named")
+            raise LedgerError(f"is about the arm {record.arm!r}, which no record defines")
         run = self.runs.get((record.arm, record.seed))
         if run is not None and run.state == "COMPLETE":
             raise LedgerError(f"is about {record.arm!r}, seed {record.seed}, which is complete")
@@ -234,7 +235,7 @@ class Confirmation(Journal):
 
 
 def read_confirmation(folder: Folder) -> Confirmation | None:
-    """Read the confirmation of the sweep in `folder`; None if none was begun.
+    """Read the confirmation of the sweep in `folder`; None if there is none.
 
     Raises:
         LedgerError: A line is damaged.

@@ -11,8 +11,8 @@ class Epoch(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         epoch: From 1.
-        train_loss: Mean cross-entropy of the images as the network saw them in training, with
-            dropout and augmentation, each before the step it went into.
+        train_loss: Mean cross-entropy of the training images during the epoch, with dropout and
+            augmentation.
         train_accuracy: Fraction of those classified correctly, in [0, 1].
         val_loss: Mean cross-entropy of the evaluation images after the epoch.
         val_accuracy: Fraction of those classified correctly, in [0, 1].

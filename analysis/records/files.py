@@ -10,25 +10,25 @@ CHECKPOINTS_FOLDER = "checkpoints"
 
 
 def trial_name(trial_id: int) -> str:
-    """Return the name that the files of a trial have in common."""
+    """Return the stem of the names of a trial's files."""
     return f"trial-{trial_id:04d}"
 
 
 def run_name(arm: str, seed: int) -> str:
-    """Return the name that the files of a confirmation's run have in common."""
+    """Return the stem of the names of a confirmation run's files."""
     return f"{arm}-seed-{seed}"
 
 
 def checkpoint_name(name: str) -> str:
-    """Return the file of the checkpoint of a trial or a run."""
+    """Return the path of the checkpoint of a trial or a run."""
     return f"{CHECKPOINTS_FOLDER}/{name}.pt"
 
 
 def failure_name(name: str) -> str:
-    """Return the file of the traceback of a failed trial or run."""
+    """Return the path of the traceback of a failed trial or run."""
     return f"failures/{name}.txt"
 
 
 def predictions_name(name: str) -> str:
-    """Return the file of the predictions of a run."""
+    """Return the path of the predictions of a run."""
     return f"predictions/{name}.npz"

@@ -1,6 +1,6 @@
-"""A sweep's ledger, the file `ledger.jsonl`: one JSON object per line, read back as trials.
+"""The ledger of a sweep, `ledger.jsonl`: one JSON object per line.
 
-| kind            | written when                               | fields beside `kind` and `time` |
+| kind            | written when                               | other fields                    |
 |-----------------|--------------------------------------------|---------------------------------|
 | `sweep`         | the sweep begins; always the first record  | `format`, `name`, `config`      |
 | `config`        | the sweep continues with another config    | `config`                        |
@@ -50,7 +50,7 @@ class SweepCreated(FirstRecord, frozen=True, tag="sweep"):
 
 
 class ConfigChanged(JournalRecord, frozen=True, tag="config"):
-    """From here on the sweep has another config: more trials, or changes that were accepted."""
+    """The config of the sweep changes: more trials, or changes that the user accepted."""
 
     config: dict[str, Any]
 
@@ -64,7 +64,7 @@ class SessionStarted(JournalRecord, frozen=True, tag="session"):
 
 
 class TrialStarted(JournalRecord, frozen=True, tag="trial_started"):
-    """A trial begins. `trial_id` counts from 1; `seed` is its own."""
+    """A trial begins. `trial_id` counts from 1; `seed` is that of the trial."""
 
     trial_id: int
     seed: int
@@ -174,8 +174,8 @@ class Ledger(Journal):
 
     Attributes:
         config: The sweep's resolved config, as plain data, after its last change.
-        records: The records after the first, in the order of the file. Their times can go
-            back where a clock was set back.
+        records: The records after the first, in the order of the file. Their times
+            decrease where a clock was set back.
         trials: By number, in the order in which they started.
         ended: How the last session ended, if it did.
     """

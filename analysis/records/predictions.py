@@ -111,4 +111,6 @@ def _load(folder: Folder, name: str, kind: type[T]) -> T | None:
             return kind(**{f.name: arrays[f.name] for f in fields(kind)})
     # zipfile, zlib and NumPy have a dozen kinds of error between them for damaged bytes.
     except Exception as error:
-        raise LedgerError(f"{folder.display_path(name)} is damaged ({error})") from error
+        raise LedgerError(
+            f"{folder.display_path(name)} is damaged ({error}); delete it"
+        ) from error

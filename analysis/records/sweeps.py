@@ -8,9 +8,9 @@ from analysis.storage.folder import Folder
 
 
 def list_sweeps(storage: Folder) -> tuple[list[SweepCreated], dict[str, str]]:
-    """Return the first records of all sweeps, newest first; and by name why some cannot be read.
+    """Return the first record of each sweep, newest first, and why others cannot be read, by name.
 
-    A sweep has the name that its folder has now. A folder whose ledger does not begin with a
+    A sweep has the current name of its folder. A folder whose ledger does not begin with a
     complete record is not a sweep.
     """
     found, damaged = [], {}
@@ -37,13 +37,15 @@ def open_sweep(storage: Folder, name: str | None) -> tuple[Folder, Ledger]:
         if not found and damaged:
             raise LedgerError(next(iter(damaged.values())))
         if not found:
-            raise FileNotFoundError(f"there is no sweep in {storage} yet")
+            raise FileNotFoundError(
+                f"there is no sweep in {storage} yet; start one with `sweep run`"
+            )
         name = found[0].name
     elif "/" in name or name in ("", ".", "..") or not read_first_record(storage.child(name)):
         names = [created.name for created in list_sweeps(storage)[0]]
         known = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        there = f"there is: {known}" if names else "there is none at all"
-        raise FileNotFoundError(f"there is no sweep {name!r} in {storage}; {there}")
+        hint = f"choose from {known}" if names else "start one with `sweep run`"
+        raise FileNotFoundError(f"there is no sweep {name!r} in {storage}; {hint}")
     folder = storage.child(name)
     return folder, read_sweep(folder)
 

@@ -70,7 +70,7 @@ def notice_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
 
 
 def environment_rows(folder: Folder) -> list[Row]:
-    """Return where the sweep ran, from any content of `environment.json`."""
+    """Return where the sweep ran; `environment.json` may have any content."""
     if not folder.exists(ENVIRONMENT_FILE):
         return []
     try:
@@ -94,11 +94,11 @@ def resolved_config(folder: Folder, ledger: Ledger) -> str:
 
 
 def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str]:
-    """Return commands with what each does, in the order in which one needs them."""
+    """Return the next commands with their purposes."""
     name = shlex.quote(ledger.name)
     found = {
         f"sweep run --config {CONFIG_FILE} --concurrency 1": (
-            "search again, with the config below as this file"
+            f"search again; first save the config below as {CONFIG_FILE}"
         ),
         f"sweep plot {name}": "draw these plots again, from the sweep's files",
         f"sweep report {name}": "write this page again",
@@ -111,7 +111,7 @@ def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str
 
 
 def confirm_command(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
-    """Return the command that trains what the verdict lacks; None if nothing is missing."""
+    """Return the command that completes the verdict; None if nothing is missing."""
     step = missing_step(ledger, confirmation)
     return None if step is None else f"sweep {step} {shlex.quote(ledger.name)}"
 

@@ -1,4 +1,4 @@
-"""What a report states about a sweep's search and confirmation, as its template reads it."""
+"""The facts of a report about search and confirmation, as its template reads them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ Row = tuple[str, str]
 
 
 def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str]:
-    """Return the result of the sweep, as far as there is evidence.
+    """Return the verdict on the sweep.
 
     The dictionary has the `text`, a `note` on how to read it, and the `outcome` of the best
     trial against its reference, which is `none` where they are not compared.
@@ -35,8 +35,8 @@ def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> dict[str,
             "images."
         )
         note = (
-            "The same images chose this trial, so this accuracy is too optimistic. The trial has "
-            "not been compared with the hand-tuned hyperparameters. "
+            "The trial was chosen by this accuracy, which is therefore too optimistic. The trial "
+            "has not been compared with the hand-tuned hyperparameters. "
         )
     else:
         text = describe_verdict(confirmation, ranked[0].trial.trial_id)

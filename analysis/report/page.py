@@ -1,4 +1,4 @@
-"""A sweep as one self-contained HTML page: verdict, tables, plots, how to repeat it."""
+"""A sweep as one self-contained HTML page: verdict, tables, plots, commands."""
 
 import base64
 import io
@@ -81,7 +81,7 @@ def write_report(folder: Folder) -> None:
 
 
 def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[tuple[Plot, str, str]]:
-    """Yield each plot with its picture as a URL and in words, or "" and why it is missing."""
+    """Yield each plot with its picture as a URL and its alternative text, or "" and a reason."""
     for plot in plots:
         try:
             (data, alt), kind = render(plot, results, "svg"), "svg+xml"
@@ -95,7 +95,7 @@ def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[tuple[Plot, s
 
 
 def _with_palette(png: bytes) -> bytes:
-    """Return the same picture in 256 colours: a third of the bytes, with no visible loss."""
+    """Return the same picture in 256 colors: a third of the bytes, with no visible loss."""
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
         image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG")

@@ -1,4 +1,4 @@
-"""Every finalist of a confirmation against every baseline, by the seeds that both share."""
+"""Comparison of every finalist of a confirmation with every baseline, paired by seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from analysis.results.statistics import (
 
 @dataclass(frozen=True)
 class Comparison:
-    """A finalist against a baseline: the arms of these names.
+    """A finalist against a baseline; both are names of arms.
 
     Differences are the finalist's test accuracy minus the baseline's with the same seed, as
     fractions. A figure is None where there are too few seeds for it.
@@ -60,8 +60,8 @@ class Comparison:
 def summarize_arm(confirmation: Confirmation, arm: str) -> Summary | None:
     """Return the mean test accuracy of an arm's finished runs, None if there is none.
 
-    The interval, cut off at 0 and 1, covers training again with other seeds. It does not
-    cover other 10,000 test images (a standard error of 0.09 points at 99.2 %).
+    The interval, clipped to [0, 1], covers training with other seeds. It does not cover other
+    test images (with 10,000 of them, a standard error of 0.09 points at 99.2 %).
     """
     accuracies = list(confirmation.test_accuracies(arm).values())
     if not accuracies:

@@ -54,8 +54,7 @@ class _Session:
 def working_clock(ledger: Ledger) -> Iterator[tuple[float, Record]]:
     """Yield the ledger's records in order, each with the seconds of work up to it.
 
-    Pauses between sessions do not count. Where the system's clock was set back, this one
-    stands still.
+    Pauses between sessions do not count, nor does a clock that is set back.
     """
     seconds, previous = 0.0, ledger.created.time
     for record in ledger.records:

@@ -27,7 +27,7 @@ class Selection:
 def selection_score(val_accuracies: Sequence[float], *, schedule: str) -> float:
     """Return the score of a trial from its validation accuracies by epoch.
 
-    At a constant learning rate the accuracy jumps by about 0.12 points from epoch to epoch,
+    At a constant learning rate the accuracy varies by about 0.12 points from epoch to epoch,
     so the score is the mean of the last three epochs (or of all, if there are fewer). With a
     decaying learning rate it is the last epoch's accuracy.
     """
@@ -43,7 +43,7 @@ def trial_score(trial: Trial) -> float | None:
 
 
 def trial_accuracy(trial: Trial) -> float | None:
-    """Return the validation accuracy to show: the score, or without one the last epoch's."""
+    """Return the validation accuracy to show: the score, or else that of the last epoch."""
     score = trial_score(trial)
     return trial.val_accuracy if score is None else score
 

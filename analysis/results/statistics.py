@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, nctdtr, stdtr, stdtrit
 
 LEVEL = 0.05
-"""The probability of an error that intervals and verdicts accept."""
+"""Significance level of intervals and verdicts."""
 MIN_SEEDS = 4
-"""Fewer values than this carry no interval, no p value and no forecast."""
+"""Fewest values with an interval, a p value and a forecast."""
 
 Interval = tuple[float, float]
 
@@ -25,7 +25,7 @@ class Summary:
     """Mean and spread of n values.
 
     `sd` divides by n - 1; it is None for one value. `interval` is Student's for the mean; it
-    is None for fewer than `MIN_SEEDS` values, and for equal values: the next one may differ.
+    is None for fewer than `MIN_SEEDS` values, and for equal values.
     """
 
     n: int
@@ -44,7 +44,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class McNemar:
-    """How two networks disagree: the images that only one of them classifies correctly."""
+    """McNemar's test: the number of images that only one of two networks classifies correctly."""
 
     only_first: int
     only_second: int
@@ -72,10 +72,10 @@ def summarize(values: NDArray[np.float64], *, level: float = LEVEL) -> Summary:
 def sign_flip_p(differences: NDArray[np.float64]) -> float | None:
     """Return the exact two-sided p of the paired permutation test, differences float64 [n].
 
-    Of all 2^n ways to give the differences signs, it is the fraction whose sum is at least
+    Of all 2^n assignments of signs, it is the fraction whose sum is at least
     as far from 0 as the observed one (R. A. Fisher, The Design of Experiments, 1935, section
     21). It assumes no distribution. None for n under 7, where it is never much below 0.05,
-    and above 32, where there are too many ways.
+    and above 32, where there are too many assignments.
 
     The sums of one half are looked up among those of the other half, in about 2^(n/2) steps
     (E. Horowitz and S. Sahni, "Computing partitions with applications to the knapsack
@@ -132,7 +132,7 @@ def adjust(
 def seeds_needed(
     mean: float, sd: float, *, level: float = LEVEL, power: float = 0.8
 ) -> int | None:
-    """Return the number of seeds that would show a true difference `mean`.
+    """Return the number of seeds needed to detect a true difference `mean`.
 
     It is the smallest n, at least `MIN_SEEDS`, for which Student's paired test at `level`
     detects the difference with probability `power`, if the differences have the standard

@@ -1,4 +1,4 @@
-"""The trials of a ledger as Optuna's."""
+"""The trials of a ledger as Optuna trials."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,14 +16,14 @@ STATES = {
     "STOPPED": TrialState.PRUNED,
     "FAILED": TrialState.FAIL,
 }
-"""Optuna's names for the states of trials."""
+"""State of a trial in the ledger → state in Optuna."""
 
 
 def distributions(ledger: Ledger) -> dict[str, BaseDistribution]:
     """Return the distribution of each searched hyperparameter, in the config's order.
 
-    A distribution also covers trials that began under an earlier config. Integers are not
-    told apart from other numbers.
+    A distribution also covers trials of an earlier config. An integer range is a float
+    distribution.
     """
     found: dict[str, BaseDistribution] = {}
     for name, spec in ledger.config["space"].items():
@@ -39,9 +39,9 @@ def distributions(ledger: Ledger) -> dict[str, BaseDistribution]:
 
 
 def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
-    """Return a trial as Optuna's, with its score or, if it was stopped, its last accuracy.
+    """Return a trial as an Optuna trial, with its score or, if it was stopped, its last accuracy.
 
-    Its user attributes are its number in the ledger and why it failed.
+    Its user attributes are its number in the ledger and the reason of its failure.
 
     Args:
         trial: The trial.

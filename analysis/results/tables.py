@@ -21,7 +21,7 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
     """Return one row per trial, by number.
 
     Columns: `trial_id`, `state`, one for each hyperparameter that any trial has, `epochs`
-    (number trained), `val_accuracy` (the score, or without one the last epoch's; a fraction),
+    (number trained), `val_accuracy` (the score, or else that of the last epoch; a fraction),
     `seconds`, `reason` (of its failure).
     """
     trials = [ledger.trials[trial_id] for trial_id in sorted(ledger.trials)]

@@ -1,4 +1,4 @@
-"""What a confirmation shows, in plain sentences that claim no more than its numbers."""
+"""The verdict of a confirmation, in plain sentences."""
 
 from math import floor, log10
 
@@ -11,7 +11,7 @@ from analysis.results.statistics import MIN_SEEDS, seeds_needed
 
 
 def describe_comparison(confirmation: Confirmation, comparison: Comparison) -> str:
-    """Return what a comparison shows, as one sentence."""
+    """Return the result of a comparison as one sentence."""
     arms = [confirmation.arms[arm] for arm in (comparison.finalist, comparison.baseline)]
     left_out = [_left_out(confirmation, arm) for arm in arms]
     finding = _finding(comparison, *(arm.title for arm in arms))
@@ -42,7 +42,7 @@ def describe_verdict(confirmation: Confirmation, trial_id: int) -> str:
     if comparison is not None:
         return describe_comparison(confirmation, comparison)
     if confirmation.reference_of(finalist) is None:
-        return _sentence(f"{finalist.title} was compared with no hand-tuned baseline")
+        return _sentence(f"{finalist.title} was not compared with a hand-tuned baseline")
     return (
         f"The hand-tuned point, trial {trial_id}, is the best of the sweep: no other trial "
         "scored higher on the validation images."
@@ -50,7 +50,7 @@ def describe_verdict(confirmation: Confirmation, trial_id: int) -> str:
 
 
 def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
-    """Return the command, without program and sweep, that trains what the verdict lacks.
+    """Return the `confirm` command that completes the verdict, without program and sweep.
 
     None if nothing is missing, or if no trial ran all its epochs.
     """
@@ -71,7 +71,7 @@ def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | Non
 def _finding(comparison: Comparison, finalist: str, baseline: str) -> str:
     difference, n_seeds = comparison.difference, count(len(comparison.seeds), "seed")
     if difference is None:
-        return f"{finalist} cannot be compared with {baseline}: no seed has finished in both"
+        return f"{finalist} cannot be compared with {baseline}: no seed has finished in both arms"
     if comparison.outcome != "open":
         sign = 1 if comparison.outcome == "better" else -1
         verb = "beats" if comparison.outcome == "better" else "is worse than"
@@ -84,7 +84,7 @@ def _finding(comparison: Comparison, finalist: str, baseline: str) -> str:
     if len(comparison.seeds) < MIN_SEEDS:
         needs = f"a comparison needs at least {MIN_SEEDS} seeds"
         return f"{finding}{points(difference)} points with {n_seeds}; {needs}"
-    no_test = "without any spread there is no test"
+    no_test = "equal differences allow no test"
     return f"{finding}{points(difference)} points with each of {n_seeds}; {no_test}"
 
 
@@ -116,8 +116,8 @@ def _forecast(comparison: Comparison) -> str:
     # A spread known from few seeds carries no more than two digits.
     unit = 10 ** max(0, floor(log10(needed)) - 1)
     return (
-        f"; about {-(-needed // unit) * unit:,} seeds would be needed (if the true difference is "
-        "the observed one, with probability 0.8)"
+        f"; about {-(-needed // unit) * unit:,} seeds would be needed (for 80 % power, if the "
+        "true difference is the observed one)"
     )
 
 

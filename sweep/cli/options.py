@@ -31,7 +31,7 @@ DataOption = Annotated[
         "--data",
         metavar="DIR",
         envvar="SWEEP_DATA",
-        help="Folder with the data set's files. [default: the user's cache]",
+        help="Folder with the dataset's files. [default: the user's cache]",
         show_default=False,
     ),
 ]

@@ -32,12 +32,12 @@ def data(data: options.DataOption = None, as_json: options.JsonOption = False) -
 
 
 def load_data(name: str, folder: Path | None, *, create: bool = False) -> "TrainTest":
-    """Load a data set; fetch what is missing, with a progress bar on standard error.
+    """Load a dataset; fetch what is missing, with a progress bar on standard error.
 
     The files are in `folder`, by default in the user's cache; `create` makes a missing folder.
 
     Raises:
-        DataError: The folder does not exist, or the data set cannot be loaded.
+        DataError: The folder does not exist, or the dataset cannot be loaded.
     """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 

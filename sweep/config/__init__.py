@@ -1,4 +1,4 @@
-"""The config of a sweep: read, laid over a preset, checked."""
+"""The config of a sweep: reading, merging with a preset, checks."""
 
 from analysis.hyperparameters import HAND_TUNED
 from sweep.config.sweep_config import Confirm, Resources, Scheduler, SweepConfig

@@ -45,7 +45,7 @@ class FloatRange(Section):
     step: PositiveFloat | None = None
 
     def why_invalid(self, value: Value) -> str | None:
-        """Return why an allowed value of the hyperparameter is not searched, or None."""
+        """Return why a value is not in the search space, or None."""
         assert not isinstance(value, str)
         if not self.low <= value <= self.high:
             bounds = f"{show_value(self.low)} to {show_value(self.high)}"
@@ -61,18 +61,18 @@ class FloatRange(Section):
     def _check_consistency(self) -> "FloatRange":
         low, high, step = self.low, self.high, self.step
         if not low < high:
-            raise ValueError(f"must have a `high` above {low}, its `low`, but got {high}")
+            raise ValueError(f"must have a `high` above its `low` of {low}, but got {high}")
         if self.log and low <= 0:
             raise ValueError(f"must have a `low` above 0 where `log` is true, but got {low}")
         if step is None:
             return self
         if self.log:
-            raise ValueError("must have either a `step` or `log: true`")
+            raise ValueError("must not have both a `step` and `log: true`")
         if not 1 <= (high - low) / step <= _MAX_STEPS:
             raise ValueError(f"must have between 1 and {_MAX_STEPS:,} steps of {step}")
         # In decimals, as in Optuna: in binary 0.3 is not a multiple of 0.1.
         if (Decimal(repr(high)) - Decimal(repr(low))) % Decimal(repr(step)):
-            raise ValueError(f"must have a `high` of {low} plus a multiple of {step}: got {high}")
+            raise ValueError(f"must have a `high` of {low} plus a multiple of {step}, not {high}")
         return self
 
     @model_serializer(mode="wrap")
@@ -89,12 +89,12 @@ class IntRange(FloatRange):
 
 
 class Choices(Section):
-    """A few values without an order between them."""
+    """A few values without an order."""
 
     choices: Annotated[tuple[Any, ...], Field(min_length=2, max_length=_MAX_CHOICES, strict=False)]
 
     def why_invalid(self, value: Value) -> str | None:
-        """Return why an allowed value of the hyperparameter is not searched, or None."""
+        """Return why a value is not in the search space, or None."""
         if value in self.choices:
             return None
         choices = ", ".join(map(show_value, self.choices))

@@ -1,8 +1,8 @@
-"""Presets, config files and options as plain data that knows where each value was given.
+"""Presets, config files and options as plain data, with the line of each value.
 
-Of YAML only what a config needs is read: mappings, lists and plain values. Tags and aliases are
+Only the YAML that a config needs is read: mappings, lists and plain values. Tags and aliases are
 rejected, and with them objects, recursion and documents that grow while they are read. Plain
-values are read as YAML 1.1 has them (`yes` is true, `010` is 8, `1:30` is 90), except that
+values are those of YAML 1.1 (`yes` is true, `010` is 8, `1:30` is 90), except that
 `1e-3` is a number and that dates are text. Keys are always text.
 """
 
@@ -26,7 +26,7 @@ _MAX_DEPTH = 8
 
 @dataclass(frozen=True)
 class Source:
-    """What gives values of a config: a preset, a file or an option."""
+    """A source of config values: a preset, a file or an option."""
 
     name: str
     value: Any
@@ -42,7 +42,7 @@ def read_yaml(text: str, name: str, at: Location = ()) -> Source:
     """Read one YAML document; `at` is the location of the value that an option gives.
 
     Raises:
-        UsageError: It is not YAML, has more than a config needs, or gives a key twice.
+        UsageError: It is not YAML, uses unsupported features, or gives a key twice.
     """
     if len(text) > _MAX_CHARACTERS:
         raise UsageError(f"{name} is longer than {_MAX_CHARACTERS // 1024} KiB")
@@ -88,7 +88,7 @@ def read_file(path: Path) -> Source:
         raise UsageError(f"cannot read the config file {name}: {reason}") from None
     source = read_yaml(text, name)
     if source.value is None:
-        raise UsageError(f"{name} is empty: write what differs from a preset, as `trials: 8`")
+        raise UsageError(f"{name} is empty: write what differs from a preset, such as `trials: 8`")
     if not isinstance(source.value, dict):
         got = f"but got {show_value(source.value)} ({source.mark(())})"
         raise UsageError(f"a config must be a mapping, such as `trials: 8`, {got}")

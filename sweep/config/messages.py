@@ -1,4 +1,4 @@
-"""What is wrong with a config, in sentences."""
+"""Error messages about a config."""
 
 import difflib
 import re
@@ -55,7 +55,7 @@ def _what_is_wrong(problem: Any, location: Location) -> str:
             return str(problem["msg"])
         case "value_error":
             is_range = location[0] == "recipe" and isinstance(value, dict | list)
-            hint = "; what is searched belongs in `space`" if is_range else ""
+            hint = "; a range belongs in `space`" if is_range else ""
             return str(problem["ctx"]["error"]) + hint
         case "model_type" | "dict_type":
             must = "must be a mapping"

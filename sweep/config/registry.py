@@ -1,7 +1,7 @@
 """The searchers and schedulers that a config can name: to add one, add a line.
 
-A value says where its class is, as `module:Class`. It is imported when a sweep starts, so that
-reading a config needs neither Ray nor Optuna. The networks are in `models.registry`, the data
+A value is `module:Class`. The class is imported when a sweep starts, so that reading a config
+needs neither Ray nor Optuna. The networks are in `models.registry`, the data
 sets in `data_utils.registry`.
 """
 
@@ -17,4 +17,4 @@ SCHEDULERS = {  # schedulers of Ray Tune, see `sweep.tuning.scheduler.build_sche
 }
 
 RENAMED = {"first": "initial_points"}
-"""Keys of configs of version 0.1.0, and what they are called now."""
+"""Key in configs of version 0.1.0 → its current name."""

@@ -1,13 +1,12 @@
-"""Configs from several sources, laid over each other and checked.
+"""Configs from several sources, merged and checked.
 
 The sources, from the lowest to the highest: a preset (`classic` by default), a config file,
-options of the command line in their order. The higher one wins, key by key: a file need only
-say what differs. Only the search space is replaced as a whole by a file that has one;
-`--set space.NAME=…` replaces one of its dimensions, and `null` removes it. Whether a
-hyperparameter is fixed or searched is decided by the higher source, too: `recipe.dropout` in a
-file ends the search of `dropout` in the preset, and the other way round; both in one source are
-an error. An initial point loses the values that a higher source fixes, and is left out if it is
-outside a range that a higher source gives.
+options of the command line in their order. The higher one wins, key by key: a file needs only
+the keys that differ. A file with a search space replaces the entire space; `--set space.NAME=…`
+replaces one of its dimensions, and `null` removes it. The higher source also decides whether a
+hyperparameter is fixed or searched: `recipe.dropout` in a file ends the search of `dropout` in
+the preset, and vice versa; both in one source are an error. An initial point loses the values
+that a higher source fixes, and is left out if it is outside a range that a higher source gives.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,11 +40,11 @@ def resolve_config(
 ) -> SweepConfig:
     """Return the preset, overridden by the file, overridden by the command line.
 
-    `settings` are the values of `--set`, in order. `notify` receives what is allowed but may
-    surprise, one sentence at a time.
+    `settings` are the values of `--set`, in order. `notify` receives notes about settings that
+    are valid but may surprise, one sentence each.
 
     Raises:
-        UsageError: Something is wrong with what was given.
+        UsageError: The preset, the file or an option is invalid.
     """
     layers = _Layers()
     layers.add(_read_preset(preset or "classic"))
@@ -87,7 +86,7 @@ def _read_preset(name: str) -> Source:
 
 
 class _Layers:
-    """Sources laid over each other.
+    """Sources merged into one config.
 
     Attributes:
         value: The merged config.
@@ -100,7 +99,7 @@ class _Layers:
         self._sources: list[Source] = []
 
     def add(self, source: Source) -> None:
-        """Lay a source over those before it.
+        """Merge a source, which overrides those before it.
 
         Raises:
             UsageError: It both fixes and searches a hyperparameter.

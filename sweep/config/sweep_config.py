@@ -70,7 +70,7 @@ class Resources(Section):
 
 
 class Confirm(Section):
-    """How many of the best trials are compared with the baselines, with how many runs each."""
+    """How many of the best trials are compared with the baselines, and with how many seeds."""
 
     top_k: Annotated[int, Field(ge=1, le=100)] = 1
     seeds: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -88,14 +88,13 @@ _SPACE: Space = {
 
 
 class SweepConfig(Section):
-    """A resolved sweep; the defaults are the preset `classic`.
+    """The resolved config of a sweep; the defaults are the preset `classic`.
 
     Attributes:
         seed: Seed of the searcher and, with its number, of each trial.
         split_seed: Seed of the split into training and validation images.
         epochs: Epochs of a trial that is not stopped early.
-        recipe: All hyperparameters as they are fixed for every trial; a missing one has its
-            default.
+        recipe: The fixed values of all hyperparameters; a missing one has its default.
         space: Ranges and choices by hyperparameter, never empty; they override the recipe.
         initial_points: Points to try before anything the searcher proposes; the searcher adds
             the searched names that a point lacks. A fixed name may be given only with its
@@ -144,7 +143,7 @@ class SweepConfig(Section):
         return {name: hyperparameters[name] for name in dict.fromkeys((*self.space, *HAND_TUNED))}
 
     def notes(self) -> Iterator[str]:
-        """Yield what is allowed but may surprise, one sentence each."""
+        """Yield notes about settings that are valid but may surprise, one sentence each."""
         epochs, n_points = f"`epochs` is {self.epochs}", len(self.initial_points)
         grace_period, warmup = self.scheduler.grace_period, float(self.recipe["warmup_epochs"])
         if self.scheduler.name != "none" and grace_period >= self.epochs:
@@ -157,7 +156,7 @@ class SweepConfig(Section):
             yield f"only {self.trials} of the {n_points} initial points will be tried"
 
     def to_yaml(self) -> str:
-        """Return the config as YAML that reads back equal over any preset."""
+        """Return the config as YAML that gives the same config over any preset."""
         tree = self.model_dump()
         tree["recipe"] = {k: v for k, v in tree["recipe"].items() if k not in self.space}
         if self.scheduler.name == "none":

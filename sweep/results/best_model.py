@@ -16,7 +16,7 @@ from analysis.records.files import checkpoint_name, run_name, trial_name
 from analysis.records.ledger import Ledger, Trial
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
-from data_utils.batches import normalise
+from data_utils.batches import normalize
 from models import build_model
 from sweep.training.checkpoints import unpack_checkpoint
 
@@ -54,7 +54,7 @@ class BestModel:
 
     def predict(self, images: list[NDArray[np.uint8]]) -> list[list[float]]:
         """Return for each image, uint8 [28, 28], the probabilities of the digits 0 to 9."""
-        pixels = normalise(torch.from_numpy(np.stack(images)).unsqueeze(1).float())
+        pixels = normalize(torch.from_numpy(np.stack(images)).unsqueeze(1).float())
         with torch.inference_mode():
             probabilities: list[list[float]] = self.network(pixels).softmax(1).tolist()
         return probabilities

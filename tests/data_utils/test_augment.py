@@ -44,11 +44,11 @@ def test_augment_without_ranges_returns_its_images_and_draws_nothing():
 
 
 def test_augment_draws_angles_and_shifts_uniformly_and_independently():
-    # The pixels are their own coordinates, so the centre of each augmented image tells its angle
+    # The pixels are their own coordinates, so the center of each augmented image tells its angle
     # and shift: with a margin for the ranges, bilinear interpolation is exact there.
     n, side, rotation, shift = 20_000, 12, 30.0, 0.1
-    centres = (torch.arange(side) * 2 + 1) / side - 1
-    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    centers = (torch.arange(side) * 2 + 1) / side - 1
+    y, x = torch.meshgrid(centers, centers, indexing="ij")
     source_x, source_y = (
         augment(
             ramp.expand(n, 1, side, side),

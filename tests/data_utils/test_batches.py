@@ -6,7 +6,7 @@ from torch import Generator
 from data_utils.batches import (
     DeviceImages,
     evaluation_batches,
-    normalise,
+    normalize,
     to_device,
     training_batches,
 )
@@ -21,7 +21,7 @@ def _dataset(n: int) -> ImageDataset:
     return ImageDataset(images, (np.arange(n) % 10).astype(np.uint8))
 
 
-def _denormalised(images: torch.Tensor) -> torch.Tensor:
+def _denormalized(images: torch.Tensor) -> torch.Tensor:
     return ((images * STD + MEAN) * 255).round().to(torch.uint8).squeeze(1)
 
 
@@ -49,7 +49,7 @@ def test_training_batches_yield_every_image_once_with_its_label(batch_size: int)
     sizes = [len(labels) for _, labels in batches]
     full, rest = divmod(n, batch_size)
     assert sizes == [batch_size] * full + [rest] * (rest > 0)
-    images = _denormalised(torch.cat([images for images, _ in batches])).numpy()
+    images = _denormalized(torch.cat([images for images, _ in batches])).numpy()
     labels = torch.cat([labels for _, labels in batches]).numpy()
     indices = images[:, 0, 0].astype(int) * 256 + images[:, 0, 1]
     assert sorted(indices) == list(range(n))
@@ -65,12 +65,12 @@ def test_training_batches_repeat_a_seed():
     assert not torch.equal(first, other)
 
 
-def test_training_batches_fill_with_the_normalised_background():
+def test_training_batches_fill_with_the_normalized_background():
     dataset = ImageDataset(np.full((200, 28, 28), 255, np.uint8), np.zeros(200, np.uint8))
     data, generator = to_device(dataset, "cpu"), Generator().manual_seed(1)
     batches = training_batches(data, batch_size=64, rotation=20, shift=0.1, generator=generator)
     pixels = torch.cat([images for images, _ in batches])
-    background, foreground = normalise(torch.tensor([0.0, 255.0]))
+    background, foreground = normalize(torch.tensor([0.0, 255.0]))
     assert pixels.amin() == background
     assert pixels.amax().item() == pytest.approx(foreground.item(), abs=1e-4)
 
@@ -82,7 +82,7 @@ def test_evaluation_batches_keep_the_order_and_the_pixels(batch_size: int):
     assert {len(labels) for _, labels in batches[:-1]} == {batch_size}
     images = torch.cat([images for images, _ in batches])
     assert images.shape == (700, 1, 28, 28)
-    np.testing.assert_array_equal(_denormalised(images).numpy(), dataset.images)
+    np.testing.assert_array_equal(_denormalized(images).numpy(), dataset.images)
     assert torch.cat([labels for _, labels in batches]).tolist() == dataset.labels.tolist()
 
 

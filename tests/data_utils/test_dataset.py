@@ -11,7 +11,7 @@ from data_utils.errors import DataError
 
 
 def numbered(labels: list[int] | NDArray[np.integer]) -> ImageDataset:
-    """A data set whose image number n is filled with n."""
+    """A dataset whose image number n is filled with n."""
     images = np.empty((len(labels), 28, 28), dtype=np.uint8)
     images[:] = np.arange(len(labels), dtype=np.uint8)[:, None, None]
     return ImageDataset(images, np.asarray(labels, dtype=np.uint8))
@@ -119,7 +119,7 @@ def test_split_depends_only_on_the_seed() -> None:
     [
         (0, 0, "`n_validation` must be between 1 and 2 .* but got 0"),
         (3, 0, "`n_validation` must be between 1 and 2 .* but got 3"),
-        (1, -1, "`seed` must be 0 or greater, but got -1"),
+        (1, -1, "`seed` must be at least 0, but got -1"),
     ],
 )
 def test_split_refuses_an_empty_part_and_a_negative_seed(

@@ -16,7 +16,7 @@ SIZE = (150, 200)  # width, height
 
 
 def draw_seven(dark: int = 0, light: int = 255) -> Image.Image:
-    """A dark seven on light, about 77 pixels wide and 117 high, off the centre."""
+    """A dark seven on light, about 77 pixels wide and 117 high, off the center."""
     image = Image.new("L", SIZE, light)
     ImageDraw.Draw(image).line([(20, 20), (90, 20), (50, 130)], fill=dark, width=14)
     return image
@@ -43,14 +43,14 @@ def mean_difference(first: Pixels, second: Pixels) -> float:
     return float(np.abs(first.astype(float) - second).mean())
 
 
-def test_digit_is_bright_on_black_in_a_box_of_20_with_its_mass_in_the_centre(seven: Pixels):
+def test_digit_is_bright_on_black_in_a_box_of_20_with_its_mass_in_the_center(seven: Pixels):
     assert (seven.shape, seven.dtype) == ((28, 28), np.uint8)
     assert (seven.min(), seven.max()) == (0, 255)
     rows, columns = np.flatnonzero(seven.any(1)), np.flatnonzero(seven.any(0))
     assert np.ptp(rows) + 1 == 20
     assert np.ptp(columns) + 1 == pytest.approx(20 * 77 / 117, abs=1)
     for axis in (0, 1):
-        # MNIST's centres of mass lie between 13.5 and 14.5, counted from the first pixel's.
+        # MNIST's centers of mass lie between 13.5 and 14.5, counted from the first pixel's.
         assert seven.sum(axis) @ np.arange(28) / seven.sum() == pytest.approx(14, abs=0.5)
 
 
@@ -72,9 +72,9 @@ def test_digit_can_have_any_size(seven: Pixels, read: Read, factor: float):
 
 @pytest.mark.parametrize("shape", [(1, 500), (500, 1), (3, 3), (1, 2)])
 def test_digit_can_have_an_extreme_shape(read: Read, shape: tuple[int, int]):
-    grey = np.zeros(shape, dtype=np.uint8)
-    grey.flat[0] = 255
-    assert read(Image.fromarray(grey)).max() == 255
+    gray = np.zeros(shape, dtype=np.uint8)
+    gray.flat[0] = 255
+    assert read(Image.fromarray(gray)).max() == 255
 
 
 def transparent(image: Image.Image, ink: int) -> Image.Image:
@@ -82,13 +82,13 @@ def transparent(image: Image.Image, ink: int) -> Image.Image:
     return Image.merge("LA", (Image.new("L", image.size, ink), alpha)).convert("RGBA")
 
 
-def test_digit_can_be_anywhere_in_any_colours_and_mode(seven: Pixels, read: Read):
+def test_digit_can_be_anywhere_in_any_colors_and_mode(seven: Pixels, read: Read):
     image, larger = draw_seven(), Image.new("L", (500, 800), 255)
     larger.paste(image, (300, 20))
     variants = [
         larger,
         Image.fromarray(np.asarray(image).astype(np.uint16) * np.uint16(16)),
-        *(draw_seven(*colours) for colours in [(255, 0), (40, 200), (200, 40), (100, 130)]),
+        *(draw_seven(*colors) for colors in [(255, 0), (40, 200), (200, 40), (100, 130)]),
         *(transparent(image, ink) for ink in (0, 128, 255)),
         *(image.convert(mode) for mode in ("P", "1", "RGB", "RGBA")),
     ]
@@ -120,9 +120,9 @@ def test_digit_with_thin_strokes_is_bright(read: Read):
     ("data", "complaint"),
     [
         pytest.param(None, "does not exist", id="missing"),
-        pytest.param(b"", "is not an image that can be read; use PNG or JPEG", id="empty"),
-        pytest.param(b"a seven\n", "is not an image that can be read", id="text"),
-        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", "is not an image", id="EPS"),
+        pytest.param(b"", "is not a readable image; use PNG or JPEG", id="empty"),
+        pytest.param(b"a seven\n", "is not a readable image", id="text"),
+        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", "is not a readable image", id="EPS"),
         pytest.param(b"P5 40 40 255\n" + bytes(40), "cannot be read: ", id="cut off"),
         pytest.param(b"P5 40 40 255\n" + bytes(1600), "is blank: it has the same", id="blank"),
     ],

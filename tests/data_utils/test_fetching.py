@@ -93,7 +93,7 @@ def test_error_names_the_failure_of_every_source_and_the_missing_files(tmp_path:
     with pytest.raises(DataError) as caught:
         load(tmp_path, *sources, lines=lines)
     assert str(caught.value) == (
-        "MNIST could not be fetched (mirror: no answer; index: not found).\n"
+        "MNIST could not be downloaded (mirror: no answer; index: not found).\n"
         f"Put these files, with or without .gz, into {tmp_path}: c."
     )
     assert lines == ["mirror: no answer", "index: not found"]
@@ -119,7 +119,9 @@ def test_bad_file_is_set_aside(tmp_path: Path, data: bytes) -> None:
 def test_incomplete_gzip_file_is_bad(tmp_path: Path, n_lost: int) -> None:
     fill(tmp_path, "ac")
     (tmp_path / "b.gz").write_bytes(gzip.compress(CONTENTS["b"])[:-n_lost])
-    with pytest.raises(DataError, match="b.gz is not a complete gzip file .* Delete it, put a"):
+    with pytest.raises(
+        DataError, match="b.gz is not a complete gzip file .* Delete it, replace it"
+    ):
         load(tmp_path)
     assert load(tmp_path, Supply("b")) == CONTENTS
     assert sorted(state(tmp_path)) == ["a", "b", "b.gz.bad", "c"]
@@ -179,8 +181,8 @@ def test_unusable_paths_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        (errno.ENOSPC, "is on a full disk. MNIST needs 55 MB: free some space or give another"),
-        (errno.EROFS, "cannot be written to .* Make it writable or give another folder"),
+        (errno.ENOSPC, "is on a full disk. MNIST needs 55 MB: free some space or choose another"),
+        (errno.EROFS, "cannot be written to .* Make it writable or choose another folder"),
     ],
 )
 def test_failed_write_leaves_nothing_behind(
@@ -221,5 +223,5 @@ def test_one_of_two_fetches_waits_for_the_other(
         results = [pool.submit(read_or_fetch, *arguments) for _ in range(2)]
     assert [result.result() for result in results] == [{"a": b"1"}] * 2
     assert len(fetched) == (1 if locks else 2)
-    waiting = f"waiting for another process that is fetching into {tmp_path}"
+    waiting = f"waiting for another process that is downloading into {tmp_path}"
     assert lines == ([waiting] if locks else [])

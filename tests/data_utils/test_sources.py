@@ -103,7 +103,10 @@ def test_mirror_delivers_files_and_reports_its_progress(mirror: Mirror) -> None:
     progress = Progress(lines.append, lambda done, total: n_bytes.append((done, total)))
     urls = [f"http://{mirror.host}/"]
     assert dict(fetch_from_mirrors(FILES, progress, urls=urls)) == CONTENTS
-    assert lines == [f"fetching first from {mirror.host}", f"fetching second from {mirror.host}"]
+    assert lines == [
+        f"downloading first from {mirror.host}",
+        f"downloading second from {mirror.host}",
+    ]
     n_first, n_second = (len(packed) for packed in PACKED.values())
     assert n_bytes == [(n_first, n_first), (n_second, 0)]
 
@@ -136,7 +139,7 @@ def test_mirror_that_hangs_is_left_soon(
     mirror: Mirror, midway: bool, connect_timeout_s: float, reason: str
 ) -> None:
     mirror.answers["/first.gz"] = partial(mirror.hang, midway=midway)
-    with pytest.raises(SourceError, match=f"first.gz cannot be fetched: {reason}"):
+    with pytest.raises(SourceError, match=f"first.gz cannot be downloaded: {reason}"):
         fetch(FILES, mirror.host, connect_timeout_s=connect_timeout_s, read_timeout_s=0.1)
     assert mirror.requests == ["/first.gz"]
 
@@ -148,7 +151,7 @@ def test_refused_connection_is_named() -> None:
         with pytest.raises(SourceError) as caught:
             fetch(FIRST, host)
     reason = os.strerror(errno.ECONNREFUSED)
-    assert str(caught.value) == f"{host}: first.gz cannot be fetched: {reason}"
+    assert str(caught.value) == f"{host}: first.gz cannot be downloaded: {reason}"
 
 
 def test_next_mirror_continues_where_the_last_one_failed(mirrors: list[Mirror]) -> None:

@@ -18,7 +18,7 @@ def test_dropout_drops_with_its_probability(p: float, device: str):
     # 5 σ of a binomial share, plus half a level of 1/65,536: false alarm in 1 of 1.7 million.
     tolerance = 5 * math.sqrt(p * (1 - p) / n) + 0.5 / 65_536
     assert abs(dropped.double().mean().item() - p) < tolerance
-    # Neighbours share a 64-bit draw but must be independent. 5 σ again.
+    # Neighbors share a 64-bit draw but must be independent. 5 σ again.
     for distance in (1, 2, 3, 4):
         both = (dropped[:-distance] & dropped[distance:]).double().mean().item()
         assert abs(both - p * p) < 5 * math.sqrt(p * p / n) + 2 * p / 65_536

@@ -22,7 +22,7 @@ def test_every_error_has_the_exit_code_of_the_drawing(kind: type[Exception]) -> 
     [
         (
             StorageError(28, "No space left", "/a/b"),
-            "storage /a/b: the disk is full, make room there",
+            "storage /a/b: the disk is full: free some space",
         ),
         (StorageError(13, "Permission denied", "/a/b"), "storage /a/b: Permission denied"),
         (StorageError(5, "the store does not answer"), "storage: the store does not answer"),

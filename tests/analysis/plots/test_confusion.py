@@ -31,7 +31,7 @@ def test_confusion_adds_up_the_runs():
         ([4, 4, 4, 9], {"100.0 %": 2}, "1 seed together: 0 errors."),
     ],
 )
-def test_draw_confusion_shows_errors_and_recognised_parts(
+def test_draw_confusion_shows_errors_and_recognized_parts(
     some_ledger, show, predicted, cells, alt
 ):
     confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)

@@ -51,8 +51,8 @@ def test_importances_stay_within_chance_where_nothing_matters():
 @pytest.mark.parametrize(
     ("trials", "reason"),
     [
-        (make_trials(1), "1 trial ran all epochs, and at least 10 are needed"),
-        (make_trials(9), "9 trials ran all epochs, and at least 10 are needed"),
+        (make_trials(1), "only 1 trial ran all epochs; at least 10 are needed"),
+        (make_trials(9), "only 9 trials ran all epochs; at least 10 are needed"),
         (make_trials(1) * 10, "all trials have the same score"),
     ],
 )

@@ -8,7 +8,7 @@ from in_memory import make_ledger
 
 
 def xs(axes: Axes, color: str) -> list[float]:
-    """Returns the positions of the marks of one colour."""
+    """Returns the positions of the marks of one color."""
     (line,) = [line for line in axes.get_lines() if line.get_color() == color]
     return list(np.asarray(line.get_xdata(), float).tolist())
 

@@ -139,8 +139,8 @@ def test_hyperparameter_that_an_arm_lacks_has_its_default() -> None:
         ([ARM, ARM], "names the arm 'hand-tuned' a second time"),
         ([replace(ARM, arm="../../x")], "names an arm '../../x', which cannot be a file's name"),
         ([replace(ARM, arm="")], "names an arm '', which cannot be a file's name"),
-        ([epoch(1)], "is about the arm 'hand-tuned', which was never named"),
-        ([ended()], "is about the arm 'hand-tuned', which was never named"),
+        ([epoch(1)], "is about the arm 'hand-tuned', which no record defines"),
+        ([ended()], "is about the arm 'hand-tuned', which no record defines"),
         ([ARM, epoch(2)], "is epoch 2 of 'hand-tuned', seed 1001, but epoch 1 comes next"),
         (
             [ARM, epoch(1), epoch(2), epoch(3)],

@@ -38,11 +38,13 @@ def test_storage_that_does_not_exist_has_no_sweeps(storage: Folder) -> None:
     assert list_sweeps(storage) == ([], {})
     with pytest.raises(FileNotFoundError, match=r"there is no sweep in .*runs yet"):
         open_sweep(storage, None)
-    with pytest.raises(FileNotFoundError, match=r"no sweep 'a' in .*runs; there is none at all"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no sweep 'a' in .*runs; start one with `sweep run`"
+    ):
         open_sweep(storage, "a")
     storage.write("file", b"")
     assert list_sweeps(storage.child("file/below")) == ([], {})
-    with pytest.raises(FileNotFoundError, match="there is none at all"):
+    with pytest.raises(FileNotFoundError, match="start one with `sweep run`"):
         open_sweep(storage.child("file"), "below")
 
 
@@ -65,7 +67,7 @@ def test_sweep_has_the_name_of_its_folder(storage: LocalFolder) -> None:
     folder, ledger = open_sweep(storage, "new")
     assert (folder, ledger.name) == (storage.child("new"), "new")
     assert read_sweep(folder).name == "new"
-    with pytest.raises(FileNotFoundError, match=r"no sweep 'old' .*; there is: other, new"):
+    with pytest.raises(FileNotFoundError, match=r"no sweep 'old' .*; choose from other, new"):
         open_sweep(storage, "old")
     storage.write(f"copy/{LEDGER_FILE}", storage.read(f"new/{LEDGER_FILE}"))
     assert sorted(names(storage)) == ["copy", "new", "other"]
@@ -127,7 +129,7 @@ def test_path_is_not_the_name_of_a_sweep(storage: Folder, name: str) -> None:
     for elsewhere in (".", "..", "deep/a"):
         storage.write(f"{elsewhere}/{LEDGER_FILE}", storage.read(f"good/{LEDGER_FILE}"))
     storage.write("file", b"")
-    with pytest.raises(FileNotFoundError, match="there is no sweep .*; there is: good"):
+    with pytest.raises(FileNotFoundError, match="there is no sweep .*; choose from good"):
         open_sweep(storage, name)
 
 
@@ -137,5 +139,5 @@ def test_message_lists_five_of_many_sweeps(storage: Folder) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         open_sweep(storage, "../s1")
     assert str(caught.value) == (
-        f"there is no sweep '../s1' in {storage}; there is: s6, s5, s4, s3, s2, …"
+        f"there is no sweep '../s1' in {storage}; choose from s6, s5, s4, s3, s2, …"
     )

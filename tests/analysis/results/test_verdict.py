@@ -17,7 +17,7 @@ from in_memory import by_seed, make_confirmation, make_ledger
 
 BASE = by_seed(0.992, 0.992, 0.992, 0.992)
 OPEN = "No evidence that the finalist-1 beats the hand-tuned: difference"
-FORECAST = "(if the true difference is the observed one, with probability 0.8)"
+FORECAST = "(for 80 % power, if the true difference is the observed one)"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ FORECAST = "(if the true difference is the observed one, with probability 0.8)"
         ),
         (
             by_seed(0.9940, 0.9940, 0.9940, 0.9940),
-            f"{OPEN} 0.20 points with each of 4 seeds; without any spread there is no test.",
+            f"{OPEN} 0.20 points with each of 4 seeds; equal differences allow no test.",
         ),
         (
             by_seed(0.9921, 0.9919, 0.9921, 0.9919),
@@ -72,8 +72,9 @@ FORECAST = "(if the true difference is the observed one, with probability 0.8)"
         ),
         (
             by_seed(None, None),
-            "The finalist-1 cannot be compared with the hand-tuned: no seed has finished in both; "
-            "2 of 4 runs of the finalist-1 failed, 2 of 4 runs of the finalist-1 unfinished.",
+            "The finalist-1 cannot be compared with the hand-tuned: no seed has finished in both "
+            "arms; 2 of 4 runs of the finalist-1 failed, "
+            "2 of 4 runs of the finalist-1 unfinished.",
         ),
     ],
 )
@@ -111,7 +112,7 @@ def test_several_comparisons_are_mentioned():
         ({"hand-tuned": BASE}, "Trial 3 is the best now, but it is not confirmed yet."),
         (
             dict.fromkeys(("finalist-1", "finalist-2", "finalist-3"), BASE),
-            "The finalist-3 was compared with no hand-tuned baseline.",
+            "The finalist-3 was not compared with a hand-tuned baseline.",
         ),
     ],
 )

@@ -14,7 +14,7 @@ from analysis.hyperparameters import complete
 from arms.marks import mark
 from arms.problem import EPOCHS, N_TRAIN, N_VALIDATION
 
-NORMALISE = [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
+NORMALIZE = [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
 
 
 class LeNet5(nn.Module):
@@ -42,14 +42,14 @@ def training_loader(folder: str, config: Mapping[str, Any], n_images: int) -> Da
         transforms.RandomRotation(config["rotation"]),
         transforms.RandomAffine(0, translate=(config["shift"], config["shift"])),
     ]
-    dataset = MNIST(folder, train=True, transform=transforms.Compose(augment + NORMALISE))
+    dataset = MNIST(folder, train=True, transform=transforms.Compose(augment + NORMALIZE))
     subset = Subset(dataset, range(n_images))
     return DataLoader(subset, batch_size=config["batch_size"], shuffle=True)
 
 
 def validation_loader(folder: str, indices: range) -> DataLoader:
     """Load images of the training set in `folder` for validation."""
-    dataset = MNIST(folder, train=True, transform=transforms.Compose(NORMALISE))
+    dataset = MNIST(folder, train=True, transform=transforms.Compose(NORMALIZE))
     return DataLoader(Subset(dataset, indices), batch_size=128)
 
 

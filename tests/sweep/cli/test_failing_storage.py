@@ -20,7 +20,7 @@ StartDriver = Callable[..., Any]
 Finish = Callable[..., None]
 Brief = tuple[str, ...]
 
-FULL = "the disk is full, make room there"
+FULL = "the disk is full: free some space"
 ADVICE = "every finished epoch is kept, continue with: sweep resume mine"
 SEARCH = ("run", "--name", "mine", "--search-only")
 

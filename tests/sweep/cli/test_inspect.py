@@ -26,7 +26,7 @@ AddSweep = Callable[..., Folder]
 
 
 def words(text: str) -> list[list[str]]:
-    """The words of each line, without colours."""
+    """The words of each line, without colors."""
     return [re.sub("\x1b\\[[0-9;]*m", "", line).split() for line in text.splitlines()]
 
 

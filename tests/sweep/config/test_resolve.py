@@ -163,7 +163,7 @@ _ERRORS = [
     ),
     # sections and fields
     ("recipe:\n", "`recipe` must be a mapping, but got nothing (sweep.yaml:1)"),
-    ("recipe: {dropout: [0, 1]}", "but got a list; what is searched belongs in `space`"),
+    ("recipe: {dropout: [0, 1]}", "but got a list; a range belongs in `space`"),
     ("recipe: {learning_rate: '0.1'}", "must be a number above 0 and at most 100, but got '0.1'"),
     ("recipe:\n  nesterov: yes\n  momentum: 0", "`recipe.momentum` must be above 0 where"),
     ("space: {nesterov: [true, false]}\nrecipe: {momentum: 0}", "`recipe.momentum` must be"),
@@ -189,13 +189,16 @@ _ERRORS = [
         "`space.rotation.high` must be between 0 and 180 degrees, but got 200.0 (sweep.yaml:4)",
     ),
     ("space:\n  shift:\n    low: 0\n", "`space.shift.high` is missing (sweep.yaml:2)"),
-    ("space: {shift: {low: 0.1, high: 0.1}}", "must have a `high` above 0.1, its `low`"),
+    ("space: {shift: {low: 0.1, high: 0.1}}", "must have a `high` above its `low` of 0.1"),
     ("space: {shift: {low: 0, high: 0.1, log: true}}", "`space.shift` must have a `low` above 0"),
     ("space: {shift: {low: true, high: 1}}", "`space.shift.low` must be a number"),
     ("space: {rotation: {low: 0, high: 30, step: 0}}", "`space.rotation.step` must be above"),
     ("space: {rotation: {low: 0, high: 30, step: 31}}", "between 1 and 1,000,000 steps"),
     ("space: {rotation: {low: 0, high: 30, step: 7}}", "of 0.0 plus a multiple of 7.0"),
-    ("space: {rotation: {low: 1, high: 4, step: 1, log: true}}", "either a `step` or `log: true`"),
+    (
+        "space: {rotation: {low: 1, high: 4, step: 1, log: true}}",
+        "not have both a `step` and `log: true`",
+    ),
     ("space: {batch_size: {low: 1.5, high: 4}}", "`space.batch_size.low` must be an integer"),
     ("space: {batch_size: [64]}", "must have at least 2 items, not 1"),
     (f"space: {{batch_size: {list(range(1, 102))}}}", "must have at most 100 items, not 101"),
@@ -255,7 +258,7 @@ def test_config_file_lists_every_problem_by_its_line():
     )
     assert _error(text).splitlines() == [
         "`trials` must be at least 1, but got 0 (sweep.yaml:1)",
-        "`space.shift` must have a `high` above 0.2, its `low`, but got 0.1 (sweep.yaml:3)",
+        "`space.shift` must have a `high` above its `low` of 0.2, but got 0.1 (sweep.yaml:3)",
         "`space.droput` is unknown; did you mean `dropout`? (sweep.yaml:4)",
         "`recipe.weight_decay` must be a number between 0 and 100, but got false (sweep.yaml:5)",
         "`recipe.momentum` must be at least 0 and below 1, but got 1 (sweep.yaml:5)",

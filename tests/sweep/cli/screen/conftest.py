@@ -7,7 +7,7 @@ from rich.console import Console, RenderableType
 
 @pytest.fixture
 def render() -> Callable[..., list[str]]:
-    """Returns the lines of a picture, as on a terminal without colours."""
+    """Returns the lines of a picture, as on a terminal without colors."""
 
     def render(picture: RenderableType, width: int = 120) -> list[str]:
         stream = io.StringIO()
