@@ -20,9 +20,9 @@ _PARTS = 8
 class Display:
     """Shows the progress of a search or a confirmation on a stream.
 
-    On a terminal a picture is redrawn in place, twice a second, and removed at the end.
-    Elsewhere a line is printed at each eighth of the progress. Every notice and every failure
-    is printed on a line of its own.
+    On a terminal a picture is redrawn in place and removed at the end. Elsewhere a line is
+    printed at each eighth of the progress. Every notice and every failure is printed on a line
+    of its own. What is new is looked for at most twice a second: a view reads every trial.
     """
 
     def __init__(self, view: SearchView | ConfirmationView, stream: TextIO) -> None:
@@ -53,7 +53,7 @@ class Display:
 
     def update(self) -> None:
         """Show what is new."""
-        if not self._is_live or time.monotonic() - self._drawn >= _REFRESH_S:
+        if time.monotonic() - self._drawn >= _REFRESH_S:
             self._show()
 
     def _show(self) -> None:

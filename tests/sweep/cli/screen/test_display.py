@@ -1,5 +1,6 @@
 import io
 import time
+from collections.abc import Callable
 
 import pytest
 from rich.console import RenderableType
@@ -14,13 +15,14 @@ class _Terminal(io.StringIO):
 
 
 class _View:
-    """Something that is `done` of 100."""
+    """Something that is `done` of 100, and counts how often it is looked at."""
 
     def __init__(self) -> None:
-        self.done = 0
+        self.done, self.n_looks = 0, 0
         self.lines = ["before the display"]
 
     def news(self) -> list[str]:
+        self.n_looks += 1
         return self.lines
 
     def fraction(self) -> float:
@@ -33,37 +35,62 @@ class _View:
         return f"{self.done} of 100"
 
 
-def test_line_display_prints_few_lines() -> None:
+@pytest.fixture
+def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Advances the display's clock by a number of seconds."""
+    monkeypatch.setenv("TERM", "xterm")
+    now = 1000.0
+
+    def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    return wait
+
+
+def test_line_display_prints_few_lines(wait: Callable[[float], None]) -> None:
     view, stream = _View(), io.StringIO()
     with Display(view, stream) as display:
         for view.done in range(101):
             for _ in range(3):
+                wait(0.5)
                 display.update()
     eighths = (13, 25, 38, 50, 63, 75, 88, 100)
     assert stream.getvalue().splitlines() == [f"{done} of 100" for done in eighths]
 
 
-def test_line_display_prints_news_once() -> None:
+def test_line_display_prints_news_once(wait: Callable[[float], None]) -> None:
     view, stream = _View(), io.StringIO()
     with Display(view, stream) as display:
         view.lines += ["trial 1 failed"]
         for _ in range(2):
+            wait(0.5)
             display.update()
             assert stream.getvalue() == "trial 1 failed\n"
         view.lines += ["at the very end"]
     assert stream.getvalue() == "trial 1 failed\nat the very end\n"
 
 
-def test_live_display_redraws_in_place_and_leaves_only_the_news(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("stream", [io.StringIO(), _Terminal()])
+def test_view_is_read_twice_a_second_at_most(
+    wait: Callable[[float], None], stream: io.StringIO
 ) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    view = _View()
+    with Display(view, stream) as display:
+        for _ in range(100):
+            wait(0.01)
+            display.update()
+    assert view.n_looks == 4  # at the start, twice meanwhile, at the end
+
+
+def test_live_display_redraws_in_place_and_leaves_only_the_news(
+    wait: Callable[[float], None],
+) -> None:
     view, stream = _View(), _Terminal()
     with Display(view, stream) as display:
         for view.done in range(20):
-            now += 0.1
+            wait(0.1)
             display.update()
         view.lines += ["trial 1 failed"]
     drawn = [done for done in range(20) if f"picture of {done}\n" in _plain(stream)]
