@@ -1,6 +1,7 @@
 """The command line: one function per command, a thin layer over what does the work."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
@@ -8,13 +9,32 @@ from sweep.cli import inspect, results, run, setup
 
 app = typer.Typer(
     name="sweep",
-    help="Hyperparameter sweeps over the regularized LeNet-5 on MNIST, with Ray Tune and Optuna.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        print(f"sweep {version('lenet-sweep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    is_version_wanted: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Hyperparameter sweeps over the regularized LeNet-5 on MNIST, with Ray Tune and Optuna."""
+
 
 _EXAMPLES: dict[Callable[..., None], str] = {
     run.run: "sweep run --preset quick --name first",

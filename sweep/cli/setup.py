@@ -2,12 +2,14 @@
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from analysis.formatting import count
+from analysis.hyperparameters import format_value
 from sweep.cli import options
 from sweep.cli.options import storage_folder
 from sweep.cli.output import escape, open_console, print_json, say
@@ -86,14 +88,29 @@ def validate(
         print_json({"valid": False, "problems": str(error).splitlines()})
         raise typer.Exit(EXIT_CODES[UsageError]) from None
     if as_json:
-        print_json({"valid": True, "config": config.model_dump(mode="json")})
+        shown = {"searched": list(config.space), "off": config.off()}
+        print_json({"valid": True, **shown, "config": config.model_dump(mode="json")})
         return
     print(f"{file} is a valid config: {describe_size(config)}")
+    print(escape("\n".join(describe_space(config))))
 
 
 def describe_size(config: "SweepConfig") -> str:
     """Return how large a sweep is, such as `32 trials of up to 15 epochs`."""
     return f"{count(config.trials, 'trial')} of up to {count(config.epochs, 'epoch')}"
+
+
+def describe_space(config: "SweepConfig") -> list[str]:
+    """Return a line each for what is searched, what is fixed, and which regularizers are off."""
+    off = config.off()
+    fixed = {k: v for k, v in config.recipe.items() if k not in config.space and k not in off}
+    searched = (
+        f"{name} {dimension.describe(partial(format_value, name))}"
+        for name, dimension in config.space.items()
+    )
+    kept = (f"{name} {format_value(name, value)}" for name, value in fixed.items())
+    lines = {"searched": searched, "fixed": kept, "off": off}
+    return [f"  {what:9} {', '.join(names)}" for what, names in lines.items() if names]
 
 
 def doctor(

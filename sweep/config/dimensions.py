@@ -44,6 +44,10 @@ class FloatRange(Section):
     log: bool = False
     step: PositiveFloat | None = None
 
+    def describe(self, show: Callable[[Value], str]) -> str:
+        """Return the range in words; `show` formats a value."""
+        return f"{show(self.low)} to {show(self.high)}{' (log)' if self.log else ''}"
+
     def why_invalid(self, value: Value) -> str | None:
         """Return why a value is not in the search space, or None."""
         assert not isinstance(value, str)
@@ -92,6 +96,10 @@ class Choices(Section):
     """A few values without an order."""
 
     choices: Annotated[tuple[Any, ...], Field(min_length=2, max_length=_MAX_CHOICES, strict=False)]
+
+    def describe(self, show: Callable[[Value], str]) -> str:
+        """Return the choices in words; `show` formats a value."""
+        return " or ".join(map(show, self.choices))
 
     def why_invalid(self, value: Value) -> str | None:
         """Return why a value is not in the search space, or None."""

@@ -142,6 +142,10 @@ class SweepConfig(Section):
         """Return the values that results show: the searched ones, then other regularizers."""
         return {name: hyperparameters[name] for name in dict.fromkeys((*self.space, *HAND_TUNED))}
 
+    def off(self) -> list[str]:
+        """Return the regularizers that are neither searched nor fixed to more than 0."""
+        return [name for name in HAND_TUNED if name not in self.space and not self.recipe[name]]
+
     def notes(self) -> Iterator[str]:
         """Yield notes about settings that are valid but may surprise, one sentence each."""
         epochs, n_points = f"`epochs` is {self.epochs}", len(self.initial_points)

@@ -38,7 +38,9 @@ LIMIT_S = 10.0
 PICTURE = [
     re.compile(pattern)
     for pattern in (
-        r"sweep mine: 3 trials of up to 6 epochs, 2 at a time; starting Ray",
+        r"sweep mine: 3 trials of up to 6 epochs",
+        r" *(searched|fixed|off) .*",
+        r"2 at a time; starting Ray",
         r"trial \d: its process died .*",
         r"",
         r"[━╸╺]+ +\d of 3 trials +(\d+ min )?\d+ s elapsed( +about .* left)?",

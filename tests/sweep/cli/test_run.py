@@ -125,8 +125,11 @@ def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> 
     options = ("--preset", "classic", "--name", "mine", "--trials", "3", "--epochs", "5")
     outcome = call("run", *options, "--concurrency", "1")
     assert outcome.exit_code == 0
-    expected = "sweep mine: 3 trials of up to 5 epochs, 1 at a time; starting Ray"
-    assert outcome.err.splitlines()[-1] == expected
+    header, searched, fixed, start = outcome.err.splitlines()[-4:]
+    assert header == "sweep mine: 3 trials of up to 5 epochs"
+    assert searched.startswith("  searched  dropout 0 to 0.5, rotation 0° to 30°, ")
+    assert fixed.startswith("  fixed     batch_size 64, ")
+    assert start == "1 at a time; starting Ray"
     assert pretended.done == [
         ("open", "mine", None, 1),
         ("search", "mine", 3, 5),

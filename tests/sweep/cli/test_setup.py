@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,29 @@ def test_presets_are_listed_with_a_description_and_ready_to_be_saved(
         assert call("validate", "mine.yaml").exit_code == 0
 
 
-def test_validate_prints_the_size_of_the_sweep(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("trials: 4\nepochs: 7\n")
+def test_version_is_that_of_the_package(call: Call) -> None:
+    assert call("--version").out == f"sweep {version('lenet-sweep')}\n"
+
+
+def test_validate_says_what_is_searched_fixed_and_off(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "{trials: 4, epochs: 7, initial_points: [{dropout: 0.25}], recipe: {shift: 0.05},"
+        " space: {dropout: {low: 0, high: 0.5}, batch_size: [32, 64]}}"
+    )
     outcome = call("validate", "mine.yaml")
-    assert outcome.out == "mine.yaml is a valid config: 4 trials of up to 7 epochs\n"
+    assert outcome.out == (
+        "mine.yaml is a valid config: 4 trials of up to 7 epochs\n"
+        "  searched  dropout 0 to 0.5, batch_size 32 or 64\n"
+        "  fixed     shift 0.05, learning_rate 0.01, schedule constant, warmup_epochs 0, "
+        "momentum 0.9, nesterov false\n"
+        "  off       rotation, weight_decay\n"
+    )
     assert outcome.err == ""
+    document = json.loads(call("validate", "mine.yaml", "--json").out)
+    assert (document["searched"], document["off"]) == (
+        ["dropout", "batch_size"],
+        ["rotation", "weight_decay"],
+    )
 
 
 def test_validate_prints_the_config_as_json(call: Call, tmp_path: Path) -> None:
