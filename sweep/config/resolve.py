@@ -118,14 +118,19 @@ class _Layers:
     def find(self, location: Location) -> tuple[Source, Location]:
         """Return the highest source that gives a value, and the value's location.
 
-        If no source gives it, they are those of the smallest section around it.
+        If no source gives it, they are those of the smallest section around it. A section that a
+        higher source replaces by a plain value has no values of lower sources left.
         """
-        return next(
-            (source, location[:n])
-            for n in range(len(location), -1, -1)
-            for source in reversed(self._sources)
-            if any(at[:n] == location[:n] for at in source.lines)
-        )
+        found, at = self._sources[-1], location[:0]
+        for source in reversed(self._sources):
+            for n in range(len(location), len(at), -1):
+                given = [line for line in source.lines if line[:n] == location[:n]]
+                if given:
+                    found, at = source, location[:n]
+                    if given == [at]:
+                        return found, at
+                    break
+        return found, at
 
     def explain(self, error: ValidationError) -> list[str]:
         """Return what pydantic found wrong, one line per problem, in the order of the sources."""

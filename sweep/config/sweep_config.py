@@ -168,6 +168,14 @@ class SweepConfig(Section):
         tree["confirm"] = tree["confirm"] or "none"
         return yaml_text(tree)
 
+    @field_validator("space")
+    @classmethod
+    def _check_space(cls, space: Space, info: ValidationInfo) -> Space:
+        recipe = info.data.get("recipe", DEFAULTS)
+        fixed = [name for name in space if recipe[name] != DEFAULTS[name]]
+        reject({(name,): "is also fixed in `recipe`: keep one of them" for name in fixed})
+        return space
+
     @field_validator("initial_points")
     @classmethod
     def _check_points(cls, points: tuple[Point, ...], info: ValidationInfo) -> tuple[Point, ...]:

@@ -1,6 +1,7 @@
 import pickle
 
 import pytest
+from pydantic import ValidationError
 
 from analysis.hyperparameters import DEFAULTS
 from sweep.config import HAND_TUNED, Scheduler, SweepConfig
@@ -86,6 +87,12 @@ def test_initial_points_leave_out_names_that_are_fixed_at_the_same_value():
     points = [{"shift": 0.1, "momentum": 0.9}, {"momentum": 0.9}, {"rotation": 3}]
     config = SweepConfig(initial_points=points)
     assert config.initial_points == ({"shift": 0.1}, {"rotation": 3.0})
+
+
+def test_hyperparameter_is_either_fixed_or_searched():
+    space = {"dropout": [0.1, 0.2], "shift": [0.1, 0.2]}
+    with pytest.raises(ValidationError, match=r"space\.dropout\n  is also fixed in `recipe`"):
+        SweepConfig(recipe={"dropout": 0.3, "shift": 0.0}, space=space)
 
 
 def test_config_of_an_old_ledger_equals_the_new_one():
