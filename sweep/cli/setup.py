@@ -1,10 +1,11 @@
 """`sweep data`, `sweep preset`, `sweep validate`, `sweep doctor`: before a sweep."""
 
 import sys
+import textwrap
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -92,7 +93,7 @@ def validate(
         print_json({"valid": True, **shown, "config": config.model_dump(mode="json")})
         return
     print(f"{file} is a valid config: {describe_size(config)}")
-    print(escape("\n".join(describe_space(config))))
+    print_space(config, sys.stdout)
 
 
 def describe_size(config: "SweepConfig") -> str:
@@ -100,17 +101,23 @@ def describe_size(config: "SweepConfig") -> str:
     return f"{count(config.trials, 'trial')} of up to {count(config.epochs, 'epoch')}"
 
 
-def describe_space(config: "SweepConfig") -> list[str]:
-    """Return a line each for what is searched, what is fixed, and which regularizers are off."""
+def print_space(config: "SweepConfig", stream: TextIO) -> None:
+    """Print what is searched, what is fixed, and which regularizers are off."""
     off = config.off()
-    fixed = {k: v for k, v in config.recipe.items() if k not in config.space and k not in off}
-    searched = (
+    searched = [
         f"{name} {dimension.describe(partial(format_value, name))}"
         for name, dimension in config.space.items()
-    )
-    kept = (f"{name} {format_value(name, value)}" for name, value in fixed.items())
-    lines = {"searched": searched, "fixed": kept, "off": off}
-    return [f"  {what:9} {', '.join(names)}" for what, names in lines.items() if names]
+    ]
+    fixed = [
+        f"{name} {format_value(name, value)}"
+        for name, value in config.recipe.items()
+        if name not in config.space and name not in off
+    ]
+    width = open_console(stream).width
+    for label, names in (("searched", searched), ("fixed", fixed), ("off", off)):
+        if names:
+            text, indent = f"  {label:9} {', '.join(names)}", 12 * " "
+            print(escape(textwrap.fill(text, width, subsequent_indent=indent)), file=stream)
 
 
 def doctor(

@@ -1,6 +1,7 @@
 """What `run`, `resume` and `confirm` do, from their options to the printed result."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
 from sweep.cli.output import say
-from sweep.cli.setup import describe_size, describe_space, load_data
+from sweep.cli.setup import describe_size, load_data, print_space
 from sweep.cli.summary import find_best, print_result
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.folders import prepare_folder, write_environment
@@ -42,8 +43,9 @@ def start_sweep(storage: Folder, name: str, config: SweepConfig, options: Option
     """Search and confirm in a new sweep."""
     start, data = _prepare(config, options)
     folder = prepare_folder(storage, name, config)
-    for line in (f"sweep {name}: {describe_size(config)}", *describe_space(config), start):
-        say(line)
+    say(f"sweep {name}: {describe_size(config)}")
+    print_space(config, sys.stderr)
+    say(start)
     _train(folder, config, options, data, is_new=True)
 
 
