@@ -23,7 +23,7 @@ def store(network: Network) -> Iterator[ObjectStore]:
         yield store
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(network: Network, store: ObjectStore, mnist: TrainTest) -> Iterator[Cluster]:
     """Ray on `head` and `worker-1`."""
     with Cluster(network, store.credentials) as cluster:

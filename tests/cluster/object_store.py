@@ -9,8 +9,13 @@ from tests.cluster.machines import Machine, Network
 _PORT = 5000
 _BUCKET = "sweeps"
 _GET = """
-import sys, urllib.request
-print(urllib.request.urlopen(sys.argv[1]).read().decode(), end="")
+import sys, urllib.error, urllib.request
+request = urllib.request.Request(sys.argv[1], headers={"Authorization": "AWS sweeper:"})
+try:
+    print(urllib.request.urlopen(request).read().decode(), end="")
+except urllib.error.HTTPError as error:
+    if error.code != 404:
+        raise
 """
 
 
@@ -41,7 +46,10 @@ class ObjectStore(Machine):
     def read(self, path: str) -> str:
         """Returns a text that it holds; an empty one if there is none."""
         url = f"http://{self.ip}:{_PORT}/{_BUCKET}/team/{path}"
-        return self.run([sys.executable, "-Sc", _GET, url]).stdout
+        done = self.run([sys.executable, "-Sc", _GET, url])
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return done.stdout
 
     def stop(self) -> None:
         """Has every connection refused."""
