@@ -20,7 +20,7 @@ import errno
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, ClassVar, Protocol, Self
 
@@ -78,9 +78,14 @@ class Folder(ABC):
 
     Names are relative and use `/`. A file that does not exist is a FileNotFoundError, every
     other failure a StorageError. `str` of a folder is for messages and shows no credentials.
+
+    Attributes:
+        path: Of the folder.
+        lock_number: In an object store and under a lock, higher than under earlier locks.
     """
 
     path: PurePath
+    lock_number: int = field(default=0, kw_only=True, repr=False, compare=False)
 
     _failures: ClassVar[tuple[type[Exception], ...]] = (OSError,)
 

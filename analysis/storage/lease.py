@@ -10,7 +10,7 @@ seconds of the store's.
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -52,20 +52,12 @@ def seconds_awake_or_asleep() -> float:
 class Lease:
     """The lock of a folder, as one process wants it or has it.
 
-    Args:
-        store: The folder.
-        now: Returns a time in seconds.
-        sleep: Waits for a number of seconds.
+    Attributes:
+        number: Higher than those of all that had the lock before.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        now: Callable[[], float] = seconds_awake_or_asleep,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._store, self._now, self._sleep = store, now, sleep
+    def __init__(self, store: Store) -> None:
+        self._store, self.number = store, 0
         self._owner = describe_owner()
         self._n_beats, self._beaten, self._is_released = 0, 0.0, False
         self._version: Version | None = None
@@ -79,7 +71,9 @@ class Lease:
             InUseError: Another process has it.
         """
         for _ in range(_TRIES):
-            self._version = self._wait_until_free()
+            lock, self._version = self._wait_until_free()
+            # The clock matters only if somebody has deleted the lock.
+            self.number = max(int(_says(lock, "number") or 0) + 1, int(time.time()))
             if (other := self._replace()) is None:
                 return
         raise in_use_error(str(self._store), other or b"")
@@ -100,7 +94,7 @@ class Lease:
         """Beat, unless a beat of the last 10 s has succeeded."""
         with self._mutex:
             self.check()
-            if self._now() - self._beaten > _UNSURE_S:
+            if seconds_awake_or_asleep() - self._beaten > _UNSURE_S:
                 self.beat()
 
     def check(self) -> None:
@@ -125,8 +119,12 @@ class Lease:
         """Replace the lock; return what another process has written to it, if one has."""
         for _ in range(_TRIES):
             self._n_beats += 1
-            beat = self._owner | {"beat": self._n_beats, "released": self._is_released}
-            began = self._now()
+            beat = self._owner | {
+                "number": self.number,
+                "beat": self._n_beats,
+                "released": self._is_released,
+            }
+            began = seconds_awake_or_asleep()
             try:
                 self._version = self._store.replace(
                     LOCK_FILE, json.dumps(beat).encode(), self._version
@@ -141,16 +139,16 @@ class Lease:
                 return None
         raise StorageError(f"the lock of {self._store} changes all the time")
 
-    def _wait_until_free(self) -> Version | None:
-        """Return the version of a lock that is free, None if there is no lock."""
+    def _wait_until_free(self) -> tuple[bytes, Version | None]:
+        """Return a lock that is free, and its version; None if there is no lock."""
         found = self._look()
-        end = self._now() + _STALE_S
-        while not _is_free(found[0]) and self._now() <= end:
-            self._sleep(_WATCH_S)
+        end = seconds_awake_or_asleep() + _STALE_S
+        while not _is_free(found[0]) and seconds_awake_or_asleep() <= end:
+            time.sleep(_WATCH_S)
             seen, found = found, self._look()
             if seen != found and not _is_free(found[0]):
                 raise in_use_error(str(self._store), found[0])
-        return found[1]
+        return found
 
     def _look(self) -> tuple[bytes, Version | None]:
         try:

@@ -68,7 +68,7 @@ class StoreFolder(Folder):
         lease.acquire()
         try:
             with keep_beating(lease):
-                yield replace(self, lease=lease)
+                yield replace(self, lease=lease, lock_number=lease.number)
         finally:
             lease.release()
 
@@ -84,8 +84,10 @@ class StoreFolder(Folder):
     def _check_conditions(self) -> None:
         """Check that the store honours conditions."""
         probe = f".conditions-{secrets.token_hex(8)}"
-        version = self.replace(probe, b"1", None)
         try:
+            # Not created on a condition, which fails if an answer is lost and the client retries.
+            self.write(probe, b"1")
+            version = self.read_version(probe)[1]
             for other in (None, Version(dict.fromkeys(version.tags, "0"))):
                 try:
                     self.replace(probe, b"2", other)
@@ -283,7 +285,8 @@ class ObjectAppender:
                 return
             except ChangedError:
                 found, version = self._folder.read_version(self._name)
-                if not data.startswith(found):  # it is not an earlier try, whose answer was lost
+                # Nothing has changed, or it is an earlier try, whose answer was lost.
+                if version.tags != self._version.tags and not data.startswith(found):
                     break
                 self._version = version
         if self._folder.lease is not None:

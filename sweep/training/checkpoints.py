@@ -25,24 +25,28 @@ class CheckpointError(Exception):
 class Checkpoint:
     """The checkpoint of a training, as one worker reads and writes it.
 
-    In an object store a worker replaces only what it has read or written itself, or what has
-    fewer epochs. So one that was suspended does not undo what another one has trained since.
+    In an object store a worker replaces nothing that the worker of a later driver has written,
+    and of its own driver's workers only what has fewer epochs. So one that was suspended does
+    not undo what another one has trained since.
     """
 
     def __init__(self, folder: Folder, assignment: Assignment) -> None:
         self._folder, self._assignment = folder, assignment
         self._name = checkpoint_name(assignment.name)
+        self._path = folder.display_path(self._name)
         self._version: Any = None
 
     def save(self, run: TrainingRun) -> None:
         """Write or replace it.
 
         Raises:
-            StorageError: It cannot be written, or another process has ended the training. The
-                old one, if any, is unchanged.
+            StorageError: It cannot be written, or another process has ended the training or
+                taken it over. The old one, if any, is unchanged.
         """
         buffer = io.BytesIO()
-        content = {"format": _FORMAT, **asdict(self._assignment), "run": run.state_dict()}
+        number = self._folder.lock_number
+        content = {"format": _FORMAT, "lock_number": number, **asdict(self._assignment)}
+        content["run"] = run.state_dict()
         del content["key"]
         torch.save(content, buffer)
         version = self._version
@@ -53,7 +57,8 @@ class Checkpoint:
             except ChangedError:
                 data, version = self._read()
                 with contextlib.suppress(CheckpointError):
-                    if len(self._unpack(data)["history"]) >= len(run.history):
+                    state, writer_number = self._unpack(data)
+                    if writer_number == number and len(state["history"]) >= len(run.history):
                         return
 
     def load(self, run: TrainingRun) -> bool:
@@ -61,15 +66,15 @@ class Checkpoint:
 
         Raises:
             CheckpointError: It is damaged or of another training. The run is to be started anew.
-            StorageError: It cannot be read.
+            StorageError: It cannot be read, or another process has taken the training over.
         """
         try:
             data, self._version = self._folder.read_version(self._name)
         except FileNotFoundError:
             return False
         try:
-            run.load_state_dict(self._unpack(data))
-        except CheckpointError:
+            run.load_state_dict(self._unpack(data)[0])
+        except (CheckpointError, StorageError):
             raise
         except Exception as error:
             reason = str(error).partition("\n")[0]
@@ -80,25 +85,28 @@ class Checkpoint:
         try:
             return self._folder.read_version(self._name)
         except FileNotFoundError as error:
-            raise StorageError(
-                errno.ENOENT, "another process has ended this training", error.filename
-            ) from error
+            reason = "another process has ended this training"
+            raise StorageError(errno.ENOENT, reason, self._path) from error
 
-    def _unpack(self, data: bytes) -> dict[str, Any]:
-        """Return the state of the run."""
+    def _unpack(self, data: bytes) -> tuple[dict[str, Any], int]:
+        """Return the state of the run, and the number of the lock that it was written under."""
         try:
             content = unpack_checkpoint(data)
             found = tuple(content.get(key) for key in ("format", "name", "seed", "epochs"))
+            number: int = content.get("lock_number", 0)
             state: dict[str, Any] = content["run"]
         except Exception as error:
             raise CheckpointError(f"its checkpoint {self._name} is damaged") from error
+        if 0 < self._folder.lock_number < number:
+            reason = "another process has taken this training over"
+            raise StorageError(errno.EBUSY, reason, self._path)
         own = self._assignment
         if found != (_FORMAT, own.name, own.seed, own.epochs):
             raise CheckpointError(
                 f"its checkpoint {self._name} was written for another assignment, or by another "
                 "version"
             )
-        return state
+        return state, number
 
 
 def unpack_checkpoint(data: bytes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from obstore.exceptions import PreconditionError
 
 from analysis.errors import InUseError, StorageError
 from analysis.storage.connection import connect, mask_credentials
@@ -136,7 +137,11 @@ def test_appender_cannot_write_over_a_later_one(store: StoreFolder) -> None:
 
 @dataclass
 class Unreliable:
-    """A client of a store that loses requests or answers, or does not know conditions."""
+    """A client of a store that loses requests or answers, or does not know conditions.
+
+    A `repeated` put is one whose answer was lost, so that the client sent it again; with a
+    `conflict` the store refuses it for no reason.
+    """
 
     client: Any
     lost: list[str] = field(default_factory=list)
@@ -146,9 +151,13 @@ class Unreliable:
         if not self.knows_conditions:
             given.clear()
         lost = self.lost.pop(0) if self.lost else ""
+        if lost == "conflict":
+            raise PreconditionError(path)
+        if lost == "repeated":
+            self.client.put(path, data, **given)
         if lost != "request":
             answer = self.client.put(path, data, **given)
-        if lost:
+        if lost in ("request", "answer"):
             raise TimeoutError("no answer")
         return answer
 
@@ -207,6 +216,22 @@ def test_lost_answers_are_no_other_process(unreliable: UnreliableFolder) -> None
         appender.write_line(b"two\n")
         appender.close()
     assert unreliable.read("lines") == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("kind", ["repeated", "conflict"])
+@pytest.mark.usefixtures("hurried")
+def test_put_that_is_refused_without_need_is_no_other_process(
+    unreliable: UnreliableFolder, kind: str
+) -> None:
+    client = unreliable.unreliable
+    assert client
+    client.lost = ["repeated"]  # the check whether the store knows conditions
+    with unreliable.lock() as locked:
+        appender = ObjectAppender(locked, "lines")
+        appender.write_line(b"one\n")
+        client.lost = [kind]
+        appender.close()
+    assert unreliable.read("lines") == b"one\n"
 
 
 def test_store_without_conditions_is_refused(unreliable: UnreliableFolder) -> None:

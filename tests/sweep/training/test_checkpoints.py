@@ -1,16 +1,18 @@
 import io
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from analysis.errors import StorageError
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
+from store_model import ModelFolder, Objects
 from sweep.training.assignment import Assignment
 from sweep.training.checkpoints import (
     Checkpoint,
@@ -137,3 +139,39 @@ def test_code_in_a_checkpoint_is_not_run(folder: Folder, tmp_path: Path) -> None
     with pytest.raises(CheckpointError, match="is damaged"):
         Checkpoint(folder, ASSIGNMENT).load(_start())
     assert not (tmp_path / "ran").exists()
+
+
+def test_worker_of_an_earlier_driver_replaces_nothing_of_a_later_one() -> None:
+    folder = ModelFolder(PurePosixPath("bucket"), "s3://bucket", objects=Objects())
+    first, second = (replace(folder, lock_number=number) for number in (1, 2))
+    # The first driver lost the record of the start, so the second drew other hyperparameters.
+    later = replace(ASSIGNMENT, hyperparameters={"dropout": 0.1})
+    earlier_worker, later_worker = Checkpoint(first, ASSIGNMENT), Checkpoint(second, later)
+    earlier_worker.save(_start())
+    with pytest.raises(CheckpointError, match="does not fit"):
+        later_worker.load(TrainingRun(later.model, later.hyperparameters, seed=3))
+    run = _start()
+    run.history *= 2
+    earlier_worker.save(run)
+    later_worker.save(TrainingRun(later.model, later.hyperparameters, seed=3))
+    for attempt in (earlier_worker.save, Checkpoint(first, ASSIGNMENT).load):
+        with pytest.raises(StorageError, match="another process has taken this training over"):
+            attempt(run)
+    assert unpack_checkpoint(folder.read(NAME))["hyperparameters"] == {"dropout": 0.1}
+
+
+def test_worker_that_was_given_up_replaces_only_fewer_epochs() -> None:
+    folder = ModelFolder(PurePosixPath("bucket"), "s3://bucket", objects=Objects())
+    given_up, other = Checkpoint(folder, ASSIGNMENT), Checkpoint(folder, ASSIGNMENT)
+    given_up.save(_start())
+    run = _start()
+    other.load(run)
+    run.history *= 3
+    other.save(run)
+    shorter = _start()
+    shorter.history *= 2
+    given_up.save(shorter)
+    assert len(unpack_checkpoint(folder.read(NAME))["run"]["history"]) == 3
+    run.history *= 2
+    given_up.save(run)
+    assert len(unpack_checkpoint(folder.read(NAME))["run"]["history"]) == 6
