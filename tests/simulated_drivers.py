@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from sweep.driver.missing import find_missing
 
 from analysis.errors import InUseError, StorageError
 from analysis.records.confirmation import Confirmation, read_confirmation
@@ -27,7 +28,6 @@ from simulation import Actor, Process, Schedule, Simulation
 from store_model import ModelFolder, Objects
 from sweep.config import SweepConfig
 from sweep.driver.confirm import run_confirmation
-from sweep.driver.missing import find_missing
 from sweep.driver.search import run_search
 from sweep.driver.session import Session
 from sweep.training.assignment import Assignment, Report

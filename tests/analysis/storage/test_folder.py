@@ -1,4 +1,7 @@
-"""Every kind of folder passes these tests."""
+"""Every storage passes these tests; `conftest.STORAGES` lists them.
+
+`elsewhere` is the folder `storage` as another machine has it.
+"""
 
 import os
 import pickle
@@ -22,6 +25,7 @@ from analysis.records.ledger import (
 from analysis.records.sweeps import list_sweeps, open_sweep
 from analysis.storage.folder import LOCK_FILE, Folder
 from analysis.storage.local_folder import LocalFolder
+from store_model import ModelFolder
 
 OWNER = """
 import pickle, sys, time
@@ -33,29 +37,58 @@ with pickle.loads(bytes.fromhex(sys.argv[1])).lock():
 """
 
 
-def test_written_files_are_read_replaced_and_deleted(storage: Folder) -> None:
-    folder = storage.child("sweep")
+def test_written_files_are_read_replaced_and_deleted(storage: Folder, elsewhere: Folder) -> None:
+    folder, other = storage.child("sweep"), elsewhere.child("sweep")
     assert folder.name == "sweep"
     assert folder.display_path("a") == f"{storage}/sweep/a"
     folder.write("a", b"\x00old and longer")
     folder.write("a", b"new")
     folder.write("checkpoints/b.pt", b"")
-    assert (folder.read("a"), folder.read("checkpoints/b.pt")) == (b"new", b"")
-    assert (folder.exists("a"), folder.exists("checkpoints")) == (True, False)
-    assert pickle.loads(pickle.dumps(folder)).read("a") == b"new"
+    for reader in (folder, other):
+        assert (reader.read("a"), reader.read("checkpoints/b.pt")) == (b"new", b"")
+        assert (reader.exists("a"), reader.exists("checkpoints")) == (True, False)
+    other.delete("a")
     folder.delete("a")
-    folder.delete("a")
-    assert folder.files() == []
+    assert (folder.files(), other.files()) == ([], [])
 
 
-def test_listings_are_sorted(storage: Folder) -> None:
+def test_folder_travels_to_other_processes(storage: Folder) -> None:
+    storage.write("a", b"1")
+    if isinstance(storage, ModelFolder):
+        pytest.skip("the model is in the memory of this process")
+    assert pickle.loads(pickle.dumps(storage)).read("a") == b"1"
+
+
+def test_version_that_was_read_or_written_is_replaced(storage: Folder, elsewhere: Folder) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.read_version("a")
+    version = storage.replace("a", b"1", None)
+    storage.replace("a", b"2", version)
+    data, version = elsewhere.read_version("a")
+    elsewhere.replace("a", data + b"3", version)
+    assert storage.read_version("a")[0] == b"23"
+
+
+def test_locked_folder_is_written_and_read(storage: Folder, elsewhere: Folder) -> None:
+    with storage.lock() as locked, closing(locked.append_to("lines")) as appender:
+        for data in (b"old", b"new"):
+            locked.child("child").write("a", data)
+            locked.write("obsolete", data)
+        appender.write_line(b"one\n")
+        appender.delete_when_safe(["obsolete", "never-written"])
+    assert elsewhere.read("child/a") == b"new"
+    assert (elsewhere.read("lines"), elsewhere.exists("obsolete")) == (b"one\n", False)
+
+
+def test_listings_are_sorted(storage: Folder, elsewhere: Folder) -> None:
     for name in ("b", "a"):
         storage.write(name, b"")
         storage.write(f"folder-{name}/2", b"")
         storage.write(f"folder-{name}/1", b"")
-    assert storage.files() == ["a", "b"]
-    assert storage.folders() == ["folder-a", "folder-b"]
-    assert storage.child("folder-a").files() == ["1", "2"]
+    for reader in (storage, elsewhere):
+        assert reader.files() == ["a", "b"]
+        assert reader.folders() == ["folder-a", "folder-b"]
+        assert reader.child("folder-a").files() == ["1", "2"]
 
 
 def test_folder_that_does_not_exist_is_empty(storage: Folder) -> None:
@@ -78,12 +111,14 @@ def test_first_line_keeps_its_end(storage: Folder, data: bytes, line: bytes) -> 
     assert storage.read_first_line("a") == line
 
 
-def test_lines_are_appended_after_the_incomplete_one_is_removed(storage: Folder) -> None:
+def test_lines_are_appended_after_the_incomplete_one_is_removed(
+    storage: Folder, elsewhere: Folder
+) -> None:
     with closing(storage.append_to("lines")) as appender:
         appender.write_line(b"one\n")
         appender.write_line(b"two\n")
-    assert storage.read("lines") == b"one\ntwo\n"
-    with closing(storage.append_to("lines")) as appender:
+    assert elsewhere.read("lines") == b"one\ntwo\n"
+    with closing(elsewhere.append_to("lines")) as appender:
         assert appender.contents == b"one\ntwo\n"
         appender.truncate(4)
         appender.write_line(b"22\n")
@@ -96,26 +131,29 @@ def test_lines_are_appended_after_the_incomplete_one_is_removed(storage: Folder)
 
 
 @pytest.mark.usefixtures("hurried")
-def test_lock_has_one_owner_at_a_time(storage: Folder) -> None:
+def test_lock_has_one_owner_at_a_time(storage: Folder, elsewhere: Folder) -> None:
     storage.write(LOCK_FILE, b"longer than what is written by its next owner: " + b"x" * 200)
     with storage.lock() as locked:
         assert storage.is_locked()
+        assert elsewhere.is_locked()
         owner = f"process {os.getpid()} on {os.uname().nodename}; wait for it to end"
         with (
             pytest.raises(InUseError, match=f"another process is working on .*: {owner}"),
-            storage.lock(),
+            elsewhere.lock(),
         ):
             pass
         assert storage.is_locked()
         locked.check_lock()
-    with pytest.raises(KeyError), storage.lock():
+    with pytest.raises(KeyError), elsewhere.lock():
         raise KeyError
     with storage.lock():
         pass
 
 
 @pytest.mark.usefixtures("hurried")
-def test_lock_of_a_killed_process_is_free_again(storage: Folder) -> None:
+def test_lock_of_a_killed_process_is_free_again(storage: Folder, elsewhere: Folder) -> None:
+    if isinstance(storage, ModelFolder):
+        pytest.skip("the model is in the memory of this process; it has deaths of its own")
     command = [sys.executable, "-c", OWNER, pickle.dumps(storage).hex()]
     with Popen(command, stdout=PIPE, text=True) as process:
         assert process.stdout is not None
@@ -123,7 +161,7 @@ def test_lock_of_a_killed_process_is_free_again(storage: Folder) -> None:
         if not isinstance(storage, LocalFolder):
             time.sleep(2)  # it beats
         assert storage.is_locked()
-        with pytest.raises(InUseError, match=f"process {process.pid} on "), storage.lock():
+        with pytest.raises(InUseError, match=f"process {process.pid} on "), elsewhere.lock():
             pass
         process.kill()
     with storage.lock():
