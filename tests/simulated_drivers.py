@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from sweep.driver.missing import find_missing
 
 from analysis.errors import InUseError, StorageError
 from analysis.records.confirmation import Confirmation, read_confirmation
@@ -28,6 +27,7 @@ from simulation import Actor, Process, Schedule, Simulation
 from store_model import ModelFolder, Objects
 from sweep.config import SweepConfig
 from sweep.driver.confirm import run_confirmation
+from sweep.driver.resume import find_missing
 from sweep.driver.search import run_search
 from sweep.driver.session import Session
 from sweep.training.assignment import Assignment, Report
@@ -106,10 +106,7 @@ class Driver:
                 session = Session(engine, _Screen(), locked.check_lock)  # type: ignore[arg-type]
                 self.locked = locked
                 ledger = run_search(session, CONFIG, _DATA)
-                assert CONFIG.confirm
-                self.confirmation = run_confirmation(
-                    session, CONFIG, ledger, plan=CONFIG.confirm, data=_DATA
-                )
+                self.confirmation = run_confirmation(session, CONFIG, ledger, _DATA)
             self.ledger, self.outcome = ledger, "ended"
         except InUseError:
             has_lock = (
