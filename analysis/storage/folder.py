@@ -9,11 +9,19 @@ written:
 | killed machine   | everything            | everything            | all but the last 20 s   |
 | full disk        | everything written    | everything written    | (the store refuses)     |
 | lost node        | its epochs up to the checkpoint that it wrote last, on every storage    |
-| suspended driver | it keeps the lock     | see below             | it loses the lock       |
+| suspended driver | it keeps the lock     | it may lose the lock  | it loses the lock       |
 
 Records within those 20 s are repeated: their trials continue from checkpoints. A driver that
-has lost the lock in an object store can write nothing more (`lease`). An NFS server takes the
-lock from a machine that is silent for about 90 s, and the kernel then refuses its writes.
+has lost the lock in an object store can write nothing more (`lease`).
+
+What a machine keeps is what it has synced. A disk must not lie about that, and an NFS server must
+not be exported with `async`. After a failed sync a driver stops. A deletion is not synced: a
+checkpoint that is not needed any more may come back, and does no harm.
+
+An NFSv4 server gives the locks of a machine that is silent for about 90 s to another one that
+asks for them. Linux, unless `nfs.recover_lost_locks` is set, then refuses what the driver
+appends to its journals, which it has locked, so that it stops. What its workers replace
+meanwhile are whole checkpoints of the same trainings.
 """
 
 import errno

@@ -151,7 +151,12 @@ class LocalFolder(Folder):
 
 
 class FileAppender:
-    """Appends lines to a file; each is on the disk when `write_line` returns."""
+    """Appends lines to a file; each is on the disk when `write_line` returns.
+
+    The file is locked, like the folder: also after somebody has deleted the folder's lock it has
+    one writer. Where an NFS server has given both locks to another machine, Linux refuses what
+    is written to the file, but not what is written beside it.
+    """
 
     def __init__(self, folder: LocalFolder, name: str) -> None:
         path = folder.path / name
@@ -159,9 +164,15 @@ class FileAppender:
         self._error: StorageError | None = None
         _make_directory(path.parent)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        os.fsync(self._file)  # a killed process may not have synced its last line
-        _sync_directory(path.parent)
-        self.contents = path.read_bytes()
+        try:
+            if not _try_lock(self._file, fcntl.LOCK_EX):
+                raise InUseError(f"another process is writing to {path}; wait for it to end")
+            os.fsync(self._file)  # a killed process may not have synced its last line
+            _sync_directory(path.parent)
+            self.contents = path.read_bytes()
+        except BaseException:
+            os.close(self._file)
+            raise
 
     def truncate(self, n_bytes: int) -> None:
         """Keep only the first bytes of the file."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.errors import StorageError
+from analysis.errors import InUseError, StorageError
 from analysis.storage.folder import LOCK_FILE
 from analysis.storage.local_folder import LocalFolder
 
@@ -104,12 +104,34 @@ def test_folder_that_cannot_be_made_is_an_error_of_the_storage() -> None:
         pass
 
 
-def test_appender_keeps_the_lines_of_another_one(folder: LocalFolder) -> None:
-    with (
-        closing(folder.append_to("ledger")) as first,
-        closing(folder.append_to("ledger")) as second,
-    ):
-        first.write_line(b"a1\n")
-        second.write_line(b"b1\n")
-        first.write_line(b"a2\n")
-    assert folder.read("ledger") == b"a1\nb1\na2\n"
+def test_file_has_one_appender_even_if_the_lock_is_deleted(folder: LocalFolder) -> None:
+    with folder.lock(), closing(folder.append_to("ledger")) as appender:
+        folder.delete(LOCK_FILE)
+        with (
+            folder.lock(),
+            pytest.raises(InUseError, match="another process is writing to .*/ledger; wait"),
+        ):
+            folder.append_to("ledger")
+        appender.write_line(b"one\n")
+    with closing(folder.append_to("ledger")) as appender:
+        assert appender.contents == b"one\n"
+
+
+def test_nothing_is_appended_after_a_failed_sync(
+    folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with closing(folder.append_to("ledger")) as appender:
+        appender.write_line(b"one\n")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fail)
+            with pytest.raises(StorageError) as caught:
+                appender.write_line(b"two\n")
+        assert (caught.value.errno, folder.read("ledger")) == (errno.EIO, b"one\n")
+        with pytest.raises(StorageError):
+            appender.write_line(b"three\n")
+    with closing(folder.append_to("ledger")) as appender:
+        appender.write_line(b"four\n")
+    assert folder.read("ledger") == b"one\nfour\n"
