@@ -32,6 +32,7 @@ def _of_journal(steps: list[Step], what: str) -> int:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # a core that others use
 def test_sweep_of_ray_survives_every_crash(real: Real) -> None:
     steps, checker, storage = real
     disk, written = Disk(), read_tree(storage)
@@ -51,6 +52,7 @@ def test_sweep_survives_crashes(plain: Plain) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("what", INTERRUPTED)
 def test_resumed_sweep_survives_every_crash(plain: Plain, what: str) -> None:
     steps, make_checker = plain
