@@ -199,7 +199,8 @@ class World:
         self.wrong += [repr(error) for error in self.simulation.errors]
         if any(driver.outcome == "in use by itself" for driver in self.drivers):
             self.wrong.append("a driver gave up, although it had the lock")
-        self._check_end()
+        if not self.wrong:
+            self._check_end()
 
     def _check_landing(self, path: str) -> None:
         """Check that an object still begins with all lines that were acknowledged."""

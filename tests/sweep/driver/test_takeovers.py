@@ -6,11 +6,13 @@ They run in a model of the store, in virtual time; see `store_model` and `simula
 import math
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from simulated_drivers import World
 from simulation import Actor, Fault, Process
+from store_model import Objects
 
 _FAULTS = ("lost request", "lost answer", "late", "repeated", "conflict")
 
@@ -144,3 +146,23 @@ def test_nothing_is_lost_whenever_one_is_paused_and_then_the_other(
         for second in seconds:
             world = _pause_twice(first, second)
             assert world.wrong == [], f"paused at {first}, {second}"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "found"),
+    [
+        (".jsonl", "acknowledged lines are lost from mine/ledger.jsonl"),
+        (".lock", "a driver gave up, although it had the lock"),
+    ],
+)
+def test_loss_is_found_in_a_store_that_ignores_conditions(
+    suffix: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = Objects._put
+
+    def put_anyway(self: Objects, path: str, data: bytes, mode: Any) -> dict[str, Any]:
+        return put(self, path, data, "overwrite" if path.endswith(suffix) else mode)
+
+    monkeypatch.setattr(Objects, "_put", put_anyway)
+    until_the_other_ends = 1_000_000
+    assert any(found in _pause_twice(n, until_the_other_ends).wrong for n in range(1, 62))
