@@ -147,16 +147,17 @@ class Simulation:
 
     def hand_over(self) -> None:
         """Let the thread run that the schedule chooses."""
-        mine = self.current
+        mine, following = self.current, None
         try:
-            self.current = self._next()
+            following = self._next()
         except Exception as error:
-            self._failure, self.current = error, None
-        if self.current is None:
-            self._finished.release()
-        elif self.current is not mine:
-            self.current.gate.release()
-        if mine is not None and self.current is not mine and not mine.is_done:
+            self._failure = error
+        self.current = following
+        if following is mine and mine is not None:
+            return
+        (self._finished if following is None else following.gate).release()
+        # From here on the other thread runs, and may have handed over again.
+        if mine is not None and not mine.is_done:
             mine.gate.acquire()
 
     def _next(self) -> Actor | None:
