@@ -11,8 +11,9 @@ written:
 | lost node        | its epochs up to the checkpoint that it wrote last, on every storage    |
 | suspended driver | it keeps the lock     | it may lose the lock  | it loses the lock       |
 
-Records within those 20 s are repeated: their trials continue from checkpoints. A driver that
-has lost the lock in an object store can write nothing more (`lease`).
+Records within those 20 s are repeated: their trials continue from checkpoints. A driver and its
+workers wait 60 s for a store that does not answer; its records of that time come on top of those
+20 s. A driver that has lost the lock in an object store can write nothing more (`lease`).
 
 What a machine keeps is what it has synced. A disk must not lie about that, and an NFS server must
 not be exported with `async`. After a failed sync a driver stops. A deletion is not synced: a
@@ -215,6 +216,9 @@ class Folder(ABC):
     @abstractmethod
     def _append_to(self, name: str) -> Appender: ...
 
+    def _number(self, error: Exception) -> int:
+        return getattr(error, "errno", None) or errno.EIO
+
     def _reason(self, error: Exception) -> str:
         return getattr(error, "strerror", None) or str(error)
 
@@ -232,5 +236,4 @@ class Folder(ABC):
             path = self.display_path(name)
             if isinstance(error, FileNotFoundError) and may_lack:
                 raise FileNotFoundError(errno.ENOENT, "no such file", path) from error
-            number = getattr(error, "errno", None) or errno.EIO
-            raise StorageError(number, self._reason(error), path) from error
+            raise StorageError(self._number(error), self._reason(error), path) from error

@@ -5,18 +5,20 @@ it is still a certain version if asked so. On these conditions rests that a driv
 lost the lock cannot overwrite what another one has recorded.
 """
 
+import errno
 import re
 import secrets
 import threading
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PreconditionError
 from typing_extensions import override
 
 from analysis.errors import InUseError, StorageError
@@ -26,6 +28,12 @@ from analysis.storage.lease import Lease, Version, is_beating, keep_beating, sup
 
 _REPLACE_EVERY_S = 20.0
 _TRIES = 5
+_PATIENCE_S = 60.0
+_PATIENCE_AT_END_S = 5.0
+_RETRY_EVERY_S = 1.0
+_BUSY = ("SlowDown", "InternalError", "ServiceUnavailable")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,13 @@ class StoreFolder(Folder):
         path: With the bucket.
         uri: Of the storage; it can contain credentials.
         lease: The lock that this process has; it does not travel to other processes.
+        patience_s: How long to repeat a request that the store does not answer.
     """
 
     path: PurePosixPath
     uri: str = field(repr=False)
     lease: Lease | None = field(default=None, repr=False, compare=False)
+    patience_s: float = field(default=0.0, repr=False, compare=False)
 
     _failures = (OSError, BaseError)
 
@@ -68,7 +78,7 @@ class StoreFolder(Folder):
         lease.acquire()
         try:
             with keep_beating(lease):
-                yield replace(self, lease=lease, lock_number=lease.number)
+                yield replace(self, lease=lease, lock_number=lease.number, patience_s=_PATIENCE_S)
         finally:
             lease.release()
 
@@ -80,6 +90,20 @@ class StoreFolder(Folder):
     def check_lock(self) -> None:
         if self.lease is not None:
             self.lease.check()
+
+    @override
+    def read_version(self, name: str) -> tuple[bytes, Any]:
+        return repeat(lambda: super(StoreFolder, self).read_version(name), self.patience_s)
+
+    @override
+    def write(self, name: str, data: bytes) -> None:
+        repeat(lambda: super(StoreFolder, self).write(name, data), self.patience_s)
+
+    @override
+    def replace(self, name: str, data: bytes, version: Any) -> Any:
+        return repeat(
+            lambda: super(StoreFolder, self).replace(name, data, version), self.patience_s
+        )
 
     def _check_conditions(self) -> None:
         """Check that the store honours conditions."""
@@ -160,12 +184,18 @@ class StoreFolder(Folder):
     def _append_to(self, name: str) -> "ObjectAppender":
         return ObjectAppender(self, name)
 
+    def _number(self, error: Exception) -> int:
+        code = _tag(error, "Code")
+        if not isinstance(error, GenericError | TimeoutError) or (code and code not in _BUSY):
+            return super()._number(error)
+        return errno.ETIMEDOUT
+
     def _reason(self, error: Exception) -> str:
+        if code := _tag(error, "Code"):
+            message = _tag(error, "Message")
+            return f"the object store says {code}" + (f": {message}" if message else "")
         text = mask_credentials(str(error)).partition("\n\nDebug source")[0]
-        code, message = (re.search(f"<{tag}>(.*?)</{tag}>", text) for tag in ("Code", "Message"))
-        if code:
-            return f"the object store says {code[1]}" + (f": {message[1]}" if message else "")
-        if "retries" in text:
+        if "retries" in text or "HTTP error" in text:
             return "the object store does not answer"
         return " ".join(text.split())
 
@@ -180,6 +210,28 @@ def open_store(uri: str) -> StoreFolder:
     parts = urlsplit(uri)
     bucket = parts.netloc.rpartition("@")[2]
     return StoreFolder(PurePosixPath(bucket, parts.path.strip("/")), uri)
+
+
+def repeat(attempt: Callable[[], T], patience_s: float) -> T:
+    """Return what a function returns; repeat it for a while if the store does not answer.
+
+    Raises:
+        StorageError: As the function. The store has not answered for `patience_s` seconds.
+    """
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            return attempt()
+        except StorageError as error:
+            if error.errno != errno.ETIMEDOUT or time.monotonic() >= end:
+                raise
+        time.sleep(_RETRY_EVERY_S)
+
+
+def _tag(error: Exception, tag: str) -> str | None:
+    """Return what a store says in an error about itself."""
+    found = re.search(f"<{tag}>(.*?)</{tag}>", mask_credentials(str(error)))
+    return found[1] if found else None
 
 
 def _version(answer: Any) -> Version:
@@ -199,7 +251,9 @@ class ObjectAppender:
     def __init__(
         self, folder: StoreFolder, name: str, *, every_s: float = _REPLACE_EVERY_S
     ) -> None:
-        self._folder, self._name, self._every_s = folder, name, every_s
+        # Each try ensures that the process has the lock.
+        self._folder, self._name, self._every_s = replace(folder, patience_s=0.0), name, every_s
+        self._patience_s = folder.patience_s
         self.contents, self._version = self._seal()
         self._data = bytearray(self.contents)
         self._obsolete: deque[str] = deque()
@@ -232,7 +286,7 @@ class ObjectAppender:
         self._is_closed = True
         self._wake.set()
         self._thread.join()
-        self.flush()
+        repeat(self.flush, min(self._patience_s, _PATIENCE_AT_END_S))
 
     def flush(self) -> None:
         """Replace the object, then delete the files that are obsolete.
@@ -258,9 +312,13 @@ class ObjectAppender:
             self._wake.wait(self._every_s)
             self._wake.clear()
             try:
-                self.flush()
+                repeat(self._flush_unless_closed, self._patience_s)
             except StorageError as error:
                 self._error = error
+
+    def _flush_unless_closed(self) -> None:
+        if not self._is_closed:
+            self.flush()
 
     def _seal(self) -> tuple[bytes, Version]:
         """Return the contents, and the version of the object once it is sealed."""

@@ -23,7 +23,7 @@ class ObjectStore(Machine):
     """One bucket of Moto's S3. It plays dead: refuses after `stop`, is silent when unplugged.
 
     Attributes:
-        uri: A folder in it, as pyarrow reads it.
+        uri: A folder in it.
         credentials: The environment of a machine that may use it.
     """
 

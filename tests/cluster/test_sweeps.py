@@ -177,7 +177,7 @@ ray.__version__ = "2.9.9"
         ("other version", "2.9.9"),
         ("no answer", "cannot reach Ray at 192.0.2.1:6379: "),
         ("no resources", "no node has them"),
-        ("dead store", "the object store says NETWORK_CONNECTION"),
+        ("dead store", "the object store does not answer"),
         ("local folder", "--storage must be s3://"),
     ],
 )

@@ -234,6 +234,23 @@ def test_put_that_is_refused_without_need_is_no_other_process(
     assert unreliable.read("lines") == b"one\n"
 
 
+def test_driver_waits_for_a_store_that_does_not_answer(unreliable: UnreliableFolder) -> None:
+    client = unreliable.unreliable
+    assert client
+    with unreliable.lock() as locked, closing(locked.append_to("lines")) as appender:
+        client.lost = ["request", "answer"]
+        appender.write_line(b"one\n", at_once=True)
+        _eventually(lambda: unreliable.read("lines") == b"one\n" and not client.lost)
+        appender.write_line(b"two\n")
+        client.lost = ["request"]
+        locked.write("a", b"1")
+        worker = pickle.loads(pickle.dumps(replace(locked, unreliable=None)))
+        client.lost = ["request"]
+        replace(worker, unreliable=client).replace("b", b"1", None)
+        client.lost = ["request"]
+    assert unreliable.read("lines") == b"one\ntwo\n"
+
+
 def test_store_without_conditions_is_refused(unreliable: UnreliableFolder) -> None:
     assert unreliable.unreliable
     unreliable.unreliable.knows_conditions = False
