@@ -7,12 +7,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-# Only the standard output fails so without naming a file.
+# An error of standard output has one of these codes and names no file.
 _OUTPUT_FAILS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; an error that a user can cause ends in a line or two.
+    """Run the command line; an error that a user can cause prints a line or two.
 
     `arguments` follow the program's name; by default they are the process's own.
     """
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from sweep.errors import describe_failure
 
     _repair_streams()
-    # It warns of a home folder that cannot be written, and works without it.
+    # It warns about a read-only home folder, but works without one.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         try:

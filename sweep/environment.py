@@ -40,7 +40,7 @@ def versions() -> dict[str, str]:
 
 
 def needs_no_quotes(path: str) -> bool:
-    """Tell whether a shell reads `path` unquoted, which is how Ray passes it to its workers."""
+    """Return whether a shell can read `path` unquoted, as Ray passes it to its workers."""
     return re.fullmatch(r"[\w./+@%:,=-]+", path) is not None
 
 

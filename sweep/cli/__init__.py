@@ -1,4 +1,4 @@
-"""The command line: one function per command, a thin layer over what does the work."""
+"""The command line: one thin function per command."""
 
 from collections.abc import Callable
 from typing import Annotated

@@ -31,7 +31,7 @@ def examine(storage: Folder, data: Path | None, address: str | None = None) -> I
     here = machine()
     yield Finding("processors", f"{here['processors']} ({here['processor']})")
     gib = int(here["memory_bytes"]) / 2**30
-    needed = "" if gib >= 3 else "; a sweep needs 3 or more"
+    needed = "" if gib >= 3 else "; a sweep needs 3 GiB or more"
     yield Finding("memory", f"{gib:.0f} GiB{needed}", is_problem=gib < 2)
     yield _check_gpu()
     is_cached, folder = cached(data), data or default_folder()
@@ -86,6 +86,6 @@ def _check_network(*, is_needed: bool) -> Finding:
     except SourceError as error:
         return Finding("network", str(error), is_problem=is_needed)
     except OSError:
-        why = "MNIST comes from the package index" if is_needed else "not needed: MNIST is here"
+        why = "the package index has MNIST too" if is_needed else "not needed: MNIST is here"
         return Finding("network", f"MNIST's mirror cannot be reached ({why})")
     return Finding("network", "MNIST's mirror can be reached")

@@ -22,7 +22,7 @@ StorageOption = Annotated[
         "--storage",
         metavar="DIR",
         envvar="SWEEP_STORAGE",
-        help="Folder or s3:// URI that holds the sweeps.",
+        help="Folder or URI (s3://, gs://) of the sweeps.",
     ),
 ]
 DataOption = Annotated[
@@ -48,7 +48,7 @@ AcceptOption = Annotated[
 ]
 ConcurrencyOption = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Trials at a time. [default: one per processor]"),
+    typer.Option(metavar="N", min=1, help="Trials at a time. [default: as many as fit]"),
 ]
 AddressOption = Annotated[
     str | None,
@@ -88,7 +88,7 @@ def storage_folder(location: str) -> Folder:
 
 
 def find_sweep(storage: str, name: str | None) -> tuple[Folder, Ledger]:
-    """Return the folder and the ledger of the sweep that a command is about.
+    """Return the folder and the ledger of a sweep, by default of the newest.
 
     Raises:
         UsageError: There is no such sweep.
@@ -104,7 +104,7 @@ def find_sweep(storage: str, name: str | None) -> tuple[Folder, Ledger]:
 
 
 def follow_up(command: str, folder: Folder) -> str:
-    """Return a command to type next about the sweep in `folder`, wherever that is."""
+    """Return the next command to type for the sweep in `folder`, with its storage if necessary."""
     words = ["sweep", *command.split(), folder.name]
     usual = storage_folder(os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE)).child(folder.name)
     return shlex.join(words if folder == usual else [*words, "--storage", folder.storage])

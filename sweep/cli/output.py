@@ -20,7 +20,7 @@ def escape(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print something that is not the result, on standard error."""
+    """Print a message on standard error."""
     print(escape(text), file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""`sweep plot`, `report`, `export`, `predict`, `dashboard`: commands that use a result."""
+"""`sweep plot`, `report`, `export`, `predict`, `dashboard`: they use the result of a sweep."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -30,7 +30,7 @@ def plot(
     storage: options.StorageOption = options.DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Draw all comparison plots again."""
+    """Draw all plots again."""
     from analysis.plots.gallery import draw_all
     from analysis.storage.local_folder import LocalFolder
 
@@ -137,7 +137,7 @@ def _name_and_images(
     from analysis.records.files import LEDGER_FILE
 
     if first is None:
-        raise UsageError("name an image file of one digit")
+        raise UsageError("give an image file of one digit: sweep predict [NAME] IMAGE")
     try:
         is_file = Path(first).is_file()
         is_sweep = storage_folder(storage).child(first).exists(LEDGER_FILE)
@@ -146,7 +146,7 @@ def _name_and_images(
     if is_sweep and others:
         return first, [Path(other) for other in others]
     if is_sweep and not is_file:
-        raise UsageError(f"{first!r} is a sweep; also name an image file")
+        raise UsageError(f"{first!r} is a sweep; give an image file, too")
     if not is_sweep and others and not is_file:
         raise UsageError(f"{first!r} is neither a sweep in {storage} nor an image file")
     return None, [Path(image) for image in (first, *others)]

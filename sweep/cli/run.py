@@ -20,7 +20,9 @@ def run(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Set a key: recipe.momentum=0.95."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Set one key, such as recipe.momentum=0.95."
+        ),
     ] = None,
     name: Annotated[
         str | None,
@@ -35,7 +37,9 @@ def run(
         bool, typer.Option("--resume", help="Continue the sweep if it exists.")
     ] = False,
     accept_changes: options.AcceptOption = False,
-    search_only: Annotated[bool, typer.Option("--search-only", help="Do not confirm.")] = False,
+    search_only: Annotated[
+        bool, typer.Option("--search-only", help="Search without confirmation.")
+    ] = False,
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,
     data: options.DataOption = None,
@@ -103,7 +107,7 @@ def confirm(
         int | None, typer.Option(metavar="N", min=1, max=100, help="Number of finalists.")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=1000, help="Number of runs per arm.")
+        int | None, typer.Option(metavar="N", min=1, max=1000, help="Number of seeds per arm.")
     ] = None,
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def data(data: options.DataOption = None, as_json: options.JsonOption = False) -> None:
-    """Fetch MNIST if it is missing, and verify every file."""
+    """Download MNIST if it is missing, and verify every file."""
     from data_utils.mnist import default_folder
 
     mnist = load_data("mnist", data, create=True)
@@ -35,7 +35,7 @@ def data(data: options.DataOption = None, as_json: options.JsonOption = False) -
 
 
 def load_data(name: str, folder: Path | None, *, create: bool = False) -> "TrainTest":
-    """Load a dataset; fetch what is missing, with a progress bar on standard error.
+    """Load a dataset; download missing files, with a progress bar on standard error.
 
     The files are in `folder`, by default in the user's cache; `create` makes a missing folder.
 
@@ -64,7 +64,7 @@ def load_data(name: str, folder: Path | None, *, create: bool = False) -> "Train
 def preset(
     name: Annotated[str | None, typer.Argument(metavar="NAME", show_default=False)] = None,
 ) -> None:
-    """List the presets, or print one as a start for your config."""
+    """List the presets, or print one as a template for your config."""
     from sweep.config.resolve import PRESETS, preset_text
 
     if name is not None:

@@ -1,4 +1,4 @@
-"""The result of a sweep: as JSON and for people."""
+"""The result of a sweep: as JSON and as text."""
 
 from typing import Any
 
@@ -29,7 +29,9 @@ def find_best(ledger: Ledger) -> Selection:
         return ranking[0]
     failed = ledger.in_state("FAILED")
     if not failed:
-        raise NoTrialError(f"no trial of {ledger.name} has run all its epochs yet")
+        raise NoTrialError(
+            f"no trial of {ledger.name} has run all its epochs yet; see `sweep status`"
+        )
     counts = f"{len(failed)} of {len(ledger.trials)} failed"
     first = f"trial {failed[0].trial_id}: {failed[0].reason}"
     raise NoTrialError(f"no trial of {ledger.name} ran all its epochs: {counts}, {first}")
@@ -123,7 +125,7 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     missing = missing_step(ledger, confirmation)
     if missing is not None:
         steps[missing] = "the test accuracy, against the baselines"
-    steps["best --json"] = "the best trial, for a program"
+    steps["best --json"] = "the best trial as JSON"
     commands = [follow_up(step, folder) for step in steps]
     width = max(map(len, commands))
     for label, command, does in zip(["next", "", ""], commands, steps.values(), strict=False):

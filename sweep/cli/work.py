@@ -52,11 +52,11 @@ def start_sweep(storage: Folder, name: str, config: SweepConfig, options: Option
 def continue_sweep(
     folder: Folder, ledger: Ledger, config: SweepConfig, options: Options, *, accept_changes: bool
 ) -> None:
-    """Run the trials and confirmation runs that the sweep still lacks."""
+    """Run the missing trials and confirmation runs of the sweep."""
     changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
     missing = find_missing(folder, ledger, config)
     if not missing:
-        say(f"nothing is left to do for {folder.name}")
+        say(f"{folder.name} is complete: nothing to do")
         show = print_result if folder.exists(REPORT_FILE) else _finish
         show(folder, ledger, as_json=options.as_json)
         return
@@ -73,14 +73,14 @@ def continue_sweep(
 def confirm_sweep(
     folder: Folder, ledger: Ledger, top_k: int | None, seeds: int | None, options: Options
 ) -> None:
-    """Train the runs that a confirmation still lacks; its defaults are in the config."""
+    """Train the missing runs of a confirmation; its defaults are in the config."""
     find_best(ledger)
     config = SweepConfig.model_validate(ledger.config)
     default = config.confirm or Confirm()
     plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds)
     config = config.model_copy(update={"confirm": plan})
     if not find_missing(folder, ledger, config).runs:
-        say(f"everything is confirmed already for {ledger.name}")
+        say(f"{ledger.name} is already confirmed")
         print_result(folder, ledger, as_json=options.as_json)
         return
     again = f"confirm --top-k {plan.top_k} --seeds {plan.seeds}"
@@ -133,7 +133,7 @@ def _train(
         ) as session,
     ):
         if is_new and read_first_record(folder) is not None:
-            raise UsageError(f"another process has begun the sweep {folder.name} meanwhile")
+            raise UsageError(f"another process has just started the sweep {folder.name}")
         if ledger is None:
             ledger = run_search(session, config, data)
         if config.confirm is not None and rank_trials(ledger):
@@ -190,5 +190,5 @@ def _advising(folder: Folder, again: str = "resume") -> Iterator[None]:
 def _how_to_continue(folder: Folder, again: str) -> str:
     with contextlib.suppress(StorageError, LedgerError):  # the storage may be what has failed
         if read_first_record(folder) is None:
-            return f"the sweep {folder.name} has not begun"
-    return f"every finished epoch is kept, continue with: {follow_up(again, folder)}"
+            return f"the sweep {folder.name} has not started"
+    return f"every finished epoch is kept; continue with: {follow_up(again, folder)}"

@@ -26,8 +26,8 @@ def plan_arms(
     No training is planned under two names: an arm is replaced by an equal one that comes
     before it or is recorded. So a finalist with the hand-tuned point is a reference, too.
 
-    `finalists` are at least one, best first; `recorded` are the arms that the confirmation has
-    already.
+    `finalists` has at least one, best first; `recorded` has the arms already in the
+    confirmation.
     """
     classic = dict(DEFAULTS)
     plain = Arm(

@@ -44,8 +44,8 @@ def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
     folder = storage.child(name)
     if read_first_record(folder) is not None:
         raise UsageError(
-            f"there is a sweep {name!r} in {storage} already; choose another --name, or go on "
-            f"with it: sweep resume {name}"
+            f"the sweep {name!r} already exists in {storage}; choose another --name, or "
+            f"continue it: sweep resume {name}"
         )
     try:
         folder.write(CONFIG_FILE, config.to_yaml().encode())
@@ -53,7 +53,7 @@ def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
     except StorageError as error:
         raise StorageError(
             f"cannot write to {folder}: {describe_cause(error)}; "
-            "`--storage` chooses another folder"
+            "choose another folder with --storage"
         ) from error
     return folder
 

@@ -1,4 +1,4 @@
-"""Whether a sweep can be resumed: what it lacks, and what has changed since it began."""
+"""What a sweep to be resumed is missing, and what has changed since it began."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _MAY_CHANGE = ("trials", "confirm", "resources")
 
 @dataclass(frozen=True)
 class Missing:
-    """What a sweep still lacks; false if nothing.
+    """What is missing from a sweep; false if nothing.
 
     Attributes:
         n_trials: How many trials have not ended.
@@ -37,7 +37,7 @@ class Missing:
 
 
 def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing:
-    """Return what the sweep in `folder` lacks of what `config` asks for."""
+    """Return the trials and runs of `config` that are missing from the sweep in `folder`."""
     runs, n_planned = [], 0
     if config.confirm is not None and rank_trials(ledger):
         confirmation = read_confirmation(folder)
@@ -47,11 +47,11 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
         runs = missing_runs(confirmation, [arm.arm for arm in arms], seeds)
         n_planned = len(arms) * len(seeds)
     n_trials = max(0, config.trials - ledger.n_ended)
-    text = f"{len(runs)} of {n_planned} runs are still to be confirmed"
+    text = f"{len(runs)} of {n_planned} confirmation runs are missing"
     if n_trials:
         text = f"{config.trials - n_trials} of {config.trials} trials have ended"
         if cut_off := ledger.in_state("RUNNING"):
-            text += f", {len(cut_off)} were cut off"
+            text += f", {len(cut_off)} interrupted"
     return Missing(n_trials, runs, text)
 
 
@@ -68,8 +68,8 @@ def check_changes(
     """
     if config.trials < len(ledger.trials):
         raise UsageError(
-            f"`trials` must be at least {len(ledger.trials)}, which {ledger.name} has started "
-            f"already, but got {config.trials}"
+            f"`trials` must be at least {len(ledger.trials)}, because {ledger.name} has "
+            f"started that many, but got {config.trials}"
         )
     then = SweepConfig.model_validate(ledger.config)
     changes = [
@@ -79,8 +79,8 @@ def check_changes(
     if changes and not accept_changes:
         listed = "".join(f"\n  {change}" for change in changes)
         raise UsageError(
-            f"since {ledger.name} began this has changed:{listed}\n"
-            "go on all the same with --accept-changes, or start a new sweep"
+            f"changed since {ledger.name} began:{listed}\n"
+            "continue with --accept-changes, or start a new sweep"
         )
     return changes
 

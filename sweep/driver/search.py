@@ -1,4 +1,4 @@
-"""The search: runs trials until the ledger holds as many as the config asks for."""
+"""The search: runs trials until the ledger has the number in the config."""
 
 import contextlib
 import os
@@ -36,7 +36,7 @@ from sweep.tuning.searcher import StudySearcher
 
 
 def run_search(session: Session, config: SweepConfig, data: TrainTest) -> Ledger:
-    """Run the trials that the session's sweep still lacks, those that were cut off first.
+    """Run the missing trials of the session's sweep, interrupted ones first.
 
     A sixth of the training images, drawn by the config's `split_seed`, is for validation:
     10,000 of MNIST's 60,000.

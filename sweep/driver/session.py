@@ -1,4 +1,4 @@
-"""A driver's session: Ray runs, signals are caught, no other driver works on the sweep."""
+"""A driver's session: Ray is running, signals are caught, and the sweep is locked."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ class Screen(Protocol):
 
 @dataclass(frozen=True)
 class Session:
-    """What a search or a confirmation runs in.
+    """The session that a search or a confirmation runs in.
 
     Attributes:
         watch: Returns news of the cluster, if any. Raises Interrupted after a signal,
@@ -83,7 +83,7 @@ def open_session(
 
     An `address` is `auto` or HOST:PORT of a cluster that this machine is a node of. By default
     as many trainings run at a time as fit on the nodes. `advise` says how to continue when the
-    process leaves at once: after a second Ctrl-C, or when Ray dies.
+    process exits immediately: after a second Ctrl-C, or when Ray dies.
 
     Raises:
         InUseError: Another process is working on the sweep.
@@ -132,7 +132,9 @@ def describe_start(resources: Resources, *, address: str | None, concurrency: in
     available = n_processors()
     slots = int(available / resources.cpu)
     if slots == 0:
-        raise UsageError(f"`resources.cpu` is {resources.cpu:g}, but this machine has {available}")
+        raise UsageError(
+            f"`resources.cpu` is {resources.cpu:g}, but this machine has {available} processors"
+        )
     if resources.gpu:
         import torch
 
@@ -141,9 +143,11 @@ def describe_start(resources: Resources, *, address: str | None, concurrency: in
         slots = min(slots, int(n_gpus / resources.gpu))
         if slots == 0:
             raise UsageError(
-                f"`resources.gpu` is {resources.gpu:g}, but this machine has {n_gpus} usable with "
-                "CUDA; set `resources.gpu` to 0 to train on processors"
+                f"`resources.gpu` is {resources.gpu:g}, but this machine has {n_gpus} GPUs usable "
+                "with CUDA; set `resources.gpu` to 0 to train on processors"
             )
     if concurrency is not None and concurrency > slots:
-        raise UsageError(f"`--concurrency` must be at most {slots} here, but got {concurrency}")
+        raise UsageError(
+            f"`--concurrency` must be at most {slots} on this machine, but got {concurrency}"
+        )
     return f"{concurrency or slots} at a time; starting Ray"

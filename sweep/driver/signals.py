@@ -1,4 +1,4 @@
-"""Signals that end a sweep: caught when they come, acted on between two steps."""
+"""Signals that end a sweep: caught at any time, handled between two steps."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 class Interrupted(BaseException):
-    """The user, or the machine, wants the sweep to end; `signal_number` says how."""
+    """A signal, `signal_number`, asked the sweep to end."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
@@ -29,13 +29,13 @@ class Interrupted(BaseException):
 class Interruption:
     """Catches SIGINT, SIGTERM and SIGHUP in a `with` block, for `check` to act on.
 
-    Eight seconds after a signal, or on a second SIGINT, the process leaves at once: whoever
-    sent the signal will send SIGKILL next. This is safe, as the ledger is complete at any
+    Eight seconds after a signal, or on a second SIGINT, the process exits immediately:
+    whoever sent the signal may send SIGKILL next. This is safe, as the ledger is complete at any
     moment. A SIGHUP that is ignored, by `nohup`, stays ignored.
 
     Args:
-        screen: The terminal. Its cursor is made visible before the process leaves.
-        advise: Returns how to go on, for the user who sends a second SIGINT.
+        screen: The terminal. Its cursor is made visible before the process exits.
+        advise: Returns how to continue, for the user who sends a second SIGINT.
     """
 
     def __init__(self, screen: TextIO, advise: Callable[[], str]) -> None:

@@ -41,15 +41,15 @@ class BestModel:
     network: nn.Module
 
     def describe(self) -> str:
-        """Return in a clause which weights these are."""
+        """Return a description of the weights, as a clause."""
         if self.origin == "confirmation":
             return (
                 f"the weights of the confirmation's first seed, {self.seed}, trained on all "
-                f"training images: {percent(self.accuracy)} of the test images"
+                f"training images: test accuracy {percent(self.accuracy)}"
             )
         return (
             f"the weights of the search, seed {self.seed}, trained without the validation "
-            f"images: {percent(self.accuracy)} of those, and not confirmed"
+            f"images: validation accuracy {percent(self.accuracy)}, not confirmed"
         )
 
     def predict(self, images: list[NDArray[np.uint8]]) -> list[list[float]]:
@@ -67,7 +67,7 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
     whichever seed is best on the test images; otherwise they are those of the search.
 
     Raises:
-        StorageError: The checkpoint is missing, damaged or of another training.
+        StorageError: The checkpoint is missing, damaged or from another training.
         LedgerError: The file of the confirmation is damaged.
     """
     record: Trial | Run
@@ -81,7 +81,7 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
         data = folder.read(checkpoint_name(name))
     except FileNotFoundError as error:
         lost = f"the weights of trial {trial.trial_id}"
-        raise StorageError(f"{where} is missing, and with it {lost}{remedy}") from error
+        raise StorageError(f"{where}, with {lost}, is missing{remedy}") from error
     try:
         content = unpack_checkpoint(data)
         history = content["run"]["history"]
@@ -102,7 +102,7 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
         raise StorageError(f"{where} is damaged{remedy}") from error
     recorded = (name, record.seed, len(record.epochs), record.epochs[-1].val_accuracy)
     if (found, best.seed, best.epochs, best.accuracy) != recorded:
-        raise StorageError(f"{where} is of another training than the one recorded{remedy}")
+        raise StorageError(f"{where} does not match the recorded training{remedy}")
     return best
 
 

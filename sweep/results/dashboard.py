@@ -30,7 +30,7 @@ _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it
 
 
 class StudyMirror:
-    """An Optuna study in memory that follows the ledger of a sweep; `storage` holds no other.
+    """An Optuna study in memory that follows the ledger of a sweep; `storage` has only this study.
 
     `on_problem` receives a line when the ledger cannot be read.
     """

@@ -74,8 +74,8 @@ def _check_target(out: Path) -> None:
         is_export = False
     if foreign or (there and not is_export):
         raise UsageError(
-            f"`--out` must be a new or empty folder, or one that export wrote, but {out} has "
-            f"{(foreign or there)[0]} in it"
+            f"`--out` must be a new or empty folder, or one that export wrote, but {out} contains "
+            f"{(foreign or there)[0]}"
         )
 
 
@@ -90,7 +90,7 @@ def _readme(best: BestModel, sweep: str) -> str:
 
 A digit classifier, `{class_name}`: {best.describe()}.
 
-`model.pt` is a plain state dict. `hyperparameters.json` has what it was trained with, and
+`model.pt` is a plain state dict. `hyperparameters.json` has its hyperparameters, and
 `metrics.json` its accuracy. With PyTorch and the package `models` of lenet-sweep:
 
 ```python

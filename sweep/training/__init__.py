@@ -1,1 +1,1 @@
-"""Training one network: its assignment, the loop, its checkpoint. Nothing here imports Ray."""
+"""Training of one network: assignment, loop, checkpoint. Nothing here imports Ray."""

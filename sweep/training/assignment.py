@@ -1,4 +1,4 @@
-"""What the driver and a worker exchange: assignments there, reports back."""
+"""Messages between the driver and a worker: assignments and reports."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +18,7 @@ class Assignment:
 
     Attributes:
         name: Unique in the sweep; names the checkpoint.
-        epochs: Epochs of a training that nothing stops.
+        epochs: Epochs of a training that is not stopped early.
         hyperparameters: All of them, searched or not.
         key: The number of the trial, or the name of the run's arm; a worker does not need it.
     """
@@ -33,19 +33,19 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a worker's step: a finished epoch, or why the training cannot go on.
+    """The result of a worker's step: a finished epoch, or why the training cannot continue.
 
     In Tune it is the value of `report` in a result.
 
     Attributes:
         epochs: The epoch just finished. After loading a checkpoint also those before it: a
             driver that was killed may not have recorded them. Empty after a failure.
-        failure: Why the training cannot go on, in one line.
+        failure: Why the training cannot continue, in one line.
         traceback: Python's traceback of an unexpected exception.
-        is_storage_failure: Whether the storage failed, so that no training can go on.
+        is_storage_failure: Whether the storage failed, so that no training can continue.
         notice: Something the user should know.
         is_last: Whether the training has all its epochs.
-        predictions: Of the evaluation images, after the last epoch, if the settings say so.
+        predictions: Of the evaluation images, after the last epoch, if requested.
     """
 
     epochs: tuple[Epoch, ...] = ()

@@ -19,15 +19,15 @@ _FORMAT = 2
 
 
 class CheckpointError(Exception):
-    """There is a checkpoint, but nothing can go on from it; the message says why."""
+    """The checkpoint cannot be used; the message says why."""
 
 
 class Checkpoint:
     """The checkpoint of a training, as one worker reads and writes it.
 
-    In an object store a worker replaces nothing that the worker of a later driver has written,
-    and of its own driver's workers only what has fewer epochs. So one that was suspended does
-    not undo what another one has trained since.
+    In an object store a worker never replaces what the worker of a later driver has written; what
+    another worker of its own driver has written, only if it has fewer epochs. So a worker that was
+    suspended does not overwrite later epochs.
     """
 
     def __init__(self, folder: Folder, assignment: Assignment) -> None:
@@ -65,7 +65,7 @@ class Checkpoint:
         """Load it into a run; return False if there is none.
 
         Raises:
-            CheckpointError: It is damaged or of another training. The run is to be started anew.
+            CheckpointError: It is damaged or from another training. Start with a new run.
             StorageError: It cannot be read, or another process has taken the training over.
         """
         try:
@@ -78,7 +78,9 @@ class Checkpoint:
             raise
         except Exception as error:
             reason = str(error).partition("\n")[0]
-            raise CheckpointError(f"its checkpoint {self._name} does not fit: {reason}") from error
+            raise CheckpointError(
+                f"its checkpoint {self._name} does not match: {reason}"
+            ) from error
         return True
 
     def _read(self) -> tuple[bytes, Any]:

@@ -1,4 +1,4 @@
-"""The training loop: a generator of epochs, which its caller may stop at any of them."""
+"""The training loop: a generator of epochs, which the caller may stop after any epoch."""
 
 import math
 import time
@@ -23,7 +23,7 @@ class DivergenceError(ArithmeticError):
 
 
 class TrainingRun:
-    """Everything that changes while a network trains, so that training can go on from it.
+    """The complete state of a training, from which it can continue.
 
     Attributes:
         generator: Draws weights, order, augmentation and dropout, on the run's device.
@@ -68,7 +68,7 @@ class TrainingRun:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a copy of a state, to go on as the run that it was copied from.
+        """Load a copy of a state, to continue the run that it was copied from.
 
         Raises:
             ValueError: The state is of a run with another model, other hyperparameters or
@@ -90,7 +90,7 @@ class TrainingRun:
 def train_epochs(
     run: TrainingRun, train: ImageDataset, evaluation: ImageDataset, *, epochs: int
 ) -> Iterator[Epoch]:
-    """Train a run up to its last epoch, going on after the epochs in its history.
+    """Train a run up to its last epoch, continuing after the epochs in its history.
 
     Args:
         run: Changed in place; an epoch is in its history before it is yielded.
@@ -135,7 +135,7 @@ def schedule_factor(schedule: str, step: int, *, n_steps: int, n_warmup_steps: i
         schedule: `constant` or `linear`.
         step: From 0 to `n_steps` - 1.
         n_steps: Steps of the run.
-        n_warmup_steps: May exceed `n_steps`, which cuts the warm-up off.
+        n_warmup_steps: May exceed `n_steps`; the warm-up then does not finish.
     """
     if step < n_warmup_steps:
         return (step + 1) / n_warmup_steps

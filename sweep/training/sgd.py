@@ -46,7 +46,7 @@ class SGD:
         self._update(self.parameters, list(gradients), self._velocities, lr=learning_rate)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return a copy, on the CPU, of the state beside the parameters."""
+        """Return a copy of the velocities, on the CPU."""
         copies = [None if v is None else v.to("cpu", copy=True) for v in self._velocities]
         return {"velocities": copies}
 

@@ -1,4 +1,4 @@
-"""A worker, which trains one network after another, an epoch per step. It does not use Ray."""
+"""A worker, which trains one network after another, one epoch per step. It does not use Ray."""
 
 import traceback
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ class Worker:
             if checkpoint.load(run):
                 yield self._report(run, tuple(run.history))
         except CheckpointError as error:
-            run, notice = self._start(), f"{error}: it starts over"
+            run, notice = self._start(), f"{error}; the training starts over"
         for epoch in train_epochs(run, self._train, self._evaluation, epochs=own.epochs):
             checkpoint.save(run)
             yield self._report(run, (epoch,), notice)

@@ -125,7 +125,7 @@ class Recorder(ray_private.NotPickled, tune.Callback, ABC):
         self._n_left -= 1
 
     def on_trial_error(self, *, iteration: int, trial: Trial, **info: Any) -> None:
-        """Record a training whose process died once too often.
+        """Record a training whose process died too often.
 
         When a process dies while it is being reused, Tune first tries the next training again
         and then, in the same step, gives it up. Such a training is left for another run.
@@ -137,14 +137,14 @@ class Recorder(ray_private.NotPickled, tune.Callback, ABC):
         self._n_left -= 1
 
     def on_trial_recover(self, *, iteration: int, trial: Trial, **info: Any) -> None:
-        """Record that a process died, perhaps before its training started; another goes on."""
+        """Record that a process died, perhaps before its training started; Tune retries."""
         assignment: Assignment = trial.config["assignment"]
         with self._keeping_error():
             cause, _ = self._death(iteration, trial)
             self.start(assignment)
             n_epochs = self.n_epochs(assignment)
             when = f"after epoch {n_epochs}" if n_epochs else "in its first epoch"
-            self.notice(assignment, f"{cause} {when}; another goes on")
+            self.notice(assignment, f"{cause} {when}; another process continues")
 
     def _death(self, iteration: int, trial: Trial) -> tuple[str, int]:
         """Return why a process died, and how many have; Tune may report a death twice."""
@@ -158,8 +158,8 @@ class Recorder(ray_private.NotPickled, tune.Callback, ABC):
     def _keeping_error(self) -> Iterator[None]:
         """Keep an exception for `Engine.run`, and record nothing after it.
 
-        Tune would replace it by one of its own or, at the end of a trial, count it as a
-        failure of the trial and try that again.
+        Tune would replace it by an exception of its own or, at the end of a trial, count it as
+        a failure and retry the trial.
         """
         if self.error is not None:
             raise self.error

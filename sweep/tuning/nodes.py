@@ -43,7 +43,7 @@ class Slots:
 
     Args:
         resources: Of one training.
-        concurrency: Number to use instead, for a cluster that grows by itself.
+        concurrency: Number to use instead, for an autoscaling cluster.
         patience_s: How long to wait when no node is left that can run a training.
     """
 
@@ -77,11 +77,11 @@ class Slots:
             self._last_able = self._looked
         elif self._looked - self._last_able >= self._patience_s:
             waited = f" for {minutes}" if self._patience_s else ""
-            raise ClusterError(f"no node has been left to run a trial{waited}")
+            raise ClusterError(f"no node could run a trial{waited}")
         if self._available == before:
             return None
         if not self._available:
-            return f"no node is left that can run a trial; waiting for one, {minutes} at most"
+            return f"no node can run a trial; waiting for one, {minutes} at most"
         possible = count(self._available, "trial")
         return f"nodes have changed: {possible} at a time instead of {before}"
 

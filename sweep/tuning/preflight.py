@@ -24,14 +24,14 @@ _AGAIN_S = 0.5
 
 @dataclass(frozen=True)
 class Look:
-    """The versions on a node, and what is wrong with the storage there, or None."""
+    """The versions on a node, and the problem with the storage there, or None."""
 
     versions: dict[str, str]
     storage: str | None
 
 
 Answers = Mapping[str, Look | str | None]
-"""By a node's address: its look, or why it cannot run a trial, or None if it is silent."""
+"""By address of a node: its look, or why it cannot run a trial, or None without an answer."""
 
 
 def examine_cluster(
@@ -55,8 +55,8 @@ def examine_cluster(
         text += ": no node has them yet, so the first trials wait"
     else:
         text += (
-            ", and no node has them; add one, change `resources`, or, where the cluster grows by "
-            "itself, give --concurrency"
+            ", and no node has them; add a node, lower `resources`, or, on an autoscaling "
+            "cluster, set --concurrency"
         )
     yield Finding("resources", text, is_problem=not (slots or may_grow))
     able = [node for node in nodes if node.slots(resources)]
@@ -81,8 +81,8 @@ def examine_answers(answers: Answers, storage: Folder, *, n_nodes: int) -> Itera
     text = f"runs on {count(len(answers), 'node')}"
     if silent:
         text = (
-            f"no answer from {', '.join(silent)} in {_TIMEOUT_S:.0f} s; if Ray has lost a node, "
-            "it notices within a minute: try again then"
+            f"no answer from {', '.join(silent)} in {_TIMEOUT_S:.0f} s; try again in a "
+            "minute, when Ray has noticed a lost node"
         )
     elif broken:
         where = "; ".join(broken)
@@ -100,7 +100,7 @@ def examine_answers(answers: Answers, storage: Folder, *, n_nodes: int) -> Itera
     yield Finding("versions", text)
 
     unusable = [f"{address} {look.storage}" for address, look in looks.items() if look.storage]
-    text = f"{storage} is written and read by all nodes"
+    text = f"all nodes can read and write {storage}"
     if unusable:
         text = f"{storage}: {'; '.join(unusable)}"
         if isinstance(storage, LocalFolder) and n_nodes > 1:
@@ -144,10 +144,10 @@ def _look(storage: Folder, probe: str, node_id: str) -> Look:
     problem = None
     try:
         if storage.read(probe) != probe.encode():
-            problem = "reads there what the driver has not written"
+            problem = "reads other data there than the driver wrote"
         storage.write(f"{probe}-{node_id}", node_id.encode())
     except FileNotFoundError:
-        problem = "does not see there what the driver has written"
+        problem = "does not find the file there that the driver wrote"
     except StorageError as error:
         problem = f"cannot use it: {describe_cause(error)}"
     return Look(versions(), problem)

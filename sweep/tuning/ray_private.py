@@ -1,7 +1,7 @@
-"""Everything private of Ray that this package uses, read in the source of Ray 2.60.
+"""The private parts of Ray that this package uses, as of Ray 2.60.
 
-Ray's public interface has no other way to do what each of these does. Look at every one of
-them before another version of Ray is allowed in `pyproject.toml`.
+Ray's public interface has no equivalent. Check each of them before another version of Ray is
+allowed in `pyproject.toml`.
 """
 
 import contextlib
@@ -94,7 +94,7 @@ def joined_head() -> str | None:
 
 
 def dead_process() -> str | None:
-    """Return the name of a process of Ray's that has died here, if Ray cannot go on without it."""
+    """Return the name of a vital process of Ray's that has died here, or None."""
     kinds = [kind for kind, _ in worker._global_node.dead_processes() if kind in _VITAL]
     return kinds[0] if kinds else None
 

@@ -1,4 +1,4 @@
-"""Ray, started without output for one sweep and ended without anything left."""
+"""Ray, started without output for one sweep and shut down completely."""
 
 import contextlib
 import fcntl
@@ -49,8 +49,8 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
     """
     if address is None and not needs_no_quotes(sys.executable):
         raise ClusterError(
-            f"Ray cannot run {sys.executable}, because of the characters in its path; make the "
-            "virtual environment in another folder"
+            f"Ray cannot run {sys.executable}, because of special characters in its path; "
+            "create the virtual environment in another folder"
         )
     options = None if address is None else _join_options(address)
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
@@ -60,7 +60,9 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             scratch = stack.enter_context(_scratch_folder())
             stack.enter_context(_output_to(scratch / _LOG))
         except OSError as error:
-            raise ClusterError(f"cannot make a scratch folder: {describe_cause(error)}") from error
+            raise ClusterError(
+                f"cannot create a scratch folder: {describe_cause(error)}"
+            ) from error
         try:
             small = contextlib.nullcontext() if options else ray_private.small_node()
             with _blocked(signal.SIGTERM), small:
@@ -74,7 +76,9 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             what = f"join Ray at {address}" if address else "start Ray"
             reason = " ".join(str(error).split()) or repr(error)
             if _REFUSED_TOKEN in (scratch / _LOG).read_text(errors="replace"):
-                reason = "it refuses the token; set RAY_AUTH_TOKEN_PATH to the file with its own"
+                reason = (
+                    "it refuses the token; set RAY_AUTH_TOKEN_PATH to the cluster's token file"
+                )
             raise ClusterError(f"cannot {what}: {reason}") from error
         try:
             yield scratch
@@ -109,7 +113,7 @@ def _join_options(address: str) -> dict[str, Any]:
         head = ray_private.find_head() if address == "auto" else address
     except ConnectionError as error:
         raise ClusterError(
-            "Ray is not running on this machine: start it with `ray start`, or leave --address out"
+            "Ray is not running on this machine: start it with `ray start`, or omit --address"
         ) from error
     _check_answer(head)
     if os.environ["RAY_AUTH_MODE"] == "token" and not _has_token(_DEFAULT_TOKEN):

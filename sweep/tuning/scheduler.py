@@ -18,7 +18,7 @@ from sweep.tuning.ray_private import NotPickled
 class Asha(NotPickled, FIFOScheduler):
     """Asynchronous successive halving (ASHA).
 
-    At each rung a trial goes on only if its validation accuracy is in the best
+    At each rung a trial continues only if its validation accuracy is in the best
     1/`reduction_factor` of those that reached the rung before it. Without a rung nothing is
     stopped. The rungs are read from the ledger, which has every epoch that was decided before.
 
@@ -55,8 +55,8 @@ class Asha(NotPickled, FIFOScheduler):
 def build_scheduler(config: SweepConfig, ledger: Ledger) -> TrialScheduler:
     """Build the scheduler that the config names.
 
-    Its class is called with those of the arguments below that it takes. So a scheduler of our
-    own can read the ledger, and one of Ray's can be used as it is; after a break it starts empty.
+    Its class is called with those of the arguments below that it takes. So a class of this
+    project can read the ledger. A class of Ray's works unchanged, but a resume starts it empty.
     """
     make = resolve_name(SCHEDULERS[config.scheduler.name])
     offered = {

@@ -35,9 +35,9 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 def objective(score: float) -> float:
     """Return what the study maximizes: minus the logarithm of a score's error.
 
-    TPE uses the order alone, which is the scores'. A Gaussian process fits the values: beside
-    a trial that learned nothing, with a score of 0.11, all good scores would look alike, and
-    it would search worse than at random.
+    TPE uses only the order, which is that of the scores. A Gaussian process fits the values:
+    next to a trial that learned nothing, with a score of 0.11, all good scores would look
+    alike, and its search would be worse than random.
     """
     return -math.log(max(1 - score, _LEAST_ERROR))
 
@@ -45,13 +45,13 @@ def objective(score: float) -> float:
 class StudySearcher(NotPickled, Searcher):
     """Proposes trials from an Optuna study, numbered from 1 as the ledger numbers them.
 
-    The study starts with the trials of the ledger. Those that were cut off are proposed again,
-    under their own numbers, before any new one. The ledger grows while the sweep runs.
+    The study starts with the trials of the ledger. Interrupted ones are proposed again, under
+    their own numbers, before any new one. The ledger grows while the sweep runs.
 
     A trial that ran all its epochs is COMPLETE in the study, with the score that the best is
     chosen by. One that was stopped early is PRUNED at its last epoch, and one that failed is
     FAIL. Ray's own adapter reports a trial that was stopped early as COMPLETE and without its
-    last epoch, and leaves one that diverged RUNNING for ever.
+    last epoch, and leaves one that diverged RUNNING forever.
     """
 
     def __init__(self, config: SweepConfig, ledger: Ledger) -> None:

@@ -1,4 +1,4 @@
-"""The trainable: an actor that trains one network after another, an epoch per step."""
+"""The trainable: an actor that trains one network after another, one epoch per step."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from ray import tune
 class SweepTrainable(tune.Trainable):
     """Trains the network that its config assigns; then the actor is reused for the next one.
 
-    Ray retries only when the process dies. The retry goes on from the checkpoint that each
+    Ray retries only when the process dies. The retry continues from the checkpoint that each
     step writes before it reports.
     """
 

@@ -1,4 +1,4 @@
-"""Ends a driver whose Ray has died; by itself it would wait for a minute and end silently."""
+"""Ends a driver whose Ray has died; otherwise it would wait for a minute and exit silently."""
 
 import contextlib
 import shutil
@@ -41,7 +41,8 @@ def watchdog(scratch: Path, on_death: Callable[[str], None]) -> Iterator[None]:
             if (process := ray_private.dead_process()) is not None:
                 death = f"Ray's {process} has died"
             elif head is not None and time.monotonic() - heard > _HEAD_SILENT_S:
-                death = f"the head of the Ray cluster at {head} does not answer"
+                silence = f"has not answered for {_HEAD_SILENT_S:.0f} s"
+                death = f"the head of the Ray cluster at {head} {silence}"
             else:
                 continue
             ray_private.kill()

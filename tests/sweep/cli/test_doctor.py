@@ -45,7 +45,7 @@ def test_doctor_with_problems_ends_in_4(
         line[8:20].strip(): (line[:8].strip(), line[20:]) for line in outcome.out.splitlines()
     }
     assert lines["versions"] == ("problem", "python 3.11, ray not installed")
-    assert lines["memory"] == ("problem", "2 GiB; a sweep needs 3 or more")
+    assert lines["memory"] == ("problem", "2 GiB; a sweep needs 3 GiB or more")
     assert lines["python"][0] == "problem"
     assert "/home/me/my projects/.venv/bin/python" in lines["python"][1]
     assert lines["gpu"][0] == "problem"
@@ -59,7 +59,7 @@ def test_doctor_with_problems_ends_in_4(
 
 @pytest.mark.parametrize(
     ("options", "why"),
-    [("--data empty", "MNIST comes from the package index"), ("", "not needed: MNIST is here")],
+    [("--data empty", "the package index has MNIST too"), ("", "not needed: MNIST is here")],
 )
 def test_mirror_that_is_away_is_no_problem_but_a_full_disk_is(
     options: str, why: str, call: Call, monkeypatch: pytest.MonkeyPatch

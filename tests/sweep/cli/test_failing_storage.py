@@ -21,7 +21,7 @@ Finish = Callable[..., None]
 Brief = tuple[str, ...]
 
 FULL = "the disk is full: free some space"
-ADVICE = "every finished epoch is kept, continue with: sweep resume mine"
+ADVICE = "every finished epoch is kept; continue with: sweep resume mine"
 SEARCH = ("run", "--name", "mine", "--search-only")
 
 
@@ -104,9 +104,9 @@ def test_disk_that_fills_costs_the_epochs_in_flight(
 @pytest.mark.parametrize(
     ("n_pages", "advice"),
     [
-        (1, "; `--storage` chooses another folder"),
-        pytest.param(2, "\nthe sweep mine has not begun", marks=pytest.mark.long),
-        pytest.param(3, "\nthe sweep mine has not begun", marks=pytest.mark.long),
+        (1, "; choose another folder with --storage"),
+        pytest.param(2, "\nthe sweep mine has not started", marks=pytest.mark.long),
+        pytest.param(3, "\nthe sweep mine has not started", marks=pytest.mark.long),
     ],
 )
 def test_disk_that_cannot_store_a_ledger_begins_no_sweep(

@@ -29,7 +29,7 @@ Finish = Callable[..., None]
 Brief = tuple[str, ...]
 
 SEARCH = ("run", "--name", "mine", "--search-only", "--resume")
-ADVICE = "every finished epoch is kept, continue with: sweep resume mine"
+ADVICE = "every finished epoch is kept; continue with: sweep resume mine"
 EPOCH = '"val_accuracy"'  # only in the record of an epoch
 COLUMNS, LINES = 100, 40
 QUIET_S = 0.1  # a picture is written at once, and the next one half a second later

@@ -112,8 +112,8 @@ def test_finished_sweep_is_shown_but_not_resumed_confirmed_or_run_again(
     storage = ("--storage", real.storage)
     for command, line in {
         "best": "",
-        "resume": "nothing is left to do for real\n",
-        "confirm": "everything is confirmed already for real\n",
+        "resume": "real is complete: nothing to do\n",
+        "confirm": "real is already confirmed\n",
     }.items():
         again = call(command, "real", "--json", *storage)
         assert (again.exit_code, again.err) == (0, line)

@@ -191,8 +191,8 @@ def test_run_with_failed_trials_reports_its_result_before_it_fails(
 @pytest.mark.parametrize(
     ("begins", "advice"),
     [
-        (True, "every finished epoch is kept, continue with: sweep resume mine"),
-        (False, "the sweep mine has not begun"),
+        (True, "every finished epoch is kept; continue with: sweep resume mine"),
+        (False, "the sweep mine has not started"),
     ],
 )
 def test_run_that_is_cut_off_says_how_to_continue(
@@ -244,7 +244,7 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
     assert json.loads(outcome.out)["trial_id"] == 4
     (name,) = {step[1] for step in pretended.done}
     assert f"resuming {name}: 2 of 4 trials have ended" in outcome.err
-    assert call(*options, "4").err.endswith(f"nothing is left to do for {name}\n")
+    assert call(*options, "4").err.endswith(f"{name} is complete: nothing to do\n")
     changed = (*options, "5", "--seed", "9")
     refused = call(*changed)
     assert refused.exit_code == 2
@@ -299,6 +299,6 @@ def test_interrupted_confirm_says_how_to_continue(call: Call, pretended: Pretend
     outcome = call("confirm", "--seeds", "3")
     assert outcome.exit_code == 130
     assert outcome.err.splitlines()[-1] == (
-        "interrupted; every finished epoch is kept, continue with: "
+        "interrupted; every finished epoch is kept; continue with: "
         "sweep confirm --top-k 1 --seeds 3 mine"
     )

@@ -139,7 +139,7 @@ def test_confirmation_takes_up_what_tune_has_given_up(confirming: Confirming) ->
 def test_confirmation_records_epochs_notices_failures_and_predictions(
     confirming: Confirming, tmp_path: Path
 ) -> None:
-    notice = "its process died after epoch 1; another goes on"
+    notice = "its process died after epoch 1; another process continues"
 
     def train(recorder: Recorder, assignment: Assignment) -> None:
         if assignment.key == "mlp":

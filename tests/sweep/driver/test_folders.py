@@ -52,7 +52,7 @@ def test_folder_of_a_sweep_is_left_alone(
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "ledger.jsonl").write_text("garbage\n")
     storage = LocalFolder(tmp_path)
-    with pytest.raises(UsageError, match="there is a sweep 'mine' in .* already"):
+    with pytest.raises(UsageError, match="the sweep 'mine' already exists in "):
         prepare_folder(storage, "mine", SweepConfig())
     with pytest.raises(LedgerError, match="ledger.jsonl:1"):
         prepare_folder(storage, "damaged", SweepConfig())

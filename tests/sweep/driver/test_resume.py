@@ -37,9 +37,9 @@ def _config(n_trials: int, top_k: int = 1, n_seeds: int = 2) -> SweepConfig:
     ("states", "n_trials", "n_runs", "text"),
     [
         ([], 3, 0, "0 of 3 trials have ended"),
-        (["FAILED", "RUNNING"], 2, 0, "1 of 3 trials have ended, 1 were cut off"),
-        (["COMPLETE", "FAILED", "RUNNING"], 1, 8, "2 of 3 trials have ended, 1 were cut off"),
-        (["COMPLETE", "FAILED", "STOPPED"], 0, 8, "8 of 8 runs are still to be confirmed"),
+        (["FAILED", "RUNNING"], 2, 0, "1 of 3 trials have ended, 1 interrupted"),
+        (["COMPLETE", "FAILED", "RUNNING"], 1, 8, "2 of 3 trials have ended, 1 interrupted"),
+        (["COMPLETE", "FAILED", "STOPPED"], 0, 8, "8 of 8 confirmation runs are missing"),
     ],
 )
 def test_missing_trials_and_runs_are_counted_and_described(
@@ -102,7 +102,7 @@ def test_complete_confirmation_lacks_new_finalists_and_other_epochs(
     more = _config(2, top_k=2, n_seeds=1)
     missing = find_missing(folder, make_ledger(more, "COMPLETE", "COMPLETE"), more)
     assert missing.runs == [("trial-2", *confirmation_seeds(0, 1))]
-    assert missing.text == "1 of 5 runs are still to be confirmed"
+    assert missing.text == "1 of 5 confirmation runs are missing"
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ def test_search_in_which_everything_goes_wrong_ends_consistently(
     assert diverged.reason == f"{DIVERGED}: training loss became nan in epoch 2"
     assert not folder.exists(f"failures/{trial_name(1)}.txt")
     assert (dead.state, dead.reason) == ("FAILED", "its process died 3 times")
-    died = "its process died {}; another goes on".format
+    died = "its process died {}; another process continues".format
     assert sorted((notice.trial_id, notice.text) for notice in ledger.notices) == [
         (2, died("after epoch 1")),
         (3, died("after epoch 1")),
@@ -369,7 +369,7 @@ def test_search_records_what_results_show(
     assert trial.epochs == [_epoch(1, 0.9)]
     assert (trial.state, trial.reason) == ("FAILED", "its process died 3 times")
     assert [(notice.trial_id, notice.text) for notice in ledger.notices] == [
-        (1, "its process died in its first epoch; another goes on")
+        (1, "its process died in its first epoch; another process continues")
     ]
 
 

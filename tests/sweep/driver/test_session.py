@@ -50,11 +50,12 @@ def test_slots_are_as_many_as_fit_on_this_machine(
             None,
             f"`resources.cpu` is {CORES + 1}, but this machine has {CORES}",
         ),
-        (Resources(gpu=0.5), None, "`resources.gpu` is 0.5, but this machine has 0 usable"),
+        (Resources(gpu=0.5), None, "`resources.gpu` is 0.5, but this machine has 0 GPUs usable"),
         (
             Resources(cpu=0.5),
             2 * CORES + 1,
-            f"`--concurrency` must be at most {2 * CORES} here, but got {2 * CORES + 1}",
+            f"`--concurrency` must be at most {2 * CORES} on this machine, "
+            f"but got {2 * CORES + 1}",
         ),
     ],
     ids=["cpu", "gpu", "concurrency"],

@@ -83,8 +83,8 @@ def test_missing_checkpoint_is_named(
     with pytest.raises(StorageError) as caught:
         load(folder)
     assert str(caught.value) == (
-        f"the checkpoint {folder}/checkpoints/{name}.pt is missing, and with it the weights of "
-        f"trial 1{remedy}"
+        f"the checkpoint {folder}/checkpoints/{name}.pt, with the weights of trial 1, "
+        f"is missing{remedy}"
     )
 
 
@@ -112,7 +112,7 @@ def without_last_epoch(data: bytes) -> bytes:
     return saved(content)
 
 
-DAMAGED, OTHER = "is damaged", "is of another training than the one recorded"
+DAMAGED, OTHER = "is damaged", "does not match the recorded training"
 
 
 @pytest.mark.parametrize(

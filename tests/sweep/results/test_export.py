@@ -43,7 +43,7 @@ def test_export_has_the_trained_weights_and_their_metrics(
     accuracy = tiny_runs[0].history[-1].val_accuracy
     description = (
         "the weights of the search, seed 7, trained without the validation images: "
-        f"{100 * accuracy:.2f} % of those, and not confirmed"
+        f"validation accuracy {100 * accuracy:.2f} %, not confirmed"
     )
     assert metrics == {
         "written_by": "sweep export",
@@ -120,8 +120,8 @@ def test_export_overwrites_no_other_files(
     with pytest.raises(UsageError) as caught:
         export(make(), out)
     assert str(caught.value) == (
-        f"`--out` must be a new or empty folder, or one that export wrote, but {out} has "
-        f"{named} in it"
+        f"`--out` must be a new or empty folder, or one that export wrote, but {out} contains "
+        f"{named}"
     )
 
 

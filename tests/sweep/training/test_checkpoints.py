@@ -126,7 +126,7 @@ def test_checkpoint_of_another_run_is_refused(
     content = unpack_checkpoint(folder.read(NAME))
     content["run"][name] = value
     folder.write(NAME, _saved(content))
-    with pytest.raises(CheckpointError, match=f"^its checkpoint {NAME} does not fit: {reason}"):
+    with pytest.raises(CheckpointError, match=f"^its checkpoint {NAME} does not match: {reason}"):
         Checkpoint(folder, ASSIGNMENT).load(_start())
 
 
@@ -148,7 +148,7 @@ def test_worker_of_an_earlier_driver_replaces_nothing_of_a_later_one() -> None:
     later = replace(ASSIGNMENT, hyperparameters={"dropout": 0.1})
     earlier_worker, later_worker = Checkpoint(first, ASSIGNMENT), Checkpoint(second, later)
     earlier_worker.save(_start())
-    with pytest.raises(CheckpointError, match="does not fit"):
+    with pytest.raises(CheckpointError, match="does not match"):
         later_worker.load(TrainingRun(later.model, later.hyperparameters, seed=3))
     run = _start()
     run.history *= 2

@@ -132,7 +132,7 @@ def test_damaged_checkpoint_starts_over(
     data = folder.read(CHECKPOINT)
     folder.write(CHECKPOINT, data[: len(data) // 2])
     reports = _steps(make_worker(), 3)
-    notice = f"its checkpoint {CHECKPOINT} is damaged: it starts over"
+    notice = f"its checkpoint {CHECKPOINT} is damaged; the training starts over"
     assert [report.notice for report in reports] == [notice, None, None]
     assert [len(report.epochs) for report in reports] == [1, 1, 1]
     assert _timeless(reports) == uninterrupted

@@ -124,8 +124,8 @@ def test_recorder_records_dead_processes(
     recorder.on_trial_error(iteration=3, trial=_trial())
     recorder.on_trial_error(iteration=4, trial=_trial(error_file=memory))
     assert [event[2:] for event in recorder.events if event[0] in ("notice", "end")] == [
-        ("its process died in its first epoch; another goes on",),
-        ("its process ran out of memory after epoch 1; another goes on",),
+        ("its process died in its first epoch; another process continues",),
+        ("its process ran out of memory after epoch 1; another process continues",),
         (None, "its process died 3 times"),
         (None, "its process ran out of memory 4 times"),
     ]
@@ -242,7 +242,9 @@ def test_engine_gives_up_a_training_whose_process_dies_while_it_is_reused(
     _run(one_slot, recorder, [_assignment(name) for name in names], tiny)
     assert died.exists()
     assert [recorder.of(name, "end") for name in names] == [["COMPLETE"], [], ["COMPLETE"]]
-    assert recorder.of("b", "notice") == ["its process died in its first epoch; another goes on"]
+    assert recorder.of("b", "notice") == [
+        "its process died in its first epoch; another process continues"
+    ]
     _run(one_slot, recorder, [_assignment("b")], tiny)
     assert recorder.of("b", "end") == ["COMPLETE"]
 

@@ -28,7 +28,7 @@ def test_healthy_ray_has_no_problem(tmp_path: Path) -> None:
         "resources": "a trial takes 1 CPUs and 0 GPUs: 2 at a time",
         "code": "runs on 1 node",
         "versions": "the same on all nodes",
-        "storage": f"{tmp_path} is written and read by all nodes",
+        "storage": f"all nodes can read and write {tmp_path}",
     }
     assert _problems(findings) == []
     assert not list(tmp_path.iterdir())
@@ -81,7 +81,7 @@ GOOD = Look(versions(), None)
             {"10.0.0.1": GOOD, "10.0.0.2": None},
             "code",
             True,
-            "no answer from 10.0.0.2 in 60 s; if Ray has lost a node",
+            "no answer from 10.0.0.2 in 60 s; try again in a minute",
         ),
         (
             {"10.0.0.1": Look(versions() | {"torch": "1.0"}, None)},

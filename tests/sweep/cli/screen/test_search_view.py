@@ -103,12 +103,12 @@ def test_view_has_notices_and_counts_failures_and_stopped_trials(render: Render)
     view = see(story)
     story.start(1, 2, 3, 4)
     story.epoch(1, 0.9)
-    story.ledger.apply(Notice(story.now, 2, "its process died; another one goes on"))
+    story.ledger.apply(Notice(story.now, 2, "its process died; another process continues"))
     story.ledger.apply(Notice(story.now, None, "the disk is nearly full"))
     story.end(1, "STOPPED")
     story.end(2, "FAILED", "training loss became nan in epoch 1")
     assert view.news() == [
-        "trial 2: its process died; another one goes on",
+        "trial 2: its process died; another process continues",
         "the disk is nearly full",
         "trial 2 failed: training loss became nan in epoch 1",
     ]
