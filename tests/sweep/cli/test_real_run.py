@@ -123,5 +123,5 @@ def test_finished_sweep_is_shown_but_not_resumed_confirmed_or_run_again(
         assert first[name] == printed[name]
     refused = call("run", "--name", "real", *storage)
     assert refused.exit_code == 2
-    assert "there is a sweep 'real'" in refused.err
+    assert "the sweep 'real' already exists" in refused.err
     assert folder.read("ledger.jsonl") == before

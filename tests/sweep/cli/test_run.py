@@ -265,7 +265,7 @@ def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(
     pretended.fetch = begin
     outcome = call("run", "--name", "mine")
     assert outcome.exit_code == 2
-    assert "there is a sweep 'mine' in " in outcome.err
+    assert "the sweep 'mine' already exists in " in outcome.err
     assert pretended.done == []
 
 

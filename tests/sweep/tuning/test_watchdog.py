@@ -66,5 +66,5 @@ def test_watchdog_reports_a_head_that_stays_silent(
             time.sleep(0.6)
             assert reported.empty()
             head.close()
-            silence = f"the head of the Ray cluster at {address} has not answered"
+            silence = f"the head of the Ray cluster at {address} has not answered for 0 s"
             assert reported.get(timeout=5) == silence
