@@ -99,7 +99,7 @@ def find_sweep(storage: str, name: str | None) -> tuple[Folder, Ledger]:
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
     if ledger.truncated_bytes:
-        say(f"warning: the incomplete last line of {folder}/ledger.jsonl is ignored")
+        say(f"warning: the damaged end of {folder}/ledger.jsonl is ignored")
     return folder, ledger
 
 

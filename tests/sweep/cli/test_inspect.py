@@ -172,15 +172,16 @@ def test_list_shows_every_sweep_newest_first(
     assert rows[1][1] == "damaged:"
 
 
-def test_incomplete_last_line_is_ignored_with_a_warning(call: Call, add_sweep: AddSweep) -> None:
+@pytest.mark.parametrize("end", [b'{"kind": "epo', b"\0\0\n\xff\n\n"])
+def test_damaged_end_of_a_ledger_is_ignored_with_a_warning(
+    call: Call, add_sweep: AddSweep, end: bytes
+) -> None:
     folder = add_sweep("made", n_trials=3)
     before = json.loads(call("trials", "--json").out)
-    folder.write("ledger.jsonl", folder.read("ledger.jsonl") + b'{"kind": "epo')
+    folder.write("ledger.jsonl", folder.read("ledger.jsonl") + end)
     outcome = call("trials", "--json")
     assert json.loads(outcome.out) == before
-    assert (
-        outcome.err == f"warning: the incomplete last line of {folder}/ledger.jsonl is ignored\n"
-    )
+    assert outcome.err == f"warning: the damaged end of {folder}/ledger.jsonl is ignored\n"
 
 
 def test_status_counts_the_trials(call: Call, add_sweep: AddSweep) -> None:
