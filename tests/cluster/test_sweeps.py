@@ -121,7 +121,7 @@ def test_doctor_examines_the_cluster(cluster: Cluster, store: ObjectStore) -> No
     where = ("--address", cluster.address, "--storage", store.uri)
     done = cluster.head.sweep("doctor", *where)
     assert done.returncode == 0, done.stdout
-    for line in ("2 nodes with 2 CPUs", "runs on 2 nodes", "written and read by all nodes"):
+    for line in ("2 nodes with 2 CPUs", "runs on 2 nodes", "all nodes can read and write"):
         assert line in done.stdout
 
 
