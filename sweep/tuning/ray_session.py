@@ -72,7 +72,7 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
                     job_config=ray_private.job_config(None if options else _CODE),
                     **(options or _local_options(scratch, n_cpus)),
                 )
-        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        except Exception as error:  # a bare one if a part of Ray starts too slowly
             what = f"join Ray at {address}" if address else "start Ray"
             reason = " ".join(str(error).split()) or repr(error)
             if _REFUSED_TOKEN in (scratch / _LOG).read_text(errors="replace"):

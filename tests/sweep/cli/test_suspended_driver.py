@@ -7,6 +7,7 @@ import re
 import secrets
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -213,13 +214,16 @@ def test_random_pauses_lose_nothing(team: Team) -> None:
     seed = os.environ.get("PAUSE_SEED", "1")
     n_pauses, n_sweeps = int(os.environ.get("PAUSES", "20")), 4
     print(f"PAUSE_SEED={seed}")
+    starting = threading.Lock()
 
     def pause(number: int) -> int:
         moments = random.Random(f"{seed} {number}")
         own = replace(team, uri=team.uri.replace("?", f"/{number}?"))
-        driver, n_trials, n_taken_over = own.start(*SEARCH, "--epochs", "200"), 2, 0
-        for _ in range(n_pauses // n_sweeps):
+        n_trials, n_taken_over = 2, 0
+        with starting:  # Ray gives up if many of it start at once
+            driver = own.start(*SEARCH, "--epochs", "200")
             _wait_until(lambda: own.folder.exists("ledger.jsonl"), driver)
+        for _ in range(n_pauses // n_sweeps):
             time.sleep(moments.uniform(0, 8))
             if driver.process.poll() is not None:
                 assert driver.process.poll() == 0, driver.wait()

@@ -129,6 +129,7 @@ def test_session_joins_a_cluster_with_a_token(
     [
         (RuntimeError("too little\nmemory"), "cannot start Ray: too little memory"),
         (OSError(), r"cannot start Ray: OSError\(\)"),
+        (Exception("timed out"), "cannot start Ray: timed out"),
     ],
 )
 def test_session_says_in_one_line_why_ray_did_not_start(
