@@ -63,6 +63,10 @@ def _s3_options(bucket: str, credentials: str, query: dict[str, str]) -> dict[st
     if endpoint := query.get("endpoint_override"):
         scheme = "" if "://" in endpoint else f"{query.get('scheme', 'https')}://"
         options["endpoint"] = scheme + endpoint
+        where = urlsplit(options["endpoint"])
+        # Obstore panics, as Rust calls it, without a host or with a port that cannot be.
+        if where.scheme not in ("http", "https") or not where.hostname or where.port == 0:
+            raise ValueError(f"`endpoint_override` must be http://HOST:PORT, but got {endpoint}")
     region = query.get("region")
     if ":" in credentials:
         key, _, secret = credentials.partition(":")
@@ -71,11 +75,15 @@ def _s3_options(bucket: str, credentials: str, query: dict[str, str]) -> dict[st
         options["skip_signature"] = True
     else:
         import boto3
+        from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider
 
-        session = boto3.Session()
-        region = region or session.region_name
-        if session.get_credentials() is None:
+        try:
+            session = boto3.Session()
+            region, found = region or session.region_name, session.get_credentials()
+        except BotoCoreError as error:  # the user's configuration is damaged, or half of it
+            raise ValueError(str(error)) from error
+        if found is None:
             raise ValueError(
                 "there are no credentials for it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             )

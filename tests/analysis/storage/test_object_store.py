@@ -42,6 +42,11 @@ def _eventually(condition: Callable[[], bool]) -> None:
         ("s3://sweeper:1/secret@bucket", "must be percent-encoded, `/` as %2F"),
         ("s3://sweeper:a?secret@bucket", "must be percent-encoded, `/` as %2F"),
         ("gs://bucket:8080/a", "must be percent-encoded"),
+        (
+            "s3://me:secret@b?endpoint_override=http://",
+            "must be http://HOST:PORT, but got http://",
+        ),
+        ("s3://me:secret@b?endpoint_override=http://host:99999", "Port out of range"),
     ],
 )
 def test_invalid_uri_is_refused(uri: str, message: str) -> None:
@@ -105,6 +110,23 @@ def test_credentials_come_from_the_environment_or_the_user_s_configuration(
     open_store(uri).write("a", b"1")
     client: Any = connect(uri)
     assert client.credential_provider()["access_key_id"] == "me"
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"AWS_PROFILE": "nobody"}, r"profile \(nobody\) could not be found"),
+        ({"AWS_ACCESS_KEY_ID": "me"}, "missing: AWS_SECRET_ACCESS_KEY"),
+        ({"AWS_CONFIG_FILE": __file__}, "Unable to parse config file"),
+    ],
+)
+def test_configuration_that_cannot_be_used_is_refused(
+    variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=message):
+        open_store("s3://bucket/of-a-test?endpoint_override=http://127.0.0.1:9")
 
 
 def test_lines_reach_the_store_after_a_while_or_at_once_or_at_the_end(
