@@ -10,6 +10,8 @@ from urllib.request import Request, urlopen
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 
+from analysis.errors import StorageError
+
 _QUERY = ("endpoint_override", "region", "scheme")
 _DEFAULT_REGION = "us-east-1"
 _LIMITS: dict[str, Any] = {
@@ -27,6 +29,7 @@ def connect(uri: str) -> S3Store | GCSStore | AzureStore:
 
     Raises:
         ValueError: It is not the URI of an object store.
+        StorageError: There are no credentials for it.
     """
     parts = urlsplit(uri)
     if parts.scheme not in ("s3", "gs", "az") or not parts.hostname:
@@ -35,8 +38,9 @@ def connect(uri: str) -> S3Store | GCSStore | AzureStore:
     if ":" in bucket:  # a bucket has no port
         raise ValueError("special characters in the password must be percent-encoded, `/` as %2F")
     query = dict(parse_qsl(parts.query))
-    if unknown := ", ".join(query.keys() - set(_QUERY)):
-        raise ValueError(f"unknown in it: {unknown}; known are {', '.join(_QUERY)}")
+    known = _QUERY if parts.scheme == "s3" else ()
+    if unknown := ", ".join(sorted(query.keys() - set(known))):
+        raise ValueError(f"its query must have only {', '.join(_QUERY)}, for S3; got {unknown}")
     try:
         match parts.scheme:
             case "s3":
@@ -84,8 +88,9 @@ def _s3_options(bucket: str, credentials: str, query: dict[str, str]) -> dict[st
         except BotoCoreError as error:  # the user's configuration is damaged, or half of it
             raise ValueError(str(error)) from error
         if found is None:
-            raise ValueError(
-                "there are no credentials for it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            raise StorageError(
+                f"there are no credentials for s3://{bucket}: set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY"
             )
         options["credential_provider"] = Boto3CredentialProvider(session)
     options["region"] = region or (_DEFAULT_REGION if endpoint else _find_region(bucket))

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PreconditionError
 from typing_extensions import override
@@ -205,11 +205,12 @@ def open_store(uri: str) -> StoreFolder:
 
     Raises:
         ValueError: It is not the URI of an object store.
+        StorageError: There are no credentials for it.
     """
     connect(uri)
     parts = urlsplit(uri)
     bucket = parts.netloc.rpartition("@")[2]
-    return StoreFolder(PurePosixPath(bucket, parts.path.strip("/")), uri)
+    return StoreFolder(PurePosixPath(bucket, unquote(parts.path).strip("/")), uri)
 
 
 def repeat(attempt: Callable[[], T], patience_s: float) -> T:
