@@ -51,7 +51,7 @@ TAKEN_OVER = (
     r"not answer for a while; nothing that is recorded there is lost",
     r"watch it with: sweep status --follow mine",
 )
-ADVICE = "every finished epoch is kept, continue with: sweep resume mine"
+ADVICE = "every finished epoch is kept; continue with: sweep resume mine"
 ANSWER_S = 30.0  # much more than it takes
 
 
