@@ -13,7 +13,7 @@ SEARCHERS = {  # samplers of Optuna, made with a `seed`
 
 SCHEDULERS = {  # schedulers of Ray Tune, see `sweep.tuning.scheduler.build_scheduler`
     "asha": "sweep.tuning.scheduler:Asha",
-    "none": "ray.tune.schedulers:FIFOScheduler",
+    "none": "sweep.tuning.scheduler:Fifo",
 }
 
 RENAMED = {"first": "initial_points"}

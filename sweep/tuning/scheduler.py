@@ -5,6 +5,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from analysis.records.ledger import Ledger
@@ -15,7 +16,20 @@ from sweep.training.assignment import METRIC, TIME_ATTRIBUTE
 from sweep.tuning.ray_private import NotPickled
 
 
-class Asha(NotPickled, FIFOScheduler):
+class Fifo(NotPickled, FIFOScheduler):
+    """Runs the trials in the order of their proposals, and stops none.
+
+    Ray's own class looks twice at all trials so far, also those that have ended, in each step.
+    """
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Return the first trial that waits for a process."""
+        live = tune_controller.get_live_trials()
+        waiting = (trial for trial in live if trial.status == Trial.PENDING)
+        return min(waiting, key=lambda trial: str(trial.trial_id), default=None)
+
+
+class Asha(Fifo):
     """Asynchronous successive halving (ASHA).
 
     At each rung a trial continues only if its validation accuracy is in the best

@@ -168,3 +168,17 @@ def test_epoch_reported_again_after_a_retry_counts_once(make_driven: MakeDriven)
     assert asha.decide(2, 0.5, 0.6, 0.96, past=True) == CONTINUE
     # The upper third of 0.90 and 0.96 begins at 0.94; with 0.96 twice it would at 0.96.
     assert asha.decide(3, 0.5, 0.6, 0.945) == CONTINUE
+
+
+@pytest.mark.parametrize("name", ["none", "asha"])
+def test_next_trial_is_the_first_that_waits_however_many_have_ended(
+    name: str, begin_ledger: Callable[[SweepConfig], Ledger]
+) -> None:
+    config = SweepConfig(scheduler=name)
+    scheduler = build_scheduler(config, begin_ledger(config))
+    states = {"00002": "RUNNING", "00004": "PENDING", "00003": "PENDING", "00001": "ERROR"}
+    live = [SimpleNamespace(trial_id=n, status=s) for n, s in states.items()]
+    tune = SimpleNamespace(get_live_trials=lambda: live)  # without those that have ended
+    assert scheduler.choose_trial_to_run(tune) is live[2]
+    del live[1:]
+    assert scheduler.choose_trial_to_run(tune) is None
