@@ -175,15 +175,19 @@ class JournalWriter(Generic[J]):
 
     kind: ClassVar[type[Any]]
 
-    def __init__(self, folder: Folder, first: FirstRecord, *, anew: bool = False) -> None:
+    def __init__(self, folder: Folder, first: FirstRecord, *, move_to: str | None = None) -> None:
         """Continue the journal in `folder`, or begin one with its first record.
 
-        A file without a complete record is replaced; with `anew`, any file is.
+        A file without a complete record is replaced. With `move_to` any file is, once its
+        contents are in the file of that name.
         """
         file = self.kind.file
         self._appender = folder.append_to(file)
         try:
-            contents = b"" if anew else self._appender.contents
+            contents = self._appender.contents
+            if move_to is not None:
+                folder.write(move_to, contents)
+                contents = b""
             journal = self.kind.parse(contents, folder.display_path(file))
             if journal is None:
                 self._appender.truncate(0)

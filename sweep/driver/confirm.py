@@ -18,7 +18,7 @@ from analysis.records.confirmation import (
     read_confirmation,
 )
 from analysis.records.epochs import Epoch
-from analysis.records.files import CONFIRMATION_FILE, checkpoint_name, run_name
+from analysis.records.files import checkpoint_name, run_name
 from analysis.records.ledger import FORMAT, Ledger
 from analysis.records.predictions import (
     ShownImages,
@@ -52,9 +52,9 @@ def run_confirmation(
         Interrupted: A signal came. Every epoch that was finished is recorded.
     """
     engine = session.engine
-    anew = _keep_other_epochs(engine.folder, config.epochs)
+    move_to = _name_for_other_epochs(engine.folder, config.epochs)
     begun = ConfirmationBegun(time.time(), FORMAT, ledger.name, config.epochs)
-    with ConfirmationWriter(engine.folder, begun, anew=anew) as writer:
+    with ConfirmationWriter(engine.folder, begun, move_to=move_to) as writer:
         confirmation = writer.journal
         arms, seeds = plan_runs(config, ledger, confirmation)
         names = [arm.arm for arm in arms]
@@ -83,22 +83,20 @@ def run_confirmation(
         return confirmation
 
 
-def _keep_other_epochs(folder: Folder, epochs: int) -> bool:
-    """Copy a confirmation of another number of epochs, whose arms are not comparable.
+def _name_for_other_epochs(folder: Folder, epochs: int) -> str | None:
+    """Return a new name for a confirmation of another number of epochs; None without one.
 
-    Returns:
-        Whether there is one, to be replaced.
+    Its arms are not comparable with those of this one.
     """
     found = read_confirmation(folder)
     if found is None or found.begun.epochs == epochs:
-        return False
+        return None
     stem = aside = f"confirm-{found.begun.epochs}-epochs"
     n = 1
     while folder.exists(f"{aside}.jsonl"):
         n += 1
         aside = f"{stem}-{n}"
-    folder.write(f"{aside}.jsonl", folder.read(CONFIRMATION_FILE))
-    return True
+    return f"{aside}.jsonl"
 
 
 class RunRecorder(Recorder):
