@@ -17,7 +17,7 @@ PROCESS_BYTES = 115 * 2**20  # Ray, and what Ray Tune imports
 def measure(_rounds: int) -> Section:
     """Run each number of slots for which there is memory, once on each storage.
 
-    It takes 20 minutes, nearly all of which 200 processes need to start.
+    Most of the time passes until the processes have started, which is not measured.
     """
     available = psutil.virtual_memory().available
     rows: list[Row] = []
