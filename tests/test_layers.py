@@ -29,6 +29,7 @@ GROUND = {
         "optuna",
         "obstore",
         "boto3",
+        "botocore",
         "msgspec",
         "yaml",
         "jinja2",

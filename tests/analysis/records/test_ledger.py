@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis.errors import LedgerError, StorageError
@@ -98,7 +98,7 @@ def histories(draw: st.DrawFn) -> list[Record]:
     return history
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories(), part=st.floats(0, 1))
 def test_prefix_of_a_ledger_is_read_up_to_its_last_complete_record(
     tmp_path_factory: pytest.TempPathFactory, history: list[Record], part: float
@@ -122,7 +122,7 @@ def test_prefix_of_a_ledger_is_read_up_to_its_last_complete_record(
     assert folder.read(LEDGER_FILE) == data
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories(), position=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
 def test_damaged_ledger_is_read_or_refused_with_its_line(
     tmp_path_factory: pytest.TempPathFactory, history: list[Record], position: float, byte: int
