@@ -23,7 +23,8 @@ INTERRUPTED["sync"] = ("sync", "sync_directory")
 def _moments(steps: list[Step], what: str) -> list[int]:
     """Return after how many steps something may happen: a process is killed after a change."""
     after = 1 if what == "kill" else 0
-    return [number + after for number, step in enumerate(steps) if step.kind in INTERRUPTED[what]]
+    moments = (n + after for n, step in enumerate(steps) if step.kind in INTERRUPTED[what])
+    return [moment for moment in moments if moment < len(steps)]  # the last step ends the sweep
 
 
 def _of_journal(steps: list[Step], what: str) -> int:
