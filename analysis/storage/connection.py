@@ -33,7 +33,9 @@ def connect(uri: str) -> S3Store | GCSStore | AzureStore:
     """
     parts = urlsplit(uri)
     if parts.scheme not in ("s3", "gs", "az") or not parts.hostname:
-        raise ValueError("it must be s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://…")
+        raise ValueError(
+            "it must be s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX"
+        )
     credentials, _, bucket = parts.netloc.rpartition("@")
     if ":" in bucket:  # a bucket has no port
         raise ValueError("special characters in the password must be percent-encoded, `/` as %2F")

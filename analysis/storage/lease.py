@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from analysis.errors import InUseError, StorageError
-from analysis.storage.folder import LOCK_FILE, ChangedError
+from analysis.storage.folder import LOCK_FILE, ChangedError, Folder
 from analysis.storage.local_folder import describe_owner, in_use_error, name_owner
 
 _BEAT_S = 5.0
@@ -34,18 +34,8 @@ class Version:
     modified: float | None = None
 
 
-class Store(Protocol):
-    """What a lock needs of a folder in an object store."""
-
-    def read_version(self, name: str) -> tuple[bytes, Version]:
-        """Return the contents of a file and their version."""
-
-    def replace(self, name: str, data: bytes, version: Version | None) -> Version:
-        """Replace a file if it is still a certain version, or create it."""
-
-
-def seconds_awake_or_asleep() -> float:
-    """Return a time in seconds that goes on while the machine sleeps."""
+def _now() -> float:
+    """Return the seconds of a clock that does not stop while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -56,7 +46,7 @@ class Lease:
         number: Higher than those of all that had the lock before.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Folder) -> None:
         self._store, self.number = store, 0
         self._owner = describe_owner()
         self._n_beats, self._beaten, self._is_released = 0, 0.0, False
@@ -94,7 +84,7 @@ class Lease:
         """Beat, unless a beat of the last 10 s has succeeded."""
         with self._mutex:
             self.check()
-            if seconds_awake_or_asleep() - self._beaten > _UNSURE_S:
+            if _now() - self._beaten > _UNSURE_S:
                 self.beat()
 
     def check(self) -> None:
@@ -124,7 +114,7 @@ class Lease:
                 "beat": self._n_beats,
                 "released": self._is_released,
             }
-            began = seconds_awake_or_asleep()
+            began = _now()
             try:
                 self._version = self._store.replace(
                     LOCK_FILE, json.dumps(beat).encode(), self._version
@@ -137,13 +127,13 @@ class Lease:
             else:
                 self._beaten = began
                 return None
-        raise StorageError(f"the lock of {self._store} changes all the time")
+        raise StorageError(f"the lock of {self._store} keeps changing; run the command again")
 
     def _wait_until_free(self) -> tuple[bytes, Version | None]:
         """Return a lock that is free, and its version; None if there is no lock."""
         found = self._look()
-        end = seconds_awake_or_asleep() + _STALE_S
-        while not _is_free(found[0]) and seconds_awake_or_asleep() <= end:
+        end = _now() + _STALE_S
+        while not _is_free(found[0]) and _now() <= end:
             time.sleep(_WATCH_S)
             seen, found = found, self._look()
             if seen != found and not _is_free(found[0]):
@@ -198,7 +188,7 @@ def keep_beating(lease: Lease) -> Iterator[None]:
         thread.join()
 
 
-def is_beating(store: Store) -> bool:
+def is_beating(store: Folder) -> bool:
     """Return whether the lock was written within the last 20 s, and is not free."""
     try:
         lock, version = store.read_version(LOCK_FILE)

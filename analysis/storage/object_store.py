@@ -1,8 +1,8 @@
 """Folders in an object store.
 
 An object store has no folders and cannot append. It replaces an object atomically, and only if
-it is still a certain version if asked so. On these conditions rests that a driver which has
-lost the lock cannot overwrite what another one has recorded.
+it is still a certain version, on request. Because of these conditions a driver that has lost the
+lock cannot overwrite what another one has recorded.
 """
 
 import errno
@@ -167,7 +167,7 @@ class StoreFolder(Folder):
                 return
             except ChangedError:  # by this process, if the answer to an earlier try was lost
                 continue
-        raise StorageError(f"{self.display_path(name)} changes all the time")
+        raise StorageError(f"{self.display_path(name)} keeps changing; run the command again")
 
     def _replace(self, name: str, data: bytes, version: Version | None) -> Version:
         mode = "create" if version is None else version.tags
@@ -270,7 +270,7 @@ class ObjectAppender:
         del self._data[n_bytes:]
 
     def write_line(self, line: bytes, *, at_once: bool = False) -> None:
-        """Take one line; an error is that of the lines before."""
+        """Take one line, or raise the error of the lines before it."""
         if self._error is not None:
             raise self._error
         self._data += line
@@ -334,7 +334,9 @@ class ObjectAppender:
             self._ensure_lock()
             with suppress(ChangedError):
                 return contents, self._folder.replace(self._name, contents + seal, version)
-        raise StorageError(f"{self._folder.display_path(self._name)} changes all the time")
+        raise StorageError(
+            f"{self._folder.display_path(self._name)} keeps changing; run the command again"
+        )
 
     def _put(self, data: bytes) -> None:
         for _ in range(_TRIES):
