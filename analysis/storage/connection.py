@@ -42,7 +42,8 @@ def connect(uri: str) -> S3Store | GCSStore | AzureStore:
     query = dict(parse_qsl(parts.query))
     known = _QUERY if parts.scheme == "s3" else ()
     if unknown := ", ".join(sorted(query.keys() - set(known))):
-        raise ValueError(f"its query must have only {', '.join(_QUERY)}, for S3; got {unknown}")
+        allowed = f"allows only {', '.join(known)}" if known else "has no query"
+        raise ValueError(f"a {parts.scheme}:// URI {allowed}, but got {unknown}")
     try:
         match parts.scheme:
             case "s3":

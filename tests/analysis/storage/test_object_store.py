@@ -36,12 +36,13 @@ def _eventually(condition: Callable[[], bool]) -> None:
         ("ftp://host/folder", "it must be s3://BUCKET/PREFIX"),
         (
             "s3://bucket/prefix?endpoint=http://host",
-            "only endpoint_override, region, scheme, for S3; got endpoint",
+            "s3:// URI allows only endpoint_override, region, scheme, but got endpoint",
         ),
         ("s3://sweeper:a/secret@bucket", "must be percent-encoded, `/` as %2F"),
         ("s3://sweeper:1/secret@bucket", "must be percent-encoded, `/` as %2F"),
         ("s3://sweeper:a?secret@bucket", "must be percent-encoded, `/` as %2F"),
         ("gs://bucket:8080/a", "must be percent-encoded"),
+        ("gs://bucket/a?x=1", "a gs:// URI has no query, but got x"),
         (
             "s3://me:secret@b?endpoint_override=http://",
             "must be http://HOST:PORT, but got http://",
