@@ -64,18 +64,20 @@ class Hyperparameter:
             for allowed in self.choices or (False, True):
                 if type(value) is type(allowed) and value == allowed:
                     return allowed
-            raise ValueError(f"must be {self._bounds()}, but got {show_value(value)}")
+            raise ValueError(f"must be {self.allowed}, but got {show_value(value)}")
         types = int if self.kind == "int" else int | float
         if isinstance(value, bool) or not isinstance(value, types):
             number = "an integer" if self.kind == "int" else "a number"
-            raise ValueError(f"must be {number} {self._bounds()}, but got {show_value(value)}")
+            raise ValueError(f"must be {number} {self.allowed}, but got {show_value(value)}")
         above = value > self.low if self.above_low else value >= self.low
         below = value < self.high if self.below_high else value <= self.high
         if not (above and below):  # NaN is neither
-            raise ValueError(f"must be {self._bounds()}, but got {show_value(value)}")
+            raise ValueError(f"must be {self.allowed}, but got {show_value(value)}")
         return value if self.kind == "int" else float(value)
 
-    def _bounds(self) -> str:
+    @property
+    def allowed(self) -> str:
+        """Which values are allowed, such as `between 0 and 180 degrees`."""
         if self.kind == "bool":
             return "true or false"
         if self.kind == "choice":

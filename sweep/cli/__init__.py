@@ -52,6 +52,7 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     setup.data: "sweep data --data ./mnist",
     setup.preset: "sweep preset classic > mine.yaml",
     setup.validate: "sweep validate mine.yaml",
+    setup.schema: "sweep schema > sweep.schema.json",
     setup.doctor: "sweep doctor --address auto",
 }
 for command, example in _EXAMPLES.items():

@@ -1,4 +1,4 @@
-"""`sweep data`, `sweep preset`, `sweep validate`, `sweep doctor`: before a sweep."""
+"""`sweep data`, `preset`, `validate`, `schema`, `doctor`: before a sweep."""
 
 import sys
 import textwrap
@@ -94,6 +94,17 @@ def validate(
         return
     print(f"{file} is a valid config: {describe_size(config)}")
     print_space(config, sys.stdout)
+
+
+def schema() -> None:
+    """Print the JSON Schema of a config file, for editors.
+
+    An editor with YAML's language server then completes and checks a config whose first line is
+    `# yaml-language-server: $schema=sweep.schema.json`.
+    """
+    from sweep.config.schema import config_schema
+
+    print_json(config_schema())
 
 
 def describe_size(config: "SweepConfig") -> str:

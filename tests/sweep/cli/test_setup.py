@@ -83,3 +83,9 @@ def test_data_is_verified_and_counted(call: Call) -> None:
     document = json.loads(call("data", "--json").out)
     counts = {"train_images": 60_000, "test_images": 10_000}
     assert document == {"folder": str(default_folder()), **counts}
+
+
+def test_schema_is_printed(call: Call) -> None:
+    outcome = call("schema")
+    assert (outcome.exit_code, outcome.err) == (0, "")
+    assert "trials" in json.loads(outcome.out)["properties"]

@@ -1,0 +1,83 @@
+"""The JSON Schema of a config file, for editors."""
+
+import re
+from typing import Any
+
+from analysis.hyperparameters import HYPERPARAMETERS, Hyperparameter
+from sweep.config.dimensions import Choices, FloatRange, IntRange
+from sweep.config.registry import RENAMED
+from sweep.config.sweep_config import SweepConfig
+
+_ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a config file.
+
+    Every config that is accepted is valid. Relations between two values, such as a `low` below
+    its `high`, are not in it: `sweep validate` checks them.
+    """
+    schema = SweepConfig.model_json_schema()
+    definitions, properties = schema["$defs"], schema["properties"]
+    for row in HYPERPARAMETERS.values():
+        definitions["Point"]["properties"][row.name] = _value(row)
+        definitions["Space"]["properties"][row.name] = _dimension(row)
+    properties["space"] = {"$ref": "#/$defs/Space"}
+    definitions["Space"]["minProperties"] = 1
+    properties["initial_points"]["items"] |= {"minProperties": 1}
+    # A file gives what differs from the preset: a name alone, or parameters without a name.
+    name = definitions["Scheduler"]["properties"]["name"]
+    unused = {"type": "object", "properties": {"name": {"const": "none"}}, "required": ["name"]}
+    others = [name, unused, {"$ref": "#/$defs/Scheduler"}, {"type": "null"}]
+    properties["scheduler"] = {"anyOf": others}
+    properties["confirm"]["anyOf"].append({"const": "none"})
+    for old, new in RENAMED.items():
+        properties[old] = {**properties[new], "deprecated": True}
+    _tidy(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _value(row: Hyperparameter) -> dict[str, Any]:
+    """Return the schema of a value of a hyperparameter."""
+    about = {"description": f"{row.label}; {row.allowed}", "default": row.default}
+    if row.kind == "bool":
+        return {"type": "boolean", **about}
+    if row.kind == "choice":
+        return {"enum": list(row.choices), **about}
+    low = {"exclusiveMinimum" if row.above_low else "minimum": row.low}
+    high = {"exclusiveMaximum" if row.below_high else "maximum": row.high}
+    return {"type": "integer" if row.kind == "int" else "number", **low, **high, **about}
+
+
+def _dimension(row: Hyperparameter) -> dict[str, Any]:
+    """Return the schema of what is searched: choices, for a number also a range, or null."""
+    value = {key: rule for key, rule in _value(row).items() if key != "default"}
+    choices = Choices.model_json_schema()
+    choices["properties"]["choices"] |= {"items": value, "uniqueItems": True}
+    shapes = [choices["properties"]["choices"], choices]
+    if row.is_number:
+        shape = (IntRange if row.kind == "int" else FloatRange).model_json_schema()
+        shape["properties"] |= {"low": value, "high": value}
+        shapes.append(shape)
+    shapes.append({"type": "null"})
+    about = f"{row.label}: a range or choices; null does not search it"
+    return {"description": about, "anyOf": shapes}
+
+
+def _tidy(schema: Any) -> None:
+    """Remove titles, which repeat the names, and give each attribute its own description."""
+    if isinstance(schema, list):
+        for item in schema:
+            _tidy(item)
+    elif isinstance(schema, dict):
+        if isinstance(schema.get("title"), str):
+            del schema["title"]
+        if isinstance(description := schema.get("description"), str):
+            summary, _, attributes = description.partition("\n\nAttributes:\n")
+            schema["description"] = " ".join(summary.split())
+            for name, text in re.findall(
+                r"^    (\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE
+            ):
+                schema["properties"][name]["description"] = " ".join(text.split())
+        for item in schema.values():
+            _tidy(item)
