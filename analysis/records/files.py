@@ -7,6 +7,8 @@ ENVIRONMENT_FILE = "environment.json"
 REPORT_FILE = "report.html"
 PLOTS_FOLDER = "plots"
 CHECKPOINTS_FOLDER = "checkpoints"
+PREDICTIONS_FOLDER = "predictions"
+FAILURES_FOLDER = "failures"
 
 
 def trial_name(trial_id: int) -> str:
@@ -26,9 +28,9 @@ def checkpoint_name(name: str) -> str:
 
 def failure_name(name: str) -> str:
     """Return the path of the traceback of a failed trial or run."""
-    return f"failures/{name}.txt"
+    return f"{FAILURES_FOLDER}/{name}.txt"
 
 
 def predictions_name(name: str) -> str:
     """Return the path of the predictions of a run."""
-    return f"predictions/{name}.npz"
+    return f"{PREDICTIONS_FOLDER}/{name}.npz"

@@ -1,5 +1,7 @@
 """The sweeps in a storage folder."""
 
+import difflib
+
 from msgspec.structs import replace
 
 from analysis.errors import LedgerError
@@ -29,7 +31,7 @@ def open_sweep(storage: Folder, name: str | None) -> tuple[Folder, Ledger]:
     """Return the folder and the ledger of the sweep `name`, by default of the newest.
 
     Raises:
-        FileNotFoundError: There is no such sweep; the message lists those that exist.
+        FileNotFoundError: There is no such sweep; the message suggests one that exists.
         LedgerError: Its ledger is damaged.
     """
     if name is None:
@@ -42,12 +44,22 @@ def open_sweep(storage: Folder, name: str | None) -> tuple[Folder, Ledger]:
             )
         name = found[0].name
     elif "/" in name or name in ("", ".", "..") or not read_first_record(storage.child(name)):
-        names = [created.name for created in list_sweeps(storage)[0]]
-        known = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        hint = f"choose from {known}" if names else "start one with `sweep run`"
-        raise FileNotFoundError(f"there is no sweep {name!r} in {storage}; {hint}")
+        raise no_such_sweep(storage, name)
     folder = storage.child(name)
     return folder, read_sweep(folder)
+
+
+def no_such_sweep(storage: Folder, name: str) -> FileNotFoundError:
+    """Return the error for a name that no sweep has; it suggests one that exists."""
+    names = [created.name for created in list_sweeps(storage)[0]]
+    similar = [known for known in names if known.startswith(name)] if name else []
+    similar += difflib.get_close_matches(name[:100], names, n=1)
+    hint = f"choose from {', '.join(names[:5])}" + (", …" if len(names) > 5 else "")
+    if not names:
+        hint = "start one with `sweep run`"
+    elif similar:
+        hint = f"did you mean {similar[0]}?"
+    return FileNotFoundError(f"there is no sweep {name!r} in {storage}; {hint}")
 
 
 def read_sweep(folder: Folder) -> Ledger:

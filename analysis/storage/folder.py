@@ -167,6 +167,13 @@ class Folder(ABC):
         with suppress(FileNotFoundError), self._errors_of(name):
             self._delete(name)
 
+    def is_link(self, name: str) -> bool:
+        """Return whether a file or a folder is a link; with an empty name, this folder."""
+        return False
+
+    def remove_if_empty(self) -> None:  # noqa: B027 - an object store has no folders
+        """Remove this folder if it contains nothing but the lock, which this process has."""
+
     def append_to(self, name: str) -> Appender:
         """Return an appender of lines to a file, which is created if it does not exist."""
         with self._errors_of(name, may_lack=False):

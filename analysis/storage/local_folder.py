@@ -80,6 +80,8 @@ class LocalFolder(Folder):
                     if time.monotonic() > end:
                         raise in_use_error(str(self), self.read(LOCK_FILE))
                     time.sleep(_RETRY_EVERY_S)
+                if not os.fstat(file).st_nlink:
+                    raise InUseError(f"{self} has just been deleted; run the command again")
                 os.ftruncate(file, 0)
                 os.write(file, json.dumps(describe_owner()).encode())
             self._delete_parts()
@@ -94,6 +96,18 @@ class LocalFolder(Folder):
                 return not _try_lock(file.fileno(), fcntl.LOCK_SH)
         except FileNotFoundError:
             return False
+
+    @override
+    def is_link(self, name: str) -> bool:
+        return (self.path / name).is_symlink()
+
+    @override
+    def remove_if_empty(self) -> None:
+        with suppress(FileNotFoundError), self._errors_of(""):
+            if set(os.listdir(self.path)) <= {LOCK_FILE}:
+                with suppress(FileNotFoundError):
+                    os.unlink(self.path / LOCK_FILE)
+                os.rmdir(self.path)
 
     def _delete_parts(self) -> None:
         """Delete the files that a killed process did not finish writing."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli import inspect, results, run, setup
+from sweep.cli import delete, inspect, results, run, setup
 
 app = typer.Typer(
     name="sweep",
@@ -44,6 +44,7 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     inspect.list_: "sweep list",
     inspect.trials: "sweep trials first --top 10",
     inspect.best: "sweep best first --json",
+    delete.delete: "sweep delete first",
     results.plot: "sweep plot first --out plots --format pdf",
     results.report: "sweep report first",
     results.export: "sweep export first --out lenet",

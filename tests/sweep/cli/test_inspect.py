@@ -245,3 +245,38 @@ def test_storage_comes_from_the_environment_or_the_option(
     monkeypatch.delenv("SWEEP_STORAGE")
     (tmp_path / "storage").rename(tmp_path / "runs")
     assert call("best").exit_code == 0
+
+
+def test_sweep_is_deleted(
+    call: Call, add_sweep: AddSweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = add_sweep("made", n_trials=2)
+    add_sweep("kept", n_trials=2)
+    refused = call("delete", "made")
+    assert refused.exit_code == 2
+    assert re.fullmatch(
+        r"error: to delete .*made \(2 trials, \d+ epochs\), add --yes\n", refused.err
+    )
+    for wrong in ("mad", "..", "../storage", ".", "made/checkpoints"):
+        outcome = call("delete", wrong, "--yes")
+        assert (outcome.exit_code, outcome.out) == (2, ""), wrong
+    assert "did you mean made?" in call("delete", "mad", "--yes").err
+    with folder.lock():
+        running = call("delete", "made", "--yes")
+    assert running.exit_code == 4
+    assert "watch it with: sweep status --follow made" in running.err
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    for answer, text in (("n", "nothing was deleted\n"), ("y", f"deleted {folder}\n")):
+        monkeypatch.setattr("typer.confirm", lambda *_, answer=answer, **__: answer == "y")
+        assert call("delete", "made").out == text
+    assert [path.name for path in (tmp_path / "storage").iterdir()] == ["kept"]
+    assert call("delete", "made", "--yes").exit_code == 2
+
+
+def test_damaged_sweep_can_be_deleted(call: Call, add_sweep: AddSweep, tmp_path: Path) -> None:
+    add_sweep("made", n_trials=2)
+    (tmp_path / "storage/made/ledger.jsonl").write_text("damage\n{}\n")
+    assert "(its ledger is damaged)" in call("delete", "made").err
+    assert call("delete", "made", "--yes").exit_code == 0
+    assert not (tmp_path / "storage/made").exists()

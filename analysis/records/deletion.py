@@ -1,0 +1,61 @@
+"""Deletion of a sweep."""
+
+from contextlib import closing
+
+from analysis.records.files import (
+    CHECKPOINTS_FOLDER,
+    CONFIG_FILE,
+    CONFIRMATION_FILE,
+    ENVIRONMENT_FILE,
+    FAILURES_FOLDER,
+    LEDGER_FILE,
+    PLOTS_FOLDER,
+    PREDICTIONS_FOLDER,
+    REPORT_FILE,
+)
+from analysis.storage.folder import LOCK_FILE, Folder
+
+_FOLDERS = (CHECKPOINTS_FOLDER, PREDICTIONS_FOLDER, FAILURES_FOLDER, PLOTS_FOLDER)
+_FILES = (CONFIRMATION_FILE, REPORT_FILE, CONFIG_FILE, ENVIRONMENT_FILE)
+
+
+def linked_path(folder: Folder) -> str | None:
+    """Return the folder of a sweep, or its ledger, if it is a link out of the storage."""
+    return next((folder.display_path(at) for at in ("", LEDGER_FILE) if folder.is_link(at)), None)
+
+
+def delete_sweep(folder: Folder) -> list[str]:
+    """Delete the files of the sweep in `folder`, and the folder if nothing else is in it.
+
+    The ledger is emptied before anything is deleted, and synced: from then on there is no sweep,
+    and what is left of its files cannot look like one. The empty ledger is deleted last, so that
+    an interrupted deletion can be repeated. In an object store the lock stays, so that a driver
+    that was suspended cannot believe that it still has it.
+
+    Files that are not a sweep's stay, and so do links to folders and what they lead to.
+
+    Returns:
+        The names of what stays.
+
+    Raises:
+        InUseError: Another process is working on the sweep.
+        StorageError: A file cannot be deleted.
+    """
+    with folder.lock() as locked:
+        with closing(locked.append_to(LEDGER_FILE)) as ledger:
+            ledger.truncate(0)
+        for name in _FOLDERS:
+            part = locked.child(name)
+            if not locked.is_link(name):
+                for file in part.files():
+                    part.delete(file)
+                part.remove_if_empty()
+        for name in _FILES:
+            locked.delete(name)
+        # What a killed process did not finish writing.
+        others = [file for file in locked.files() if file not in (LOCK_FILE, LEDGER_FILE)]
+        for name in (file for file in others if file.startswith(".") and file.endswith(".part")):
+            locked.delete(name)
+        locked.delete(LEDGER_FILE)
+        locked.remove_if_empty()
+        return [name for name in (*locked.folders(), *locked.files()) if name != LOCK_FILE]

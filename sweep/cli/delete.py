@@ -1,0 +1,72 @@
+"""`sweep delete`: remove a sweep from the storage."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from analysis.errors import InUseError, LedgerError
+from analysis.formatting import count
+from analysis.records.deletion import delete_sweep, linked_path
+from analysis.records.files import LEDGER_FILE
+from analysis.records.ledger import read_first_record
+from analysis.records.sweeps import no_such_sweep, read_sweep
+from analysis.storage.folder import Folder
+from sweep.cli import options
+from sweep.cli.options import follow_up, storage_folder
+from sweep.cli.output import escape, say
+from sweep.errors import UsageError
+
+
+def delete(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The sweep to delete.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+) -> None:
+    """Delete a sweep with its checkpoints, plots and report.
+
+    Other files in its folder are kept. A sweep that is running is not deleted.
+    """
+    sweeps = storage_folder(storage)
+    folder = sweeps.child(name)
+    if name not in sweeps.folders() or not folder.exists(LEDGER_FILE):
+        raise UsageError(str(no_such_sweep(sweeps, name)))
+    if link := linked_path(folder):
+        raise UsageError(f"{link} is a link: delete what it leads to, then the link")
+    try:
+        if folder.is_locked():
+            raise InUseError(f"{folder} is running; wait for it to end, or stop it")
+        if not yes and not _is_confirmed(folder):
+            print("nothing was deleted")
+            return
+        kept = delete_sweep(folder)
+    except InUseError as error:
+        error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
+        raise
+    print(escape(f"deleted {folder}"))
+    if kept:
+        names = ", ".join(kept[:5]) + (", …" if len(kept) > 5 else "")
+        say(f"note: kept in {folder}, because no sweep has written it: {names}")
+
+
+def _is_confirmed(folder: Folder) -> bool:
+    """Ask the user.
+
+    Raises:
+        UsageError: Standard input is not a terminal.
+    """
+    question = f"delete {folder} ({_describe(folder)})"
+    if not sys.stdin.isatty():
+        raise UsageError(f"to {question}, add --yes")
+    return typer.confirm(escape(question[:1].upper() + question[1:]) + "?", err=True)
+
+
+def _describe(folder: Folder) -> str:
+    try:
+        if read_first_record(folder) is None:
+            return "what is left of a sweep"
+        ledger = read_sweep(folder)
+    except LedgerError:
+        return "its ledger is damaged"
+    n_epochs = sum(len(trial.epochs) for trial in ledger.trials.values())
+    return f"{count(len(ledger.trials), 'trial')}, {count(n_epochs, 'epoch')}"
