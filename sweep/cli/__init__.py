@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from sweep.cli import delete, inspect, results, run, setup
+from sweep.cli.words import Command, Group
 
 app = typer.Typer(
     name="sweep",
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -57,4 +59,4 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     setup.doctor: "sweep doctor --address auto",
 }
 for command, example in _EXAMPLES.items():
-    app.command(command.__name__.rstrip("_"), epilog=f"Example: {example}")(command)
+    app.command(command.__name__.rstrip("_"), cls=Command, epilog=f"Example: {example}")(command)

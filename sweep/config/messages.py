@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from analysis.formatting import printable
-from analysis.hyperparameters import HYPERPARAMETERS, show_value
+from analysis.hyperparameters import HYPERPARAMETERS, SYNONYMS, show_value
 from sweep.config.dimensions import FloatRange, Location, Section
 from sweep.config.sweep_config import Confirm, Resources, Scheduler, SweepConfig
 
@@ -24,14 +24,32 @@ _PHRASES = {
     "greater than": "above",
     " after validation": "",
 }
-_SYNONYMS = {"lr": "learning_rate", "wd": "weight_decay", "warmup": "warmup_epochs"}
+# Words of other tools, and of this one where it has two.
+_SYNONYMS = {
+    **SYNONYMS,
+    **dict.fromkeys(("n_trials", "num_trials", "num_samples", "count", "run_cap"), "trials"),
+    **dict.fromkeys(("n_epochs", "num_epochs", "max_epochs", "max_t"), "epochs"),
+    **dict.fromkeys(("sampler", "search_alg", "algorithm", "method", "oracle"), "searcher"),
+    **dict.fromkeys(("pruner", "early_terminate", "early_stopping"), "scheduler"),
+    **dict.fromkeys(("search_space", "param_space", "parameters", "params"), "space"),
+    **dict.fromkeys(("points_to_evaluate", "init_points", "enqueue"), "initial_points"),
+    **dict.fromkeys(("network", "net", "arch", "architecture"), "model"),
+    **dict.fromkeys(("fixed", "hyperparameters", "config"), "recipe"),
+    **{"random_seed": "seed", "random_state": "seed", "data": "dataset", "gpus": "gpu"},
+    **{"cpus": "cpu", "n_seeds": "seeds", "k": "top_k", "eta": "reduction_factor"},
+    **{"min": "low", "max": "high", "values": "choices", "categorical": "choices", "q": "step"},
+    **{"min_t": "grace_period", "min_resource": "grace_period", "log_uniform": "log"},
+}
 
 
-def describe(problem: Any) -> str:
-    """Return a problem that pydantic found in a config as a sentence."""
+def describe(problem: Any, option: str = "") -> str:
+    """Return a problem that pydantic found in a config as a sentence.
+
+    `option` is the `--set ` with which the value is given, if it is.
+    """
     location: Location = problem["loc"]
     steps = (f"[{s}]" if isinstance(s, int) else f".{printable(s)}" for s in location)
-    return f"`{''.join(steps).removeprefix('.')}` {_what_is_wrong(problem, location)}"
+    return f"`{''.join(steps).removeprefix('.')}` {_what_is_wrong(problem, location, option)}"
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
@@ -44,13 +62,26 @@ def suggest(name: str, names: Iterable[str]) -> str:
     return f"; choose from {', '.join(known)}"
 
 
-def _what_is_wrong(problem: Any, location: Location) -> str:
+def find_key(word: str) -> str | None:
+    """Return the key of a config that a word means, such as `recipe.learning_rate` for `lr`."""
+    for name in (word.lower(), _SYNONYMS.get(word.lower(), "")):
+        if name in SweepConfig.model_fields:
+            return name
+        if name in HYPERPARAMETERS:
+            return f"recipe.{name}"
+        for section, model in _SECTIONS.items():
+            if name in model.model_fields:
+                return f"{section}.{name}"
+    return None
+
+
+def _what_is_wrong(problem: Any, location: Location, option: str) -> str:
     name, value = str(location[-1]), problem["input"]
     match problem["type"]:
         case "missing":
             return "is missing"
         case "extra_forbidden":
-            return _unknown(location)
+            return _unknown(location, value, option)
         case "rejected":
             return str(problem["msg"])
         case "value_error":
@@ -67,12 +98,12 @@ def _what_is_wrong(problem: Any, location: Location) -> str:
     return f"{must}, but got {show_value(value)}"
 
 
-def _unknown(location: Location) -> str:
+def _unknown(location: Location, value: object, option: str) -> str:
     name, section = str(location[-1]), str(location[0])
     if len(location) == 1:
-        meant = _SYNONYMS.get(name.lower(), name)
-        if meant in HYPERPARAMETERS:
-            return f"is unknown: write `recipe.{meant}` to fix it, or `space.{meant}` to search it"
+        meant = find_key(name)
+        if meant is not None and "." in meant:
+            return f"is unknown: {_where(meant, value, option)}"
         return "is unknown" + suggest(name, SweepConfig.model_fields)
     if section in _SECTIONS:
         names: Iterable[str] = _SECTIONS[section].model_fields
@@ -83,3 +114,19 @@ def _unknown(location: Location) -> str:
     if name in SweepConfig.model_fields and name not in names:
         return "belongs at the top level"
     return "is unknown" + suggest(name, names)
+
+
+def _where(key: str, value: object, option: str) -> str:
+    """Say where a config has a key that is given at its top level."""
+    section, _, name = key.partition(".")
+    is_range = isinstance(value, dict | list)
+    shown = "…" if is_range else show_value(value)
+    if section != "recipe":
+        return f"write `{option}{key}={shown}`" if option else f"it belongs in `{section}`"
+    dimension = "…" if is_range else "{low: …, high: …}"
+    fix, search = f"recipe: {{{name}: {shown}}}", f"space: {{{name}: {dimension}}}"
+    if option:
+        fix, search = f"{option}recipe.{name}={shown}", f"{option}'space.{name}={dimension}'"
+    if is_range:
+        return f"write `{search}` to search it"
+    return f"write `{fix}` to fix it, so that it is not searched, or `{search}` to search it"

@@ -49,6 +49,9 @@ def resolve_config(
     layers = _Layers()
     layers.add(_read_preset(preset or "classic"))
     if path is not None:
+        if str(path) in PRESETS and not path.exists():
+            advice = f"to use the preset: --preset {path}; to see it: sweep preset {path}"
+            raise UsageError(f"there is no config file {path}; {advice}")
         layers.add(read_file(path))
     for setting in settings:
         layers.add(read_setting(setting))
@@ -140,7 +143,8 @@ class _Layers:
             if problem["type"] != "default_factory_not_called":
                 source, at = self.find(location[:-1] if problem["type"] == "missing" else location)
                 order = self._sources.index(source), source.lines.get(at, 0)
-                lines.append((order, f"{describe(problem)} ({source.mark(at)})"))
+                option = "--set " if source.name.startswith("--set ") else ""
+                lines.append((order, f"{describe(problem, option)} ({source.mark(at)})"))
         return [text for _, text in sorted(lines, key=lambda line: line[0])]
 
     def _fix_or_search(self, source: Source) -> None:

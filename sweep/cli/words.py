@@ -1,0 +1,154 @@
+"""Commands and groups that know the words of other tools, and say which are meant here."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+from typing_extensions import override
+
+from sweep.errors import UsageError
+
+_COMMANDS = {
+    "agent": "run",
+    "check": "validate",
+    "config": "preset",
+    "continue": "resume",
+    "diff": "compare",
+    "download": "data",
+    "evaluate": "confirm",
+    "fit": "run",
+    "help": "--help",
+    "html": "report",
+    "info": "status",
+    "init": "preset",
+    "launch": "run",
+    "leaderboard": "trials",
+    "ls": "list",
+    "optimize": "run",
+    "remove": "delete",
+    "restart": "resume",
+    "rm": "delete",
+    "search": "run",
+    "show": "status",
+    "start": "run",
+    "test": "confirm",
+    "train": "run",
+    "tune": "run",
+    "ui": "dashboard",
+    "version": "--version",
+}
+_OPTIONS = {
+    "--count": "--trials",
+    "--dir": "--storage",
+    "--gpus": "--set resources.gpu",
+    "--jobs": "--concurrency",
+    "--k": "--top-k",
+    "--max-concurrent": "--concurrency",
+    "--max-epochs": "--epochs",
+    "--n-epochs": "--epochs",
+    "--n-jobs": "--concurrency",
+    "--n-seeds": "--seeds",
+    "--n-trials": "--trials",
+    "--num-epochs": "--epochs",
+    "--num-samples": "--trials",
+    "--num-trials": "--trials",
+    "--num-workers": "--concurrency",
+    "--output": "--out",
+    "--parallel": "--concurrency",
+    "--random-state": "--seed",
+    "--run-name": "--name",
+    "--study-name": "--name",
+    "--sweep": "--name",
+    "--timeout": "--time-budget",
+    "--warm-start": "--from",
+    "--workers": "--concurrency",
+    "-c": "--config",
+    "-f": "--follow",
+    "-j": "--concurrency",
+    "-n": "--trials",
+    "-o": "--out",
+}
+
+
+class Group(TyperGroup):
+    """The command line: a command that other tools have gets the one that is meant."""
+
+    @override
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        meant = _COMMANDS.get(args[0])
+        if args[0] not in self.commands and meant is not None:
+            better = f"sweep {shlex.join([meant, *args[1:]])}"
+            raise UsageError(f"there is no command `{args[0]}`; did you mean `{better}`?")
+        return super().resolve_command(ctx, args)
+
+
+class Command(TyperCommand):
+    """A command: an unknown option or argument gets the one that is meant."""
+
+    allow_extra_args = True  # they are rejected here, with a better message
+
+    @override
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except Exception as error:
+            # Typer has its own copy of click, or not: the class of the error is not public.
+            option = getattr(error, "option_name", None)
+            meant = None if option is None else self._meant_by_option(option, given)
+            if meant is None:
+                raise
+            wrong = f"`sweep {self.name}` has no option `{option}`"
+            raise UsageError(f"{wrong}; did you mean `{meant[0]}`{meant[1]}?") from None
+        if ctx.args and not ctx.resilient_parsing:
+            raise UsageError(self._describe_extra(ctx.args[0]))
+        return rest
+
+    @property
+    def _options(self) -> set[str]:
+        return {option for parameter in self.params for option in parameter.opts}
+
+    def _meant_by_option(self, option: str, given: list[str]) -> tuple[str, str] | None:
+        """Return what to type for an unknown option, and what else it does."""
+        from analysis.hyperparameters import HYPERPARAMETERS
+        from sweep.config.messages import find_key
+
+        value = _value_of(option, given)
+        meant = _OPTIONS.get(option, "")
+        key = find_key(option.lstrip("-").replace("-", "_"))
+        if meant.split()[:1] == ["--set"]:
+            meant, key = "", meant.split()[1]
+        if meant in self._options:
+            return f"{meant} {value}".rstrip(), ""
+        if key is None or "--set" not in self._options:
+            return None
+        is_fixed = key.rpartition(".")[2] in HYPERPARAMETERS
+        note = ", which fixes it for every trial" if is_fixed else ""
+        return f"--set {key}={shlex.quote(value) if value else '…'}", note
+
+    def _describe_extra(self, word: str) -> str:
+        """Describe an argument that the command does not take."""
+        wrong = f"`sweep {self.name}` takes no argument `{word}`"
+        if "--preset" not in self._options:
+            return f"{wrong}; see `sweep {self.name} --help`"
+        from sweep.config.resolve import PRESETS
+
+        if word in PRESETS:
+            option = "--preset"
+        elif "=" in word:
+            option = "--set"
+        else:
+            is_file = Path(word).suffix in (".yaml", ".yml") or Path(word).is_file()
+            option = "--config" if is_file else "--name"
+        return f"{wrong}; did you mean `{option} {shlex.quote(word)}`?"
+
+
+def _value_of(option: str, given: list[str]) -> str:
+    """Return the value that follows an option; empty if none does."""
+    for i, word in enumerate(given):
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+        if word == option and given[i + 1 : i + 2] and not given[i + 1].startswith("-"):
+            return given[i + 1]
+    return ""

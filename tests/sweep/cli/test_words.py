@@ -1,0 +1,44 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Call = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("command", "meant"),
+    [
+        ("ls --json", "there is no command `ls`; did you mean `sweep list --json`?"),
+        ("rm made", "did you mean `sweep delete made`?"),
+        ("bset", "Did you mean 'best'"),
+        ("run mine", "`sweep run` takes no argument `mine`; did you mean `--name mine`?"),
+        ("run quick", "did you mean `--preset quick`?"),
+        ("run mine.yaml", "did you mean `--config mine.yaml`?"),
+        ("run trials=3", "did you mean `--set trials=3`?"),
+        ("run --n-trials 5", "did you mean `--trials 5`?"),
+        ("run --lr=0.1", "did you mean `--set recipe.learning_rate=0.1`, which fixes it"),
+        ("run --dropout", "did you mean `--set recipe.dropout=…`, which fixes it"),
+        ("run --searcher random", "did you mean `--set searcher=random`?"),
+        ("run --seeds 9", "did you mean `--set confirm.seeds=9`?"),
+        ("run --gpus 1", "did you mean `--set resources.gpu=1`?"),
+        ("run --epoch 3", "No such option: --epoch (Possible options: --epochs)"),
+        ("run --config classic", "to use the preset: --preset classic"),
+        ("trials made 10", "`sweep trials` takes no argument `10`; see `sweep trials --help`"),
+        ("best --dropout 0.3", "No such option: --dropout"),
+    ],
+)
+def test_word_of_another_tool_gets_the_right_one(command: str, meant: str, call: Call) -> None:
+    outcome = call(*command.split())
+    assert (outcome.exit_code, outcome.out) == (2, "")
+    assert meant in outcome.err
+
+
+def test_every_command_that_is_suggested_exists(call: Call) -> None:
+    from typer.main import get_command
+
+    from sweep.cli import app, words
+
+    group: Any = get_command(app)
+    known = {*group.commands, "--help", "--version"}
+    assert set(words._COMMANDS.values()) - known <= {"compare"}
