@@ -1,41 +1,14 @@
 """The best score so far, against the epochs and the time that the search used."""
 
-from dataclasses import dataclass
 from itertools import accumulate
 
 from analysis.formatting import count, percent
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, in_view, set_accuracy_scale
 from analysis.plots.style import BLUE, FAINT, INK, add_legend, new_figure
-from analysis.records.ledger import EpochRecord, Ledger, TrialEnded
-from analysis.results.cost import search_cost, working_clock
-from analysis.results.selection import rank_trials, trial_score
-
-
-@dataclass(frozen=True)
-class Finish:
-    """The end of a trial that ran all its epochs.
-
-    `score` is a fraction. `epochs` counts those of all trials up to then, and `seconds` excludes
-    the pauses between sessions.
-    """
-
-    trial_id: int
-    score: float
-    epochs: int
-    seconds: float
-
-
-def finishes(ledger: Ledger) -> list[Finish]:
-    """Return the finishes of the trials that ran all their epochs, in order."""
-    found, epochs = [], 0
-    for seconds, record in working_clock(ledger):
-        epochs += isinstance(record, EpochRecord)
-        if isinstance(record, TrialEnded):
-            score = trial_score(ledger.trials[record.trial_id])
-            if score is not None:
-                found.append(Finish(record.trial_id, score, epochs, seconds))
-    return found
+from analysis.results.cost import search_cost
+from analysis.results.progress import finishes
+from analysis.results.selection import rank_trials
 
 
 def draw_best_so_far(results: Results) -> Picture:

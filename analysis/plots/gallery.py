@@ -95,11 +95,18 @@ def render(
     Raises:
         NothingToDrawError: If the results lack what it shows.
     """
+    return render_drawing(lambda: plot.draw(results), plot.title, file_format, dpi=dpi)
+
+
+def render_drawing(
+    draw: Callable[[], Picture], title: str, file_format: Format, *, dpi: int = DPI
+) -> tuple[bytes, str]:
+    """Return what `draw` draws, with its title, as `render` does."""
     with plot_style(), warnings.catch_warnings():
         # The name of a sweep may use a script that the font lacks: it shows boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        picture = plot.draw(results)
-        add_title(picture.figure, plot.title)
+        picture = draw()
+        add_title(picture.figure, title)
         picture.figure.dpi = dpi
         make_canvas, metadata = _FORMATS[file_format]
         buffer = io.BytesIO()

@@ -18,6 +18,11 @@ def describe_comparison(confirmation: Confirmation, comparison: Comparison) -> s
     return _sentence("; ".join([finding, *filter(None, left_out)]))
 
 
+def describe_difference(comparison: Comparison, finalist: str, baseline: str) -> str:
+    """Return the result of a comparison as one sentence, with titles for its two sides."""
+    return _sentence(_finding(comparison, finalist, baseline))
+
+
 def decisive_comparison(confirmation: Confirmation, finalist: Arm | None) -> Comparison | None:
     """Return the comparison that decides the verdict on a finalist: with its reference.
 

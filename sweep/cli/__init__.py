@@ -46,6 +46,7 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     inspect.list_: "sweep list",
     inspect.trials: "sweep trials first --top 10",
     inspect.best: "sweep best first --json",
+    inspect.compare: "sweep compare first second --out curves.png",
     delete.delete: "sweep delete first",
     results.plot: "sweep plot first --out plots --format pdf",
     results.report: "sweep report first",

@@ -1,4 +1,4 @@
-"""`sweep list`, `sweep status`, `sweep trials`, `sweep best`: what the ledgers contain."""
+"""`sweep list`, `status`, `trials`, `best`, `compare`: what the ledgers contain."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ import typer
 
 from sweep.cli import options
 from sweep.cli.options import find_sweep, follow_up, storage_folder
-from sweep.cli.output import escape, open_console, print_json
+from sweep.cli.output import escape, open_console, print_json, say
 from sweep.errors import UsageError
 
 _READ_EVERY_S = 2.0
@@ -118,3 +118,36 @@ def best(
         print_json(document)
     else:
         print_best(document)
+
+
+def compare(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help="Two sweeps or more; the first is the baseline."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the best so far of all (.png, .svg or .pdf)."),
+    ] = None,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Compare sweeps: cost, best trials, confirmed test accuracies.
+
+    Sweeps with the same seed are confirmed with the same seeds. Their best trials are then
+    compared in pairs.
+    """
+    from sweep.cli.compare import comparison_of_sweeps, draw_comparison, print_comparison
+
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise UsageError("give two sweeps or more, each once: sweep compare NAME NAME")
+    sweeps = [find_sweep(storage, name) for name in names]
+    if out is not None:
+        draw_comparison(out, {ledger.name: ledger for _, ledger in sweeps})
+    document, sentences = comparison_of_sweeps(sweeps)
+    if as_json:
+        print_json(document)
+    else:
+        print_comparison(document, sentences)
+    if out is not None:
+        say(f"picture {out}")

@@ -47,3 +47,16 @@ def new_table(*headings: str, left: Collection[str]) -> "Table":
     for heading in headings:
         table.add_column(heading, justify="left" if heading in left else "right")
     return table
+
+
+def print_table(table: "Table") -> None:
+    """Print a table; on a narrow terminal with short headings, and without the column `time`."""
+    console = open_console()
+    width, console.width = console.width, WIDEST
+    if console.measure(table).maximum > width:
+        table.padding = (0, 1, 0, 0)
+        for column in table.columns:
+            column.header, column.vertical = str(column.header).replace("_", "\n"), "bottom"
+        if console.measure(table).maximum > width:
+            table.columns = [column for column in table.columns if column.header != "time"]
+    console.print(table)

@@ -73,12 +73,19 @@ def _verdict_document(confirmation: Confirmation, finalist: Arm) -> dict[str, An
     found = comparison or Comparison(finalist.arm, baseline="", seeds=())
     assert finalist.trial_id is not None
     return {
-        "outcome": found.outcome,
         "text": describe_verdict(confirmation, finalist.trial_id),
         "baseline": found.baseline or None,
-        "difference": found.difference,
-        "ci95": found.interval,
-        "p": found.p_adjusted,
+        **comparison_document(found),
+    }
+
+
+def comparison_document(comparison: Comparison) -> dict[str, Any]:
+    """Return the figures of a comparison as a JSON document."""
+    return {
+        "outcome": comparison.outcome,
+        "difference": comparison.difference,
+        "ci95": comparison.interval,
+        "p": comparison.p_adjusted,
     }
 
 

@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from analysis.errors import LedgerError, describe_cause
-from analysis.formatting import WIDEST, duration, percent
+from analysis.formatting import duration, percent
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.sweeps import list_sweeps
 from analysis.results.selection import rank_trials, trial_accuracy
 from analysis.storage.folder import Folder
-from sweep.cli.output import escape, new_table, open_console
+from sweep.cli.output import escape, new_table, print_table
 from sweep.errors import UsageError
 
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
@@ -78,7 +77,7 @@ def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None
             duration(trial.seconds),
             *map(escape, values),
         )
-    _print(table)
+    print_table(table)
 
 
 def list_documents(storage: Folder) -> list[dict[str, Any]]:
@@ -126,17 +125,4 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
             f"{document['trials_ended']}/{document['trials']}",
             percent(document["best_val_accuracy"]),
         )
-    _print(table)
-
-
-def _print(table: Table) -> None:
-    """Print a table; on a narrow terminal with short headings, and without the column `time`."""
-    console = open_console()
-    width, console.width = console.width, WIDEST
-    if console.measure(table).maximum > width:
-        table.padding = (0, 1, 0, 0)
-        for column in table.columns:
-            column.header, column.vertical = str(column.header).replace("_", "\n"), "bottom"
-        if console.measure(table).maximum > width:
-            table.columns = [column for column in table.columns if column.header != "time"]
-    console.print(table)
+    print_table(table)

@@ -1,13 +1,7 @@
-from analysis.plots.best_so_far import Finish, draw_best_so_far, finishes
+from analysis.plots.best_so_far import draw_best_so_far
 from analysis.records.ledger import TrialEnded
+from analysis.results.progress import finishes
 from in_memory import make_ledger
-
-
-def test_finishes_are_those_of_the_trials_that_ran_all_epochs(some_ledger):
-    assert finishes(some_ledger) == [
-        Finish(trial_id=1, score=0.985, epochs=4, seconds=8.0),
-        Finish(trial_id=3, score=0.99, epochs=9, seconds=18.0),
-    ]
 
 
 def test_of_equal_scores_the_trial_that_started_first_is_the_best(show):

@@ -1,0 +1,89 @@
+"""The best scores so far of several sweeps, against the epochs that each has used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from analysis.formatting import percent, printable
+from analysis.plots.results import NothingToDrawError, Picture
+from analysis.plots.scales import AXIS_NOTE, in_view, set_accuracy_scale
+from analysis.plots.style import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    add_legend,
+    new_figure,
+)
+from analysis.records.ledger import Ledger
+from analysis.results.cost import search_cost
+from analysis.results.progress import finishes
+from analysis.results.selection import describe_rule
+
+_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
+_STYLES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The best score so far of a sweep.
+
+    `epochs` are those of all trials up to each finish of a trial, then those of the sweep;
+    `best` has the best score, a fraction, from each of them on.
+    """
+
+    epochs: tuple[int, ...]
+    best: tuple[float, ...]
+
+
+def sweep_curve(ledger: Ledger) -> Curve | None:
+    """Return the curve of a sweep; None if no trial ran all its epochs."""
+    ended = finishes(ledger)
+    if not ended:
+        return None
+    best = [*accumulate((finish.score for finish in ended), max)]
+    epochs = (*(finish.epochs for finish in ended), search_cost(ledger).epochs)
+    return Curve(epochs, (*best, best[-1]))
+
+
+def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
+    """Draw the best score so far of each sweep, by name, against its epochs.
+
+    Raises:
+        NothingToDrawError: No trial of any sweep ran all its epochs.
+    """
+    found = {name: sweep_curve(ledger) for name, ledger in ledgers.items()}
+    curves = {name: curve for name, curve in found.items() if curve is not None}
+    if not curves:
+        raise NothingToDrawError("no trial of these sweeps has run all its epochs")
+    rules = {describe_rule(ledgers[name].config).removeprefix("highest ") for name in curves}
+    note = f"Score: {rules.pop()}." if len(rules) == 1 else "The sweeps have different scores."
+    if missing := [printable(name, 40) for name in found if name not in curves]:
+        note += f" Not drawn, because no trial ran all its epochs: {', '.join(missing)}."
+    n_rows = -(-len(curves) // 3)
+    figure = new_figure(
+        4.0 + 0.2 * n_rows,
+        "Best validation accuracy of the trials that ran all their epochs",
+        f"{note} {AXIS_NOTE}",
+        legend_rows=n_rows,
+    )
+    axes = figure.subplots()
+    shown = [score for curve in curves.values() for score in in_view(curve.best)]
+    set_accuracy_scale(axes, "y", shown)
+    for number, (name, curve) in enumerate(curves.items()):
+        color, style = _COLORS[number % len(_COLORS)], _STYLES[number % len(_STYLES)]
+        label = f"{printable(name, 30)}: {percent(curve.best[-1])}"
+        axes.step(curve.epochs, curve.best, where="post", color=color, ls=style, label=label)
+        reached = curve.best.index(curve.best[-1])
+        axes.plot(curve.epochs[reached], curve.best[-1], marker="*", ms=10, color=color)
+    axes.set_xlim(0, max(curve.epochs[-1] for curve in curves.values()) * 1.03)
+    axes.set(xlabel="epochs of all trials", ylabel="validation accuracy (%)")
+    add_legend(figure, [line for line in axes.get_lines() if line.get_marker() != "*"], n_rows)
+    reached_all = ", ".join(
+        f"{name} {percent(curve.best[-1])} in {curve.epochs[-1]:,} epochs"
+        for name, curve in curves.items()
+    )
+    return Picture(figure, f"Best validation accuracy reached: {printable(reached_all, 500)}.")

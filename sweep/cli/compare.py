@@ -1,0 +1,157 @@
+"""Sweeps side by side: as JSON, as tables and as a picture."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from rich.table import Table
+
+from analysis.errors import describe_cause
+from analysis.formatting import count, duration, interval, percent
+from analysis.hyperparameters import format_value
+from analysis.records.confirmation import read_confirmation
+from analysis.records.ledger import Ledger
+from analysis.results.comparison import Comparison
+from analysis.results.cost import search_cost
+from analysis.results.progress import improvements
+from analysis.results.side_by_side import Contender, Difference, compare_sweeps
+from analysis.results.verdict import describe_difference
+from analysis.storage.folder import Folder
+from sweep.cli.output import escape, new_table, open_console, print_table
+from sweep.cli.summary import best_document, comparison_document
+from sweep.errors import NoTrialError, UsageError
+
+
+def comparison_of_sweeps(
+    sweeps: Sequence[tuple[Folder, Ledger]],
+) -> tuple[dict[str, Any], list[str]]:
+    """Return sweeps side by side as a JSON document, and their differences as sentences."""
+    contenders = [Contender(ledger, read_confirmation(folder)) for folder, ledger in sweeps]
+    differences = compare_sweeps(contenders)
+    document = {
+        "sweeps": [_document(folder, ledger) for folder, ledger in sweeps],
+        "differences": [_difference_document(difference) for difference in differences],
+    }
+    return document, [_describe(difference) for difference in differences]
+
+
+def print_comparison(document: Mapping[str, Any], sentences: Sequence[str]) -> None:
+    """Print sweeps side by side, as tables and sentences."""
+    console = open_console()
+    for table in _tables(document["sweeps"]):
+        print_table(table)
+        print()
+    for sentence in sentences:
+        console.print(escape(sentence))
+
+
+def draw_comparison(out: Path, ledgers: Mapping[str, Ledger]) -> None:
+    """Draw the best so far of each sweep into a file.
+
+    Raises:
+        UsageError: The file cannot be written, its format is unknown, or nothing can be drawn.
+    """
+    from analysis.plots.gallery import Format, render_drawing
+    from analysis.plots.results import NothingToDrawError
+    from analysis.plots.sweeps_so_far import draw_sweeps_so_far
+
+    formats: dict[str, Format] = {f".{name}": name for name in get_args(Format)}
+    if (file_format := formats.get(out.suffix.lower())) is None:
+        raise UsageError(
+            f"`--out` must be a file that ends in one of {', '.join(formats)}, but got {out}"
+        )
+    try:
+        picture, _ = render_drawing(
+            lambda: draw_sweeps_so_far(ledgers), "Best so far, by sweep", file_format
+        )
+        out.write_bytes(picture)
+    except NothingToDrawError as error:
+        raise UsageError(f"cannot draw {out}: {error}") from error
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {describe_cause(error)}") from error
+
+
+def _document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
+    """Return what a sweep cost and found as a JSON document."""
+    cost = search_cost(ledger)
+    try:
+        best = best_document(folder, ledger)
+    except NoTrialError:
+        best = None
+    return {
+        "sweep": folder.name,
+        "trials": int(ledger.config["trials"]),
+        "trials_ended": ledger.n_ended,
+        "complete": len(ledger.in_state("COMPLETE")),
+        "stopped": len(ledger.in_state("STOPPED")),
+        "failed": len(ledger.in_state("FAILED")),
+        "epochs": cost.epochs,
+        "elapsed_s": round(cost.elapsed_s, 3),
+        "best": best,
+        "best_so_far": [
+            {
+                "trial_id": finish.trial_id,
+                "val_accuracy": finish.score,
+                "epochs": finish.epochs,
+                "elapsed_s": round(finish.seconds, 3),
+            }
+            for finish in improvements(ledger)
+        ],
+    }
+
+
+def _difference_document(difference: Difference) -> dict[str, Any]:
+    found = difference.comparison or Comparison(difference.sweep, difference.baseline, ())
+    return {
+        "sweep": difference.sweep,
+        "baseline": difference.baseline,
+        "n_seeds": len(found.seeds),
+        **comparison_document(found),
+        "reason": difference.reason,
+    }
+
+
+def _describe(difference: Difference) -> str:
+    one, other = f"the best of {difference.sweep}", f"the best of {difference.baseline}"
+    if difference.comparison is None:
+        return f"No difference is known between {one} and {other}: {difference.reason}."
+    return describe_difference(difference.comparison, one, other)
+
+
+def _tables(documents: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """Return the costs, the best trials and the confirmed accuracies, one row per sweep."""
+    costs = new_table(
+        "sweep", "trials", "stopped", "failed", "epochs", "time", "best after", left=("sweep",)
+    )
+    best = [document for document in documents if document["best"] is not None]
+    names = list(dict.fromkeys(name for d in best for name in d["best"]["hyperparameters"]))
+    headings = ("sweep", "validation", "trial", "origin", *map(escape, names))
+    found = new_table(*headings, left=("sweep", "origin"))
+    left = ("sweep", "95 % interval")
+    confirmed = new_table("sweep", "test accuracy", "95 % interval", "seeds", left=left)
+    for document in documents:
+        so_far = document["best_so_far"]
+        costs.add_row(
+            escape(document["sweep"]),
+            f"{document['trials_ended']}/{document['trials']}",
+            str(document["stopped"]),
+            str(document["failed"]),
+            str(document["epochs"]),
+            duration(document["elapsed_s"]),
+            count(so_far[-1]["epochs"], "epoch") if so_far else "–",
+        )
+    for document in best:
+        trial = document["best"]
+        values = trial["hyperparameters"]
+        found.add_row(
+            escape(document["sweep"]),
+            percent(trial["val_accuracy"]),
+            str(trial["trial_id"]),
+            trial["origin"],
+            *(escape(format_value(n, values[n])) if n in values else "–" for n in names),
+        )
+        if measured := trial.get("confirmed"):
+            ends = interval(measured["test_accuracy_ci95"], percent)
+            mean, n_seeds = percent(measured["test_accuracy_mean"]), str(measured["n_seeds"])
+            confirmed.add_row(escape(document["sweep"]), mean, ends, n_seeds)
+    return [table for table in (costs, found, confirmed) if table.row_count]

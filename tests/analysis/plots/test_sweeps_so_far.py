@@ -1,0 +1,23 @@
+import pytest
+
+from analysis.plots.results import NothingToDrawError
+from analysis.plots.style import plot_style
+from analysis.plots.sweeps_so_far import Curve, draw_sweeps_so_far, sweep_curve
+from in_memory import make_ledger
+
+
+def test_curve_ends_with_the_sweep(some_ledger):
+    assert sweep_curve(some_ledger) == Curve((4, 9, 11), (0.985, 0.99, 0.99))
+
+
+def test_every_sweep_with_a_complete_trial_is_drawn(some_ledger):
+    young = make_ledger((None, {}, [0.9]))
+    with plot_style():
+        picture = draw_sweeps_so_far({"a": some_ledger, "b": young, "c": some_ledger})
+    lines = [line for line in picture.figure.axes[0].get_lines() if line.get_marker() != "*"]
+    assert [line.get_label() for line in lines] == ["a: 99.00 %", "c: 99.00 %"]
+    assert lines[0].get_xydata().tolist() == [[4, 0.985], [9, 0.99], [11, 0.99]]
+    note = picture.figure.texts[1].get_text().replace("\n", " ")
+    assert "because no trial ran all its epochs: b." in note
+    with pytest.raises(NothingToDrawError):
+        draw_sweeps_so_far({"b": young})

@@ -1,0 +1,42 @@
+import pytest
+
+from analysis.results.comparison import compare_accuracies
+from analysis.results.side_by_side import Contender, compare_sweeps
+from in_memory import by_seed, make_confirmation, make_ledger
+
+HIGH = by_seed(0.994, 0.9945, 0.9938, 0.9943, 0.9941)
+LOW = by_seed(0.991, 0.9912, 0.9911, 0.9908, 0.9911)
+
+
+def contender(name: str, accuracies: dict[int, float] | None, **config: object) -> Contender:
+    ledger = make_ledger(("COMPLETE", {}, [0.9, 0.9, 0.9, 0.95]), **config)
+    ledger.created = type(ledger.created)(100.0, 1, name, ledger.created.config)
+    if accuracies is None:
+        return Contender(ledger, None)
+    return Contender(ledger, make_confirmation({"finalist": accuracies, "tuned": LOW}))
+
+
+def test_best_trials_are_compared_with_the_first_sweeps_by_seed() -> None:
+    two_less = dict(list(HIGH.items())[:4])
+    first, *others = contender("a", LOW), contender("b", HIGH), contender("c", two_less)
+    against_b, against_c = compare_sweeps([first, *others])
+    expected = compare_accuracies({"a": LOW, "b": HIGH, "c": two_less}, ["b", "c"], ["a"])
+    assert [against_b.comparison, against_c.comparison] == expected
+    assert (against_b.sweep, against_b.baseline, against_b.reason) == ("b", "a", None)
+    assert against_b.comparison is not None
+    assert against_b.comparison.outcome == "better"
+    assert [len(c.seeds) for c in expected] == [5, 4]
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (contender("b", None), "the best trial of b is not confirmed"),
+        (contender("b", {7: 0.99, 8: 0.99}), "their confirmations share no seed"),
+        (contender("b", HIGH, dataset="kmnist"), "their datasets differ"),
+    ],
+)
+def test_sweeps_that_cannot_be_compared_say_why(other: Contender, reason: str) -> None:
+    (difference,) = compare_sweeps([contender("a", LOW), other])
+    assert difference.comparison is None
+    assert str(difference.reason).startswith(reason)

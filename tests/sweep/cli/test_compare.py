@@ -1,0 +1,58 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from analysis.records.ledger import read_ledger
+from analysis.storage.folder import Folder
+
+Call = Callable[..., Any]
+
+
+def test_sweeps_are_shown_side_by_side(
+    call: Call, add_sweep: Callable[..., Folder], synthetic: ModuleType, tmp_path: Path
+) -> None:
+    for name, n_trials, n_seeds in (("a", 8, 4), ("b", 12, 5), ("young", 3, 0)):
+        folder = add_sweep(name, n_trials=n_trials, n_running=2 if name == "young" else 0)
+        if n_seeds:
+            synthetic.write_confirmed(folder, read_ledger(folder), n_seeds, predictions=False)
+    document = json.loads(call("compare", "a", "b", "young", "--json").out)
+    a, b, young = document["sweeps"]
+    assert [a["trials"], b["trials"], young["trials_ended"]] == [8, 12, 1]
+    assert a["best"] == json.loads(call("best", "a", "--json").out)
+    assert a["best_so_far"][-1]["val_accuracy"] == pytest.approx(a["best"]["val_accuracy"])
+    assert young["best"] is None or "confirmed" not in young["best"]
+    against_b, against_young = document["differences"]
+    assert (against_b["sweep"], against_b["baseline"], against_b["n_seeds"]) == ("b", "a", 4)
+    assert against_b["difference"] is not None
+    assert against_young["reason"] == "the best trial of young is not confirmed"
+
+    outcome = call("compare", "a", "b", "young", "--out", "so-far.svg")
+    assert outcome.exit_code == 0
+    assert outcome.out.count("\nb ") == 3  # costs, best trials, test accuracies
+    assert "the best of b" in outcome.out
+    assert "the best of young and the best of a: the best trial of young" in outcome.out
+    assert (tmp_path / "so-far.svg").read_text().count("<svg") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("compare a", "give two sweeps or more"),
+        ("compare a a", "each once"),
+        ("compare a nowhere", "there is no sweep 'nowhere'"),
+        ("compare a b --out so-far.gif", "ends in one of .png, .svg, .pdf"),
+        ("compare a b --out none/so-far.png", "cannot write none/so-far.png"),
+    ],
+)
+def test_mistake_is_explained(
+    command: str, says: str, call: Call, add_sweep: Callable[..., Folder]
+) -> None:
+    for name in ("a", "b"):
+        add_sweep(name, n_trials=1, scheduler="none", failure_rate=0)
+    outcome = call(*command.split())
+    assert (outcome.exit_code, outcome.out) == (2, "")
+    assert says in outcome.err
