@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from analysis.formatting import count
+from analysis.hyperparameters import HAND_TUNED
 from analysis.records.confirmation import Arm, Confirmation
 from analysis.records.ledger import Ledger, Trial
 
@@ -65,6 +67,34 @@ def best_finalist(ledger: Ledger, confirmation: Confirmation) -> Arm | None:
     """
     ranked = rank_trials(ledger)
     return confirmation.finalist(ranked[0].trial.trial_id) if ranked else None
+
+
+def describe_origin(ledger: Ledger) -> str | None:
+    """Say that no proposal of the searcher beat a point that was given, as part of a sentence.
+
+    None if one did, or if no trial ran all its epochs.
+    """
+    ranked = rank_trials(ledger)
+    if not ranked or ranked[0].trial.origin == "proposed":
+        return None
+    trial_id = ranked[0].trial.trial_id
+    given = "initial point" if ranked[0].trial.origin == "initial" else "earlier sweep's best"
+    ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
+    proposals = count(sum(trial.origin == "proposed" for trial in ended), "proposal")
+    return f"none of {proposals} of the searcher beat the {given}, trial {trial_id}"
+
+
+def searched_recipe(trial: Trial, baseline: Arm) -> list[str]:
+    """Return what the recipe of a baseline has from the search that found `trial`.
+
+    The hand-tuned baseline in a trial's own recipe has the trial's values of, for example, the
+    learning rate. They were searched together with the trial's regularizers, not with those of
+    the baseline. Other baselines have nothing from the search.
+    """
+    names = [name for name in trial.config["space"] if name not in HAND_TUNED]
+    is_shared = baseline.role == "baseline" and baseline.reference
+    is_shared &= all(baseline.hyperparameters.get(name) == trial.value(name) for name in names)
+    return names if is_shared else []
 
 
 def describe_rule(config: Mapping[str, Any]) -> str:

@@ -110,14 +110,15 @@ def best(
     storage: options.StorageOption = options.DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Show the best hyperparameters and their trial."""
+    """Show the best hyperparameters, their trial and, once confirmed, the verdict on them."""
     from sweep.cli.summary import best_document, print_best
 
-    document = best_document(*find_sweep(storage, name))
+    folder, ledger = find_sweep(storage, name)
+    document = best_document(folder, ledger)
     if as_json:
         print_json(document)
     else:
-        print_best(document)
+        print_best(folder, ledger, document)
 
 
 def compare(

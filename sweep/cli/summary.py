@@ -8,15 +8,27 @@ from analysis.formatting import count, duration, interval, percent
 from analysis.hyperparameters import format_value
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE, checkpoint_name, trial_name
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import Ledger, Trial
 from analysis.results.comparison import Comparison, summarize_arm
 from analysis.results.cost import search_cost
-from analysis.results.selection import Selection, describe_rule, rank_trials
+from analysis.results.selection import (
+    Selection,
+    describe_origin,
+    describe_rule,
+    rank_trials,
+    searched_recipe,
+)
 from analysis.results.verdict import decisive_comparison, describe_verdict, missing_step
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
 from sweep.cli.output import escape, new_table, open_console, print_json
 from sweep.errors import NoTrialError
+
+_ORIGINS = {
+    "initial": "an initial point",
+    "proposed": "proposed by the searcher",
+    "earlier sweep": "the best of an earlier sweep",
+}
 
 
 def find_best(ledger: Ledger) -> Selection:
@@ -64,6 +76,7 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
             "test_accuracy_ci95": summary.interval,
             "n_seeds": summary.n,
             "verdict": _verdict_document(confirmation, arm),
+            "baselines": _baseline_documents(confirmation, best.trial),
         }
     return document
 
@@ -79,6 +92,21 @@ def _verdict_document(confirmation: Confirmation, finalist: Arm) -> dict[str, An
     }
 
 
+def _baseline_documents(confirmation: Confirmation, best: Trial) -> list[dict[str, Any]]:
+    return [
+        {
+            "arm": arm.arm,
+            "title": arm.title,
+            "test_accuracy_mean": summary.mean,
+            "test_accuracy_ci95": summary.interval,
+            "n_seeds": summary.n,
+            "searched_recipe": searched_recipe(best, arm),
+        }
+        for arm in confirmation.in_role("baseline")
+        if (summary := summarize_arm(confirmation, arm.arm))
+    ]
+
+
 def comparison_document(comparison: Comparison) -> dict[str, Any]:
     """Return the figures of a comparison as a JSON document."""
     return {
@@ -89,18 +117,21 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def print_best(document: dict[str, Any]) -> None:
-    """Print the best hyperparameters, one per line, then the rule, checkpoint and accuracy."""
+def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None:
+    """Print the best hyperparameters, one per line, and where they come from; then the verdict."""
+    console = open_console()
+    if surprise := describe_origin(ledger):
+        console.print(escape(surprise[:1].upper() + surprise[1:]), soft_wrap=True)
     values = document["hyperparameters"]
     rows = {name: format_value(name, value) for name, value in values.items()}
-    rows |= {"rule": document["selection"], "checkpoint": document["checkpoint"] or "none"}
+    rows |= {"origin": _ORIGINS[document["origin"]], "rule": document["selection"]}
+    rows |= {"checkpoint": document["checkpoint"] or "none"}
     rows["test accuracy"] = "not known yet: `sweep confirm` measures it"
     if confirmed := document.get("confirmed"):
         text, ends = percent(confirmed["test_accuracy_mean"]), confirmed["test_accuracy_ci95"]
         if ends is not None:
             text += f" (95 % interval {interval(ends, percent)})"
         rows["test accuracy"] = f"{text}, mean of {count(confirmed['n_seeds'], 'seed')}"
-    console = open_console()
     title = f"best of {document['sweep']}: trial {document['trial_id']}, "
     accuracy = percent(document["val_accuracy"])
     line = Text.assemble(escape(title), (accuracy, "bold green"), " on the validation images")
@@ -110,6 +141,12 @@ def print_best(document: dict[str, Any]) -> None:
         style = "bold" if name in values else "dim"
         row = Text.assemble(f"  {escape(name):{width}}  ", (escape(value), style))
         console.print(row, soft_wrap=True)
+    confirmation = read_confirmation(folder)
+    if confirmation is not None:
+        print()
+        _print_arms(confirmation, ledger.trials[document["trial_id"]])
+        text = describe_verdict(confirmation, document["trial_id"])
+        print(f"\n{escape(text)}")
 
 
 def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
@@ -118,18 +155,14 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
-    print_best(document)
+    print_best(folder, ledger, document)
     print()
-    confirmation = read_confirmation(folder)
-    if confirmation is not None:
-        _print_arms(confirmation)
-        print(f"\n{escape(describe_verdict(confirmation, document['trial_id']))}\n")
     _print_cost(ledger)
     for trial in ledger.in_state("FAILED"):
         print(escape(f"trial {trial.trial_id} failed: {trial.reason}"))
     print(escape(f"files  {folder}\nreport {folder.display_path(REPORT_FILE)}"))
     steps = {"trials --top 10": "the ten best trials"}
-    missing = missing_step(ledger, confirmation)
+    missing = missing_step(ledger, read_confirmation(folder))
     if missing is not None:
         steps[missing] = "the test accuracy, against the baselines"
     steps["best --json"] = "the best trial as JSON"
@@ -139,7 +172,8 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
         print(f"{label:6} {command:{width}}  {does}")
 
 
-def _print_arms(confirmation: Confirmation) -> None:
+def _print_arms(confirmation: Confirmation, best: Trial) -> None:
+    """Print the accuracies of the arms, and what a baseline has from the search of the best."""
     left = ("test accuracy", "95 % interval")
     table = new_table("test accuracy", "mean", "95 % interval", "seeds", left=left)
     for arm in confirmation.arms.values():
@@ -148,6 +182,11 @@ def _print_arms(confirmation: Confirmation) -> None:
             table.add_row(escape(arm.title), percent(summary.mean), ends, str(summary.n))
     if table.row_count:
         open_console().print(table, soft_wrap=True)
+    for arm in confirmation.in_role("baseline"):
+        if names := searched_recipe(best, arm):
+            searched = ", ".join(names)
+            note = f"searched for trial {best.trial_id}, not for this baseline: {searched}"
+            print(escape(f"{arm.title}: {note}"))
 
 
 def _print_cost(ledger: Ledger) -> None:

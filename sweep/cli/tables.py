@@ -13,9 +13,9 @@ from analysis.formatting import duration, percent
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.sweeps import list_sweeps
-from analysis.results.selection import rank_trials, trial_accuracy
+from analysis.results.selection import describe_rule, rank_trials, trial_accuracy
 from analysis.storage.folder import Folder
-from sweep.cli.output import escape, new_table, print_table
+from sweep.cli.output import escape, new_table, open_console, print_table
 from sweep.errors import UsageError
 
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
@@ -78,6 +78,9 @@ def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None
             *map(escape, values),
         )
     print_table(table)
+    rule = describe_rule(ledger.config)
+    note = f"best first: {rule}; the others have that of their last epoch"
+    open_console().print(note, style="dim")
 
 
 def list_documents(storage: Folder) -> list[dict[str, Any]]:

@@ -88,6 +88,8 @@ def _what_is_wrong(problem: Any, location: Location, option: str) -> str:
             is_range = location[0] == "recipe" and isinstance(value, dict | list)
             hint = "; a range belongs in `space`" if is_range else ""
             return str(problem["ctx"]["error"]) + hint
+        case "too_short" if name == "space":
+            return "must search at least one hyperparameter, but is empty"
         case "model_type" | "dict_type":
             must = "must be a mapping"
             must += " or `none`" if name in ("scheduler", "confirm") else ""

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from analysis.records.ledger import (
     SweepCreated,
     TrialEnded,
     TrialStarted,
+    read_ledger,
 )
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
@@ -78,12 +80,43 @@ def test_best_as_text_says_the_same_as_json(
     trial_id, percent = document["trial_id"], f"{100 * document['val_accuracy']:.2f}"
     expected = f"best of made: trial {trial_id}, {percent} % on the validation images"
     assert " ".join(title) == expected
-    names = ["dropout", "rotation", "shift", "weight_decay", "rule", "checkpoint", "test"]
+    names = ["dropout", "rotation", "shift", "weight_decay"]
+    names += ["origin", "rule", "checkpoint", "test"]
     assert [row[0] for row in rows] == names
     assert rows[0][1] == f"{document['hyperparameters']['dropout']:.3g}"
     assert rows[1][1].endswith("°")
-    assert rows[4][1:] == document["selection"].split()
-    assert rows[5][1:] == ["none"]
+    assert rows[4][1:] == ["proposed", "by", "the", "searcher"]
+    assert rows[5][1:] == document["selection"].split()
+    assert rows[6][1:] == ["none"]
+
+
+def test_best_says_first_that_no_proposal_beat_the_initial_point(
+    call: Call, add_sweep: AddSweep
+) -> None:
+    add_sweep("lost", n_trials=8)
+    assert json.loads(call("best", "lost", "--json").out)["origin"] == "initial"
+    first, second, *_ = call("best", "lost").out.splitlines()
+    assert first == "None of 7 proposals of the searcher beat the initial point, trial 1"
+    assert second.startswith("best of lost: trial 1, ")
+
+
+def test_best_has_the_baselines_and_the_verdict(
+    call: Call, add_sweep: AddSweep, synthetic: ModuleType
+) -> None:
+    folder = add_sweep("made", n_trials=20, decaying=True, scheduler="none")
+    synthetic.write_confirmed(folder, read_ledger(folder), 5, predictions=False)
+    document = json.loads(call("best", "made", "--json").out)
+    baselines = {arm["title"]: arm for arm in document["confirmed"]["baselines"]}
+    own = f"hand-tuned, recipe of trial {document['trial_id']}"
+    assert list(baselines) == [own, "hand-tuned LeNet-5", "plain LeNet-5", "MLP"]
+    assert baselines[own]["searched_recipe"] == ["learning_rate"]
+    assert baselines["hand-tuned LeNet-5"]["searched_recipe"] == []
+    text = call("best", "made").out
+    assert document["confirmed"]["verdict"]["text"] in text
+    for title, arm in baselines.items():
+        assert re.search(rf"{title} +{100 * arm['test_accuracy_mean']:.2f} %", text)
+    searched = f"searched for trial {document['trial_id']}, not for this baseline: learning_rate"
+    assert f"{own}: {searched}\n" in text
 
 
 def test_trials_as_text_are_one_row_each(
@@ -92,7 +125,8 @@ def test_trials_as_text_are_one_row_each(
     monkeypatch.setenv("COLUMNS", "40")  # outside of a terminal a table has any width
     add_sweep("made", n_trials=12, n_running=1)
     documents = json.loads(call("trials", "--json").out)["trials"]
-    header, *rows = words(call("trials").out)
+    header, *rows, note = words(call("trials").out)
+    assert " ".join(note).startswith("best first: highest mean validation accuracy of the last")
     names = ["dropout", "rotation", "shift", "weight_decay"]
     assert header == ["trial", "state", "epochs", "validation", "time", *names]
     for row, document in zip(rows, documents, strict=True):
@@ -108,7 +142,7 @@ def test_trials_fit_a_terminal_of_80_columns(
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
     monkeypatch.setenv("COLUMNS", "80")
     out = call("trials").out
-    above, heading, *rows = words(out)
+    above, heading, *rows, _, _ = words(out)
     assert above == ["weight", "learning"]
     assert heading[-2:] == ["decay", "rate"]
     assert len(rows) == 4

@@ -23,7 +23,8 @@ def test_best_has_its_confirmed_accuracy(
     assert "confirmed" not in best_document(folder, ledger)
     confirmation = synthetic.write_confirmed(folder, ledger, n_seeds, predictions=False)
     confirmed = best_document(folder, ledger)["confirmed"]
-    assert set(confirmed) == {"test_accuracy_mean", "test_accuracy_ci95", "n_seeds", "verdict"}
+    measured = {"test_accuracy_mean", "test_accuracy_ci95", "n_seeds"}
+    assert set(confirmed) == {*measured, "verdict", "baselines"}
     finalist = confirmation.in_role("finalist")[0]
     verdict, arm = confirmed["verdict"], finalist.arm
     comparison = decisive_comparison(confirmation, finalist)

@@ -184,7 +184,7 @@ _ERRORS = [
     ("epochs: 1e3", "`epochs` must be an integer, but got 1000.0 (sweep.yaml:1)"),
     ("seed: 4294967296", "`seed` must be at most 4294967295, but got 4294967296"),
     # the space
-    ("space: {}", "`space` must have at least 1 item, not 0"),
+    ("space: {}", "`space` must search at least one hyperparameter, but is empty"),
     ("space: {shift: 0.1}", "but got 0.1; a fixed value belongs in `recipe` (sweep.yaml:1)"),
     ("space: {schedule: {low: 0, high: 1}}", "must be a list of choices, but got a mapping"),
     (
