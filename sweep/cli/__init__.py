@@ -11,6 +11,7 @@ from sweep.cli.words import Command, Group
 app = typer.Typer(
     name="sweep",
     cls=Group,
+    epilog="Begin with: sweep run --preset quick",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -38,26 +39,37 @@ def _main(
     """Hyperparameter sweeps over the regularized LeNet-5 on MNIST, with Ray Tune and Optuna."""
 
 
-_EXAMPLES: dict[Callable[..., None], str] = {
-    run.run: "sweep run --preset quick --name first",
-    run.resume: "sweep resume first --trials 48",
-    run.confirm: "sweep confirm first --seeds 10",
-    inspect.status: "sweep status first --follow",
-    inspect.list_: "sweep list",
-    inspect.trials: "sweep trials first --top 10",
-    inspect.best: "sweep best first --json",
-    inspect.compare: "sweep compare first second --out curves.png",
-    delete.delete: "sweep delete first",
-    results.plot: "sweep plot first --out plots --format pdf",
-    results.report: "sweep report first",
-    results.export: "sweep export first --out lenet",
-    results.predict: "sweep predict first digit.png",
-    results.dashboard: "sweep dashboard first --port 0",
-    setup.data: "sweep data --data ./mnist",
-    setup.preset: "sweep preset classic > mine.yaml",
-    setup.validate: "sweep validate mine.yaml",
-    setup.schema: "sweep schema > sweep.schema.json",
-    setup.doctor: "sweep doctor --address auto",
+_EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
+    run.run: (
+        "sweep run --preset quick --name first",
+        "sweep run --config mine.yaml --trials 64 --set recipe.momentum=0.95",
+    ),
+    run.resume: ("sweep resume", "sweep resume first --trials 48"),
+    run.confirm: ("sweep confirm", "sweep confirm first --top-k 2 --seeds 10"),
+    inspect.list_: ("sweep list", "sweep list --storage s3://BUCKET/sweeps"),
+    inspect.status: ("sweep status first --follow",),
+    inspect.trials: ("sweep trials first --top 10", "sweep trials first --csv trials.csv"),
+    inspect.best: ("sweep best", "sweep best first --json"),
+    inspect.compare: ("sweep compare first second --out curves.png",),
+    delete.delete: ("sweep delete first",),
+    results.plot: ("sweep plot", "sweep plot first --out plots --format pdf"),
+    results.report: ("sweep report first",),
+    results.export: ("sweep export first --out lenet",),
+    results.predict: ("sweep predict digit.png", "sweep predict first digits/*.png"),
+    results.dashboard: ("sweep dashboard first --port 0",),
+    setup.data: ("sweep data", "sweep data --data ./mnist"),
+    setup.preset: ("sweep preset", "sweep preset classic > mine.yaml"),
+    setup.validate: ("sweep validate mine.yaml",),
+    setup.schema: ("sweep schema > sweep.schema.json",),
+    setup.doctor: ("sweep doctor", "sweep doctor --address auto"),
 }
-for command, example in _EXAMPLES.items():
-    app.command(command.__name__.rstrip("_"), cls=Command, epilog=f"Example: {example}")(command)
+
+
+def _epilog(*examples: str) -> str:
+    """Return the end of a help text; the first line keeps the lines of the others apart."""
+    return "\n  ".join(["\b\nExamples:" if len(examples) > 1 else "\b\nExample:", *examples])
+
+
+for command, examples in _EXAMPLES.items():
+    name = command.__name__.rstrip("_")
+    app.command(name, cls=Command, epilog=_epilog(*examples))(command)

@@ -81,7 +81,7 @@ def status(
 def trials(
     name: options.NameArgument = None,
     top: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Show only the N best.")
+        int | None, typer.Option(metavar="N", min=1, help="Show only the N best. [default: all]")
     ] = None,
     csv: Annotated[
         Path | None,
@@ -110,7 +110,10 @@ def best(
     storage: options.StorageOption = options.DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Show the best hyperparameters, their trial and, once confirmed, the verdict on them."""
+    """Show the best hyperparameters and the verdict on them.
+
+    The verdict and the test accuracies are known once the sweep is confirmed.
+    """
     from sweep.cli.summary import best_document, print_best
 
     folder, ledger = find_sweep(storage, name)
@@ -124,7 +127,7 @@ def best(
 def compare(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="Two sweeps or more; the first is the baseline."),
+        typer.Argument(metavar="NAME", help="Two sweeps or more; the first is the baseline."),
     ],
     out: Annotated[
         Path | None,

@@ -88,7 +88,7 @@ def predict(
     name: options.NameArgument = None,
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="IMAGE", help="Images of one digit each.", show_default=False),
+        typer.Argument(metavar="IMAGE", help="Image files of one digit each.", show_default=False),
     ] = None,
     storage: options.StorageOption = options.DEFAULT_STORAGE,
     as_json: options.JsonOption = False,

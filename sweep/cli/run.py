@@ -21,17 +21,26 @@ def run(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Set one key, such as recipe.momentum=0.95."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Set one key, such as recipe.momentum=0.95; repeatable.",
         ),
     ] = None,
     name: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Name of the sweep. [default: preset and time]"),
     ] = None,
-    trials: Annotated[int | None, typer.Option(metavar="N", help="Number of trials.")] = None,
-    epochs: Annotated[int | None, typer.Option(metavar="N", help="Epochs of a trial.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", help="Number of trials. [default: the preset's]")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Epochs of a trial. [default: the preset's]")
+    ] = None,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Seed of the search and its trials.")
+        int | None,
+        typer.Option(
+            metavar="N", help="Seed of the search and its trials. [default: the preset's]"
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the sweep if it exists.")
@@ -104,10 +113,16 @@ def resume(
 def confirm(
     name: options.NameArgument = None,
     top_k: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=100, help="Number of finalists.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=100, help="Number of finalists. [default: the config's]"
+        ),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=1000, help="Number of seeds per arm.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=1000, help="Number of seeds per arm. [default: the config's]"
+        ),
     ] = None,
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,

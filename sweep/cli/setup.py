@@ -62,7 +62,14 @@ def load_data(name: str, folder: Path | None, *, create: bool = False) -> "Train
 
 
 def preset(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", show_default=False)] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="The preset to print. [default: list all]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """List the presets, or print one as a template for your config."""
     from sweep.config.resolve import PRESETS, preset_text
@@ -76,9 +83,10 @@ def preset(
 
 
 def validate(
-    file: Annotated[Path, typer.Argument(metavar="FILE")], as_json: options.JsonOption = False
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The config file, in YAML.")],
+    as_json: options.JsonOption = False,
 ) -> None:
-    """Check a config without running anything."""
+    """Check a config, and say what is searched, fixed and off."""
     from sweep.config.resolve import resolve_config
 
     try:

@@ -1,0 +1,28 @@
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from sweep.cli import app
+
+Call = Callable[..., Any]
+GROUP: Any = get_command(app)
+
+
+@pytest.mark.parametrize("name", GROUP.commands)
+def test_help_fits_a_terminal_and_its_examples_are_understood(
+    name: str, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    outcome = call(name, "--help")
+    assert outcome.exit_code == 0
+    assert max(map(len, outcome.out.splitlines())) <= 80
+    _, _, examples = outcome.out.rpartition("Example")
+    commands = [line.split(" > ")[0] for line in examples.splitlines()[1:] if line]
+    assert commands
+    for command in commands:
+        program, word, *arguments = shlex.split(command)
+        assert (program, word) == ("sweep", name)
+        GROUP.commands[word].make_context(word, arguments)  # raises for what it does not know
