@@ -1,5 +1,6 @@
 """The result of a sweep: as JSON and as text."""
 
+import textwrap
 from typing import Any
 
 from rich.text import Text
@@ -121,7 +122,7 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
     """Print the best hyperparameters, one per line, and where they come from; then the verdict."""
     console = open_console()
     if surprise := describe_origin(ledger):
-        console.print(escape(surprise[:1].upper() + surprise[1:]), soft_wrap=True)
+        console.print(escape(surprise[:1].upper() + surprise[1:]))
     values = document["hyperparameters"]
     rows = {name: format_value(name, value) for name, value in values.items()}
     rows |= {"origin": _ORIGINS[document["origin"]], "rule": document["selection"]}
@@ -134,19 +135,24 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
         rows["test accuracy"] = f"{text}, mean of {count(confirmed['n_seeds'], 'seed')}"
     title = f"best of {document['sweep']}: trial {document['trial_id']}, "
     accuracy = percent(document["val_accuracy"])
-    line = Text.assemble(escape(title), (accuracy, "bold green"), " on the validation images")
-    console.print(line, soft_wrap=True)
+    head = Text.assemble(escape(title), (accuracy, "bold green"), " on the validation images")
+    console.print(head, soft_wrap=True)
     width = max(map(len, rows))
     for name, value in rows.items():
-        style = "bold" if name in values else "dim"
-        row = Text.assemble(f"  {escape(name):{width}}  ", (escape(value), style))
-        console.print(row, soft_wrap=True)
+        style, label = "bold" if name in values else "dim", escape(name)
+        # A path is not broken, so that it can be copied.
+        space = max(console.width - width - 4, 20)
+        for line in textwrap.wrap(
+            escape(value), space, break_long_words=False, break_on_hyphens=False
+        ) or [""]:
+            console.print(Text.assemble(f"  {label:{width}}  ", (line, style)), soft_wrap=True)
+            label = ""
     confirmation = read_confirmation(folder)
     if confirmation is not None:
         print()
         _print_arms(confirmation, ledger.trials[document["trial_id"]])
-        text = describe_verdict(confirmation, document["trial_id"])
-        print(f"\n{escape(text)}")
+        print()
+        console.print(escape(describe_verdict(confirmation, document["trial_id"])))
 
 
 def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
@@ -186,7 +192,7 @@ def _print_arms(confirmation: Confirmation, best: Trial) -> None:
         if names := searched_recipe(best, arm):
             searched = ", ".join(names)
             note = f"searched for trial {best.trial_id}, not for this baseline: {searched}"
-            print(escape(f"{arm.title}: {note}"))
+            open_console().print(escape(f"{arm.title}: {note}"))
 
 
 def _print_cost(ledger: Ledger) -> None:

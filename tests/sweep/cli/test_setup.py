@@ -89,3 +89,18 @@ def test_schema_is_printed(call: Call) -> None:
     outcome = call("schema")
     assert (outcome.exit_code, outcome.err) == (0, "")
     assert "trials" in json.loads(outcome.out)["properties"]
+
+
+def test_validate_prints_json_for_every_kind_of_failure(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "broken").write_text("trials: [")
+    (tmp_path / "list").write_text("- trials")
+    (tmp_path / "both").write_text("{recipe: {shift: 0.1}, space: {shift: {low: 0, high: 1}}}")
+    for name in ("folder", "empty", "binary", "broken", "list", "both", "none", 300 * "x"):
+        plain, outcome = call("validate", name), call("validate", name, "--json")
+        assert (plain.exit_code, outcome.exit_code, outcome.err) == (2, 2, "")
+        document = json.loads(outcome.out)
+        assert document["valid"] is False
+        assert plain.err == "error: " + "\n".join(document["problems"]) + "\n"
