@@ -8,7 +8,7 @@ import typer
 from analysis.errors import InUseError, LedgerError
 from analysis.formatting import count
 from analysis.records.deletion import delete_sweep, linked_path
-from analysis.records.files import LEDGER_FILE
+from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE, LEDGER_FILE
 from analysis.records.ledger import read_first_record
 from analysis.records.sweeps import no_such_sweep, read_sweep
 from analysis.storage.folder import Folder
@@ -29,7 +29,7 @@ def delete(
     """
     sweeps = storage_folder(storage)
     folder = sweeps.child(name)
-    if name not in sweeps.folders() or not folder.exists(LEDGER_FILE):
+    if name not in sweeps.folders() or not _is_sweep(folder):
         raise UsageError(str(no_such_sweep(sweeps, name)))
     if link := linked_path(folder):
         raise UsageError(f"{link} is a link: delete what it leads to, then the link")
@@ -47,6 +47,12 @@ def delete(
     if kept:
         names = ", ".join(kept[:5]) + (", …" if len(kept) > 5 else "")
         say(f"note: kept in {folder}, because no sweep has written it: {names}")
+
+
+def _is_sweep(folder: Folder) -> bool:
+    """Return whether a folder has a ledger, or the files of a sweep that did not start."""
+    started = (CONFIG_FILE, ENVIRONMENT_FILE)
+    return folder.exists(LEDGER_FILE) or all(folder.exists(name) for name in started)
 
 
 def _is_confirmed(folder: Folder) -> bool:

@@ -308,6 +308,18 @@ def test_sweep_is_deleted(
     assert call("delete", "made", "--yes").exit_code == 2
 
 
+def test_only_a_folder_of_a_sweep_is_deleted(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "storage/mine"
+    (folder / "plots").mkdir(parents=True)
+    for name in ("config.yaml", "plots/a.png"):
+        (folder / name).write_text("precious")
+    assert call("delete", "mine", "--yes").exit_code == 2
+    assert (folder / "plots/a.png").exists()
+    (folder / "environment.json").write_text("{}")  # now it is a sweep that did not start
+    assert call("delete", "mine", "--yes").exit_code == 0
+    assert not folder.exists()
+
+
 def test_damaged_sweep_can_be_deleted(call: Call, add_sweep: AddSweep, tmp_path: Path) -> None:
     add_sweep("made", n_trials=2)
     (tmp_path / "storage/made/ledger.jsonl").write_text("damage\n{}\n")
