@@ -17,10 +17,11 @@ def contender(name: str, accuracies: dict[int, float] | None, **config: object) 
 
 
 def test_best_trials_are_compared_with_the_first_sweeps_by_seed() -> None:
-    two_less = dict(list(HIGH.items())[:4])
-    first, *others = contender("a", LOW), contender("b", HIGH), contender("c", two_less)
+    one_less = dict(list(HIGH.items())[:4])
+    first = contender("a", LOW)  # its config has no dataset, as in version 0.1.0
+    others = contender("b", HIGH, dataset="mnist"), contender("c", one_less)
     against_b, against_c = compare_sweeps([first, *others])
-    expected = compare_accuracies({"a": LOW, "b": HIGH, "c": two_less}, ["b", "c"], ["a"])
+    expected = compare_accuracies({"a": LOW, "b": HIGH, "c": one_less}, ["b", "c"], ["a"])
     assert [against_b.comparison, against_c.comparison] == expected
     assert (against_b.sweep, against_b.baseline, against_b.reason) == ("b", "a", None)
     assert against_b.comparison is not None
