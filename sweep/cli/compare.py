@@ -1,4 +1,4 @@
-"""Sweeps side by side: as JSON, as tables and as a picture."""
+"""Sweeps side by side: as JSON, as a table and as a picture."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, get_args
 from rich.table import Table
 
 from analysis.errors import describe_cause
-from analysis.formatting import count, duration, interval, percent
+from analysis.formatting import count, duration, interval, percent, percent_number
 from analysis.hyperparameters import format_value
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger
@@ -17,7 +17,7 @@ from analysis.results.progress import improvements
 from analysis.results.side_by_side import Contender, Difference, compare_sweeps
 from analysis.results.verdict import describe_difference
 from analysis.storage.folder import Folder
-from sweep.cli.output import escape, new_table, open_console, print_table
+from sweep.cli.output import escape, new_table, open_console
 from sweep.cli.summary import best_document, comparison_document
 from sweep.errors import NoTrialError, UsageError
 
@@ -36,11 +36,10 @@ def comparison_of_sweeps(
 
 
 def print_comparison(document: Mapping[str, Any], sentences: Sequence[str]) -> None:
-    """Print sweeps side by side, as tables and sentences."""
+    """Print sweeps side by side, as a table and sentences."""
     console = open_console()
-    for table in _tables(document["sweeps"]):
-        print_table(table)
-        print()
+    console.print(_table(document["sweeps"]))
+    console.print()
     for sentence in sentences:
         console.print(escape(sentence))
 
@@ -118,40 +117,38 @@ def _describe(difference: Difference) -> str:
     return describe_difference(difference.comparison, one, other)
 
 
-def _tables(documents: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """Return the costs, the best trials and the confirmed accuracies, one row per sweep."""
-    costs = new_table(
-        "sweep", "trials", "stopped", "failed", "epochs", "time", "best after", left=("sweep",)
+def _table(documents: Sequence[Mapping[str, Any]]) -> Table:
+    """Return a table with one column per sweep."""
+    best = [document["best"] or {} for document in documents]
+    names = list(
+        dict.fromkeys(name for trial in best for name in trial.get("hyperparameters", ()))
     )
-    best = [document for document in documents if document["best"] is not None]
-    names = list(dict.fromkeys(name for d in best for name in d["best"]["hyperparameters"]))
-    headings = ("sweep", "validation", "trial", "origin", *map(escape, names))
-    found = new_table(*headings, left=("sweep", "origin"))
-    left = ("sweep", "95 % interval")
-    confirmed = new_table("sweep", "test accuracy", "95 % interval", "seeds", left=left)
-    for document in documents:
-        so_far = document["best_so_far"]
-        costs.add_row(
-            escape(document["sweep"]),
-            f"{document['trials_ended']}/{document['trials']}",
-            str(document["stopped"]),
-            str(document["failed"]),
-            str(document["epochs"]),
-            duration(document["elapsed_s"]),
-            count(so_far[-1]["epochs"], "epoch") if so_far else "–",
-        )
-    for document in best:
-        trial = document["best"]
-        values = trial["hyperparameters"]
-        found.add_row(
-            escape(document["sweep"]),
-            percent(trial["val_accuracy"]),
-            str(trial["trial_id"]),
-            trial["origin"],
-            *(escape(format_value(n, values[n])) if n in values else "–" for n in names),
-        )
-        if measured := trial.get("confirmed"):
-            ends = interval(measured["test_accuracy_ci95"], percent)
-            mean, n_seeds = percent(measured["test_accuracy_mean"]), str(measured["n_seeds"])
-            confirmed.add_row(escape(document["sweep"]), mean, ends, n_seeds)
-    return [table for table in (costs, found, confirmed) if table.row_count]
+    columns = [_column(document, names) for document in documents]
+    table = new_table("", *(escape(document["sweep"]) for document in documents), left=("",))
+    for label in columns[0]:
+        table.add_row(escape(label), *(column[label] for column in columns))
+    return table
+
+
+def _column(document: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """Return what the table says about a sweep, by the label of the row."""
+    so_far, best = document["best_so_far"], document["best"] or {}
+    values, confirmed = best.get("hyperparameters", {}), best.get("confirmed", {})
+    return {
+        "trials": f"{document['trials_ended']}/{document['trials']}",
+        "stopped": str(document["stopped"]),
+        "failed": str(document["failed"]),
+        "epochs": str(document["epochs"]),
+        "time": duration(document["elapsed_s"]),
+        "best after": count(so_far[-1]["epochs"], "epoch") if so_far else "–",
+        "": "",
+        "best trial": str(best.get("trial_id", "–")),
+        "origin": best.get("origin", "–"),
+        "its epochs": str(best.get("epoch", "–")),
+        "validation": percent(best.get("val_accuracy")),
+        **{n: escape(format_value(n, values[n])) if n in values else "–" for n in names},
+        " ": "",
+        "test accuracy": percent(confirmed.get("test_accuracy_mean")),
+        "95 % interval": interval(confirmed.get("test_accuracy_ci95"), percent_number),
+        "seeds": str(confirmed.get("n_seeds", "–")),
+    }
