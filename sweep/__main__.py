@@ -18,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     from sweep.cli import app
     from sweep.cli.output import escape
+    from sweep.driver.signals import Interrupted
     from sweep.errors import describe_failure
 
     _repair_streams()
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             app(arguments)
         finally:
             sys.stdout.flush()
+    except Interrupted as interrupted:
+        sys.exit(interrupted.exit_code)
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_FAILS:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

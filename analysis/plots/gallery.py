@@ -84,6 +84,18 @@ def list_plots(results: Results) -> list[Plot]:
     return [*CONFIRMATION_PLOTS, *arm_plots(results), *SEARCH_PLOTS, *MODEL_PLOTS]
 
 
+def draw(plot: Plot, results: Results) -> Picture:
+    """Return one plot with its title, in the style of all plots.
+
+    Raises:
+        NothingToDrawError: If the results lack what it shows.
+    """
+    with plot_style():
+        picture = plot.draw(results)
+        add_title(picture.figure, plot.title)
+        return picture
+
+
 def render(
     plot: Plot, results: Results, file_format: Format, *, dpi: int = DPI
 ) -> tuple[bytes, str]:

@@ -13,16 +13,16 @@ from analysis.results.selection import trial_accuracy
 _TYPES = {
     **dict.fromkeys((*Epoch.__struct_fields__, "test_accuracy"), "float64"),
     **dict.fromkeys(("trial_id", "seed", "epoch", "epochs"), "int64"),
-    **dict.fromkeys(("arm", "title", "role", "state", "reason"), "object"),
+    **dict.fromkeys(("arm", "title", "role", "state", "origin", "reason"), "object"),
 }
 
 
 def trials_table(ledger: Ledger) -> pd.DataFrame:
     """Return one row per trial, by number.
 
-    Columns: `trial_id`, `state`, one for each hyperparameter that any trial has, `epochs`
-    (number trained), `val_accuracy` (the score, or else that of the last epoch; a fraction),
-    `seconds`, `reason` (of its failure).
+    Columns: `trial_id`, `state`, `origin`, one for each hyperparameter that any trial has,
+    `epochs` (number trained), `val_accuracy` (the score, or else that of the last epoch; a
+    fraction), `seconds`, `reason` (of its failure).
     """
     trials = [ledger.trials[trial_id] for trial_id in sorted(ledger.trials)]
     names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
@@ -30,6 +30,7 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
         (
             trial.trial_id,
             trial.state,
+            trial.origin,
             *(trial.value(name) for name in names),
             len(trial.epochs),
             trial_accuracy(trial),
@@ -38,7 +39,8 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
         )
         for trial in trials
     ]
-    return _table(rows, "trial_id", "state", *names, "epochs", "val_accuracy", "seconds", "reason")
+    names = ["trial_id", "state", "origin", *names]
+    return _table(rows, *names, "epochs", "val_accuracy", "seconds", "reason")
 
 
 def epochs_table(ledger: Ledger) -> pd.DataFrame:
@@ -51,8 +53,8 @@ def epochs_table(ledger: Ledger) -> pd.DataFrame:
     return _table(rows, "trial_id", *Epoch.__struct_fields__)
 
 
-def runs_table(confirmation: Confirmation) -> pd.DataFrame:
-    """Return one row per confirmation run, by arm in their order and by seed.
+def runs_table(confirmation: Confirmation | None) -> pd.DataFrame:
+    """Return one row per confirmation run, by arm in their order and by seed; None has no rows.
 
     Columns: `arm`, `title`, `role`, `seed`, `state`, `epochs` (number trained),
     `test_accuracy` (after the last epoch, a fraction; NaN if the run did not finish),
@@ -70,6 +72,7 @@ def runs_table(confirmation: Confirmation) -> pd.DataFrame:
             sum(epoch.seconds for epoch in run.epochs),
             run.reason,
         )
+        for confirmation in filter(None, [confirmation])
         for arm in confirmation.arms.values()
         for run in confirmation.runs_of(arm.arm)
     ]

@@ -1,7 +1,8 @@
 """`sweep run`, `sweep resume`, `sweep confirm`: the commands that train networks."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +10,9 @@ from analysis.records.ledger import read_first_record
 from sweep.cli import options
 from sweep.cli.options import find_sweep, storage_folder
 from sweep.cli.output import say
+
+if TYPE_CHECKING:
+    from sweep.cli.work import Options
 
 
 def run(
@@ -57,7 +61,7 @@ def run(
 ) -> None:
     """Search for the best hyperparameters and confirm them."""
     from analysis.records.sweeps import list_sweeps
-    from sweep.cli.work import Options, continue_sweep, start_sweep
+    from sweep.cli.work import continue_sweep, start_sweep
     from sweep.config.resolve import resolve_config
     from sweep.driver.folders import check_name, name_after
 
@@ -79,7 +83,7 @@ def run(
     if name is None:
         name = name_after(config.stem if config is not None else preset or "classic")
     check_name(name)
-    how = Options(address, concurrency, data, as_json)
+    how = _options(address, concurrency, data, as_json=as_json)
     if resume and read_first_record(sweeps.child(name)) is not None:
         folder, ledger = find_sweep(storage, name)
         continue_sweep(folder, ledger, resolved, how, accept_changes=accept_changes)
@@ -101,12 +105,12 @@ def resume(
     as_json: options.JsonOption = False,
 ) -> None:
     """Finish a sweep that was interrupted, or extend it."""
-    from sweep.cli.work import Options, continue_sweep
+    from sweep.cli.work import continue_sweep
     from sweep.config import SweepConfig
 
     folder, ledger = find_sweep(storage, name)
     config = SweepConfig.model_validate(ledger.config | ({"trials": trials} if trials else {}))
-    how = Options(address, concurrency, data, as_json)
+    how = _options(address, concurrency, data, as_json=as_json)
     continue_sweep(folder, ledger, config, how, accept_changes=accept_changes)
 
 
@@ -131,7 +135,16 @@ def confirm(
     as_json: options.JsonOption = False,
 ) -> None:
     """Compare finalists and baselines on the test images."""
-    from sweep.cli.work import Options, confirm_sweep
+    from sweep.cli.work import confirm_sweep
 
-    how = Options(address, concurrency, data, as_json)
+    how = _options(address, concurrency, data, as_json=as_json)
     confirm_sweep(*find_sweep(storage, name), top_k, seeds, how)
+
+
+def _options(
+    address: str | None, concurrency: int | None, data: Path | None, *, as_json: bool
+) -> "Options":
+    from sweep.cli.summary import print_result
+    from sweep.cli.work import Options
+
+    return Options(address, concurrency, data, partial(print_result, as_json=as_json))

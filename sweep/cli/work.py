@@ -1,13 +1,11 @@
-"""What `run`, `resume` and `confirm` do, from their options to the printed result."""
+"""What `run`, `resume` and `confirm` do, on the command line and in Python."""
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import typer
 
 from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
@@ -18,7 +16,7 @@ from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
 from sweep.cli.output import say
 from sweep.cli.setup import describe_size, load_data, print_space
-from sweep.cli.summary import find_best, print_result
+from sweep.cli.summary import find_best
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.folders import prepare_folder, write_environment
 from sweep.driver.resume import check_changes, find_missing
@@ -31,12 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """The options that `run`, `resume` and `confirm` share."""
+    """The options that `run`, `resume` and `confirm` share.
+
+    Attributes:
+        show: Shows the result of a sweep.
+        may_exit: Whether the process may exit immediately after a signal.
+    """
 
     address: str | None
     concurrency: int | None
     data: Path | None
-    as_json: bool
+    show: Callable[[Folder, Ledger], None]
+    may_exit: bool = True
 
 
 def start_sweep(storage: Folder, name: str, config: SweepConfig, options: Options) -> None:
@@ -57,8 +61,10 @@ def continue_sweep(
     missing = find_missing(folder, ledger, config)
     if not missing:
         say(f"{folder.name} is complete: nothing to do")
-        show = print_result if folder.exists(REPORT_FILE) else _finish
-        show(folder, ledger, as_json=options.as_json)
+        if folder.exists(REPORT_FILE):
+            options.show(folder, ledger)
+        else:
+            _finish(folder, ledger, options)
         return
     with _advising(folder), folder.lock():
         pass  # nobody else works on it
@@ -81,7 +87,7 @@ def confirm_sweep(
     config = config.model_copy(update={"confirm": plan})
     if not find_missing(folder, ledger, config).runs:
         say(f"{ledger.name} is already confirmed")
-        print_result(folder, ledger, as_json=options.as_json)
+        options.show(folder, ledger)
         return
     again = f"confirm --top-k {plan.top_k} --seeds {plan.seeds}"
     with _advising(folder, again), folder.lock():
@@ -130,6 +136,7 @@ def _train(
             concurrency=options.concurrency,
             advise=lambda: _how_to_continue(folder, again),
             make_screen=TerminalScreen,
+            may_exit=options.may_exit,
         ) as session,
     ):
         if is_new and read_first_record(folder) is not None:
@@ -138,13 +145,13 @@ def _train(
             ledger = run_search(session, config, data)
         if config.confirm is not None and rank_trials(ledger):
             run_confirmation(session, config, ledger, data)
-    _finish(folder, ledger, as_json=options.as_json)
+    _finish(folder, ledger, options)
 
 
-def _finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
-    """Draw the plots, write the report and print the result.
+def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
+    """Draw the plots, write the report and show the result.
 
-    The result is printed even if the plots cannot be written. Afterwards, a trial that failed
+    The result is shown even if the plots cannot be written. Afterwards, a trial that failed
     for a reason other than divergence is an error.
     """
     from analysis.plots.gallery import draw_all
@@ -161,7 +168,7 @@ def _finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
         error.add_note(hint)
         raise
     finally:
-        print_result(folder, ledger, as_json=as_json)
+        options.show(folder, ledger)
     failed = [t for t in ledger.in_state("FAILED") if not (t.reason or "").startswith(DIVERGED)]
     if failed:
         first = f"trial {failed[0].trial_id}: {failed[0].reason}"
@@ -170,15 +177,12 @@ def _finish(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def _advising(folder: Folder, again: str = "resume") -> Iterator[None]:
-    """Say what to do if a signal, another driver, the storage or the cluster ends the block.
-
-    After a signal the command exits with the code of the signal.
-    """
+    """Say what to do if a signal, another driver, the storage or the cluster ends the block."""
     try:
         yield
-    except Interrupted as interrupted:
+    except Interrupted:
         say(f"interrupted; {_how_to_continue(folder, again)}")
-        raise typer.Exit(interrupted.exit_code) from None
+        raise
     except InUseError as error:
         error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
         raise

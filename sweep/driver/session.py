@@ -78,12 +78,13 @@ def open_session(
     concurrency: int | None,
     advise: Callable[[], str],
     make_screen: Callable[[TextIO], Screen],
+    may_exit: bool = True,
 ) -> Iterator[Session]:
     """Start Ray on this machine for the sweep in `folder`, or connect to the one at `address`.
 
     An `address` is `auto` or HOST:PORT of a cluster that this machine is a node of. By default
     as many trainings run at a time as fit on the nodes. `advise` says how to continue when the
-    process exits immediately: after a second Ctrl-C, or when Ray dies.
+    process exits immediately: when Ray dies, or after a second Ctrl-C if it `may_exit`.
 
     Raises:
         InUseError: Another process is working on the sweep.
@@ -96,7 +97,7 @@ def open_session(
     with (
         folder.lock() as locked,
         terminal() as stream,
-        Interruption(stream, advise) as interruption,
+        Interruption(stream, advise, may_exit=may_exit) as interruption,
         ray_session(address=address, n_cpus=n_processors()) as scratch,
         watchdog(scratch, leave),
     ):

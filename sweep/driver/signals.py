@@ -31,26 +31,33 @@ class Interruption:
 
     Eight seconds after a signal, or on a second SIGINT, the process exits immediately:
     whoever sent the signal may send SIGKILL next. This is safe, as the ledger is complete at any
-    moment. A SIGHUP that is ignored, by `nohup`, stays ignored.
+    moment. A SIGHUP that is ignored, by `nohup`, stays ignored. Only the main thread catches
+    signals.
 
     Args:
         screen: The terminal. Its cursor is made visible before the process exits.
         advise: Returns how to continue, for the user who sends a second SIGINT.
+        may_exit: Whether the process may exit immediately; one that has other work may not.
     """
 
-    def __init__(self, screen: TextIO, advise: Callable[[], str]) -> None:
-        self._screen, self._advise = screen, advise
+    def __init__(
+        self, screen: TextIO, advise: Callable[[], str], *, may_exit: bool = True
+    ) -> None:
+        self._screen, self._advise, self._may_exit = screen, advise, may_exit
         self._received: int | None = None
+        self._timer: threading.Timer | None = None
 
     def __enter__(self) -> Self:
         numbers = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             numbers.append(signal.SIGHUP)
+        if threading.current_thread() is not threading.main_thread():
+            numbers.clear()
         self._previous = {number: signal.signal(number, self._handle) for number in numbers}
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._received is not None:
+        if self._timer is not None:
             self._timer.cancel()
         if self._received == signal.SIGHUP:  # the session has put the terminal back meanwhile
             self._silence()
@@ -73,6 +80,8 @@ class Interruption:
         is_first, self._received = self._received is None, number
         if number == signal.SIGHUP:
             self._silence()
+        if not self._may_exit:
+            return
         if is_first:
             self._timer = threading.Timer(_LIMIT_S, self.leave, (128 + number,))
             self._timer.daemon = True

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -52,6 +53,8 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             f"Ray cannot run {sys.executable}, because of special characters in its path; "
             "create the virtual environment in another folder"
         )
+    if ray.is_initialized():
+        raise UsageError("Ray is already running in this process; end it with `ray.shutdown()`")
     options = None if address is None else _join_options(address)
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -93,6 +96,9 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
     Ray's processes inherit the mask. So a signal to the whole process group ends this process
     first, which then ends them.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # neither Ray nor this process sets a handler there
+        return
     handler = signal.getsignal(number)
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
@@ -184,9 +190,21 @@ def _scratch_folder() -> Iterator[Path]:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def terminal() -> TextIO:
-    """Return a stream to where standard error goes now, even if that is redirected later."""
-    return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace")
+@contextlib.contextmanager
+def terminal() -> Iterator[TextIO]:
+    """Yield a stream to where standard error goes now, even if that is redirected later.
+
+    A notebook has a `sys.stderr` of its own, which does not write to the process's.
+    """
+    try:
+        is_own = sys.stderr.fileno() != 2
+    except OSError:
+        is_own = True
+    if is_own:
+        yield sys.stderr
+        return
+    with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace") as stream:
+        yield stream
 
 
 @contextlib.contextmanager

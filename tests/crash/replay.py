@@ -86,7 +86,7 @@ def without_ray(data: TrainTest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweep.driver.session.open_session", open_plainly)
         patch.setattr("sweep.cli.work.load_data", lambda name, folder: data)
-        patch.setattr("sweep.cli.work._finish", lambda folder, ledger, as_json: None)
+        patch.setattr("sweep.cli.work._finish", lambda folder, ledger, options: None)
         yield
 
 

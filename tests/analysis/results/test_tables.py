@@ -22,6 +22,7 @@ def test_tables_of_a_search():
     trials = {
         "trial_id": [1, 2, 3],
         "state": texts("RUNNING", "COMPLETE", "FAILED"),
+        "origin": texts("proposed", "proposed", "proposed"),
         "dropout": [0.5, 0.25, 0.0],
         "nesterov": [False, True, False],
         "rotation": [10.0, 0.0, 0.0],
@@ -68,13 +69,15 @@ def test_empty_sweep_has_tables_of_the_same_columns():
         trials_table(make_ledger()),
         epochs_table(make_ledger()),
         runs_table(Confirmation(ConfirmationBegun(0.0, 1, "s", 2))),
+        runs_table(None),
     ]
-    assert [len(table) for table in tables] == [0, 0, 0]
-    assert [len(table.columns) for table in tables] == [6, 8, 9]
+    assert [len(table) for table in tables] == [0, 0, 0, 0]
+    assert [len(table.columns) for table in tables] == [7, 8, 9, 9]
     kinds = [
-        table.dtypes[name] for table, name in zip(tables, ("epochs", "epoch", "seed"), strict=True)
+        table.dtypes[name]
+        for table, name in zip(tables, ("epochs", "epoch", "seed", "seed"), strict=True)
     ]
-    assert kinds == ["int64"] * 3
+    assert kinds == ["int64"] * 4
 
 
 def test_results_import_nothing_heavy():

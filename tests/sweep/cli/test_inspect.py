@@ -159,10 +159,10 @@ def test_csv_is_the_same_table(call: Call, add_sweep: AddSweep, tmp_path: Path) 
     assert (to_stdout.exit_code, to_stdout.out) == (0, text)
     rows = list(csv.DictReader(io.StringIO(text)))
     names = list(documents[0]["hyperparameters"])
-    first, last = ["trial_id", "state"], ["epochs", "val_accuracy", "seconds", "reason"]
+    first, last = ["trial_id", "state", "origin"], ["epochs", "val_accuracy", "seconds", "reason"]
     assert list(rows[0]) == [*first, *names, *last]
     for row, document in zip(rows, documents, strict=True):
-        assert row["state"] == document["state"]
+        assert (row["state"], row["origin"]) == (document["state"], document["origin"])
         assert {n: float(row[n]) for n in names} == document["hyperparameters"]
         accuracy = document["val_accuracy"]
         assert row["val_accuracy"] == ("" if accuracy is None else str(accuracy))

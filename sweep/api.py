@@ -1,0 +1,265 @@
+"""Sweeps from Python: `sweep.run` and `sweep.open`, and the `Sweep` that they return."""
+
+import io
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.records.confirmation import read_confirmation
+from analysis.records.files import REPORT_FILE
+from analysis.records.ledger import Ledger
+from analysis.records.sweeps import read_sweep
+from analysis.storage.folder import Folder
+from sweep.cli import work
+from sweep.cli.options import DEFAULT_STORAGE, find_sweep, storage_folder
+from sweep.cli.output import say
+from sweep.cli.summary import best_document
+from sweep.config import SweepConfig
+from sweep.config.messages import suggest
+from sweep.config.resolve import resolve_config
+from sweep.driver.folders import check_name, name_after
+from sweep.driver.signals import Interrupted
+from sweep.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Storage = str | os.PathLike[str] | None
+
+
+class Sweep:
+    """A sweep in a storage. Everything is read from its files when it is asked for.
+
+    Make one with `sweep.run` or `sweep.open`. The methods raise what the commands print as an
+    error: `UsageError`, `DataError`, `ClusterError`, `NoTrialError` (see `sweep.errors`),
+    `StorageError` and `LedgerError` (see `analysis.errors`).
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def __repr__(self) -> str:
+        return f"<sweep {self.name} in {self._folder.storage}>"
+
+    @property
+    def name(self) -> str:
+        """The name of the sweep."""
+        return self._folder.name
+
+    @property
+    def trials(self) -> "pd.DataFrame":
+        """One row per trial, indexed by `trial_id`: see `analysis.results.tables.trials_table`."""
+        from analysis.results.tables import trials_table
+
+        return trials_table(self._ledger()).set_index("trial_id")
+
+    @property
+    def epochs(self) -> "pd.DataFrame":
+        """One row per epoch of a trial: see `analysis.results.tables.epochs_table`."""
+        from analysis.results.tables import epochs_table
+
+        return epochs_table(self._ledger())
+
+    @property
+    def runs(self) -> "pd.DataFrame":
+        """One row per confirmation run: see `analysis.results.tables.runs_table`."""
+        from analysis.results.tables import runs_table
+
+        return runs_table(read_confirmation(self._folder))
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The best trial, as `sweep best --json` prints it.
+
+        Raises:
+            NoTrialError: No trial ran all its epochs.
+        """
+        return best_document(self._folder, self._ledger())
+
+    @property
+    def verdict(self) -> dict[str, Any] | None:
+        """How the best trial compares with its baseline: `verdict` of `sweep best --json`.
+
+        None if the best trial is not confirmed.
+        """
+        confirmed = self.best.get("confirmed", {})
+        verdict: dict[str, Any] | None = confirmed.get("verdict")
+        return verdict
+
+    @property
+    def plots(self) -> list[str]:
+        """The names of the plots of the sweep."""
+        from analysis.plots.gallery import list_plots
+        from analysis.plots.results import read_results
+
+        return [plot.name for plot in list_plots(read_results(self._folder))]
+
+    def plot(self, name: str, ax: "Axes | None" = None) -> "Figure":
+        """Draw a plot, one of `plots`. A notebook shows the figure that is returned.
+
+        With `ax` the plot, with its title and legend, is drawn as an image into these axes.
+
+        Raises:
+            UsageError: There is no such plot, or the sweep lacks what it shows.
+        """
+        from matplotlib import pyplot  # a notebook then shows figures
+
+        from analysis.plots.gallery import draw, list_plots, render
+        from analysis.plots.results import NothingToDrawError, read_results
+
+        results = read_results(self._folder)
+        plots = {plot.name: plot for plot in list_plots(results)}
+        if name not in plots:
+            raise UsageError(f"there is no plot {name!r}{suggest(name, plots)}")
+        try:
+            if ax is None:
+                return draw(plots[name], results).figure
+            png, _ = render(plots[name], results, "png")
+        except NothingToDrawError as nothing:
+            raise UsageError(f"{name} is not drawn: {nothing}") from nothing
+        ax.imshow(pyplot.imread(io.BytesIO(png)))
+        ax.set_axis_off()
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        return figure
+
+    def report(self) -> str:
+        """Write the report of the sweep, and return the path or URI of the HTML page."""
+        from analysis.report.page import write_report
+
+        write_report(self._folder)
+        return self._folder.display_path(REPORT_FILE)
+
+    def resume(
+        self,
+        *,
+        trials: int | None = None,
+        accept_changes: bool = False,
+        address: str | None = None,
+        concurrency: int | None = None,
+        data: Path | None = None,
+    ) -> "Sweep":
+        """Finish what was interrupted; with more `trials`, extend the sweep: `sweep resume`."""
+        ledger = self._ledger()
+        config = SweepConfig.model_validate(ledger.config | ({"trials": trials} if trials else {}))
+        with _as_keyboard_interrupt():
+            options = _options(address, concurrency, data)
+            work.continue_sweep(
+                self._folder, ledger, config, options, accept_changes=accept_changes
+            )
+        return self
+
+    def confirm(
+        self,
+        *,
+        top_k: int | None = None,
+        seeds: int | None = None,
+        address: str | None = None,
+        concurrency: int | None = None,
+        data: Path | None = None,
+    ) -> "Sweep":
+        """Train finalists and baselines with fresh seeds and test them: `sweep confirm`."""
+        with _as_keyboard_interrupt():
+            options = _options(address, concurrency, data)
+            work.confirm_sweep(self._folder, self._ledger(), top_k, seeds, options)
+        return self
+
+    def _ledger(self) -> Ledger:
+        return read_sweep(self._folder)
+
+
+def open(name: str | None = None, *, storage: Storage = None) -> Sweep:
+    """Return a sweep, by default the newest in `storage`.
+
+    `storage` is a folder or a URI, by default `$SWEEP_STORAGE` or `./runs`.
+
+    Raises:
+        UsageError: There is no such sweep.
+        LedgerError: Its ledger is damaged.
+    """
+    folder, _ = find_sweep(_location(storage), name)
+    return Sweep(folder)
+
+
+def run(
+    *,
+    preset: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    trials: int | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    search_only: bool = False,
+    storage: Storage = None,
+    address: str | None = None,
+    concurrency: int | None = None,
+    data: Path | None = None,
+) -> Sweep:
+    """Search for the best hyperparameters and confirm them, as `sweep run` does.
+
+    Progress is printed on standard error. Ctrl-C, or the stop button of a notebook, ends the
+    sweep cleanly with KeyboardInterrupt; `sweep.open(name).resume()` continues it.
+
+    Args:
+        preset: `quick`, `classic` (the default) or `best`.
+        config: A config file that overrides the preset.
+        settings: Single keys of the config, such as `{"recipe.momentum": 0.95}`.
+        name: Of the new sweep; by default the preset and the time.
+        trials: Number of trials.
+        epochs: Epochs of a trial.
+        seed: Seed of the search and its trials.
+        search_only: Search without confirmation.
+        storage: A folder or a URI, by default `$SWEEP_STORAGE` or `./runs`.
+        address: A Ray cluster, `auto` or HOST:PORT; by default Ray is started here.
+        concurrency: Trials at a time, by default as many as fit.
+        data: Folder of the dataset's files, by default the user's cache.
+    """
+    path = None if config is None else Path(config)
+    pairs = (settings or {}).items()
+    resolved = resolve_config(
+        preset=preset,
+        path=path,
+        settings=[f"{key}={json.dumps(value)}" for key, value in pairs],
+        trials=trials,
+        epochs=epochs,
+        seed=seed,
+        notify=lambda note: say(f"note: {note}"),
+    )
+    if search_only:
+        resolved = resolved.model_copy(update={"confirm": None})
+    if name is None:
+        name = name_after(path.stem if path else preset or "classic")
+    check_name(name)
+    folder = storage_folder(_location(storage))
+    with _as_keyboard_interrupt():
+        work.start_sweep(folder, name, resolved, _options(address, concurrency, data))
+    return Sweep(folder.child(name))
+
+
+def _location(storage: Storage) -> str:
+    if storage is None:
+        return os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE)
+    return os.fspath(storage)
+
+
+def _options(address: str | None, concurrency: int | None, data: Path | None) -> work.Options:
+    show: Callable[[Folder, Ledger], None] = lambda folder, ledger: None  # noqa: E731
+    return work.Options(address, concurrency, data, show, may_exit=False)
+
+
+@contextmanager
+def _as_keyboard_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt after SIGINT; after another signal, end as Python does."""
+    try:
+        yield
+    except Interrupted as interrupted:
+        if interrupted.signal_number == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise SystemExit(interrupted.exit_code) from None
