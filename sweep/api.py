@@ -4,7 +4,7 @@ import io
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,7 @@ class Sweep:
         Raises:
             UsageError: There is no such plot, or the sweep lacks what it shows.
         """
-        from matplotlib import pyplot  # a notebook then shows figures
+        from matplotlib.image import imread
 
         from analysis.plots.gallery import draw, list_plots, render
         from analysis.plots.results import NothingToDrawError, read_results
@@ -123,7 +123,7 @@ class Sweep:
             png, _ = render(plots[name], results, "png")
         except NothingToDrawError as nothing:
             raise UsageError(f"{name} is not drawn: {nothing}") from nothing
-        ax.imshow(pyplot.imread(io.BytesIO(png)))
+        ax.imshow(imread(io.BytesIO(png)))
         ax.set_axis_off()
         figure = ax.get_figure(root=True)
         assert figure is not None
@@ -143,7 +143,7 @@ class Sweep:
         accept_changes: bool = False,
         address: str | None = None,
         concurrency: int | None = None,
-        data: Path | None = None,
+        data: str | os.PathLike[str] | None = None,
     ) -> "Sweep":
         """Finish what was interrupted; with more `trials`, extend the sweep: `sweep resume`."""
         ledger = self._ledger()
@@ -162,7 +162,7 @@ class Sweep:
         seeds: int | None = None,
         address: str | None = None,
         concurrency: int | None = None,
-        data: Path | None = None,
+        data: str | os.PathLike[str] | None = None,
     ) -> "Sweep":
         """Train finalists and baselines with fresh seeds and test them: `sweep confirm`."""
         with _as_keyboard_interrupt():
@@ -200,7 +200,7 @@ def run(
     storage: Storage = None,
     address: str | None = None,
     concurrency: int | None = None,
-    data: Path | None = None,
+    data: str | os.PathLike[str] | None = None,
 ) -> Sweep:
     """Search for the best hyperparameters and confirm them, as `sweep run` does.
 
@@ -249,9 +249,16 @@ def _location(storage: Storage) -> str:
     return os.fspath(storage)
 
 
-def _options(address: str | None, concurrency: int | None, data: Path | None) -> work.Options:
-    show: Callable[[Folder, Ledger], None] = lambda folder, ledger: None  # noqa: E731
-    return work.Options(address, concurrency, data, show, may_exit=False)
+def _options(
+    address: str | None, concurrency: int | None, data: str | os.PathLike[str] | None
+) -> work.Options:
+    return work.Options(
+        address,
+        concurrency,
+        None if data is None else Path(data),
+        lambda folder, ledger: None,
+        may_exit=False,
+    )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The common look of all pictures: one width, one set of fonts, one palette."""
 
+import io
 import itertools
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,6 +108,15 @@ def plot_style() -> Iterator[None]:
         yield
 
 
+class _Figure(Figure):
+    """A figure that a notebook shows as a picture."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
 def new_figure(height: float, about: str, note: str = "", *, legend_rows: int = 0) -> Figure:
     """Return a figure with space for a title and a legend above the axes.
 
@@ -116,7 +126,7 @@ def new_figure(height: float, about: str, note: str = "", *, legend_rows: int = 
         note: What a reader must know to understand the picture; it is wrapped, below the axes.
         legend_rows: How many rows `add_legend` will fill.
     """
-    figure = Figure(figsize=(_WIDTH, height))
+    figure = _Figure(figsize=(_WIDTH, height))
     notes = textwrap.wrap(note, _NOTE_LENGTH)
     top = _LEGEND_TOP + (0.05 if legend_rows else 0) + 0.2 * legend_rows
     bottom = 0.1 + 0.17 * len(notes)

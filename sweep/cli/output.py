@@ -33,7 +33,8 @@ def open_console(stream: TextIO | None = None) -> "Console":
     """Return a console that takes every text literally; only a terminal limits its width."""
     from rich.console import Console
 
-    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    # A notebook gets plain lines, too.
+    console = Console(file=stream, highlight=False, markup=False, emoji=False, force_jupyter=False)
     if not console.is_terminal:
         console.width = WIDEST
     return console

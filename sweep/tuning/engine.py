@@ -251,6 +251,7 @@ class Engine:
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     failure_config=tune.FailureConfig(max_failures=_RETRIES),
                     verbose=0,
+                    progress_reporter=tune.CLIReporter(),  # another one clears a notebook's cell
                 ),
             )
             tuner.fit()
