@@ -53,6 +53,9 @@ def run(
     search_only: Annotated[
         bool, typer.Option("--search-only", help="Search without confirmation.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run; write nothing.")
+    ] = False,
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,
     data: options.DataOption = None,
@@ -61,9 +64,10 @@ def run(
 ) -> None:
     """Search for the best hyperparameters and confirm them."""
     from analysis.records.sweeps import list_sweeps
-    from sweep.cli.work import continue_sweep, start_sweep
+    from sweep.cli.work import continue_sweep, preview_sweep, start_sweep
     from sweep.config.resolve import resolve_config
-    from sweep.driver.folders import check_name, name_after
+    from sweep.driver.folders import check_is_new, check_name, name_after
+    from sweep.driver.resume import check_changes, find_missing
 
     resolved = resolve_config(
         preset=preset,
@@ -86,7 +90,15 @@ def run(
     how = _options(address, concurrency, data, as_json=as_json)
     if resume and read_first_record(sweeps.child(name)) is not None:
         folder, ledger = find_sweep(storage, name)
+        if dry_run:
+            check_changes(folder, ledger, resolved, accept_changes=accept_changes)
+            missing = find_missing(folder, ledger, resolved)
+            preview_sweep(name, resolved, how, missing.text, as_json=as_json)
+            return
         continue_sweep(folder, ledger, resolved, how, accept_changes=accept_changes)
+    elif dry_run:
+        check_is_new(sweeps, name)
+        preview_sweep(name, resolved, how, as_json=as_json)
     else:
         start_sweep(sweeps, name, resolved, how)
 

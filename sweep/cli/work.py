@@ -14,7 +14,7 @@ from analysis.records.ledger import DIVERGED, Ledger, read_first_record
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
-from sweep.cli.output import say
+from sweep.cli.output import print_json, say
 from sweep.cli.setup import describe_size, load_data, print_space
 from sweep.cli.summary import find_best
 from sweep.config import Confirm, SweepConfig
@@ -51,6 +51,29 @@ def start_sweep(storage: Folder, name: str, config: SweepConfig, options: Option
     print_space(config, sys.stderr)
     say(start)
     _train(folder, config, options, data, is_new=True)
+
+
+def preview_sweep(
+    name: str, config: SweepConfig, options: Options, missing: str = "", *, as_json: bool
+) -> None:
+    """Print what would run; write nothing. `missing` says what an existing sweep lacks."""
+    from sweep.driver.session import describe_start
+
+    describe_start(config.resources, address=options.address, concurrency=options.concurrency)
+    if as_json:
+        shown = {"searched": list(config.space), "off": config.off()}
+        print_json({"sweep": name, **shown, "config": config.model_dump(mode="json")})
+        return
+    plan = config.confirm
+    then = "no confirmation"
+    if plan is not None:
+        then = f"confirmation of {count(plan.top_k, 'finalist')}"
+        then += f", {count(plan.seeds, 'seed')} per arm"
+    print(f"sweep {name} would run {describe_size(config)}, then: {then}")
+    print_space(config, sys.stdout)
+    if missing:
+        print(f"it would continue: {missing}")
+    print("nothing was started or written")
 
 
 def continue_sweep(

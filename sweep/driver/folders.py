@@ -34,6 +34,19 @@ def name_after(stem: str) -> str:
     return f"{plain}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
+def check_is_new(storage: Folder, name: str) -> None:
+    """Check that there is no sweep of this name.
+
+    Raises:
+        UsageError: The sweep exists already.
+    """
+    if read_first_record(storage.child(name)) is not None:
+        raise UsageError(
+            f"the sweep {name!r} already exists in {storage}; choose another --name, or "
+            f"continue it: sweep resume {name}"
+        )
+
+
 def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
     """Create the folder of a new sweep, with its config and environment.
 
@@ -41,12 +54,8 @@ def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
         UsageError: The sweep exists already.
         StorageError: The storage cannot be written.
     """
+    check_is_new(storage, name)
     folder = storage.child(name)
-    if read_first_record(folder) is not None:
-        raise UsageError(
-            f"the sweep {name!r} already exists in {storage}; choose another --name, or "
-            f"continue it: sweep resume {name}"
-        )
     try:
         folder.write(CONFIG_FILE, config.to_yaml().encode())
         write_environment(folder)

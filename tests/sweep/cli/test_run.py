@@ -302,3 +302,22 @@ def test_interrupted_confirm_says_how_to_continue(call: Call, pretended: Pretend
         "interrupted; every finished epoch is kept; continue with: "
         "sweep confirm --top-k 1 --seeds 3 mine"
     )
+
+
+def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(
+    call: Call, pretended: Pretended, tmp_path: Path
+) -> None:
+    options = ("run", "--dry-run", "--name", "mine", "--trials", "3", "--set", "space.shift=null")
+    outcome = call(*options)
+    assert outcome.exit_code == 0
+    header, searched, fixed, off, end = outcome.out.splitlines()
+    assert header.startswith("sweep mine would run 3 trials of up to 15 epochs, then: ")
+    assert searched.startswith("  searched  dropout 0 to 0.5, ")
+    assert fixed.startswith("  fixed     batch_size 64, ")
+    assert off == "  off       shift"
+    assert end == "nothing was started or written"
+    assert json.loads(call(*options, "--json").out)["off"] == ["shift"]
+    assert pretended.done == []
+    assert list(tmp_path.iterdir()) == []
+    call("run", "--name", "mine", "--trials", "1", "--search-only")
+    assert call(*options).exit_code == 2, "the sweep exists"
