@@ -12,6 +12,14 @@ from data_utils.mnist import load_mnist
 from s3_server import s3_server
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of a file in one process, but let each long test go where there is room."""
+    for item in items:
+        if not (item.get_closest_marker("long") or item.get_closest_marker("xdist_group")):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def synthetic() -> ModuleType:
     """The generator of synthetic sweeps."""

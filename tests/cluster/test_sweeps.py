@@ -22,6 +22,7 @@ from tests.cluster.object_store import ObjectStore
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.timeout(900),
+    pytest.mark.xdist_group("cluster"),
 ]
 
 # Short epochs, though on all of MNIST.

@@ -16,6 +16,8 @@ Plain = tuple[list[Step], Callable[..., Checker]]
 Real = tuple[list[Step], Checker, Path]
 Forget = Callable[[list[Step]], list[Step]]
 
+pytestmark = pytest.mark.xdist_group("crash")
+
 INTERRUPTED = {"kill": ("mkdir", "create", "write", "rename", "unlink"), "full": ("write",)}
 INTERRUPTED["sync"] = ("sync", "sync_directory")
 

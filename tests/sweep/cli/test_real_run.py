@@ -15,7 +15,7 @@ from analysis.storage.local_folder import LocalFolder
 Call = Callable[..., Any]
 
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("real run")]
 
 
 @pytest.fixture(scope="module")

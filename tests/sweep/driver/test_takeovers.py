@@ -4,6 +4,7 @@ They run in a model of the store, in virtual time; see `store_model` and `simula
 """
 
 import math
+import os
 import random
 from collections import Counter
 from typing import Any
@@ -14,6 +15,7 @@ from simulated_drivers import World
 from simulation import Actor, Fault, Process
 from store_model import Objects
 
+N_SCHEDULES = int(os.environ.get("SCHEDULES", "400"))  # of the long tests, some a second
 _FAULTS = ("lost request", "lost answer", "late", "repeated", "conflict")
 
 
@@ -123,7 +125,7 @@ def _long(*values: object) -> object:
 
 
 @pytest.mark.parametrize(
-    "seeds", [range(20), *(_long(range(n, n + 1000)) for n in range(1000, 6000, 1000))]
+    "seeds", [range(20), *(_long(range(1000 + n, 1000 + N_SCHEDULES, 4)) for n in range(4))]
 )
 def test_nothing_is_lost_with_random_pauses_deaths_and_faults(seeds: range) -> None:
     outcomes = Counter[str]()
@@ -137,7 +139,7 @@ def test_nothing_is_lost_with_random_pauses_deaths_and_faults(seeds: range) -> N
 
 @pytest.mark.parametrize(
     ("firsts", "seconds"),
-    [(range(10, 62, 17), range(5, 95, 20)), _long(range(1, 62), range(1, 100, 2))],
+    [(range(10, 62, 17), range(5, 95, 20)), _long(range(1, 62, 2), range(1, 100, 7))],
 )
 def test_nothing_is_lost_whenever_one_is_paused_and_then_the_other(
     firsts: range, seconds: range
