@@ -17,13 +17,12 @@ from typing import Any, TextIO
 
 import ray
 
-import sweep
 from analysis.errors import describe_cause
 from sweep.environment import needs_no_quotes
 from sweep.errors import ClusterError, UsageError
 from sweep.tuning import ray_private
 
-_CODE = Path(sweep.__path__[0]).parent
+_CODE = Path(__file__).parents[2]
 _PACKAGES = ("analysis", "data_utils", "models", "sweep")
 _PREFIX = "sweep-"
 _LOCK = "driver.lock"
