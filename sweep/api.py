@@ -18,10 +18,10 @@ from sweep.cli import work
 from sweep.cli.options import DEFAULT_STORAGE, find_sweep, storage_folder
 from sweep.cli.output import say
 from sweep.cli.summary import best_document
-from sweep.config import SweepConfig
 from sweep.config.messages import suggest
 from sweep.config.resolve import resolve_config
 from sweep.driver.folders import check_name, name_after
+from sweep.driver.resume import extend
 from sweep.driver.signals import Interrupted
 from sweep.errors import UsageError
 
@@ -140,14 +140,18 @@ class Sweep:
         self,
         *,
         trials: int | None = None,
+        time_budget: str | None = None,
         accept_changes: bool = False,
         address: str | None = None,
         concurrency: int | None = None,
         data: str | os.PathLike[str] | None = None,
     ) -> "Sweep":
-        """Finish what was interrupted; with more `trials`, extend the sweep: `sweep resume`."""
+        """Finish what was interrupted, as `sweep resume` does.
+
+        More `trials`, or another `time_budget` from now, extend the sweep.
+        """
         ledger = self._ledger()
-        config = SweepConfig.model_validate(ledger.config | ({"trials": trials} if trials else {}))
+        config = extend(ledger, trials, time_budget)
         with _as_keyboard_interrupt():
             options = _options(address, concurrency, data)
             work.continue_sweep(
@@ -194,6 +198,7 @@ def run(
     settings: Mapping[str, Any] | None = None,
     name: str | None = None,
     trials: int | None = None,
+    time_budget: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
     search_only: bool = False,
@@ -213,6 +218,7 @@ def run(
         settings: Single keys of the config, such as `{"recipe.momentum": 0.95}`.
         name: Of the new sweep; by default the preset and the time.
         trials: Number of trials.
+        time_budget: Time after which no trial starts, such as `30m`.
         epochs: Epochs of a trial.
         seed: Seed of the search and its trials.
         search_only: Search without confirmation.
@@ -228,6 +234,7 @@ def run(
         path=path,
         settings=[f"{key}={json.dumps(value)}" for key, value in pairs],
         trials=trials,
+        time_budget=time_budget,
         epochs=epochs,
         seed=seed,
         notify=lambda note: say(f"note: {note}"),

@@ -9,6 +9,7 @@ from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import load_predictions
 from analysis.records.seeds import trial_seed
+from analysis.results.budget import describe_budget, n_planned
 from analysis.results.comparison import Comparison, compare_arms, summarize_arm
 from analysis.results.selection import best_finalist, describe_rule, rank_trials
 from analysis.results.statistics import McNemar, mcnemar
@@ -47,8 +48,10 @@ def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> dict[str,
         )
         decisive = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
         outcome = decisive.outcome if decisive else "none"
-    if ledger.n_ended < (planned := int(ledger.config["trials"])):
+    if ledger.n_ended < (planned := n_planned(ledger)):
         note += f"The search is not finished: {ledger.n_ended:,} of {planned:,} trials have ended."
+    elif (early := describe_budget(ledger)) is not None:
+        note += f"{early[:1].upper()}{early[1:]}."
     return {"text": text, "outcome": outcome, "note": note.rstrip()}
 
 

@@ -1,16 +1,9 @@
 """What a search cost, and what stopping trials early saved."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from analysis.records.ledger import (
-    ConfigChanged,
-    EpochRecord,
-    Ledger,
-    Record,
-    SessionStarted,
-    TrialEnded,
-)
+from analysis.records.ledger import EpochRecord, Ledger, SessionStarted, TrialEnded
+from analysis.results.budget import n_planned, working_clock
 
 
 @dataclass(frozen=True)
@@ -51,24 +44,9 @@ class _Session:
         return min(used, available), available
 
 
-def working_clock(ledger: Ledger) -> Iterator[tuple[float, Record]]:
-    """Yield the ledger's records in order, each with the seconds of work up to it.
-
-    Pauses between sessions do not count, nor does a clock that is set back.
-    """
-    seconds, previous = 0.0, ledger.created.time
-    for record in ledger.records:
-        if isinstance(record, ConfigChanged):  # may be recorded before its session
-            continue
-        if not isinstance(record, SessionStarted):
-            seconds += max(0.0, record.time - previous)
-        previous = record.time
-        yield seconds, record
-
-
 def search_cost(ledger: Ledger) -> Cost:
     """Add up the cost of a search from its ledger."""
-    n_left, elapsed_s, sessions = int(ledger.config["trials"]), 0.0, list[_Session]()
+    n_left, elapsed_s, sessions = n_planned(ledger), 0.0, list[_Session]()
     for seconds, record in working_clock(ledger):
         elapsed_s = seconds
         if isinstance(record, SessionStarted):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from analysis.records.ledger import EpochRecord, Ledger, TrialEnded
-from analysis.results.cost import working_clock
+from analysis.results.budget import working_clock
 from analysis.results.selection import trial_score
 
 

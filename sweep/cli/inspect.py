@@ -37,6 +37,7 @@ def status(
 ) -> None:
     """Show the progress of a sweep."""
     from analysis.records.sweeps import read_sweep
+    from analysis.results.budget import n_planned
     from analysis.results.selection import rank_trials
     from sweep.cli.screen.display import Display
     from sweep.cli.screen.search_view import SearchView
@@ -50,7 +51,7 @@ def status(
                 time.sleep(_READ_EVERY_S)
                 view.ledger = read_sweep(folder)
     ledger, at_work = view.ledger, folder.is_locked()
-    is_done = ledger.n_ended >= int(ledger.config["trials"])
+    is_done = ledger.n_ended >= n_planned(ledger)
     state = "running" if at_work else "finished" if is_done else "interrupted"
     if as_json:
         best = next(iter(rank_trials(ledger)), None)

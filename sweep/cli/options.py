@@ -46,6 +46,12 @@ AcceptOption = Annotated[
     bool,
     typer.Option("--accept-changes", help="Continue even if the config or versions changed."),
 ]
+TimeBudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T", help="Start no trial after this time, such as 30m. [default: the preset's]"
+    ),
+]
 ConcurrencyOption = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Trials at a time. [default: as many as fit]"),

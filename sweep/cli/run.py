@@ -37,6 +37,7 @@ def run(
     trials: Annotated[
         int | None, typer.Option(metavar="N", help="Number of trials. [default: the preset's]")
     ] = None,
+    time_budget: options.TimeBudgetOption = None,
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="Epochs of a trial. [default: the preset's]")
     ] = None,
@@ -74,6 +75,7 @@ def run(
         path=config,
         settings=settings or (),
         trials=trials,
+        time_budget=time_budget,
         epochs=epochs,
         seed=seed,
         notify=lambda note: say(f"note: {note}"),
@@ -109,6 +111,10 @@ def resume(
         int | None,
         typer.Option(metavar="N", min=1, max=1_000_000, help="Extend the sweep to N trials."),
     ] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="Search for this long from now, such as 30m, or none."),
+    ] = None,
     accept_changes: options.AcceptOption = False,
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,
@@ -118,10 +124,10 @@ def resume(
 ) -> None:
     """Finish a sweep that was interrupted, or extend it."""
     from sweep.cli.work import continue_sweep
-    from sweep.config import SweepConfig
+    from sweep.driver.resume import extend
 
     folder, ledger = find_sweep(storage, name)
-    config = SweepConfig.model_validate(ledger.config | ({"trials": trials} if trials else {}))
+    config = extend(ledger, trials, time_budget)
     how = _options(address, concurrency, data, as_json=as_json)
     continue_sweep(folder, ledger, config, how, accept_changes=accept_changes)
 

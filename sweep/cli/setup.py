@@ -117,7 +117,8 @@ def schema() -> None:
 
 def describe_size(config: "SweepConfig") -> str:
     """Return how large a sweep is, such as `32 trials of up to 15 epochs`."""
-    return f"{count(config.trials, 'trial')} of up to {count(config.epochs, 'epoch')}"
+    size = f"{count(config.trials, 'trial')} of up to {count(config.epochs, 'epoch')}"
+    return size + (f", none started after {config.time_budget}" if config.time_budget else "")
 
 
 def print_space(config: "SweepConfig", stream: TextIO) -> None:

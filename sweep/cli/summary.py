@@ -10,6 +10,7 @@ from analysis.hyperparameters import format_value
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import Ledger, Trial
+from analysis.results.budget import describe_budget
 from analysis.results.comparison import Comparison, summarize_arm
 from analysis.results.cost import search_cost
 from analysis.results.selection import (
@@ -203,6 +204,8 @@ def _print_cost(ledger: Ledger) -> None:
         f"search {trials} and {epochs} in {duration(cost.elapsed_s)}",
         f"stopping {len(ledger.in_state('STOPPED'))} early saved {saved}",
     ]
+    if (early := describe_budget(ledger)) is not None:
+        lines.append(early)
     if cost.utilization is not None:
         lines.append(f"{percent(cost.utilization, 1)} of the time was training and validation")
     print(",\n       ".join(lines))

@@ -13,6 +13,7 @@ from analysis.formatting import duration, percent
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.sweeps import list_sweeps
+from analysis.results.budget import n_planned
 from analysis.results.selection import describe_rule, rank_trials, trial_accuracy
 from analysis.storage.folder import Folder
 from sweep.cli.output import escape, new_table, open_console, print_table
@@ -103,7 +104,7 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
                 "started": ledger.created.time,
                 "trials": n_trials,
                 "trials_ended": ledger.n_ended,
-                "finished": ledger.n_ended >= n_trials,
+                "finished": ledger.n_ended >= n_planned(ledger),
                 "best_trial_id": best.trial.trial_id if best else None,
                 "best_val_accuracy": best.score if best else None,
             }

@@ -11,6 +11,7 @@ from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import DIVERGED, Ledger, read_first_record
+from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
@@ -84,6 +85,9 @@ def continue_sweep(
     missing = find_missing(folder, ledger, config)
     if not missing:
         say(f"{folder.name} is complete: nothing to do")
+        if (early := describe_budget(ledger)) is not None:
+            more = follow_up("resume --time-budget 30m", folder)
+            say(f"{early}; continue it for 30 more minutes with: {more}")
         if folder.exists(REPORT_FILE):
             options.show(folder, ledger)
         else:

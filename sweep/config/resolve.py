@@ -34,6 +34,7 @@ def resolve_config(
     path: Path | None = None,
     settings: Sequence[str] = (),
     trials: int | None = None,
+    time_budget: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
     notify: Callable[[str], None] = lambda note: None,
@@ -55,9 +56,11 @@ def resolve_config(
         layers.add(read_file(path))
     for setting in settings:
         layers.add(read_setting(setting))
-    for key, value in (("trials", trials), ("epochs", epochs), ("seed", seed)):
+    given = {"trials": trials, "time_budget": time_budget, "epochs": epochs, "seed": seed}
+    for key, value in given.items():
         if value is not None:
-            layers.add(Source(f"--{key} {value}", value, {(key,): 0}))
+            option = key.replace("_", "-")
+            layers.add(Source(f"--{option} {value}", value, {(key,): 0}))
     left_out: dict[int, str] = {}
     context = {"newer": layers.newer, "left_out": left_out}
     try:

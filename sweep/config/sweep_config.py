@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from analysis.hyperparameters import DEFAULTS, HAND_TUNED, complete, show_value
+from analysis.results.budget import DURATION, read_duration
 from analysis.yaml_text import yaml_text
 from data_utils.registry import DATASETS
 from models.registry import MODELS
@@ -76,6 +77,17 @@ class Confirm(Section):
     seeds: Annotated[int, Field(ge=1, le=1000)] = 5
 
 
+def _check_duration(raw: object) -> str | None:
+    if raw is None or raw == "none":
+        return None
+    try:
+        read_duration(raw if isinstance(raw, str) else "")
+    except ValueError:
+        choices = "`none` or a duration above 0, such as 90s, 30m or 1h30m"
+        raise ValueError(f"must be {choices}, but got {show_value(raw)}") from None
+    return str(raw)
+
+
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy, and so Optuna, accepts
 
 
@@ -93,6 +105,8 @@ class SweepConfig(Section):
     Attributes:
         seed: Seed of the searcher and, with its number, of each trial.
         split_seed: Seed of the split into training and validation images.
+        time_budget: No new trial starts after this time, such as `30m`, in all sessions
+            together; trials that have started are finished. The confirmation does not count.
         epochs: Epochs of a trial that is not stopped early.
         recipe: The fixed values of all hyperparameters; a missing one has its default.
         space: Ranges and choices by hyperparameter, never empty; they override the recipe.
@@ -108,6 +122,11 @@ class SweepConfig(Section):
     seed: Seed = 0
     split_seed: Seed = 0
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 32
+    time_budget: Annotated[
+        str | None,
+        BeforeValidator(_check_duration),
+        Field(json_schema_extra={"pattern": f"^({DURATION}|none)$"}),
+    ] = None
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 15
     recipe: Annotated[Point, AfterValidator(lambda given: {**DEFAULTS, **given})] = Field(
         default_factory=lambda: dict(DEFAULTS)

@@ -1,21 +1,26 @@
 """What a sweep to be resumed is missing, and what has changed since it began."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from analysis.records.confirmation import read_confirmation
 from analysis.records.files import ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
+from analysis.results.budget import n_planned, read_duration, seconds_spent, write_duration
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.config import SweepConfig
+from sweep.config.messages import describe
 from sweep.driver.arms import missing_runs, plan_runs
 from sweep.environment import versions
 from sweep.errors import UsageError
 
-_MAY_CHANGE = ("trials", "confirm", "resources")
+_MAY_CHANGE = ("trials", "time_budget", "confirm", "resources")
 
 
 @dataclass(frozen=True)
@@ -36,20 +41,43 @@ class Missing:
         return bool(self.n_trials or self.runs)
 
 
+def extend(ledger: Ledger, trials: int | None, time_budget: str | None) -> SweepConfig:
+    """Return the config to continue with: for `trials` in all, for `time_budget` from now.
+
+    The time budget `none` ends the search after its last trial alone.
+
+    Raises:
+        UsageError: An option is invalid.
+    """
+    given: dict[str, Any] = {} if trials is None else {"trials": trials}
+    if time_budget is not None:
+        given["time_budget"] = time_budget
+    try:
+        config = SweepConfig.model_validate(ledger.config | given)
+    except ValidationError as error:
+        problem = describe(error.errors(include_url=False)[0])
+        raise UsageError(problem) from None
+    if time_budget is None or config.time_budget is None:
+        return config
+    total = write_duration(math.ceil(seconds_spent(ledger)) + read_duration(config.time_budget))
+    return config.model_copy(update={"time_budget": total})
+
+
 def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing:
     """Return the trials and runs of `config` that are missing from the sweep in `folder`."""
-    runs, n_planned = [], 0
+    runs, n_runs = [], 0
     if config.confirm is not None and rank_trials(ledger):
         confirmation = read_confirmation(folder)
         if confirmation is not None and confirmation.begun.epochs != config.epochs:
             confirmation = None  # it will be set aside
         arms, seeds = plan_runs(config, ledger, confirmation)
         runs = missing_runs(confirmation, [arm.arm for arm in arms], seeds)
-        n_planned = len(arms) * len(seeds)
-    n_trials = max(0, config.trials - ledger.n_ended)
-    text = f"{len(runs)} of {n_planned} confirmation runs are missing"
+        n_runs = len(arms) * len(seeds)
+    planned = n_planned(ledger, config.model_dump())
+    n_trials = max(0, planned - ledger.n_ended)
+    text = f"{len(runs)} of {n_runs} confirmation runs are missing"
     if n_trials:
-        text = f"{config.trials - n_trials} of {config.trials} trials have ended"
+        text = f"{planned - n_trials} of {planned} trials have ended"
         if cut_off := ledger.in_state("RUNNING"):
             text += f", {len(cut_off)} interrupted"
     return Missing(n_trials, runs, text)
@@ -60,7 +88,8 @@ def check_changes(
 ) -> list[str]:
     """Return the changes of config and versions since the sweep began, a sentence each.
 
-    Trials, confirmation and resources may change: they leave the existing trials as they are.
+    Trials, time budget, confirmation and resources may change: they leave the existing trials
+    as they are.
 
     Raises:
         UsageError: There are changes, and `accept_changes` is not set; or the config asks for

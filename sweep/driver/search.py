@@ -1,4 +1,4 @@
-"""The search: runs trials until the ledger has the number in the config."""
+"""The search: runs trials until the ledger has all that are planned."""
 
 import contextlib
 import os
@@ -23,6 +23,7 @@ from analysis.records.ledger import (
     TrialEnded,
     TrialStarted,
 )
+from analysis.results.budget import describe_budget, n_planned
 from analysis.results.selection import Selection, rank_trials, trial_score
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest, split_train_validation
@@ -52,7 +53,7 @@ def run_search(session: Session, config: SweepConfig, data: TrainTest) -> Ledger
     with LedgerWriter(engine.folder, created) as writer:
         ledger = writer.journal
         _record_config(engine.folder, config, writer)
-        if ledger.n_ended >= config.trials:
+        if ledger.n_ended >= n_planned(ledger):
             return ledger
         n_validation = max(1, len(data.train) // 6)
         train, validation = split_train_validation(data.train, n_validation, config.split_seed)
@@ -60,7 +61,7 @@ def run_search(session: Session, config: SweepConfig, data: TrainTest) -> Ledger
         writer.append(SessionStarted(time.time(), host, pid, engine.slots()))
         with session.screen.search(ledger) as display, _end_recorded(writer):
             recorder = TrialRecorder(config, engine.folder, writer, session.watching(display))
-            while (n_missing := config.trials - ledger.n_ended) > 0:
+            while (n_missing := n_planned(ledger) - ledger.n_ended) > 0:
                 engine.run(
                     train=train,
                     evaluation=validation,
@@ -69,6 +70,8 @@ def run_search(session: Session, config: SweepConfig, data: TrainTest) -> Ledger
                     n_trainings=n_missing,
                     scheduler=build_scheduler(config, ledger),
                 )
+            if (early := describe_budget(ledger)) is not None:
+                display.say(early)
         return ledger
 
 

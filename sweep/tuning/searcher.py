@@ -19,6 +19,7 @@ from ray.tune.search import Searcher
 from analysis.records.files import trial_name
 from analysis.records.ledger import Ledger, Trial
 from analysis.records.seeds import sampler_seed, trial_seed
+from analysis.results.budget import n_planned
 from analysis.results.selection import selection_score
 from analysis.results.study import STATES, optuna_trial
 from sweep.config import SweepConfig
@@ -77,9 +78,14 @@ class StudySearcher(NotPickled, Searcher):
         ended = {trial.trial_id for trial in ledger.trials.values() if trial.state != "RUNNING"}
         self._numbers = (number for number in itertools.count(1) if number not in ended)
 
-    def suggest(self, trial_id: str) -> dict[str, Any]:
-        """Return the config of the next trial, which Tune calls `trial_id`."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        """Return the config of the next trial, which Tune calls `trial_id`.
+
+        It is FINISHED once the time budget allows no further trial.
+        """
         number, config = next(self._numbers), self._config
+        if config.time_budget is not None and number > n_planned(self._ledger):
+            return str(Searcher.FINISHED)
         begun = self._ledger.trials.get(number)
         # A trial that has begun has its own values, also where today's space is another.
         names = self._distributions if begun is None else self._values_in_space(begun)

@@ -14,6 +14,7 @@ from rich.text import Text
 from analysis.formatting import count, duration, percent, time_left
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, State, Trial
+from analysis.results.budget import n_planned
 from analysis.results.selection import rank_trials
 from sweep.cli.output import escape, new_table
 
@@ -39,13 +40,13 @@ class SearchView:
 
     def fraction(self) -> float:
         """Return the fraction of the trials that have ended."""
-        return self.ledger.n_ended / int(self.ledger.config["trials"])
+        return self.ledger.n_ended / n_planned(self.ledger)
 
     def line(self) -> str:
         """Return the progress in one line."""
         n_failed, best = self._count("FAILED"), next(iter(rank_trials(self.ledger)), None)
         parts = [
-            f"{self.ledger.n_ended}/{self.ledger.config['trials']} trials",
+            f"{self.ledger.n_ended}/{n_planned(self.ledger)} trials",
             f"{self._count('STOPPED')} stopped early",
             f"{n_failed} failed" if n_failed else "",
             self._epochs(),
@@ -56,7 +57,7 @@ class SearchView:
 
     def picture(self) -> RenderableType:
         """Return the progress, the running trials with their curves, and the best so far."""
-        ledger, n_trials = self.ledger, int(self.ledger.config["trials"])
+        ledger, n_trials = self.ledger, n_planned(self.ledger)
         grid = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=n_trials, completed=ledger.n_ended, width=32)
         grid.add_row(bar, f"{ledger.n_ended} of {count(n_trials, 'trial')}", *self._times())
@@ -111,7 +112,7 @@ def seconds_left(ledger: Ledger) -> float | None:
         seconds = [trial.epochs[-1].seconds for trial in ended if trial.epochs][-1:]
     longest = int(ledger.config["epochs"])
     typical = fmean(len(trial.epochs) for trial in ended) if ended else longest
-    waiting = max(0, int(ledger.config["trials"]) - len(ledger.trials))
+    waiting = max(0, n_planned(ledger) - len(ledger.trials))
     if not seconds or not (waiting or running):
         return None
     epochs = waiting * typical

@@ -12,6 +12,7 @@ _UNUSUAL = SweepConfig(
     model="mlp",
     seed=2**32 - 1,
     epochs=1,
+    time_budget="1h30m",
     recipe={"dropout": 1e-9, "weight_decay": 1e-6, "schedule": "linear"},
     space={
         "rotation": {"low": 0, "high": 30, "step": 0.1},

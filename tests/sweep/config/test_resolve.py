@@ -180,6 +180,10 @@ _ERRORS = [
     ("scheduler: hb", "`scheduler.name` must be 'asha' or 'none', but got 'hb' (sweep.yaml:1)"),
     ("confirm: no", "`confirm` must be a mapping or `none`, but got false"),
     ("resources: {gpu: 1.5}", "0, a share between 0.01 and 1, or an integer up to 64, but"),
+    (
+        "time_budget: 30",
+        "`time_budget` must be `none` or a duration above 0, such as 90s, 30m or 1h30m, but",
+    ),
     ("trials: true", "`trials` must be an integer, but got true (sweep.yaml:1)"),
     ("epochs: 1e3", "`epochs` must be an integer, but got 1000.0 (sweep.yaml:1)"),
     ("seed: 4294967296", "`seed` must be at most 4294967295, but got 4294967296"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ray.tune.search import Searcher
 
 from analysis.records.ledger import (
     FORMAT,
@@ -61,6 +62,8 @@ class KeepingEngine(Engine):
             return
         for n in range(asked["n_trainings"]):
             config = asked["searcher"].suggest(f"tune-{n}")
+            if config == Searcher.FINISHED:
+                break
             self.train(asked["recorder"], config["assignment"])
 
 

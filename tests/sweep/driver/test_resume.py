@@ -110,7 +110,7 @@ def test_complete_confirmation_lacks_new_finalists_and_other_epochs(
     [
         ({}, []),
         ({"trials": 50, "resources": {"cpu": 2}}, []),
-        ({"confirm": None}, []),
+        ({"confirm": None, "time_budget": "30m"}, []),
         ({"confirm": {"top_k": 3, "seeds": 9}}, []),
         ({"epochs": 6}, ["`epochs`: 5 then, 6 now"]),
         ({"seed": 1}, ["`seed`: 0 then, 1 now"]),

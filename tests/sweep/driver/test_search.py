@@ -1,4 +1,5 @@
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -31,6 +32,7 @@ from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import ImageDataset, TrainTest, split_train_validation
 from sweep.config import SweepConfig
+from sweep.driver.resume import extend, find_missing
 from sweep.driver.search import run_search
 from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
@@ -265,6 +267,28 @@ def test_search_writes_a_ledger_and_trains_only_what_is_missing(
     assert (ledger.created.config["trials"], ledger.config["trials"]) == (3, 5)
     assert read_ledger(folder) == ledger
     assert b"trials: 5" in folder.read("config.yaml")
+
+
+def test_time_budget_ends_a_search_which_can_be_continued(
+    make_session: MakeSession, blank: TrainTest, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(time=itertools.count().__next__)  # a second per record
+    monkeypatch.setattr("sweep.driver.search.time", clock)
+    config = SweepConfig(trials=50, epochs=1, time_budget="8s", confirm=None)
+    session: Any = make_session(folder, train=_play)
+    ledger = run_search(session, config, blank)
+    assert 1 < len(ledger.trials) < 6
+    assert ledger.in_state("RUNNING") == []
+    ended = f"the search has {len(ledger.trials)} of 50 trials"
+    assert session.screen.lines == [f"the time budget of 8s is used up: {ended}"]
+    assert not find_missing(folder, ledger, config)
+
+    longer = extend(ledger, None, "10s")
+    assert find_missing(folder, ledger, longer)
+    more = run_search(session, longer, blank)
+    assert len(ledger.trials) < len(more.trials) < 10
+    last = run_search(session, extend(more, 12, "none"), blank)
+    assert [*last.trials] == list(range(1, 13))
 
 
 def test_search_validates_on_a_stratified_sixth_that_the_seed_does_not_change(

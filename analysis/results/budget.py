@@ -1,0 +1,77 @@
+"""How many trials a search runs: the number in its config, or those that a time budget allows."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analysis.formatting import count
+from analysis.records.ledger import ConfigChanged, Ledger, Record, SessionStarted
+
+DURATION = r"(?=\d)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?"
+"""The pattern of a duration, such as `90s`, `30m` or `1h30m`: hours, minutes, seconds."""
+
+
+def read_duration(text: str) -> int:
+    """Return a duration such as `1h30m` in seconds.
+
+    Raises:
+        ValueError: It is not a duration, or it is 0.
+    """
+    found = re.fullmatch(DURATION, text, re.ASCII)
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    total = 3600 * hours + 60 * minutes + seconds
+    if total == 0:
+        raise ValueError("is not a duration")
+    return total
+
+
+def write_duration(seconds: int) -> str:
+    """Return a duration as `read_duration` reads it, such as `1h30m`."""
+    parts = {"h": seconds // 3600, "m": seconds // 60 % 60, "s": seconds % 60}
+    return "".join(f"{n}{unit}" for unit, n in parts.items() if n) or "0s"
+
+
+def n_planned(ledger: Ledger, config: Mapping[str, Any] | None = None) -> int:
+    """Return how many trials the search runs, by default with the ledger's config.
+
+    Once its time budget is used up, these are the trials that have started, but at least one.
+    Numbers below the highest that have not started count as started: a driver may have been
+    killed before it recorded them.
+    """
+    config = config or ledger.config
+    budget, n_trials = config.get("time_budget"), int(config["trials"])
+    if budget is None or seconds_spent(ledger) < read_duration(budget):
+        return n_trials
+    return min(n_trials, max(1, *ledger.trials)) if ledger.trials else 1
+
+
+def describe_budget(ledger: Ledger) -> str | None:
+    """Return a sentence about a time budget that ended the search early, or None."""
+    config = ledger.config
+    if (planned := n_planned(ledger)) == int(config["trials"]):
+        return None
+    used = f"the time budget of {config['time_budget']} is used up"
+    return f"{used}: the search has {planned:,} of {count(int(config['trials']), 'trial')}"
+
+
+def seconds_spent(ledger: Ledger) -> float:
+    """Return the seconds in which a driver was searching."""
+    seconds = 0.0
+    for elapsed, _ in working_clock(ledger):
+        seconds = elapsed
+    return seconds
+
+
+def working_clock(ledger: Ledger) -> Iterator[tuple[float, Record]]:
+    """Yield the ledger's records in order, each with the seconds of work up to it.
+
+    Pauses between sessions do not count, nor does a clock that is set back.
+    """
+    seconds, previous = 0.0, ledger.created.time
+    for record in ledger.records:
+        if isinstance(record, ConfigChanged):  # may be recorded before its session
+            continue
+        if not isinstance(record, SessionStarted):
+            seconds += max(0.0, record.time - previous)
+        previous = record.time
+        yield seconds, record
