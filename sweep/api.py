@@ -202,6 +202,7 @@ def run(
     epochs: int | None = None,
     seed: int | None = None,
     search_only: bool = False,
+    from_sweep: str | None = None,
     storage: Storage = None,
     address: str | None = None,
     concurrency: int | None = None,
@@ -221,6 +222,7 @@ def run(
         time_budget: Time after which no trial starts, such as `30m`.
         epochs: Epochs of a trial.
         seed: Seed of the search and its trials.
+        from_sweep: An earlier sweep in the storage, whose trials the searcher learns from.
         search_only: Search without confirmation.
         storage: A folder or a URI, by default `$SWEEP_STORAGE` or `./runs`.
         address: A Ray cluster, `auto` or HOST:PORT; by default Ray is started here.
@@ -245,8 +247,10 @@ def run(
         name = name_after(path.stem if path else preset or "classic")
     check_name(name)
     folder = storage_folder(_location(storage))
+    earlier = None if from_sweep is None else find_sweep(_location(storage), from_sweep)[1]
     with _as_keyboard_interrupt():
-        work.start_sweep(folder, name, resolved, _options(address, concurrency, data))
+        options = _options(address, concurrency, data)
+        work.start_sweep(folder, name, resolved, options, earlier)
     return Sweep(folder.child(name))
 
 

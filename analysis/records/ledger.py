@@ -2,7 +2,7 @@
 
 | kind            | written when                               | other fields                    |
 |-----------------|--------------------------------------------|---------------------------------|
-| `sweep`         | the sweep begins; always the first record  | `format`, `name`, `config`      |
+| `sweep`         | the sweep begins; always the first record  | see `SweepCreated`              |
 | `config`        | the sweep continues with another config    | `config`                        |
 | `session`       | a driver begins to work on the sweep       | `host`, `pid`, `slots`          |
 | `trial_started` | a trial gets its hyperparameters           | see `TrialStarted`              |
@@ -40,13 +40,37 @@ DIVERGED = "diverged"
 
 EndState = Literal["COMPLETE", "STOPPED", "FAILED"]
 State = Literal["RUNNING", "COMPLETE", "STOPPED", "FAILED"]
-Origin = Literal["initial", "proposed"]
+Origin = Literal["initial", "proposed", "earlier sweep"]
 
 
-class SweepCreated(FirstRecord, frozen=True, tag="sweep"):
+class EarlierTrial(msgspec.Struct, frozen=True):
+    """A trial of an earlier sweep: the values of what is searched now, and how it ended."""
+
+    trial_id: int
+    state: Literal["COMPLETE", "STOPPED"]
+    hyperparameters: dict[str, Any]
+    val_accuracies: list[float]
+    score: float | None
+
+
+class EarlierSweep(msgspec.Struct, frozen=True):
+    """What a sweep learned from an earlier one.
+
+    Attributes:
+        point: The earlier sweep's best, tried after the initial points; None if it is one of
+            them.
+    """
+
+    name: str
+    trials: list[EarlierTrial]
+    point: dict[str, Any] | None
+
+
+class SweepCreated(FirstRecord, frozen=True, tag="sweep", omit_defaults=True):
     """A sweep begins, with its resolved config."""
 
     config: dict[str, Any]
+    earlier: EarlierSweep | None = None
 
 
 class ConfigChanged(JournalRecord, frozen=True, tag="config"):
@@ -134,6 +158,7 @@ class Trial:
         hyperparameters: Those that were searched.
         config: The sweep's config when the trial started.
         state: RUNNING also for a trial that was interrupted.
+        earlier_point: Whether the best of an earlier sweep is tried after the initial points.
     """
 
     trial_id: int
@@ -145,6 +170,7 @@ class Trial:
     state: State = "RUNNING"
     ended: float | None = None
     reason: str | None = None
+    earlier_point: bool = False
 
     def value(self, name: str) -> Any:
         """Return the value of a hyperparameter: drawn, fixed by the recipe, or its default."""
@@ -153,9 +179,12 @@ class Trial:
 
     @property
     def origin(self) -> Origin:
-        """Whether it is an initial point of its config, or the searcher proposed it."""
+        """Whether it is an initial point of its config, an earlier best, or a proposal."""
         points = self.config.get("initial_points", self.config.get("first", ()))
-        return "initial" if self.trial_id <= len(points) else "proposed"
+        if self.trial_id <= len(points):
+            return "initial"
+        is_earlier = self.earlier_point and self.trial_id == len(points) + 1
+        return "earlier sweep" if is_earlier else "proposed"
 
     @property
     def seconds(self) -> float:
@@ -239,8 +268,14 @@ class Ledger(Journal):
             case EpochRecord():
                 self.trials[record.trial_id].epochs.append(record.to_epoch())
             case TrialStarted():
+                earlier = self.created.earlier
                 self.trials[record.trial_id] = Trial(
-                    record.trial_id, record.seed, record.hyperparameters, record.time, self.config
+                    record.trial_id,
+                    record.seed,
+                    record.hyperparameters,
+                    record.time,
+                    self.config,
+                    earlier_point=earlier is not None and earlier.point is not None,
                 )
             case TrialEnded():
                 trial = self.trials[record.trial_id]

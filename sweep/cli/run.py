@@ -38,6 +38,10 @@ def run(
         int | None, typer.Option(metavar="N", help="Number of trials. [default: the preset's]")
     ] = None,
     time_budget: options.TimeBudgetOption = None,
+    from_sweep: Annotated[
+        str | None,
+        typer.Option("--from", metavar="SWEEP", help="Learn from the trials of an earlier sweep."),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="Epochs of a trial. [default: the preset's]")
     ] = None,
@@ -98,11 +102,13 @@ def run(
             preview_sweep(name, resolved, how, missing.text, as_json=as_json)
             return
         continue_sweep(folder, ledger, resolved, how, accept_changes=accept_changes)
-    elif dry_run:
+        return
+    earlier = None if from_sweep is None else find_sweep(storage, from_sweep)[1]
+    if dry_run:
         check_is_new(sweeps, name)
-        preview_sweep(name, resolved, how, as_json=as_json)
+        preview_sweep(name, resolved, how, from_sweep=earlier, as_json=as_json)
     else:
-        start_sweep(sweeps, name, resolved, how)
+        start_sweep(sweeps, name, resolved, how, earlier)
 
 
 def resume(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
 from analysis.records.files import REPORT_FILE
-from analysis.records.ledger import DIVERGED, Ledger, read_first_record
+from analysis.records.ledger import DIVERGED, EarlierSweep, Ledger, read_first_record
 from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
@@ -22,6 +22,7 @@ from sweep.config import Confirm, SweepConfig
 from sweep.driver.folders import prepare_folder, write_environment
 from sweep.driver.resume import check_changes, find_missing
 from sweep.driver.signals import Interrupted
+from sweep.driver.warm_start import describe_learning, learn_from
 from sweep.errors import ClusterError, NoTrialError, UsageError
 
 if TYPE_CHECKING:
@@ -44,23 +45,39 @@ class Options:
     may_exit: bool = True
 
 
-def start_sweep(storage: Folder, name: str, config: SweepConfig, options: Options) -> None:
+def start_sweep(
+    storage: Folder,
+    name: str,
+    config: SweepConfig,
+    options: Options,
+    from_sweep: Ledger | None = None,
+) -> None:
     """Search and confirm in a new sweep."""
+    earlier = None if from_sweep is None else learn_from(from_sweep, config)
     start, data = _prepare(config, options)
     folder = prepare_folder(storage, name, config)
     say(f"sweep {name}: {describe_size(config)}")
     print_space(config, sys.stderr)
+    if from_sweep is not None and earlier is not None:
+        say(describe_learning(earlier, len(from_sweep.trials), config))
     say(start)
-    _train(folder, config, options, data, is_new=True)
+    _train(folder, config, options, data, is_new=True, earlier=earlier)
 
 
 def preview_sweep(
-    name: str, config: SweepConfig, options: Options, missing: str = "", *, as_json: bool
+    name: str,
+    config: SweepConfig,
+    options: Options,
+    missing: str = "",
+    from_sweep: Ledger | None = None,
+    *,
+    as_json: bool,
 ) -> None:
     """Print what would run; write nothing. `missing` says what an existing sweep lacks."""
     from sweep.driver.session import describe_start
 
     describe_start(config.resources, address=options.address, concurrency=options.concurrency)
+    earlier = None if from_sweep is None else learn_from(from_sweep, config)
     if as_json:
         shown = {"searched": list(config.space), "off": config.off()}
         print_json({"sweep": name, **shown, "config": config.model_dump(mode="json")})
@@ -72,6 +89,8 @@ def preview_sweep(
         then += f", {count(plan.seeds, 'seed')} per arm"
     print(f"sweep {name} would run {describe_size(config)}, then: {then}")
     print_space(config, sys.stdout)
+    if from_sweep is not None and earlier is not None:
+        print(describe_learning(earlier, len(from_sweep.trials), config))
     if missing:
         print(f"it would continue: {missing}")
     print("nothing was started or written")
@@ -143,6 +162,7 @@ def _train(
     ledger: Ledger | None = None,
     *,
     is_new: bool = False,
+    earlier: EarlierSweep | None = None,
     again: str = "resume",
 ) -> None:
     """Search, unless the `ledger` to confirm is given; confirm; and print the result.
@@ -169,7 +189,7 @@ def _train(
         if is_new and read_first_record(folder) is not None:
             raise UsageError(f"another process has just started the sweep {folder.name}")
         if ledger is None:
-            ledger = run_search(session, config, data)
+            ledger = run_search(session, config, data, earlier)
         if config.confirm is not None and rank_trials(ledger):
             run_confirmation(session, config, ledger, data)
     _finish(folder, ledger, options)

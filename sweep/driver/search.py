@@ -13,6 +13,7 @@ from analysis.records.files import CONFIG_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import (
     FORMAT,
     ConfigChanged,
+    EarlierSweep,
     EpochRecord,
     Ledger,
     LedgerWriter,
@@ -36,11 +37,13 @@ from sweep.tuning.scheduler import build_scheduler
 from sweep.tuning.searcher import StudySearcher
 
 
-def run_search(session: Session, config: SweepConfig, data: TrainTest) -> Ledger:
+def run_search(
+    session: Session, config: SweepConfig, data: TrainTest, earlier: EarlierSweep | None = None
+) -> Ledger:
     """Run the missing trials of the session's sweep, interrupted ones first.
 
     A sixth of the training images, drawn by the config's `split_seed`, is for validation:
-    10,000 of MNIST's 60,000.
+    10,000 of MNIST's 60,000. The searcher of a new sweep learns from an `earlier` one.
 
     Raises:
         StorageError: The storage cannot be read or written.
@@ -49,7 +52,7 @@ def run_search(session: Session, config: SweepConfig, data: TrainTest) -> Ledger
     """
     engine = session.engine
     plain = config.model_dump(mode="json")
-    created = SweepCreated(time.time(), FORMAT, engine.folder.name, plain)
+    created = SweepCreated(time.time(), FORMAT, engine.folder.name, plain, earlier)
     with LedgerWriter(engine.folder, created) as writer:
         ledger = writer.journal
         _record_config(engine.folder, config, writer)

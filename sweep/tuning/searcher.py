@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from ray.tune.search import Searcher
 
 from analysis.records.files import trial_name
-from analysis.records.ledger import Ledger, Trial
+from analysis.records.ledger import EarlierTrial, Ledger, Trial
 from analysis.records.seeds import sampler_seed, trial_seed
 from analysis.results.budget import n_planned
 from analysis.results.selection import selection_score
@@ -46,7 +46,8 @@ def objective(score: float) -> float:
 class StudySearcher(NotPickled, Searcher):
     """Proposes trials from an Optuna study, numbered from 1 as the ledger numbers them.
 
-    The study starts with the trials of the ledger. Interrupted ones are proposed again, under
+    The study starts with the trials of an earlier sweep, if the ledger has any, and with those
+    of the ledger. Interrupted ones are proposed again, under
     their own numbers, before any new one. The ledger grows while the sweep runs.
 
     A trial that ran all its epochs is COMPLETE in the study, with the score that the best is
@@ -59,11 +60,17 @@ class StudySearcher(NotPickled, Searcher):
         super().__init__(metric=METRIC, mode="max")
         self._config, self._ledger = config, ledger
         self._distributions = {name: _distribution(d) for name, d in config.space.items()}
-        n_past, points = max(ledger.trials, default=0), config.initial_points
+        n_past, points = max(ledger.trials, default=0), list(config.initial_points)
         make_sampler = resolve_name(SEARCHERS[config.searcher])
         sampler = make_sampler(seed=sampler_seed(config.seed, n_past))
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
         self._running: dict[str, tuple[optuna.Trial, str]] = {}
+        earlier, self._n_earlier = ledger.created.earlier, 0
+        if earlier is not None:
+            self.study.add_trials(map(self._earlier, earlier.trials))
+            self._n_earlier = len(earlier.trials)
+            if earlier.point is not None:
+                points.append(self._in_space(earlier.point))
         # Optuna numbers from 0 what it is given, waiting or not, and proposes what waits first.
         # So each trial keeps its number. A driver may have been killed before it recorded a
         # number, which is then proposed as for the first time.
@@ -90,7 +97,7 @@ class StudySearcher(NotPickled, Searcher):
         # A trial that has begun has its own values, also where today's space is another.
         names = self._distributions if begun is None else self._values_in_space(begun)
         trial = self.study.ask({name: self._distributions[name] for name in names})
-        assert trial.number + 1 == number
+        assert self._number(trial) == number
         seed, draw = trial_seed(config.seed, number), trial.params
         if begun is not None:
             config = SweepConfig.model_validate(begun.config)
@@ -113,7 +120,7 @@ class StudySearcher(NotPickled, Searcher):
         if trial_id not in self._running:
             return
         trial, schedule = self._running.pop(trial_id)
-        ended = self._ledger.trials.get(trial.number + 1)
+        ended = self._ledger.trials.get(self._number(trial))
         accuracies = [] if ended is None else [epoch.val_accuracy for epoch in ended.epochs]
         for epoch, accuracy in enumerate(accuracies, start=1):
             trial.report(accuracy, epoch)
@@ -126,11 +133,30 @@ class StudySearcher(NotPickled, Searcher):
 
     def _values_in_space(self, trial: Trial) -> dict[str, Any]:
         """The values of a trial, drawn or fixed, that today's space contains."""
+        return self._in_space({name: trial.value(name) for name in self._config.space})
+
+    def _in_space(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that today's space contains."""
         return {
             name: value
             for name, dimension in self._config.space.items()
-            if (value := trial.value(name)) is not None and dimension.why_invalid(value) is None
+            if (value := values.get(name)) is not None and dimension.why_invalid(value) is None
         }
+
+    def _number(self, trial: optuna.Trial) -> int:
+        """The number in the ledger of a trial of the study, which counts from 0."""
+        return trial.number + 1 - self._n_earlier
+
+    def _earlier(self, trial: EarlierTrial) -> FrozenTrial:
+        """A trial of an earlier sweep as a trial of the study."""
+        values = self._in_space(trial.hyperparameters)
+        return optuna.trial.create_trial(
+            state=STATES[trial.state],
+            value=None if trial.score is None else objective(trial.score),
+            params=values,
+            distributions={name: self._distributions[name] for name in values},
+            intermediate_values=dict(enumerate(trial.val_accuracies, start=1)),
+        )
 
     def _finished(self, trial: Trial) -> FrozenTrial:
         """A trial of the ledger as a trial of the study."""

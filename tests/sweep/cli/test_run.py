@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,14 +69,16 @@ class Pretended:
         self.done.append(("open", folder.name, options["address"], options["concurrency"]))
         yield folder
 
-    def run_search(self, session: Folder, config: SweepConfig, data: Any) -> Ledger:
+    def run_search(
+        self, session: Folder, config: SweepConfig, data: Any, earlier: Any = None
+    ) -> Ledger:
         assert data is DATA
         name = session.name
         self.done.append(("search", name, config.trials, config.epochs))
         if not self.begins and self.error is not None:
             raise self.error
         values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
-        created = SweepCreated(1.0, FORMAT, name, config.model_dump(mode="json"))
+        created = SweepCreated(1.0, FORMAT, name, config.model_dump(mode="json"), earlier)
         with LedgerWriter(session, created) as writer:
             if self.error is not None:
                 raise self.error
@@ -321,3 +324,25 @@ def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
     call("run", "--name", "mine", "--trials", "1", "--search-only")
     assert call(*options).exit_code == 2, "the sweep exists"
+
+
+def test_sweep_that_learns_from_another_is_continued_without_it(
+    call: Call, pretended: Pretended, tmp_path: Path
+) -> None:
+    call("run", "--name", "old", "--trials", "3", "--search-only")
+    start = ("run", "--name", "new", "--from", "old", "--trials", "2", "--search-only")
+    preview = call(*start, "--dry-run")
+    assert "learning from 3 of 3 trials of old" in preview.out
+    outcome = call(*start)
+    assert outcome.exit_code == 0
+    assert "learning from 3 of 3 trials of old" in outcome.err
+    shutil.rmtree(tmp_path / "storage" / "old")
+    assert call(*start, "--resume", "--trials", "3").exit_code == 0
+    documents = json.loads(call("trials", "new", "--json").out)["trials"]
+    origins = {document["trial_id"]: document["origin"] for document in documents}
+    assert origins == {1: "initial", 2: "earlier sweep", 3: "proposed"}
+
+    outcome = call("run", "--name", "other", "--from", "new", "--epochs", "3")
+    assert outcome.exit_code == 2
+    assert "`epochs` was 15, now 3 (3 trials)" in outcome.err
+    assert not (tmp_path / "storage" / "other").exists()

@@ -1,0 +1,80 @@
+"""What a new sweep can learn from the trials of an earlier one."""
+
+from collections import Counter
+
+from analysis.formatting import count
+from analysis.hyperparameters import format_value
+from analysis.records.ledger import EarlierSweep, EarlierTrial, Ledger, Trial
+from analysis.results.selection import rank_trials, trial_score
+from sweep.config import SweepConfig
+from sweep.errors import UsageError
+
+_SAME = ("dataset", "model", "epochs", "split_seed")
+
+
+def learn_from(ledger: Ledger, config: SweepConfig) -> EarlierSweep:
+    """Return the trials of an earlier sweep that a sweep with `config` can learn from.
+
+    A trial fits if its score is comparable: the same data, network, epochs and fixed
+    hyperparameters. Its values of what is searched now must be in the search space.
+
+    Raises:
+        UsageError: No trial fits.
+    """
+    reasons = Counter[str]()
+    fitting: dict[int, EarlierTrial] = {}
+    for trial in ledger.trials.values():
+        if (reason := _why_unfit(trial, config)) is not None:
+            reasons[reason] += 1
+            continue
+        fitting[trial.trial_id] = EarlierTrial(
+            trial_id=trial.trial_id,
+            state="COMPLETE" if trial.state == "COMPLETE" else "STOPPED",
+            hyperparameters={name: trial.value(name) for name in config.space},
+            val_accuracies=[epoch.val_accuracy for epoch in trial.epochs],
+            score=trial_score(trial),
+        )
+    if not fitting:
+        listed = "".join(f"\n  {reason} ({count(n, 'trial')})" for reason, n in reasons.items())
+        raise UsageError(
+            f"no trial of {ledger.name} fits the new sweep:{listed or ' it has none'}\n"
+            "change the config, or leave out --from"
+        )
+    ranked = (fitting.get(best.trial.trial_id) for best in rank_trials(ledger))
+    best = next((trial for trial in ranked if trial is not None), None)
+    point = None if best is None else best.hyperparameters
+    return EarlierSweep(
+        name=ledger.name,
+        trials=list(fitting.values()),
+        point=None if point in config.initial_points else point,
+    )
+
+
+def describe_learning(earlier: EarlierSweep, n_trials: int, config: SweepConfig) -> str:
+    """Return what the new sweep learns from an earlier one, which has `n_trials`."""
+    text = f"learning from {len(earlier.trials)} of {count(n_trials, 'trial')} of {earlier.name}"
+    if config.searcher == "random":
+        text = f"the searcher `random` does not learn from {earlier.name}"
+    if earlier.point is None:
+        return text
+    values = ", ".join(f"{name} {format_value(name, v)}" for name, v in earlier.point.items())
+    return f"{text}; its best is tried after the initial points: {values}"
+
+
+def _why_unfit(trial: Trial, config: SweepConfig) -> str | None:
+    """Return why a trial does not fit a new sweep, or None."""
+    if trial.state not in ("COMPLETE", "STOPPED") or not trial.epochs:
+        return "failed, or has not ended"
+    then = SweepConfig.model_validate(trial.config)
+    for name in _SAME:
+        before, now = getattr(then, name), getattr(config, name)
+        if before != now:
+            return f"`{name}` was {before}, now {now}"
+    for name, fixed in config.recipe.items():
+        value = trial.value(name)
+        if name in config.space:
+            if config.space[name].why_invalid(value) is not None:
+                return f"`{name}` was outside the new range or choices"
+        elif value != fixed:
+            return f"`{name}` was not {format_value(name, fixed)}, as it is now"
+    return None

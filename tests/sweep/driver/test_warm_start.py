@@ -1,0 +1,101 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.records.ledger import Ledger, read_ledger
+from analysis.storage.local_folder import LocalFolder
+from data_utils.dataset import TrainTest
+from sweep.config import SweepConfig
+from sweep.driver.search import run_search
+from sweep.driver.session import Session
+from sweep.driver.warm_start import describe_learning, learn_from
+from sweep.errors import UsageError
+from sweep.training.assignment import Assignment, Report
+from sweep.tuning.engine import Recorder
+from sweep.tuning.searcher import StudySearcher
+
+MakeLedger = Callable[..., Ledger]
+STATES = ("COMPLETE", "STOPPED", "FAILED", "COMPLETE", "RUNNING")
+
+
+def _earlier(make_ledger: MakeLedger, **given: Any) -> Ledger:
+    return make_ledger(SweepConfig.model_validate({"epochs": 2, **given}), *STATES)
+
+
+def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first(
+    make_ledger: MakeLedger,
+) -> None:
+    config = SweepConfig(epochs=2)
+    found = learn_from(_earlier(make_ledger), config)
+    assert [(trial.trial_id, trial.state) for trial in found.trials] == [
+        (1, "COMPLETE"),
+        (2, "STOPPED"),
+        (4, "COMPLETE"),
+    ]
+    assert found.point is not None
+    assert found.point["dropout"] == 0.04
+    text = describe_learning(found, 5, config)
+    assert text.startswith("learning from 3 of 5 trials of made; its best is tried after the")
+
+    same = config.model_copy(update={"initial_points": (found.point,)})
+    assert learn_from(_earlier(make_ledger), same).point is None
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "trials"),
+    [
+        ({}, {"space": {"dropout": {"low": 0.0, "high": 0.02}}, "recipe": {"rotation": 5}}, []),
+        (
+            {},
+            {
+                "space": {"dropout": {"low": 0.0, "high": 0.02}},
+                "recipe": {"rotation": 5, "shift": 0.1, "weight_decay": 1e-4},
+            },
+            [1, 2],
+        ),
+        ({"recipe": {"batch_size": 32}}, {"recipe": {"batch_size": 64}}, []),
+        ({"recipe": {"batch_size": 32}}, {"recipe": {"batch_size": 32}}, [1, 2, 4]),
+        ({"epochs": 3}, {}, []),
+        ({"model": "mlp"}, {}, []),
+        ({"split_seed": 3}, {}, []),
+    ],
+)
+def test_only_trials_whose_scores_are_comparable_fit(
+    then: dict[str, Any], now: dict[str, Any], trials: list[int], make_ledger: MakeLedger
+) -> None:
+    ledger = _earlier(make_ledger, **then)
+    config = SweepConfig.model_validate({"epochs": 2, **now})
+    if trials:
+        assert [trial.trial_id for trial in learn_from(ledger, config).trials] == trials
+        return
+    with pytest.raises(UsageError, match=r"no trial of made fits the new sweep:\n.* trials?\)"):
+        learn_from(ledger, config)
+
+
+def test_warm_sweep_needs_the_earlier_one_only_at_its_start(
+    make_ledger: MakeLedger,
+    make_session: Callable[..., Session],
+    blank: TrainTest,
+    tmp_path: Path,
+) -> None:
+    def play(recorder: Recorder, assignment: Assignment) -> None:
+        recorder.start(assignment)
+        recorder.end(assignment, Report(failure="why"), "why")
+
+    config = SweepConfig(epochs=2, trials=3, confirm=None)
+    earlier = learn_from(_earlier(make_ledger), config)
+    folder = LocalFolder(tmp_path / "mine")
+    run_search(make_session(folder, train=play), config, blank, earlier)
+    ledger = read_ledger(folder)
+    assert ledger.created.earlier == earlier
+    assert [t.origin for t in ledger.trials.values()] == ["initial", "earlier sweep", "proposed"]
+    assert ledger.trials[2].hyperparameters == earlier.point
+    more = run_search(
+        make_session(folder, train=play), config.model_copy(update={"trials": 4}), blank
+    )
+    assert [*more.trials] == [1, 2, 3, 4]
+    study = StudySearcher(config, more).study
+    assert len(study.trials) == 7
+    assert study.best_trial.params == earlier.point
