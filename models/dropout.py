@@ -47,3 +47,10 @@ class Dropout(nn.Module):
         torch.ge(words.view(torch.int16)[: x.numel()], lowest_kept, out=mask)
         mask *= _LEVELS / (_LEVELS - self._n_dropped_levels)
         return mask.as_strided(x.shape, x.stride())
+
+
+def draw_from(model: nn.Module, generator: Generator | None) -> None:
+    """Replace each `nn.Dropout` of `model` by a `Dropout` that draws from `generator`."""
+    for path, layer in list(model.named_modules(remove_duplicate=False)):
+        if isinstance(layer, nn.Dropout):
+            model.set_submodule(path, Dropout(layer.p, generator))

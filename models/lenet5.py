@@ -1,11 +1,7 @@
-"""LeNet-5, with a fast path for a single CPU core."""
+"""LeNet-5 in plain PyTorch."""
 
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
-
-from models.dropout import Dropout
-from models.initialisation import initialize
-from models.pooled_convolution import convolve_pool_relu
+from torch import Tensor, nn
 
 
 class LeNet5(nn.Module):
@@ -24,44 +20,30 @@ class LeNet5(nn.Module):
     | output                 | 10       | 84·10 + 10 = 850          |
 
     Args:
-        dropout: Probability of dropping an activation, in [0, 1).
-        generator: Draws the weights and the dropout masks; the network is created on its device.
-            None: torch's global generator.
-
-    Raises:
-        ValueError: `dropout` is not in [0, 1).
+        dropout: Probability of dropping an activation, in [0, 1].
     """
 
-    def __init__(self, *, dropout: float = 0.0, generator: Generator | None = None) -> None:
+    def __init__(self, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.c1 = nn.Conv2d(1, 6, 5, padding=2, device="meta")
-        self.c3 = nn.Conv2d(6, 16, 5, device="meta")
-        self.c5 = nn.Conv2d(16, 120, 5, device="meta")
-        self.f6 = nn.Linear(120, 84, device="meta")
-        self.output = nn.Linear(84, 10, device="meta")
-        self.dropout = Dropout(dropout, generator)
-        initialize(self, generator)
+        self.c1 = nn.Conv2d(1, 6, 5, padding=2)
+        self.c3 = nn.Conv2d(6, 16, 5)
+        self.c5 = nn.Conv2d(16, 120, 5)
+        self.f6 = nn.Linear(120, 84)
+        self.output = nn.Linear(84, 10)
+        self.dropout: nn.Module = nn.Dropout(dropout)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits [n, 10] of normalized images [n, 1, 28, 28]."""
-        x = self._features_on_cpu(images) if images.is_cpu else self._features(images)
+        x = self.features(images)
         # On a 5×5 input C5 is a linear layer, which is five times faster.
         x = F.linear(x, self.c5.weight.flatten(1), self.c5.bias).relu()
         x = self.f6(x).relu()
         logits: Tensor = self.output(x)
         return logits
 
-    def _features(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         """Apply both convolution blocks: images to [n, 400]."""
         for layer in (self.c1, self.c3):
             # ReLU after the pooling: the same numbers, for a quarter of the work.
             x = self.dropout(F.max_pool2d(layer(x), 2).relu())
         return x.flatten(1)
-
-    def _features_on_cpu(self, images: Tensor) -> Tensor:
-        """Do the same as `_features`, faster, on a CPU."""
-        x = images.permute(1, 2, 3, 0)
-        for layer, padding in ((self.c1, 2), (self.c3, 0)):
-            assert layer.bias is not None
-            x = self.dropout(convolve_pool_relu(x, layer.weight, layer.bias, padding=padding))
-        return x.flatten(0, 2).T

@@ -1,9 +1,6 @@
-"""CustomMLP, the small fully connected baseline."""
+"""CustomMLP, the small fully connected baseline, in plain PyTorch."""
 
-from torch import Generator, Tensor, nn
-
-from models.dropout import Dropout
-from models.initialisation import initialize
+from torch import Tensor, nn
 
 
 class CustomMLP(nn.Module):
@@ -16,21 +13,15 @@ class CustomMLP(nn.Module):
     | output   | 20·10 + 10 = 210      |
 
     Args:
-        dropout: Probability of dropping an activation after each hidden layer, in [0, 1).
-        generator: Draws the weights and the dropout masks; the network is created on its device.
-            None: torch's global generator.
-
-    Raises:
-        ValueError: `dropout` is not in [0, 1).
+        dropout: Probability of dropping an activation after each hidden layer, in [0, 1].
     """
 
-    def __init__(self, *, dropout: float = 0.0, generator: Generator | None = None) -> None:
+    def __init__(self, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.hidden1 = nn.Linear(28 * 28, 80, device="meta")
-        self.hidden2 = nn.Linear(80, 20, device="meta")
-        self.output = nn.Linear(20, 10, device="meta")
-        self.dropout = Dropout(dropout, generator)
-        initialize(self, generator)
+        self.hidden1 = nn.Linear(28 * 28, 80)
+        self.hidden2 = nn.Linear(80, 20)
+        self.output = nn.Linear(20, 10)
+        self.dropout: nn.Module = nn.Dropout(dropout)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits [n, 10] of normalized images [n, 1, 28, 28]."""

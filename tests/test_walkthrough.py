@@ -113,14 +113,9 @@ def test_network_and_data_set_are_each_a_file_and_a_line_in_a_registry(tree: Pat
     (tree / "models/tiny.py").write_text("""
 from torch import nn
 
-from models.dropout import Dropout
-from models.initialisation import initialize
-
 class Tiny(nn.Sequential):
-    def __init__(self, *, dropout=0.0, generator=None):
-        linear = nn.Linear(784, 10, device="meta")
-        super().__init__(nn.Flatten(), Dropout(dropout, generator), linear)
-        initialize(self, generator)
+    def __init__(self, *, dropout=0.0):
+        super().__init__(nn.Flatten(), nn.Dropout(dropout), nn.Linear(784, 10))
 """)
     edit(tree / "models/registry.py", "MODELS = {", 'MODELS = {"tiny": "models.tiny:Tiny", ')
     (tree / "data_utils/stripes.py").write_text("""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from analysis.errors import StorageError
 from analysis.formatting import percent
@@ -19,6 +19,22 @@ from analysis.storage.folder import Folder
 from data_utils.batches import normalize
 from models import build_model
 from sweep.training.checkpoints import unpack_checkpoint
+
+
+class Classifier(nn.Module):
+    """A network together with what comes before and after it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the probabilities [n, 10] of the digits in images, uint8 [n, 28, 28].
+
+        A pixel is 0 for paper, up to 255 for ink.
+        """
+        logits: Tensor = self.network(normalize(images.unsqueeze(1).float()))
+        return logits.softmax(1)
 
 
 @dataclass(frozen=True)
@@ -54,9 +70,9 @@ class BestModel:
 
     def predict(self, images: list[NDArray[np.uint8]]) -> list[list[float]]:
         """Return for each image, uint8 [28, 28], the probabilities of the digits 0 to 9."""
-        pixels = normalize(torch.from_numpy(np.stack(images)).unsqueeze(1).float())
+        pixels = torch.from_numpy(np.stack(images))
         with torch.inference_mode():
-            probabilities: list[list[float]] = self.network(pixels).softmax(1).tolist()
+            probabilities: list[list[float]] = Classifier(self.network)(pixels).tolist()
         return probabilities
 
 

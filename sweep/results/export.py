@@ -9,20 +9,36 @@ from typing import Any
 import torch
 
 from analysis.errors import describe_cause
+from analysis.formatting import count, interval, percent
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import MEAN, STD
-from models import MODELS
 from sweep.errors import UsageError
 from sweep.results.best_model import BestModel
+from sweep.results.standalone import (
+    digits_file,
+    model_file,
+    plain_network,
+    predict_file,
+    program_file,
+)
 
-FILES = ("model.pt", "hyperparameters.json", "README.md", "metrics.json")
+FILES = (
+    "model.py",
+    "model.pt",
+    "model.pt2",
+    "digits.py",
+    "predict.py",
+    "hyperparameters.json",
+    "README.md",
+    "metrics.json",
+)
 
 _METRICS_FILE = FILES[-1]
 _WRITER = "sweep export"
 
 
 def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """Write weights, hyperparameters, metrics and a guide to them; return the metrics.
+    """Write the network, its metrics and a guide, usable without this project; return the metrics.
 
     Each file is replaced atomically. The metrics are written last and removed first, so that
     they always describe the weights beside them. `summary` is the document that
@@ -49,19 +65,36 @@ def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict
     }
     if "confirmed" in summary:
         metrics["confirmed"] = summary["confirmed"]
-    weights = io.BytesIO()
-    torch.save(dict(best.network.state_dict()), weights)
-    guide = _readme(best, summary["sweep"]).encode()
-    contents = (weights.getvalue(), _json(best.hyperparameters), guide, _json(metrics))
-    folder = LocalFolder(out)
     try:
         _check_target(out)
+        contents = _contents(best, summary, metrics)
+        folder = LocalFolder(out)
         folder.delete(_METRICS_FILE)
         for name, content in zip(FILES, contents, strict=True):
             folder.write(name, content)
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {describe_cause(error)}") from error
     return metrics
+
+
+def _contents(
+    best: BestModel, summary: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> tuple[bytes, ...]:
+    """Return the contents of `FILES`."""
+    network = plain_network(best)
+    weights = io.BytesIO()
+    torch.save(dict(network.state_dict()), weights)
+    class_name = type(network).__name__
+    return (
+        model_file(best).encode(),
+        weights.getvalue(),
+        program_file(network),
+        digits_file().encode(),
+        predict_file(class_name).encode(),
+        _json(best.hyperparameters),
+        _readme(best, class_name, summary).encode(),
+        _json(metrics),
+    )
 
 
 def _check_target(out: Path) -> None:
@@ -83,27 +116,24 @@ def _json(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, indent=2, allow_nan=False).encode() + b"\n"
 
 
-def _readme(best: BestModel, sweep: str) -> str:
-    class_name = MODELS[best.model].partition(":")[2]
+def _readme(best: BestModel, class_name: str, summary: Mapping[str, Any]) -> str:
+    accuracy = ""
+    if confirmed := summary.get("confirmed"):
+        mean, ends = percent(confirmed["test_accuracy_mean"]), confirmed["test_accuracy_ci95"]
+        within = f" (95 % interval {interval(ends, percent)})" if ends else ""
+        accuracy = f" Mean over {count(confirmed['n_seeds'], 'seed')}: {mean}{within}."
     return f"""\
-# {sweep}, trial {best.trial_id}
+# {summary["sweep"]}, trial {best.trial_id}
 
-A digit classifier, `{class_name}`: {best.describe()}.
+A digit classifier, `{class_name}`: {best.describe()}.{accuracy}
 
-`model.pt` is a plain state dict. `hyperparameters.json` has its hyperparameters, and
-`metrics.json` its accuracy. With PyTorch and the package `models` of lenet-sweep:
-
+- `predict.py` recognizes digits in image files: `python predict.py IMAGE...`. It needs `torch`, `numpy` and `pillow`, and the files `digits.py` (prepares an image as MNIST's were), `model.py` and `model.pt`.
+- `model.py` is the network in plain PyTorch, and `model.pt` its weights: `model.load_state_dict(torch.load("model.pt", weights_only=True))`, then `model.eval()`. Input: float32 [n, 1, 28, 28], (pixel / 255 - {MEAN}) / {STD}. Output: logits [n, 10].
+- `model.pt2` is the same for raw pixels, on the CPU: uint8 [n, 28, 28], 0 for paper, up to 255 for ink. Output: probabilities of the digits 0 to 9, float32 [n, 10]. It loads with PyTorch alone; version {torch.__version__.partition("+")[0]} wrote it.
 ```python
 import torch
-from models import {class_name}
-
-model = {class_name}()
-model.load_state_dict(torch.load("model.pt", weights_only=True))
-model.eval()
-
-pixels = torch.zeros(1, 1, 28, 28)  # as in MNIST: 0 for paper, up to 255 for ink
-with torch.inference_mode():
-    probabilities = model((pixels / 255 - {MEAN}) / {STD}).softmax(1)
-print(probabilities.argmax(1).item())
+classify = torch.export.load("model.pt2").module()
+print(classify(torch.zeros(1, 28, 28, dtype=torch.uint8)).argmax(1))
 ```
-"""
+- `hyperparameters.json` has the hyperparameters of the training, and `metrics.json` the accuracies.
+"""  # noqa: E501

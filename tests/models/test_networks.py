@@ -57,7 +57,7 @@ def test_network_agrees_with_the_plain_layers(name: str, n: int, training: bool)
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_lenet5_agrees_with_the_plain_layers_on_cuda():
-    model = LeNet5(generator=Generator("cuda").manual_seed(1))
+    model = build_model("lenet5", generator=Generator("cuda").manual_seed(1))
     images, labels = _images(64).cuda(), torch.arange(64, device="cuda") % 10
     ours, theirs = model(images), _plain(model)(images)
     # cuDNN may convolve in TF32, with 10 bits of mantissa.

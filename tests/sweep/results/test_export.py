@@ -1,15 +1,20 @@
+import dataclasses
 import json
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
 from analysis.records.ledger import read_ledger
 from analysis.storage.folder import Folder
-from models import LeNet5
+from data_utils.digits import read_digit
+from models import MODELS, build_model
 from sweep.cli.summary import best_document
 from sweep.errors import UsageError
 from sweep.results.best_model import load_best_model
@@ -78,27 +83,73 @@ def test_export_of_a_confirmed_sweep_replaces_an_earlier_one(
     assert torch.equal(weights["c1.weight"], first.model.state_dict()["c1.weight"])
 
 
-def test_guide_works_with_torch_and_the_models_alone(
-    make: Make, tiny_runs: list[TrainingRun], clean_environment: dict[str, str], tmp_path: Path
+ALONE = """
+import json, runpy, sys
+sys.path[:0] = [".", *json.loads(sys.argv.pop(1))]
+for name in ("models", "data_utils", "analysis", "sweep", "ray", "optuna", "torchvision"):
+    sys.modules[name] = None  # importing it fails
+sys.argv = ["predict.py", "digit.png", "missing.png"]
+try:
+    runpy.run_path("predict.py", run_name="__main__")
+except SystemExit as end:
+    print(end.code)
+exec(open("README.md").read().split("```python\\n")[1].split("```")[0])
+"""
+
+
+def test_export_works_without_the_project(
+    make: Make, clean_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    export(make(1), tmp_path / "out")
-    guide = (tmp_path / "out" / "README.md").read_text()
-    assert "the weights of the confirmation's first seed" in guide
-    snippet = guide.split("```python\n")[1].split("```")[0]
-    others = ("ray", "optuna", "torchvision", "pydantic", "sweep", "analysis", "data_utils")
-    blocked = "".join(f"sys.modules[{name!r}] = None\n" for name in others)
+    folder, out = make(1), tmp_path / "out"
+    export(folder, out)
+    image = Image.new("L", (40, 40))
+    ImageDraw.Draw(image).line((20, 5, 15, 35), fill=255, width=4)
+    image.save(out / "digit.png")
+    installed = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     ran = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{blocked}{snippet}"],
-        cwd=tmp_path / "out",
+        [sys.executable, "-I", "-S", "-c", ALONE, json.dumps(installed)],
+        cwd=out,
         env=clean_environment | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    network = LeNet5()
-    network.load_state_dict(tiny_runs[1].model.state_dict())
-    blank = torch.full((1, 1, 28, 28), -0.1307 / 0.3081)
-    assert (ran.stderr, ran.stdout.strip()) == ("", str(network.eval()(blank).argmax().item()))
+    ledger = read_ledger(folder)
+    best = load_best_model(folder, ledger, ledger.trials[1])
+    drawn, blank = best.predict([read_digit(out / "digit.png"), np.zeros((28, 28), np.uint8)])
+    digit, nothing = np.argmax(drawn), np.argmax(blank)
+    shown = f"digit.png  {digit}  {100 * max(drawn):.2f} %"
+    assert ran.stdout.splitlines() == [shown, "2", f"tensor([{nothing}])"]
+    assert ran.stderr == "missing.png does not exist\n"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_exported_program_agrees_with_the_trained_network(
+    model: str, make: Make, tmp_path: Path
+) -> None:
+    folder = make()
+    ledger = read_ledger(folder)
+    best = load_best_model(folder, ledger, ledger.trials[1])
+    network = build_model(model, dropout=0.5, generator=torch.Generator().manual_seed(1)).eval()
+    best = dataclasses.replace(best, model=model, network=network)
+    write_export(best, best_document(folder, ledger), tmp_path / "out")
+    classify = torch.export.load(tmp_path / "out" / "model.pt2").module()
+    images = np.random.default_rng(0).integers(0, 256, (300, 28, 28), np.uint8)
+    for some in (images[:1], images):
+        expected = torch.tensor(best.predict(list(some)))
+        torch.testing.assert_close(classify(torch.from_numpy(some)), expected)
+
+
+def test_guide_states_the_confirmed_accuracy_with_its_interval(make: Make, tmp_path: Path) -> None:
+    folder = make(1)
+    ledger = read_ledger(folder)
+    best = load_best_model(folder, ledger, ledger.trials[1])
+    confirmed = {"test_accuracy_mean": 0.99, "test_accuracy_ci95": [0.98, 0.995], "n_seeds": 5}
+    summary = best_document(folder, ledger) | {"confirmed": confirmed}
+    write_export(best, summary, tmp_path / "out")
+    guide = (tmp_path / "out" / "README.md").read_text()
+    assert "the weights of the confirmation's first seed" in guide
+    assert "Mean over 5 seeds: 99.00 % (95 % interval 98.00 % to 99.50 %)." in guide
 
 
 @pytest.mark.parametrize(
