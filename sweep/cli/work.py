@@ -58,6 +58,8 @@ def start_sweep(
     folder = prepare_folder(storage, name, config)
     say(f"sweep {name}: {describe_size(config)}")
     print_space(config, sys.stderr)
+    if options.address is None:
+        say(f"  time      {_how_long(config, options)}")
     if from_sweep is not None and earlier is not None:
         say(describe_learning(earlier, len(from_sweep.trials), config))
     say(start)
@@ -89,6 +91,8 @@ def preview_sweep(
         then += f", {count(plan.seeds, 'seed')} per arm"
     print(f"sweep {name} would run {describe_size(config)}, then: {then}")
     print_space(config, sys.stdout)
+    if options.address is None:
+        print(f"  time      {_how_long(config, options)}")
     if from_sweep is not None and earlier is not None:
         print(describe_learning(earlier, len(from_sweep.trials), config))
     if missing:
@@ -141,6 +145,14 @@ def confirm_sweep(
     start, data = _prepare(config, options)
     say(f"confirming {ledger.name}: {count(plan.seeds, 'seed')} per arm, {start}")
     _train(folder, config, options, data, ledger, again=again)
+
+
+def _how_long(config: SweepConfig, options: Options) -> str:
+    """Return how long a sweep takes on this machine. Torch takes seconds to import."""
+    from sweep.driver.estimate import describe_time
+    from sweep.driver.session import count_slots
+
+    return describe_time(config, count_slots(config.resources, options.concurrency))
 
 
 def _prepare(config: SweepConfig, options: Options) -> "tuple[str, TrainTest]":

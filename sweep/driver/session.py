@@ -130,6 +130,15 @@ def describe_start(resources: Resources, *, address: str | None, concurrency: in
     """
     if address is not None:
         return f"joining Ray at {address}"
+    return f"{count_slots(resources, concurrency)} at a time; starting Ray"
+
+
+def count_slots(resources: Resources, concurrency: int | None) -> int:
+    """Return how many trials run at a time on this machine.
+
+    Raises:
+        UsageError: It does not have the resources.
+    """
     available = n_processors()
     slots = int(available / resources.cpu)
     if slots == 0:
@@ -151,4 +160,4 @@ def describe_start(resources: Resources, *, address: str | None, concurrency: in
         raise UsageError(
             f"`--concurrency` must be at most {slots} on this machine, but got {concurrency}"
         )
-    return f"{concurrency or slots} at a time; starting Ray"
+    return concurrency or slots

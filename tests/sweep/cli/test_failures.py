@@ -148,7 +148,7 @@ def test_help_has_one_short_sentence_and_an_example_for_every_command(call: Call
     for name, command in group.commands.items():
         sentence = (command.help or "").split("\n")[0]
         assert re.search(rf"^  {name} +{re.escape(sentence)}$", overview, re.MULTILINE)
-        example = re.search(r"Example: (sweep .*)", call(name, "--help").out)
+        example = re.search(r"Examples?:\s+(sweep .*)", call(name, "--help").out)
         assert example is not None
         _, *words = shlex.split(example[1].partition(" > ")[0])
         assert words[0] == name

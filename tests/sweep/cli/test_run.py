@@ -14,6 +14,7 @@ import analysis.plots.gallery
 import analysis.report.page
 import sweep.cli.work
 import sweep.driver.confirm
+import sweep.driver.estimate
 import sweep.driver.search
 import sweep.driver.session
 from analysis.errors import StorageError
@@ -30,6 +31,7 @@ from analysis.records.ledger import (
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from sweep.config import Confirm, SweepConfig
+from sweep.driver.estimate import Speed
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError
 
@@ -100,6 +102,9 @@ class Pretended:
             raise self.error
         self.done.append(("confirm", config.confirm))
 
+    def measure_speed(self, *given: Any) -> Speed:
+        return Speed(training_s=1e-4, validation_s=2e-5)
+
     def draw_all(self, folder: Folder, file_format: str) -> None:
         if self.drawing_error is not None:
             raise self.drawing_error
@@ -117,6 +122,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretended:
         (sweep.driver.session, "open_session"),
         (sweep.driver.search, "run_search"),
         (sweep.driver.confirm, "run_confirmation"),
+        (sweep.driver.estimate, "measure_speed"),
         (analysis.plots.gallery, "draw_all"),
         (analysis.report.page, "write_report"),
     ):
@@ -128,10 +134,14 @@ def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> 
     options = ("--preset", "classic", "--name", "mine", "--trials", "3", "--epochs", "5")
     outcome = call("run", *options, "--concurrency", "1")
     assert outcome.exit_code == 0
-    header, searched, fixed, start = outcome.err.splitlines()[-4:]
+    header, searched, fixed, time, start = outcome.err.splitlines()[-5:]
     assert header == "sweep mine: 3 trials of up to 5 epochs"
     assert searched.startswith("  searched  dropout 0 to 0.5, rotation 0° to 30°, ")
     assert fixed.startswith("  fixed     batch_size 64, ")
+    assert time == (  # 3 trials, and 4 arms with 5 seeds, of 5 epochs of 5.2 s and 6.2 s
+        "  time      up to about 12 min: search 90 s, confirmation 10 min "
+        "(from training steps measured now)"
+    )
     assert start == "1 at a time; starting Ray"
     assert pretended.done == [
         ("open", "mine", None, 1),
@@ -313,11 +323,12 @@ def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(
     options = ("run", "--dry-run", "--name", "mine", "--trials", "3", "--set", "space.shift=null")
     outcome = call(*options)
     assert outcome.exit_code == 0
-    header, searched, fixed, off, end = outcome.out.splitlines()
+    header, searched, fixed, off, time, end = outcome.out.splitlines()
     assert header.startswith("sweep mine would run 3 trials of up to 15 epochs, then: ")
     assert searched.startswith("  searched  dropout 0 to 0.5, ")
     assert fixed.startswith("  fixed     batch_size 64, ")
     assert off == "  off       shift"
+    assert time.startswith("  time      up to about ")
     assert end == "nothing was started or written"
     assert json.loads(call(*options, "--json").out)["off"] == ["shift"]
     assert pretended.done == []

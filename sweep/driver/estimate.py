@@ -1,0 +1,116 @@
+"""How long a sweep will take on this machine, from a few measured steps of training."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median, median_low
+from typing import Any
+
+import numpy as np
+
+from analysis.records.ledger import Trial
+from analysis.results.budget import read_duration
+from analysis.results.selection import Selection
+from data_utils.dataset import SIDE, ImageDataset
+from sweep.config import SweepConfig
+from sweep.config.dimensions import Choices
+from sweep.driver.arms import plan_arms
+
+_N_TRAINING, _N_VALIDATION, _N_TEST = 50_000, 10_000, 10_000  # images
+_START_S = 8.0  # until Ray has started and its workers have loaded the data
+_N_STEPS = 16
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a sweep takes in which no trial is stopped early, in seconds."""
+
+    search_s: float
+    confirmation_s: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The time that one image takes, in seconds, in a training step and in a validation."""
+
+    training_s: float
+    validation_s: float
+
+
+def estimate_time(config: SweepConfig, slots: int) -> Estimate:
+    """Estimate the time of a sweep of `slots` trials at a time, in about a second."""
+    draw = {name: _typical(name, dimension) for name, dimension in config.space.items()}
+    known: dict[tuple[Any, ...], Speed] = {}
+
+    def epoch_s(model: str, values: Mapping[str, Any], n_training: int, n_other: int) -> float:
+        is_augmented = bool(values["rotation"] or values["shift"])
+        key = (model, values["batch_size"], is_augmented)
+        if key not in known:
+            device = "cuda" if config.resources.gpu else "cpu"
+            known[key] = measure_speed(model, values, device)
+        return n_training * known[key].training_s + n_other * known[key].validation_s
+
+    values = config.hyperparameters(draw)
+    trial_s = config.epochs * epoch_s(config.model, values, _N_TRAINING, _N_VALIDATION)
+    search_s = math.ceil(config.trials / slots) * trial_s
+    if config.time_budget is not None:
+        search_s = min(search_s, read_duration(config.time_budget) + trial_s)
+    if config.confirm is None:
+        return Estimate(_START_S + search_s, 0.0)
+    plain = config.model_dump(mode="json")
+    made_up = Trial(trial_id=1, seed=0, hyperparameters=draw, started=0.0, config=plain)
+    arms = plan_arms(config, [Selection(made_up, 1.0)])
+    arms += arms[:1] * (config.confirm.top_k - 1)
+    n_all = _N_TRAINING + _N_VALIDATION
+    each = [epoch_s(arm.model, arm.hyperparameters, n_all, _N_TEST) for arm in arms]
+    runs_s = config.epochs * config.confirm.seeds * sum(each)
+    return Estimate(_START_S + search_s, runs_s / slots)
+
+
+def describe_time(config: SweepConfig, slots: int) -> str:
+    """Return how long a sweep takes, such as `about 12 min: search 7 min, confirmation 5 min`."""
+    found = estimate_time(config, slots)
+    may_stop = config.scheduler.name != "none" and config.scheduler.grace_period < config.epochs
+    text = f"{'up to ' * may_stop}about {_rough(found.search_s + found.confirmation_s)}"
+    if config.confirm is not None:
+        text += f": search {_rough(found.search_s)}, confirmation {_rough(found.confirmation_s)}"
+    return f"{text} (from training steps measured now)"
+
+
+def measure_speed(model: str, hyperparameters: Mapping[str, Any], device: str) -> Speed:
+    """Train on random images with one thread, as a trial does, and return the speed."""
+    import torch
+
+    from sweep.training.loop import TrainingRun, train_epochs
+
+    generator = np.random.default_rng(0)
+    n = _N_STEPS * min(int(hyperparameters["batch_size"]), 1024)
+    images = generator.integers(0, 256, (n, SIDE, SIDE), dtype=np.uint8)
+    data = ImageDataset(images, generator.integers(0, 10, n, dtype=np.uint8))
+    calm = {**hyperparameters, "learning_rate": 1e-6}  # it must not diverge
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        run = TrainingRun(model, calm, seed=0, device=device)
+        _, *epochs = train_epochs(run, data, data, epochs=4)  # the first one warms up
+    finally:
+        torch.set_num_threads(n_threads)
+    return Speed(
+        median(1 / epoch.images_per_s for epoch in epochs),
+        median(epoch.seconds / n - 1 / epoch.images_per_s for epoch in epochs),
+    )
+
+
+def _typical(name: str, dimension: Any) -> Any:
+    """A value that takes a typical time: an augmentation is on, a batch of medium size."""
+    if name == "batch_size":
+        if isinstance(dimension, Choices):
+            return median_low(dimension.choices)
+        return round(math.sqrt(dimension.low * dimension.high))
+    return dimension.choices[-1] if isinstance(dimension, Choices) else dimension.high
+
+
+def _rough(seconds: float) -> str:
+    if seconds < 90:
+        return f"{10 * math.ceil(seconds / 10)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,60 @@
+from typing import Any
+
+import pytest
+
+import sweep.driver.estimate
+from analysis.hyperparameters import complete
+from sweep.config import SweepConfig
+from sweep.driver.estimate import Speed, estimate_time, measure_speed
+
+START_S = 8.0
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, bool]]:
+    """Replaces measuring: a search epoch takes 10 s, that of a plain network or an MLP 5 s.
+
+    An epoch of the confirmation takes a fifth longer. Returns what was measured.
+    """
+    found: list[tuple[str, int, bool]] = []
+
+    def measure(model: str, values: dict[str, Any], device: str) -> Speed:
+        is_augmented = values["rotation"] > 0
+        found.append((model, values["batch_size"], is_augmented))
+        seconds = 10.0 if is_augmented else 5.0
+        return Speed(training_s=seconds / 50_000, validation_s=0.0)
+
+    monkeypatch.setattr(sweep.driver.estimate, "measure_speed", measure)
+    return found
+
+
+def test_sweep_takes_as_long_as_its_epochs(measured: list[tuple[str, int, bool]]) -> None:
+    config = SweepConfig.model_validate({"trials": 5, "epochs": 2, "confirm": {"seeds": 3}})
+    found = estimate_time(config, slots=2)
+    assert found.search_s == pytest.approx(START_S + 3 * 2 * 10)  # in three waves
+    # The finalist and the hand-tuned point are augmented, the plain network and the MLP not.
+    assert found.confirmation_s == pytest.approx(2 * 3 * 1.2 * (2 * 10 + 2 * 5) / 2)
+    assert measured == [("lenet5", 64, True), ("lenet5", 64, False), ("mlp", 64, False)]
+
+
+def test_another_finalist_and_another_recipe_make_the_confirmation_longer(
+    measured: list[tuple[str, int, bool]],
+) -> None:
+    plan = {"trials": 5, "epochs": 1, "confirm": {"seeds": 1, "top_k": 3}}
+    space = {"dropout": [0.1, 0.2], "rotation": [5, 10], "batch_size": [16, 64, 128]}
+    config = SweepConfig.model_validate({**plan, "space": space, "recipe": {"momentum": 0.8}})
+    # Three finalists, the hand-tuned point in their recipe and in the published one.
+    found = estimate_time(config, slots=1)
+    assert found.confirmation_s == pytest.approx(1.2 * (5 * 10 + 2 * 5))
+
+
+def test_time_budget_limits_the_search(measured: list[tuple[str, int, bool]]) -> None:
+    config = SweepConfig(trials=1000, epochs=2, time_budget="10m", confirm=None)
+    found = estimate_time(config, slots=2)
+    assert (found.search_s, found.confirmation_s) == (START_S + 600 + 2 * 10, 0.0)
+
+
+def test_speed_of_a_training_that_would_diverge_is_measured() -> None:
+    speed = measure_speed("mlp", complete({"learning_rate": 100.0, "rotation": 5.0}), "cpu")
+    assert 0 < speed.training_s < 0.1
+    assert 0 < speed.validation_s < 0.1
