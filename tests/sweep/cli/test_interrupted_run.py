@@ -39,7 +39,7 @@ PICTURE = [
     re.compile(pattern)
     for pattern in (
         r"sweep mine: 3 trials of up to 6 epochs",
-        r"  (searched  |fixed     |off       |          )\S.*\S",  # wrapped between words
+        r"  (searched  |fixed     |off       |time      |          )\S.*\S",  # wrapped between words
         r"2 at a time; starting Ray",
         r"trial \d: its process died .*",
         r"",
