@@ -171,7 +171,7 @@ class Sweep:
         """Train finalists and baselines with fresh seeds and test them: `sweep confirm`."""
         with _as_keyboard_interrupt():
             options = _options(address, concurrency, data)
-            work.confirm_sweep(self._folder, self._ledger(), top_k, seeds, options)
+            work.confirm_sweep(self._folder, self._ledger(), options, top_k=top_k, seeds=seeds)
         return self
 
     def _ledger(self) -> Ledger:

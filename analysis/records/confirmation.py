@@ -3,15 +3,18 @@
 | kind           | written when                               | other fields                     |
 |----------------|--------------------------------------------|----------------------------------|
 | `confirmation` | the confirmation begins; always first      | `format`, `name`, `epochs`       |
+| `plan`         | a plan, the first or another, is adopted   | see `Plan`                       |
 | `arm`          | a finalist or a baseline is to be trained  | see `Arm`                        |
 | `run_epoch`    | a run has finished an epoch                | see `RunEpoch`                   |
 | `run_ended`    | a run has ended                            | `arm`, `seed`, `state`, `reason` |
+| `look`         | all runs up to a planned look have ended   | see `LookTaken`                  |
 | `notice`       | something happened that a user should know | `text`                           |
 
 Times are in seconds since 1970 (UTC), accuracies are fractions in [0, 1].
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -30,6 +33,10 @@ Role = Literal["finalist", "baseline"]
 RunEndState = Literal["COMPLETE", "FAILED"]
 RunState = Literal["RUNNING", "COMPLETE", "FAILED"]
 
+MIN_SEEDS = 4
+"""Fewest seeds with an interval, a p value and a forecast, and between two planned looks."""
+_MAX_LOOKS = 6
+
 # The name of an arm becomes part of the names of files.
 _ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -38,6 +45,44 @@ class ConfirmationBegun(FirstRecord, frozen=True, tag="confirmation"):
     """A confirmation of the sweep `name` begins; its arms are trained for `epochs`."""
 
     epochs: int
+
+
+class Plan(JournalRecord, frozen=True, tag="plan"):
+    """How many finalists are confirmed, and with how many seeds.
+
+    With `max_seeds` seeds are added until the verdict is clear, and `seeds` does not count.
+    """
+
+    top_k: int
+    seeds: int
+    max_seeds: int | None
+
+    @property
+    def n_planned(self) -> int:
+        """The largest number of seeds."""
+        return self.seeds if self.max_seeds is None else self.max_seeds
+
+    def next_look(self, n_seeds: int) -> int | None:
+        """Return the number of seeds at the first look with more than `n_seeds`.
+
+        With `max_seeds` there are at most six looks, at least `MIN_SEEDS` seeds apart.
+        """
+        step = self.n_planned
+        if self.max_seeds is not None:
+            step = max(MIN_SEEDS, -(-self.max_seeds // _MAX_LOOKS))
+        following = min((n_seeds // step + 1) * step, self.n_planned)
+        return following if following > n_seeds else None
+
+
+class LookTaken(JournalRecord, frozen=True, tag="look"):
+    """The results of the complete runs so far have been looked at, to reach a verdict.
+
+    `seeds` is the number of seeds with which all runs have ended. `planned` is the number that
+    was planned at the first look, which all looks share: it determines how the error is spent.
+    """
+
+    seeds: int
+    planned: int
 
 
 class Arm(JournalRecord, frozen=True, tag="arm"):
@@ -109,7 +154,25 @@ class ConfirmationNotice(JournalRecord, frozen=True, tag="notice"):
     text: str
 
 
-ConfirmationRecord = ConfirmationBegun | Arm | RunEpoch | RunEnded | ConfirmationNotice
+ConfirmationRecord = (
+    ConfirmationBegun | Plan | Arm | RunEpoch | RunEnded | LookTaken | ConfirmationNotice
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look saw: the last test accuracy of each complete run, by arm and seed.
+
+    Attributes:
+        n_seeds, n_planned: See `LookTaken`.
+        seeds: All seeds whose runs had begun.
+        accuracies: Fractions.
+    """
+
+    n_seeds: int
+    n_planned: int
+    seeds: frozenset[int]
+    accuracies: dict[str, dict[int, float]]
 
 
 @dataclass(slots=True)
@@ -130,12 +193,31 @@ class Confirmation(Journal):
     file = CONFIRMATION_FILE
     first = ConfirmationBegun
     decoder = msgspec.json.Decoder(ConfirmationRecord)
-    sent_at_once = (RunEnded,)
+    sent_at_once = (RunEnded, LookTaken)
 
     begun: ConfirmationBegun
     arms: dict[str, Arm] = field(default_factory=dict)
     runs: dict[tuple[str, int], Run] = field(default_factory=dict)
     notices: list[ConfirmationNotice] = field(default_factory=list)
+    plan: Plan | None = None
+    taken_looks: list[Look] = field(default_factory=list)
+
+    @property
+    def looks(self) -> list[Look]:
+        """The looks in order.
+
+        Version 0.1.0 recorded none, and no plan: what it left counts as one look, at the
+        planned number of seeds.
+        """
+        if self.taken_looks or self.plan is not None:
+            return self.taken_looks
+        n_seeds = max(1, len(self.seeds))
+        return [self._look(n_seeds, n_seeds)]
+
+    def n_seeds_ended(self, arms: Collection[str]) -> int:
+        """Return the number of seeds with which the runs of all `arms` have ended."""
+        ended = {key for key, run in self.runs.items() if run.state != "RUNNING"}
+        return sum(all((arm, seed) in ended for arm in arms) for seed in self.seeds)
 
     def in_role(self, role: Role) -> list[Arm]:
         """Return the finalists or the baselines, in order."""
@@ -195,6 +277,9 @@ class Confirmation(Journal):
                 self._check_run(record)
             case ConfirmationBegun():
                 raise LedgerError("begins the confirmation a second time")
+            case LookTaken(seeds=n_seeds, planned=n_planned):
+                if n_seeds < 0 or n_planned < 1:
+                    raise LedgerError(f"is a look at {n_seeds} of {n_planned} seeds")
 
     @override
     def add(self, record: ConfirmationRecord) -> None:
@@ -208,8 +293,16 @@ class Confirmation(Journal):
             case RunEnded():
                 run = self._run(record)
                 run.state, run.reason = record.state, record.reason
+            case Plan():
+                self.plan = record
+            case LookTaken(seeds=n_seeds, planned=n_planned):
+                self.taken_looks.append(self._look(n_seeds, n_planned))
             case ConfirmationNotice():
                 self.notices.append(record)
+
+    def _look(self, n_seeds: int, n_planned: int) -> Look:
+        accuracies = {arm: self.test_accuracies(arm) for arm in self.arms}
+        return Look(n_seeds, n_planned, frozenset(self.seeds), accuracies)
 
     def _check_run(self, record: RunEpoch | RunEnded) -> None:
         """Check a record of a run; a failed run may continue, a complete one may not."""

@@ -10,7 +10,12 @@ from analysis.records.ledger import Ledger
 from analysis.records.predictions import load_predictions
 from analysis.records.seeds import trial_seed
 from analysis.results.budget import describe_budget, n_planned
-from analysis.results.comparison import Comparison, compare_arms, summarize_arm
+from analysis.results.comparison import (
+    Comparison,
+    compare_arms,
+    summarize_arm,
+    with_new_images,
+)
 from analysis.results.selection import best_finalist, describe_rule, rank_trials
 from analysis.results.statistics import McNemar, mcnemar
 from analysis.results.verdict import decisive_comparison, describe_comparison, describe_verdict
@@ -20,7 +25,9 @@ from analysis.yaml_text import yaml_text
 Row = tuple[str, str]
 
 
-def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str]:
+def find_verdict(
+    folder: Folder, ledger: Ledger, confirmation: Confirmation | None
+) -> dict[str, str]:
     """Return the verdict on the sweep.
 
     The dictionary has the `text`, a `note` on how to read it, and the `outcome` of the best
@@ -40,7 +47,7 @@ def find_verdict(ledger: Ledger, confirmation: Confirmation | None) -> dict[str,
             "has not been compared with the hand-tuned hyperparameters. "
         )
     else:
-        text = describe_verdict(confirmation, ranked[0].trial.trial_id)
+        text = describe_verdict(confirmation, ranked[0].trial.trial_id, folder)
         note = (
             "All accuracies are those of the last epoch. The runs were trained on all 60,000 "
             "training images, with seeds that the search did not use. The search did not use the "
@@ -80,14 +87,16 @@ def comparison_rows(
         LedgerError: If predictions in `folder` are damaged.
     """
     decisive = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
+    verdict = (decisive.finalist, decisive.baseline) if decisive else None
     seeds = confirmation.ordered_seeds(ledger.config["seed"])
-    for comparison in compare_arms(confirmation):
+    for compared in compare_arms(confirmation):
+        comparison = with_new_images(compared, folder)
         yield {
             "finalist": confirmation.arms[comparison.finalist].title,
             "baseline": confirmation.arms[comparison.baseline].title,
             "comparison": comparison,
-            "is_verdict": comparison == decisive,
-            "finding": describe_comparison(confirmation, comparison),
+            "is_verdict": (comparison.finalist, comparison.baseline) == verdict,
+            "finding": describe_comparison(confirmation, comparison, has_images=True),
             "networks": _compare_networks(folder, comparison, seeds),
         }
 

@@ -60,7 +60,7 @@ def write_report(folder: Folder) -> None:
     text = environment.get_template("report.html").render(
         name=ledger.name,
         about=f"{ledger.config['model']} · {results.size} · begun {begun:%Y-%m-%d %H:%M} UTC",
-        verdict=facts.find_verdict(ledger, confirmation),
+        verdict=facts.find_verdict(folder, ledger, confirmation),
         confirmed=confirmation is not None,
         arms=arms,
         comparisons=comparisons,

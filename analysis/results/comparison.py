@@ -2,39 +2,56 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from analysis.records.confirmation import Confirmation
+from analysis.records.confirmation import MIN_SEEDS, Confirmation
+from analysis.records.confirmation import Look as RecordedLook
+from analysis.records.predictions import load_predictions
+from analysis.results.sequential import Look, nominal_levels, sequential_p
 from analysis.results.statistics import (
     LEVEL,
-    MIN_SEEDS,
     Interval,
     Summary,
-    adjust,
+    crossed_interval,
     sign_flip_p,
     summarize,
 )
+from analysis.storage.folder import Folder
+
+Outcome = Literal["better", "worse", "open"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A finalist against a baseline; both are names of arms.
+    """A finalist against a baseline, at the last look; both are names of arms.
 
     Differences are the finalist's test accuracy minus the baseline's with the same seed, as
     fractions. A figure is None where there are too few seeds for it.
 
+    All comparisons that are shown together share the error equally (Bonferroni), and each
+    spends its share over the looks. So the intervals of all comparisons at all looks contain
+    the true differences with a probability of at least 95 %.
+
     Attributes:
-        seeds: The seeds whose runs have finished in both arms.
+        seeds: The seeds with which the runs of both arms were complete at the look.
         difference: The mean difference.
         sd: The standard deviation of the differences.
-        interval: Student's interval of the mean difference, of 1 - `level`.
-        level: 0.05, or less where several comparisons share it: see `statistics.adjust`.
-        p: Two-sided, of Student's paired test.
-        p_adjusted: The same, adjusted for all comparisons.
-        p_sign_flip: Two-sided, of the exact permutation test; not adjusted.
-        n_comparisons: The number of comparisons that the adjustment is for.
+        level: The nominal level of the look, which is below 0.05.
+        interval: Student's interval of the mean difference, of 1 - `level`: the repeated
+            confidence interval of C. Jennison and B. W. Turnbull, "Interim analyses: the
+            repeated confidence interval approach", J. R. Statist. Soc. B 51, 1989.
+        p: Two-sided, of Student's paired test, as if it were the only one.
+        p_sign_flip: Two-sided, of the exact permutation test, as if it were the only one.
+        outcome: What the first interval without 0 showed. It stays when seeds are added: the
+            error has been spent, and a later look that contains 0 does not take back what an
+            earlier one excluded. The later interval still shows what all seeds say.
+        n_seeds_decided: With how many seeds that was.
+        n_comparisons: The number of comparisons that share the error.
+        looks, p_of_looks: All looks so far, and `p` at each.
+        new_images: The interval over seeds and images; see `with_new_images`.
     """
 
     finalist: str
@@ -42,19 +59,34 @@ class Comparison:
     seeds: tuple[int, ...]
     difference: float | None = None
     sd: float | None = None
-    interval: Interval | None = None
     level: float = LEVEL
+    interval: Interval | None = None
     p: float | None = None
-    p_adjusted: float | None = None
     p_sign_flip: float | None = None
+    outcome: Outcome = "open"
+    n_seeds_decided: int | None = None
     n_comparisons: int = 1
+    looks: tuple[Look, ...] = ()
+    p_of_looks: tuple[float, ...] = ()
+    new_images: Interval | None = None
+
+    @cached_property
+    def p_adjusted(self) -> float | None:
+        """The p value for all comparisons and looks; below 0.05 exactly if one has decided."""
+        if self.p is None:
+            return None
+        return min(1.0, self.n_comparisons * sequential_p(self.looks, self.p_of_looks))
 
     @property
-    def outcome(self) -> Literal["better", "worse", "open"]:
-        """Whether the interval shows that the finalist is better, that it is worse, or neither."""
-        if self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
-            return "open"
-        return "better" if self.interval[0] > 0 else "worse"
+    def outcome_on_new_images(self) -> Outcome:
+        """What the interval over seeds and images shows."""
+        return _outcome(self.new_images)
+
+
+def _outcome(interval: Interval | None) -> Outcome:
+    if interval is None or interval[0] <= 0 <= interval[1]:
+        return "open"
+    return "better" if interval[0] > 0 else "worse"
 
 
 def summarize_arm(confirmation: Confirmation, arm: str) -> Summary | None:
@@ -76,13 +108,13 @@ def summarize_arm(confirmation: Confirmation, arm: str) -> Summary | None:
 def compare_arms(confirmation: Confirmation) -> list[Comparison]:
     """Compare every finalist with every baseline, in the order of the arms.
 
-    A finalist with the hand-tuned point is a baseline for the other finalists.
+    A finalist with the hand-tuned point is a baseline for the other finalists. Before the first
+    look there is no comparison.
     """
     arms = confirmation.arms.values()
     finalists = [arm.arm for arm in arms if arm.role == "finalist"]
     baselines = [arm.arm for arm in arms if arm.role == "baseline" or arm.reference]
-    accuracies = {arm: confirmation.test_accuracies(arm) for arm in confirmation.arms}
-    return compare_accuracies(accuracies, finalists, baselines)
+    return compare_at_looks(confirmation.looks, finalists, baselines)
 
 
 def compare_accuracies(
@@ -90,45 +122,114 @@ def compare_accuracies(
     finalists: Sequence[str],
     baselines: Sequence[str],
 ) -> list[Comparison]:
-    """Compare every finalist with every baseline except itself.
+    """Compare accuracies, by arm and seed, as at one look with the planned number of seeds."""
+    by_arm = {arm: dict(values) for arm, values in accuracies.items()}
+    seeds = frozenset(seed for values in by_arm.values() for seed in values)
+    return compare_at_looks([RecordedLook(1, 1, seeds, by_arm)], finalists, baselines)
 
-    `accuracies` are fractions by arm and seed.
-    """
+
+def compare_at_looks(
+    looks: Sequence[RecordedLook], finalists: Sequence[str], baselines: Sequence[str]
+) -> list[Comparison]:
+    """Compare every finalist with every baseline except itself; see `Comparison`."""
+    if not looks:
+        return []
     pairs = [(one, other) for one in finalists for other in baselines if one != other]
-    measured = [_measure(accuracies, *pair) for pair in pairs]
-    tested = [i for i, comparison in enumerate(measured) if len(comparison.seeds) >= MIN_SEEDS]
-    # Without spread there is no p, but the comparison still counts as one of the tests.
-    p = np.array([1.0 if (own := measured[i].p) is None else own for i in tested])
-    for i, p_adjusted, level in zip(tested, *adjust(p), strict=True):
-        measured[i] = replace(
-            _measure(accuracies, *pairs[i], level=float(level)),
-            p_adjusted=None if measured[i].p is None else float(p_adjusted),
-            n_comparisons=len(tested),
-        )
-    return measured
+    series = [_measure(looks, *pair) for pair in pairs]
+    n_tested = sum(bool(measured) for measured in series)
+    return [
+        _compare(pair, measured, n_tested)
+        if measured
+        else _describe(pair, _differences(looks[-1], *pair))
+        for pair, measured in zip(pairs, series, strict=True)
+    ]
+
+
+def with_new_images(comparison: Comparison, folder: Folder) -> Comparison:
+    """Add the interval over seeds and images, of the same level as the one over seeds.
+
+    It is left out if the predictions of a run are missing.
+
+    Raises:
+        LedgerError: Predictions in `folder` are damaged.
+    """
+    if comparison.interval is None:
+        return comparison
+    rows = []
+    for seed in comparison.seeds:
+        first = load_predictions(folder, comparison.finalist, seed)
+        second = load_predictions(folder, comparison.baseline, seed)
+        if first is None or second is None:
+            return comparison
+        rows.append(first.correct.astype(np.int8) - second.correct)
+    if len({row.shape for row in rows}) > 1:
+        return comparison
+    interval = crossed_interval(np.array(rows, dtype=np.int8), level=comparison.level)
+    return replace(comparison, new_images=None if interval is None else _clip(interval))
+
+
+Differences = dict[int, float]  # by seed
+
+
+def _differences(look: RecordedLook, finalist: str, baseline: str) -> Differences:
+    first, second = (look.accuracies.get(arm, {}) for arm in (finalist, baseline))
+    return {seed: first[seed] - second[seed] for seed in first if seed in second}
 
 
 def _measure(
-    accuracies: Mapping[str, Mapping[int, float]],
-    finalist: str,
-    baseline: str,
-    *,
-    level: float = LEVEL,
-) -> Comparison:
-    first, second = accuracies[finalist], accuracies[baseline]
-    seeds = tuple(seed for seed in first if seed in second)
-    if not seeds:
-        return Comparison(finalist, baseline, seeds)
-    differences = np.array([first[seed] - second[seed] for seed in seeds])
-    summary = summarize(differences, level=level)
+    looks: Sequence[RecordedLook], finalist: str, baseline: str
+) -> list[tuple[Look, Differences]]:
+    """Return the looks that count for a comparison: those with more seeds and error to spend."""
+    counting: list[tuple[Look, Differences]] = []
+    for recorded in looks:
+        differences = _differences(recorded, finalist, baseline)
+        look = (recorded.n_seeds / recorded.n_planned, len(differences))
+        last = counting[-1][0] if counting else (0.0, MIN_SEEDS - 1)
+        if look[0] > last[0] and look[1] > last[1]:
+            counting.append((look, differences))
+    return counting
+
+
+def _describe(pair: tuple[str, str], differences: Differences) -> Comparison:
+    """Return a comparison without a test."""
+    if not differences:
+        return Comparison(*pair, ())
+    values = np.array(list(differences.values()))
+    summary = summarize(values)
     return Comparison(
-        finalist,
-        baseline,
-        seeds,
+        *pair,
+        seeds=tuple(differences),
         difference=summary.mean,
         sd=summary.sd,
-        interval=summary.interval,
-        level=level,
         p=summary.p,
-        p_sign_flip=sign_flip_p(differences),
+        p_sign_flip=sign_flip_p(values),
     )
+
+
+def _compare(
+    pair: tuple[str, str], counting: list[tuple[Look, Differences]], n_comparisons: int
+) -> Comparison:
+    looks = tuple(look for look, _ in counting)
+    levels = nominal_levels(looks, LEVEL / n_comparisons)
+    outcome: Outcome = "open"
+    n_decided, p = None, []
+    for (_, differences), level in zip(counting, levels, strict=True):
+        summary = summarize(np.array(list(differences.values())), level=level)
+        p.append(1.0 if summary.p is None else summary.p)  # no test without spread
+        if outcome == "open" and (outcome := _outcome(summary.interval)) != "open":
+            n_decided = summary.n
+    return replace(
+        _describe(pair, counting[-1][1]),
+        level=levels[-1],
+        interval=summary.interval and _clip(summary.interval),
+        outcome=outcome,
+        n_seeds_decided=n_decided,
+        n_comparisons=n_comparisons,
+        looks=looks,
+        p_of_looks=tuple(p),
+    )
+
+
+def _clip(interval: Interval) -> Interval:
+    """Restrict an interval to the differences that two accuracies can have."""
+    return max(interval[0], -1.0), min(interval[1], 1.0)

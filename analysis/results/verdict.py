@@ -3,18 +3,27 @@
 from math import floor, log10
 
 from analysis.formatting import count, interval, points
-from analysis.records.confirmation import Arm, Confirmation
+from analysis.records.confirmation import MIN_SEEDS, Arm, Confirmation
 from analysis.records.ledger import Ledger
-from analysis.results.comparison import Comparison, compare_arms
+from analysis.results.comparison import Comparison, compare_arms, with_new_images
 from analysis.results.selection import best_finalist, rank_trials
-from analysis.results.statistics import MIN_SEEDS, seeds_needed
+from analysis.results.sequential import nominal_levels
+from analysis.results.statistics import LEVEL, Interval, seeds_needed
+from analysis.storage.folder import Folder
 
 
-def describe_comparison(confirmation: Confirmation, comparison: Comparison) -> str:
-    """Return the result of a comparison as one sentence."""
+def describe_comparison(
+    confirmation: Confirmation, comparison: Comparison, *, has_images: bool = False
+) -> str:
+    """Return the result of a comparison as one sentence.
+
+    `has_images` says that `with_new_images` has looked for the interval over new images.
+    """
     arms = [confirmation.arms[arm] for arm in (comparison.finalist, comparison.baseline)]
     left_out = [_left_out(confirmation, arm) for arm in arms]
     finding = _finding(comparison, *(arm.title for arm in arms))
+    if has_images and comparison.interval is not None:
+        finding += f"; {_on_new_images(comparison)}"
     return _sentence("; ".join([finding, *filter(None, left_out)]))
 
 
@@ -26,17 +35,28 @@ def describe_difference(comparison: Comparison, finalist: str, baseline: str) ->
 def decisive_comparison(confirmation: Confirmation, finalist: Arm | None) -> Comparison | None:
     """Return the comparison that decides the verdict on a finalist: with its reference.
 
-    None without a finalist or a reference, or if the finalist is its own reference.
+    None without a finalist or a reference, if the finalist is its own reference, and before
+    the first look.
     """
     reference = confirmation.reference_of(finalist) if finalist else None
     if finalist is None or reference is None or finalist.differences(reference) == 0:
         return None
     pair = (finalist.arm, reference.arm)
-    return next(c for c in compare_arms(confirmation) if (c.finalist, c.baseline) == pair)
+    compared = compare_arms(confirmation)
+    return next((c for c in compared if (c.finalist, c.baseline) == pair), None)
 
 
-def describe_verdict(confirmation: Confirmation, trial_id: int) -> str:
-    """Return the verdict on the hyperparameters of the best trial, `trial_id`, as one sentence."""
+def describe_verdict(
+    confirmation: Confirmation, trial_id: int, folder: Folder | None = None
+) -> str:
+    """Return the verdict on the hyperparameters of the best trial, `trial_id`.
+
+    With the `folder` of the sweep, whose predictions are then read, it is about these test
+    images and about new ones.
+
+    Raises:
+        LedgerError: Predictions in `folder` are damaged.
+    """
     finalist = confirmation.finalist(trial_id)
     if finalist is None:
         confirmed = ", ".join(arm.title for arm in confirmation.in_role("finalist"))
@@ -45,7 +65,15 @@ def describe_verdict(confirmation: Confirmation, trial_id: int) -> str:
         )
     comparison = decisive_comparison(confirmation, finalist)
     if comparison is not None:
-        return describe_comparison(confirmation, comparison)
+        if folder is not None:
+            comparison = with_new_images(comparison, folder)
+        text = describe_comparison(confirmation, comparison, has_images=folder is not None)
+        return text + _begun_since(confirmation)
+    if not confirmation.looks and confirmation.plan is not None:
+        n_ended = confirmation.n_seeds_ended([finalist.arm])
+        planned = confirmation.plan.next_look(0)
+        seeds = f"{n_ended} of {count(planned or 0, 'planned seed')}"
+        return f"No verdict on {finalist.title} yet: {seeds} have ended."
     if confirmation.reference_of(finalist) is None:
         return _sentence(f"{finalist.title} was not compared with a hand-tuned baseline")
     return (
@@ -63,6 +91,10 @@ def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | Non
         return None
     if confirmation is None or not confirmation.runs:
         return "confirm"
+    if confirmation.plan is not None and (
+        not confirmation.looks or confirmation.seeds != confirmation.looks[-1].seeds
+    ):
+        return "resume"
     finalist = best_finalist(ledger, confirmation)
     n_seeds = max(len(confirmation.seeds), MIN_SEEDS)
     if finalist is not None:
@@ -81,11 +113,11 @@ def _finding(comparison: Comparison, finalist: str, baseline: str) -> str:
         sign = 1 if comparison.outcome == "better" else -1
         verb = "beats" if comparison.outcome == "better" else "is worse than"
         size, details = _figures(comparison, sign)
-        return f"{finalist} {verb} {baseline} by {size} points ({details})"
+        return f"{finalist} {verb} {baseline} by {size} points on these images ({details})"
     finding = f"no evidence that {finalist} beats {baseline}: difference "
     if comparison.interval is not None:
         size, details = _figures(comparison)
-        return f"{finding}{size} points ({details}){_forecast(comparison)}"
+        return f"{finding}{size} points on these images ({details}){_forecast(comparison)}"
     if len(comparison.seeds) < MIN_SEEDS:
         needs = f"a comparison needs at least {MIN_SEEDS} seeds"
         return f"{finding}{points(difference)} points with {n_seeds}; {needs}"
@@ -99,38 +131,78 @@ def _figures(comparison: Comparison, sign: int = 1) -> tuple[str, str]:
     Both have as many digits as it takes to tell the interval from 0.
     """
     assert comparison.difference is not None
-    assert comparison.interval is not None
-    low, high = sorted(sign * end for end in comparison.interval)
-    digits = 2
-    while digits < 4 and comparison.outcome != "open" and round(100 * low, digits) == 0:
-        digits += 1
-    ends = interval((low, high), lambda end: points(end, digits))
+    ends, digits = _ends(comparison.interval, sign)
     details = f"95 % interval {ends}, {count(len(comparison.seeds), 'seed')}"
+    if (decided := comparison.n_seeds_decided) not in (None, len(comparison.seeds)):
+        details += f", decided with {decided}"
     if comparison.n_comparisons > 1:
-        details += f", adjusted for {comparison.n_comparisons} comparisons"
+        details += f", allowing for {comparison.n_comparisons} comparisons and later looks"
+    else:
+        details += ", allowing for later looks"
     return points(sign * comparison.difference, digits), details
+
+
+def _ends(ends: Interval | None, sign: int) -> tuple[str, int]:
+    assert ends is not None
+    low, high = sorted(sign * end for end in ends)
+    digits = 2
+    while (
+        digits < 4
+        and (low > 0 or high < 0)
+        and 0 in (round(100 * low, digits), round(100 * high, digits))
+    ):
+        digits += 1
+    return interval((low, high), lambda end: points(end, digits)), digits
+
+
+def _on_new_images(comparison: Comparison) -> str:
+    if comparison.new_images is None:
+        return "nothing is known about new images, because predictions are missing"
+    sign = -1 if comparison.outcome == "worse" else 1
+    ends, _ = _ends(comparison.new_images, sign)
+    if comparison.outcome == "open":
+        return f"on new ones the interval is {ends}"
+    if comparison.outcome_on_new_images == comparison.outcome:
+        return f"also on new ones ({ends})"
+    return f"on new ones this is open ({ends})"
 
 
 def _forecast(comparison: Comparison) -> str:
     """Say how many seeds would probably show the difference of an open comparison."""
     assert comparison.difference is not None
     assert comparison.sd is not None
-    needed = seeds_needed(comparison.difference, comparison.sd, level=comparison.level)
+    (fraction, n_known), error = comparison.looks[-1], LEVEL / comparison.n_comparisons
+
+    def level(n: int) -> float:
+        return nominal_levels((*comparison.looks, (fraction * n / n_known, n)), error)[-1]
+
+    needed = seeds_needed(comparison.difference, comparison.sd, level=level, n_known=n_known)
     if needed is None:
         return ""
     # A spread known from few seeds carries no more than two digits.
     unit = 10 ** max(0, floor(log10(needed)) - 1)
     return (
-        f"; about {-(-needed // unit) * unit:,} seeds would be needed (for 80 % power, if the "
-        "true difference is the observed one)"
+        f"; if the true difference is the observed one, {-(-needed // unit) * unit:,} seeds "
+        "would show it with probability 0.8"
     )
+
+
+def _begun_since(confirmation: Confirmation) -> str:
+    """Say how many seeds wait for the next look."""
+    begun = confirmation.seeds - confirmation.looks[-1].seeds
+    if not begun:
+        return ""
+    verb = "has" if len(begun) == 1 else "have"
+    return f" {count(len(begun), 'more seed')} {verb} begun, for the next look."
 
 
 def _left_out(confirmation: Confirmation, arm: Arm) -> str:
     """Describe which of an arm's runs do not count; empty if all count."""
-    n_seeds, n_ended = len(confirmation.seeds), _n_ended(confirmation, arm)
-    n_failed = sum(run.state == "FAILED" for run in confirmation.runs_of(arm.arm))
-    counts = ((n_failed, "failed"), (n_seeds - n_ended, "unfinished"))
+    seeds = confirmation.looks[-1].seeds
+    runs = [run for run in confirmation.runs_of(arm.arm) if run.seed in seeds]
+    n_seeds, n_failed = len(seeds), sum(run.state == "FAILED" for run in runs)
+    n_complete = sum(run.state == "COMPLETE" for run in runs)
+    counts = ((n_failed, "failed"), (n_seeds - n_failed - n_complete, "unfinished"))
     return ", ".join(f"{n} of {n_seeds} runs of {arm.title} {what}" for n, what in counts if n)
 
 

@@ -152,6 +152,22 @@ def confirm(
             metavar="N", min=1, max=1000, help="Number of seeds per arm. [default: the config's]"
         ),
     ] = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided", help="Add seeds in steps until the verdict is better or worse."
+        ),
+    ] = False,
+    max_seeds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=4,
+            max=1000,
+            help="Most seeds per arm with --until-decided. [default: 20]",
+            show_default=False,
+        ),
+    ] = None,
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,
     data: options.DataOption = None,
@@ -162,7 +178,16 @@ def confirm(
     from sweep.cli.work import confirm_sweep
 
     how = _options(address, concurrency, data, as_json=as_json)
-    confirm_sweep(*find_sweep(storage, name), top_k, seeds, how)
+    folder, ledger = find_sweep(storage, name)
+    confirm_sweep(
+        folder,
+        ledger,
+        how,
+        top_k=top_k,
+        seeds=seeds,
+        until_decided=until_decided,
+        max_seeds=max_seeds,
+    )
 
 
 def _options(

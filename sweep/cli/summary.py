@@ -11,7 +11,7 @@ from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import Ledger, Trial
 from analysis.results.budget import describe_budget
-from analysis.results.comparison import Comparison, summarize_arm
+from analysis.results.comparison import Comparison, summarize_arm, with_new_images
 from analysis.results.cost import search_cost
 from analysis.results.selection import (
     Selection,
@@ -77,20 +77,21 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
             "test_accuracy_mean": summary.mean,
             "test_accuracy_ci95": summary.interval,
             "n_seeds": summary.n,
-            "verdict": _verdict_document(confirmation, arm),
+            "verdict": _verdict_document(folder, confirmation, arm),
             "baselines": _baseline_documents(confirmation, best.trial),
         }
     return document
 
 
-def _verdict_document(confirmation: Confirmation, finalist: Arm) -> dict[str, Any]:
+def _verdict_document(folder: Folder, confirmation: Confirmation, finalist: Arm) -> dict[str, Any]:
     comparison = decisive_comparison(confirmation, finalist)
-    found = comparison or Comparison(finalist.arm, baseline="", seeds=())
+    found = with_new_images(comparison, folder) if comparison else Comparison(finalist.arm, "", ())
     assert finalist.trial_id is not None
     return {
-        "text": describe_verdict(confirmation, finalist.trial_id),
+        "text": describe_verdict(confirmation, finalist.trial_id, folder),
         "baseline": found.baseline or None,
         **comparison_document(found),
+        "ci95_new_images": found.new_images,
     }
 
 
@@ -153,7 +154,7 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
         print()
         _print_arms(confirmation, ledger.trials[document["trial_id"]])
         print()
-        console.print(escape(describe_verdict(confirmation, document["trial_id"])))
+        console.print(escape(describe_verdict(confirmation, document["trial_id"], folder)))
 
 
 def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:

@@ -20,13 +20,15 @@ from sweep.cli.setup import describe_size, load_data, print_space
 from sweep.cli.summary import find_best
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.folders import prepare_folder, write_environment
-from sweep.driver.resume import check_changes, find_missing
+from sweep.driver.resume import check_changes, find_missing, with_recorded_plan
 from sweep.driver.signals import Interrupted
 from sweep.driver.warm_start import describe_learning, learn_from
 from sweep.errors import ClusterError, NoTrialError, UsageError
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
+
+_MAX_SEEDS = 20  # of `--until-decided`
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def continue_sweep(
     folder: Folder, ledger: Ledger, config: SweepConfig, options: Options, *, accept_changes: bool
 ) -> None:
     """Run the missing trials and confirmation runs of the sweep."""
+    config = with_recorded_plan(folder, ledger, config)
     changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
     missing = find_missing(folder, ledger, config)
     if not missing:
@@ -127,23 +130,43 @@ def continue_sweep(
 
 
 def confirm_sweep(
-    folder: Folder, ledger: Ledger, top_k: int | None, seeds: int | None, options: Options
+    folder: Folder,
+    ledger: Ledger,
+    options: Options,
+    *,
+    top_k: int | None = None,
+    seeds: int | None = None,
+    until_decided: bool = False,
+    max_seeds: int | None = None,
 ) -> None:
     """Train the missing runs of a confirmation; its defaults are in the config."""
-    find_best(ledger)
     config = SweepConfig.model_validate(ledger.config)
     default = config.confirm or Confirm()
-    plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds)
+    if until_decided and seeds is not None:
+        raise UsageError("give `--max-seeds` instead of `--seeds` with `--until-decided`")
+    if max_seeds is not None and not until_decided:
+        raise UsageError("`--max-seeds` needs `--until-decided`; or give `--seeds`")
+    if until_decided:
+        max_seeds = max_seeds or default.max_seeds or _MAX_SEEDS
+    elif seeds is None:
+        max_seeds = default.max_seeds
+    plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds, max_seeds=max_seeds)
+    find_best(ledger)
     config = config.model_copy(update={"confirm": plan})
-    if not find_missing(folder, ledger, config).runs:
+    missing = find_missing(folder, ledger, config)
+    if not missing.runs and not missing.look:
         say(f"{ledger.name} is already confirmed")
         options.show(folder, ledger)
         return
-    again = f"confirm --top-k {plan.top_k} --seeds {plan.seeds}"
+    n_seeds, how_many = f"--seeds {plan.seeds}", f"{count(plan.seeds, 'seed')} per arm"
+    if max_seeds is not None:
+        n_seeds = f"--until-decided --max-seeds {max_seeds}"
+        how_many = f"until the verdict is clear, at most {count(max_seeds, 'seed')} per arm"
+    again = f"confirm --top-k {plan.top_k} {n_seeds}"
     with _advising(folder, again), folder.lock():
         pass  # nobody else works on it
     start, data = _prepare(config, options)
-    say(f"confirming {ledger.name}: {count(plan.seeds, 'seed')} per arm, {start}")
+    say(f"confirming {ledger.name}: {how_many}, {start}")
     _train(folder, config, options, data, ledger, again=again)
 
 

@@ -71,10 +71,14 @@ class Resources(Section):
 
 
 class Confirm(Section):
-    """How many of the best trials are compared with the baselines, and with how many seeds."""
+    """How many of the best trials are compared with the baselines, and with how many seeds.
+
+    With `max_seeds`, seeds are added until the verdict is clear; `seeds` then does not count.
+    """
 
     top_k: Annotated[int, Field(ge=1, le=100)] = 1
     seeds: Annotated[int, Field(ge=1, le=1000)] = 5
+    max_seeds: Annotated[int, Field(ge=4, le=1000)] | None = None
 
 
 def _check_duration(raw: object) -> str | None:

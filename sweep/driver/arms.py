@@ -6,10 +6,11 @@ from collections.abc import Collection
 from msgspec.structs import replace
 
 from analysis.hyperparameters import DEFAULTS, HAND_TUNED
-from analysis.records.confirmation import Arm, Confirmation
+from analysis.records.confirmation import Arm, Confirmation, Plan
 from analysis.records.ledger import Ledger, Trial
 from analysis.records.seeds import confirmation_seeds
-from analysis.results.selection import Selection, rank_trials
+from analysis.results.selection import Selection, best_finalist, rank_trials
+from analysis.results.verdict import decisive_comparison
 from sweep.config import SweepConfig
 
 
@@ -71,12 +72,41 @@ def plan_arms(
 def plan_runs(
     config: SweepConfig, ledger: Ledger, confirmation: Confirmation | None
 ) -> tuple[list[Arm], list[int]]:
-    """Return the arms and seeds of a confirmation, which may continue an earlier one."""
-    plan = config.confirm
-    assert plan is not None
+    """Return the arms and seeds up to the next look of a confirmation, or up to its last."""
+    plan = plan_of(config)
     recorded = () if confirmation is None else confirmation.arms.values()
     arms = plan_arms(config, rank_trials(ledger)[: plan.top_k], recorded)
-    return arms, confirmation_seeds(config.seed, plan.seeds)
+    n_seeds = plan.n_planned
+    if plan.max_seeds is not None:
+        looks = [] if confirmation is None else confirmation.looks
+        looked = looks[-1].n_seeds if looks else 0
+        is_over = confirmation is not None and looked > 0 and is_decided(ledger, confirmation)
+        n_seeds = looked if is_over else plan.next_look(looked) or plan.n_planned
+    return arms, confirmation_seeds(config.seed, n_seeds)
+
+
+def plan_of(config: SweepConfig) -> Plan:
+    """Return the config's plan of the confirmation, which it must have."""
+    assert config.confirm is not None
+    return Plan(time.time(), **config.confirm.model_dump())
+
+
+def is_decided(ledger: Ledger, confirmation: Confirmation) -> bool:
+    """Return whether more seeds cannot change the verdict on the best trial."""
+    comparison = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
+    return comparison is None or comparison.outcome != "open"
+
+
+def needs_look(confirmation: Confirmation, arms: list[str], seeds: list[int]) -> bool:
+    """Return whether runs have ended that no look has seen, if all of them have ended."""
+    if not confirmation.looks:
+        return True
+    seen = confirmation.looks[-1].accuracies
+    return any(
+        seed in seeds and seed not in seen.get(arm, {})
+        for arm in arms
+        for seed in confirmation.test_accuracies(arm)
+    )
 
 
 def missing_runs(

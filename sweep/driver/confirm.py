@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from msgspec.structs import replace
 from typing_extensions import override
 
 from analysis.records.confirmation import (
@@ -11,6 +12,8 @@ from analysis.records.confirmation import (
     ConfirmationBegun,
     ConfirmationNotice,
     ConfirmationWriter,
+    LookTaken,
+    Plan,
     Run,
     RunEnded,
     RunEndState,
@@ -29,7 +32,7 @@ from analysis.records.predictions import (
 from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import SweepConfig
-from sweep.driver.arms import missing_runs, plan_runs
+from sweep.driver.arms import missing_runs, needs_look, plan_of, plan_runs
 from sweep.driver.session import Session
 from sweep.training.assignment import Assignment, Report
 from sweep.tuning.engine import ListSearcher, Recorder
@@ -42,7 +45,8 @@ def run_confirmation(
 
     Each arm learns from all training images, with the same seeds, so that differences can be
     paired. The test images are evaluated after each epoch, for the curves; the result is the
-    last epoch's.
+    last epoch's. A look at the results is recorded before they are shown. If the plan is to add
+    seeds until the verdict is clear, the next look follows.
 
     The ledger must have a complete trial.
 
@@ -56,31 +60,62 @@ def run_confirmation(
     begun = ConfirmationBegun(time.time(), FORMAT, ledger.name, config.epochs)
     with ConfirmationWriter(engine.folder, begun, move_to=move_to) as writer:
         confirmation = writer.journal
-        arms, seeds = plan_runs(config, ledger, confirmation)
-        names = [arm.arm for arm in arms]
-        for arm in arms:
-            if arm.arm not in confirmation.arms:
-                writer.append(arm)
-        missing = {}
-        for name, seed in missing_runs(confirmation, names, seeds):
-            arm = confirmation.arms[name]
-            missing[name, seed] = Assignment(
-                run_name(name, seed), seed, arm.model, arm.epochs, arm.hyperparameters, key=name
+        _record_plan(writer, plan_of(config))
+        trained: list[int] = []
+        while True:
+            arms, seeds = plan_runs(config, ledger, confirmation)
+            if seeds == trained:  # runs that failed are not tried again at once
+                return confirmation
+            names = [arm.arm for arm in arms]
+            for arm in arms:
+                if arm.arm not in confirmation.arms:
+                    writer.append(arm)
+            _train(session, writer, names, seeds, data)
+            if needs_look(confirmation, names, seeds):
+                looks = confirmation.looks
+                n_planned = looks[0].n_planned if looks else plan_of(config).n_planned
+                n_ended = confirmation.n_seeds_ended(names)
+                writer.append(LookTaken(time.time(), n_ended, n_planned))
+            trained = seeds
+
+
+def _record_plan(writer: ConfirmationWriter, plan: Plan) -> None:
+    """Record a new plan, after the look that version 0.1.0 took without recording it."""
+    known, looks = writer.journal.plan, writer.journal.looks
+    if known is None and not writer.journal.taken_looks and writer.journal.runs:
+        writer.append(LookTaken(time.time(), looks[0].n_seeds, looks[0].n_planned))
+    if known is None or replace(known, time=plan.time) != plan:
+        writer.append(plan)
+
+
+def _train(
+    session: Session,
+    writer: ConfirmationWriter,
+    names: list[str],
+    seeds: list[int],
+    data: TrainTest,
+) -> None:
+    """Train the arms `names` with `seeds`, where runs are missing."""
+    engine, confirmation = session.engine, writer.journal
+    missing = {}
+    for name, seed in missing_runs(confirmation, names, seeds):
+        arm = confirmation.arms[name]
+        missing[name, seed] = Assignment(
+            run_name(name, seed), seed, arm.model, arm.epochs, arm.hyperparameters, key=name
+        )
+    with session.screen.confirmation(confirmation, names, seeds, engine.slots()) as display:
+        on_step = session.watching(display)
+        recorder = RunRecorder(engine.folder, writer, seeds[0], data.test, missing, on_step)
+        while missing:
+            engine.run(
+                train=data.train,
+                evaluation=data.test,
+                recorder=recorder,
+                searcher=ListSearcher(list(missing.values())),
+                n_trainings=len(missing),
+                predict=True,
             )
-        with session.screen.confirmation(confirmation, names, seeds, engine.slots()) as display:
-            on_step = session.watching(display)
-            recorder = RunRecorder(engine.folder, writer, seeds[0], data.test, missing, on_step)
-            while missing:
-                engine.run(
-                    train=data.train,
-                    evaluation=data.test,
-                    recorder=recorder,
-                    searcher=ListSearcher(list(missing.values())),
-                    n_trainings=len(missing),
-                    predict=True,
-                )
-            recorder.delete_leftovers()
-        return confirmation
+        recorder.delete_leftovers()
 
 
 def _name_for_other_epochs(folder: Folder, epochs: int) -> str | None:

@@ -14,9 +14,9 @@ from analysis.records.ledger import Ledger
 from analysis.results.budget import n_planned, read_duration, seconds_spent, write_duration
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
-from sweep.config import SweepConfig
+from sweep.config import Confirm, SweepConfig
 from sweep.config.messages import describe
-from sweep.driver.arms import missing_runs, plan_runs
+from sweep.driver.arms import missing_runs, needs_look, plan_runs
 from sweep.environment import versions
 from sweep.errors import UsageError
 
@@ -29,16 +29,19 @@ class Missing:
 
     Attributes:
         n_trials: How many trials have not ended.
-        runs: Arm and seed of each run that is not complete, of the best trials so far.
+        runs: Arm and seed of each run that is not complete, of the best trials so far, up to
+            the next look.
+        look: Whether only the look at complete runs is missing.
         text: A sentence about it.
     """
 
     n_trials: int
     runs: list[tuple[str, int]]
     text: str
+    look: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.n_trials or self.runs)
+        return bool(self.n_trials or self.runs or self.look)
 
 
 def extend(ledger: Ledger, trials: int | None, time_budget: str | None) -> SweepConfig:
@@ -65,7 +68,7 @@ def extend(ledger: Ledger, trials: int | None, time_budget: str | None) -> Sweep
 
 def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing:
     """Return the trials and runs of `config` that are missing from the sweep in `folder`."""
-    runs, n_runs = [], 0
+    runs, n_runs, look = [], 0, False
     if config.confirm is not None and rank_trials(ledger):
         confirmation = read_confirmation(folder)
         if confirmation is not None and confirmation.begun.epochs != config.epochs:
@@ -73,14 +76,34 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
         arms, seeds = plan_runs(config, ledger, confirmation)
         runs = missing_runs(confirmation, [arm.arm for arm in arms], seeds)
         n_runs = len(arms) * len(seeds)
+        if confirmation is not None and not runs:
+            look = needs_look(confirmation, [arm.arm for arm in arms], seeds)
     planned = n_planned(ledger, config.model_dump())
     n_trials = max(0, planned - ledger.n_ended)
     text = f"{len(runs)} of {n_runs} confirmation runs are missing"
+    if look:
+        text = "the verdict is missing"
     if n_trials:
         text = f"{planned - n_trials} of {planned} trials have ended"
         if cut_off := ledger.in_state("RUNNING"):
             text += f", {len(cut_off)} interrupted"
-    return Missing(n_trials, runs, text)
+    return Missing(n_trials, runs, text, look)
+
+
+def with_recorded_plan(folder: Folder, ledger: Ledger, config: SweepConfig) -> SweepConfig:
+    """Return `config` with the plan of the confirmation that was begun last.
+
+    If the config's own plan has changed since the sweep began, it stays.
+    """
+    confirmation = read_confirmation(folder)
+    then = SweepConfig.model_validate(ledger.config).confirm
+    if confirmation is None or confirmation.plan is None or config.confirm != then:
+        return config
+    if confirmation.begun.epochs != config.epochs:
+        return config
+    plan = confirmation.plan
+    confirm = Confirm(top_k=plan.top_k, seeds=plan.seeds, max_seeds=plan.max_seeds)
+    return config.model_copy(update={"confirm": confirm})
 
 
 def check_changes(

@@ -27,7 +27,10 @@ def ledger(search_folder):
 
 
 def test_verdict_of_an_unconfirmed_sweep_claims_nothing(ledger):
-    verdict, best = find_verdict(ledger, None), rank_trials(ledger)[0]
+    verdict, best = (
+        find_verdict(LocalFolder(Path("no-predictions")), ledger, None),
+        rank_trials(ledger)[0],
+    )
     assert verdict["outcome"] == "none"
     assert "Not confirmed" in verdict["text"]
     assert f"trial {best.trial.trial_id}, with {100 * best.score:.2f} %" in verdict["text"]
@@ -36,7 +39,7 @@ def test_verdict_of_an_unconfirmed_sweep_claims_nothing(ledger):
 
 def test_verdict_of_an_unfinished_search_without_a_best_trial_says_so():
     ledger = make_ledger(("FAILED", {}, []), (None, {}, [0.9]))
-    verdict = find_verdict(ledger, None)
+    verdict = find_verdict(LocalFolder(Path("no-predictions")), ledger, None)
     assert "no best trial" in verdict["text"]
     assert verdict["note"] == "The search is not finished: 1 of 4 trials have ended."
     assert find_best(ledger) is None
@@ -53,9 +56,11 @@ def test_verdict_of_an_unfinished_search_without_a_best_trial_says_so():
 def test_verdict_is_the_statistics(ledger, finalist, outcome):
     runs = {"finalist": finalist, "plain": by_seed(0.98, 0.9812, 0.9818, 0.981)}
     confirmation = make_confirmation(runs, first_trial=best_id(ledger))
-    verdict = find_verdict(ledger, confirmation)
+    verdict = find_verdict(LocalFolder(Path("no-predictions")), ledger, confirmation)
     assert verdict["outcome"] == outcome
-    assert verdict["text"] == describe_verdict(confirmation, best_id(ledger))
+    assert verdict["text"] == describe_verdict(
+        confirmation, best_id(ledger), LocalFolder(Path("no-predictions"))
+    )
 
 
 def test_arm_rows_count_the_finished_seeds(ledger):

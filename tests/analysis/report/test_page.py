@@ -83,7 +83,7 @@ def confirmed_report(
 def test_report_begins_with_the_verdict(confirmed_report):
     folder, report = confirmed_report
     page = ET.fromstring(report)
-    verdict = find_verdict(read_ledger(folder), read_confirmation(folder))
+    verdict = find_verdict(folder, read_ledger(folder), read_confirmation(folder))
     assert texts(page, "h1") == ["Sweep synthetic"]
     assert texts(page, "h2")[0] == "Verdict"
     about, *shown = texts(page, "p")[:3]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from analysis.records.confirmation import RunEpoch
+from analysis.records.confirmation import LookTaken, Plan, RunEpoch
 from analysis.results.comparison import compare_arms
 from analysis.results.verdict import (
     decisive_comparison,
@@ -17,40 +17,42 @@ from in_memory import by_seed, make_confirmation, make_ledger
 
 BASE = by_seed(0.992, 0.992, 0.992, 0.992)
 OPEN = "No evidence that the finalist-1 beats the hand-tuned: difference"
-FORECAST = "(for 80 % power, if the true difference is the observed one)"
+FORECAST = (
+    "if the true difference is the observed one, {} seeds would show it with probability 0.8"
+)
 
 
 @pytest.mark.parametrize(
     ("finalist", "verdict"),
     [
         (
-            # Differences 20, 21, 22, 21: sd 0.8165; half: 3.182446 · 0.8165 / 2 = 1.2992.
+            # Differences 20, 21, 22, 21: sd 0.8165; half: 3.4819 · 0.8165 / 2 = 1.4215.
             by_seed(0.9940, 0.9941, 0.9942, 0.9941),
-            "The finalist-1 beats the hand-tuned by 0.21 points "
-            "(95 % interval 0.20 to 0.22, 4 seeds).",
+            "The finalist-1 beats the hand-tuned by 0.21 points on these images "
+            "(95 % interval 0.20 to 0.22, 4 seeds, allowing for later looks).",
         ),
         (
             by_seed(0.9900, 0.9899, 0.9898, 0.9899),
-            "The finalist-1 is worse than the hand-tuned by 0.21 points "
-            "(95 % interval 0.20 to 0.22, 4 seeds).",
+            "The finalist-1 is worse than the hand-tuned by 0.21 points on these images "
+            "(95 % interval 0.20 to 0.22, 4 seeds, allowing for later looks).",
         ),
         (
-            # Differences 1, 6, 2, 7: mean 4; half: 3.182446 · 2.9439 / 2 = 4.6845.
+            # Differences 1, 6, 2, 7: mean 4; half: 3.4819 · 2.9439 / 2 = 5.1252.
             by_seed(0.9921, 0.9926, 0.9922, 0.9927),
-            f"{OPEN} 0.04 points (95 % interval -0.01 to 0.09, 4 seeds); "
-            f"about 7 seeds would be needed {FORECAST}.",
+            f"{OPEN} 0.04 points on these images (95 % interval -0.01 to 0.09, 4 seeds, "
+            f"allowing for later looks); {FORECAST.format(10)}.",
         ),
         (
-            # Mean 3.2 and sd 10 · √(4/3): 105 seeds; more than two digits would claim too much.
+            # More than two digits would claim too much.
             by_seed(0.99332, 0.99132, 0.99332, 0.99132),
-            f"{OPEN} 0.03 points (95 % interval -0.15 to 0.22, 4 seeds); "
-            f"about 110 seeds would be needed {FORECAST}.",
+            f"{OPEN} 0.03 points on these images (95 % interval -0.17 to 0.23, 4 seeds, "
+            f"allowing for later looks); {FORECAST.format(160)}.",
         ),
         (
-            # Differences 0.5, 0.6, 0.7, 0.6: half 0.129; 0.0047 to 0.0073 points.
+            # Differences 0.5, 0.6, 0.7, 0.6: half 0.142; 0.0046 to 0.0074 points.
             by_seed(0.99205, 0.99206, 0.99207, 0.99206),
-            "The finalist-1 beats the hand-tuned by 0.006 points "
-            "(95 % interval 0.005 to 0.007, 4 seeds).",
+            "The finalist-1 beats the hand-tuned by 0.006 points on these images "
+            "(95 % interval 0.005 to 0.007, 4 seeds, allowing for later looks).",
         ),
         (
             by_seed(0.9940, 0.9940, 0.9940, 0.9940),
@@ -58,7 +60,8 @@ FORECAST = "(for 80 % power, if the true difference is the observed one)"
         ),
         (
             by_seed(0.9921, 0.9919, 0.9921, 0.9919),
-            f"{OPEN} 0.00 points (95 % interval -0.02 to 0.02, 4 seeds).",
+            f"{OPEN} 0.00 points on these images (95 % interval -0.02 to 0.02, 4 seeds, "
+            "allowing for later looks).",
         ),
         (
             by_seed(0.9917),
@@ -92,13 +95,28 @@ def test_several_comparisons_are_mentioned():
         }
     )
     hand_tuned, plain = compare_arms(confirmation)
-    # Differences 50, 50, 48, 52: t is 61, against 51 for the others, so that this one is
-    # compared with 0.025: half is t(0.9875; 3) = 4.1765 times 1.633 / 2.
+    # Differences 50, 50, 48, 52: half is t(0.99; 3) = 4.5407 times 1.633 / 2.
     assert describe_comparison(confirmation, plain) == (
-        "The finalist-1 beats the lenet5 by 0.50 points "
-        "(95 % interval 0.47 to 0.53, 4 seeds, adjusted for 2 comparisons)."
+        "The finalist-1 beats the lenet5 by 0.50 points on these images "
+        "(95 % interval 0.46 to 0.54, 4 seeds, allowing for 2 comparisons and later looks)."
     )
     assert describe_verdict(confirmation, 1) == describe_comparison(confirmation, hand_tuned)
+
+
+def test_there_is_no_verdict_between_looks():
+    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
+    confirmation.apply(Plan(1.0, 1, 8, None))
+    ledger = make_ledger(("COMPLETE", {}, [0.9]))
+    assert describe_verdict(confirmation, 1) == (
+        "No verdict on the finalist-1 yet: 4 of 8 planned seeds have ended."
+    )
+    assert missing_step(ledger, confirmation) == "resume"
+    confirmation.apply(LookTaken(1.0, 4, 8))
+    at_look = describe_verdict(confirmation, 1)
+    confirmation.apply(RunEpoch(9.0, "hand-tuned", 1005, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
+    assert describe_verdict(confirmation, 1) == (
+        f"{at_look} 1 more seed has begun, for the next look."
+    )
 
 
 @pytest.mark.parametrize(

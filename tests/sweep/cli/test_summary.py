@@ -31,10 +31,11 @@ def test_best_has_its_confirmed_accuracy(
     assert comparison
     assert verdict == {
         "outcome": comparison.outcome,
-        "text": describe_verdict(confirmation, finalist.trial_id or 0),
+        "text": describe_verdict(confirmation, finalist.trial_id or 0, folder),
         "baseline": comparison.baseline,
         "difference": comparison.difference,
         "ci95": comparison.interval,
+        "ci95_new_images": None,
         "p": comparison.p_adjusted,
     }
     assert (verdict["ci95"] is None) == (verdict["p"] is None) == (n_seeds < 4)
@@ -63,6 +64,7 @@ def test_verdict_on_the_hand_tuned_point_itself_is_open(
         "baseline": None,
         "difference": None,
         "ci95": None,
+        "ci95_new_images": None,
         "p": None,
     }
 
