@@ -295,14 +295,21 @@ def test_confirm_takes_its_plan_from_options_then_from_the_config(
     call("confirm", "mine", "--seeds", "9")
     call("confirm", "mine", "--top-k", "1", "--concurrency", "1")
     call("confirm", "other")
+    call("confirm", "other", "--until-decided")
+    call("confirm", "other", "--until-decided", "--max-seeds", "12")
+    for wrong in (("--max-seeds", "12"), ("--until-decided", "--seeds", "5")):
+        assert call("confirm", "other", *wrong).exit_code == 2
     plans = [step[1] for step in pretended.done if step[0] == "confirm"]
     assert plans == [
         Confirm(top_k=2, seeds=7),
         Confirm(top_k=2, seeds=9),
         Confirm(top_k=1, seeds=7),
         Confirm(top_k=1, seeds=5),
+        Confirm(top_k=1, seeds=5, max_seeds=20),
+        Confirm(top_k=1, seeds=5, max_seeds=12),
     ]
-    assert [step[3] for step in pretended.done if step[0] == "open"] == [None, None, 1, None]
+    opened = [step[3] for step in pretended.done if step[0] == "open"]
+    assert opened == [None, None, 1, None, None, None]
     assert pretended.done[-2:] == [("draw", "other", "png"), ("report", "other")]
 
 

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import sweep.driver.confirm
 from analysis.errors import StorageError
@@ -17,6 +18,7 @@ from analysis.records.files import checkpoint_name, run_name
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, load_images, load_predictions
 from analysis.records.seeds import confirmation_seeds
+from analysis.results.verdict import decisive_comparison
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
 from sweep.config import Confirm, SweepConfig
@@ -135,6 +137,41 @@ def test_confirmation_takes_up_what_tune_has_given_up(confirming: Confirming) ->
     assert len(each) == len(confirmation.runs)
     assert again == each[1]
     assert {run.state for run in confirmation.runs.values()} == {"COMPLETE"}
+
+
+@pytest.mark.parametrize(("gain", "looks"), [(0.05, [4, 8]), (0.0, [4, 8, 12, 16, 20, 24])])
+def test_seeds_are_added_until_the_verdict_is_clear(
+    gain: float, looks: list[int], confirming: Confirming, tmp_path: Path
+) -> None:
+    plan, trained = Confirm(top_k=1, max_seeds=24), list[str]()
+    is_disturbed = True
+
+    def train(recorder: Recorder, assignment: Assignment) -> None:
+        if is_disturbed and len(looks_taken()) == 1:
+            raise Interrupted(signal.SIGTERM)
+        trained.append(assignment.name)
+        chance = np.random.default_rng(assignment.seed + len(assignment.key)).normal(0, 0.001)
+        accuracy = 0.9 + float(chance) + gain * (assignment.key == "trial-4")
+        for epoch in (1, EPOCHS):
+            recorder.epoch(assignment, replace(_epoch(epoch), val_accuracy=accuracy))
+        _end(recorder, assignment)
+
+    def looks_taken() -> list[int]:
+        confirmation = read_confirmation(LocalFolder(tmp_path))
+        return [look.n_seeds for look in confirmation.taken_looks] if confirmation else []
+
+    with pytest.raises(Interrupted):
+        confirming(train, plan)
+    is_disturbed = False
+    confirmation = confirming(train, plan)
+    assert looks_taken() == looks
+    assert len(confirmation.seeds) == looks[-1]
+    assert len(trained) == len(set(trained)) == looks[-1] * len(confirmation.arms)
+    comparison = decisive_comparison(confirmation, confirmation.finalist(4))
+    assert comparison
+    assert comparison.outcome == ("better" if gain else "open")
+    confirming(train, plan)
+    assert (looks_taken(), len(trained)) == (looks, len(set(trained)))
 
 
 def test_confirmation_records_epochs_notices_failures_and_predictions(
