@@ -52,8 +52,6 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             f"Ray cannot run {sys.executable}, because of special characters in its path; "
             "create the virtual environment in another folder"
         )
-    if ray.is_initialized():
-        raise UsageError("Ray is already running in this process; end it with `ray.shutdown()`")
     options = None if address is None else _join_options(address)
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
