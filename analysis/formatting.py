@@ -17,6 +17,13 @@ def percent_number(fraction: float, digits: int = 2) -> str:
     return f"{100 * fraction:.{digits}f}"
 
 
+def probability(value: float) -> str:
+    """Return a probability in percent; never 0 or 100 %, because a network is never certain."""
+    if value > 0.9999:
+        return "> 99.99 %"
+    return "< 0.01 %" if value < 0.0001 else percent(value)
+
+
 def points(difference: float, digits: int = 2, *, sign: bool = False) -> str:
     """Return a difference of fractions in percentage points, never as a negative zero."""
     rounded = round(100 * difference, digits) + 0.0

@@ -25,6 +25,12 @@ _MIN_CONTRAST = 8  # of 255 gray levels
 _EDGE = 0.2  # fainter pixels, as a fraction of the darkest ink, do not extend the digit's box
 
 
+def is_image_name(name: str) -> bool:
+    """Return whether a file has the extension of an image that `read_digit` reads."""
+    formats = Image.registered_extensions()
+    return formats.get(Path(name).suffix.lower()) in _FORMATS
+
+
 def read_digit(path: Path) -> NDArray[np.uint8]:
     """Read an image of one digit and prepare it as MNIST's images were.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from analysis.errors import describe_cause
-from analysis.formatting import percent
+from analysis.formatting import count, probability
 from data_utils.errors import DataError
 from sweep.cli import options
 from sweep.cli.options import find_sweep, storage_folder
@@ -16,6 +16,8 @@ from sweep.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+_CONFIDENT = 0.9  # less is called a low confidence
 
 
 def plot(
@@ -88,12 +90,19 @@ def predict(
     name: options.NameArgument = None,
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="IMAGE", help="Image files of one digit each.", show_default=False),
+        typer.Argument(
+            metavar="IMAGE",
+            help="Image files of one digit each, or folders of them.",
+            show_default=False,
+        ),
     ] = None,
     storage: options.StorageOption = options.DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Recognize digits in image files with the best network."""
+    """Recognize digits in image files with the best network.
+
+    An image that cannot be read does not stop the others; the exit code is then 2.
+    """
     from sweep.cli.summary import find_best
 
     name, paths = _name_and_images(name, images or [], storage)
@@ -101,33 +110,41 @@ def predict(
     trial = find_best(ledger).trial  # fails before torch is imported
     from sweep.results.best_model import load_best_model
 
-    pixels = _read_images(paths)
+    pixels, errors = _read_images(_list_images(paths))
     best = load_best_model(folder, ledger, trial)
-    predictions: list[dict[str, Any]] = [
-        {
-            "image": str(path),
-            "digit": max(range(10), key=probabilities.__getitem__),
-            "probability": max(probabilities),
-            "probabilities": probabilities,
-        }
-        for path, probabilities in zip(paths, best.predict(pixels), strict=True)
-    ]
+    probabilities = best.predict([image for _, image in pixels])
+    predictions = [(path, row) for (path, _), row in zip(pixels, probabilities, strict=True)]
     if as_json:
-        print_json(
-            {
-                "sweep": folder.name,
-                "trial_id": best.trial_id,
-                "weights": best.describe(),
-                "predictions": predictions,
-            }
-        )
-        return
-    width = max(len(str(path)) for path in paths)
-    for prediction in predictions:
-        ranking = sorted(enumerate(prediction["probabilities"]), key=lambda pair: -pair[1])
-        first, *others = [f"{digit} {percent(value):>8}" for digit, value in ranking[:3]]
-        print(escape(f"{prediction['image']:{width}}  {first}   (then {', '.join(others)})"))
-    say(f"by trial {best.trial_id} of {folder.name}: {best.describe()}")
+        found = [_prediction_document(path, row) for path, row in predictions]
+        found += [{"image": str(path), "error": error} for path, error in errors]
+        about = {"sweep": folder.name, "trial_id": best.trial_id, "weights": best.describe()}
+        print_json({**about, "predictions": found})
+    elif predictions:
+        _print_predictions(predictions)
+        say(f"by trial {best.trial_id} of {folder.name}: {best.describe()}")
+    if errors:
+        total = count(len(errors) + len(pixels), "image")
+        listed = "\n  ".join(error for _, error in errors)
+        raise UsageError(f"{len(errors)} of {total} cannot be used:\n  {listed}")
+
+
+def _prediction_document(path: Path, probabilities: list[float]) -> dict[str, Any]:
+    return {
+        "image": str(path),
+        "digit": max(range(10), key=probabilities.__getitem__),
+        "probability": max(probabilities),
+        "probabilities": probabilities,
+    }
+
+
+def _print_predictions(predictions: list[tuple[Path, list[float]]]) -> None:
+    """Print one line per image: its three most probable digits, and a warning in doubt."""
+    width = max(len(str(path)) for path, _ in predictions)
+    for path, probabilities in predictions:
+        ranking = sorted(enumerate(probabilities), key=lambda pair: -pair[1])
+        first, *others = [f"{digit} {probability(value):>9}" for digit, value in ranking[:3]]
+        doubt = "   low confidence" if ranking[0][1] < _CONFIDENT else ""
+        print(escape(f"{path!s:{width}}  {first}   (then {', '.join(others)}){doubt}"))
 
 
 def _name_and_images(
@@ -139,7 +156,7 @@ def _name_and_images(
     if first is None:
         raise UsageError("give an image file of one digit: sweep predict [NAME] IMAGE")
     try:
-        is_file = Path(first).is_file()
+        is_file, exists = Path(first).is_file(), Path(first).exists()
         is_sweep = storage_folder(storage).child(first).exists(LEDGER_FILE)
     except OSError as error:
         raise UsageError(f"cannot look for {first!r}: {describe_cause(error)}") from error
@@ -147,25 +164,46 @@ def _name_and_images(
         return first, [Path(other) for other in others]
     if is_sweep and not is_file:
         raise UsageError(f"{first!r} is a sweep; give an image file, too")
-    if not is_sweep and others and not is_file:
+    if not is_sweep and others and not exists:
         raise UsageError(f"{first!r} is neither a sweep in {storage} nor an image file")
     return None, [Path(image) for image in (first, *others)]
 
 
-def _read_images(paths: list[Path]) -> "list[NDArray[np.uint8]]":
-    """Return the images, uint8 [28, 28], prepared as MNIST's are; name all bad files at once."""
-    from data_utils.digits import read_digit
+def _list_images(paths: list[Path]) -> list[Path]:
+    """Return the files, with the images of a folder in its place; say what is left out there."""
+    from data_utils.digits import is_image_name
 
-    images, complaints = [], []
+    files: list[Path] = []
     for path in paths:
         try:
-            images.append(read_digit(path))
+            if not path.is_dir():
+                files.append(path)
+                continue
+            found = sorted(file for file in path.iterdir() if file.is_file())
+        except OSError as error:
+            raise UsageError(f"cannot look into {path}: {describe_cause(error)}") from error
+        images = [file for file in found if is_image_name(file.name)]
+        if not images:
+            raise UsageError(f"the folder {path} has no images; use PNG or JPEG files")
+        if len(found) > len(images):
+            say(f"note: {count(len(found) - len(images), 'other file')} in {path} left out")
+        files += images
+    return files
+
+
+def _read_images(
+    paths: list[Path],
+) -> "tuple[list[tuple[Path, NDArray[np.uint8]]], list[tuple[Path, str]]]":
+    """Return the images, uint8 [28, 28], prepared as MNIST's are; and why others are unusable."""
+    from data_utils.digits import read_digit
+
+    images, errors = [], []
+    for path in paths:
+        try:
+            images.append((path, read_digit(path)))
         except DataError as error:
-            complaints.append(str(error))
-    if complaints:
-        several = f"{len(complaints)} images cannot be used:\n  " if len(complaints) > 1 else ""
-        raise UsageError(several + "\n  ".join(complaints))
-    return images
+            errors.append((path, str(error)))
+    return images, errors
 
 
 def dashboard(

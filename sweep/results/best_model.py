@@ -70,6 +70,8 @@ class BestModel:
 
     def predict(self, images: list[NDArray[np.uint8]]) -> list[list[float]]:
         """Return for each image, uint8 [28, 28], the probabilities of the digits 0 to 9."""
+        if not images:
+            return []
         pixels = torch.from_numpy(np.stack(images))
         with torch.inference_mode():
             probabilities: list[list[float]] = Classifier(self.network)(pixels).tolist()

@@ -12,6 +12,7 @@ from analysis.formatting import (
     percent_number,
     points,
     printable,
+    probability,
     time_left,
 )
 
@@ -23,6 +24,9 @@ from analysis.formatting import (
         (percent, (0.5, 0), "50 %"),
         (percent, (None,), "–"),
         (percent_number, (0.00032, 3), "0.032"),
+        (probability, (0.99991,), "> 99.99 %"),
+        (probability, (0.9999,), "99.99 %"),
+        (probability, (0.00001,), "< 0.01 %"),
         (points, (0.0012345,), "0.12"),
         (points, (-0.0012345, 3), "-0.123"),
         (points, (-0.00001,), "0.00"),  # never a negative zero

@@ -87,10 +87,45 @@ def test_predict_recognises_distorted_digits(call: Call, mnist: TrainTest, tmp_p
     assert (found != test.labels).sum() <= 9
 
 
-def test_predict_names_all_bad_images(trained: Folder, call: Call, digit: Path) -> None:
+def test_bad_images_do_not_stop_the_good_ones(trained: Folder, call: Call, digit: Path) -> None:
     Image.new("L", (9, 9)).save(digit.with_name("blank.png"))
     outcome = call("predict", "blank.png", digit, "none.png")
-    assert (outcome.exit_code, outcome.out) == (2, "")
-    first, *others = outcome.err.splitlines()
-    assert first == "error: 2 images cannot be used:"
+    assert outcome.exit_code == 2
+    assert [line.split()[0] for line in outcome.out.splitlines()] == [str(digit)]
+    _, head, *others = outcome.err.splitlines()
+    assert head == "error: 2 of 3 images cannot be used:"
     assert [line.split()[0] for line in others] == ["blank.png", "none.png"]
+    outcome = call("predict", "blank.png", digit, "--json")
+    good, bad = json.loads(outcome.out)["predictions"]
+    assert (outcome.exit_code, good["image"]) == (2, str(digit))
+    assert bad == {"image": "blank.png", "error": outcome.err.splitlines()[-1].strip()}
+
+
+def test_predict_reads_the_images_of_a_folder(
+    trained: Folder, call: Call, digit: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for name in ("b.png", "a.PNG"):
+        (folder / name).write_bytes(digit.read_bytes())
+    (folder / "notes.txt").write_text("not an image")
+    for arguments in (["digits"], ["trained", "digits"], ["digits", digit]):
+        outcome = call("predict", *arguments)
+        assert outcome.exit_code == 0
+        shown = [line.split()[0] for line in outcome.out.splitlines()]
+        assert shown[:2] == ["digits/a.PNG", "digits/b.png"]
+        assert outcome.err.startswith("note: 1 other file in digits left out\n")
+    (tmp_path / "empty").mkdir()
+    assert "the folder empty has no images" in call("predict", "empty").err
+
+
+def test_predict_says_where_the_network_is_not_sure(
+    call: Call, mnist: TrainTest, digit: Path
+) -> None:
+    seven, zero = mnist.test.images[[0, 3]] // 2
+    Image.fromarray(seven + zero).save(digit.with_name("both.png"))
+    outcome = call("predict", digit, "both.png", "--storage", TRAINED.parent)
+    sure, unsure = outcome.out.splitlines()
+    assert "low confidence" not in sure
+    assert unsure.endswith("   low confidence")
+    assert "100.00" not in outcome.out
