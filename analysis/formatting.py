@@ -55,13 +55,18 @@ def duration(seconds: float) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """Return a rounded estimate of the time left, such as `about 5 min left`; empty for None."""
+    """Return a rounded estimate of the time left, such as `about 5 min left`; empty for None.
+
+    It is in seconds below two minutes, and in hours from two hours.
+    """
     if seconds is None:
         return ""
-    if seconds < 55:
+    if seconds <= 120:
         return f"about {max(5, 5 * math.ceil(seconds / 5))} s left"
     minutes = math.ceil(seconds / 60)
-    return "about a minute left" if minutes == 1 else f"about {minutes} min left"
+    if minutes < 120:
+        return f"about {minutes} min left"
+    return f"about {duration(300 * math.ceil(minutes / 5))} left"
 
 
 def count(n: int, noun: str) -> str:

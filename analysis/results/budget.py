@@ -54,12 +54,16 @@ def describe_budget(ledger: Ledger) -> str | None:
     return f"{used}: the search has {planned:,} of {count(int(config['trials']), 'trial')}"
 
 
-def seconds_spent(ledger: Ledger) -> float:
-    """Return the seconds in which a driver was searching."""
-    seconds = 0.0
-    for elapsed, _ in working_clock(ledger):
-        seconds = elapsed
-    return seconds
+def seconds_spent(ledger: Ledger, now: float | None = None) -> float:
+    """Return the seconds in which a driver was searching, without the pauses between sessions.
+
+    They end with the last record. While a driver is running, they last until `now`.
+    """
+    seconds, last = 0.0, ledger.created.time
+    for elapsed, record in working_clock(ledger):
+        seconds, last = elapsed, record.time
+    is_searching = now is not None and ledger.sessions and ledger.ended is None
+    return seconds + max(0.0, now - last) if now is not None and is_searching else seconds
 
 
 def working_clock(ledger: Ledger) -> Iterator[tuple[float, Record]]:

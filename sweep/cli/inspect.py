@@ -36,47 +36,53 @@ def status(
     as_json: options.JsonOption = False,
 ) -> None:
     """Show the progress of a sweep."""
+    from analysis.records.confirmation import read_confirmation
     from analysis.records.sweeps import read_sweep
-    from analysis.results.budget import n_planned
+    from analysis.results.budget import seconds_spent
     from analysis.results.selection import rank_trials
+    from analysis.results.state import sweep_state
+    from sweep.cli.screen.confirm_view import describe_runs
     from sweep.cli.screen.display import Display
     from sweep.cli.screen.search_view import SearchView
 
     folder, ledger = find_sweep(storage, name)
     view = SearchView(ledger)
     if follow and not as_json:
-        with Display(view, sys.stdout) as display:
+        with Display(view, sys.stdout, ends_silently=True) as display:
             while folder.is_locked() and view.ledger.ended is None:
                 display.update()
                 time.sleep(_READ_EVERY_S)
                 view.ledger = read_sweep(folder)
-    ledger, at_work = view.ledger, folder.is_locked()
-    is_done = ledger.n_ended >= n_planned(ledger)
-    state = "running" if at_work else "finished" if is_done else "interrupted"
+    ledger, state = view.ledger, sweep_state(folder, view.ledger)
+    now = time.time() if state == "running" else None
     if as_json:
         best = next(iter(rank_trials(ledger)), None)
         print_json(
             {
                 "sweep": ledger.name,
                 "state": state,
-                "at_work": at_work,
+                "at_work": state == "running",
                 "trials": int(ledger.config["trials"]),
                 "complete": len(ledger.in_state("COMPLETE")),
                 "stopped": len(ledger.in_state("STOPPED")),
                 "failed": len(ledger.in_state("FAILED")),
                 "running": len(ledger.in_state("RUNNING")),
                 "epochs": sum(len(trial.epochs) for trial in ledger.trials.values()),
+                "elapsed_s": round(seconds_spent(ledger, now), 3),
                 "best_trial_id": best.trial.trial_id if best else None,
             }
         )
         return
-    if not at_work:  # a driver that was killed has recorded no end
-        last = [ledger.created, *ledger.records][-1].time
-        view = SearchView(ledger, lambda: last)
-    open_console().print(escape(f"sweep {ledger.name}: {state}"), view.picture(), sep="\n")
+    why = ""
+    if state == "interrupted" and ledger.ended is not None:
+        why = f" ({ledger.ended.reason.removeprefix('interrupted by ')})"
+    print(escape(f"sweep {ledger.name}: {state}{why}"))
+    view = SearchView(ledger, is_running=state == "running")
+    open_console().print(view.picture())
+    if (confirmation := read_confirmation(folder)) is not None:
+        print(escape(describe_runs(confirmation)))
     if state == "interrupted":
-        why = f" ({ledger.ended.reason})" if ledger.ended is not None else ""
-        print(escape(f"not running{why}; continue with: {follow_up('resume', folder)}"))
+        print(escape(f"continue with: {follow_up('resume', folder)}"))
 
 
 def trials(
@@ -92,18 +98,19 @@ def trials(
     as_json: options.JsonOption = False,
 ) -> None:
     """Show one row per trial, best first."""
+    from analysis.results.state import sweep_state
     from sweep.cli.tables import print_trials, trial_documents, write_csv
 
     if as_json and csv == Path("-"):
         raise UsageError("`--csv -` and `--json` both need the standard output; choose one")
-    _, ledger = find_sweep(storage, name)
+    folder, ledger = find_sweep(storage, name)
     documents = trial_documents(ledger)[:top]
     if csv is not None:
         write_csv(ledger, documents, csv)
     if as_json:
         print_json({"trials": documents})
     elif csv is None:
-        print_trials(ledger, documents)
+        print_trials(ledger, documents, sweep_state(folder, ledger))
 
 
 def best(

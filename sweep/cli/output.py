@@ -1,8 +1,10 @@
 """What commands print. Texts from files are escaped before they reach the terminal."""
 
+import contextlib
 import json
+import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from analysis.formatting import WIDEST, printable
@@ -40,24 +42,69 @@ def open_console(stream: TextIO | None = None) -> "Console":
     return console
 
 
+def is_live(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal that can draw in place."""
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+@contextlib.contextmanager
+def passing_line(text: str) -> Iterator[None]:
+    """Say on standard error what happens in a `with` block; a terminal forgets it at its end."""
+    if not is_live(sys.stderr):
+        say(text)
+        yield
+        return
+    print(escape(text), end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        erase_line(sys.stderr)
+
+
+def erase_line(stream: TextIO) -> None:
+    """Erase the line that a terminal is on."""
+    if is_live(stream):
+        print(end="\r\x1b[2K", file=stream, flush=True)
+
+
 def new_table(*headings: str, left: Collection[str]) -> "Table":
     """Return a table without rows, whose columns are aligned right, except for those in `left`."""
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for heading in headings:
         table.add_column(heading, justify="left" if heading in left else "right")
     return table
 
 
-def print_table(table: "Table") -> None:
-    """Print a table; on a narrow terminal with short headings, and without the column `time`."""
+def fit_table(
+    console: "Console", table: "Table", width: int, optional: Collection[str] = ("time",)
+) -> bool:
+    """Make a table fit into a width: with short headings, then without optional columns.
+
+    Returns:
+        Whether it fits now.
+    """
+    widest = console.options.update(width=WIDEST)
+
+    def fits() -> bool:
+        return console.measure(table, options=widest).maximum <= width
+
+    if fits():
+        return True
+    table.padding = (0, 1, 0, 0)
+    for column in table.columns:
+        column.header = str(column.header).replace("_", "\n").replace(" ", "\n")
+        column.vertical = "bottom"
+    for name in optional:
+        if fits():
+            break
+        table.columns = [column for column in table.columns if column.header != name]
+    return fits()
+
+
+def print_table(table: "Table", optional: Collection[str] = ("time",)) -> None:
+    """Print a table; on a narrow terminal with short headings, without optional columns."""
     console = open_console()
-    width, console.width = console.width, WIDEST
-    if console.measure(table).maximum > width:
-        table.padding = (0, 1, 0, 0)
-        for column in table.columns:
-            column.header, column.vertical = str(column.header).replace("_", "\n"), "bottom"
-        if console.measure(table).maximum > width:
-            table.columns = [column for column in table.columns if column.header != "time"]
+    fit_table(console, table, console.width, optional)
     console.print(table)

@@ -209,4 +209,5 @@ def _print_cost(ledger: Ledger) -> None:
         lines.append(early)
     if cost.utilization is not None:
         lines.append(f"{percent(cost.utilization, 1)} of the time was training and validation")
+        lines.append("not counting the start and the last trials")
     print(",\n       ".join(lines))

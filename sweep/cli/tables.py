@@ -11,14 +11,17 @@ from rich.text import Text
 from analysis.errors import LedgerError, describe_cause
 from analysis.formatting import duration, percent
 from analysis.hyperparameters import format_value
-from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import list_sweeps
-from analysis.results.budget import n_planned
+from analysis.results.budget import n_planned, seconds_spent
 from analysis.results.selection import describe_rule, rank_trials, trial_accuracy
+from analysis.results.state import SweepState, sweep_state
 from analysis.storage.folder import Folder
+from sweep.cli.layout import TrialTable
 from sweep.cli.output import escape, new_table, open_console, print_table
 from sweep.errors import UsageError
 
+_STATE_COLORS = {"running": "bold green", "interrupted": "yellow", "finished": "green"}
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
 
 
@@ -60,28 +63,44 @@ def write_csv(ledger: Ledger, documents: Sequence[Mapping[str, Any]], path: Path
         raise UsageError(f"cannot write {path}: {describe_cause(error)}") from error
 
 
-def print_trials(ledger: Ledger, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Print trials as a table."""
+def print_trials(
+    ledger: Ledger, documents: Sequence[Mapping[str, Any]], state: SweepState
+) -> None:
+    """Print the state of the sweep, then its trials as a table.
+
+    Where no driver is at work, a trial without an end is interrupted.
+    """
+    title = f"sweep {ledger.name}: {state}, {ledger.n_ended} of {n_planned(ledger)} trials"
+    print(escape(f"{title} ended"))
+    if not documents:
+        return
     # The space may have changed since the first trials.
     names = list(dict.fromkeys(name for d in documents for name in d["hyperparameters"]))
-    headings = ("trial", "state", "epochs", "validation", "time", *map(escape, names))
-    table = new_table(*headings, left=("state",))
+    headings = ("trial", "state", "epochs", "validation", "time")
+    table = TrialTable(headings, map(escape, names), left=("state",), optional=("time",))
     for document in documents:
         trial = ledger.trials[document["trial_id"]]
         drawn = ((name, trial.value(name)) for name in names)
         values = ("–" if value is None else format_value(name, value) for name, value in drawn)
-        table.add_row(
+        cells = (
             str(trial.trial_id),
-            Text(trial.state.lower(), style=_COLORS[trial.state]),
+            Text(*_shown_state(trial, state)),
             f"{len(trial.epochs)}/{trial.config['epochs']}",
             percent(document["val_accuracy"]),
             duration(trial.seconds),
-            *map(escape, values),
         )
-    print_table(table)
+        table.add_row(cells, [escape(value) for value in values])
+    open_console().print(table)
     rule = describe_rule(ledger.config)
     note = f"best first: {rule}; the others have that of their last epoch"
     open_console().print(note, style="dim")
+
+
+def _shown_state(trial: Trial, state: SweepState) -> tuple[str, str]:
+    """Return the word for a trial's state, and its color."""
+    if trial.state == "RUNNING" and state != "running":
+        return "interrupted", _STATE_COLORS["interrupted"]
+    return trial.state.lower(), _COLORS[trial.state]
 
 
 def list_documents(storage: Folder) -> list[dict[str, Any]]:
@@ -98,13 +117,16 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
             documents.append({"sweep": entry.name, "error": str(error)})
             continue
         best, n_trials = next(iter(rank_trials(ledger)), None), int(ledger.config["trials"])
+        state, now = sweep_state(storage.child(entry.name), ledger), time.time()
         documents.append(
             {
                 "sweep": entry.name,
+                "state": state,
                 "started": ledger.created.time,
                 "trials": n_trials,
                 "trials_ended": ledger.n_ended,
                 "finished": ledger.n_ended >= n_planned(ledger),
+                "elapsed_s": round(seconds_spent(ledger, now if state == "running" else None), 3),
                 "best_trial_id": best.trial.trial_id if best else None,
                 "best_val_accuracy": best.score if best else None,
             }
@@ -117,16 +139,22 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
     if not documents:
         print(f"there is no sweep in {storage} yet; start one with `sweep run`")
         return
-    table = new_table("sweep", "started", "trials", "best validation", left=("sweep", "started"))
+    left = ("state", "sweep", "started")
+    table = new_table(*left, "trials", "time", "best validation", left=left)
     for document in documents:
         name = escape(document["sweep"])
         if "error" in document:
-            table.add_row(name, Text(escape(f"damaged: {document['error']}"), style="red"))
+            table.add_row(Text("damaged", style="red"), name)
             continue
         table.add_row(
+            Text(document["state"], style=_STATE_COLORS[document["state"]]),
             name,
             time.strftime("%Y-%m-%d %H:%M", time.localtime(document["started"])),
             f"{document['trials_ended']}/{document['trials']}",
+            duration(document["elapsed_s"]),
             percent(document["best_val_accuracy"]),
         )
-    print_table(table)
+    print_table(table, optional=("time", "started"))
+    for document in documents:
+        if "error" in document:
+            print(escape(f"{document['sweep']} is damaged: {document['error']}"))

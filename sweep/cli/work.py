@@ -15,7 +15,7 @@ from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
-from sweep.cli.output import print_json, say
+from sweep.cli.output import passing_line, print_json, say
 from sweep.cli.setup import describe_size, load_data, print_space
 from sweep.cli.summary import find_best
 from sweep.config import Confirm, SweepConfig
@@ -64,8 +64,8 @@ def start_sweep(
         say(f"  time      {_how_long(config, options)}")
     if from_sweep is not None and earlier is not None:
         say(describe_learning(earlier, len(from_sweep.trials), config))
-    say(start)
-    _train(folder, config, options, data, is_new=True, earlier=earlier)
+    with passing_line(start):
+        _train(folder, config, options, data, is_new=True, earlier=earlier)
 
 
 def preview_sweep(
@@ -125,8 +125,9 @@ def continue_sweep(
     if changes:
         write_environment(folder)
     say(f"resuming {folder.name}: {missing.text}")
-    say(f"sweep {folder.name}: {describe_size(config)}, {start}")
-    _train(folder, config, options, data)
+    say(f"sweep {folder.name}: {describe_size(config)}")
+    with passing_line(start):
+        _train(folder, config, options, data)
 
 
 def confirm_sweep(
@@ -166,8 +167,9 @@ def confirm_sweep(
     with _advising(folder, again), folder.lock():
         pass  # nobody else works on it
     start, data = _prepare(config, options)
-    say(f"confirming {ledger.name}: {how_many}, {start}")
-    _train(folder, config, options, data, ledger, again=again)
+    say(f"confirming {ledger.name}: {how_many}")
+    with passing_line(start):
+        _train(folder, config, options, data, ledger, again=again)
 
 
 def _how_long(config: SweepConfig, options: Options) -> str:
@@ -240,8 +242,9 @@ def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
     from analysis.report.page import write_report
 
     try:
-        draw_all(folder, "png")
-        write_report(folder)
+        with passing_line("drawing the plots and writing the report"):
+            draw_all(folder, "png")
+            write_report(folder)
     except (StorageError, KeyboardInterrupt) as error:
         again = f"{follow_up('plot', folder)}; {follow_up('report', folder)}"
         hint = f"the sweep itself is finished; write its plots and report with: {again}"

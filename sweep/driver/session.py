@@ -102,6 +102,7 @@ def open_session(
         watchdog(scratch, leave),
     ):
         interruption.check()  # a signal may have come while Ray started
+        screen = make_screen(stream)
         if address is not None:
             for finding in examine_cluster(resources, folder, may_grow=concurrency is not None):
                 interruption.check()
@@ -119,7 +120,7 @@ def open_session(
             locked.check_lock()
             return slots.follow()
 
-        yield Session(engine, make_screen(stream), watch)
+        yield Session(engine, screen, watch)
 
 
 def describe_start(resources: Resources, *, address: str | None, concurrency: int | None) -> str:

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from statistics import fmean
 
 from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
-from analysis.formatting import duration, percent, time_left
+from analysis.formatting import count, duration, percent, time_left
 from analysis.records.confirmation import Confirmation, Run
+from sweep.cli.layout import Fitted, Flow, progress_bar
 from sweep.cli.output import escape, new_table
 
 
@@ -31,7 +30,7 @@ class ConfirmationView:
     ) -> None:
         self._confirmation, self._arms, self._seeds = confirmation, arms, seeds
         self._slots, self._clock = slots, clock
-        self._begun = clock()
+        self._begun, self._n_runs = clock(), len(arms) * len(seeds)
         self._n_planned = len(seeds) * sum(confirmation.arms[name].epochs for name in arms)
 
     def news(self) -> list[str]:
@@ -48,27 +47,34 @@ class ConfirmationView:
 
     def line(self) -> str:
         """Return the progress in one line."""
-        epochs = f"{self._n_epochs()}/{self._n_planned} epochs"
-        done, elapsed, left = self._progress()
-        return ", ".join(part for part in (done, epochs, elapsed, left) if part)
+        ended = sum(run.state != "RUNNING" for run in self._runs())
+        stage = "confirmed" if ended == self._n_runs else "confirming"
+        return f"{stage}: " + ", ".join(part for part in self._progress() if part)
 
-    def picture(self) -> RenderableType:
+    def picture(self, height: int | None = None) -> RenderableType:
         """Return the progress, and the runs of each arm so far."""
-        grid = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=self._n_planned, completed=self._n_epochs(), width=32)
-        grid.add_row(bar, *self._progress())
-        table = new_table("arm", "runs", "mean test accuracy so far", left=("arm",))
+        table = new_table("arm", "runs", "epochs", "mean test accuracy", left=("arm",))
         for name in self._arms:
-            title = escape(self._confirmation.arms[name].title)
-            accuracies = self._confirmation.test_accuracies(name).values()
-            mean = percent(fmean(accuracies) if accuracies else None)
-            table.add_row(title, f"{len(accuracies)}/{len(self._seeds)}", mean)
-        return Group(grid, Text(), table)
+            arm = self._confirmation.arms[name]
+            accuracies = self._confirmation.test_accuracies(name)
+            done = [accuracies[seed] for seed in self._seeds if seed in accuracies]
+            epochs = sum(len(run.epochs) for run in self._runs() if run.arm == name)
+            table.add_row(
+                escape(arm.title),
+                f"{len(done)}/{len(self._seeds)}",
+                f"{epochs}/{arm.epochs * len(self._seeds)}",
+                percent(fmean(done) if done else None),
+            )
+        head = Flow("confirming", progress_bar(self.fraction()), *self._progress())
+        return Group(head, Text(), Fitted(table))
 
-    def _progress(self) -> tuple[str, str, str]:
-        ended = sum(run.state == "COMPLETE" for run in self._runs())
+    def _progress(self) -> tuple[str, ...]:
+        states = [run.state for run in self._runs()]
+        n_failed = states.count("FAILED")
         return (
-            f"{ended}/{len(self._arms) * len(self._seeds)} runs confirmed",
+            f"{states.count('COMPLETE')}/{self._n_runs} runs",
+            f"{n_failed} failed" if n_failed else "",
+            f"{self._n_epochs()}/{self._n_planned} epochs",
             f"{duration(self._clock() - self._begun)} elapsed",
             time_left(self._seconds_left()),
         )
@@ -92,3 +98,11 @@ class ConfirmationView:
             planned = self._confirmation.arms[name].epochs * len(self._seeds)
             left += (planned - len(seconds)) * fmean(seconds or known)
         return left / self._slots
+
+
+def describe_runs(confirmation: Confirmation) -> str:
+    """Return how many runs of a confirmation, and how many of their epochs, are recorded."""
+    runs = confirmation.runs.values()
+    n_complete = sum(run.state == "COMPLETE" for run in runs)
+    epochs = count(sum(len(run.epochs) for run in runs), "epoch")
+    return f"confirmation: {count(n_complete, 'run')} complete, {epochs}"

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
-from sweep.cli.output import escape, open_console
+from sweep.cli.output import erase_line, escape, is_live, open_console
 from sweep.cli.screen.confirm_view import ConfirmationView
 from sweep.cli.screen.search_view import SearchView
 
@@ -20,13 +20,20 @@ _PARTS = 8
 class Display:
     """Shows the progress of a search or a confirmation on a stream.
 
-    On a terminal a picture is redrawn in place and removed at the end. Elsewhere a line is
-    printed at each eighth of the progress. Every notice and every failure is printed on a line
-    of its own. What is new is looked for at most twice a second: a view reads every trial.
+    On a terminal a picture is redrawn in place. At the end it is replaced by a line, unless
+    `ends_silently`. Elsewhere a line is printed at each eighth of the progress. Every notice and
+    every failure is printed on a line of its own. What is new is looked for at most twice a
+    second: a view reads every trial.
     """
 
-    def __init__(self, view: SearchView | ConfirmationView, stream: TextIO) -> None:
-        self._view, self._is_live = view, stream.isatty()
+    def __init__(
+        self,
+        view: SearchView | ConfirmationView,
+        stream: TextIO,
+        *,
+        ends_silently: bool = False,
+    ) -> None:
+        self._view, self._is_live, self._ends_silently = view, is_live(stream), ends_silently
         self._console = open_console(stream)
         self._live = Live(
             console=self._console,
@@ -43,14 +50,18 @@ class Display:
             self._live.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._show()
         self._live.stop()
+        if self._is_live and kind is None and not self._ends_silently:
+            self._print(self._view.line())
 
     def say(self, line: str) -> None:
-        """Print a line; on a terminal above the picture."""
-        style = "yellow" if self._is_live else ""
-        self._console.print(Text(escape(line), style=style), soft_wrap=True)
+        """Print a line that the user must not miss; on a terminal above the picture."""
+        self._print(line, style="yellow" if self._is_live else "")
+
+    def _print(self, line: str, style: str = "") -> None:
+        self._console.print(Text(escape(line), style=style), soft_wrap=not self._is_live)
 
     def update(self) -> None:
         """Show what is new."""
@@ -64,10 +75,10 @@ class Display:
             self.say(line)
         self._shown = news
         if self._is_live:
-            self._live.update(self._view.picture(), refresh=True)
+            self._live.update(self._view.picture(self._console.height), refresh=True)
         elif (n_parts := int(_PARTS * self._view.fraction())) > self._n_parts:
             self._n_parts = n_parts
-            self.say(self._view.line())
+            self._print(self._view.line())
 
 
 class TerminalScreen:
@@ -75,6 +86,7 @@ class TerminalScreen:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        erase_line(stream)  # Ray has started
 
     def search(self, ledger: Ledger) -> Display:
         """Return the display of a search, from its growing ledger."""

@@ -7,27 +7,31 @@ from statistics import fmean
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from analysis.formatting import count, duration, percent, time_left
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, State, Trial
-from analysis.results.budget import n_planned
+from analysis.results.budget import n_planned, read_duration, seconds_spent
 from analysis.results.selection import rank_trials
-from sweep.cli.output import escape, new_table
+from sweep.cli.layout import Flow, TrialTable, progress_bar
+from sweep.cli.output import escape
 
-_SHOWN_TRIALS = 16
+_OTHER_LINES = 9  # of a picture, at most, on a terminal of 60 columns
 _BARS = "▁▂▃▄▅▆▇█"
 _WORST_ERROR, _BEST_ERROR = 0.1, 0.005
 
 
 class SearchView:
-    """Shows the progress of a search; its `ledger` grows, or is replaced by a newer one."""
+    """Shows the progress of a search; its `ledger` grows, or is replaced by a newer one.
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
-        self.ledger, self._clock = ledger, clock
+    Where no driver `is_running`, nothing is running and no time is left.
+    """
+
+    def __init__(
+        self, ledger: Ledger, clock: Callable[[], float] = time.time, *, is_running: bool = True
+    ) -> None:
+        self.ledger, self._clock, self._is_running = ledger, clock, is_running
 
     def news(self) -> list[str]:
         """Return all notices and failures so far."""
@@ -45,8 +49,10 @@ class SearchView:
     def line(self) -> str:
         """Return the progress in one line."""
         n_failed, best = self._count("FAILED"), next(iter(rank_trials(self.ledger)), None)
+        n_trials = n_planned(self.ledger)
+        stage = "searching" if self.ledger.n_ended < n_trials else "searched"
         parts = [
-            f"{self.ledger.n_ended}/{n_planned(self.ledger)} trials",
+            f"{stage}: {self.ledger.n_ended}/{n_trials} trials",
             f"{self._count('STOPPED')} stopped early",
             f"{n_failed} failed" if n_failed else "",
             self._epochs(),
@@ -55,33 +61,36 @@ class SearchView:
         ]
         return ", ".join(part for part in parts if part)
 
-    def picture(self) -> RenderableType:
-        """Return the progress, the running trials with their curves, and the best so far."""
+    def picture(self, height: int | None = None) -> RenderableType:
+        """Return the progress, the best so far, and the open trials with their curves.
+
+        With a `height`, in lines, only as many trials are shown as have space.
+        """
         ledger, n_trials = self.ledger, n_planned(self.ledger)
-        grid = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=n_trials, completed=ledger.n_ended, width=32)
-        grid.add_row(bar, f"{ledger.n_ended} of {count(n_trials, 'trial')}", *self._times())
+        is_searching = self._is_running and ledger.ended is None
         n_failed = self._count("FAILED")
-        counts = [
-            (f"{self._count('COMPLETE')} complete", "green"),
-            (f"{self._count('STOPPED')} stopped early", "cyan"),
-            (f"{self._count('RUNNING')} running", ""),
-            (f"{n_failed} failed", "red" if n_failed else "dim"),
-            (self._epochs(), "dim"),
-        ]
         parts: list[RenderableType] = [
-            grid,
-            Text("  ").join(Text(*part) for part in counts),
-            Text(),
+            Flow(
+                "searching" if is_searching else "",
+                progress_bar(self.fraction()),
+                f"{ledger.n_ended} of {count(n_trials, 'trial')}",
+                *self._times(),
+            ),
+            Flow(
+                Text(f"{self._count('COMPLETE')} complete", "green"),
+                Text(f"{self._count('STOPPED')} stopped early", "cyan"),
+                f"{self._count('RUNNING')} {'running' if self._is_running else 'interrupted'}",
+                Text(f"{n_failed} failed", "red" if n_failed else "dim"),
+                Text(self._epochs(), "dim"),
+            ),
         ]
-        if running := ledger.in_state("RUNNING"):
-            parts += [_running(running, int(ledger.config["epochs"])), Text()]
         if ranking := rank_trials(ledger):
-            trial, accuracy = ranking[0].trial, (percent(ranking[0].score), "bold green")
-            parts += [
-                Text.assemble("best so far  ", accuracy, f"  trial {trial.trial_id}"),
-                Text(_in_one_line(trial.hyperparameters)),
-            ]
+            trial, accuracy = ranking[0].trial, Text(percent(ranking[0].score), "bold green")
+            best = Text.assemble("best so far ", accuracy, f" (trial {trial.trial_id})")
+            parts.append(Flow(best, *_pairs(trial.hyperparameters)))
+        if running := ledger.in_state("RUNNING"):
+            max_lines = None if height is None else max(4, height - _OTHER_LINES)
+            parts += [Text(), _open_trials(running, int(ledger.config["epochs"]), max_lines)]
         return Group(*parts)
 
     def _count(self, state: State) -> int:
@@ -91,12 +100,10 @@ class SearchView:
         return count(sum(len(trial.epochs) for trial in self.ledger.trials.values()), "epoch")
 
     def _times(self) -> tuple[str, str]:
-        """Return the time since the newest session began, and an estimate of the time left."""
-        ledger = self.ledger
-        begun = ledger.sessions[-1] if ledger.sessions else ledger.created
-        now = ledger.ended.time if ledger.ended else self._clock()
-        elapsed = duration(max(0.0, now - begun.time))
-        return f"{elapsed} elapsed", time_left(seconds_left(ledger))
+        """Return the time of work so far, and an estimate of the time left."""
+        now = self._clock() if self._is_running else None
+        left = time_left(seconds_left(self.ledger)) if self._is_running else ""
+        return f"{duration(seconds_spent(self.ledger, now))} elapsed", left
 
 
 def seconds_left(ledger: Ledger) -> float | None:
@@ -115,11 +122,15 @@ def seconds_left(ledger: Ledger) -> float | None:
     waiting = max(0, n_planned(ledger) - len(ledger.trials))
     if not seconds or not (waiting or running):
         return None
-    epochs = waiting * typical
+    per_epoch = fmean(seconds) / (ledger.sessions[-1].slots if ledger.sessions else 1)
+    to_come = waiting * typical * per_epoch
+    if (budget := ledger.config.get("time_budget")) is not None:
+        to_come = min(to_come, max(0.0, read_duration(budget) - seconds_spent(ledger)))
+    open_epochs = 0.0
     for trial in running:
         done = len(trial.epochs)
-        epochs += max(typical - done, (longest - done) / 2)
-    return epochs * fmean(seconds) / (ledger.sessions[-1].slots if ledger.sessions else 1)
+        open_epochs += max(typical - done, (longest - done) / 2)
+    return to_come + open_epochs * per_epoch
 
 
 def sparkline(trial: Trial, width: int) -> str:
@@ -135,24 +146,30 @@ def sparkline(trial: Trial, width: int) -> str:
     return "".join(bars).ljust(width, "·")
 
 
-def _running(trials: list[Trial], epochs: int) -> Table:
-    left = ("curve", "hyperparameters")
-    table = new_table("trial", "epoch", "validation", *left, left=left)
-    for column in table.columns[:-1]:  # a narrow terminal cuts the last one
-        column.no_wrap = True
-    for trial in trials[:_SHOWN_TRIALS]:
-        values = _in_one_line(trial.hyperparameters)
-        table.add_row(
+def _open_trials(trials: list[Trial], epochs: int, max_lines: int | None) -> TrialTable:
+    names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
+    table = TrialTable(
+        ("trial", "epoch", "validation", "curve"),
+        map(escape, names),
+        left=("curve",),
+        optional=("curve",),
+        max_lines=max_lines,
+    )
+    for trial in trials:
+        cells = (
             str(trial.trial_id),
             f"{len(trial.epochs)}/{epochs}",
             percent(trial.val_accuracy),
             sparkline(trial, width=min(epochs, 20)),
-            Text(values, style="dim", no_wrap=True, overflow="ellipsis"),
         )
-    if len(trials) > _SHOWN_TRIALS:
-        table.add_row("…", "", "", "", f"and {len(trials) - _SHOWN_TRIALS} more")
+        table.add_row(cells, [shown_value(trial.hyperparameters, name) for name in names])
     return table
 
 
-def _in_one_line(values: Mapping[str, Any]) -> str:
-    return escape("  ".join(f"{name} {format_value(name, v)}" for name, v in values.items()))
+def shown_value(values: Mapping[str, Any], name: str) -> str:
+    """Return the value of a hyperparameter for a table, or a dash if there is none."""
+    return escape(format_value(name, values[name])) if name in values else "–"
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    return [escape(f"{name} {format_value(name, value)}") for name, value in values.items()]

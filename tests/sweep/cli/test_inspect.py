@@ -125,12 +125,14 @@ def test_trials_as_text_are_one_row_each(
     monkeypatch.setenv("COLUMNS", "40")  # outside of a terminal a table has any width
     add_sweep("made", n_trials=12, n_running=1)
     documents = json.loads(call("trials", "--json").out)["trials"]
-    header, *rows, note = words(call("trials").out)
+    state, header, *rows, note = words(call("trials").out)
+    assert " ".join(state) == "sweep made: interrupted, 11 of 12 trials ended"
     assert " ".join(note).startswith("best first: highest mean validation accuracy of the last")
     names = ["dropout", "rotation", "shift", "weight_decay"]
     assert header == ["trial", "state", "epochs", "validation", "time", *names]
     for row, document in zip(rows, documents, strict=True):
-        state, epochs = document["state"].lower(), f"{document['epochs']}/15"
+        state = document["state"].lower().replace("running", "interrupted")
+        epochs = f"{document['epochs']}/15"
         percent = f"{100 * document['val_accuracy']:.2f}"
         assert row[:4] == [str(document["trial_id"]), state, epochs, percent]
 
@@ -142,7 +144,7 @@ def test_trials_fit_a_terminal_of_80_columns(
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
     monkeypatch.setenv("COLUMNS", "80")
     out = call("trials").out
-    above, heading, *rows, _, _ = words(out)
+    _, above, heading, *rows, _, _ = words(out)
     assert above == ["weight", "learning"]
     assert heading[-2:] == ["decay", "rate"]
     assert len(rows) == 4
@@ -188,22 +190,31 @@ def test_list_shows_every_sweep_newest_first(
     best = json.loads(call("best", "newer", "--json").out)
     assert documents[0] == {
         "sweep": "newer",
+        "state": "finished",
         "started": 1_800_000_900.0,
         "trials": 8,
         "trials_ended": 8,
         "finished": True,
+        "elapsed_s": json.loads(call("status", "newer", "--json").out)["elapsed_s"],
         "best_trial_id": best["trial_id"],
         "best_val_accuracy": best["val_accuracy"],
     }
     assert (documents[2]["trials_ended"], documents[2]["finished"]) == (4, False)
+    assert documents[2]["state"] == "interrupted"
+    with older.lock():
+        assert json.loads(call("list", "--json").out)["sweeps"][2]["state"] == "running"
     for document in (documents[1], documents[3]):
         assert set(document) == {"sweep", "error"}
         assert "ledger.jsonl:" in document["error"]
     header, *rows = words(call("list").out)
-    assert header == ["sweep", "started", "trials", "best", "validation"]
-    assert [row[0] for row in rows] == names
-    assert rows[0][3:] == ["8/8", f"{100 * best['val_accuracy']:.2f}", "%"]
-    assert rows[1][1] == "damaged:"
+    assert header == ["state", "sweep", "started", "trials", "time", "best", "validation"]
+    assert [row[1] for row in rows[:4]] == names
+    assert [row[0] for row in rows[:4]] == ["finished", "damaged", "interrupted", "damaged"]
+    assert rows[0][-2:] == [f"{100 * best['val_accuracy']:.2f}", "%"]
+    assert [" ".join(row[:3]) for row in rows[4:]] == [
+        "damaged is damaged:",
+        "unreadable is damaged:",
+    ]
 
 
 @pytest.mark.parametrize("end", [b'{"kind": "epo', b"\0\0\n\xff\n\n"])
@@ -234,21 +245,25 @@ def test_status_counts_the_trials(call: Call, add_sweep: AddSweep) -> None:
         "failed": states.count("FAILED"),
         "running": 2,
         "epochs": sum(trial["epochs"] for trial in trials),
+        "elapsed_s": document["elapsed_s"],
         "best_trial_id": json.loads(call("best", "--json").out)["trial_id"],
     }
     out = call("status").out
     records = [json.loads(line) for line in folder.read("ledger.jsonl").splitlines()]
-    (begun,) = (record["time"] for record in records if record["kind"] == "session")
     # No driver is at work and none has recorded an end, as after SIGKILL.
-    assert f"{duration(records[-1]['time'] - begun)} elapsed" in out
+    spent = records[-1]["time"] - records[1]["time"]
+    assert document["elapsed_s"] == pytest.approx(spent, abs=0.001)
+    assert f"{duration(spent)} elapsed" in out
+    assert " left" not in out
+    assert " 2 interrupted " in out
     lines = words(out)
     assert lines[0] == ["sweep", "made:", "interrupted"]
     assert lines[2][0] == str(document["complete"])
-    assert " ".join(lines[-1]) == "not running; continue with: sweep resume made"
+    assert " ".join(lines[-1]) == "continue with: sweep resume made"
     with folder.lock():
         document = json.loads(call("status", "--json").out)
         assert (document["state"], document["at_work"]) == ("running", True)
-        assert "not running" not in call("status").out
+        assert "continue with" not in call("status").out
     add_sweep("ended", n_trials=2)
     assert json.loads(call("status", "ended", "--json").out)["state"] == "finished"
     assert call("status", "ended").out.startswith("sweep ended: finished\n")

@@ -46,13 +46,13 @@ def _train(
 def test_view_at_the_beginning(confirmation: Confirmation, render: Render) -> None:
     view = _view(confirmation)
     assert (view.fraction(), view.news()) == (0.0, [])
-    assert view.line() == "0/4 runs confirmed, 0/8 epochs, 4 s elapsed"
+    assert view.line() == "confirming: 0/4 runs, 0/8 epochs, 4 s elapsed"
     lines = render(view.picture())
-    assert lines[0].split() == ["0/4", "runs", "confirmed", "4", "s", "elapsed"]
+    assert lines[0] == f"confirming  {'─' * 24}  0/4 runs  0/8 epochs  4 s elapsed"
     assert lines[2:] == [
-        "arm      runs  mean test accuracy so far",
-        "trial 3   0/2                          –",
-        "mlp       0/2                          –",
+        "arm      runs  epochs  mean test accuracy",
+        "trial 3   0/2     0/4                   –",
+        "mlp       0/2     0/4                   –",
     ]
 
 
@@ -64,10 +64,10 @@ def test_view_in_the_middle(confirmation: Confirmation, render: Render) -> None:
     _train(confirmation, "mlp", 99, 0.98, 0.99)  # a seed of another confirmation
     assert view.fraction() == 5 / 8
     # Three more epochs of the MLP, of 6 s each, two at a time.
-    assert view.line() == "2/4 runs confirmed, 5/8 epochs, 4 s elapsed, about 10 s left"
+    assert view.line() == "confirming: 2/4 runs, 5/8 epochs, 4 s elapsed, about 10 s left"
     assert render(view.picture())[2:4] == [
-        "arm      runs  mean test accuracy so far",
-        "trial 3   2/2                    99.10 %",
+        "arm      runs  epochs  mean test accuracy",
+        "trial 3   2/2     4/4             99.10 %",
     ]
 
 

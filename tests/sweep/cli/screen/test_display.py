@@ -28,7 +28,7 @@ class _View:
     def fraction(self) -> float:
         return self.done / 100
 
-    def picture(self) -> RenderableType:
+    def picture(self, height: int | None = None) -> RenderableType:
         return Text(f"picture of {self.done}")
 
     def line(self) -> str:
@@ -82,6 +82,18 @@ def test_line_display_prints_a_long_line_as_one_where_colors_are_forced(
     assert stream.getvalue() == "a word " * 40 + "\n"
 
 
+def test_dumb_terminal_gets_lines(
+    wait: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    view, stream = _View(), _Terminal()
+    with Display(view, stream) as display:
+        view.done = 50
+        wait(0.5)
+        display.update()
+    assert stream.getvalue() == "50 of 100\n"
+
+
 @pytest.mark.parametrize("stream", [io.StringIO(), _Terminal()])
 def test_view_is_read_twice_a_second_at_most(
     wait: Callable[[float], None], stream: io.StringIO
@@ -108,8 +120,11 @@ def test_live_display_redraws_in_place_and_leaves_only_the_news(
     assert len(drawn) in (4, 5)  # every half second, and at the end
     assert drawn[-1] == 19
     assert "trial 1 failed" in stream.getvalue()
-    # The picture is erased, and the cursor is there again.
-    assert stream.getvalue().endswith(("\x1b[2K", "\x1b[?25h"))
+    # The picture is erased, the cursor is there again, and one line says how it ended.
+    erased, last = stream.getvalue().rsplit("\x1b", 1)
+    assert last.endswith("19 of 100\n")
+    assert "\x1b[?25h" in stream.getvalue()
+    assert erased.count("trial 1 failed") == 1
 
 
 def _plain(stream: io.StringIO) -> str:

@@ -1,9 +1,11 @@
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from analysis.hyperparameters import format_value
 from analysis.records.ledger import (
     FORMAT,
     EpochRecord,
@@ -17,6 +19,13 @@ from analysis.records.ledger import (
 from sweep.cli.screen.search_view import SearchView, seconds_left, sparkline
 
 Render = Callable[..., list[str]]
+FIVE = {
+    "dropout": 0.123456,
+    "rotation": 12.3456,
+    "shift": 0.0623456,
+    "weight_decay": 0.000123456,
+    "learning_rate": 0.00123456,
+}
 BEGIN = 1_800_000_000.0
 
 
@@ -69,15 +78,14 @@ def test_view_of_a_running_search(render: Render) -> None:
     story.epoch(1, 0.9, 0.95)
     # 5 s later than the session's own beginning, two trials wait with 3 and 5 epochs to go.
     assert view.line() == (
-        "0/4 trials, 0 stopped early, 2 epochs, 1 min 05 s elapsed, about 2 min left"
+        "searching: 0/4 trials, 0 stopped early, 2 epochs, 1 min 05 s elapsed, about 90 s left"
     )
     picture = render(view.picture())
     assert picture[1] == "0 complete  0 stopped early  2 running  0 failed  2 epochs"
     assert picture[3:] == [
-        "trial  epoch  validation  curve  hyperparameters",
-        "    1    2/5     95.00 %  ▁▃···  dropout 0.25",
-        "    2    0/5           –  ·····  dropout 0.25",
-        "",
+        "trial  epoch  validation  curve  dropout",
+        "    1    2/5     95.00 %  ▁▃···     0.25",
+        "    2    0/5           –  ·····     0.25",
     ]
 
 
@@ -90,12 +98,13 @@ def test_view_of_a_finished_search(render: Render) -> None:
         story.end(trial_id)
     assert view.fraction() == 1
     assert view.line() == (
-        "2/2 trials, 0 stopped early, 2 epochs, 1 min 05 s elapsed, best 99.25 % (trial 2)"
+        "searched: 2/2 trials, 0 stopped early, 2 epochs, 1 min 05 s elapsed, "
+        "best 99.25 % (trial 2)"
     )
     picture = render(view.picture())
-    assert picture[0] == "━" * 32 + "  2 of 2 trials  1 min 05 s elapsed"
+    assert picture[0] == f"searching  {'━' * 24}  2 of 2 trials  1 min 05 s elapsed"
     assert picture[1] == "2 complete  0 stopped early  0 running  0 failed  2 epochs"
-    assert picture[-2:] == ["best so far  99.25 %  trial 2", "dropout 0.2  rotation 12°"]
+    assert picture[2] == "best so far 99.25 % (trial 2)  dropout 0.2  rotation 12°"
 
 
 def test_view_has_notices_and_counts_failures_and_stopped_trials(render: Render) -> None:
@@ -115,28 +124,44 @@ def test_view_has_notices_and_counts_failures_and_stopped_trials(render: Render)
     assert view.fraction() == 0.25
     counts = render(view.picture())[1]
     assert counts == "0 complete  1 stopped early  2 running  1 failed  1 epoch"
-    assert view.line().startswith("2/8 trials, 1 stopped early, 1 failed, 1 epoch, ")
+    assert view.line().startswith("searching: 2/8 trials, 1 stopped early, 1 failed, 1 epoch, ")
 
 
-def test_view_shows_no_more_trials_than_fit_a_screen(render: Render) -> None:
-    story = Story(n_trials=40)
-    story.start(*range(1, 21))
-    picture = render(see(story).picture())
-    shown = [line for line in picture if "dropout" in line]
-    assert len(shown) == 16
-    assert picture[-2].split() == ["…", "and", "4", "more"]
-
-
-def test_view_fits_a_narrow_terminal(render: Render) -> None:
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_view_shows_no_more_trials_than_fit_a_screen(render: Render, width: int) -> None:
     story = Story(n_trials=40, epochs=15)
-    names = ("dropout", "rotation", "shift", "weight_decay", "learning_rate")
-    story.start(1, **dict.fromkeys(names, 0.123456))
+    story.start(*range(1, 21), **FIVE)
+    picture = render(see(story).picture(height=24), width=width)
+    assert len(picture) < 24
+    assert re.fullmatch(r"… and \d+ more", picture[-1])
+    assert len(render(see(story).picture(), width=width)) > 24
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 140])
+def test_view_cuts_nothing_and_breaks_no_word(render: Render, width: int) -> None:
+    story = Story(n_trials=40, epochs=15)
+    story.start(1, **FIVE)
     story.epoch(1, *[0.99] * 15)
-    lines = render(see(story).picture(), width=80)
-    assert max(len(line) for line in lines) == 80
-    (row,) = (line for line in lines if "99.00 %" in line)
-    assert row.split()[:2] == ["1", "15/15"]
-    assert row.endswith("…")
+    story.end(1)
+    story.start(2, **FIVE)
+    story.epoch(2, *[0.98] * 15)
+    lines = render(see(story).picture(), width=width)
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    for piece in ("1 of 40 trials", "1 stopped early", "98.00 %", "99.00 % (trial 1)", "15/15"):
+        assert piece in text.replace("0 stopped", "1 stopped"), lines
+    *_, last = lines
+    shown = text if width < 80 else last
+    assert all(format_value(name, value) in shown for name, value in FIVE.items())
+
+
+def test_nothing_is_running_without_a_driver(render: Render) -> None:
+    story = Story(n_trials=4, epochs=5)
+    story.start(1)
+    story.epoch(1, 0.9, 0.95)
+    picture = render(SearchView(story.ledger, lambda: BEGIN + 65, is_running=False).picture())
+    assert picture[0] == f"{'─' * 24}  0 of 4 trials  20 s elapsed"
+    assert "  1 interrupted  " in picture[1]
 
 
 @pytest.mark.parametrize(
@@ -156,12 +181,24 @@ def test_sparkline_shows_the_last_accuracies(accuracies: list[float], bars: str)
     assert sparkline(story.ledger.trials[1], width=4) == bars
 
 
-def test_time_is_measured_from_the_newest_session() -> None:
+def test_elapsed_time_excludes_the_pauses_between_sessions() -> None:
     story = Story()
     assert "1 min 05 s elapsed" in see(story).line()
-    story.now += 60
+    story.start(1)
+    story.epoch(1, 0.9)
+    story.now += 50
     story.session()
-    assert " 5 s elapsed" in see(story).line()
+    assert " 15 s elapsed" in see(story).line()
+
+
+def test_estimate_ends_with_the_time_budget() -> None:
+    story = Story(n_trials=100, epochs=1, slots=1)
+    story.start(1)
+    story.epoch(1, 0.9)
+    story.end(1)
+    assert seconds_left(story.ledger) == pytest.approx(990)
+    story.ledger.config["time_budget"] = "30s"
+    assert seconds_left(story.ledger) == pytest.approx(20)
 
 
 def test_estimate_is_from_full_trials_before_one_has_ended() -> None:

@@ -1,0 +1,109 @@
+"""Lines and tables that fit the terminal: nothing is cut, and no word is broken."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from sweep.cli.output import fit_table, new_table
+
+_BAR = 24
+
+
+class Flow:
+    """Pieces of text side by side; a piece that does not fit begins the next line."""
+
+    def __init__(self, *pieces: Text | str, indent: int = 0) -> None:
+        self._pieces = [Text(piece) if isinstance(piece, str) else piece for piece in pieces]
+        self._indent = " " * indent
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = Text(self._indent)
+        for piece in filter(None, self._pieces):
+            if line.plain.strip() and line.cell_len + 2 + piece.cell_len > options.max_width:
+                yield line
+                line = Text(self._indent)
+            line.append("  " if line.plain.strip() else "").append_text(piece)
+        yield line
+
+
+def progress_bar(fraction: float) -> Text:
+    """Return a bar; what is done differs in shape too, for terminals without colors."""
+    done = round(_BAR * min(fraction, 1))
+    return Text.assemble(("━" * done, "green"), ("─" * (_BAR - done), "dim"))
+
+
+class Fitted:
+    """A table that fits the terminal as far as `fit_table` can make it."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        fit_table(console, self._table, options.max_width)
+        yield self._table
+
+
+class TrialTable:
+    """A table of trials, with their hyperparameters in columns or below each trial.
+
+    Columns of `optional` are left out, in this order, where there is no space for them.
+    """
+
+    def __init__(
+        self,
+        headings: Sequence[str],
+        names: Iterable[str],
+        *,
+        left: Collection[str],
+        optional: Collection[str],
+        max_lines: int | None = None,
+    ) -> None:
+        self._headings, self._names = headings, list(names)
+        self._left, self._optional, self._max_lines = left, optional, max_lines
+        self._rows: list[tuple[Sequence[Text | str], Sequence[str]]] = []
+
+    def add_row(self, cells: Sequence[Text | str], values: Sequence[str]) -> None:
+        """Add a trial; `values` are those of its hyperparameters, in the order of the names."""
+        self._rows.append((cells, values))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        n_rows = self._n_rows(lines_per_row=1)
+        in_columns = self._table(n_rows, with_values=True)
+        if fit_table(console, in_columns, options.max_width, self._optional):
+            yield in_columns
+        else:
+            details = [self._details(values) for _, values in self._rows]
+            lines = [len(console.render_lines(detail, options)) for detail in details]
+            n_rows = self._n_rows(lines_per_row=1 + max(lines, default=0))
+            table = self._table(n_rows, with_values=False)
+            fit_table(console, table, options.max_width, self._optional)
+            rows = console.render_lines(table, options, pad=False)
+            for row in rows[: len(rows) - n_rows]:
+                yield from (*row, Segment.line())
+            for row, detail in zip(rows[len(rows) - n_rows :], details, strict=False):
+                yield from (*row, Segment.line())
+                yield detail
+        if n_rows < len(self._rows):
+            yield Text(f"… and {len(self._rows) - n_rows} more")
+
+    def _n_rows(self, lines_per_row: int) -> int:
+        """Return how many trials there is space for, below two lines of headings."""
+        if self._max_lines is None or lines_per_row * len(self._rows) + 2 <= self._max_lines:
+            return len(self._rows)
+        return min(len(self._rows), max(1, (self._max_lines - 3) // lines_per_row))
+
+    def _table(self, n_rows: int, *, with_values: bool) -> Table:
+        names = self._names if with_values else []
+        table = new_table(*self._headings, *names, left=self._left)
+        for column in table.columns:
+            column.no_wrap = True
+        for cells, values in self._rows[:n_rows]:
+            table.add_row(*cells, *(values if with_values else ()))
+        return table
+
+    def _details(self, values: Sequence[str]) -> Flow:
+        pairs = zip(self._names, values, strict=True)
+        return Flow(*(Text(f"{name} {value}", style="dim") for name, value in pairs), indent=7)
