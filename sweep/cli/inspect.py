@@ -76,11 +76,11 @@ def status(
     why = ""
     if state == "interrupted" and ledger.ended is not None:
         why = f" ({ledger.ended.reason.removeprefix('interrupted by ')})"
-    print(escape(f"sweep {ledger.name}: {state}{why}"))
-    view = SearchView(ledger, is_running=state == "running")
-    open_console().print(view.picture())
+    console = open_console()
+    console.print(escape(f"sweep {ledger.name}: {state}{why}"))
+    console.print(SearchView(ledger, is_running=state == "running").picture())
     if (confirmation := read_confirmation(folder)) is not None:
-        print(escape(describe_runs(confirmation)))
+        console.print(describe_runs(confirmation, is_running=state == "running"))
     if state == "interrupted":
         print(escape(f"continue with: {follow_up('resume', folder)}"))
 

@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from analysis.formatting import WIDEST, printable
@@ -39,6 +41,8 @@ def open_console(stream: TextIO | None = None) -> "Console":
     console = Console(file=stream, highlight=False, markup=False, emoji=False, force_jupyter=False)
     if not console.is_terminal:
         console.width = WIDEST
+    elif console.is_dumb_terminal:  # Rich assumes 80 columns
+        console.width = shutil.get_terminal_size().columns
     return console
 
 
@@ -99,7 +103,9 @@ def fit_table(
     for name in optional:
         if fits():
             break
-        table.columns = [column for column in table.columns if column.header != name]
+        kept = [column for column in table.columns if column.header != name]
+        # The last column has no padding, and a column knows itself by its index.
+        table.columns = [replace(column, _index=index) for index, column in enumerate(kept)]
     return fits()
 
 

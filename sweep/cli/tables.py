@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from analysis.errors import LedgerError, describe_cause
-from analysis.formatting import duration, percent
+from analysis.formatting import count, duration, percent
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import list_sweeps
@@ -70,8 +70,11 @@ def print_trials(
 
     Where no driver is at work, a trial without an end is interrupted.
     """
-    title = f"sweep {ledger.name}: {state}, {ledger.n_ended} of {n_planned(ledger)} trials"
-    print(escape(f"{title} ended"))
+    title = (
+        f"sweep {ledger.name}: {state}, {ledger.n_ended} of {count(n_planned(ledger), 'trial')}"
+    )
+    console = open_console()
+    console.print(escape(f"{title} ended"))
     if not documents:
         return
     # The space may have changed since the first trials.
@@ -90,10 +93,10 @@ def print_trials(
             duration(trial.seconds),
         )
         table.add_row(cells, [escape(value) for value in values])
-    open_console().print(table)
+    console.print(table)
     rule = describe_rule(ledger.config)
     note = f"best first: {rule}; the others have that of their last epoch"
-    open_console().print(note, style="dim")
+    console.print(note, style="dim")
 
 
 def _shown_state(trial: Trial, state: SweepState) -> tuple[str, str]:
@@ -157,4 +160,4 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
     print_table(table, optional=("time", "started"))
     for document in documents:
         if "error" in document:
-            print(escape(f"{document['sweep']} is damaged: {document['error']}"))
+            open_console().print(escape(f"{document['sweep']} is damaged: {document['error']}"))

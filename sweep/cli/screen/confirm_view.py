@@ -100,9 +100,11 @@ class ConfirmationView:
         return left / self._slots
 
 
-def describe_runs(confirmation: Confirmation) -> str:
-    """Return how many runs of a confirmation, and how many of their epochs, are recorded."""
+def describe_runs(confirmation: Confirmation, *, is_running: bool) -> str:
+    """Return how many runs of a confirmation are complete, and whether others are interrupted."""
     runs = confirmation.runs.values()
     n_complete = sum(run.state == "COMPLETE" for run in runs)
     epochs = count(sum(len(run.epochs) for run in runs), "epoch")
-    return f"confirmation: {count(n_complete, 'run')} complete, {epochs}"
+    n_open = sum(run.state == "RUNNING" for run in runs)
+    cut_off = "" if is_running or not n_open else f", {n_open} interrupted"
+    return f"confirmation: {count(n_complete, 'run')} complete{cut_off}, {epochs}"

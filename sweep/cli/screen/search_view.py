@@ -79,7 +79,7 @@ class SearchView:
             Flow(
                 Text(f"{self._count('COMPLETE')} complete", "green"),
                 Text(f"{self._count('STOPPED')} stopped early", "cyan"),
-                f"{self._count('RUNNING')} {'running' if self._is_running else 'interrupted'}",
+                self._open(),
                 Text(f"{n_failed} failed", "red" if n_failed else "dim"),
                 Text(self._epochs(), "dim"),
             ),
@@ -95,6 +95,13 @@ class SearchView:
 
     def _count(self, state: State) -> int:
         return len(self.ledger.in_state(state))
+
+    def _open(self) -> str:
+        """Return how many trials have begun and not ended."""
+        n_open = self._count("RUNNING")
+        if self._is_running:
+            return f"{n_open} running"
+        return f"{n_open} interrupted" if n_open else ""
 
     def _epochs(self) -> str:
         return count(sum(len(trial.epochs) for trial in self.ledger.trials.values()), "epoch")

@@ -60,11 +60,14 @@ def test_run_prints_one_json_document_and_few_lines_on_stderr(outcome: Any) -> N
     start = next(n for n, line in enumerate(lines) if re.fullmatch(r"\d at a time; .*", line))
     assert all(re.match("  (searched|fixed|off) ", line) for line in lines[2:start])
     progress = (
-        r"([12]/2 trials, 0 stopped early, [12] epochs?|\d/[34] runs confirmed, \d/[34] epochs)"
+        r"(search(ing|ed): [12]/2 trials, 0 stopped early, [12] epochs?|"
+        r"confirm(ing|ed): \d/[34] runs, \d/[34] epochs)"
     )
-    for line in lines[start + 1 :]:
+    *shown, last = lines[start + 1 :]
+    for line in shown:
         assert re.match(f"{progress}, .* elapsed", line), line
-    assert len(lines[start + 1 :]) <= 6
+    assert len(shown) <= 6
+    assert last == "drawing the plots and writing the report"
 
 
 def test_run_leaves_only_the_files_of_a_sweep(real: Any, folder: Folder, outcome: Any) -> None:

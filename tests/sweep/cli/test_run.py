@@ -37,6 +37,7 @@ from sweep.errors import ClusterError
 
 Call = Callable[..., Any]
 DATA = object()
+WRITING = "drawing the plots and writing the report"
 
 
 class Pretended:
@@ -134,7 +135,7 @@ def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> 
     options = ("--preset", "classic", "--name", "mine", "--trials", "3", "--epochs", "5")
     outcome = call("run", *options, "--concurrency", "1")
     assert outcome.exit_code == 0
-    header, searched, fixed, time, start = outcome.err.splitlines()[-5:]
+    header, searched, fixed, time, start, report = outcome.err.splitlines()[-6:]
     assert header == "sweep mine: 3 trials of up to 5 epochs"
     assert searched.startswith("  searched  dropout 0 to 0.5, rotation 0° to 30°, ")
     assert fixed.startswith("  fixed     batch_size 64, ")
@@ -143,6 +144,7 @@ def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> 
         "(from training steps measured now)"
     )
     assert start == "1 at a time; starting Ray"
+    assert report == WRITING
     assert pretended.done == [
         ("open", "mine", None, 1),
         ("search", "mine", 3, 5),
@@ -185,7 +187,7 @@ def test_run_with_failed_trials_reports_its_result_before_it_fails(
     outcome = call("run", "--name", "mine", "--trials", "3", "--search-only", "--json")
     assert outcome.exit_code == exit_code
     assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
-    assert outcome.err.endswith(f"starting Ray\n{error}")
+    assert outcome.err.endswith(f"starting Ray\n{WRITING}\n{error}")
     if 3 in failed:
         assert outcome.out == ""
     else:
@@ -257,7 +259,7 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
     assert json.loads(outcome.out)["trial_id"] == 4
     (name,) = {step[1] for step in pretended.done}
     assert f"resuming {name}: 2 of 4 trials have ended" in outcome.err
-    assert call(*options, "4").err.endswith(f"{name} is complete: nothing to do\n")
+    assert f"{name} is complete: nothing to do\n" in call(*options, "4").err
     changed = (*options, "5", "--seed", "9")
     refused = call(*changed)
     assert refused.exit_code == 2
@@ -291,7 +293,7 @@ def test_confirm_takes_its_plan_from_options_then_from_the_config(
     pretended.done.clear()
     outcome = call("confirm", "mine")
     assert outcome.exit_code == 0
-    assert "confirming mine: 7 seeds per arm, " in outcome.err
+    assert "confirming mine: 7 seeds per arm\n" in outcome.err
     call("confirm", "mine", "--seeds", "9")
     call("confirm", "mine", "--top-k", "1", "--concurrency", "1")
     call("confirm", "other")
