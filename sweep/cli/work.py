@@ -19,11 +19,11 @@ from sweep.cli.output import passing_line, print_json, say
 from sweep.cli.setup import describe_size, load_data, print_space
 from sweep.cli.summary import find_best
 from sweep.config import Confirm, SweepConfig
-from sweep.driver.folders import prepare_folder, write_environment
+from sweep.driver.folders import new_folder, write_environment
 from sweep.driver.resume import check_changes, find_missing, with_recorded_plan
 from sweep.driver.signals import Interrupted
 from sweep.driver.warm_start import describe_learning, learn_from
-from sweep.errors import ClusterError, NoTrialError, UsageError
+from sweep.errors import ClusterError, NoTrialError
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
@@ -57,15 +57,17 @@ def start_sweep(
     """Search and confirm in a new sweep."""
     earlier = None if from_sweep is None else learn_from(from_sweep, config)
     start, data = _prepare(config, options)
-    folder = prepare_folder(storage, name, config)
-    say(f"sweep {name}: {describe_size(config)}")
-    print_space(config, sys.stderr)
-    if options.address is None:
-        say(f"  time      {_how_long(config, options)}")
-    if from_sweep is not None and earlier is not None:
-        say(describe_learning(earlier, len(from_sweep.trials), config))
-    with passing_line(start):
-        _train(folder, config, options, data, is_new=True, earlier=earlier)
+    folder = storage.child(name)
+    with _watchable(folder), new_folder(storage, name, config) as locked, _advising(folder):
+        say(f"sweep {name}: {describe_size(config)}")
+        print_space(config, sys.stderr)
+        if options.address is None:
+            say(f"  time      {_how_long(config, options)}")
+        if from_sweep is not None and earlier is not None:
+            say(describe_learning(earlier, len(from_sweep.trials), config))
+        with passing_line(start):
+            ledger = _train(locked, config, options, data, earlier=earlier)
+    _finish(folder, ledger, options)
 
 
 def preview_sweep(
@@ -119,15 +121,15 @@ def continue_sweep(
         else:
             _finish(folder, ledger, options)
         return
-    with _advising(folder), folder.lock():
-        pass  # nobody else works on it
-    start, data = _prepare(config, options)
-    if changes:
-        write_environment(folder)
-    say(f"resuming {folder.name}: {missing.text}")
-    say(f"sweep {folder.name}: {describe_size(config)}")
-    with passing_line(start):
-        _train(folder, config, options, data)
+    with _watchable(folder), _advising(folder), folder.lock() as locked:
+        start, data = _prepare(config, options)
+        if changes:
+            write_environment(locked)
+        say(f"resuming {folder.name}: {missing.text}")
+        say(f"sweep {folder.name}: {describe_size(config)}")
+        with passing_line(start):
+            ledger = _train(locked, config, options, data)
+    _finish(folder, ledger, options)
 
 
 def confirm_sweep(
@@ -164,12 +166,12 @@ def confirm_sweep(
         n_seeds = f"--until-decided --max-seeds {max_seeds}"
         how_many = f"until the verdict is clear, at most {count(max_seeds, 'seed')} per arm"
     again = f"confirm --top-k {plan.top_k} {n_seeds}"
-    with _advising(folder, again), folder.lock():
-        pass  # nobody else works on it
-    start, data = _prepare(config, options)
-    say(f"confirming {ledger.name}: {how_many}")
-    with passing_line(start):
-        _train(folder, config, options, data, ledger, again=again)
+    with _watchable(folder), _advising(folder, again), folder.lock() as locked:
+        start, data = _prepare(config, options)
+        say(f"confirming {ledger.name}: {how_many}")
+        with passing_line(start):
+            _train(locked, config, options, data, ledger, again=again)
+    _finish(folder, ledger, options)
 
 
 def _how_long(config: SweepConfig, options: Options) -> str:
@@ -192,17 +194,16 @@ def _prepare(config: SweepConfig, options: Options) -> "tuple[str, TrainTest]":
 
 
 def _train(
-    folder: Folder,
+    locked: Folder,
     config: SweepConfig,
     options: Options,
     data: "TrainTest",
     ledger: Ledger | None = None,
     *,
-    is_new: bool = False,
     earlier: EarlierSweep | None = None,
     again: str = "resume",
-) -> None:
-    """Search, unless the `ledger` to confirm is given; confirm; and print the result.
+) -> Ledger:
+    """Search, unless the `ledger` to confirm is given, then confirm; return the ledger.
 
     `again` is the command that continues, without the program and the sweep.
     """
@@ -211,25 +212,20 @@ def _train(
     from sweep.driver.search import run_search
     from sweep.driver.session import open_session
 
-    with (
-        _advising(folder, again),
-        open_session(
-            config.resources,
-            folder,
-            address=options.address,
-            concurrency=options.concurrency,
-            advise=lambda: _how_to_continue(folder, again),
-            make_screen=TerminalScreen,
-            may_exit=options.may_exit,
-        ) as session,
-    ):
-        if is_new and read_first_record(folder) is not None:
-            raise UsageError(f"another process has just started the sweep {folder.name}")
+    with open_session(
+        config.resources,
+        locked,
+        address=options.address,
+        concurrency=options.concurrency,
+        advise=lambda: _how_to_continue(locked, again),
+        make_screen=TerminalScreen,
+        may_exit=options.may_exit,
+    ) as session:
         if ledger is None:
             ledger = run_search(session, config, data, earlier)
         if config.confirm is not None and rank_trials(ledger):
             run_confirmation(session, config, ledger, data)
-    _finish(folder, ledger, options)
+    return ledger
 
 
 def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
@@ -261,16 +257,25 @@ def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
 
 
 @contextlib.contextmanager
+def _watchable(folder: Folder) -> Iterator[None]:
+    """Say how to watch the sweep if another driver works on it."""
+    try:
+        yield
+    except InUseError as error:
+        error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
+        raise
+
+
+@contextlib.contextmanager
 def _advising(folder: Folder, again: str = "resume") -> Iterator[None]:
-    """Say what to do if a signal, another driver, the storage or the cluster ends the block."""
+    """Say what to do if a signal, the storage or the cluster ends the block."""
     try:
         yield
     except Interrupted:
         say(f"interrupted; {_how_to_continue(folder, again)}")
         raise
-    except InUseError as error:
-        error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
-        raise
+    except InUseError:
+        raise  # see `_watchable`
     except (StorageError, ClusterError) as error:
         error.add_note(_how_to_continue(folder, again))
         raise

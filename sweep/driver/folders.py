@@ -3,8 +3,10 @@
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
-from analysis.errors import StorageError, describe_cause
+from analysis.errors import InUseError, StorageError, describe_cause
 from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE
 from analysis.records.ledger import read_first_record
 from analysis.storage.folder import Folder
@@ -47,24 +49,34 @@ def check_is_new(storage: Folder, name: str) -> None:
         )
 
 
-def prepare_folder(storage: Folder, name: str, config: SweepConfig) -> Folder:
-    """Create the folder of a new sweep, with its config and environment.
+@contextmanager
+def new_folder(storage: Folder, name: str, config: SweepConfig) -> Iterator[Folder]:
+    """Create and lock the folder of a new sweep, with its config and environment.
+
+    Yields:
+        The locked folder.
 
     Raises:
-        UsageError: The sweep exists already.
+        UsageError: The sweep exists already. Nothing is changed then.
+        InUseError: Another process is working on it.
         StorageError: The storage cannot be written.
     """
     check_is_new(storage, name)
     folder = storage.child(name)
-    try:
-        folder.write(CONFIG_FILE, config.to_yaml().encode())
-        write_environment(folder)
-    except StorageError as error:
-        raise StorageError(
-            f"cannot write to {folder}: {describe_cause(error)}; "
-            "choose another folder with --storage"
-        ) from error
-    return folder
+    with ExitStack() as stack:
+        try:
+            locked = stack.enter_context(folder.lock())
+            check_is_new(storage, name)  # another process may have been faster
+            locked.write(CONFIG_FILE, config.to_yaml().encode())
+            write_environment(locked)
+        except InUseError:
+            raise
+        except StorageError as error:
+            raise StorageError(
+                f"cannot write to {folder}: {describe_cause(error)}; "
+                "choose another folder with --storage"
+            ) from error
+        yield locked
 
 
 def write_environment(folder: Folder) -> None:

@@ -72,7 +72,7 @@ class Session:
 @contextlib.contextmanager
 def open_session(
     resources: Resources,
-    folder: Folder,
+    locked: Folder,
     *,
     address: str | None,
     concurrency: int | None,
@@ -80,14 +80,13 @@ def open_session(
     make_screen: Callable[[TextIO], Screen],
     may_exit: bool = True,
 ) -> Iterator[Session]:
-    """Start Ray on this machine for the sweep in `folder`, or connect to the one at `address`.
+    """Start Ray on this machine, or connect to the one at `address`, for the sweep in `locked`.
 
     An `address` is `auto` or HOST:PORT of a cluster that this machine is a node of. By default
     as many trainings run at a time as fit on the nodes. `advise` says how to continue when the
     process exits immediately: when Ray dies, or after a second Ctrl-C if it `may_exit`.
 
     Raises:
-        InUseError: Another process is working on the sweep.
         ClusterError: Ray cannot be started or reached, or the cluster cannot run the sweep.
     """
 
@@ -95,7 +94,6 @@ def open_session(
         interruption.leave(EXIT_CODES[ClusterError], f"error: {death}\n{advise()}\n")
 
     with (
-        folder.lock() as locked,
         terminal() as stream,
         Interruption(stream, advise, may_exit=may_exit) as interruption,
         ray_session(address=address, n_cpus=n_processors()) as scratch,
@@ -104,7 +102,7 @@ def open_session(
         interruption.check()  # a signal may have come while Ray started
         screen = make_screen(stream)
         if address is not None:
-            for finding in examine_cluster(resources, folder, may_grow=concurrency is not None):
+            for finding in examine_cluster(resources, locked, may_grow=concurrency is not None):
                 interruption.check()
                 if finding.is_problem:
                     raise ClusterError(f"{finding.check}: {finding.text}")

@@ -78,10 +78,9 @@ def without_ray(data: TrainTest) -> Iterator[None]:
     """Let commands train in this process, with few images and without plots at the end."""
 
     @contextlib.contextmanager
-    def open_plainly(resources: Resources, folder: Any, **options: Any) -> Iterator[Session]:
-        with folder.lock() as locked:
-            engine = PlainEngine(resources, lambda: 1, locked, Path())
-            yield Session(engine, Screen(), lambda: None)
+    def open_plainly(resources: Resources, locked: Any, **options: Any) -> Iterator[Session]:
+        engine = PlainEngine(resources, lambda: 1, locked, Path())
+        yield Session(engine, Screen(), lambda: None)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweep.driver.session.open_session", open_plainly)

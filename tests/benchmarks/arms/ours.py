@@ -17,21 +17,23 @@ from sweep.driver.session import open_session
 
 def search(config: SweepConfig, images: ImageDataset) -> None:
     """Run a search as `sweep run` does, with a sixth of `images` for validation."""
-    with tempfile.TemporaryDirectory() as path:
-        folder = LocalFolder(Path(path))
-        with open_session(
+    with (
+        tempfile.TemporaryDirectory() as path,
+        LocalFolder(Path(path)).lock() as locked,
+        open_session(
             config.resources,
-            folder,
+            locked,
             address=None,
             concurrency=problem.WORKERS,
             advise=str,
             make_screen=TerminalScreen,
-        ) as session:
-            mark("started")
-            ledger = run_search(session, config, TrainTest(images, images))
-            epochs = [record for record in ledger.records if isinstance(record, EpochRecord)]
-            mark("began", time=min(epoch.time - epoch.seconds for epoch in epochs))
-            mark("done", epochs=len(epochs), trials=len(ledger.trials))
+        ) as session,
+    ):
+        mark("started")
+        ledger = run_search(session, config, TrainTest(images, images))
+        epochs = [record for record in ledger.records if isinstance(record, EpochRecord)]
+        mark("began", time=min(epoch.time - epoch.seconds for epoch in epochs))
+        mark("done", epochs=len(epochs), trials=len(ledger.trials))
 
 
 if __name__ == "__main__":

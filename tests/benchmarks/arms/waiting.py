@@ -73,14 +73,17 @@ if __name__ == "__main__":
     config = SweepConfig(trials=int(trials), resources=Resources(cpu=cpu), confirm=None)
     samples: list[tuple[float, float]] = []
     threading.Thread(target=sample_processor_time, args=(samples,), daemon=True).start()
-    with open_session(
-        config.resources,
-        storage_folder(storage).child("bench"),
-        address=None,
-        concurrency=int(slots),
-        advise=str,
-        make_screen=TerminalScreen,
-    ) as session:
+    with (
+        storage_folder(storage).child("bench").lock() as locked,
+        open_session(
+            config.resources,
+            locked,
+            address=None,
+            concurrency=int(slots),
+            advise=str,
+            make_screen=TerminalScreen,
+        ) as session,
+    ):
         mark("started")
         records = run_search(session, config, TrainTest(images, images)).records
     # All slots are busy from the first epoch to the start of the last trial.

@@ -8,7 +8,7 @@ import yaml
 from analysis.errors import LedgerError, StorageError
 from analysis.storage.local_folder import LocalFolder
 from sweep.config import SweepConfig
-from sweep.driver.folders import check_name, name_after, prepare_folder
+from sweep.driver.folders import check_name, name_after, new_folder
 from sweep.environment import versions
 from sweep.errors import UsageError
 
@@ -37,11 +37,13 @@ def test_default_name_is_made_of_allowed_characters(stem: str, begins: str) -> N
 
 def test_folder_begins_with_config_and_environment(tmp_path: Path) -> None:
     storage = LocalFolder(tmp_path)
-    folder = prepare_folder(storage, "mine", SweepConfig(trials=7))
-    assert folder == storage.child("mine")
+    with new_folder(storage, "mine", SweepConfig(trials=7)) as folder:
+        assert folder == storage.child("mine")
+        assert folder.is_locked()
     assert json.loads(folder.read("environment.json"))["versions"] == versions()
     folder.write("ledger.jsonl", b'{"kind": "swe')  # killed while it began: to be replaced
-    folder = prepare_folder(storage, "mine", SweepConfig(trials=8))
+    with new_folder(storage, "mine", SweepConfig(trials=8)):
+        pass
     assert yaml.safe_load(folder.read("config.yaml"))["trials"] == 8
 
 
@@ -53,13 +55,13 @@ def test_folder_of_a_sweep_is_left_alone(
     (tmp_path / "damaged" / "ledger.jsonl").write_text("garbage\n")
     storage = LocalFolder(tmp_path)
     with pytest.raises(UsageError, match="the sweep 'mine' already exists in "):
-        prepare_folder(storage, "mine", SweepConfig())
+        new_folder(storage, "mine", SweepConfig()).__enter__()
     with pytest.raises(LedgerError, match="ledger.jsonl:1"):
-        prepare_folder(storage, "damaged", SweepConfig())
+        new_folder(storage, "damaged", SweepConfig()).__enter__()
     assert [storage.child(name).files() for name in ("mine", "damaged")] == [["ledger.jsonl"]] * 2
 
 
 def test_storage_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine" / "config.yaml").mkdir(parents=True)
     with pytest.raises(StorageError, match="^cannot write to .*/mine: Is a directory; "):
-        prepare_folder(LocalFolder(tmp_path), "mine", SweepConfig())
+        new_folder(LocalFolder(tmp_path), "mine", SweepConfig()).__enter__()

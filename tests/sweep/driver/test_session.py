@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 import torch
 
-from analysis.errors import InUseError
 from analysis.storage.local_folder import LocalFolder
 from sweep.config import Resources
-from sweep.driver.session import Session, describe_start, open_session
+from sweep.driver.session import Session, describe_start
 from sweep.driver.signals import Interrupted, Interruption
 from sweep.environment import n_processors
 from sweep.errors import UsageError
@@ -96,17 +94,3 @@ def test_session_shows_progress_and_news_until_a_signal_comes(
         with pytest.raises(Interrupted, match="SIGINT"):
             on_step()
         assert screen.n_updates == 2
-
-
-def test_session_on_a_sweep_in_use_is_refused_before_ray_starts(tmp_path: Path) -> None:
-    folder, runs = LocalFolder(tmp_path / "sweep"), ray.is_initialized()
-    unused: Any = None
-    with (
-        folder.lock(),
-        pytest.raises(InUseError, match=f"process {os.getpid()} on "),
-        open_session(
-            Resources(), folder, address=None, concurrency=1, advise=str, make_screen=unused
-        ),
-    ):
-        pass
-    assert ray.is_initialized() == runs
