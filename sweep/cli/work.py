@@ -23,7 +23,7 @@ from sweep.driver.folders import new_folder, write_environment
 from sweep.driver.resume import check_changes, find_missing, with_recorded_plan
 from sweep.driver.signals import Interrupted
 from sweep.driver.warm_start import describe_learning, learn_from
-from sweep.errors import ClusterError, NoTrialError
+from sweep.errors import ClusterError, NoTrialError, UsageError
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
