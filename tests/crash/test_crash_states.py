@@ -146,7 +146,7 @@ def test_damaged_line_that_is_not_removed_is_found(
         for tree in disk.trees():
             journal = tree.get("mine/confirm.jsonl") or b""
             if b"\0" in journal and journal.endswith(b"\n"):
-                with pytest.raises(LostError, match="best exits with 4"):
+                with pytest.raises(LostError, match="status exits with 4"):
                     make_checker().check(tree, disk)
                 return
     pytest.fail("no line is damaged so")
