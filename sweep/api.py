@@ -266,8 +266,8 @@ def _options(
     return work.Options(
         address,
         concurrency,
-        None if data is None else Path(data),
-        lambda folder, ledger: None,
+        data=None if data is None else Path(data),
+        show=lambda folder, ledger: None,
         may_exit=False,
     )
 

@@ -62,8 +62,9 @@ def seconds_spent(ledger: Ledger, now: float | None = None) -> float:
     seconds, last = 0.0, ledger.created.time
     for elapsed, record in working_clock(ledger):
         seconds, last = elapsed, record.time
-    is_searching = now is not None and ledger.sessions and ledger.ended is None
-    return seconds + max(0.0, now - last) if now is not None and is_searching else seconds
+    if now is None or not ledger.sessions or ledger.ended is not None:
+        return seconds
+    return seconds + max(0.0, now - last)
 
 
 def working_clock(ledger: Ledger) -> Iterator[tuple[float, Record]]:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
@@ -15,7 +15,7 @@ from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
-from sweep.cli.output import passing_line, print_json, say
+from sweep.cli.output import escape, passing_line, print_json, say
 from sweep.cli.setup import describe_size, load_data, print_space
 from sweep.cli.summary import find_best
 from sweep.config import Confirm, SweepConfig
@@ -60,11 +60,7 @@ def start_sweep(
     folder = storage.child(name)
     with _watchable(folder), new_folder(storage, name, config) as locked, _advising(folder):
         say(f"sweep {name}: {describe_size(config)}")
-        print_space(config, sys.stderr)
-        if options.address is None:
-            say(f"  time      {_how_long(config, options)}")
-        if from_sweep is not None and earlier is not None:
-            say(describe_learning(earlier, len(from_sweep.trials), config))
+        _print_plan(config, options, from_sweep, earlier, sys.stderr)
         with passing_line(start):
             ledger = _train(locked, config, options, data, earlier=earlier)
     _finish(folder, ledger, options)
@@ -94,11 +90,7 @@ def preview_sweep(
         then = f"confirmation of {count(plan.top_k, 'finalist')}"
         then += f", {count(plan.seeds, 'seed')} per arm"
     print(f"sweep {name} would run {describe_size(config)}, then: {then}")
-    print_space(config, sys.stdout)
-    if options.address is None:
-        print(f"  time      {_how_long(config, options)}")
-    if from_sweep is not None and earlier is not None:
-        print(describe_learning(earlier, len(from_sweep.trials), config))
+    _print_plan(config, options, from_sweep, earlier, sys.stdout)
     if missing:
         print(f"it would continue: {missing}")
     print("nothing was started or written")
@@ -172,6 +164,22 @@ def confirm_sweep(
         with passing_line(start):
             _train(locked, config, options, data, ledger, again=again)
     _finish(folder, ledger, options)
+
+
+def _print_plan(
+    config: SweepConfig,
+    options: Options,
+    from_sweep: Ledger | None,
+    earlier: EarlierSweep | None,
+    stream: TextIO,
+) -> None:
+    """Print what is searched, how long it takes, and what is learned from another sweep."""
+    print_space(config, stream)
+    if options.address is None:
+        print(f"  time      {_how_long(config, options)}", file=stream, flush=True)
+    if from_sweep is not None and earlier is not None:
+        learning = describe_learning(earlier, len(from_sweep.trials), config)
+        print(escape(learning), file=stream, flush=True)
 
 
 def _how_long(config: SweepConfig, options: Options) -> str:
