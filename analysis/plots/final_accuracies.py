@@ -76,7 +76,7 @@ def _draw_rows(
     set_accuracy_scale(axes, "x", shown, n_ticks=8)
     labels = [f"{_title(arm)}\n{describe_summary(summary)}" for arm, summary in reversed(rows)]
     axes.set_yticks(range(len(rows)), labels, linespacing=1.35)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=9)  # another font may be wider
     axes.grid(visible=False, axis="y")
     axes.set(xlabel="test accuracy (%)", ylim=(-0.6, len(rows) - 0.4))
     for i, (label, accuracy) in enumerate(references.items()):

@@ -40,6 +40,8 @@ SHADE = "#DCEBF5"
 
 # Where the pictures differ from matplotlib's own defaults.
 _STYLE: Any = {
+    # The first comes with matplotlib; a browser without it takes the second, which is as wide.
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],
     "text.color": INK,
     "text.parse_math": False,  # dollar signs in a name do not make a formula
     "axes.edgecolor": MUTED,
@@ -64,6 +66,7 @@ _STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 9.5,
     "figure.dpi": DPI,
+    "svg.fonttype": "none",
     "svg.hashsalt": "lenet-sweep",
     "pdf.fonttype": 42,
 }

@@ -1,4 +1,5 @@
 import itertools
+import re
 import time
 from pathlib import Path
 
@@ -64,6 +65,11 @@ def test_draw_all_of_an_unconfirmed_sweep_deletes_what_cannot_be_drawn_any_more(
     assert unconfirmed == [plot.name for plot in (*CONFIRMATION_PLOTS, *MODEL_PLOTS)]
     draw_all(folder, "png", elsewhere)
     assert elsewhere.read("misclassified.png") == b"old"
+
+
+def test_text_in_svg_is_text(some_ledger):
+    svg, _ = render(SEARCH_PLOTS[0], Results(some_ledger, None, {}, ShownImages.none()), "svg")
+    assert re.search(rb"font-family: [^;]*, sans-serif;[^>]*>validation accuracy \(%\)<", svg)
 
 
 @pytest.mark.parametrize("n_trials", [0, 3])
