@@ -16,7 +16,14 @@ from analysis.results.comparison import (
     summarize_arm,
     with_new_images,
 )
-from analysis.results.selection import best_finalist, describe_rule, rank_trials
+from analysis.results.selection import (
+    ORIGINS,
+    best_finalist,
+    describe_origin,
+    describe_rule,
+    rank_trials,
+    searched_recipe,
+)
 from analysis.results.statistics import McNemar, mcnemar
 from analysis.results.verdict import decisive_comparison, describe_comparison, describe_verdict
 from analysis.storage.folder import Folder
@@ -48,11 +55,6 @@ def find_verdict(
         )
     else:
         text = describe_verdict(confirmation, ranked[0].trial.trial_id, folder)
-        note = (
-            "All accuracies are those of the last epoch. The runs were trained on all 60,000 "
-            "training images, with seeds that the search did not use. The search did not use the "
-            "10,000 test images. "
-        )
         decisive = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
         outcome = decisive.outcome if decisive else "none"
     if ledger.n_ended < (planned := n_planned(ledger)):
@@ -72,6 +74,17 @@ def arm_rows(ledger: Ledger, confirmation: Confirmation) -> Iterator[dict[str, A
         n_finished, n_seeds = summary.n if summary else 0, len(confirmation.seeds)
         seeds = f"{n_finished}" if n_finished == n_seeds else f"{n_finished} of {n_seeds}"
         yield {"arm": arm, "role": role, "seeds": seeds, "summary": summary}
+
+
+def arm_notes(ledger: Ledger, confirmation: Confirmation) -> Iterator[str]:
+    """Yield a note on each baseline that has values from the search of the best trial."""
+    for selection in rank_trials(ledger)[:1]:
+        for arm in confirmation.in_role("baseline"):
+            if names := searched_recipe(selection.trial, arm):
+                yield (
+                    f"“{arm.title}” has these values of trial {selection.trial.trial_id}, which "
+                    f"were searched for the trial, but not for this baseline: {', '.join(names)}."
+                )
 
 
 def comparison_rows(
@@ -127,17 +140,18 @@ def find_best(ledger: Ledger) -> dict[str, Any] | None:
     config = dict(trial.config)
     searched = {k: v for k, v in trial.hyperparameters.items() if k in config["space"]}
     fixed = {k: v for k, v in config["recipe"].items() if k not in searched}
-    rows = [(k, f"{format_value(k, value)} (searched)") for k, value in searched.items()]
     others = {k: value for k, value in {**DEFAULTS, **fixed}.items() if k not in searched}
-    rows += [(k, format_value(k, value)) for k, value in others.items()]
     # With one trial, only the first initial point is trained.
     config |= {"trials": 1, "recipe": fixed, "initial_points": [searched], "scheduler": "none"}
     config.pop("first", None)  # what version 0.1.0 calls them
     return {
         "trial_id": trial.trial_id,
         "accuracy": percent(ranked[0].score),
+        "origin": ORIGINS[trial.origin],
+        "surprise": describe_origin(ledger),
         "rule": describe_rule(trial.config),
-        "rows": rows,
+        "searched": [(k, format_value(k, value)) for k, value in searched.items()],
+        "fixed": [(k, format_value(k, value)) for k, value in others.items()],
         "config": yaml_text(config),
         "seed": trial.seed,
         "config_seed": trial_seed(config["seed"], 1),

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
@@ -25,6 +26,7 @@ from analysis.storage.folder import Folder
 # An SVG of many lines is larger than a PNG that is as sharp on a screen.
 _LARGEST_SVG = 200_000
 _DPI = 150
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(%|points|seeds?)(?!\w))|(?<=[Tt]rial) (?=\d)")
 
 
 def write_report(folder: Folder) -> None:
@@ -45,6 +47,7 @@ def write_report(folder: Folder) -> None:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_keep_together,
     )
     environment.filters |= {
         "percent": percent_number,
@@ -53,16 +56,19 @@ def write_report(folder: Folder) -> None:
         "points_interval": lambda ends: interval(ends, lambda end: points(end, sign=True)),
         "p_value": p_value,
     }
-    arms, comparisons = [], []
+    arms, arm_notes, comparisons = [], [], []
     if confirmation is not None:
         arms = list(facts.arm_rows(ledger, confirmation))
+        arm_notes = list(facts.arm_notes(ledger, confirmation))
         comparisons = list(facts.comparison_rows(folder, ledger, confirmation))
     text = environment.get_template("report.html").render(
         name=ledger.name,
-        about=f"{ledger.config['model']} · {results.size} · begun {begun:%Y-%m-%d %H:%M} UTC",
+        about=f"{ledger.config['model']} · {results.size}",
+        begun=f"{begun:%Y-%m-%d %H:%M} UTC",
         verdict=facts.find_verdict(folder, ledger, confirmation),
         confirmed=confirmation is not None,
         arms=arms,
+        arm_notes=arm_notes,
         comparisons=comparisons,
         best=facts.find_best(ledger),
         costs=costs.cost_rows(ledger, confirmation),
@@ -78,6 +84,12 @@ def write_report(folder: Folder) -> None:
         model_pictures=_pictures(MODEL_PLOTS, results),
     )
     folder.write(REPORT_FILE, text.encode())
+
+
+def _keep_together(value: object) -> object:
+    """Return a text that breaks no line between a number and its unit."""
+    # The type of the output of macros is a subclass of str, which is escaped already.
+    return _BEFORE_UNIT.sub("\u00a0", value) if type(value) is str else value
 
 
 def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[tuple[Plot, str, str]]:

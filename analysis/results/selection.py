@@ -8,8 +8,14 @@ from typing import Any
 from analysis.formatting import count
 from analysis.hyperparameters import HAND_TUNED
 from analysis.records.confirmation import Arm, Confirmation
-from analysis.records.ledger import Ledger, Trial
+from analysis.records.ledger import Ledger, Origin, Trial
 
+ORIGINS: Mapping[Origin, str] = {
+    "initial": "an initial point",
+    "proposed": "proposed by the searcher",
+    "earlier sweep": "the best of an earlier sweep",
+}
+"""Where a trial comes from, in words."""
 _LAST = 3
 
 

@@ -14,6 +14,7 @@ from analysis.results.budget import describe_budget
 from analysis.results.comparison import Comparison, summarize_arm, with_new_images
 from analysis.results.cost import search_cost
 from analysis.results.selection import (
+    ORIGINS,
     Selection,
     describe_origin,
     describe_rule,
@@ -25,12 +26,6 @@ from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
 from sweep.cli.output import escape, new_table, open_console, print_json
 from sweep.errors import NoTrialError
-
-_ORIGINS = {
-    "initial": "an initial point",
-    "proposed": "proposed by the searcher",
-    "earlier sweep": "the best of an earlier sweep",
-}
 
 
 def find_best(ledger: Ledger) -> Selection:
@@ -127,7 +122,7 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
         console.print(escape(surprise[:1].upper() + surprise[1:]))
     values = document["hyperparameters"]
     rows = {name: format_value(name, value) for name, value in values.items()}
-    rows |= {"origin": _ORIGINS[document["origin"]], "rule": document["selection"]}
+    rows |= {"origin": ORIGINS[document["origin"]], "rule": document["selection"]}
     rows |= {"checkpoint": document["checkpoint"] or "none"}
     rows["test accuracy"] = "not known yet: `sweep confirm` measures it"
     if confirmed := document.get("confirmed"):

@@ -136,12 +136,12 @@ def test_best_is_stated_with_its_own_config_after_the_sweeps_has_changed(ledger)
     changed = {"epochs": 2, "space": space, "recipe": recipe, "model": "mlp"}
     ledger.apply(ConfigChanged(2e9, ledger.config | changed))
     assert find_best(ledger) == before
-    assert ("batch_size", "64") in before["rows"]
+    assert ("batch_size", "64") in before["fixed"]
     assert yaml.safe_load(before["config"])["initial_points"] == [trial.hyperparameters]
 
 
 def test_best_does_not_repeat_searched_hyperparameters(search_folder):
     best = find_best(read_ledger(search_folder(n_trials=4, decaying=True)))
-    names = [name for name, _ in best["rows"]]
+    names = [name for name, _ in (*best["searched"], *best["fixed"])]
     assert len(names) == len(set(names))
     assert "learning_rate" not in yaml.safe_load(best["config"])["recipe"]

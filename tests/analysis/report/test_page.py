@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from analysis.errors import LedgerError
+from analysis.hyperparameters import format_value
 from analysis.plots.gallery import MODEL_PLOTS, SEARCH_PLOTS, render
 from analysis.plots.results import read_results
 from analysis.records.confirmation import read_confirmation
@@ -66,8 +67,9 @@ def report_of(folder: Folder) -> str:
 
 
 def texts(page: ET.Element, tag: str) -> list[str]:
-    """Return the texts of all elements of a kind."""
-    return ["".join(element.itertext()).strip() for element in page.iter(tag)]
+    """Return the texts of all elements of a kind, with plain spaces."""
+    found = ["".join(element.itertext()) for element in page.iter(tag)]
+    return [text.replace("\u00a0", " ").strip() for text in found]
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +88,23 @@ def test_report_begins_with_the_verdict(confirmed_report):
     verdict = find_verdict(folder, read_ledger(folder), read_confirmation(folder))
     assert texts(page, "h1") == ["Sweep synthetic"]
     assert texts(page, "h2")[0] == "Verdict"
-    about, *shown = texts(page, "p")[:3]
-    assert about == "lenet5 · 10 trials of 3 epochs · begun 2027-01-15 08:00 UTC"
-    assert shown == [verdict["text"], verdict["note"]]
-    best = rank_trials(read_ledger(folder))[0].trial
+    about, shown = texts(page, "p")[:2]
+    assert about == "lenet5 · 10 trials of 3 epochs, begun 2027-01-15 08:00 UTC"
+    assert shown == verdict["text"]
+    assert re.search(r"\d %", report) is None  # no line breaks between a number and its unit
+
+
+def test_best_hyperparameters_follow_the_verdict(confirmed_report):
+    folder, report = confirmed_report
+    page, best = ET.fromstring(report), rank_trials(read_ledger(folder))[0].trial
     assert best.trial_id != 1
-    assert f"Trial {best.trial_id} was trained with the seed {best.seed}, but this" in report
+    assert texts(page, "h2")[:3] == ["Verdict", "Best hyperparameters", "Test accuracy"]
+    assert texts(page, "p")[2].startswith(f"Trial {best.trial_id}, proposed by the searcher: ")
+    values = page.find(".//dl")
+    shown = dict(zip(texts(values, "dt"), texts(values, "dd"), strict=True))
+    assert shown == {k: format_value(k, value) for k, value in best.hyperparameters.items()}
+    text = " ".join(texts(page, "p"))
+    assert f"Trial {best.trial_id} was trained with the seed {best.seed}, so" in text
 
 
 def test_tables_show_the_statistics(confirmed_report):
@@ -104,9 +117,10 @@ def test_tables_show_the_statistics(confirmed_report):
         assert f" {100 * summary.mean:.2f} {low:.2f} to {high:.2f} " in text
     for comparison in compare_arms(confirmation):
         assert f" {comparison.outcome} {100 * comparison.difference:+.2f} " in text
-    # McNemar's test is of single networks, and folded away.
-    assert [details.attrib for details in page.iter("details")] == [{}]
+    # McNemar's test is of single networks, and folded away, as are the configs.
+    assert [details.attrib for details in page.iter("details")] == [{}, {}, {}]
     assert "McNemar" in texts(page, "summary")[0]
+    assert page.findall(".//pre") == page.findall(".//details/pre")
     assert "Exact p" not in texts(page, "th")
 
 
@@ -201,7 +215,7 @@ def test_report_escapes_names_reasons_and_files(confirmed_folder):
     assert texts(page, "h1") == [f"Sweep {evil}"]
     assert html.escape(evil, quote=False).replace('"', "&#34;").replace("'", "&#39;") in report
     assert "Exact p" in texts(page, "th")  # from seven seeds on
-    assert page.find(".//details") is None  # no predictions, no test of them
+    assert not any("McNemar" in text for text in texts(page, "summary"))  # no predictions
 
 
 def test_same_files_give_the_same_bytes_wherever_they_are_drawn(confirmed_report, tmp_path):
