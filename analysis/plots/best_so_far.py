@@ -6,6 +6,7 @@ from analysis.formatting import count, percent
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, in_view, set_accuracy_scale
 from analysis.plots.style import BLUE, FAINT, INK, add_legend, new_figure
+from analysis.plots.titles import set_titles, trial_title
 from analysis.results.cost import search_cost
 from analysis.results.progress import finishes
 from analysis.results.selection import rank_trials
@@ -22,7 +23,9 @@ def draw_best_so_far(results: Results) -> Picture:
     winner = [finish.trial_id for finish in data].index(ranked[0].trial.trial_id)
     final = percent(ranked[0].score)
     note = f"{results.about_score} {AXIS_NOTE}"
-    if n := len(scores) - len(in_view(scores)):
+    shown = in_view(scores)
+    drawn = [i for i, score in enumerate(scores) if score >= min(shown)]
+    if n := len(scores) - len(drawn):
         note += f" Not drawn: {count(n, 'trial')} far below."
     about = f"{results.about_search} · best: trial {data[winner].trial_id}, {final}"
     figure = new_figure(4.2, about, note, legend_rows=1)
@@ -34,11 +37,16 @@ def draw_best_so_far(results: Results) -> Picture:
     epochs = [*(finish.epochs for finish in data), cost.epochs]
     times = [*(finish.seconds / unit for finish in data), cost.elapsed_s / unit]
     for axes, used in ((left, epochs), (right, times)):
-        set_accuracy_scale(axes, "y", in_view(scores))
+        set_accuracy_scale(axes, "y", shown)
         label = "a trial that ran all its epochs"
-        axes.plot(used[:-1], scores, ls="", marker="o", ms=4, color=FAINT, label=label)
+        x, y = [used[i] for i in drawn], [scores[i] for i in drawn]
+        (dots,) = axes.plot(x, y, ls="", marker="o", ms=4, color=FAINT, label=label)
+        set_titles(dots, (trial_title(results.ledger.trials[data[i].trial_id]) for i in drawn))
         axes.step(used, [*best, best[-1]], where="post", color=BLUE, label="best so far")
-        axes.plot(used[winner], best[-1], ls="", marker="*", ms=11, color=INK, label="the best")
+        (star,) = axes.plot(
+            used[winner], best[-1], ls="", marker="*", ms=11, color=INK, label="the best"
+        )
+        set_titles(star, trial_title(ranked[0].trial))
         axes.set_xlim(0, used[-1] * 1.03)
     left.set(xlabel="epochs of all trials", ylabel="validation accuracy (%)")
     right.set(xlabel=f"{name}, without pauses")

@@ -7,6 +7,7 @@ from analysis.formatting import count, interval, percent, percent_number, printa
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale
 from analysis.plots.style import INK, MUTED, add_legend, arm_looks, new_figure
+from analysis.plots.titles import set_titles
 from analysis.records.confirmation import Arm, Confirmation
 from analysis.results.comparison import summarize_arm
 from analysis.results.statistics import Summary
@@ -64,12 +65,14 @@ def _draw_rows(
     """Draw the seeds, the mean and the interval of each arm, the first arm at the top."""
     looks, shown = arm_looks(confirmation.arms), list(references.values())
     for y, (arm, summary) in enumerate(reversed(rows)):
-        accuracies = list(confirmation.test_accuracies(arm.arm).values())
+        by_seed = confirmation.test_accuracies(arm.arm)
+        accuracies = list(by_seed.values())
         shown += [*accuracies, *(summary.interval or ())]
         # The seeds are drawn at different heights, in order, so that none hides another.
         n, look = summary.n, looks[arm.arm] | {"ls": ""}
         heights = [y + 0.32 - 0.3 * (i / (n - 1) if n > 1 else 0.5) for i in range(n)]
-        axes.plot(accuracies, heights, **look, ms=5.5, mew=0, alpha=0.85)
+        (marks,) = axes.plot(accuracies, heights, **look, ms=5.5, mew=0, alpha=0.85)
+        set_titles(marks, (f"seed {seed}: {percent(a)}" for seed, a in by_seed.items()))
         axes.plot([summary.mean], [y - 0.2], ls="", marker="|", ms=11, mew=2.6, color=INK)
         if summary.interval:
             axes.plot(summary.interval, [y - 0.2] * 2, lw=2, color=INK)

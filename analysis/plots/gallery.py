@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -22,6 +23,7 @@ from analysis.plots.parallel import draw_parallel
 from analysis.plots.results import NothingToDrawError, Picture, Results, read_results
 from analysis.plots.slices import draw_slices
 from analysis.plots.style import DPI, add_title, plot_style
+from analysis.plots.titles import insert_titles
 from analysis.plots.trial_curves import draw_trial_curves
 from analysis.records.files import PLOTS_FOLDER
 from analysis.storage.folder import Folder
@@ -31,7 +33,7 @@ Format = Literal["png", "svg", "pdf"]
 # Metadata without date and version, so that the same results give the same bytes.
 _FORMATS: dict[Format, tuple[Any, dict[str, None]]] = {
     "png": (FigureCanvasAgg, {"Software": None}),
-    "svg": (FigureCanvasSVG, {"Date": None, "Creator": None}),
+    "svg": (FigureCanvasSVG, dict.fromkeys(("Date", "Creator", "Format", "Type"))),
     "pdf": (FigureCanvasPdf, {"CreationDate": None, "Creator": None, "Producer": None}),
 }
 
@@ -120,12 +122,14 @@ def render_drawing(
         picture = draw()
         add_title(picture.figure, title)
         picture.figure.dpi = dpi
+        mpl.rcParams["svg.hashsalt"] = title  # a page may have several pictures
         make_canvas, metadata = _FORMATS[file_format]
         buffer = io.BytesIO()
         # Figure.savefig would draw everything twice, once for the layout.
         print_to = getattr(make_canvas(picture.figure), f"print_{file_format}")
         print_to(buffer, metadata=metadata)
-        return buffer.getvalue(), picture.alt
+        data = buffer.getvalue()
+        return insert_titles(data) if file_format == "svg" else data, picture.alt
 
 
 def draw_all(

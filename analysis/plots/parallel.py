@@ -14,10 +14,11 @@ from analysis.plots.points import Dimension, Points, points
 from analysis.plots.results import Picture, Results
 from analysis.plots.scales import AXIS_NOTE
 from analysis.plots.style import INK, add_legend, new_figure, sequence
-from analysis.records.ledger import Ledger
+from analysis.plots.titles import set_titles, trial_title
+from analysis.records.ledger import Ledger, Trial
 
 _MOST = 150  # lines that can be told apart
-_RASTER_ABOVE = 100  # lines that are smaller as pixels than as paths
+_MANY = 60
 _PALE = "#C4C4C4"
 
 
@@ -26,17 +27,19 @@ class Parallel:
     """The lines' heights, from 0 to 1 on each axis.
 
     Attributes:
-        points: The trials.
+        points: All trials.
         axes: The searched hyperparameters, and the score.
         scored: Heights of the trials that ran all epochs, best first: [n, axes]. Of many
             trials n is 150, evenly spaced by rank.
         stopped: Heights of the trials that were stopped early: [n, axes - 1], chosen alike.
+        trials: The trials of `scored`, and those of `stopped`.
     """
 
     points: Points
     axes: tuple[Dimension, ...]
     scored: NDArray[np.float64]
     stopped: NDArray[np.float64]
+    trials: tuple[list[Trial], list[Trial]]
 
 
 def parallel(ledger: Ledger) -> Parallel:
@@ -57,6 +60,7 @@ def parallel(ledger: Ledger) -> Parallel:
         (*data.dimensions, score),
         np.column_stack(columns),
         np.column_stack([dimension.positions(stopped) for dimension in data.dimensions]),
+        ([selection.trial for selection in ranked], stopped),
     )
 
 
@@ -119,18 +123,16 @@ def _draw_axes(axes: Axes, data: Parallel) -> None:
             axes.plot([x, x + 0.02], [height, height], color=INK, linewidth=1, zorder=3)
             text = axes.text(x + 0.035, height, label, size=8.5, va="center", zorder=5)
             text.set_bbox({"facecolor": "white", "alpha": 0.75, "pad": 0.8, "linewidth": 0})
-    raster = len(data.scored) + len(data.stopped) > _RASTER_ABOVE
-    for heights, colors, linewidth in (
-        (data.stopped, _PALE, 0.7 if len(data.stopped) <= _RASTER_ABOVE else 0.4),
+    scored, stopped = data.trials
+    colors = sequence(data.scored[:0:-1, -1])
+    for heights, trials, color, linewidth in (
+        (data.stopped, stopped, _PALE, 0.7 if len(stopped) <= _MANY else 0.4),
         # The best is drawn last, so that nothing hides it.
-        (data.scored[:0:-1], sequence(data.scored[:0:-1, -1]), 0.9 if raster else 1.3),
-        (data.scored[:1], INK, 2.6),
+        (data.scored[:0:-1], scored[:0:-1], colors, 1.3 if len(scored) <= _MANY else 0.9),
+        (data.scored[:1], scored[:1], INK, 2.6),
     ):
         x_values = np.broadcast_to(np.arange(heights.shape[1]), heights.shape)
-        lines = LineCollection(
-            list(np.stack([x_values, heights], axis=-1)),
-            colors=colors,
-            linewidths=linewidth,
-            rasterized=raster,
-        )
+        ends = list(np.stack([x_values, heights], axis=-1))
+        lines = LineCollection(ends, colors=color, linewidths=linewidth)
+        set_titles(lines, map(trial_title, trials))
         axes.add_collection(lines, autolim=False)

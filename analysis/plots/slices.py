@@ -23,6 +23,7 @@ from analysis.plots.style import (
     add_legend,
     new_figure,
 )
+from analysis.plots.titles import set_titles, trial_title
 from analysis.records.ledger import Trial
 
 # The fraction of a panel, at its bottom, for trials without a score or with a very low one.
@@ -84,7 +85,8 @@ def _draw_slice(axes: Axes, data: Points, dimension: Dimension, strip: float) ->
         (slice(1, n_best), _GOOD | size),
         (slice(1), _BEST),
     ):
-        axes.plot(x[part], scores[part], **look)
+        (marks,) = axes.plot(x[part], scores[part], **look)
+        set_titles(marks, (trial_title(selection.trial) for selection in shown[part]))
     if strip:
         _draw_strip(axes, data, dimension)
 
@@ -119,7 +121,8 @@ def _draw_strip(axes: Axes, data: Points, dimension: Dimension) -> None:
         (data.failed, _FAILED),
     ):
         heights = [_STRIP * (0.22 + 0.56 * (i * _GOLDEN % 1)) for i in range(len(trials))]
-        axes.plot(_spread(dimension, trials), heights, transform=mixed, **look)
+        (marks,) = axes.plot(_spread(dimension, trials), heights, transform=mixed, **look)
+        set_titles(marks, map(trial_title, trials))
 
 
 def _legend(data: Points) -> list[Line2D]:

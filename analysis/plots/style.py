@@ -67,7 +67,6 @@ _STYLE: Any = {
     "legend.fontsize": 9.5,
     "figure.dpi": DPI,
     "svg.fonttype": "none",
-    "svg.hashsalt": "lenet-sweep",
     "pdf.fonttype": 42,
 }
 

@@ -21,12 +21,14 @@ from analysis.plots.style import (
     add_legend,
     new_figure,
 )
+from analysis.plots.titles import set_titles, trial_title
 from analysis.records.ledger import Ledger, State, Trial
 from analysis.results.rungs import rungs
 from analysis.results.selection import rank_trials
 
 _LABEL_WIDTH = 0.12  # of a rung's label, as a fraction of the axis
 _MANY = 100
+_RASTER_ABOVE = 10_000  # epochs that are smaller as pixels than as paths
 _RUNG: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (4, 3))}
 
 
@@ -35,14 +37,14 @@ class TrialCurves:
     """The validation accuracies of all trials that finished an epoch, as fractions.
 
     Attributes:
-        by_state: The accuracies of each trial by epoch, for each state, in order of start.
+        by_state: The trials in each state, in order of start.
         lowest: The lowest accuracy that the axis should show.
         best: The best trial, if a trial has run all its epochs.
         rungs: The epochs after which the scheduler may stop a trial.
         epochs: The most epochs that a trial may run.
     """
 
-    by_state: dict[State, list[list[float]]]
+    by_state: dict[State, list[Trial]]
     lowest: float
     best: Trial | None
     rungs: tuple[int, ...]
@@ -50,8 +52,8 @@ class TrialCurves:
 
     @property
     def all(self) -> list[list[float]]:
-        """The curves of the trials in all states."""
-        return [curve for curves in self.by_state.values() for curve in curves]
+        """The accuracies by epoch of the trials in all states."""
+        return [_curve(trial) for trials in self.by_state.values() for trial in trials]
 
 
 def trial_curves(ledger: Ledger) -> TrialCurves:
@@ -65,7 +67,7 @@ def trial_curves(ledger: Ledger) -> TrialCurves:
         raise NothingToDrawError("no trial has finished an epoch")
     ranked = rank_trials(ledger)
     return TrialCurves(
-        {state: [_curve(trial) for trial in trials if trial.state == state] for state in _LOOKS},
+        {state: [trial for trial in trials if trial.state == state] for state in _LOOKS},
         min(in_view(accuracy for trial in trials for accuracy in _curve(trial))),
         ranked[0].trial if ranked else None,
         tuple(sorted({rung for trial in trials for rung in _config_rungs(trial.config)})),
@@ -105,16 +107,18 @@ def draw_trial_curves(results: Results) -> Picture:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     legend, endings = [], []
     for state, look in _LOOKS.items():
-        if curves := data.by_state[state]:
-            _draw_state(axes, curves, look, many=len(data.all) > _MANY)
-            label = f"{look['label']} ({len(curves):,})"
+        if trials := data.by_state[state]:
+            _draw_state(axes, trials, look, data)
+            label = f"{look['label']} ({len(trials):,})"
             legend.append(Line2D([], [], **look | {"label": label, "lw": 1.8}))
-            endings.append(f"{len(curves):,} {look['label']}")
+            endings.append(f"{len(trials):,} {look['label']}")
     alt = f"Validation accuracy by epoch of {count(len(data.all), 'trial')}: {', '.join(endings)}."
     if data.best is not None:
         name, curve = f"trial {data.best.trial_id}", _curve(data.best)
         label = f"best: {name}"
-        legend += axes.plot(range(1, len(curve) + 1), curve, color=INK, label=label, zorder=4)
+        (line,) = axes.plot(range(1, len(curve) + 1), curve, color=INK, label=label, zorder=4)
+        set_titles(line, trial_title(data.best))
+        legend.append(line)
         alt += f" The best, {name}, ends at {percent(curve[-1])}."
     if data.rungs:
         _draw_rungs(axes, data)
@@ -123,17 +127,17 @@ def draw_trial_curves(results: Results) -> Picture:
     return Picture(figure, alt)
 
 
-def _draw_state(
-    axes: Axes, curves: list[list[float]], look: dict[str, Any], *, many: bool
-) -> None:
-    """Draw the curves of one state; if all are `many`, as pixels, which are smaller than paths."""
-    alpha = 1.0 if len(curves) <= 12 else 0.75 if len(curves) <= _MANY else 0.35
-    for curve in curves:
-        n = len(curve)
+def _draw_state(axes: Axes, trials: list[Trial], look: dict[str, Any], data: TrialCurves) -> None:
+    """Draw the curves of one state."""
+    many, raster = len(data.all) > _MANY, sum(map(len, data.all)) > _RASTER_ABOVE
+    alpha = 1.0 if len(trials) <= 12 else 0.75 if len(trials) <= _MANY else 0.35
+    for trial in trials:
+        n = len(trial.epochs)
         # Dots at the ends would crowd many curves, but a single epoch is visible only as a dot.
         plain = {"marker": ""} if many and n > 1 and look["marker"] == "o" else {}
-        style = look | plain | {"markevery": [n - 1], "alpha": alpha, "rasterized": many}
-        axes.plot(range(1, n + 1), curve, **style)
+        style = look | plain | {"markevery": [n - 1], "alpha": alpha, "rasterized": raster}
+        (line,) = axes.plot(range(1, n + 1), _curve(trial), **style)
+        set_titles(line, trial_title(trial))
 
 
 def _draw_rungs(axes: Axes, data: TrialCurves) -> None:
@@ -145,7 +149,7 @@ def _draw_rungs(axes: Axes, data: TrialCurves) -> None:
         if row is None:
             continue  # there is no space for its label
         row_ends[row] = rung + data.epochs * _LABEL_WIDTH
-        n_stopped = sum(len(curve) == rung for curve in data.by_state["STOPPED"])
+        n_stopped = sum(len(trial.epochs) == rung for trial in data.by_state["STOPPED"])
         axes.annotate(
             f"{n_stopped:,} stopped",
             (rung, 1),

@@ -7,12 +7,9 @@ from in_memory import make_ledger
 
 def test_trial_curves_are_those_of_the_trials_with_an_epoch(some_ledger):
     data = trial_curves(some_ledger)
-    assert data.by_state == {
-        "STOPPED": [[0.8]],
-        "RUNNING": [[0.91, 0.94]],
-        "COMPLETE": [[0.9, 0.95, 0.98, 0.985], [0.92, 0.96, 0.985, 0.99]],
-        "FAILED": [],
-    }
+    ids = {state: [t.trial_id for t in trials] for state, trials in data.by_state.items()}
+    assert ids == {"STOPPED": [2], "RUNNING": [5], "COMPLETE": [1, 3], "FAILED": []}
+    assert data.all[:2] == [[0.8], [0.91, 0.94]]
     assert (data.best, data.epochs, data.rungs) == (some_ledger.trials[3], 4, (1, 2))
 
 
