@@ -11,7 +11,7 @@ def augment(images: Tensor, *, rotation: float, shift: float, generator: Generat
     """Rotate and shift each image by its own random amounts.
 
     Args:
-        images: Square images [n, 1, side, side], float, with a background of 0.
+        images: Square images [n, channels, side, side], float, with a background of 0.
         rotation: Largest angle in degrees; angles are uniform in ±rotation.
         shift: Largest translation as a fraction of the side; uniform in ±shift on each axis.
         generator: On the images' device. Nothing is drawn if rotation and shift are 0.
@@ -32,7 +32,7 @@ def transform(images: Tensor, *, angles: Tensor, shifts: Tensor) -> Tensor:
     Equals `torchvision.transforms.v2.functional.affine` applied to each image.
 
     Args:
-        images: Square images [n, 1, side, side], float.
+        images: Square images [n, channels, side, side], float.
         angles: [n], in degrees, clockwise.
         shifts: [n, 2], right and down, as fractions of the side.
     """

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from data_utils.augment import augment
-from data_utils.dataset import MEAN, STD, ImageDataset
+from data_utils.dataset import DatasetSpec, ImageDataset
 
 Batch = tuple[Tensor, Tensor]
 
@@ -23,12 +23,14 @@ class DeviceImages:
     """A dataset's tensors on one device.
 
     Attributes:
-        images: uint8 [n, 28, 28]. On a CPU they share memory with the dataset: never write.
+        images: uint8 [n, channels, side, side]. On a CPU they share memory with the dataset:
+            never write.
         labels: int64 [n].
     """
 
     images: Tensor
     labels: Tensor
+    spec: DatasetSpec
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -36,8 +38,10 @@ class DeviceImages:
 
 def to_device(dataset: ImageDataset, device: torch.device | str) -> DeviceImages:
     """Move a dataset to a device; on the CPU the images are not copied."""
-    images = _as_tensor(dataset.images).to(device)
-    return DeviceImages(images, _as_tensor(dataset.labels).to(device, torch.int64))
+    spec = dataset.spec
+    images = _as_tensor(dataset.images).to(device).view(-1, spec.channels, spec.side, spec.side)
+    labels = torch.from_numpy(dataset.labels.astype(np.int64)).to(device)
+    return DeviceImages(images, labels, spec)
 
 
 def training_batches(
@@ -53,14 +57,15 @@ def training_batches(
         generator: Shuffles and augments.
 
     Yields:
-        Images [n, 1, 28, 28] and labels [n].
+        Images [n, channels, side, side] and labels [n].
     """
     order = torch.randperm(len(data), generator=generator, device=generator.device)
     for indices in torch.split(order, max(1, _CHUNK // batch_size) * batch_size):
         # index_select is ten times as fast as indexing with brackets.
-        pixels = data.images.index_select(0, indices).unsqueeze(1).float()
+        pixels = data.images.index_select(0, indices).float()
         pixels = augment(pixels, rotation=rotation, shift=shift, generator=generator)
-        images, labels = normalize(pixels), data.labels.index_select(0, indices)
+        images = normalize(pixels, data.spec.mean, data.spec.std)
+        labels = data.labels.index_select(0, indices)
         yield from _split(images, labels, batch_size)
 
 
@@ -70,16 +75,16 @@ def evaluation_batches(data: DeviceImages, *, batch_size: int = 128) -> Iterator
     On a CPU core LeNet-5 is fastest in batches of 64 to 256; batches of 1,024 take 30 % longer.
 
     Yields:
-        Images [n, 1, 28, 28] and labels [n]; the last batch can be smaller.
+        Images [n, channels, side, side] and labels [n]; the last batch can be smaller.
     """
     for pixels, labels in _split(data.images, data.labels, batch_size):
-        yield normalize(pixels.unsqueeze(1).float()), labels
+        yield normalize(pixels.float(), data.spec.mean, data.spec.std), labels
 
 
-def normalize(pixels: Tensor) -> Tensor:
-    """Scale float pixels, 0 to 255, to MNIST's mean 0 and standard deviation 1."""
-    offset = torch.tensor(-MEAN / STD, device=pixels.device)
-    return torch.add(offset, pixels, alpha=1 / (255 * STD))
+def normalize(pixels: Tensor, mean: float, std: float) -> Tensor:
+    """Scale float pixels, 0 to 255, to mean 0 and standard deviation 1."""
+    offset = torch.tensor(-mean / std, device=pixels.device)
+    return torch.add(offset, pixels, alpha=1 / (255 * std))
 
 
 def _split(images: Tensor, labels: Tensor, batch_size: int) -> Iterator[Batch]:

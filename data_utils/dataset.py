@@ -1,7 +1,9 @@
 """Labeled images in memory, and their split into training and validation."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,43 +11,76 @@ from numpy.typing import NDArray
 
 from data_utils.errors import DataError
 
-MEAN = 0.1307
-"""Mean pixel of the 60,000 training images, on the scale [0, 1]."""
-STD = 0.3081
-"""Standard deviation of the pixels of the 60,000 training images, on the scale [0, 1]."""
 
-SIDE = 28
-N_CLASSES = 10
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What the images of a dataset have in common; the defaults are MNIST's.
+
+    Attributes:
+        channels: 1 (gray) or 3 (red, green, blue).
+        side: Height and width in pixels.
+        classes: Names, in the order of the labels.
+        mean: Mean pixel of the training images, on the scale [0, 1], over all channels.
+        std: Standard deviation of these pixels.
+        is_digits: Whether the images are digits, prepared as MNIST's.
+    """
+
+    channels: int = 1
+    side: int = 28
+    classes: tuple[str, ...] = tuple("0123456789")
+    mean: float = 0.1307
+    std: float = 0.3081
+    is_digits: bool = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one image: [side, side], or [3, side, side]."""
+        return (self.side, self.side) if self.channels == 1 else (3, self.side, self.side)
+
+    @property
+    def network(self) -> dict[str, int]:
+        """The arguments of a network's constructor."""
+        return {
+            "n_channels": self.channels,
+            "side": self.side,
+            "n_classes": len(self.classes),
+        }
+
+
+MNIST = DatasetSpec()
 
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """Gray images of digits with labels: a map-style dataset over two arrays.
+    """Images with labels: a map-style dataset over two arrays.
 
     The arrays are not copied, and can be read-only.
 
     Attributes:
-        images: uint8 pixels, shape [n, 28, 28].
-        labels: uint8 digits, 0 to 9, shape [n].
+        images: uint8 pixels, shape [n, *spec.shape].
+        labels: Positions in `spec.classes`, uint8 or uint16, shape [n].
 
     Raises:
-        DataError: An array has another type or shape, or a label is above 9.
+        DataError: An array has another type or shape, or a label has no class.
     """
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
+    labels: NDArray[np.uint8 | np.uint16]
+    spec: DatasetSpec = MNIST
 
     def __post_init__(self) -> None:
-        shapes = {"images": (len(self.images), SIDE, SIDE), "labels": (len(self.images),)}
+        shapes = {"images": (len(self.images), *self.spec.shape), "labels": (len(self.images),)}
         for name, shape in shapes.items():
             array = getattr(self, name)
-            if array.dtype != np.uint8:
+            if array.dtype != np.uint8 and not (name == "labels" and array.dtype == np.uint16):
                 raise DataError(f"`{name}` must be of type uint8, but got {array.dtype}")
             if array.shape != shape:
                 wanted, got = list(shape), list(array.shape)
                 raise DataError(f"`{name}` must have the shape {wanted}, but got {got}")
-        if self.labels.max(initial=0) >= N_CLASSES:
-            raise DataError(f"`labels` must be between 0 and 9, but got {self.labels.max()}")
+        if self.labels.max(initial=0) >= (n_classes := len(self.spec.classes)):
+            raise DataError(
+                f"`labels` must be between 0 and {n_classes - 1}, but got {self.labels.max()}"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -57,7 +92,7 @@ class ImageDataset:
     def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> "ImageDataset":
         """Copy the images at `indices`, in that order."""
         chosen = np.asarray(indices, dtype=np.intp)
-        return ImageDataset(self.images[chosen], self.labels[chosen])
+        return ImageDataset(self.images[chosen], self.labels[chosen], self.spec)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +100,46 @@ class TrainTest:
     """A complete dataset.
 
     Attributes:
-        train: Images to learn from, from which validation images are split off.
+        train: Images to learn from, with those for validation.
         test: Images that only the final comparison uses.
+        n_own_validation: How many of `train`, its last ones, the dataset itself sets aside for
+            validation; 0 if it leaves that to `split`.
+        known_fingerprint: What tells the data from other data; if empty, it is computed.
     """
 
     train: ImageDataset
     test: ImageDataset
+    n_own_validation: int = 0
+    known_fingerprint: str = ""
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """What all its images have in common."""
+        return self.train.spec
+
+    @property
+    def n_validation(self) -> int:
+        """How many of the training images are for validation: by default a sixth."""
+        return self.n_own_validation or max(1, len(self.train) // 6)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all images, labels and class names."""
+        if self.known_fingerprint:
+            return self.known_fingerprint
+        found = hashlib.sha256(repr((self.train.spec.classes, self.n_own_validation)).encode())
+        for part in (self.train, self.test):
+            found.update(str(part.images.shape).encode())
+            found.update(np.ascontiguousarray(part.images).data)
+            found.update(part.labels.astype("<u2").data)
+        return found.hexdigest()
+
+    def split(self, seed: int) -> tuple[ImageDataset, ImageDataset]:
+        """Return the images for training and for validation; `seed` draws a stratified split."""
+        if not self.n_own_validation:
+            return split_train_validation(self.train, self.n_validation, seed)
+        n, n_train = len(self.train), len(self.train) - self.n_own_validation
+        return self.train.take(range(n_train)), self.train.take(range(n_train, n))
 
 
 def split_train_validation(
@@ -103,15 +172,15 @@ def split_train_validation(
         raise DataError(f"`seed` must be at least 0, but got {seed}")
     generator = np.random.default_rng(seed)
     held_out = np.zeros(len(dataset), dtype=np.bool)
-    for digit, n in enumerate(_quotas(dataset.labels, n_validation)):
-        of_class = np.flatnonzero(dataset.labels == digit)
+    for label, n in enumerate(_quotas(dataset.labels, n_validation)):
+        of_class = np.flatnonzero(dataset.labels == label)
         held_out[generator.permutation(of_class)[:n]] = True
     return dataset.take(np.flatnonzero(~held_out)), dataset.take(np.flatnonzero(held_out))
 
 
-def _quotas(labels: NDArray[np.uint8], n_total: int) -> NDArray[np.int64]:
+def _quotas(labels: NDArray[np.uint8 | np.uint16], n_total: int) -> NDArray[np.int64]:
     """Return each class's number of images among `n_total`, in integers, by largest remainder."""
-    counts = np.bincount(labels, minlength=N_CLASSES).astype(np.int64)
+    counts = np.bincount(labels).astype(np.int64)
     quotas, remainders = np.divmod(counts * n_total, len(labels))
     by_remainder = np.argsort(-remainders, kind="stable")
     quotas[by_remainder[: n_total - quotas.sum()]] += 1

@@ -73,7 +73,9 @@ def load_mnist(
         _array(contents[name]) for name in FILES
     )
     return TrainTest(
-        ImageDataset(train_images, train_labels), ImageDataset(test_images, test_labels)
+        ImageDataset(train_images, train_labels),
+        ImageDataset(test_images, test_labels),
+        known_fingerprint="mnist",
     )
 
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class CustomMLP(nn.Module):
-    """784-80-20-10 with ReLU: 64,630 parameters.
+    """784-80-20-10 with ReLU: 64,630 parameters on gray images of 28×28 pixels.
 
     | layer    | parameters            |
     |----------|-----------------------|
@@ -14,17 +14,22 @@ class CustomMLP(nn.Module):
 
     Args:
         dropout: Probability of dropping an activation after each hidden layer, in [0, 1].
+        n_channels: Of the images.
+        side: Of the images, in pixels.
+        n_classes: Number of logits.
     """
 
-    def __init__(self, *, dropout: float = 0.0) -> None:
+    def __init__(
+        self, *, dropout: float = 0.0, n_channels: int = 1, side: int = 28, n_classes: int = 10
+    ) -> None:
         super().__init__()
-        self.hidden1 = nn.Linear(28 * 28, 80)
+        self.hidden1 = nn.Linear(n_channels * side * side, 80)
         self.hidden2 = nn.Linear(80, 20)
-        self.output = nn.Linear(20, 10)
+        self.output = nn.Linear(20, n_classes)
         self.dropout: nn.Module = nn.Dropout(dropout)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits [n, 10] of normalized images [n, 1, 28, 28]."""
+        """Return the logits [n, n_classes] of normalized images [n, n_channels, side, side]."""
         x = self.dropout(self.hidden1(images.flatten(1)).relu())
         x = self.dropout(self.hidden2(x).relu())
         logits: Tensor = self.output(x)

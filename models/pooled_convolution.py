@@ -40,17 +40,19 @@ def convolve_pool_relu(x: Tensor, weight: Tensor, bias: Tensor, *, padding: int)
     """Convolve with 5×5 kernels, take the maximum of each 2×2 pixels, apply ReLU.
 
     Args:
-        x: [c_in, h, w, n], on a CPU; h and w are even. The images come last.
+        x: [c_in, h, w, n], on a CPU. The images come last. Pooling ignores the last row and
+            column if h or w is odd.
         weight: [c_out, c_in, 5, 5].
         bias: [c_out].
         padding: Number of zeros to add on each side.
 
     Returns:
-        [c_out, h / 2 + padding - 2, w / 2 + padding - 2, n].
+        [c_out, h // 2 + padding - 2, w // 2 + padding - 2, n].
     """
     if padding:
         x = F.pad(x, (0, 0, padding, padding, padding, padding))
-    pooled: Tensor = _PooledConvolution.apply(x.contiguous(), weight, bias)
+    height, width = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
+    pooled: Tensor = _PooledConvolution.apply(x[:, :height, :width].contiguous(), weight, bias)
     return pooled
 
 

@@ -1,7 +1,10 @@
 """The networks by name. Importing this file does not import torch."""
 
+import inspect
+from collections.abc import Mapping
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Generator, nn
@@ -14,18 +17,23 @@ _FAST = {"lenet5": "models.fast_lenet5:FastLeNet5"}
 
 
 def build_model(
-    name: str, *, dropout: float = 0.0, generator: "Generator | None" = None
+    name: str,
+    *,
+    dropout: float = 0.0,
+    generator: "Generator | None" = None,
+    shape: Mapping[str, int] = MappingProxyType({}),
 ) -> "nn.Module":
     """Build a network with fresh weights.
 
     Args:
         name: A key of `MODELS`.
         dropout: Probability of dropping an activation, in [0, 1).
+        shape: Of the data, by default MNIST's: `n_channels`, `side` and `n_classes`.
         generator: Draws the weights, and the dropout masks of every later forward pass. The
             network is created on its device. None: torch's global generator.
 
     Returns:
-        A network from normalized images [n, 1, 28, 28] to logits [n, 10].
+        A network from normalized images [n, n_channels, side, side] to logits [n, n_classes].
 
     Raises:
         ValueError: There is no such network, or `dropout` is out of range.
@@ -40,7 +48,13 @@ def build_model(
     Dropout(dropout)  # raises the ValueError
     network = resolve_name(_FAST.get(name, MODELS[name]))  # not within the block below
     with torch.device("meta"):  # where nothing is drawn
-        model: nn.Module = network(dropout=dropout)
+        model: nn.Module = network(dropout=dropout, **accepted(network, shape))
     draw_from(model, generator)
     initialize(model, generator)
     return model
+
+
+def accepted(network: Any, arguments: Mapping[str, int]) -> dict[str, int]:
+    """Return the arguments that the constructor of a network asks for by name."""
+    names = inspect.signature(network).parameters
+    return {name: value for name, value in arguments.items() if name in names}

@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from analysis.errors import LedgerError, StorageError
 from analysis.hyperparameters import DEFAULTS
+from analysis.records.dataset import DataRecord
 from analysis.records.epochs import Epoch
 from analysis.records.files import LEDGER_FILE
 from analysis.storage.folder import Folder
@@ -67,10 +68,11 @@ class EarlierSweep(msgspec.Struct, frozen=True):
 
 
 class SweepCreated(FirstRecord, frozen=True, tag="sweep", omit_defaults=True):
-    """A sweep begins, with its resolved config."""
+    """A sweep begins, with its resolved config and what describes its data."""
 
     config: dict[str, Any]
     earlier: EarlierSweep | None = None
+    data: DataRecord = DataRecord()
 
 
 class ConfigChanged(JournalRecord, frozen=True, tag="config"):
@@ -229,6 +231,11 @@ class Ledger(Journal):
     def name(self) -> str:
         """The sweep's name."""
         return self.created.name
+
+    @property
+    def data(self) -> DataRecord:
+        """What describes the sweep's data."""
+        return self.created.data
 
     @property
     def n_ended(self) -> int:

@@ -19,19 +19,19 @@ class Predictions:
     """One run's predictions for the n test images.
 
     Attributes:
-        predicted: Digits, uint8 [n].
-        confidence: Probabilities of these digits, in [0, 1], float16 or float32 [n].
-        labels: The true digits, uint8 [n].
+        predicted: Positions of classes, uint8 or uint16 [n].
+        confidence: Probabilities of these classes, in [0, 1], float16 or float32 [n].
+        labels: The true classes, as `predicted`.
     """
 
-    predicted: NDArray[np.uint8]
+    predicted: NDArray[np.uint8 | np.uint16]
     confidence: NDArray[np.floating[Any]]
-    labels: NDArray[np.uint8]
+    labels: NDArray[np.uint8 | np.uint16]
 
     def __post_init__(self) -> None:
-        digits = all(a.dtype == np.uint8 and a.ndim == 1 for a in (self.predicted, self.labels))
+        classes = all(a.dtype.kind == "u" and a.ndim == 1 for a in (self.predicted, self.labels))
         sizes = {self.predicted.shape, self.confidence.shape, self.labels.shape}
-        if not digits or len(sizes) > 1 or self.confidence.dtype.kind != "f":
+        if not classes or len(sizes) > 1 or self.confidence.dtype.kind != "f":
             raise ValueError("arrays of unexpected shape or type")
 
     @property
@@ -47,7 +47,7 @@ class ShownImages:
 
     Attributes:
         indices: Their positions among the test images, int32 [k].
-        images: Their pixels, uint8 [k, 28, 28].
+        images: Their pixels, uint8 [k, side, side] or, in color, [k, 3, side, side].
     """
 
     indices: NDArray[np.int32]
@@ -55,7 +55,9 @@ class ShownImages:
 
     def __post_init__(self) -> None:
         types = self.indices.dtype.kind == "i" and self.images.dtype == np.uint8
-        if not types or self.images.shape != (*self.indices.shape, 28, 28):
+        shape = self.images.shape
+        is_image = len(shape) in (3, 4) and shape[0] == len(self.indices)
+        if not types or not is_image or shape[-1] != shape[-2] or shape[1:-2] not in ((), (3,)):
             raise ValueError("arrays of unexpected shape or type")
 
     @classmethod

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from analysis.errors import describe_cause
-from analysis.formatting import count, probability
+from analysis.formatting import count, printable, probability
 from data_utils.errors import DataError
 from sweep.cli import options
 from sweep.cli.options import find_sweep, storage_folder
@@ -16,6 +16,8 @@ from sweep.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from analysis.records.dataset import DataRecord
 
 _CONFIDENT = 0.9  # less is called a low confidence
 
@@ -92,16 +94,17 @@ def predict(
         list[str] | None,
         typer.Argument(
             metavar="IMAGE",
-            help="Image files of one digit each, or folders of them.",
+            help="Image files, or folders of them.",
             show_default=False,
         ),
     ] = None,
     storage: options.StorageOption = options.DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Recognize digits in image files with the best network.
+    """Classify image files with the best network.
 
-    An image that cannot be read does not stop the others; the exit code is then 2.
+    A network that was trained on MNIST recognizes one digit per image. An image that cannot be
+    read does not stop the others; the exit code is then 2.
     """
     from sweep.cli.summary import find_best
 
@@ -110,17 +113,18 @@ def predict(
     trial = find_best(ledger).trial  # fails before torch is imported
     from sweep.results.best_model import load_best_model
 
-    pixels, errors = _read_images(_list_images(paths))
+    data = ledger.data
+    pixels, errors = _read_images(_list_images(paths), data)
     best = load_best_model(folder, ledger, trial)
     probabilities = best.predict([image for _, image in pixels])
     predictions = [(path, row) for (path, _), row in zip(pixels, probabilities, strict=True)]
     if as_json:
-        found = [_prediction_document(path, row) for path, row in predictions]
+        found = [_prediction_document(path, row, data) for path, row in predictions]
         found += [{"image": str(path), "error": error} for path, error in errors]
         about = {"sweep": folder.name, "trial_id": best.trial_id, "weights": best.describe()}
-        print_json({**about, "predictions": found})
+        print_json({**about, "classes": data.classes, "predictions": found})
     elif predictions:
-        _print_predictions(predictions)
+        _print_predictions(predictions, data.classes)
         say(f"by trial {best.trial_id} of {folder.name}: {best.describe()}")
     if errors:
         total = count(len(errors) + len(pixels), "image")
@@ -128,21 +132,30 @@ def predict(
         raise UsageError(f"{len(errors)} of {total} cannot be used:\n  {listed}")
 
 
-def _prediction_document(path: Path, probabilities: list[float]) -> dict[str, Any]:
+def _prediction_document(
+    path: Path, probabilities: list[float], data: "DataRecord"
+) -> dict[str, Any]:
+    label = max(range(len(probabilities)), key=probabilities.__getitem__)
     return {
         "image": str(path),
-        "digit": max(range(10), key=probabilities.__getitem__),
+        **({"digit": label} if data.is_digits else {}),
+        "class": data.classes[label],
         "probability": max(probabilities),
         "probabilities": probabilities,
     }
 
 
-def _print_predictions(predictions: list[tuple[Path, list[float]]]) -> None:
-    """Print one line per image: its three most probable digits, and a warning in doubt."""
+def _print_predictions(
+    predictions: list[tuple[Path, list[float]]], classes: tuple[str, ...]
+) -> None:
+    """Print one line per image: its three most probable classes, and a warning in doubt."""
     width = max(len(str(path)) for path, _ in predictions)
     for path, probabilities in predictions:
         ranking = sorted(enumerate(probabilities), key=lambda pair: -pair[1])
-        first, *others = [f"{digit} {probability(value):>9}" for digit, value in ranking[:3]]
+        first, *others = [
+            f"{printable(classes[label], 40)} {probability(value):>9}"
+            for label, value in ranking[:3]
+        ]
         doubt = "   low confidence" if ranking[0][1] < _CONFIDENT else ""
         print(escape(f"{path!s:{width}}  {first}   (then {', '.join(others)}){doubt}"))
 
@@ -154,7 +167,7 @@ def _name_and_images(
     from analysis.records.files import LEDGER_FILE
 
     if first is None:
-        raise UsageError("give an image file of one digit: sweep predict [NAME] IMAGE")
+        raise UsageError("give an image file: sweep predict [NAME] IMAGE")
     try:
         is_file, exists = Path(first).is_file(), Path(first).exists()
         is_sweep = storage_folder(storage).child(first).exists(LEDGER_FILE)
@@ -171,7 +184,7 @@ def _name_and_images(
 
 def _list_images(paths: list[Path]) -> list[Path]:
     """Return the files, with the images of a folder in its place; say what is left out there."""
-    from data_utils.digits import is_image_name
+    from data_utils.images import is_image_name
 
     files: list[Path] = []
     for path in paths:
@@ -192,15 +205,19 @@ def _list_images(paths: list[Path]) -> list[Path]:
 
 
 def _read_images(
-    paths: list[Path],
+    paths: list[Path], data: "DataRecord"
 ) -> "tuple[list[tuple[Path, NDArray[np.uint8]]], list[tuple[Path, str]]]":
-    """Return the images, uint8 [28, 28], prepared as MNIST's are; and why others are unusable."""
-    from data_utils.digits import read_digit
+    """Return the images, prepared as those of the training; and why others are unusable."""
+    from data_utils.images import read_digit, read_image
 
     images, errors = [], []
     for path in paths:
         try:
-            images.append((path, read_digit(path)))
+            if data.is_digits:
+                images.append((path, read_digit(path)))
+            else:
+                image = read_image(path, channels=data.channels, side=data.side)
+                images.append((path, image))
         except DataError as error:
             errors.append((path, str(error)))
     return images, errors

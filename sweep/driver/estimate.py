@@ -11,7 +11,7 @@ import numpy as np
 from analysis.records.ledger import Trial
 from analysis.results.budget import read_duration
 from analysis.results.selection import Selection
-from data_utils.dataset import SIDE, ImageDataset
+from data_utils.dataset import MNIST, ImageDataset
 from sweep.config import SweepConfig
 from sweep.config.dimensions import Choices
 from sweep.driver.arms import plan_arms
@@ -85,7 +85,7 @@ def measure_speed(model: str, hyperparameters: Mapping[str, Any], device: str) -
 
     generator = np.random.default_rng(0)
     n = _N_STEPS * min(int(hyperparameters["batch_size"]), 1024)
-    images = generator.integers(0, 256, (n, SIDE, SIDE), dtype=np.uint8)
+    images = generator.integers(0, 256, (n, *MNIST.shape), dtype=np.uint8)
     data = ImageDataset(images, generator.integers(0, 10, n, dtype=np.uint8))
     calm = {**hyperparameters, "learning_rate": 1e-6}  # it must not diverge
     n_threads = torch.get_num_threads()

@@ -5,9 +5,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 from typing_extensions import override
 
+from analysis.records.dataset import DataRecord
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIG_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import (
@@ -27,7 +29,7 @@ from analysis.records.ledger import (
 from analysis.results.budget import describe_budget, n_planned
 from analysis.results.selection import Selection, rank_trials, trial_score
 from analysis.storage.folder import Folder
-from data_utils.dataset import TrainTest, split_train_validation
+from data_utils.dataset import TrainTest
 from sweep.config import SweepConfig
 from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
@@ -42,8 +44,9 @@ def run_search(
 ) -> Ledger:
     """Run the missing trials of the session's sweep, interrupted ones first.
 
-    A sixth of the training images, drawn by the config's `split_seed`, is for validation:
-    10,000 of MNIST's 60,000. The searcher of a new sweep learns from an `earlier` one.
+    A sixth of the training images, drawn by the config's `split_seed`, is for validation,
+    unless the data has its own: 10,000 of MNIST's 60,000. The searcher of a new sweep learns
+    from an `earlier` one.
 
     Raises:
         StorageError: The storage cannot be read or written.
@@ -52,14 +55,15 @@ def run_search(
     """
     engine = session.engine
     plain = config.model_dump(mode="json")
-    created = SweepCreated(time.time(), FORMAT, engine.folder.name, plain, earlier)
+    created = SweepCreated(
+        time.time(), FORMAT, engine.folder.name, plain, earlier, describe_data(data)
+    )
     with LedgerWriter(engine.folder, created) as writer:
         ledger = writer.journal
         _record_config(engine.folder, config, writer)
         if ledger.n_ended >= n_planned(ledger):
             return ledger
-        n_validation = max(1, len(data.train) // 6)
-        train, validation = split_train_validation(data.train, n_validation, config.split_seed)
+        train, validation = data.split(config.split_seed)
         host, pid = socket.gethostname(), os.getpid()
         writer.append(SessionStarted(time.time(), host, pid, engine.slots()))
         with session.screen.search(ledger) as display, _end_recorded(writer):
@@ -76,6 +80,12 @@ def run_search(
             if (early := describe_budget(ledger)) is not None:
                 display.say(early)
         return ledger
+
+
+def describe_data(data: TrainTest) -> DataRecord:
+    """Return what a ledger records of its data."""
+    counts = len(data.train), data.n_validation, len(data.test)
+    return DataRecord(data.fingerprint, *counts, **asdict(data.spec))
 
 
 def _record_config(folder: Folder, config: SweepConfig, writer: LedgerWriter) -> None:

@@ -1,6 +1,6 @@
 """The network of a sweep's best trial, from the checkpoint of its training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from analysis.records.ledger import Ledger, Trial
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
 from data_utils.batches import normalize
+from data_utils.dataset import DatasetSpec
 from models import build_model
 from sweep.training.checkpoints import unpack_checkpoint
 
@@ -24,16 +25,18 @@ from sweep.training.checkpoints import unpack_checkpoint
 class Classifier(nn.Module):
     """A network together with what comes before and after it."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, spec: DatasetSpec) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._spec = network, spec
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the probabilities [n, 10] of the digits in images, uint8 [n, 28, 28].
+        """Return the probabilities [n, n_classes] of the classes of images, uint8 [n, *shape].
 
-        A pixel is 0 for paper, up to 255 for ink.
+        A pixel of a digit is 0 for paper, up to 255 for ink.
         """
-        logits: Tensor = self.network(normalize(images.unsqueeze(1).float()))
+        pixels = images.unsqueeze(1) if self._spec.channels == 1 else images
+        normalized = normalize(pixels.float(), self._spec.mean, self._spec.std)
+        logits: Tensor = self.network(normalized)
         return logits.softmax(1)
 
 
@@ -55,6 +58,7 @@ class BestModel:
     origin: Literal["confirmation", "search"]
     accuracy: float
     network: nn.Module
+    spec: DatasetSpec
 
     def describe(self) -> str:
         """Return a description of the weights, as a clause."""
@@ -69,12 +73,12 @@ class BestModel:
         )
 
     def predict(self, images: list[NDArray[np.uint8]]) -> list[list[float]]:
-        """Return for each image, uint8 [28, 28], the probabilities of the digits 0 to 9."""
+        """Return for each image, uint8 [*shape], the probabilities of the classes."""
         if not images:
             return []
         pixels = torch.from_numpy(np.stack(images))
         with torch.inference_mode():
-            probabilities: list[list[float]] = Classifier(self.network)(pixels).tolist()
+            probabilities: list[list[float]] = Classifier(self.network, self.spec)(pixels).tolist()
         return probabilities
 
 
@@ -103,7 +107,8 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
     try:
         content = unpack_checkpoint(data)
         history = content["run"]["history"]
-        network = build_model(content["model"])
+        spec = DatasetSpec(**{f.name: getattr(ledger.data, f.name) for f in fields(DatasetSpec)})
+        network = build_model(content["model"], shape=spec.network)
         network.load_state_dict(content["run"]["model"])
         best = BestModel(
             trial_id=trial.trial_id,
@@ -114,6 +119,7 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
             origin="confirmation" if run else "search",
             accuracy=history[-1]["val_accuracy"],
             network=network.eval(),
+            spec=spec,
         )
         found = content["name"]
     except Exception as error:

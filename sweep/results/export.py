@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from analysis.errors import describe_cause
 from analysis.formatting import count, interval, percent
 from analysis.storage.local_folder import LocalFolder
-from data_utils.dataset import MEAN, STD
 from sweep.errors import UsageError
 from sweep.results.best_model import BestModel
 from sweep.results.standalone import (
-    digits_file,
+    constructor,
+    images_file,
     model_file,
     plain_network,
     predict_file,
@@ -26,13 +27,14 @@ FILES = (
     "model.py",
     "model.pt",
     "model.pt2",
-    "digits.py",
+    "images.py",
     "predict.py",
     "hyperparameters.json",
     "README.md",
     "metrics.json",
 )
 
+_FORMER_FILES = ("digits.py",)  # of earlier versions
 _METRICS_FILE = FILES[-1]
 _WRITER = "sweep export"
 
@@ -70,6 +72,8 @@ def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict
         contents = _contents(best, summary, metrics)
         folder = LocalFolder(out)
         folder.delete(_METRICS_FILE)
+        for name in _FORMER_FILES:
+            folder.delete(name)
         for name, content in zip(FILES, contents, strict=True):
             folder.write(name, content)
     except OSError as error:
@@ -84,15 +88,14 @@ def _contents(
     network = plain_network(best)
     weights = io.BytesIO()
     torch.save(dict(network.state_dict()), weights)
-    class_name = type(network).__name__
     return (
         model_file(best).encode(),
         weights.getvalue(),
-        program_file(network),
-        digits_file().encode(),
-        predict_file(class_name).encode(),
+        program_file(network, best.spec),
+        images_file().encode(),
+        predict_file(network, best.spec).encode(),
         _json(best.hyperparameters),
-        _readme(best, class_name, summary).encode(),
+        _readme(best, network, summary).encode(),
         _json(metrics),
     )
 
@@ -100,7 +103,7 @@ def _contents(
 def _check_target(out: Path) -> None:
     """Check that nothing of the user's would be overwritten."""
     there = sorted(entry.name for entry in out.iterdir()) if out.exists() else []
-    foreign = [name for name in there if name not in FILES]
+    foreign = [name for name in there if name not in (*FILES, *_FORMER_FILES)]
     try:
         is_export = json.loads((out / _METRICS_FILE).read_bytes())["written_by"] == _WRITER
     except (OSError, ValueError, TypeError, KeyError):
@@ -116,8 +119,14 @@ def _json(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, indent=2, allow_nan=False).encode() + b"\n"
 
 
-def _readme(best: BestModel, class_name: str, summary: Mapping[str, Any]) -> str:
-    accuracy = ""
+def _readme(best: BestModel, network: nn.Module, summary: Mapping[str, Any]) -> str:
+    accuracy, spec, n_classes = "", best.spec, len(best.spec.classes)
+    classes = ", ".join(spec.classes)
+    image = ", ".join(map(str, spec.shape))
+    prepares = "scales an image to the size of the training images"
+    pixels = "pixels from 0 to 255"
+    if spec.is_digits:
+        prepares, pixels = "prepares an image as MNIST's were", "0 for paper, up to 255 for ink"
     if confirmed := summary.get("confirmed"):
         mean, ends = percent(confirmed["test_accuracy_mean"]), confirmed["test_accuracy_ci95"]
         within = f" (95 % interval {interval(ends, percent)})" if ends else ""
@@ -125,15 +134,17 @@ def _readme(best: BestModel, class_name: str, summary: Mapping[str, Any]) -> str
     return f"""\
 # {summary["sweep"]}, trial {best.trial_id}
 
-A digit classifier, `{class_name}`: {best.describe()}.{accuracy}
+An image classifier, `{type(network).__name__}`: {best.describe()}.{accuracy}
 
-- `predict.py` recognizes digits in image files: `python predict.py IMAGE...`. It needs `torch`, `numpy` and `pillow`, and the files `digits.py` (prepares an image as MNIST's were), `model.py` and `model.pt`.
-- `model.py` is the network in plain PyTorch, and `model.pt` its weights: `model.load_state_dict(torch.load("model.pt", weights_only=True))`, then `model.eval()`. Input: float32 [n, 1, 28, 28], (pixel / 255 - {MEAN}) / {STD}. Output: logits [n, 10].
-- `model.pt2` is the same for raw pixels, on the CPU: uint8 [n, 28, 28], 0 for paper, up to 255 for ink. Output: probabilities of the digits 0 to 9, float32 [n, 10]. It loads with PyTorch alone; version {torch.__version__.partition("+")[0]} wrote it.
+Its {n_classes} classes, in the order of its outputs: {classes}.
+
+- `predict.py` classifies image files: `python predict.py IMAGE...`. It needs `torch`, `numpy` and `pillow`, and the files `images.py` ({prepares}), `model.py` and `model.pt`.
+- `model.py` is the network in plain PyTorch, and `model.pt` its weights: `model = {constructor(network, spec)}`, `model.load_state_dict(torch.load("model.pt", weights_only=True))`, then `model.eval()`. Input: float32 [n, {spec.channels}, {spec.side}, {spec.side}], (pixel / 255 - {spec.mean}) / {spec.std}. Output: logits [n, {n_classes}].
+- `model.pt2` is the same for raw pixels, on the CPU: uint8 [n, {image}], {pixels}. Output: probabilities of the classes, float32 [n, {n_classes}]. It loads with PyTorch alone; version {torch.__version__.partition("+")[0]} wrote it.
 ```python
 import torch
 classify = torch.export.load("model.pt2").module()
-print(classify(torch.zeros(1, 28, 28, dtype=torch.uint8)).argmax(1))
+print(classify(torch.zeros(1, {image}, dtype=torch.uint8)).argmax(1))
 ```
 - `hyperparameters.json` has the hyperparameters of the training, and `metrics.json` the accuracies.
 """  # noqa: E501

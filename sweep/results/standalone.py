@@ -9,18 +9,27 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from data_utils import digits
+from data_utils import images
 from data_utils.batches import normalize
-from data_utils.dataset import MEAN, SIDE, STD
+from data_utils.dataset import MNIST, DatasetSpec
 from models import MODELS
+from models.registry import accepted
 from sweep.results.best_model import BestModel, Classifier
 
 
 def plain_network(best: BestModel) -> nn.Module:
     """Return the network of the class that is exported, in evaluation mode."""
-    network: nn.Module = resolve_name(MODELS[best.model])()
+    kind = resolve_name(MODELS[best.model])
+    network: nn.Module = kind(**accepted(kind, best.spec.network))
     network.load_state_dict(best.network.state_dict())
     return network.eval().requires_grad_(False)
+
+
+def constructor(network: nn.Module, spec: DatasetSpec) -> str:
+    """Return the call that makes the network, without its weights."""
+    arguments = accepted(type(network), spec.network if spec != MNIST else {})
+    listed = ", ".join(f"{name}={value}" for name, value in arguments.items())
+    return f"{type(network).__name__}({listed})"
 
 
 def model_file(best: BestModel) -> str:
@@ -28,11 +37,11 @@ def model_file(best: BestModel) -> str:
     return inspect.getsource(resolve_name(MODELS[best.model].partition(":")[0]))
 
 
-def program_file(network: nn.Module) -> bytes:
+def program_file(network: nn.Module, spec: DatasetSpec) -> bytes:
     """Return a program of `torch.export`, which takes any number of images."""
-    images = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
+    images = torch.zeros(2, *spec.shape, dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("n")},)
-    program = torch.export.export(Classifier(network), (images,), dynamic_shapes=shapes)
+    program = torch.export.export(Classifier(network, spec), (images,), dynamic_shapes=shapes)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # has paths of this machine
     buffer = io.BytesIO()
@@ -40,15 +49,18 @@ def program_file(network: nn.Module) -> bytes:
     return buffer.getvalue()
 
 
-def digits_file() -> str:
+def images_file() -> str:
     """Return the source that prepares an image as `sweep predict` does."""
-    return _without_imports_of(digits, "data_utils")
+    return _without_imports_of(images, "data_utils")
 
 
-def predict_file(class_name: str) -> str:
-    """Return the source of a program that recognizes digits with `model.py` and `model.pt`."""
+def predict_file(network: nn.Module, spec: DatasetSpec) -> str:
+    """Return the source of a program that classifies images with `model.py` and `model.pt`."""
+    class_name = type(network).__name__
+    reader = "read_digit" if spec.is_digits else "read_image"
+    read = f"channels={spec.channels}, side={spec.side}"
     return f'''\
-"""Recognize digits in image files: python predict.py IMAGE..."""
+"""Classify image files: python predict.py IMAGE..."""
 
 import sys
 from pathlib import Path
@@ -56,37 +68,38 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from digits import DataError, read_digit
+from images import DataError, {reader}
 from model import {class_name}
 
-MEAN = {MEAN}
-STD = {STD}
+CLASSES = {list(spec.classes)}
 
 
 {inspect.getsource(normalize)}
 
 def main(paths: list[str]) -> int:
-    """Print for each image the most probable digit and its probability."""
+    """Print for each image the most probable class and its probability."""
     if not paths:
         print(__doc__, file=sys.stderr)
         return 2
-    model = {class_name}()
+    model = {constructor(network, spec)}
     weights = Path(__file__).with_name("model.pt")
     model.load_state_dict(torch.load(weights, weights_only=True))
     model.eval()
     status = 0
     for path in paths:
         try:
-            pixels = torch.from_numpy(read_digit(Path(path)))[None, None].float()
+            image = torch.from_numpy({reader}(Path(path){"" if spec.is_digits else f", {read}"}))
         except DataError as error:
             print(error, file=sys.stderr)
             status = 2
             continue
         with torch.inference_mode():
-            probabilities = model(normalize(pixels)).softmax(1)[0]
-        probability, digit = (value.item() for value in probabilities.max(0))
+            pixels = image.float().view(1, {spec.channels}, {spec.side}, {spec.side})
+            normalized = normalize(pixels, {spec.mean}, {spec.std})
+            probabilities = model(normalized).softmax(1)[0]
+        probability, label = (value.item() for value in probabilities.max(0))
         percent = min(100 * probability, 99.99)  # no network is certain
-        print(f"{{path}}  {{digit}}  {{percent:.2f}} %")
+        print(f"{{path}}  {{CLASSES[label]}}  {{percent:.2f}} %")
     return status
 
 

@@ -12,7 +12,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tupl
     """Put a network into evaluation mode, and return its loss and accuracy.
 
     The loss is the mean cross-entropy, the accuracy a fraction. The batches of images
-    [n, 1, 28, 28] and labels [n] are on the model's device; there is at least one.
+    [n, channels, side, side] and labels [n] are on the model's device; there is at least one.
     """
     # The sums stay on the device, so that a GPU is waited for once.
     loss = correct = torch.zeros((), dtype=torch.float64)
@@ -28,7 +28,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tupl
 
 @torch.inference_mode()
 def predict_probabilities(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Return the probability of each class for each image, in order: [n, 10], on the CPU.
+    """Return the probability of each class for each image, in order: [n, n_classes], on the CPU.
 
     The batches are those of `evaluate`; the labels are not used. The model is put into
     evaluation mode.

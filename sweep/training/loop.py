@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from analysis.hyperparameters import complete
 from analysis.records.epochs import Epoch
 from data_utils.batches import DeviceImages, evaluation_batches, to_device, training_batches
-from data_utils.dataset import ImageDataset
+from data_utils.dataset import MNIST, DatasetSpec, ImageDataset
 from models import build_model
 from sweep.training.evaluation import evaluate
 from sweep.training.sgd import SGD
@@ -34,6 +34,7 @@ class TrainingRun:
         hyperparameters: By name; a missing one has its default.
         seed: The same seed gives the same numbers, on a CPU bit for bit.
         device: Where to train.
+        spec: Of the data.
 
     Raises:
         ValueError: There is no such model or hyperparameter, or a value is not allowed.
@@ -46,11 +47,14 @@ class TrainingRun:
         *,
         seed: int,
         device: torch.device | str = "cpu",
+        spec: DatasetSpec = MNIST,
     ) -> None:
         self.model_name, self.hyperparameters = model_name, complete(hyperparameters)
         own = self.hyperparameters
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.model = build_model(model_name, dropout=own["dropout"], generator=self.generator)
+        self.model = build_model(
+            model_name, dropout=own["dropout"], generator=self.generator, shape=spec.network
+        )
         settings = {key: own[key] for key in ("momentum", "nesterov", "weight_decay")}
         self.optimizer = SGD(self.model.parameters(), **settings)
         self.history: list[Epoch] = []

@@ -3,7 +3,6 @@
 import traceback
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 
 from analysis.errors import StorageError, describe_cause
@@ -78,7 +77,13 @@ class Worker:
 
     def _start(self) -> TrainingRun:
         own = self._assignment
-        return TrainingRun(own.model, own.hyperparameters, seed=own.seed, device=self._device)
+        return TrainingRun(
+            own.model,
+            own.hyperparameters,
+            seed=own.seed,
+            device=self._device,
+            spec=self._train.spec,
+        )
 
     def _report(
         self, run: TrainingRun, epochs: tuple[Epoch, ...], notice: str | None = None
@@ -89,7 +94,7 @@ class Worker:
             probabilities = predict_probabilities(run.model, evaluation_batches(images))
             confidence, predicted = probabilities.max(dim=1)
             predictions = Predictions(
-                predicted=predicted.numpy().astype(np.uint8),
+                predicted=predicted.numpy().astype(self._evaluation.labels.dtype),
                 confidence=confidence.numpy(),
                 labels=self._evaluation.labels,
             )

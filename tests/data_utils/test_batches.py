@@ -10,7 +10,7 @@ from data_utils.batches import (
     to_device,
     training_batches,
 )
-from data_utils.dataset import MEAN, STD, ImageDataset
+from data_utils.dataset import MNIST, DatasetSpec, ImageDataset
 
 
 def _dataset(n: int) -> ImageDataset:
@@ -22,7 +22,7 @@ def _dataset(n: int) -> ImageDataset:
 
 
 def _denormalized(images: torch.Tensor) -> torch.Tensor:
-    return ((images * STD + MEAN) * 255).round().to(torch.uint8).squeeze(1)
+    return ((images * MNIST.std + MNIST.mean) * 255).round().to(torch.uint8).squeeze(1)
 
 
 def _plain_batches(data: DeviceImages, batch_size: int, seed: int):
@@ -70,7 +70,7 @@ def test_training_batches_fill_with_the_normalized_background():
     data, generator = to_device(dataset, "cpu"), Generator().manual_seed(1)
     batches = training_batches(data, batch_size=64, rotation=20, shift=0.1, generator=generator)
     pixels = torch.cat([images for images, _ in batches])
-    background, foreground = normalize(torch.tensor([0.0, 255.0]))
+    background, foreground = normalize(torch.tensor([0.0, 255.0]), MNIST.mean, MNIST.std)
     assert pixels.amin() == background
     assert pixels.amax().item() == pytest.approx(foreground.item(), abs=1e-4)
 
@@ -91,3 +91,15 @@ def test_training_batches_live_on_cuda():
     data, generator = to_device(_dataset(100), "cuda"), Generator("cuda").manual_seed(1)
     batches = training_batches(data, batch_size=64, rotation=10, shift=0.1, generator=generator)
     assert all(images.is_cuda and labels.is_cuda for images, labels in batches)
+
+
+def test_batches_of_color_images_have_their_channels_and_their_own_scale():
+    images = np.random.default_rng(0).integers(0, 256, (6, 3, 32, 32), dtype=np.uint8)
+    spec = DatasetSpec(channels=3, side=32, classes=("a", "b"), mean=0.5, std=0.25)
+    data = to_device(ImageDataset(images, np.zeros(6, np.uint16), spec), "cpu")
+    ((batch, labels),) = evaluation_batches(data)
+    assert labels.tolist() == [0] * 6
+    np.testing.assert_allclose(batch, (images / 255 - 0.5) / 0.25, atol=1e-5)
+    generator = Generator().manual_seed(1)
+    batches = training_batches(data, batch_size=4, rotation=10, shift=0.1, generator=generator)
+    assert [images.shape for images, _ in batches] == [(4, 3, 32, 32), (2, 3, 32, 32)]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from data_utils.dataset import MEAN, STD, ImageDataset, TrainTest, split_train_validation
+from data_utils.dataset import MNIST, DatasetSpec, ImageDataset, TrainTest, split_train_validation
 from data_utils.errors import DataError
 
 
@@ -60,8 +60,8 @@ def test_mean_and_std_are_those_of_the_training_images(mnist: TrainTest) -> None
     counts = np.bincount(mnist.train.images.reshape(-1), minlength=256)
     values = np.arange(256) / 255
     mean = np.average(values, weights=counts)
-    assert round(mean, 4) == MEAN
-    assert round(np.average((values - mean) ** 2, weights=counts) ** 0.5, 4) == STD
+    assert round(mean, 4) == MNIST.mean
+    assert round(np.average((values - mean) ** 2, weights=counts) ** 0.5, 4) == MNIST.std
 
 
 @pytest.mark.parametrize(
@@ -127,3 +127,28 @@ def test_split_refuses_an_empty_part_and_a_negative_seed(
 ) -> None:
     with pytest.raises(DataError, match=message):
         split_train_validation(numbered([0, 1, 2]), n_validation, seed)
+
+
+def test_dataset_sets_its_own_validation_images_aside() -> None:
+    data = TrainTest(numbered([0, 1, 2, 0]), numbered([1]), n_own_validation=1)
+    train, validation = data.split(seed=7)
+    assert (numbers(train), numbers(validation)) == ([0, 1, 2], [3])
+    train, validation = TrainTest(numbered([0, 1] * 6), numbered([1])).split(seed=7)
+    assert (len(train), len(validation)) == (10, 2)
+
+
+def test_fingerprint_tells_images_labels_and_classes_apart() -> None:
+    spec = DatasetSpec(classes=("a", "b"))
+    images = np.zeros((2, 28, 28), np.uint8)
+    one = ImageDataset(images, np.array([0, 1], np.uint8), spec)
+    others = [
+        ImageDataset(images + 1, one.labels, spec),
+        ImageDataset(images, one.labels[::-1], spec),
+        ImageDataset(images, one.labels, DatasetSpec(classes=("a", "c"))),
+    ]
+    found = {TrainTest(part, part).fingerprint for part in (one, *others)}
+    found.add(TrainTest(one, one, n_own_validation=1).fingerprint)
+    found.add(TrainTest(one, one.take([0])).fingerprint)
+    assert len(found) == 6
+    wide = ImageDataset(images, one.labels.astype(np.uint16), spec)
+    assert TrainTest(wide, wide).fingerprint in found

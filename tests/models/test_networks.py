@@ -11,27 +11,27 @@ from models import MODELS, CustomMLP, LeNet5, build_model
 NAMES = sorted(MODELS)
 
 
-def _plain(model: nn.Module) -> nn.Sequential:
+def _plain(model: nn.Module, channels: int = 1, side: int = 28, classes: int = 10):
     """The textbook arrangement of a network, on copies of the same weights."""
     if isinstance(model, LeNet5):
         layers = [
-            *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(channels, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(16, 120, 5), nn.ReLU(), nn.Flatten()),
-            *(nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)),
+            *(nn.Conv2d(16, 120, (side // 2 - 4) // 2), nn.ReLU(), nn.Flatten()),
+            *(nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, classes)),
         ]
     else:
         layers = [
-            *(nn.Flatten(), nn.Linear(784, 80), nn.ReLU()),
-            *(nn.Linear(80, 20), nn.ReLU(), nn.Linear(20, 10)),
+            *(nn.Flatten(), nn.Linear(channels * side * side, 80), nn.ReLU()),
+            *(nn.Linear(80, 20), nn.ReLU(), nn.Linear(20, classes)),
         ]
     plain = nn.Sequential(*layers)
     plain.load_state_dict(dict(zip(plain.state_dict(), model.state_dict().values(), strict=True)))
     return plain.to(next(model.parameters()).device)
 
 
-def _images(n: int) -> Tensor:
-    return torch.randn(n, 1, 28, 28, generator=Generator().manual_seed(n))
+def _images(n: int, channels: int = 1, side: int = 28) -> Tensor:
+    return torch.randn(n, channels, side, side, generator=Generator().manual_seed(n))
 
 
 @pytest.mark.parametrize(("network", "n_parameters"), [(LeNet5, 61_706), (CustomMLP, 64_630)])
@@ -39,12 +39,27 @@ def test_network_has_its_number_of_parameters(network: type[nn.Module], n_parame
     assert sum(parameter.numel() for parameter in network().parameters()) == n_parameters
 
 
-@pytest.mark.parametrize(("n", "training"), [(1, True), (3, False), (37, False), (64, True)])
+@pytest.mark.parametrize(
+    ("n", "training", "shape"),
+    [
+        (1, True, (1, 28, 10)),
+        (3, False, (1, 28, 10)),
+        (37, False, (1, 28, 10)),
+        (64, True, (1, 28, 10)),
+        (5, True, (3, 29, 2)),  # odd at the first pooling
+        (5, True, (1, 30, 3)),  # odd at the second
+        (5, True, (3, 64, 1000)),
+    ],
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_network_agrees_with_the_plain_layers(name: str, n: int, training: bool):
-    model = build_model(name, generator=Generator().manual_seed(1)).train(training)
-    plain = _plain(model)
-    images, labels = _images(n).requires_grad_(), torch.arange(n) % 10
+def test_network_agrees_with_the_plain_layers(
+    name: str, n: int, training: bool, shape: tuple[int, int, int]
+):
+    channels, side, classes = shape
+    kwargs = dict(zip(("n_channels", "side", "n_classes"), shape, strict=True))
+    model = build_model(name, generator=Generator().manual_seed(1), shape=kwargs).train(training)
+    plain = _plain(model, *shape)
+    images, labels = _images(n, channels, side).requires_grad_(), torch.arange(n) % classes
     copies = images.detach().clone().requires_grad_()
     ours, theirs = model(images), plain(copies)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)

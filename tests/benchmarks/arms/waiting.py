@@ -19,7 +19,7 @@ import numpy as np
 from analysis.records.epochs import Epoch
 from analysis.records.ledger import EpochRecord, TrialStarted
 from arms.marks import mark
-from data_utils.dataset import SIDE, ImageDataset, TrainTest
+from data_utils.dataset import MNIST, ImageDataset, TrainTest
 from sweep.cli.options import storage_folder
 from sweep.cli.screen.display import TerminalScreen
 from sweep.config import Resources, SweepConfig
@@ -68,7 +68,7 @@ def sample_processor_time(samples: list[tuple[float, float]]) -> None:
 if __name__ == "__main__":
     storage, slots, seconds, trials = sys.argv[1], *map(float, sys.argv[2:])
     engine.SweepTrainable = waiting_trainable(int(slots), seconds)
-    images = ImageDataset(np.zeros((12, SIDE, SIDE), np.uint8), np.zeros(12, np.uint8))
+    images = ImageDataset(np.zeros((12, *MNIST.shape), np.uint8), np.zeros(12, np.uint8))
     cpu = math.floor(1e4 * n_processors() / slots) / 1e4
     config = SweepConfig(trials=int(trials), resources=Resources(cpu=cpu), confirm=None)
     samples: list[tuple[float, float]] = []

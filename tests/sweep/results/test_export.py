@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from analysis.records.ledger import read_ledger
 from analysis.storage.folder import Folder
-from data_utils.digits import read_digit
+from data_utils.images import read_digit
 from models import MODELS, build_model
 from sweep.cli.summary import best_document
 from sweep.errors import UsageError

@@ -1,32 +1,35 @@
-"""An image of one digit, prepared as MNIST's images were.
+"""An image from a file, prepared as those that a network was trained on.
 
-MNIST's digits were scaled to fit a box of 20×20 pixels, keeping their proportions, and placed in
-28×28 pixels with their center of mass in the middle: Y. LeCun, C. Cortes, C. J. C. Burges, "The
-MNIST database of handwritten digits", http://yann.lecun.com/exdb/mnist/.
+Most are only scaled. MNIST's digits were scaled to fit a box of 20×20 pixels, keeping their
+proportions, and placed in 28×28 pixels with their center of mass in the middle: Y. LeCun, C.
+Cortes, C. J. C. Burges, "The MNIST database of handwritten digits",
+http://yann.lecun.com/exdb/mnist/.
 """
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from data_utils.dataset import SIDE
 from data_utils.errors import DataError
 
 Gray = NDArray[np.float32]
+T = TypeVar("T")
 
 # Only formats that Pillow decodes itself: it would run another program for EPS.
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "ICO")
 _MAX_SIDE = 1024  # larger images are reduced first
-_DIGIT_SIDE = 20
+_SIDE, _DIGIT_SIDE = 28, 20
 _MIN_CONTRAST = 8  # of 255 gray levels
 _EDGE = 0.2  # fainter pixels, as a fraction of the darkest ink, do not extend the digit's box
 
 
 def is_image_name(name: str) -> bool:
-    """Return whether a file has the extension of an image that `read_digit` reads."""
+    """Return whether a file has the extension of an image that can be read here."""
     formats = Image.registered_extensions()
     return formats.get(Path(name).suffix.lower()) in _FORMATS
 
@@ -43,12 +46,46 @@ def read_digit(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: The file is missing, not an image, blank or too large.
     """
+    gray = open_image(path, _brightness)
+    border = np.concatenate((gray[0], gray[-1], gray[:, 0], gray[:, -1]))
+    ink = np.abs(gray - np.median(border))
+    if not ink.max() >= _MIN_CONTRAST:
+        raise DataError(f"{path} is blank: it has the same color everywhere")
+    return _center(_scale(ink / ink.max()))
+
+
+def read_image(path: Path, *, channels: int, side: int) -> NDArray[np.uint8]:
+    """Read an image in gray or in color, scaled and cropped to a square.
+
+    Returns:
+        Pixels as they are, uint8 [side, side] or, with three channels, [3, side, side].
+
+    Raises:
+        DataError: The file is missing, not an image or too large.
+    """
+
+    def prepare(image: Image.Image) -> NDArray[np.uint8]:
+        image = image.convert("L" if channels == 1 else "RGB")
+        if image.size != (side, side):
+            image = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
+        pixels: NDArray[np.uint8] = np.asarray(image)
+        return pixels if channels == 1 else np.moveaxis(pixels, -1, 0)
+
+    return open_image(path, prepare)
+
+
+def open_image(path: Path, prepare: Callable[[Image.Image], T]) -> T:
+    """Return what `prepare` makes of the image in a file, of its first frame if it has several.
+
+    Raises:
+        DataError: The file is missing, not an image or too large.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=_FORMATS) as image:
-                gray = _brightness(ImageOps.exif_transpose(image))
+                return prepare(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except UnidentifiedImageError:
@@ -57,14 +94,8 @@ def read_digit(path: Path) -> NDArray[np.uint8]:
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise DataError(f"{path} has more than {limit} million pixels; make it smaller") from None
     except Exception as error:  # Pillow raises many types for damaged files
-        raise DataError(
-            f"{path} cannot be read: {getattr(error, 'strerror', '') or error}"
-        ) from error
-    border = np.concatenate((gray[0], gray[-1], gray[:, 0], gray[:, -1]))
-    ink = np.abs(gray - np.median(border))
-    if not ink.max() >= _MIN_CONTRAST:
-        raise DataError(f"{path} is blank: it has the same color everywhere")
-    return _center(_scale(ink / ink.max()))
+        reason = getattr(error, "strerror", "") or error
+        raise DataError(f"{path} cannot be read: {reason}") from error
 
 
 def _brightness(image: Image.Image) -> Gray:
@@ -96,12 +127,12 @@ def _scale(ink: Gray) -> Gray:
 
 def _center(digit: Gray) -> NDArray[np.uint8]:
     """Place the digit in 28×28 pixels, its center of mass as near the middle as it fits."""
-    image = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    image = np.zeros((_SIDE, _SIDE), dtype=np.uint8)
     corner = []
     for axis in (0, 1):
         profile = digit.sum(axis=1 - axis)
         mass = float(profile @ np.arange(len(profile)) / profile.sum())
-        corner.append(min(max(round(SIDE / 2 - mass), 0), SIDE - len(profile)))
+        corner.append(min(max(round(_SIDE / 2 - mass), 0), _SIDE - len(profile)))
     top, left = corner
     image[top : top + digit.shape[0], left : left + digit.shape[1]] = np.rint(255 * digit)
     return image

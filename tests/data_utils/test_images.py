@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from data_utils.dataset import TrainTest
-from data_utils.digits import read_digit
 from data_utils.errors import DataError
+from data_utils.images import read_digit
 
 Pixels = NDArray[np.uint8]
 Read = Callable[..., Pixels]

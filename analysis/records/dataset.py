@@ -1,0 +1,31 @@
+"""What a sweep records of its data, for those who read the sweep without the data."""
+
+import msgspec
+
+
+class DataRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The data of a sweep; the defaults are MNIST's, the only data of version 0.1.0.
+
+    Attributes:
+        fingerprint: A hash that tells the data from other data.
+        n_train: Training images, with those for validation.
+        n_validation: Training images that the search sets aside for validation.
+        n_test: Test images.
+        channels: 1 (gray) or 3 (red, green, blue).
+        side: Height and width of an image in pixels.
+        classes: Names, in the order of the labels.
+        mean: Mean pixel of the training images, on the scale [0, 1].
+        std: Standard deviation of these pixels.
+        is_digits: Whether the images are digits, prepared as MNIST's.
+    """
+
+    fingerprint: str = "mnist"
+    n_train: int = 60_000
+    n_validation: int = 10_000
+    n_test: int = 10_000
+    channels: int = 1
+    side: int = 28
+    classes: tuple[str, ...] = tuple("0123456789")
+    mean: float = 0.1307
+    std: float = 0.3081
+    is_digits: bool = True
