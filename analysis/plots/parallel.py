@@ -19,6 +19,7 @@ from analysis.records.ledger import Ledger, Trial
 
 _MOST = 150  # lines that can be told apart
 _MANY = 60
+_BAR = 0.06  # width of the color bar
 _PALE = "#C4C4C4"
 
 
@@ -89,9 +90,9 @@ def draw_parallel(results: Results) -> Picture:
     _draw_axes(figure.subplots(), data)
     label = f"best: trial {ranked[0].trial.trial_id}"
     legend = [Line2D([], [], color=INK, lw=2.6, label=label)]
-    if len(ranked) > 1:
-        for height, label in ((0.9, "high score"), (0.1, "low score")):
-            legend.append(Line2D([], [], color=sequence(np.array([height]))[0], label=label))
+    if n := len(ranked) - 1:
+        label = f"others that ran all epochs, colored by score ({n:,})"
+        legend.append(Line2D([], [], color=sequence(np.array([0.5]))[0], label=label))
     if stopped:
         label = f"stopped early, no score ({len(stopped):,})"
         legend.append(Line2D([], [], color=_PALE, lw=1.2, label=label))
@@ -106,23 +107,41 @@ def draw_parallel(results: Results) -> Picture:
 
 
 def _draw_axes(axes: Axes, data: Parallel) -> None:
-    names = [axis.label.replace(" (", "\n(") for axis in data.axes]
-    axes.set(xlim=(-0.12, len(names) - 0.8), ylim=(-0.04, 1.04))
-    width = max(8, int(114 / len(names)))  # characters that fit between two axes
-    axes.set_xticks(
-        range(len(names)),
-        ["\n".join(textwrap.fill(part, width) for part in name.split("\n")) for name in names],
-    )
-    axes.tick_params(axis="x", length=0, pad=6, labelsize=9.5)
-    axes.set_yticks([])
+    """Draw the axes with their names and ticks; that of the score is a color bar."""
+    axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+    width = max(8, int(114 / len(data.axes)))  # characters that fit between two axes
+    last = len(data.axes) - 1
     for x, axis in enumerate(data.axes):
+        bar = _BAR if x == last else 0.0
+        side = -1 if x == 0 else 1  # no line is in the way left of the first axis
         axes.plot([x, x], [0, 1], color=INK, linewidth=1, zorder=3)
         for height, label in axis.ticks().items():
-            axes.plot([x, x + 0.02], [height, height], color=INK, linewidth=1, zorder=3)
-            text = axes.text(x + 0.035, height, label, size=8.5, va="center", zorder=5)
-            text.set_bbox({"facecolor": "white", "alpha": 0.75, "pad": 0.8, "linewidth": 0})
+            axes.plot([x + bar, x + bar + 0.02 * side], [height] * 2, color=INK, lw=1, zorder=3)
+            axes.text(
+                x + bar + 0.035 * side,
+                height,
+                label,
+                size=8.5,
+                ha="right" if side < 0 else "left",
+                va="center",
+                zorder=5,
+                bbox={"facecolor": "white", "pad": 0.6, "linewidth": 0},
+            )
+        name, _, unit = axis.label.partition(" (")
+        lines = textwrap.wrap(name, width) + textwrap.wrap(f"({unit}" if unit else "", width)
+        for row, line in enumerate(lines):
+            place = {"xytext": (0, -20 - 12 * row), "textcoords": "offset points"}
+            axes.annotate(line, (x + bar / 2, 0), **place, size=9.5, ha="center")
+    if len(data.scored) > 1:
+        colors = sequence(np.linspace(1, 0, 64))[:, np.newaxis]
+        axes.imshow(colors, extent=(last, last + _BAR, 0, 1), aspect="auto", zorder=2)
+    _draw_lines(axes, data)
+    axes.set(xlim=(-0.12, last + _BAR + 0.12), ylim=(-0.04, 1.04))
+
+
+def _draw_lines(axes: Axes, data: Parallel) -> None:
     scored, stopped = data.trials
     colors = sequence(data.scored[:0:-1, -1])
     for heights, trials, color, linewidth in (

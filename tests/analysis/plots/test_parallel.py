@@ -34,3 +34,16 @@ def test_parallel_says_which_scores_are_below_the_axis(ledger_with_a_wreck, show
     assert parallel(ledger_with_a_wreck).scored[:, -1].tolist() == [0.5] * 5 + [0.0]
     assert "The score of 1 trial is below the axis." in shown.text
     assert "from 10.00 to 98.00 %" in shown.alt
+
+
+def test_parallel_has_a_bar_of_the_colors_and_no_bar_of_one_score(some_ledger, show):
+    (axes,) = show(draw_parallel, some_ledger).figure.axes
+    (bar,) = axes.get_images()
+    left, right, low, high = bar.get_extent()
+    # It stands on the axis of the score, the last one, on which the lines end.
+    assert (left, low, high) == (2, 0, 1)
+    ticks = [text for text in axes.texts if text.get_position()[0] > right]
+    assert [text.get_text() for text in ticks][:1] == ["98.5"]
+    values = {"dropout": 0.1, "weight_decay": 1e-4}
+    (axes,) = show(draw_parallel, make_ledger(("COMPLETE", values, [0.9]), epochs=1)).figure.axes
+    assert not axes.get_images()
