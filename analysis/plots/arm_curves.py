@@ -63,14 +63,15 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     panels[0, 1].set(title="test images")
     panels[1, 0].set(xlabel="epoch", ylabel="loss (cross-entropy)")
     panels[1, 1].set(xlabel="epoch")
-    legend: list[Artist] = [Line2D([], [], label=f"mean of {seeds}", **look)]
+    drawn = f"mean of {seeds}" if summary.n > 1 else seeds
+    legend: list[Artist] = [Line2D([], [], label=drawn, **look)]
     if summary.n > 1:
         label = "lowest to highest seed"
         legend.append(Patch(color=look["color"], alpha=0.2, linewidth=0, label=label))
     add_legend(figure, legend)
     alt = (
         f"Accuracy and loss of {printable(confirmation.arms[arm].title)} by epoch, on training "
-        f"and test images, mean of {seeds}. Mean test accuracy after the last epoch: {final}."
+        f"and test images, {drawn}. Test accuracy after the last epoch: {final}."
     )
     return Picture(figure, alt)
 
@@ -87,14 +88,17 @@ def draw_comparison_curves(results: Results) -> Picture:
     if not curves:
         raise NothingToDrawError("no run of the confirmation has finished")
     note = (
-        "Lines: mean over seeds; bands: lowest to highest seed. Trained on all 60,000 training "
-        f"images, tested on the 10,000 test images. {AXIS_NOTE}{_left_out(confirmation, curves)}"
+        "Trained on all 60,000 training images, tested on the 10,000 test images. "
+        f"{AXIS_NOTE}{_left_out(confirmation, curves)}"
     )
     if missing := [title for name, title in titles.items() if name not in curves]:
         note += f" No finished run yet: {', '.join(missing)}."
     n_seeds = sorted({len(arm["val_loss"]) for arm in curves.values()})
+    mean = ""
+    if n_seeds[-1] > 1:
+        mean, note = "mean ", f"Lines: mean over seeds; bands: lowest to highest seed. {note}"
     seeds = " or ".join([*map(str, n_seeds[:-1]), count(n_seeds[-1], "seed")])
-    about = f"{results.name} · {seeds} per arm, legend: mean after the last epoch"
+    about = f"{results.name} · {seeds} per arm, legend: {mean}after the last epoch"
     n_rows = -(-len(curves) // 2)
     figure = new_figure(4.5 + 0.2 * n_rows, about, note, legend_rows=n_rows)
     accuracy, loss = figure.subplots(1, 2)

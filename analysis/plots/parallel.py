@@ -132,8 +132,14 @@ def _draw_axes(axes: Axes, data: Parallel) -> None:
         name, _, unit = axis.label.partition(" (")
         lines = textwrap.wrap(name, width) + textwrap.wrap(f"({unit}" if unit else "", width)
         for row, line in enumerate(lines):
-            place = {"xytext": (0, -20 - 12 * row), "textcoords": "offset points"}
-            axes.annotate(line, (x + bar / 2, 0), **place, size=9.5, ha="center")
+            axes.annotate(
+                line,
+                (x + bar / 2, 0),
+                xytext=(0, -20 - 12 * row),
+                textcoords="offset points",
+                size=9.5,
+                ha="center",
+            )
     if len(data.scored) > 1:
         colors = sequence(np.linspace(1, 0, 64))[:, np.newaxis]
         axes.imshow(colors, extent=(last, last + _BAR, 0, 1), aspect="auto", zorder=2)

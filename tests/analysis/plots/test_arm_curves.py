@@ -18,7 +18,7 @@ def test_arm_curves_are_over_the_finished_seeds():
 @pytest.mark.parametrize(
     ("accuracies", "legend", "n_bands"),
     [
-        ({1: 0.98}, ["mean of 1 seed"], 0),
+        ({1: 0.98}, ["1 seed"], 0),
         # Of the four quantities of these runs only the test accuracy differs between seeds.
         ({1: 0.98, 2: 0.99}, ["mean of 2 seeds", "lowest to highest seed"], 1),
     ],

@@ -21,11 +21,17 @@ def test_final_accuracies_are_the_last_epochs(some_ledger, show):
     assert shown.alt.endswith("seed: the finalist 99.10 % (2 seeds, no interval).")
 
 
+def test_a_single_seed_has_no_mean(some_ledger, show):
+    shown = show(draw_final_accuracies, some_ledger, make_confirmation({"finalist": {1: 0.99}}))
+    assert len(shown.figure.axes[0].get_lines()) == 1
+    assert shown.legend == ["one seed"]
+
+
 @pytest.mark.parametrize(
     ("summary", "expected"),
     [
         (Summary(5, 0.9921, 0.0005, (0.99148, 0.99272)), "99.21 % (99.15 to 99.27)"),
-        (Summary(1, 0.9921, None, None), "99.21 % (1 seed, no interval)"),
+        (Summary(1, 0.9921, None, None), "99.21 % (1 seed)"),
     ],
 )
 def test_describe_summary(summary, expected):
@@ -58,5 +64,5 @@ def test_draw_final_accuracies_shows_published_results_beside_long_runs(
     folder = confirmed_folder({"n_trials": 1, "epochs": epochs}, n_seeds=1, predictions=False)
     results = read_results(folder)
     shown = show(draw_final_accuracies, results.ledger, results.confirmation)
-    assert len(shown.figure.axes[0].texts) == n
+    assert sum("99." in label for label in shown.legend) == n
     assert ("published" in shown.text) == (n > 0)
