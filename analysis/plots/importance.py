@@ -31,15 +31,20 @@ _PALE_BLUE = "#C4D6E2"
 
 @dataclass(frozen=True)
 class Importance:
-    """One hyperparameter's importance.
+    """The importance of the hyperparameter `name`.
 
     `value` is the Pearson divergence of the best trials' values from all trials', at least 0.
     It exceeds `by_chance` once in 20 times if scores do not depend on hyperparameters.
     """
 
-    label: str
+    name: str
     value: float
     by_chance: float
+
+    @property
+    def label(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")
 
     @property
     def is_clear(self) -> bool:
@@ -82,7 +87,7 @@ def importances(ledger: Ledger) -> list[Importance]:
         values = evaluate(scores)
         shuffled = [evaluate(generator.permutation(scores)) for _ in range(_SHUFFLES)]
     found = [
-        Importance(d.words, values[d.name], sorted(s[d.name] for s in shuffled)[-2])
+        Importance(d.name, values[d.name], sorted(s[d.name] for s in shuffled)[-2])
         for d in data.dimensions
     ]
     return sorted(found, key=lambda importance: -importance.value)

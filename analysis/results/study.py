@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -41,7 +40,7 @@ def distributions(ledger: Ledger) -> dict[str, BaseDistribution]:
 def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
     """Return a trial as an Optuna trial, with its score or, if it was stopped, its last accuracy.
 
-    Its user attributes are its number in the ledger and the reason of its failure.
+    The reason of its failure is a user attribute.
 
     Args:
         trial: The trial.
@@ -49,15 +48,12 @@ def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) ->
     """
     values = {name: trial.value(name) for name in distributions}
     known = {name: value for name, value in values.items() if value is not None}
-    attributes: dict[str, Any] = {"trial_id": trial.trial_id}
-    if trial.reason is not None:
-        attributes["reason"] = trial.reason
     made = create_trial(
         state=STATES[trial.state],
         value=trial_accuracy(trial) if trial.state in ("COMPLETE", "STOPPED") else None,
         params=known,
         distributions={name: distributions[name] for name in known},
-        user_attrs=attributes,
+        user_attrs={} if trial.reason is None else {"reason": trial.reason},
         intermediate_values={epoch.epoch: epoch.val_accuracy for epoch in trial.epochs},
     )
     made.datetime_start = datetime.fromtimestamp(trial.started)

@@ -1,20 +1,24 @@
 """A sweep in optuna-dashboard, served from its ledger to this machine alone."""
 
+import contextlib
 import importlib
+import json
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna
-from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from typing_extensions import override
 
 from analysis.errors import LedgerError, StorageError
+from analysis.plots.importance import importances
+from analysis.plots.results import NothingToDrawError
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.results.study import distributions, optuna_trial
 from analysis.storage.folder import Folder
@@ -29,6 +33,35 @@ _PAUSE_PER_READING = 10
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
 
 
+class _LedgerStorage(InMemoryStorage):
+    """One study, whose `trials` by number have the numbers of the ledger.
+
+    Optuna's own storages number trials by position, from 0.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trials: dict[int, FrozenTrial] = {}
+
+    @override
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        return [t for t in self.trials.values() if states is None or t.state in states]
+
+    @override
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        return self.trials[trial_id]
+
+    @override
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        complete = self.get_all_trials(study_id, states=(TrialState.COMPLETE,))
+        return max(complete, key=lambda trial: (trial.value, -trial.number))
+
+
 class StudyMirror:
     """An Optuna study in memory that follows the ledger of a sweep; `storage` has only this study.
 
@@ -36,12 +69,14 @@ class StudyMirror:
     """
 
     def __init__(self, folder: Folder, on_problem: Callable[[str], None]) -> None:
-        self.storage: BaseStorage = InMemoryStorage()
+        self.storage = _LedgerStorage()
         self.study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], folder.name)
         # As `Study.set_metric_names` does, without its warning that it is experimental.
         self.storage.set_study_system_attr(self.study_id, "study:metric_names", [_METRIC])
         self._folder, self._on_problem = folder, on_problem
         self._lock, self._due, self._problem = threading.Lock(), 0.0, ""
+        self._ledger: Ledger | None = None
+        self._importances: tuple[int, list[dict[str, Any]]] = (0, [])
 
     def follow(self) -> None:
         """Add what is new in the ledger, unless it has just been read."""
@@ -60,25 +95,34 @@ class StudyMirror:
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows."""
-        space = distributions(ledger)
-        shown = self.storage.get_all_trials(self.study_id)
-        for number, trial in enumerate(ledger.trials.values()):
-            if number >= len(shown):
-                self.storage.create_new_trial(self.study_id, optuna_trial(trial, space))
-            elif not shown[number].state.is_finished():
-                self._advance(shown[number], optuna_trial(trial, space))
+        space, trials = distributions(ledger), dict(self.storage.trials)
+        for number, trial in ledger.trials.items():
+            if number not in trials or not trials[number].state.is_finished():
+                trials[number] = optuna_trial(trial, space)
+                trials[number].number = trials[number]._trial_id = number
+        self._ledger, self.storage.trials = ledger, trials
 
-    def _advance(self, shown: FrozenTrial, now: FrozenTrial) -> None:
-        find = self.storage.get_trial_id_from_study_id_trial_number
-        optuna_id = find(self.study_id, shown.number)
-        for epoch in now.intermediate_values.keys() - shown.intermediate_values.keys():
-            accuracy = now.intermediate_values[epoch]
-            self.storage.set_trial_intermediate_value(optuna_id, epoch, accuracy)
-        for name, value in now.user_attrs.items():
-            self.storage.set_trial_user_attr(optuna_id, name, value)
-        if now.state.is_finished():
-            values = None if now.value is None else [now.value]
-            self.storage.set_trial_state_values(optuna_id, now.state, values)
+    def importances(self) -> list[dict[str, Any]]:
+        """Return the importances in the plot of the sweep, as the dashboard expects them.
+
+        There are none while the trials are too few.
+        """
+        with self._lock:
+            n_complete = 0 if self._ledger is None else len(self._ledger.in_state("COMPLETE"))
+            if self._ledger is not None and n_complete != self._importances[0]:
+                space, found = distributions(self._ledger), []
+                with contextlib.suppress(NothingToDrawError):
+                    found = importances(self._ledger)
+                rows = [
+                    {
+                        "name": row.name,
+                        "importance": row.value,
+                        "distribution": type(space[row.name]).__name__,
+                    }
+                    for row in found
+                ]
+                self._importances = (n_complete, rows)
+            return self._importances[1]
 
 
 def serve(
@@ -115,6 +159,10 @@ def serve(
             start_response("405 Method Not Allowed", [("Content-Type", "application/json")])
             return [_CHANGE_REFUSED]
         mirror.follow()
+        if environ["PATH_INFO"] == f"/api/studies/{mirror.study_id}/param_importances":
+            # The dashboard's own are relative, and of trials that are too few, too.
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps({"param_importances": [mirror.importances()]}).encode()]
         answer: Iterable[bytes] = app(environ, start_response)
         return answer
 

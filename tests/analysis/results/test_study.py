@@ -64,7 +64,7 @@ def test_trial_has_its_state_its_value_and_its_curve(state, expected, value):
     assert found.intermediate_values == {1: 0.90, 2: 0.97, 3: 0.98, 4: 0.99}
     assert found.params == {"dropout": 0.1, "weight_decay": 1e-3, "batch_size": 32}
     reason = {"reason": "loss became nan"} if state == "FAILED" else {}
-    assert found.user_attrs == {"trial_id": 1} | reason
+    assert found.user_attrs == reason
     assert found.datetime_start == datetime.fromtimestamp(100)
     ended = datetime.fromtimestamp(108) if state else None
     assert found.datetime_complete == ended

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 
 import pytest
+from optuna import load_study
 from optuna.trial import TrialState
 
+from analysis.plots.importance import importances
 from analysis.records.files import LEDGER_FILE
 from analysis.records.ledger import (
     EpochRecord,
@@ -21,6 +23,7 @@ from analysis.records.ledger import (
     TrialStarted,
     read_ledger,
 )
+from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
 from sweep.results.dashboard import StudyMirror, serve
@@ -31,7 +34,7 @@ VALUES = {"dropout": 0.1, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
 
 def trials_of(mirror: StudyMirror) -> list[tuple[int, TrialState, float | None, dict[int, float]]]:
     trials = mirror.storage.get_all_trials(mirror.study_id)
-    return [(t.user_attrs["trial_id"], t.state, t.value, t.intermediate_values) for t in trials]
+    return [(t.number, t.state, t.value, t.intermediate_values) for t in trials]
 
 
 def epoch(trial_id: int, number: int, accuracy: float) -> EpochRecord:
@@ -70,6 +73,24 @@ def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
             ]
     reasons = [t.user_attrs.get("reason") for t in mirror.storage.get_all_trials(0)]
     assert reasons == [None, "training loss became nan in epoch 2", None]
+
+
+def test_mirror_has_the_numbers_the_best_trial_and_the_importances_of_the_sweep(
+    make_sweep: MakeSweep,
+) -> None:
+    folder, ledger = make_sweep(n_trials=24, failure_rate=0.0, scheduler="none")
+    del ledger.trials[2], ledger.trials[7]
+    mirror = StudyMirror(folder, print)
+    mirror.update(ledger)
+    assert [trial[0] for trial in trials_of(mirror)] == [*ledger.trials]
+    study = load_study(study_name=folder.name, storage=mirror.storage)
+    assert study.best_trial.number == rank_trials(ledger)[0].trial.trial_id
+    shown = [(row["name"], row["importance"]) for row in mirror.importances()]
+    assert shown == [(row.name, row.value) for row in importances(ledger)]
+    # Of too few trials there are none.
+    few = StudyMirror(folder, print)
+    few.update(make_sweep(n_trials=3)[1])
+    assert few.importances() == []
 
 
 def test_mirror_reads_the_ledger_every_two_seconds_and_survives_damage(
@@ -141,6 +162,9 @@ def test_dashboard_shows_a_sweep_and_follows_it(
             assert time.monotonic() < deadline
             time.sleep(0.25)
             last = json.loads(get(port, "/api/studies/0")[1])["trials"][-1]
+        # Eight trials are too few.
+        answer = get(port, "/api/studies/0/param_importances")
+        assert answer == (200, b'{"param_importances": [[]]}')
         status, answer = get(port, "/api/studies/0", "DELETE")
         assert (status, "cannot change it" in answer.decode()) == (405, True)
         assert get(port, "/api/studies/0")[0] == 200
