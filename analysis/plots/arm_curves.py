@@ -47,8 +47,8 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     assert summary is not None
     seeds, final = count(summary.n, "seed"), describe_summary(summary)
     note = (
-        "Trained on all 60,000 training images. Training accuracy and loss are averages over the "
-        f"epoch, with dropout and augmentation. {AXIS_NOTE}{_left_out(confirmation, [arm])}"
+        f"Trained on all {results.ledger.data.n_train:,} training images. Training accuracy and "
+        f"loss are averages over the epoch, with dropout and augmentation. {AXIS_NOTE}{_left_out(confirmation, [arm])}"
     )
     about = f"{seeds} · test accuracy after the last epoch: {final}"
     figure = new_figure(6.3, about, note, legend_rows=1)
@@ -87,9 +87,10 @@ def draw_comparison_curves(results: Results) -> Picture:
     }
     if not curves:
         raise NothingToDrawError("no run of the confirmation has finished")
+    data = results.ledger.data
     note = (
-        "Trained on all 60,000 training images, tested on the 10,000 test images. "
-        f"{AXIS_NOTE}{_left_out(confirmation, curves)}"
+        f"Trained on all {data.n_train:,} training images, tested on the {data.n_test:,} test "
+        f"images. {AXIS_NOTE}{_left_out(confirmation, curves)}"
     )
     if missing := [title for name, title in titles.items() if name not in curves]:
         note += f" No finished run yet: {', '.join(missing)}."

@@ -16,9 +16,13 @@ from analysis.records.predictions import Predictions
 _CENTERED: dict[str, Any] = {"ha": "center", "va": "center"}
 
 
-def confusion(runs: Iterable[Predictions]) -> NDArray[np.int64]:
-    """Return how often each digit (row) was predicted as each (column), in all runs: [10, 10]."""
-    counts = np.zeros((10, 10), np.int64)
+_MAX_NUMBERS = 30  # more classes have colors alone
+_MAX_NAMES = 100
+
+
+def confusion(runs: Iterable[Predictions], n_classes: int) -> NDArray[np.int64]:
+    """Return how often each class (row) was predicted as each (column), in all runs."""
+    counts = np.zeros((n_classes, n_classes), np.int64)
     for run in runs:
         np.add.at(counts, (run.labels, run.predicted), 1)
     return counts
@@ -27,50 +31,75 @@ def confusion(runs: Iterable[Predictions]) -> NDArray[np.int64]:
 def draw_confusion(results: Results) -> Picture:
     """Draw the confusion matrix of the best trial, all its seeds together."""
     arm, by_seed = results.shown_finalist()
-    counts = confusion(by_seed.values())
+    data = results.ledger.data
+    counts = confusion(by_seed.values(), len(data.classes))
     errors = counts - np.diag(np.diag(counts))
     title, seeds = printable(arm.title), count(len(by_seed), "seed")
+    noun, n = "digit" if data.is_digits else "class", len(data.classes)
+    note = f"Off the diagonal: number of errors. On the diagonal: accuracy for the {noun}."
+    if n > _MAX_NUMBERS:
+        note = "Off the diagonal: errors, the darker the more."
+    if n > _MAX_NAMES:
+        note += f" The {n} classes are in their order, from the top and from the left."
     figure = new_figure(
-        6.4,
+        6.4 if n > _MAX_NAMES else max(6.4, 2 + 0.13 * n),
         f"{title} · {seeds} together: {count(errors.sum(), 'error')} "
         f"in {counts.sum():,} predictions",
-        "Off the diagonal: number of errors. On the diagonal: accuracy for the digit.",
+        note,
     )
-    _draw_matrix(figure.subplots(), counts)
+    _draw_matrix(figure.subplots(), counts, [printable(name, 14) for name in data.classes], noun)
     alt = f"Confusion matrix of {title}, {seeds} together: {count(errors.sum(), 'error')}."
     if errors.any():
         row, column = np.unravel_index(np.argmax(errors), errors.shape)
         times = count(errors[row, column], "time")
-        alt += f" The most frequent error is a {row} predicted as {column}: {times}."
+        true, seen = data.classes[row], data.classes[column]
+        alt += f" The most frequent error is a {true} predicted as {seen}: {times}."
     return Picture(figure, alt)
 
 
-def _draw_matrix(axes: Axes, counts: NDArray[np.int64]) -> None:
-    """Draw a confusion matrix with the sums of its rows and columns."""
-    errors = counts - np.diag(np.diag(counts))
-    colors = np.ones((11, 11, 4))
-    colors[:10, :10] = mpl.colormaps["Oranges"](0.75 * np.sqrt(errors / max(1, errors.max())))
-    colors[:10, :10][errors == 0] = 1
-    colors[range(10), range(10)] = mpl.colors.to_rgba(GRID)
-    axes.imshow(colors, aspect="auto")
-    for row, column in np.ndindex(10, 10):
-        n = int(counts[row, column])
-        if row == column:
-            recognized = percent(n / max(1, counts[row].sum()), 1)
-            axes.text(column, row, recognized, size=8.5, color=MUTED, **_CENTERED)
-        elif n:
-            axes.text(column, row, f"{n:,}", size=10.5, **_CENTERED)
-    for i in range(10):
-        axes.text(10, i, f"{errors[i].sum():,}", color=MUTED, **_CENTERED)
-        axes.text(i, 10, f"{errors[:, i].sum():,}", color=MUTED, **_CENTERED)
-    axes.text(10, 10, f"{errors.sum():,}", weight="bold", **_CENTERED)
-    for lines in (axes.hlines, axes.vlines):
-        lines(np.arange(0.5, 9.5), -0.5, 9.5, color="white", lw=2)
-        lines(9.5, -0.5, 10.5, color=INK, lw=1, zorder=3)
-    labels = [*"0123456789", "errors"]
-    axes.set(xticks=range(11), xticklabels=labels, yticks=range(11), yticklabels=labels)
-    axes.set(xlabel="predicted digit", ylabel="true digit")
+def _draw_matrix(axes: Axes, counts: NDArray[np.int64], classes: list[str], noun: str) -> None:
+    """Draw a confusion matrix; a small one with numbers, and the sums of its rows and columns."""
+    errors, n = counts - np.diag(np.diag(counts)), len(counts)
+    has_numbers, has_names = n <= _MAX_NUMBERS, n <= _MAX_NAMES
+    size = n + 1 if has_numbers else n
+    colors = np.ones((size, size, 4))
+    colors[:n, :n] = mpl.colormaps["Oranges"](0.75 * np.sqrt(errors / max(1, errors.max())))
+    colors[:n, :n][errors == 0] = 1
+    colors[range(n), range(n)] = mpl.colors.to_rgba(GRID)
+    axes.imshow(colors, aspect="auto", interpolation="nearest")
+    scale = min(1, 12 / n)
+    if has_numbers:
+        _write_numbers(axes, counts, errors, scale)
+    labels = [*classes, *["errors"] * has_numbers] if has_names else []
+    ticks, font = range(len(labels)), max(4.5, 10 * scale)
+    is_wide = max(map(len, classes)) * n > 60
+    axes.set_yticks(ticks, labels, size=font)
+    axes.set_xticks(ticks, labels, size=font, rotation=90 if is_wide else 0)
+    axes.set(xlabel=f"predicted {noun}", ylabel=f"true {noun}")
     axes.xaxis.set_label_position("top")
-    axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    axes.tick_params(length=0, top=True, labeltop=has_names, bottom=False, labelbottom=False)
     axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
+    axes.spines[:].set_visible(not has_numbers)
+
+
+def _write_numbers(
+    axes: Axes, counts: NDArray[np.int64], errors: NDArray[np.int64], scale: float
+) -> None:
+    """Write into each cell its number, and the sums into one more row and column."""
+    n = len(counts)
+    for row, column in np.ndindex(n, n):
+        k = int(counts[row, column])
+        if row == column:
+            part = k / max(1, counts[row].sum())
+            recognized = percent(part, 1) if n <= 12 else f"{100 * part:.0f}"
+            axes.text(column, row, recognized, size=8.5 * scale, color=MUTED, **_CENTERED)
+        elif k:
+            axes.text(column, row, f"{k:,}", size=10.5 * scale, **_CENTERED)
+    sums: dict[str, Any] = {"color": MUTED, "size": 10 * scale, **_CENTERED}
+    for i in range(n):
+        axes.text(n, i, f"{errors[i].sum():,}", **sums)
+        axes.text(i, n, f"{errors[:, i].sum():,}", **sums)
+    axes.text(n, n, f"{errors.sum():,}", weight="bold", size=10 * scale, **_CENTERED)
+    for lines in (axes.hlines, axes.vlines):
+        lines(np.arange(0.5, n - 0.5), -0.5, n - 0.5, color="white", lw=2 * scale)
+        lines(n - 0.5, -0.5, n + 0.5, color=INK, lw=1, zorder=3)

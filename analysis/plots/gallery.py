@@ -64,7 +64,7 @@ SEARCH_PLOTS = (
 )
 MODEL_PLOTS = (
     Plot("confusion-matrix", "Confusion matrix", draw_confusion),
-    Plot("misclassified", "Misclassified digits, most confident first", draw_misclassified),
+    Plot("misclassified", "Misclassified images, most confident first", draw_misclassified),
 )
 
 

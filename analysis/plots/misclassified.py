@@ -38,11 +38,13 @@ def draw_misclassified(results: Results) -> Picture:
     shown = mistakes(predictions, results.images)[: _COLUMNS * _ROWS]
     n_total = np.count_nonzero(~predictions.correct)
     run = f"{printable(arm.title)}, seed {seed}"
+    data = results.ledger.data
+    noun, labels = "digit" if data.is_digits else "class", predictions.labels
     n_rows = -(-len(shown) // _COLUMNS)
     figure = new_figure(
         1.22 + 1.35 * n_rows,
         f"{run} · {len(shown)} of {n_total:,} errors",
-        "Above each image: the true and the predicted digit. Below: the probability that the "
+        f"Above each image: the true and the predicted {noun}. Below: the probability that the "
         "network gave to the predicted one.",
     )
     axes = figure.subplots()
@@ -52,15 +54,20 @@ def draw_misclassified(results: Results) -> Picture:
         row, column = divmod(i, _COLUMNS)
         left, top = column * (1 + _GAP), row * (1 + _TEXT)
         _draw_image(axes, results.images, index, left, top)
-        above = f"{predictions.labels[index]}, seen as {predictions.predicted[index]}"
-        axes.text(left + 0.5, top - 0.07, above, size=9, ha="center", va="bottom")
+        true, seen = (
+            printable(data.classes[found[index]], 14) for found in (labels, predictions.predicted)
+        )
+        is_short = len(true + seen) <= 8
+        above = f"{true}, seen as {seen}" if is_short else f"{true},\nseen as {seen}"
+        size = 9 if is_short else 7
+        axes.text(left + 0.5, top - 0.07, above, size=size, ha="center", va="bottom")
         below = percent(float(predictions.confidence[index]), 1)
         axes.text(left + 0.5, top + 1.07, below, size=8.5, color=MUTED, ha="center", va="top")
     axes.set_ylim(n_rows * (1 + _TEXT) - 0.2, -0.35)
     first = shown[0]
     alt = (
         f"The {len(shown)} most confident of {n_total:,} errors of {run}. The first: "
-        f"a {predictions.labels[first]} seen as {predictions.predicted[first]}, "
+        f"a {data.classes[labels[first]]} seen as {data.classes[predictions.predicted[first]]}, "
         f"{percent(float(predictions.confidence[first]), 1)}."
     )
     return Picture(figure, alt)
@@ -68,9 +75,10 @@ def draw_misclassified(results: Results) -> Picture:
 
 def _draw_image(axes: Axes, images: ShownImages, index: int, left: float, top: float) -> None:
     (pixels,) = images.images[images.indices == index]
+    # Enlarged here, because some viewers of SVG blur pixels.
+    enlarged = np.kron(pixels, np.ones((_ENLARGED, _ENLARGED), np.uint8))
     axes.imshow(
-        # Enlarged here, because some viewers of SVG blur pixels.
-        np.kron(pixels, np.ones((_ENLARGED, _ENLARGED), np.uint8)),
+        np.moveaxis(enlarged, 0, -1) if enlarged.ndim == 3 else enlarged,
         extent=(left, left + 1, top + 1, top),
         cmap="gray_r",
         vmin=0,

@@ -89,8 +89,8 @@ class Arm(JournalRecord, frozen=True, tag="arm"):
     """A finalist or a baseline, to be trained with several seeds.
 
     `title` is the name that is shown, `trial_id` the trial that it comes from, if any, and
-    `hyperparameters` has all values. A `reference` has the hand-tuned point, in any recipe;
-    verdicts compare with it.
+    `hyperparameters` has all values. A `reference` has the regularizers of a
+    baseline (the hand-tuned point, or none), in any recipe; verdicts compare with it.
     """
 
     arm: str
@@ -230,7 +230,7 @@ class Confirmation(Journal):
     def reference_of(self, finalist: Arm) -> Arm | None:
         """Return the arm that a finalist's hyperparameters are compared with, if there is one.
 
-        It is the hand-tuned point in the finalist's own recipe, or in the most similar one: the
+        It is the baseline in the finalist's own recipe, or in the most similar one: the
         effect of a recipe must not be credited to the hyperparameters. It may be the finalist
         itself.
         """

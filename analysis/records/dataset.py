@@ -1,5 +1,7 @@
 """What a sweep records of its data, for those who read the sweep without the data."""
 
+import math
+
 import msgspec
 
 
@@ -29,3 +31,7 @@ class DataRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     mean: float = 0.1307
     std: float = 0.3081
     is_digits: bool = True
+
+    def image_error(self, accuracy: float) -> float:
+        """Return the standard error of an accuracy by the choice of the test images."""
+        return math.sqrt(accuracy * (1 - accuracy) / self.n_test)

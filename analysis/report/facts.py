@@ -51,7 +51,7 @@ def find_verdict(
         )
         note = (
             "The trial was chosen by this accuracy, which is therefore too optimistic. The trial "
-            "has not been compared with the hand-tuned hyperparameters. "
+            "has not been compared with a baseline. "
         )
     else:
         text = describe_verdict(confirmation, ranked[0].trial.trial_id, folder)

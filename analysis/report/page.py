@@ -67,6 +67,8 @@ def write_report(folder: Folder) -> None:
         begun=f"{begun:%Y-%m-%d %H:%M} UTC",
         verdict=facts.find_verdict(folder, ledger, confirmation),
         confirmed=confirmation is not None,
+        data=ledger.data,
+        highest=max((row["summary"].mean for row in arms if row["summary"]), default=0.0),
         arms=arms,
         arm_notes=arm_notes,
         comparisons=comparisons,

@@ -3,6 +3,7 @@
 from math import floor, log10
 
 from analysis.formatting import count, interval, points
+from analysis.hyperparameters import HAND_TUNED
 from analysis.records.confirmation import MIN_SEEDS, Arm, Confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison, compare_arms, with_new_images
@@ -75,9 +76,11 @@ def describe_verdict(
         seeds = f"{n_ended} of {count(planned or 0, 'planned seed')}"
         return f"No verdict on {finalist.title} yet: {seeds} have ended."
     if confirmation.reference_of(finalist) is None:
-        return _sentence(f"{finalist.title} was not compared with a hand-tuned baseline")
+        return _sentence(f"{finalist.title} was not compared with a reference")
+    is_off = all(finalist.hyperparameters.get(name) == 0 for name in HAND_TUNED)
+    point = "The network without regularizers" if is_off else "The hand-tuned point"
     return (
-        f"The hand-tuned point, trial {trial_id}, is the best of the sweep: no other trial "
+        f"{point}, trial {trial_id}, is the best of the sweep: no other trial "
         "scored higher on the validation images."
     )
 

@@ -19,13 +19,14 @@ def plan_arms(
 ) -> list[Arm]:
     """Return the finalists, then the baselines, all with the epochs of the sweep.
 
-    The baselines are the hand-tuned point, the plain LeNet-5 and the MLP, in the published
-    recipe, `classic`'s. If the best finalist has another recipe, the hand-tuned point in that
-    recipe joins them. It is then the reference of the finalists: a better recipe must not be
-    credited to the hyperparameters.
+    For LeNet-5 on MNIST the baselines are the hand-tuned point, the plain LeNet-5 and the MLP,
+    in the published recipe, `classic`'s. If the best finalist has another recipe, the hand-tuned
+    point in that recipe joins them. It is then the reference of the finalists: a better recipe
+    must not be credited to the hyperparameters. For other data and networks the baseline and
+    reference is the best finalist without its regularizers.
 
     No training is planned under two names: an arm is replaced by an equal one that comes
-    before it or is recorded. So a finalist with the hand-tuned point is a reference, too.
+    before it or is recorded. So a finalist with a baseline's values is a reference, too.
 
     `finalists` has at least one, best first; `recorded` has the arms already in the
     confirmation.
@@ -52,6 +53,16 @@ def plan_arms(
     )
     planned = [_finalist(finalist.trial, plain) for finalist in finalists]
     best = planned[0]
+    if (config.dataset, best.model) != ("mnist", "lenet5"):
+        off = replace(
+            plain,
+            arm=f"plain-{best.arm}",
+            title=f"{best.title} without regularizers",
+            model=best.model,
+            hyperparameters={**best.hyperparameters, **dict.fromkeys(HAND_TUNED, 0.0)},
+            reference=True,
+        )
+        return _without_equals(planned, [off], recorded)
     own = replace(
         tuned,
         arm=f"hand-tuned-recipe-of-trial-{best.trial_id}",
@@ -60,13 +71,7 @@ def plan_arms(
         hyperparameters={**best.hyperparameters, **HAND_TUNED},
     )
     references = [own, tuned] if own.differences(tuned) else [tuned]
-    best, *others = [_marked(finalist, references) for finalist in planned]
-    arms = [best]
-    for arm in (*others, *references):
-        equals = (known for known in (*arms, *recorded) if known.differences(arm) == 0)
-        if (chosen := next(equals, arm)) not in arms:
-            arms.append(chosen)
-    return [*arms, plain, mlp]
+    return [*_without_equals(planned, references, recorded), plain, mlp]
 
 
 def plan_runs(
@@ -135,8 +140,23 @@ def _finalist(trial: Trial, plain: Arm) -> Arm:
     )
 
 
+def _without_equals(
+    finalists: list[Arm], references: list[Arm], recorded: Collection[Arm]
+) -> list[Arm]:
+    """Return finalists and references, each of them under one name."""
+    best, *others = [_marked(finalist, references) for finalist in finalists]
+    arms = [best]
+    for arm in (*others, *references):
+        equals = (known for known in (*arms, *recorded) if known.differences(arm) == 0)
+        if (chosen := next(equals, arm)) not in arms:
+            arms.append(chosen)
+    return arms
+
+
 def _marked(finalist: Arm, references: list[Arm]) -> Arm:
-    """Mark a finalist with the hand-tuned point as a reference."""
+    """Mark a finalist with the values of a reference as one."""
     if all(finalist.differences(reference) for reference in references):
         return finalist
-    return replace(finalist, title=f"{finalist.title} (the hand-tuned point)", reference=True)
+    is_tuned = any(finalist.hyperparameters[name] for name in HAND_TUNED)
+    point = "the hand-tuned point" if is_tuned else "without regularizers"
+    return replace(finalist, title=f"{finalist.title} ({point})", reference=True)

@@ -13,7 +13,7 @@ def answers(labels: list[int], predicted: list[int]) -> Predictions:
 
 
 def test_confusion_adds_up_the_runs():
-    counts = confusion([answers([4, 4, 9], [4, 9, 9]), answers([4, 4, 9], [9, 9, 0])])
+    counts = confusion([answers([4, 4, 9], [4, 9, 9]), answers([4, 4, 9], [9, 9, 0])], 10)
     expected = np.zeros((10, 10), int)
     expected[4, 4], expected[4, 9], expected[9, 9], expected[9, 0] = 1, 3, 1, 1
     assert np.array_equal(counts, expected)

@@ -130,7 +130,7 @@ def test_there_is_no_verdict_between_looks():
         ({"hand-tuned": BASE}, "Trial 3 is the best now, but it is not confirmed yet."),
         (
             dict.fromkeys(("finalist-1", "finalist-2", "finalist-3"), BASE),
-            "The finalist-3 was not compared with a hand-tuned baseline.",
+            "The finalist-3 was not compared with a reference.",
         ),
     ],
 )

@@ -45,11 +45,6 @@ def _names(arms: list[Arm]) -> list[str]:
         ({}, [HAND_TUNED], ["trial-1*"]),
         ({}, [HAND_TUNED, FOUND], ["trial-1*", "trial-2"]),
         ({}, [FOUND, HAND_TUNED], ["trial-1", "trial-2*"]),
-        (
-            {"model": "mlp"},
-            [FOUND],
-            ["trial-1", "hand-tuned-recipe-of-trial-1*", "hand-tuned*"],
-        ),
         ({"recipe": {"schedule": "linear"}}, [HAND_TUNED], ["trial-1*", "hand-tuned*"]),
         (  # a regularizer that is not searched does not make another recipe
             {"space": {"dropout": SPACE["dropout"]}, "recipe": {"rotation": 5.0}},
@@ -69,6 +64,17 @@ def test_arms_are_finalists_references_and_plain_networks_and_none_is_trained_tw
     sweep_config = SweepConfig.model_validate(config)
     arms = plan_arms(sweep_config, _finalists(sweep_config, *draws))
     assert _names(arms) == [*names, "lenet5", "mlp"]
+
+
+@pytest.mark.parametrize("config", [{"model": "mlp"}])
+def test_baseline_elsewhere_is_the_best_without_its_regularizers(config: dict[str, Any]) -> None:
+    sweep_config = SweepConfig.model_validate(config | {"recipe": {"momentum": 0.8}})
+    arms = plan_arms(sweep_config, _finalists(sweep_config, FOUND, HAND_TUNED))
+    assert _names(arms) == ["trial-1", "trial-2", "plain-trial-1*"]
+    assert arms[-1].model == sweep_config.model
+    assert arms[-1].hyperparameters == CLASSIC | {"momentum": 0.8} | PLAIN
+    (best,) = plan_arms(sweep_config, _finalists(sweep_config, PLAIN))
+    assert (best.reference, best.title) == (True, "trial 1 (without regularizers)")
 
 
 def test_arms_of_the_classic_recipe() -> None:
