@@ -1,6 +1,5 @@
 """Sweeps from Python: `sweep.run` and `sweep.open`, and the `Sweep` that they return."""
 
-import io
 import json
 import os
 import signal
@@ -103,31 +102,28 @@ class Sweep:
     def plot(self, name: str, ax: "Axes | None" = None) -> "Figure":
         """Draw a plot, one of `plots`. A notebook shows the figure that is returned.
 
-        With `ax` the plot, with its title and legend, is drawn as an image into these axes.
+        With `ax` it is drawn into these axes, if it has only one, with its title and legend.
 
         Raises:
-            UsageError: There is no such plot, or the sweep lacks what it shows.
+            UsageError: There is no such plot, the sweep lacks what it shows, or the plot has
+                several axes, which do not fit into `ax`.
         """
-        from matplotlib.image import imread
-
-        from analysis.plots.gallery import draw, list_plots, render
+        from analysis.plots.gallery import draw, list_plots
         from analysis.plots.results import NothingToDrawError, read_results
+        from analysis.plots.style import SeveralAxesError
 
         results = read_results(self._folder)
         plots = {plot.name: plot for plot in list_plots(results)}
         if name not in plots:
             raise UsageError(f"there is no plot {name!r}{suggest(name, plots)}")
         try:
-            if ax is None:
-                return draw(plots[name], results).figure
-            png, _ = render(plots[name], results, "png")
+            return draw(plots[name], results, ax)
+        except SeveralAxesError:
+            raise UsageError(
+                f"{name} has several axes, which do not fit into `ax`; draw it without"
+            ) from None
         except NothingToDrawError as nothing:
             raise UsageError(f"{name} is not drawn: {nothing}") from nothing
-        ax.imshow(imread(io.BytesIO(png)))
-        ax.set_axis_off()
-        figure = ax.get_figure(root=True)
-        assert figure is not None
-        return figure
 
     def report(self) -> str:
         """Write the report of the sweep, and return the path or URI of the HTML page."""

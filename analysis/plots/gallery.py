@@ -8,9 +8,11 @@ from functools import partial
 from typing import Any, Literal
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 from analysis.formatting import printable
 from analysis.plots.arm_curves import draw_arm_curves, draw_comparison_curves
@@ -22,7 +24,7 @@ from analysis.plots.misclassified import draw_misclassified
 from analysis.plots.parallel import draw_parallel
 from analysis.plots.results import NothingToDrawError, Picture, Results, read_results
 from analysis.plots.slices import draw_slices
-from analysis.plots.style import DPI, add_title, plot_style
+from analysis.plots.style import DPI, add_title, drawing_into, plot_style
 from analysis.plots.titles import insert_titles
 from analysis.plots.trial_curves import draw_trial_curves
 from analysis.records.files import PLOTS_FOLDER
@@ -86,16 +88,22 @@ def list_plots(results: Results) -> list[Plot]:
     return [*CONFIRMATION_PLOTS, *arm_plots(results), *SEARCH_PLOTS, *MODEL_PLOTS]
 
 
-def draw(plot: Plot, results: Results) -> Picture:
-    """Return one plot with its title, in the style of all plots.
+def draw(plot: Plot, results: Results, axes: Axes | None = None) -> Figure:
+    """Draw one plot with its title into `axes`, or in the style of all plots into a new figure.
 
     Raises:
         NothingToDrawError: If the results lack what it shows.
+        SeveralAxesError: If `axes` are given, and the plot has several.
     """
-    with plot_style():
-        picture = plot.draw(results)
-        add_title(picture.figure, plot.title)
-        return picture
+    with plot_style(), drawing_into(axes):
+        figure = plot.draw(results).figure
+        if axes is None:
+            add_title(figure, plot.title)
+            return figure
+        axes.set_title(plot.title, pad=18)
+        found = axes.get_figure(root=True)
+        assert found is not None
+        return found
 
 
 def render(

@@ -5,13 +5,16 @@ import itertools
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from analysis.formatting import printable
 from analysis.records.confirmation import Arm
@@ -119,6 +122,37 @@ class _Figure(Figure):
         return buffer.getvalue()
 
 
+class SeveralAxesError(Exception):
+    """A picture of several axes cannot be drawn into given ones."""
+
+
+class _Borrowed(Figure):
+    """A figure that is not shown: what is drawn goes into given axes, except for the texts."""
+
+    def __init__(self, axes: Axes) -> None:
+        super().__init__()
+        self.given = axes
+
+    @override
+    def subplots(self, nrows: int = 1, ncols: int = 1, **options: Any) -> Any:
+        if nrows * ncols > 1:
+            raise SeveralAxesError
+        return self.given
+
+
+_given_axes: ContextVar[Axes | None] = ContextVar("_given_axes", default=None)
+
+
+@contextmanager
+def drawing_into(axes: Axes | None) -> Iterator[None]:
+    """Draw into these axes, if there are any, instead of a figure of its own."""
+    token = _given_axes.set(axes)
+    try:
+        yield
+    finally:
+        _given_axes.reset(token)
+
+
 def new_figure(height: float, about: str, note: str = "", *, legend_rows: int = 0) -> Figure:
     """Return a figure with space for a title and a legend above the axes.
 
@@ -128,6 +162,8 @@ def new_figure(height: float, about: str, note: str = "", *, legend_rows: int = 
         note: What a reader must know to understand the picture; it is wrapped, below the axes.
         legend_rows: How many rows `add_legend` will fill.
     """
+    if (axes := _given_axes.get()) is not None:
+        return _Borrowed(axes)
     figure = _Figure(figsize=(_WIDTH, height))
     notes = textwrap.wrap(note, _NOTE_LENGTH)
     top = _LEGEND_TOP + (0.05 if legend_rows else 0) + 0.2 * legend_rows
@@ -149,6 +185,10 @@ def add_title(figure: Figure, title: str) -> None:
 
 def add_legend(figure: Figure, handles: Sequence[Artist], n_rows: int = 1) -> None:
     """Draw the legend into the space that `new_figure` left for it."""
+    if isinstance(figure, _Borrowed):
+        below: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18), "ncols": 2}
+        figure.given.legend(handles=handles, fontsize="small", **below)
+        return
     height = figure.get_figheight()
     legend = figure.legend(
         handles=handles,

@@ -66,8 +66,13 @@ def test_plot_is_a_figure_or_is_drawn_into_axes(make_sweep: MakeSweep, tmp_path:
     figure = made.plot("best-so-far")
     assert [text.get_text() for text in figure.texts][-1] == "Best so far"
     mine, axes = pyplot.subplots(1, 2)
-    assert made.plot("slices", ax=axes[1]) is mine
-    assert (len(axes[0].images), len(axes[1].images)) == (0, 1)
+    assert made.plot("learning-curves", ax=axes[1]) is mine
+    assert (axes[0].has_data(), axes[1].has_data()) == (False, True)
+    legend = axes[1].get_legend()
+    assert legend is not None
+    assert any("best: trial" in text.get_text() for text in legend.get_texts())
+    with pytest.raises(UsageError, match="slices has several axes, which do not fit into `ax`"):
+        made.plot("slices", ax=axes[0])
     pyplot.close(mine)
     with pytest.raises(UsageError, match="no plot 'slice'; did you mean `slices`"):
         made.plot("slice")
