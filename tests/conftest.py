@@ -5,6 +5,7 @@ from types import ModuleType
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores
+os.environ.setdefault("RAY_worker_niceness", "0")  # else tests that compute starve trainings
 
 import sweep.tuning  # noqa: F401  # makes the settings that Ray reads when it is imported
 from data_utils.dataset import TrainTest

@@ -73,6 +73,7 @@ class Cluster:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",  # else tests that compute starve trainings
             **environment,
         }
         self.nodes: dict[str, Node] = {}

@@ -86,7 +86,8 @@ def ray_scratch() -> Iterator[Path]:
 def clean_environment() -> dict[str, str]:
     """This process's environment without what Ray, Tune and the sweep would read in it."""
     prefixes = ("RAY_", "TUNE_", "SWEEP_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+    return clean | {"RAY_worker_niceness": "0"}  # else tests that compute starve trainings
 
 
 @pytest.fixture(scope="session")
