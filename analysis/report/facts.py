@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from analysis.formatting import count, percent
+from analysis.formatting import count, percent, percent_number
 from analysis.hyperparameters import DEFAULTS, format_value
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
@@ -19,10 +19,12 @@ from analysis.results.comparison import (
 from analysis.results.selection import (
     ORIGINS,
     best_finalist,
+    best_first,
     describe_origin,
     describe_rule,
     rank_trials,
     searched_recipe,
+    trial_accuracy,
 )
 from analysis.results.statistics import McNemar, mcnemar
 from analysis.results.verdict import decisive_comparison, describe_comparison, describe_verdict
@@ -125,6 +127,28 @@ def _compare_networks(
     if finalist is None or baseline is None:
         return None
     return seed, mcnemar(finalist.correct, baseline.correct)
+
+
+def trial_table(ledger: Ledger) -> tuple[list[str], list[list[str]]]:
+    """Return the heads of the table of trials, and its rows, the best trial first."""
+    trials = best_first(ledger)
+    names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
+    rows = []
+    for trial in trials:
+        values = [(name, trial.value(name)) for name in names]
+        accuracy = trial_accuracy(trial)
+        rows.append(
+            [
+                str(trial.trial_id),
+                "–" if accuracy is None else percent_number(accuracy),
+                "unfinished" if trial.state == "RUNNING" else trial.state.lower(),
+                *("–" if v is None else format_value(name, v) for name, v in values),
+                str(len(trial.epochs)),
+                f"{trial.seconds:.1f}" if trial.epochs else "–",
+                trial.origin,
+            ]
+        )
+    return ["Trial", "Accuracy (%)", "State", *names, "Epochs", "Seconds", "Origin"], rows
 
 
 def find_best(ledger: Ledger) -> dict[str, Any] | None:

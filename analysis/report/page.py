@@ -1,12 +1,14 @@
 """A sweep as one self-contained HTML page: verdict, tables, plots, commands."""
 
 import base64
+import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
 from analysis.formatting import interval, p_value, percent_number, points
@@ -32,7 +34,8 @@ _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(%|points|seeds?)(?!\w))|(?<=[Tt]rial) (?
 def write_report(folder: Folder) -> None:
     """Write the report of the sweep in `folder` into it, as `report.html`.
 
-    The page needs no network, runs no script, and is the same for the same files.
+    The page needs no network, and is the same for the same files. Its only script sorts the
+    table of trials.
 
     Raises:
         FileNotFoundError: If there is no sweep.
@@ -41,8 +44,9 @@ def write_report(folder: Folder) -> None:
     results = read_results(folder)
     ledger, confirmation = results.ledger, results.confirmation
     begun = datetime.fromtimestamp(ledger.created.time, UTC)
+    loader = PackageLoader("analysis", "report")
     environment = Environment(
-        loader=PackageLoader("analysis", "report"),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -56,6 +60,7 @@ def write_report(folder: Folder) -> None:
         "points_interval": lambda ends: interval(ends, lambda end: points(end, sign=True)),
         "p_value": p_value,
     }
+    script = loader.get_source(environment, "report.js")[0]
     arms, arm_notes, comparisons = [], [], []
     if confirmation is not None:
         arms = list(facts.arm_rows(ledger, confirmation))
@@ -64,6 +69,8 @@ def write_report(folder: Folder) -> None:
     text = environment.get_template("report.html").render(
         name=ledger.name,
         about=f"{ledger.config['model']} · {results.size}",
+        script=Markup(script),  # not escaped: no part of it is from a sweep
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         begun=f"{begun:%Y-%m-%d %H:%M} UTC",
         verdict=facts.find_verdict(folder, ledger, confirmation),
         confirmed=confirmation is not None,
@@ -73,6 +80,7 @@ def write_report(folder: Folder) -> None:
         arm_notes=arm_notes,
         comparisons=comparisons,
         best=facts.find_best(ledger),
+        trials=facts.trial_table(ledger),
         costs=costs.cost_rows(ledger, confirmation),
         failures=costs.failure_rows(ledger, confirmation),
         notices=costs.notice_rows(ledger, confirmation),

@@ -66,6 +66,14 @@ def rank_trials(ledger: Ledger) -> list[Selection]:
     return sorted(scored, key=lambda selection: selection.rank)
 
 
+def best_first(ledger: Ledger) -> list[Trial]:
+    """Return all trials: those that ran all their epochs by rank, then the others by progress."""
+    ranked = {selection.trial.trial_id: selection.trial for selection in rank_trials(ledger)}
+    others = [trial for trial in ledger.trials.values() if trial.trial_id not in ranked]
+    others.sort(key=lambda t: (-len(t.epochs), -(t.val_accuracy or 0), t.trial_id))
+    return [*ranked.values(), *others]
+
+
 def best_finalist(ledger: Ledger, confirmation: Confirmation) -> Arm | None:
     """Return the arm of the best trial; None if that trial is not confirmed.
 

@@ -14,7 +14,7 @@ from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import list_sweeps
 from analysis.results.budget import n_planned, seconds_spent
-from analysis.results.selection import describe_rule, rank_trials, trial_accuracy
+from analysis.results.selection import best_first, describe_rule, rank_trials, trial_accuracy
 from analysis.results.state import SweepState, sweep_state
 from analysis.storage.folder import Folder
 from sweep.cli.layout import TrialTable
@@ -27,9 +27,6 @@ _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED
 
 def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
     """Return one document per trial: those that ran all epochs first, the best one first."""
-    trials = {selection.trial.trial_id: selection.trial for selection in rank_trials(ledger)}
-    others = [trial for trial in ledger.trials.values() if trial.trial_id not in trials]
-    others.sort(key=lambda t: (-len(t.epochs), -(t.val_accuracy or 0), t.trial_id))
     return [
         {
             "trial_id": trial.trial_id,
@@ -40,7 +37,7 @@ def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
             "val_accuracy": trial_accuracy(trial),
             "seconds": round(trial.seconds, 3),
         }
-        for trial in (*trials.values(), *others)
+        for trial in best_first(ledger)
     ]
 
 

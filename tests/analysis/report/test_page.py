@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import html
 import itertools
 import json
@@ -28,7 +30,7 @@ from analysis.records.ledger import (
 from analysis.report.facts import find_verdict
 from analysis.report.page import write_report
 from analysis.results.comparison import compare_arms, summarize_arm
-from analysis.results.selection import rank_trials
+from analysis.results.selection import rank_trials, trial_accuracy
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 
@@ -103,7 +105,8 @@ def test_best_hyperparameters_follow_the_verdict(confirmed_report):
     assert texts(page, "p")[2].startswith(f"Trial {best.trial_id}, proposed by the searcher: ")
     values = page.find(".//dl")
     shown = dict(zip(texts(values, "dt"), texts(values, "dd"), strict=True))
-    assert shown == {k: format_value(k, value) for k, value in best.hyperparameters.items()}
+    values = best.hyperparameters.items()
+    assert shown == {k.replace("_", " "): format_value(k, value) for k, value in values}
     text = " ".join(texts(page, "p"))
     assert f"Trial {best.trial_id} was trained with the seed {best.seed}, so" in text
 
@@ -125,19 +128,37 @@ def test_tables_show_the_statistics(confirmed_report):
     assert "Exact p" not in texts(page, "th")
 
 
+def test_table_of_trials_has_all_of_them_with_the_best_first(confirmed_report):
+    folder, report = confirmed_report
+    table, trials = (
+        ET.fromstring(report).find(".//table[@class='trials']"),
+        read_ledger(folder).trials,
+    )
+    rows = [["".join(cell.itertext()) for cell in row] for row in table.find("tbody")]
+    best = rank_trials(read_ledger(folder))[0]
+    assert rows[0][:3] == [f"{best.trial.trial_id} best", f"{100 * best.score:.2f}", "complete"]
+    assert sorted(int(row[0].removesuffix(" best")) for row in rows) == sorted(trials)
+    heads, dropout = texts(table, "th"), best.trial.hyperparameters["dropout"]
+    assert rows[0][heads.index("dropout")] == format_value("dropout", dropout)
+    assert {row[-1] for row in rows} == {"initial", "proposed"}
+
+
 def test_report_is_self_contained(confirmed_report):
     page = ET.fromstring(confirmed_report[1])
     sources = [image.get("src") for image in page.iter("img")]
     assert len(sources) == N_PICTURES
     assert all(re.match(r"data:image/(svg\+xml|png);base64,", source) for source in sources)
-    assert page.find(".//script") is None
+    (script,) = page.iter("script")
+    digest = hashlib.sha256(script.text.encode()).digest()
+    policy = page.find(".//meta[@http-equiv]").get("content")
+    assert policy.startswith("default-src 'none'")
+    assert f"script-src 'sha256-{base64.b64encode(digest).decode()}'" in policy
+    assert script.attrib == {}
     assert page.find(".//link") is None
     assert all(link.get("href").startswith("#") for link in page.iter("a"))
     style = texts(page, "style")[0]
     assert "url(" not in style
     assert "@import" not in style
-    policy = page.find(".//meta[@http-equiv]")
-    assert policy.get("content").startswith("default-src 'none'")
     assert len(confirmed_report[1]) < 3_000_000
 
 
@@ -211,7 +232,8 @@ def test_report_escapes_names_reasons_and_files(confirmed_folder):
     folder.write("environment.json", b'{"<script>": {"<b>": "<script>x</script>"}}')
     report = report_of(folder)
     page = ET.fromstring(report)
-    assert page.find(".//script") is None
+    (script,) = page.iter("script")
+    assert "alert" not in script.text
     assert page.find(".//b") is None
     assert texts(page, "h1") == [f"Sweep {evil}"]
     assert html.escape(evil, quote=False).replace('"', "&#34;").replace("'", "&#39;") in report
@@ -258,6 +280,13 @@ frame.onload = () => {{
   const broken = images.filter((image) => !(image.complete && image.naturalWidth > 0));
   const found = [root.scrollWidth, root.clientWidth, images.length, broken.length];
   document.title = found.join(" ");
+  const table = frame.contentDocument.querySelector(".trials");
+  const column = () => [...table.tBodies[0].rows].map((row) => row.cells[1].textContent).join(" ");
+  const head = table.tHead.rows[0].cells[1];
+  for (const click of [1, 2]) {{
+    head.querySelector("button").click();
+    document.body.append(`${{head.getAttribute("aria-sort")}}: ${{column()}};`);
+  }}
 }};
 </script>"""
 
@@ -284,6 +313,12 @@ def test_report_fits_a_browser(confirmed_report, tmp_path, width):
     assert client_width <= width
     assert scroll_width <= client_width
     assert (n_images, n_broken) == (N_PICTURES, 0)
+    trials = read_ledger(confirmed_report[0]).trials.values()
+    column = sorted(100 * accuracy for t in trials if (accuracy := trial_accuracy(t)) is not None)
+    missing = ["–"] * (len(trials) - len(column))
+    for order, numbers in (("ascending", column), ("descending", column[::-1])):
+        shown = " ".join([*(f"{number:.2f}" for number in numbers), *missing])
+        assert f"{order}: {shown};" in run.stdout
     # What a page may not load, or a script does wrong, is written to the console.
     assert "CONSOLE" not in run.stderr
 
