@@ -48,7 +48,8 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     seeds, final = count(summary.n, "seed"), describe_summary(summary)
     note = (
         f"Trained on all {results.ledger.data.n_train:,} training images. Training accuracy and "
-        f"loss are averages over the epoch, with dropout and augmentation. {AXIS_NOTE}{_left_out(confirmation, [arm])}"
+        f"loss are averages over the epoch, with dropout and augmentation. {AXIS_NOTE}"
+        f"{_left_out(confirmation, [arm])}"
     )
     about = f"{seeds} · test accuracy after the last epoch: {final}"
     figure = new_figure(6.3, about, note, legend_rows=1)

@@ -35,6 +35,8 @@ def draw_confusion(results: Results) -> Picture:
     counts = confusion(by_seed.values(), len(data.classes))
     errors = counts - np.diag(np.diag(counts))
     title, seeds = printable(arm.title), count(len(by_seed), "seed")
+    if len(by_seed) > 1:
+        seeds += " together"
     noun, n = "digit" if data.is_digits else "class", len(data.classes)
     note = f"Off the diagonal: number of errors. On the diagonal: accuracy for the {noun}."
     if n > _MAX_NUMBERS:
@@ -43,12 +45,11 @@ def draw_confusion(results: Results) -> Picture:
         note += f" The {n} classes are in their order, from the top and from the left."
     figure = new_figure(
         6.4 if n > _MAX_NAMES else max(6.4, 2 + 0.13 * n),
-        f"{title} · {seeds} together: {count(errors.sum(), 'error')} "
-        f"in {counts.sum():,} predictions",
+        f"{title} · {seeds}: {count(errors.sum(), 'error')} in {counts.sum():,} predictions",
         note,
     )
     _draw_matrix(figure.subplots(), counts, [printable(name, 14) for name in data.classes], noun)
-    alt = f"Confusion matrix of {title}, {seeds} together: {count(errors.sum(), 'error')}."
+    alt = f"Confusion matrix of {title}, {seeds}: {count(errors.sum(), 'error')}."
     if errors.any():
         row, column = np.unravel_index(np.argmax(errors), errors.shape)
         times = count(errors[row, column], "time")

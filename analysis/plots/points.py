@@ -25,7 +25,7 @@ from analysis.results.selection import Selection, rank_trials
 from analysis.results.study import distributions
 
 Scale = Literal["linear", "log", "accuracy"]
-_FEWEST = 8  # with fewer trials, the best few do not show where good values are
+_FEWEST = 8  # fewer points do not show where good values are
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -125,6 +125,11 @@ class Points:
         """How many trials count as the best: a tenth, at least three; one of fewer than eight."""
         n = len(self.ranked)
         return max(3, math.ceil(n / 10)) if n >= _FEWEST else 1
+
+    @property
+    def has_range(self) -> bool:
+        """Whether the best are enough for the range of their values to be more than chance."""
+        return self.n_best >= _FEWEST
 
 
 def points(ledger: Ledger) -> Points:

@@ -76,7 +76,7 @@ def _draw_slice(axes: Axes, data: Points, dimension: Dimension, strip: float) ->
     axes.set_xlim(-margin, 1 + margin)
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set_xlabel(dimension.label)
-    if n_best > 1:
+    if data.has_range:
         _shade_best(axes, data, dimension, strip)
     x = _spread(dimension, (selection.trial for selection in shown))
     size = {"ms": 4} if len(shown) > _MANY else {}
@@ -129,7 +129,7 @@ def _legend(data: Points) -> list[Line2D]:
     n_best = data.n_best
     entries: list[tuple[str, int, dict[str, Any]]] = [
         (f"best: trial {data.ranked[0].trial.trial_id}", 1, _BEST),
-        (f"best {n_best}, with their range", n_best - 1, _GOOD),
+        (f"best {n_best}{', with their range' if data.has_range else ''}", n_best - 1, _GOOD),
         ("other finished", data.n_in_view - n_best, _OTHER),
         ("far below", len(data.far_below), _FAR_BELOW),
         ("stopped early", len(data.stopped), _STOPPED),

@@ -141,15 +141,15 @@ def _draw_state(axes: Axes, trials: list[Trial], look: dict[str, Any], data: Tri
 
 
 def _draw_rungs(axes: Axes, data: TrialCurves) -> None:
-    """Draw a line at each rung, and above it how many trials were stopped there."""
+    """Draw a line at each rung, and above it how many trials were stopped there, if any."""
     row_ends = [-math.inf, -math.inf]
     for rung in data.rungs:
         axes.axvline(rung, zorder=1, **_RUNG)
-        row = next((i for i, end in enumerate(row_ends) if rung >= end), None)
-        if row is None:
-            continue  # there is no space for its label
-        row_ends[row] = rung + data.epochs * _LABEL_WIDTH
         n_stopped = sum(len(trial.epochs) == rung for trial in data.by_state["STOPPED"])
+        row = next((i for i, end in enumerate(row_ends) if rung >= end), None)
+        if n_stopped == 0 or row is None:
+            continue  # nothing to say, or no space for it
+        row_ends[row] = rung + data.epochs * _LABEL_WIDTH
         axes.annotate(
             f"{n_stopped:,} stopped",
             (rung, 1),

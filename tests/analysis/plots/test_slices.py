@@ -40,8 +40,21 @@ def test_slices_mark_the_best_trials(show):
     (star,) = [line for line in dropout.get_lines() if line.get_marker() == "*"]
     assert np.asarray(star.get_xydata()).tolist() == [[pytest.approx(0.2), pytest.approx(0.98)]]
     assert xs(dropout, BLUE) == pytest.approx([0.4, 0.5])
-    # Shaded from the lowest to the highest value of the best three, and a little wider.
-    (shade,) = dropout.patches
-    assert shade.get_window_extent().x0 < dropout.transData.transform((0.2, 0))[0]
-    assert shown.legend == ["best: trial 2", "best 3, with their range", "other finished (5)"]
+    # The range of three values says little.
+    assert not dropout.patches
+    assert shown.legend == ["best: trial 2", "best 3", "other finished (5)"]
     assert "trial, 2, reached 98.00 % with dropout 0.1, weight decay 0.001" in shown.alt
+
+
+def test_slices_shade_the_range_of_the_best_of_many_trials(show):
+    trials = [
+        ("COMPLETE", {"dropout": d / 200, "weight_decay": 1e-3}, [0.9, 0.9, 0.9, 0.99 - d / 2e4])
+        for d in range(20, 100)
+    ]
+    shown = show(draw_slices, make_ledger(*trials))
+    dropout = shown.figure.axes[0]
+    # From the lowest to the highest value of the best eight, and a little wider.
+    (shade,) = dropout.patches
+    ends = shade.get_window_extent().transformed(dropout.transData.inverted())
+    assert (ends.x0, ends.x1) == pytest.approx((0.2, 0.27), abs=0.01)
+    assert shown.legend == ["best: trial 1", "best 8, with their range", "other finished (72)"]

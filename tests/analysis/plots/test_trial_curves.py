@@ -39,7 +39,7 @@ def test_trial_curves_show_how_the_trials_ended(some_ledger, show):
     assert shown.legend == [*endings, "best: trial 3", "rung"]
     assert "Not drawn: 1 trial that ended before the first epoch." in shown.text
     labels = [text.get_text() for text in shown.figure.axes[0].texts]
-    assert labels == ["1 stopped", "0 stopped"]
+    assert labels == ["1 stopped"]
     assert "The best, trial 3, ends at 99.00 %." in shown.alt
 
 
