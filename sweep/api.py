@@ -22,7 +22,7 @@ from sweep.config.resolve import resolve_config
 from sweep.driver.folders import check_name, name_after
 from sweep.driver.resume import extend
 from sweep.driver.signals import Interrupted
-from sweep.errors import UsageError
+from sweep.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,7 +148,7 @@ class Sweep:
         """
         ledger = self._ledger()
         config = extend(ledger, trials, time_budget)
-        with _as_keyboard_interrupt():
+        with _as_python_errors():
             options = _options(address, concurrency, data)
             work.continue_sweep(
                 self._folder, ledger, config, options, accept_changes=accept_changes
@@ -160,14 +160,26 @@ class Sweep:
         *,
         top_k: int | None = None,
         seeds: int | None = None,
+        until_decided: bool = False,
+        max_seeds: int | None = None,
         address: str | None = None,
         concurrency: int | None = None,
         data: str | os.PathLike[str] | None = None,
     ) -> "Sweep":
-        """Train finalists and baselines with fresh seeds and test them: `sweep confirm`."""
-        with _as_keyboard_interrupt():
-            options = _options(address, concurrency, data)
-            work.confirm_sweep(self._folder, self._ledger(), options, top_k=top_k, seeds=seeds)
+        """Train finalists and baselines with fresh seeds and test them, as `sweep confirm` does.
+
+        `until_decided` adds seeds until the verdict is clear, up to `max_seeds`, by default 20.
+        """
+        with _as_python_errors():
+            work.confirm_sweep(
+                self._folder,
+                self._ledger(),
+                _options(address, concurrency, data),
+                top_k=top_k,
+                seeds=seeds,
+                until_decided=until_decided,
+                max_seeds=max_seeds,
+            )
         return self
 
     def _ledger(self) -> Ledger:
@@ -207,7 +219,8 @@ def run(
     """Search for the best hyperparameters and confirm them, as `sweep run` does.
 
     Progress is printed on standard error. Ctrl-C, or the stop button of a notebook, ends the
-    sweep cleanly with KeyboardInterrupt; `sweep.open(name).resume()` continues it.
+    sweep cleanly with KeyboardInterrupt; `sweep.open(name).resume()` continues it. SIGTERM and
+    SIGHUP end it with ClusterError, but not the process.
 
     Args:
         preset: `quick`, `classic` (the default) or `best`.
@@ -244,7 +257,7 @@ def run(
     check_name(name)
     folder = storage_folder(_location(storage))
     earlier = None if from_sweep is None else find_sweep(_location(storage), from_sweep)[1]
-    with _as_keyboard_interrupt():
+    with _as_python_errors():
         options = _options(address, concurrency, data)
         work.start_sweep(folder, name, resolved, options, earlier)
     return Sweep(folder.child(name))
@@ -269,11 +282,11 @@ def _options(
 
 
 @contextmanager
-def _as_keyboard_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt after SIGINT; after another signal, end as Python does."""
+def _as_python_errors() -> Iterator[None]:
+    """Raise KeyboardInterrupt after SIGINT, and ClusterError after another signal."""
     try:
         yield
     except Interrupted as interrupted:
         if interrupted.signal_number == signal.SIGINT:
             raise KeyboardInterrupt from None
-        raise SystemExit(interrupted.exit_code) from None
+        raise ClusterError(f"the sweep was ended by {interrupted}") from None

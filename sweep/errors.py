@@ -2,7 +2,7 @@
 
     Exception
     ├── UsageError           2  a command line, a config or an image is wrong; no such sweep
-    ├── ClusterError         4  Ray, here or on a cluster, cannot be used
+    ├── ClusterError         4  Ray, here or on a cluster, cannot be used, or was ended
     ├── NoTrialError         5  no trial completed, or one failed without diverging
     ├── DataError            3  the data is missing, damaged or cannot be stored  (data_utils)
     ├── LedgerError          4  a file of a sweep is damaged  (analysis)

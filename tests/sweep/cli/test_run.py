@@ -227,6 +227,22 @@ def test_run_that_is_cut_off_says_how_to_continue(
     assert pretended.advise() == advice  # for the watchdog, which ends the process itself
 
 
+def test_signal_does_not_end_a_process_that_calls_a_sweep(
+    pretended: Pretended, tmp_path: Path
+) -> None:
+    made = sweep.run(name="mine", trials=3, search_only=True, storage=tmp_path / "storage")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        pretended.error = Interrupted(number)
+        with pytest.raises(ClusterError, match=f"the sweep was ended by {number.name}"):
+            made.confirm()
+    pretended.error = Interrupted(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        made.resume(trials=4)
+    pretended.error = None
+    made.confirm(until_decided=True, max_seeds=12)
+    assert ("confirm", Confirm(top_k=1, seeds=5, max_seeds=12)) in pretended.done
+
+
 @pytest.mark.parametrize(
     ("error", "exit_code", "message"),
     [
