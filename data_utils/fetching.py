@@ -1,7 +1,7 @@
 """Reads a dataset's files from a folder, and downloads missing ones into it.
 
-A folder named `raw` is torchvision's (`MNIST/raw` under its root) and belongs to the user. Missing
-files are added to it if it is the given folder, but no file in it is replaced.
+A folder named `raw` is torchvision's (such as `MNIST/raw` under its root) and belongs to the user.
+Missing files are added to it if it is the given folder, but no file in it is replaced.
 """
 
 import errno
@@ -15,7 +15,7 @@ from pathlib import Path
 from data_utils.errors import DataError
 from data_utils.sources import Progress, Source, SourceError, check
 
-_TORCHVISION = Path("MNIST", "raw")
+_RAW = "raw"
 
 
 class _BadFileError(DataError):
@@ -29,11 +29,16 @@ class _BadFileError(DataError):
         self.path = path
         self.fault = fault
         folder = path.parent.resolve()
-        self.is_replaceable = folder.name != _TORCHVISION.name and not _is_read_only(folder)
+        self.is_replaceable = folder.name != _RAW and not _is_read_only(folder)
 
 
 def read_or_fetch(
-    folder: Path, files: Mapping[str, str], sources: Sequence[Source], progress: Progress
+    folder: Path,
+    files: Mapping[str, str],
+    sources: Sequence[Source],
+    progress: Progress,
+    *,
+    title: str = "MNIST",
 ) -> dict[str, bytes]:
     """Read checked files from `folder`, which is not changed if all are there and good.
 
@@ -42,22 +47,24 @@ def read_or_fetch(
 
     Args:
         folder: Created if necessary.
-        files: Name → SHA-256.
+        files: Name → SHA-256 of the uncompressed file, or MD5 of a file that stays as it is.
         sources: Tried in order, each for the files still missing. If empty, nothing is fetched
             and nothing is written.
         progress: Receives the progress of the fetch.
+        title: Name of the dataset, and of its folder in torchvision's layout.
 
     Returns:
-        Name → uncompressed contents.
+        Name → contents, uncompressed if the file has a SHA-256.
 
     Raises:
         DataError: A bad file cannot be replaced, a file cannot be read or fetched, or `folder`
             cannot be written to.
     """
-    contents, reason = {}, f"MNIST is not complete in {folder}"
+    contents, reason = {}, f"{title} is not complete in {folder}"
+    folders = (folder, folder / title / _RAW)
     try:
         for name, sha256 in files.items():
-            if (data := _read(folder, name, sha256)) is not None:
+            if (data := _read(folders, name, sha256)) is not None:
                 contents[name] = data
     except _BadFileError as bad:
         if not sources or not bad.is_replaceable:
@@ -68,22 +75,26 @@ def read_or_fetch(
             if _is_read_only(folder):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             with _locked(folder, progress):
-                contents, faults = _complete(folder, files, sources, progress)
-            reason = f"MNIST could not be downloaded ({'; '.join(faults)})"
+                contents, faults = _complete(folders, files, sources, progress)
+            reason = f"{title} could not be downloaded ({'; '.join(faults)})"
         except OSError as error:
             text = f"cannot be written to ({error.strerror}). Make it writable or"
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                text = "is on a full disk. MNIST needs 55 MB: free some space or"
+                text = f"is on a full disk. {title} needs 55 MB: free some space or"
             raise DataError(f"{folder} {text} choose another folder with --data.") from None
     missing = ", ".join(name for name in files if name not in contents)
     if missing:
-        advice = f"Put these files, with or without .gz, into {folder}: {missing}."
+        form = "" if ".gz" in missing else ", with or without .gz,"
+        advice = f"Put these files{form} into {folder}: {missing}."
         raise DataError(f"{reason}.\n{advice}")
     return contents
 
 
 def _complete(
-    folder: Path, files: Mapping[str, str], sources: Sequence[Source], progress: Progress
+    folders: tuple[Path, Path],
+    files: Mapping[str, str],
+    sources: Sequence[Source],
+    progress: Progress,
 ) -> tuple[dict[str, bytes], list[str]]:
     """Read good files, set bad ones aside, fetch and save the rest.
 
@@ -91,7 +102,7 @@ def _complete(
     """
     contents, faults = {}, []
     for name, sha256 in files.items():
-        if (data := _read_or_set_aside(folder, name, sha256, progress)) is not None:
+        if (data := _read_or_set_aside(folders, name, sha256, progress)) is not None:
             contents[name] = data
     for fetch in sources:
         missing = {name: sha256 for name, sha256 in files.items() if name not in contents}
@@ -99,7 +110,7 @@ def _complete(
             break
         try:
             for name, data in fetch(missing, progress):
-                _save(folder, name, data)
+                _save(folders[0], name, data)
                 contents[name] = data
         except SourceError as error:
             progress.message(str(error))
@@ -107,11 +118,13 @@ def _complete(
     return contents, faults
 
 
-def _read_or_set_aside(folder: Path, name: str, sha256: str, progress: Progress) -> bytes | None:
+def _read_or_set_aside(
+    folders: tuple[Path, Path], name: str, sha256: str, progress: Progress
+) -> bytes | None:
     """Read a file; rename a bad one to `NAME.bad` and look for another copy."""
     while True:
         try:
-            return _read(folder, name, sha256)
+            return _read(folders, name, sha256)
         except _BadFileError as bad:
             if not bad.is_replaceable:
                 raise
@@ -123,12 +136,12 @@ def _read_or_set_aside(folder: Path, name: str, sha256: str, progress: Progress)
             progress.message(f"{bad.path} {bad.fault}; renamed to {aside.name}")
 
 
-def _read(folder: Path, name: str, sha256: str) -> bytes | None:
-    """Read and check a file, plain or `.gz`, in `folder` or in `MNIST/raw` under it."""
-    for directory in (folder, folder / _TORCHVISION):
+def _read(folders: tuple[Path, Path], name: str, sha256: str) -> bytes | None:
+    """Read and check a file, plain or `.gz`, in one of two folders."""
+    for directory in folders:
         for path in (directory / name, directory / f"{name}.gz"):
             try:
-                return check(path.read_bytes(), sha256, gzipped=path.suffix == ".gz")
+                return check(path.read_bytes(), sha256, gzipped=path.name != name)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:

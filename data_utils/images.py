@@ -68,7 +68,7 @@ def read_image(path: Path, *, channels: int, side: int) -> NDArray[np.uint8]:
         image = image.convert("L" if channels == 1 else "RGB")
         if image.size != (side, side):
             image = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
-        pixels: NDArray[np.uint8] = np.asarray(image)
+        pixels: NDArray[np.uint8] = np.array(image)  # torch warns about what is read-only
         return pixels if channels == 1 else np.moveaxis(pixels, -1, 0)
 
     return open_image(path, prepare)

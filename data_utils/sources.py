@@ -65,6 +65,8 @@ Raises SourceError on failure.
 def check(data: bytes, sha256: str, *, gzipped: bool = False) -> bytes:
     """Check that `data` has this SHA-256, uncompressed, and return it uncompressed.
 
+    An MD5, which is half as long, is that of `data` itself.
+
     Raises:
         ValueError: It has another, or is not a complete gzip file; the message continues a
             sentence that begins with the file's name.
@@ -75,10 +77,11 @@ def check(data: bytes, sha256: str, *, gzipped: bool = False) -> bytes:
                 data = stream.read(_MAX_BYTES)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"is not a complete gzip file ({error})") from None
-    found = hashlib.sha256(data).hexdigest()
+    kind = "SHA-256" if len(sha256) == 64 else "MD5"
+    found = hashlib.new(kind.replace("-", ""), data, usedforsecurity=False).hexdigest()
     if found != sha256:
         raise ValueError(
-            f"has the wrong SHA-256: expected {sha256[:16]}…, "
+            f"has the wrong {kind}: expected {sha256[:16]}…, "
             f"found {found[:16]}… ({len(data):,} bytes)"
         )
     return data
@@ -110,7 +113,7 @@ def fetch_from_mirrors(
     torchvision's own `download_url` is not used: it has no time-outs and prints its progress.
 
     Args:
-        files: Name → SHA-256, uncompressed.
+        files: Name → SHA-256, uncompressed, or name with `.gz` → MD5.
         progress: Receives a line per file and the bytes of each.
         urls: Addresses, each ending in a slash; None: torchvision's mirrors.
         connect_timeout_s: Time until the answer begins, including name look-up and all addresses
@@ -127,11 +130,12 @@ def fetch_from_mirrors(
         try:
             for name, sha256 in list(missing.items()):
                 progress.message(f"downloading {name} from {host}")
-                answer = _request(f"{url}{name}.gz", connect_timeout_s, read_timeout_s)
-                yield name, check(_receive(answer, progress), sha256, gzipped=True)
+                packed = name.removesuffix(".gz") + ".gz"
+                answer = _request(f"{url}{packed}", connect_timeout_s, read_timeout_s)
+                yield name, check(_receive(answer, progress), sha256, gzipped=packed != name)
                 del missing[name]
         except (OSError, HTTPException, ValueError) as error:
-            faults.append(f"{host}: {name}.gz {_in_words(error)}")
+            faults.append(f"{host}: {packed} {_in_words(error)}")
         else:
             return
     raise SourceError("; ".join(faults) or "no mirrors are known")

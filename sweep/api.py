@@ -204,6 +204,7 @@ def run(
     preset: str | None = None,
     config: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    dataset: str | os.PathLike[str] | None = None,
     name: str | None = None,
     trials: int | None = None,
     time_budget: str | None = None,
@@ -226,6 +227,7 @@ def run(
         preset: `quick`, `classic` (the default) or `best`.
         config: A config file that overrides the preset.
         settings: Single keys of the config, such as `{"recipe.momentum": 0.95}`.
+        dataset: A name or a path, as in a config.
         name: Of the new sweep; by default the preset and the time.
         trials: Number of trials.
         time_budget: Time after which no trial starts, such as `30m`.
@@ -248,6 +250,7 @@ def run(
         time_budget=time_budget,
         epochs=epochs,
         seed=seed,
+        dataset=None if dataset is None else os.fspath(dataset),
         notify=lambda note: say(f"note: {note}"),
     )
     if search_only:

@@ -69,9 +69,7 @@ def _why_not(one: Contender, other: Contender) -> str | None:
     for contender in (one, other):
         if not contender.test_accuracies:
             return f"the best trial of {contender.name} is not confirmed"
-    # Version 0.1.0 knew only MNIST.
-    datasets = {contender.ledger.config.get("dataset", "mnist") for contender in (one, other)}
-    if len(datasets) > 1:
+    if one.ledger.data.fingerprint != other.ledger.data.fingerprint:
         return "their datasets differ"
     if not one.test_accuracies.keys() & other.test_accuracies.keys():
         return "their confirmations share no seed, because the sweeps have different seeds"

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 from analysis.errors import StorageError, describe_cause
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
-from data_utils.mnist import cached, default_folder
-from data_utils.sources import SourceError, mirror_urls
+from data_utils.errors import DataError
+from data_utils.mnist import default_folder
+from data_utils.registry import is_path, load_dataset
+from data_utils.sources import Progress, SourceError, mirror_urls
 from sweep.config import Resources
 from sweep.environment import Finding, machine, needs_no_quotes, versions
 from sweep.errors import ClusterError
@@ -20,7 +22,9 @@ _PROBE = ".doctor"
 _TIMEOUT_S = 3.0
 
 
-def examine(storage: Folder, data: Path | None, address: str | None = None) -> Iterator[Finding]:
+def examine(
+    storage: Folder, data: Path | None, address: str | None = None, dataset: str = "mnist"
+) -> Iterator[Finding]:
     """Yield one finding per check; takes a few seconds, and longer with a cluster's `address`."""
     found = versions()
     text = ", ".join(f"{name} {version}" for name, version in found.items())
@@ -34,11 +38,11 @@ def examine(storage: Folder, data: Path | None, address: str | None = None) -> I
     needed = "" if gib >= 3 else "; a sweep needs 3 GiB or more"
     yield Finding("memory", f"{gib:.0f} GiB{needed}", is_problem=gib < 2)
     yield _check_gpu()
-    is_cached, folder = cached(data), data or default_folder()
-    text = f"is complete in {folder}" if is_cached else f"is not in {folder}; run `sweep data`"
-    yield Finding("data", f"MNIST {text}")
+    finding, is_complete = _check_data(dataset, data)
+    yield finding
     yield _check_storage(storage)
-    yield _check_network(is_needed=not is_cached)
+    if dataset == "mnist":
+        yield _check_network(is_needed=not is_complete)
     if address is not None:
         from sweep.tuning.preflight import examine_cluster
         from sweep.tuning.ray_session import ray_session
@@ -60,6 +64,23 @@ def _check_gpu() -> Finding:
         return Finding("gpu", "none usable with CUDA; trials train on CPUs")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return Finding("gpu", f"{', '.join(names)}; 4 trials share one with --set resources.gpu=0.25")
+
+
+def _check_data(dataset: str, data: Path | None) -> tuple[Finding, bool]:
+    """Check the data without fetching any, and return whether it is complete."""
+    title = "MNIST" if dataset == "mnist" else dataset
+    try:
+        found = load_dataset(dataset, data, create=False, progress=Progress(), may_fetch=False)
+    except DataError as error:
+        if is_path(dataset):
+            return Finding("data", str(error), is_problem=True), False
+        get = "sweep data" if dataset == "mnist" else f"sweep data --dataset {dataset}"
+        text = f"{title} is not in {data or default_folder(dataset)}; run `{get}`"
+        return Finding("data", text), False
+    if is_path(dataset):
+        text = f"{len(found.train):,} training and {len(found.test):,} test images in {dataset}"
+        return Finding("data", text), True
+    return Finding("data", f"{title} is complete in {data or default_folder(dataset)}"), True
 
 
 def _check_storage(storage: Folder) -> Finding:

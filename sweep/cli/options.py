@@ -31,7 +31,17 @@ DataOption = Annotated[
         "--data",
         metavar="DIR",
         envvar="SWEEP_DATA",
-        help="Folder with the dataset's files. [default: the user's cache]",
+        help="Folder of the files of a dataset with a name. [default: the user's cache]",
+        show_default=False,
+    ),
+]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset",
+        metavar="DATA",
+        help="mnist, fashion-mnist, kmnist, qmnist, or a path: a folder of images by class, or "
+        "an .npz file. [default: mnist]",
         show_default=False,
     ),
 ]

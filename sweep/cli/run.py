@@ -30,6 +30,7 @@ def run(
             help="Set one key, such as recipe.momentum=0.95; repeatable.",
         ),
     ] = None,
+    dataset: options.DatasetOption = None,
     name: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Name of the sweep. [default: preset and time]"),
@@ -82,6 +83,7 @@ def run(
         time_budget=time_budget,
         epochs=epochs,
         seed=seed,
+        dataset=dataset,
         notify=lambda note: say(f"note: {note}"),
     )
     if search_only:

@@ -21,17 +21,38 @@ if TYPE_CHECKING:
     from sweep.config import SweepConfig
 
 
-def data(data: options.DataOption = None, as_json: options.JsonOption = False) -> None:
-    """Download MNIST if it is missing, and verify every file."""
+def data(
+    dataset: options.DatasetOption = None,
+    data: options.DataOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Download MNIST, or another dataset with a name, and verify it; or check your own images."""
     from data_utils.mnist import default_folder
+    from data_utils.registry import is_path
 
-    mnist = load_data("mnist", data, create=True)
-    folder, n_train, n_test = data or default_folder(), len(mnist.train), len(mnist.test)
+    name = _resolved(dataset)
+    found = load_data(name, data, create=True)
+    folder = name if is_path(name) else str(data or default_folder(name))
+    n_train, n_test = len(found.train), len(found.test)
     if as_json:
-        print_json({"folder": str(folder), "train_images": n_train, "test_images": n_test})
-    else:
-        counts = f"{count(n_train, 'training image')}, {count(n_test, 'test image')}"
-        print(f"MNIST is complete in {folder}: {counts}")
+        shape = {"classes": found.spec.classes, "image_shape": found.spec.shape}
+        counts = {"train_images": n_train, "test_images": n_test}
+        print_json({"dataset": name, "folder": folder, **counts, **shape})
+        return
+    counted = f"{count(n_train, 'training image')}, {count(n_test, 'test image')}"
+    title = "MNIST is complete" if name == "mnist" else f"{name} is complete"
+    about = title if is_path(name) else f"{title} in {folder}"
+    print(escape(f"{about}: {counted}"))
+    spec = found.spec
+    size = f"{'gray' if spec.channels == 1 else 'color'}, {spec.side}×{spec.side} pixels"
+    print(escape(f"{size}, {len(spec.classes)} classes: {', '.join(spec.classes)[:2000]}"))
+
+
+def _resolved(dataset: str | None) -> str:
+    """Return the dataset that a config would have, by default MNIST."""
+    from sweep.config.resolve import resolve_config
+
+    return "mnist" if dataset is None else resolve_config(dataset=dataset).dataset
 
 
 def load_data(name: str, folder: Path | None, *, create: bool = False) -> "TrainTest":
@@ -141,6 +162,7 @@ def print_space(config: "SweepConfig", stream: TextIO) -> None:
 
 
 def doctor(
+    dataset: options.DatasetOption = None,
     data: options.DataOption = None,
     storage: options.StorageOption = options.DEFAULT_STORAGE,
     address: options.AddressOption = None,
@@ -150,7 +172,7 @@ def doctor(
     from sweep.cli.doctor import examine
 
     findings = []
-    for finding in examine(storage_folder(storage), data, address):
+    for finding in examine(storage_folder(storage), data, address, _resolved(dataset)):
         findings.append(finding)
         if not as_json:
             mark = "problem" if finding.is_problem else "ok"

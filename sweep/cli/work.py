@@ -20,7 +20,7 @@ from sweep.cli.setup import describe_size, load_data, print_space
 from sweep.cli.summary import find_best
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.folders import new_folder, write_environment
-from sweep.driver.resume import check_changes, find_missing, with_recorded_plan
+from sweep.driver.resume import check_changes, check_data, find_missing, with_recorded_plan
 from sweep.driver.signals import Interrupted
 from sweep.driver.warm_start import describe_learning, learn_from
 from sweep.errors import ClusterError, NoTrialError, UsageError
@@ -56,7 +56,7 @@ def start_sweep(
 ) -> None:
     """Search and confirm in a new sweep."""
     earlier = None if from_sweep is None else learn_from(from_sweep, config)
-    start, data = _prepare(config, options)
+    start, data = _prepare(config, options, from_sweep)
     folder = storage.child(name)
     with _watchable(folder), new_folder(storage, name, config) as locked, _advising(folder):
         say(f"sweep {name}: {describe_size(config)}")
@@ -114,7 +114,7 @@ def continue_sweep(
             _finish(folder, ledger, options)
         return
     with _watchable(folder), _advising(folder), folder.lock() as locked:
-        start, data = _prepare(config, options)
+        start, data = _prepare(config, options, ledger)
         if changes:
             write_environment(locked)
         say(f"resuming {folder.name}: {missing.text}")
@@ -159,7 +159,7 @@ def confirm_sweep(
         how_many = f"until the verdict is clear, at most {count(max_seeds, 'seed')} per arm"
     again = f"confirm --top-k {plan.top_k} {n_seeds}"
     with _watchable(folder), _advising(folder, again), folder.lock() as locked:
-        start, data = _prepare(config, options)
+        start, data = _prepare(config, options, ledger)
         say(f"confirming {ledger.name}: {how_many}")
         with passing_line(start):
             _train(locked, config, options, data, ledger, again=again)
@@ -190,15 +190,23 @@ def _how_long(config: SweepConfig, options: Options) -> str:
     return describe_time(config, count_slots(config.resources, options.concurrency))
 
 
-def _prepare(config: SweepConfig, options: Options) -> "tuple[str, TrainTest]":
-    """Return what is about to start, in a few words, and the data; write nothing yet."""
+def _prepare(
+    config: SweepConfig, options: Options, ledger: Ledger | None = None
+) -> "tuple[str, TrainTest]":
+    """Return what is about to start, in a few words, and the data; write nothing yet.
+
+    The data must be that of a `ledger`.
+    """
     # Ray takes seconds to import: mistakes in the command line are reported before.
     from sweep.driver.session import describe_start
 
     start = describe_start(
         config.resources, address=options.address, concurrency=options.concurrency
     )
-    return start, load_data(config.dataset, options.data)
+    data = load_data(config.dataset, options.data)
+    if ledger is not None:
+        check_data(ledger, data)
+    return start, data
 
 
 def _train(

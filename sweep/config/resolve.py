@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from analysis.formatting import printable
 from analysis.hyperparameters import HYPERPARAMETERS
+from data_utils.registry import is_path
 from sweep.config.dimensions import Location
 from sweep.config.document import Source, read_file, read_setting, read_yaml
 from sweep.config.messages import describe, suggest
@@ -37,6 +38,7 @@ def resolve_config(
     time_budget: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
+    dataset: str | None = None,
     notify: Callable[[str], None] = lambda note: None,
 ) -> SweepConfig:
     """Return the preset, overridden by the file, overridden by the command line.
@@ -56,7 +58,8 @@ def resolve_config(
         layers.add(read_file(path))
     for setting in settings:
         layers.add(read_setting(setting))
-    given = {"trials": trials, "time_budget": time_budget, "epochs": epochs, "seed": seed}
+    given: dict[str, Any] = {"trials": trials, "time_budget": time_budget}
+    given |= {"epochs": epochs, "seed": seed, "dataset": dataset}
     for key, value in given.items():
         if value is not None:
             option = key.replace("_", "-")
@@ -72,7 +75,14 @@ def resolve_config(
         notify(f"an initial point is left out: {reason} ({source.mark(at)})")
     for note in config.notes():
         notify(note)
-    return config
+    if not is_path(config.dataset):
+        return config
+    # The sweep may be resumed from another folder.
+    try:
+        path = Path(config.dataset).expanduser().absolute()
+    except RuntimeError as error:
+        raise UsageError(f"`dataset` cannot be {printable(config.dataset)}: {error}") from None
+    return config.model_copy(update={"dataset": str(path)})
 
 
 def preset_text(name: str) -> str:

@@ -15,10 +15,11 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from analysis.formatting import printable
 from analysis.hyperparameters import DEFAULTS, HAND_TUNED, complete, show_value
 from analysis.results.budget import DURATION, read_duration
 from analysis.yaml_text import yaml_text
-from data_utils.registry import DATASETS
+from data_utils.registry import DATASETS, is_path
 from models.registry import MODELS
 from sweep.config.dimensions import FloatRange, Location, Point, Section, Space, reject
 from sweep.config.registry import RENAMED, SCHEDULERS, SEARCHERS
@@ -92,6 +93,13 @@ def _check_duration(raw: object) -> str | None:
     return str(raw)
 
 
+def _check_dataset(name: str) -> str:
+    if name not in DATASETS and not is_path(name):
+        names, path = ", ".join(DATASETS), printable(f"./{name or 'images'}")
+        raise ValueError(f"must be {names} or a path such as {path}, but got {show_value(name)}")
+    return name
+
+
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy, and so Optuna, accepts
 
 
@@ -121,7 +129,11 @@ class SweepConfig(Section):
         confirm: None ends the sweep after the search; `sweep confirm` can still be run.
     """
 
-    dataset: Annotated[str, _one_of(DATASETS)] = "mnist"
+    dataset: Annotated[
+        str,
+        AfterValidator(_check_dataset),
+        Field(json_schema_extra={"pattern": f"^({'|'.join(DATASETS)})$|/|\\\\|[.][nN][pP][zZ]$"}),
+    ] = "mnist"
     model: Annotated[str, _one_of(MODELS)] = "lenet5"
     seed: Seed = 0
     split_seed: Seed = 0

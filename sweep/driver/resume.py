@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -14,11 +14,15 @@ from analysis.records.ledger import Ledger
 from analysis.results.budget import n_planned, read_duration, seconds_spent, write_duration
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
+from data_utils.errors import DataError
 from sweep.config import Confirm, SweepConfig
 from sweep.config.messages import describe
 from sweep.driver.arms import missing_runs, needs_look, plan_runs
 from sweep.environment import versions
 from sweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from data_utils.dataset import TrainTest
 
 _MAY_CHANGE = ("trials", "time_budget", "confirm", "resources")
 
@@ -135,6 +139,22 @@ def check_changes(
             "continue with --accept-changes, or start a new sweep"
         )
     return changes
+
+
+def check_data(ledger: Ledger, data: "TrainTest") -> None:
+    """Check that the data is that which a sweep began with.
+
+    Raises:
+        DataError: It is other data.
+    """
+    if ledger.data.fingerprint != data.fingerprint:
+        then, n_train, n_test = ledger.data, len(data.train), len(data.test)
+        raise DataError(
+            f"the data is not that of {ledger.name}, which had {then.n_train:,} training and "
+            f"{then.n_test:,} test images of {len(then.classes)} classes; this has {n_train:,} "
+            f"and {n_test:,} of {len(data.spec.classes)}, or other pixels or labels. "
+            "Bring the old data back, or start a new sweep"
+        )
 
 
 def _differences(

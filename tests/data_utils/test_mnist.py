@@ -1,14 +1,22 @@
 import functools
 import gzip
+import hashlib
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torchvision
 
 from data_utils.dataset import TrainTest
 from data_utils.errors import DataError
-from data_utils.mnist import FILES, cached, default_folder, load_mnist
-from data_utils.sources import fetch_from_index, fetch_from_mirrors
+from data_utils.mnist import FILES, default_folder, load_mnist
+from data_utils.registry import load_dataset
+from data_utils.sources import Progress, _to_idx, fetch_from_index, fetch_from_mirrors
 
 
 @pytest.fixture
@@ -38,16 +46,18 @@ def test_load_mnist_reads_torchvisions_layout(layout: Path, mnist: TrainTest, gi
     assert [path.name for path in layout.iterdir()] == ["MNIST"]
 
 
-def test_cached_reads_gzip_and_finds_missing_and_bad_files(layout: Path) -> None:
+def test_load_mnist_reads_gzip_and_finds_missing_and_bad_files(layout: Path) -> None:
     labels = layout / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
     contents = labels.read_bytes()
     labels.unlink()
-    assert not cached(layout)
+    with pytest.raises(DataError, match=f"MNIST is not complete in {layout}"):
+        load_mnist(layout, sources=())
     labels.write_bytes(contents[:-1] + b"\x00")
-    assert not cached(layout)
+    with pytest.raises(DataError, match="has the wrong SHA-256"):
+        load_mnist(layout, sources=())
     labels.unlink()
     (layout / f"{labels.name}.gz").write_bytes(gzip.compress(contents, compresslevel=1))
-    assert cached(layout)
+    assert len(load_mnist(layout, sources=()).test) == 10_000
 
 
 def test_load_mnist_without_network_says_what_to_do(tmp_path: Path) -> None:
@@ -79,3 +89,63 @@ def test_load_mnist_refuses_a_missing_folder_unless_told_to_create_it(tmp_path: 
     with pytest.raises(DataError, match="could not be downloaded"):
         load_mnist(folder, create=True, sources=(functools.partial(fetch_from_mirrors, urls=()),))
     assert folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST"), ("qmnist", "QMNIST")],
+)
+def test_dataset_of_torchvisions_is_fetched_once_from_its_addresses(
+    name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 28, 28), np.uint8)
+    labels = np.array([0, 9, 1, 2], np.uint8)
+    theirs = getattr(torchvision.datasets, kind)
+    parts = {"train": (images, labels), "test": (images[1:], labels[1:])}
+    served = {}
+    resources: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
+    for part, arrays in parts.items():
+        for what, array in zip(("images", "labels"), arrays, strict=True):
+            data = _to_idx(array)
+            if name == "qmnist" and what == "labels":  # eight integers of four bytes
+                wide = np.zeros((len(array), 8), ">i4")
+                wide[:, 0] = array
+                data = b"\0\0\x0c\x02" + struct.pack(">2I", *wide.shape) + wide.tobytes()
+            packed = gzip.compress(data)
+            served[f"/{part}-{what}.gz"] = packed
+            md5 = hashlib.md5(packed, usedforsecurity=False).hexdigest()
+            resources[part].append((f"{part}-{what}.gz", md5))
+    with mirror(served) as url:
+        if name == "qmnist":
+            complete = {p: [(url + n, md5) for n, md5 in some] for p, some in resources.items()}
+            monkeypatch.setattr(theirs, "resources", complete)
+        else:
+            monkeypatch.setattr(theirs, "resources", [*resources["train"], *resources["test"]])
+            monkeypatch.setattr(theirs, "mirrors", [url])
+        data = load_dataset(name, tmp_path, create=True, progress=Progress())
+    np.testing.assert_array_equal(data.train.images, images)
+    assert data.test.labels.tolist() == [9, 1, 2]
+    assert data.spec.is_digits is (name == "qmnist")
+    assert (len(data.spec.classes), data.fingerprint) == (10, name)
+    again = load_dataset(name, tmp_path, create=False, progress=Progress())  # nobody serves it
+    np.testing.assert_array_equal(again.test.images, images[1:])
+    (tmp_path / kind / "raw" / "test-labels.gz").write_bytes(b"other")
+    with pytest.raises(DataError, match=r"test-labels.gz has the wrong MD5"):
+        load_dataset(name, tmp_path, create=False, progress=Progress())
+
+
+@contextmanager
+def mirror(files: dict[str, bytes]) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(files[self.path])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()

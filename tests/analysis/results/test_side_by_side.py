@@ -1,5 +1,7 @@
 import pytest
 
+from analysis.records.dataset import DataRecord
+from analysis.records.ledger import SweepCreated
 from analysis.results.comparison import compare_accuracies
 from analysis.results.side_by_side import Contender, compare_sweeps
 from in_memory import by_seed, make_confirmation, make_ledger
@@ -10,7 +12,8 @@ LOW = by_seed(0.991, 0.9912, 0.9911, 0.9908, 0.9911)
 
 def contender(name: str, accuracies: dict[int, float] | None, **config: object) -> Contender:
     ledger = make_ledger(("COMPLETE", {}, [0.9, 0.9, 0.9, 0.95]), **config)
-    ledger.created = type(ledger.created)(100.0, 1, name, ledger.created.config)
+    data = DataRecord(fingerprint=str(config.get("dataset", "mnist")))
+    ledger.created = SweepCreated(100.0, 1, name, ledger.created.config, None, data)
     if accuracies is None:
         return Contender(ledger, None)
     return Contender(ledger, make_confirmation({"finalist": accuracies, "tuned": LOW}))

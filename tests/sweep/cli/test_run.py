@@ -6,6 +6,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError
 
 Call = Callable[..., Any]
-DATA = object()
+DATA = SimpleNamespace(fingerprint="mnist")
 WRITING = "drawing the plots and writing the report"
 
 

@@ -82,7 +82,9 @@ def test_data_is_verified_and_counted(call: Call) -> None:
     assert "60,000 training images, 10,000 test images" in outcome.out
     document = json.loads(call("data", "--json").out)
     counts = {"train_images": 60_000, "test_images": 10_000}
-    assert document == {"folder": str(default_folder()), **counts}
+    shape = {"classes": [*"0123456789"], "image_shape": [28, 28]}
+    where = {"dataset": "mnist", "folder": str(default_folder())}
+    assert document == {**where, **counts, **shape}
 
 
 def test_schema_is_printed(call: Call) -> None:

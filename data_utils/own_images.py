@@ -1,0 +1,238 @@
+"""A user's own images: a folder of images by class, or an `.npz` file.
+
+A folder is as for torchvision's `ImageFolder`: `train/CLASS/*.png` and `test/CLASS/*.png`. A
+file has Keras' names (`x_train`, `y_train`, …) or MedMNIST's (`train_images`, `train_labels`, …).
+A part `val` is used for validation; without a part `test`, some images are set aside for it.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_utils.dataset import ImageDataset, TrainTest, describe_pixels, split_train_validation
+from data_utils.errors import DataError
+from data_utils.images import is_image_name, open_image
+from data_utils.sources import Progress
+
+MIN_SIDE, MAX_SIDE = 28, 64
+MAX_CLASSES = 1000
+
+_PARTS = ("train", "val", "test")
+_NAMES = (("x_{}", "y_{}"), ("{}_images", "{}_labels"))  # Keras' and MedMNIST's
+_SHAPES = "[n, side, side], [n, side, side, 1] or [n, side, side, 3]"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Images [n, side, side] or [n, side, side, 3] with labels; `where` names one of them."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    where: list[str]
+
+    def named(self, i: int) -> str:
+        return self.where[i] if len(self.where) > 1 else f"{self.where[0]}[{i}]"
+
+
+def load_npz(path: Path, progress: Progress) -> TrainTest:
+    """Load an `.npz` file, without pickles; its classes are called 0, 1 and so on.
+
+    Raises:
+        DataError: It cannot be read, or something is wrong with its images or labels.
+    """
+    parts: dict[str, _Part] = {}
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            for part in _PARTS:
+                for names in _NAMES:
+                    images, labels = (name.format(part) for name in names)
+                    if images in arrays and labels in arrays:
+                        parts[part] = _check_arrays(path, images, arrays[images], arrays[labels])
+            found = ", ".join(arrays)
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}") from None
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise DataError(f"{path} cannot be read as an .npz file: {reason}") from None
+    if "train" not in parts:
+        wanted = "x_train and y_train, or train_images and train_labels"
+        raise DataError(f"{path} must have {wanted}, but has {found or 'nothing'}")
+    classes = [str(i) for i in range(int(parts["train"].labels.max(initial=0)) + 1)]
+    return _assemble(str(path), parts, classes, progress)
+
+
+def load_folder(path: Path, progress: Progress) -> TrainTest:
+    """Load a folder of images by class, in color if one of them is.
+
+    Raises:
+        DataError: An image cannot be read, or something is wrong with the images.
+    """
+    try:
+        parts, classes = _read_parts(path, progress)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if all((part.images[..., :1] == part.images).all() for part in parts.values()):
+        parts = {k: _Part(p.images[..., 0], p.labels, p.where) for k, p in parts.items()}
+    return _assemble(str(path), parts, classes, progress)
+
+
+def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[str]]:
+    """Read a folder's parts, in color, and the names of its classes."""
+    if not (path / "train").is_dir():
+        what = "there is no folder" if not path.exists() else "there is no folder train in"
+        raise DataError(f"{what} {path}; put the images into {path / 'train' / 'CLASS'}")
+    classes = [folder.name for folder in _folders(path / "train")]
+    parts = {}
+    for part in _PARTS:
+        files, labels = [], []
+        for folder in _folders(path / part):
+            if folder.name not in classes:
+                raise DataError(f"{folder} has no images in {path / 'train' / folder.name}")
+            here = sorted(file for file in folder.rglob("*") if is_image_name(file.name))
+            if not here:
+                raise DataError(f"{folder} has no images; use PNG or JPEG files")
+            files += here
+            labels += [classes.index(folder.name)] * len(here)
+        if files:
+            progress.message(f"reading {len(files):,} images from {path / part}")
+            images = _stack(files)
+            parts[part] = _Part(images, np.array(labels), [str(file) for file in files])
+    if not parts:
+        raise DataError(f"{path / 'train'} has no classes; put the images into train/CLASS")
+    return parts, classes
+
+
+def _folders(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return []
+    return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _stack(files: list[Path]) -> NDArray[np.uint8]:
+    """Read images of one size: [n, side, side, 3]."""
+
+    def prepare(image: Image.Image) -> NDArray[np.uint8]:
+        if image.mode.startswith(("I", "F")):
+            raise ValueError("more than 8 bits per channel; save it with 8")
+        return np.asarray(image.convert("RGB"))
+
+    pixels: list[NDArray[np.uint8]] = []
+    for file in files:
+        pixels.append(open_image(file, prepare))
+        if pixels[-1].shape != pixels[0].shape:
+            (height, width, _), (first_height, first_width, _) = pixels[-1].shape, pixels[0].shape
+            raise DataError(
+                f"{file} has {width}×{height} pixels, but {files[0]} has "
+                f"{first_width}×{first_height}; give all images one size"
+            )
+    return np.stack(pixels)
+
+
+def _check_arrays(path: Path, name: str, images: NDArray[Any], labels: NDArray[Any]) -> _Part:
+    """Check one part of a file by itself."""
+    where = f"{path}: {name}"
+    if images.dtype != np.uint8:
+        is_whole = images.dtype.kind in "iu" and images.size and images.min() >= 0
+        if not is_whole or images.max() > 255:
+            raise DataError(
+                f"{where} must be pixels from 0 to 255, of type uint8, but is of type "
+                f"{images.dtype}" + (" with others" if images.dtype.kind in "iu" else "")
+            )
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] != 3):
+        raise DataError(f"{where} must have the shape {_SHAPES}, but has {list(images.shape)}")
+    if labels.shape not in ((len(images),), (len(images), 1)):
+        wanted = f"one label for each of {len(images):,} images"
+        raise DataError(f"{where} needs {wanted}, but the labels' shape is {list(labels.shape)}")
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{where} needs integers as labels, but they are of type {labels.dtype}")
+    labels = labels.reshape(-1)
+    if labels.size and not 0 <= labels.min() <= labels.max() < MAX_CLASSES:
+        raise DataError(
+            f"{where} needs labels between 0 and {MAX_CLASSES - 1}, but they are between "
+            f"{labels.min()} and {labels.max()}"
+        )
+    return _Part(images.astype(np.uint8, copy=False), labels.astype(np.int64), [where])
+
+
+def _assemble(
+    where: str, parts: dict[str, _Part], classes: list[str], progress: Progress
+) -> TrainTest:
+    """Check the parts together, and make the dataset."""
+    for problem in _problems(where, parts, classes):
+        raise DataError(problem)
+    train, own, test = (parts.get(part) for part in _PARTS)
+    assert train is not None
+    spec = describe_pixels(_channels_first(train.images), tuple(classes))
+    kind = np.uint8 if len(classes) <= 256 else np.uint16
+
+    def dataset(*some: _Part) -> ImageDataset:
+        images = _channels_first(np.concatenate([part.images for part in some]))
+        labels: NDArray[Any] = np.concatenate([part.labels for part in some]).astype(kind)
+        return ImageDataset(images, labels, spec)
+
+    learned = dataset(train, own) if own is not None else dataset(train)
+    n_own = 0 if own is None else len(own.labels)
+    if test is not None:
+        return TrainTest(learned, dataset(test), n_own)
+    n = len(train.labels)
+    rest, held_out = split_train_validation(dataset(train), max(1, n // 6), seed=0)
+    progress.message(
+        f"{where} has no test images: {len(held_out):,} of the {n:,} training images, the same "
+        "share of each class, are set aside for the test"
+    )
+    if own is not None:
+        images = np.concatenate([rest.images, learned.images[n:]])
+        rest = ImageDataset(images, np.concatenate([rest.labels, learned.labels[n:]]), spec)
+    return TrainTest(rest, held_out, n_own)
+
+
+def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return images if images.ndim == 3 else np.ascontiguousarray(np.moveaxis(images, -1, 1))
+
+
+def _problems(where: str, parts: dict[str, _Part], classes: list[str]) -> Iterator[str]:
+    """Yield what is wrong with the parts together, as sentences."""
+    if not 2 <= len(classes) <= MAX_CLASSES:
+        yield f"{where} must have 2 to {MAX_CLASSES:,} classes, but has {len(classes)}"
+    train = parts["train"]
+    for name, part in parts.items():
+        if not len(part.labels):
+            yield f"{where} has no images for {name}"
+        height, width = part.images.shape[1:3]
+        if height != width or not MIN_SIDE <= width <= MAX_SIDE:
+            size = f"square, with {MIN_SIDE} to {MAX_SIDE} pixels a side"
+            yield f"the images of {where} must be {size}, but {name} has {width}×{height}"
+        if part.images.shape[1:] != train.images.shape[1:]:
+            kinds = ["color" if p.images.ndim == 4 else "gray" for p in (part, train)]
+            sizes = [f"{p.images.shape[2]}×{p.images.shape[1]}" for p in (part, train)]
+            yield (
+                f"the images of {where} differ: {name} has {kinds[0]} images of {sizes[0]} "
+                f"pixels, train {kinds[1]} ones of {sizes[1]}"
+            )
+        if (beyond := part.labels >= len(classes)).any():
+            label = part.labels[beyond][0]
+            yield f"{where} has images of class {label} in {name}, but not in train"
+    for label, n in enumerate(np.bincount(train.labels, minlength=len(classes))):
+        if n < 2:
+            found = "one training image" if n else "no training image"
+            yield f"the class {classes[label]} of {where} has {found}; it needs two or more"
+    for one, other in combinations(parts, 2):
+        first = {image.tobytes(): i for i, image in enumerate(parts[one].images)}
+        again = [i for i, image in enumerate(parts[other].images) if image.tobytes() in first]
+        if again:
+            i = first[parts[other].images[again[0]].tobytes()]
+            pair = f"{parts[one].named(i)} and {parts[other].named(again[0])}"
+            yield (
+                f"{len(again):,} images of {other} are in {one}, too: {pair} are the same; "
+                f"remove them from one of the two"
+            )

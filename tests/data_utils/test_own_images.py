@@ -1,0 +1,195 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_utils.dataset import TrainTest
+from data_utils.errors import DataError
+from data_utils.images import read_image
+from data_utils.own_images import load_folder, load_npz
+from data_utils.sources import Progress
+
+Pixels = NDArray[np.uint8]
+
+
+def _images(n: int, seed: int, *shape: int) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (n, *(shape or (28, 28))), np.uint8)
+
+
+def _arrays(**changed: Any) -> dict[str, Any]:
+    """A small dataset in Keras' names; None leaves an array out."""
+    arrays = {
+        "x_train": _images(12, 1),
+        "y_train": np.arange(12) % 3,
+        "x_test": _images(6, 2),
+        "y_test": np.arange(6) % 3,
+    }
+    return {name: array for name, array in (arrays | changed).items() if array is not None}
+
+
+def _load_npz(folder: Path, **arrays: Any) -> TrainTest:
+    np.savez(folder / "a.npz", **arrays)
+    return load_npz(folder / "a.npz", Progress())
+
+
+def _fill(root: Path, part: str, images: Pixels, *classes: str) -> None:
+    for i, image in enumerate(images):
+        folder = root / part / classes[i % len(classes)]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{i:03}.png")
+
+
+def test_npz_in_keras_names_keeps_its_pixels_and_labels(tmp_path: Path) -> None:
+    arrays = _arrays()
+    data = _load_npz(tmp_path, **arrays)
+    np.testing.assert_array_equal(data.train.images, arrays["x_train"])
+    np.testing.assert_array_equal(data.test.labels, arrays["y_test"])
+    assert data.spec.classes == ("0", "1", "2")
+    assert not data.spec.is_digits
+    scaled = arrays["x_train"] / 255
+    assert (data.spec.mean, data.spec.std) == (round(scaled.mean(), 4), round(scaled.std(), 4))
+    assert (data.n_own_validation, data.n_validation) == (0, 2)
+
+
+def test_npz_in_medmnists_names_has_its_own_validation_split(tmp_path: Path) -> None:
+    train, val, test = (_images(n, n, 32, 32, 3) for n in (12, 4, 6))
+    labels = {f"{part}_labels": np.arange(n)[:, None] % 2 for part, n in _SIZES.items()}
+    data = _load_npz(tmp_path, train_images=train, val_images=val, test_images=test, **labels)
+    learned, validation = data.split(seed=5)
+    np.testing.assert_array_equal(learned.images, np.moveaxis(train, -1, 1))
+    np.testing.assert_array_equal(validation.images, np.moveaxis(val, -1, 1))
+    assert (data.spec.channels, data.spec.side, data.spec.classes) == (3, 32, ("0", "1"))
+    assert data.spec.mean == round((train / 255).mean(), 4)  # not of those for validation
+
+
+_SIZES = {"train": 12, "val": 4, "test": 6}
+
+
+@pytest.mark.parametrize("is_color", [False, True])
+def test_folder_is_gray_unless_an_image_has_color(is_color: bool, tmp_path: Path) -> None:
+    images = _images(8, 1, 30, 30)
+    _fill(tmp_path, "train", images, "dog", "cat")
+    test = np.repeat(_images(4, 2, 30, 30)[..., None], 3, axis=-1)
+    test[0, 0, 0, 0] ^= is_color
+    _fill(tmp_path, "test", test, "cat")
+    (tmp_path / "train" / "cat" / "notes.txt").write_text("")
+    data = load_folder(tmp_path, Progress())
+    assert data.spec.classes == ("cat", "dog")
+    assert data.spec.channels == (3 if is_color else 1)
+    assert data.train.labels.tolist() == [0] * 4 + [1] * 4
+    first = data.train.images[0, 0] if is_color else data.train.images[0]
+    np.testing.assert_array_equal(first, images[1])
+    path, channels = tmp_path / "train" / "cat" / "001.png", data.spec.channels
+    read = read_image(path, channels=channels, side=30)
+    np.testing.assert_array_equal(read, data.train.images[0])
+    assert read_image(path, channels=3, side=28).shape == (3, 28, 28)
+
+
+def test_folder_without_test_images_has_some_set_aside(tmp_path: Path) -> None:
+    _fill(tmp_path, "train", _images(24, 1), "a", "b")
+    lines: list[str] = []
+    data = load_folder(tmp_path, Progress(lines.append))
+    assert (len(data.train), np.bincount(data.test.labels).tolist()) == (20, [2, 2])
+    assert lines[1].startswith(f"{tmp_path} has no test images: 4 of the 24 training images")
+    again = load_folder(tmp_path, Progress())
+    assert again.fingerprint == data.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"x_train": None}, "must have x_train and y_train, or train_images and train_labels"),
+        ({"x_train": np.empty((0, 28, 28), np.uint8), "y_train": []}, "integers as labels"),
+        ({"x_test": np.empty((0, 28, 28), np.uint8), "y_test": np.arange(0)}, "no images for t"),
+        ({"x_train": np.zeros((12, 28, 28))}, "from 0 to 255, of type uint8, but is of type fl"),
+        ({"x_train": np.full((12, 28, 28), 256)}, "is of type int64 with others"),
+        ({"x_train": np.array(["a"] * 12)}, "of type uint8, but is of type <U1"),
+        ({"x_train": np.array([None] * 12)}, "cannot be read as an .npz file: Object arrays"),
+        (
+            {"x_train": _images(12, 1, 784)},
+            r"must have the shape \[n, side, side\], .* \[12, 784\]",
+        ),
+        ({"x_train": _images(12, 1, 28, 28, 4)}, r"but has \[12, 28, 28, 4\]"),
+        ({"x_train": _images(12, 1, 27, 27)}, "with 28 to 64 pixels a side, but train has 27×27"),
+        ({"x_train": _images(12, 1, 28, 30)}, "must be square, .* but train has 30×28"),
+        ({"x_test": _images(6, 1, 65, 65)}, "but test has 65×65"),
+        ({"x_test": _images(6, 1, 32, 32)}, "test has gray images of 32×32 pixels, train gray"),
+        ({"x_test": _images(6, 1, 28, 28, 3)}, "test has color images of 28×28 pixels, train gr"),
+        ({"y_train": np.arange(11)}, r"one label for each of 12 images, .* shape is \[11\]"),
+        ({"y_train": np.eye(12)}, r"one label for each of 12 images, .* \[12, 12\]"),
+        ({"y_train": np.zeros(12)}, "integers as labels, but they are of type float64"),
+        ({"y_train": np.arange(12) - 1}, "between 0 and 999, but they are between -1 and 10"),
+        ({"y_train": np.arange(12) + 990}, "but they are between 990 and 1001"),
+        ({"y_train": np.zeros(12, int)}, "must have 2 to 1,000 classes, but has 1"),
+        (
+            {"y_train": np.arange(12) // 11, "y_test": np.zeros(6, int)},
+            "the class 1 of .* has one training image",
+        ),
+        ({"y_train": np.arange(12) % 2 * 2}, "the class 1 of .* has no training image"),
+        ({"y_test": np.arange(6)}, "has images of class 3 in test, but not in train"),
+        (
+            {"x_test": _images(12, 1)[6:]},
+            r"6 images of test are in train, too: .*: x_train\[6\] and .*: x_test\[0\] are",
+        ),
+    ],
+)
+def test_npz_with_a_fault_is_refused_with_the_reason(
+    changed: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        _load_npz(tmp_path, **_arrays(**changed))
+    assert str(tmp_path / "a.npz") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with pytest.raises(DataError, match="there is no file"):
+        load_npz(path, Progress())
+    path.write_bytes(b"PK")
+    with pytest.raises(DataError, match="cannot be read as an .npz file"):
+        load_npz(path, Progress())
+    np.savez(path, **_arrays())
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DataError, match="cannot be read as an .npz file"):
+        load_npz(path, Progress())
+    with pytest.raises(DataError, match="Is a directory"):
+        load_npz(tmp_path, Progress())
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "content", "message"),
+    [
+        ("train", "a/x.png", b"not an image", "a/x.png is not a readable image"),
+        ("train", "a/x.png", _images(1, 5, 29, 29)[0], "x.png has 29×29 pixels, but .* 28×28"),
+        ("train", "a/x.png", _images(1, 5)[0].astype(np.uint16), "more than 8 bits per channel"),
+        ("train", "c/x.png", _images(1, 5)[0], "the class c of .* has one training image"),
+        ("train", "c/notes.txt", b"", "c has no images; use PNG or JPEG files"),
+        ("test", "c/x.png", _images(1, 5)[0], "test/c has no images in .*train/c"),
+        ("test", "a/x.png", _images(8, 1)[0], "train/a/000.png and .*test/a/x.png are the same"),
+    ],
+)
+def test_folder_with_a_fault_is_refused_with_the_reason(
+    part: str, name: str, content: bytes | Pixels, message: str, tmp_path: Path
+) -> None:
+    _fill(tmp_path, "train", _images(8, 1), "a", "b")
+    _fill(tmp_path, "test", _images(4, 2), "a", "b")
+    file = tmp_path / part / name
+    file.parent.mkdir(exist_ok=True)
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        Image.fromarray(content).save(file)
+    with pytest.raises(DataError, match=message):
+        load_folder(tmp_path, Progress())
+
+
+def test_folder_without_classes_is_refused(tmp_path: Path) -> None:
+    for message in ("there is no folder ", "there is no folder train in ", "has no classes"):
+        with pytest.raises(DataError, match=message):
+            load_folder(tmp_path / "mine", Progress())
+        missing = tmp_path / "mine"
+        (missing / "train" if missing.exists() else missing).mkdir(exist_ok=True)
