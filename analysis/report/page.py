@@ -25,8 +25,8 @@ from analysis.records.files import REPORT_FILE
 from analysis.report import costs, facts
 from analysis.storage.folder import Folder
 
-# An SVG of many lines is larger than a PNG that is as sharp on a screen.
-_LARGEST_SVG = 200_000
+# An SVG of many marks is larger than a PNG, and slow.
+_LARGEST_SVG = 300_000
 _DPI = 150
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(%|points|seeds?)(?!\w))|(?<=[Tt]rial) (?=\d)")
 
@@ -102,18 +102,22 @@ def _keep_together(value: object) -> object:
     return _BEFORE_UNIT.sub("\u00a0", value) if type(value) is str else value
 
 
-def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[tuple[Plot, str, str]]:
-    """Yield each plot with its picture as a URL and its alternative text, or "" and a reason."""
+def _pictures(plots: Iterable[Plot], results: Results) -> Iterator[tuple[Plot, Markup, str]]:
+    """Yield each plot with its picture as an element, or with "" and a reason."""
     for plot in plots:
         try:
-            (data, alt), kind = render(plot, results, "svg"), "svg+xml"
-            if len(data) > _LARGEST_SVG:
-                (data, alt), kind = render(plot, results, "png", dpi=_DPI), "png"
-                data = _with_palette(data)
+            data, alt = render(plot, results, "svg")
+            if len(data) <= _LARGEST_SVG:
+                # Within the page, its marks say on hover which trials they are.
+                head = Markup('<svg role="img" aria-label="{}"').format(alt)
+                yield plot, head + Markup(data.decode().removeprefix("<svg")), ""
+                continue
+            data, alt = render(plot, results, "png", dpi=_DPI)
         except NothingToDrawError as nothing:
-            yield plot, "", str(nothing)
+            yield plot, Markup(), str(nothing)
             continue
-        yield plot, f"data:image/{kind};base64,{base64.b64encode(data).decode()}", alt
+        source = f"data:image/png;base64,{base64.b64encode(_with_palette(data)).decode()}"
+        yield plot, Markup('<img src="{}" alt="{}" />').format(source, alt), ""
 
 
 def _with_palette(png: bytes) -> bytes:
