@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import Formatter, FuncFormatter
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from analysis.formatting import printable
+from analysis.formatting import percent_number, printable
 from analysis.hyperparameters import HYPERPARAMETERS, format_value
 from analysis.plots.results import NothingToDrawError
 from analysis.plots.scales import (
@@ -81,8 +81,11 @@ class Dimension:
             return {self.position(choice): self.format(choice) for choice in self.choices}
         formatter: Formatter = RoundFormatter(100 if self.scale == "accuracy" else 1)
         if self.low == self.high:
-            ticks = [self.low]
-        elif self.scale == "accuracy":
+            label = self.format(self.low)
+            if self.scale == "accuracy":
+                label = percent_number(self.low)
+            return {self.position(self.low): label}
+        if self.scale == "accuracy":
             ticks = AccuracyLocator().tick_values(self.low, self.high)
         elif self.scale == "log":
             ticks = RoundLocator(4).tick_values(self.low, self.high)

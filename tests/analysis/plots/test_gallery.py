@@ -25,7 +25,7 @@ from analysis.records.predictions import ShownImages
 from analysis.storage.local_folder import LocalFolder
 from in_memory import make_confirmation, make_ledger
 
-SMALL = {"n_trials": 14, "epochs": 4, "failure_rate": 0.1}
+SMALL = {"n_trials": 28, "epochs": 4, "failure_rate": 0.1}
 
 
 def test_draw_all_writes_every_plot(confirmed_folder, tmp_path):

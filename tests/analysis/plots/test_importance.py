@@ -51,9 +51,9 @@ def test_importances_stay_within_chance_where_nothing_matters():
 @pytest.mark.parametrize(
     ("trials", "reason"),
     [
-        (make_trials(1), "only 1 trial ran all epochs; at least 10 are needed"),
-        (make_trials(9), "only 9 trials ran all epochs; at least 10 are needed"),
-        (make_trials(1) * 10, "all trials have the same score"),
+        (make_trials(1), "only 1 trial ran all epochs; at least 20 are needed"),
+        (make_trials(19), "only 19 trials ran all epochs; at least 20 are needed"),
+        (make_trials(1) * 20, "all trials have the same score"),
     ],
 )
 def test_importances_need_different_trials(trials, reason):
@@ -64,7 +64,7 @@ def test_importances_need_different_trials(trials, reason):
 def test_importances_accept_ties_and_choices():
     trials = [
         ("COMPLETE", {"nesterov": i % 2 == 0}, [0.9, 0.9, 0.9, score])
-        for i, score in enumerate([0.95, 0.9, *[0.95] * 8])
+        for i, score in enumerate([0.95, 0.9, *[0.95] * 18])
     ]
     (nesterov,) = importances(make_ledger(*trials, space={"nesterov": [True, False]}))
     # Chance itself gives it no more than this: the one trial that is worse has one choice.
@@ -76,7 +76,7 @@ def test_importances_keep_the_verbosity_of_optuna():
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.DEBUG)
     try:
-        importances(make_ledger(*make_trials(10)))
+        importances(make_ledger(*make_trials(20)))
         assert optuna.logging.get_verbosity() == optuna.logging.DEBUG
     finally:
         optuna.logging.set_verbosity(before)

@@ -35,7 +35,7 @@ from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 
 N_PICTURES = 13
-SMALL = {"n_trials": 10, "epochs": 3, "scheduler": "none"}
+SMALL = {"n_trials": 22, "epochs": 3, "scheduler": "none"}
 # A user's own settings of matplotlib.
 RC = """
 backend: svg
@@ -92,7 +92,7 @@ def test_report_begins_with_the_verdict(confirmed_report):
     assert texts(page, "h1") == ["Sweep synthetic"]
     assert texts(page, "h2")[0] == "Verdict"
     about, shown = texts(page, "p")[:2]
-    assert about == "lenet5 · 10 trials of 3 epochs, begun 2027-01-15 08:00 UTC"
+    assert about == "lenet5 · 22 trials of 3 epochs, begun 2027-01-15 08:00 UTC"
     assert shown == verdict["text"]
     prose = re.sub("<svg.*?</svg>", "", report, flags=re.DOTALL)
     assert re.search(r"\d %", prose) is None  # no line breaks between a number and its unit
@@ -199,12 +199,12 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(confirmed_folder):
     trial = read_ledger(folder).trials[1]
     better = replace(trial.epochs[0], val_accuracy=1.0)
     with LedgerWriter(folder, read_ledger(folder).created) as writer:
-        writer.append(TrialStarted(2e9, 11, 5, trial.hyperparameters))
+        writer.append(TrialStarted(2e9, 23, 5, trial.hyperparameters))
         for epoch in (1, 2, 3):
-            writer.append(EpochRecord.of(2e9, 11, replace(better, epoch=epoch)))
-        writer.append(TrialEnded(2e9, 11, "COMPLETE", None))
+            writer.append(EpochRecord.of(2e9, 23, replace(better, epoch=epoch)))
+        writer.append(TrialEnded(2e9, 23, "COMPLETE", None))
     page = ET.fromstring(report_of(folder))
-    assert texts(page, "p")[1].startswith("Trial 11 is the best now")
+    assert texts(page, "p")[1].startswith("Trial 23 is the best now")
     assert "sweep confirm --seeds" not in texts(page, "code")
     assert "sweep confirm synthetic" in texts(page, "code")
     assert "verdict" not in texts(page, "span")
