@@ -154,11 +154,17 @@ def print_space(config: "SweepConfig", stream: TextIO) -> None:
         for name, value in config.recipe.items()
         if name not in config.space and name not in off
     ]
-    width = open_console(stream).width
     for label, names in (("searched", searched), ("fixed", fixed), ("off", off)):
         if names:
-            text, indent = f"  {label:9} {', '.join(names)}", 12 * " "
-            print(escape(textwrap.fill(text, width, subsequent_indent=indent)), file=stream)
+            print_entry(label, ", ".join(names), stream)
+
+
+def print_entry(label: str, text: str, stream: TextIO) -> None:
+    """Print one of the entries that describe a sweep, broken between words."""
+    lines = textwrap.fill(
+        f"  {label:9} {text}", open_console(stream).width, subsequent_indent=12 * " "
+    )
+    print(escape(lines), file=stream, flush=True)
 
 
 def doctor(

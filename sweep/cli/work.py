@@ -16,7 +16,7 @@ from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.cli.options import follow_up
 from sweep.cli.output import escape, passing_line, print_json, say
-from sweep.cli.setup import describe_size, load_data, print_space
+from sweep.cli.setup import describe_size, load_data, print_entry, print_space
 from sweep.cli.summary import find_best
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.folders import new_folder, write_environment
@@ -176,7 +176,7 @@ def _print_plan(
     """Print what is searched, how long it takes, and what is learned from another sweep."""
     print_space(config, stream)
     if options.address is None:
-        print(f"  time      {_how_long(config, options)}", file=stream, flush=True)
+        print_entry("time", _how_long(config, options), stream)
     if from_sweep is not None and earlier is not None:
         learning = describe_learning(earlier, len(from_sweep.trials), config)
         print(escape(learning), file=stream, flush=True)

@@ -68,13 +68,14 @@ def estimate_time(config: SweepConfig, slots: int) -> Estimate:
 
 
 def describe_time(config: SweepConfig, slots: int) -> str:
-    """Return how long a sweep takes, such as `about 12 min: search 7 min, confirmation 5 min`."""
+    """Return how long a sweep takes, such as `up to about 12 min on a quiet machine`."""
     found = estimate_time(config, slots)
     may_stop = config.scheduler.name != "none" and config.scheduler.grace_period < config.epochs
     text = f"{'up to ' * may_stop}about {_rough(found.search_s + found.confirmation_s)}"
+    text += " on a quiet machine"
     if config.confirm is not None:
         text += f": search {_rough(found.search_s)}, confirmation {_rough(found.confirmation_s)}"
-    return f"{text} (from training steps measured now)"
+    return text
 
 
 def measure_speed(model: str, hyperparameters: Mapping[str, Any], device: str) -> Speed:
