@@ -94,9 +94,7 @@ def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | Non
         return None
     if confirmation is None or not confirmation.runs:
         return "confirm"
-    if confirmation.plan is not None and (
-        not confirmation.looks or confirmation.seeds != confirmation.looks[-1].seeds
-    ):
+    if confirmation.plan is not None and confirmation.is_cut_off:
         return "resume"
     finalist = best_finalist(ledger, confirmation)
     n_seeds = max(len(confirmation.seeds), MIN_SEEDS)

@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from sweep.cli import options
 from sweep.cli.options import find_sweep, follow_up, storage_folder
 from sweep.cli.output import escape, open_console, print_json, say
 from sweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from analysis.records.ledger import Ledger
+    from analysis.storage.folder import Folder
 
 _READ_EVERY_S = 2.0
 
@@ -31,29 +35,22 @@ def list_(
 
 def status(
     name: options.NameArgument = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Watch until the search ends.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Watch until the sweep ends.")] = False,
     storage: options.StorageOption = options.DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show the progress of a sweep."""
     from analysis.records.confirmation import read_confirmation
-    from analysis.records.sweeps import read_sweep
     from analysis.results.budget import seconds_spent
     from analysis.results.selection import rank_trials
     from analysis.results.state import sweep_state
     from sweep.cli.screen.confirm_view import describe_runs
-    from sweep.cli.screen.display import Display
     from sweep.cli.screen.search_view import SearchView
 
     folder, ledger = find_sweep(storage, name)
-    view = SearchView(ledger)
     if follow and not as_json:
-        with Display(view, sys.stdout, ends_silently=True) as display:
-            while folder.is_locked() and view.ledger.ended is None:
-                display.update()
-                time.sleep(_READ_EVERY_S)
-                view.ledger = read_sweep(folder)
-    ledger, state = view.ledger, sweep_state(folder, view.ledger)
+        ledger = _follow(folder, ledger)
+    state = sweep_state(folder, ledger)
     now = time.time() if state == "running" else None
     if as_json:
         best = next(iter(rank_trials(ledger)), None)
@@ -74,7 +71,7 @@ def status(
         )
         return
     why = ""
-    if state == "interrupted" and ledger.ended is not None:
+    if state == "interrupted" and ledger.ended is not None and ledger.ended.reason != "finished":
         why = f" ({ledger.ended.reason.removeprefix('interrupted by ')})"
     console = open_console()
     console.print(escape(f"sweep {ledger.name}: {state}{why}"))
@@ -83,6 +80,38 @@ def status(
         console.print(describe_runs(confirmation, is_running=state == "running"))
     if state == "interrupted":
         print(escape(f"continue with: {follow_up('resume', folder)}"))
+
+
+def _follow(folder: "Folder", ledger: "Ledger") -> "Ledger":
+    """Show the search, then the confirmation, while a driver works; return the ledger then."""
+    from analysis.records.confirmation import read_confirmation
+    from analysis.records.sweeps import read_sweep
+    from sweep.cli.screen.confirm_view import ConfirmationView
+    from sweep.cli.screen.display import Display
+    from sweep.cli.screen.search_view import SearchView
+    from sweep.config import SweepConfig
+    from sweep.driver.arms import plan_runs
+    from sweep.driver.resume import with_recorded_plan
+
+    with Display(SearchView(ledger), sys.stdout, ends_silently=True) as display:
+        while folder.is_locked():
+            display.update()
+            time.sleep(_READ_EVERY_S)
+            ledger = read_sweep(folder)
+            display.view = SearchView(ledger)
+            found = read_confirmation(folder)
+            if ledger.ended is None or found is None or found.plan is None:
+                continue
+            config = SweepConfig.model_validate(ledger.config)
+            config = with_recorded_plan(folder, ledger, config)
+            if config.confirm is None:
+                continue
+            arms, seeds = plan_runs(config, ledger, found)
+            if found.arms.keys() >= (names := {arm.arm: arm for arm in arms}).keys():
+                begun = max(found.begun.time, found.plan.time, ledger.ended.time)
+                slots = ledger.sessions[-1].slots
+                display.view = ConfirmationView(found, [*names], seeds, slots, begun=begun)
+    return ledger
 
 
 def trials(

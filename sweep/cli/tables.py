@@ -113,11 +113,11 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
     for entry in found:
         try:
             ledger = read_ledger(storage.child(entry.name))
+            state, now = sweep_state(storage.child(entry.name), ledger), time.time()
         except LedgerError as error:
             documents.append({"sweep": entry.name, "error": str(error)})
             continue
         best, n_trials = next(iter(rank_trials(ledger)), None), int(ledger.config["trials"])
-        state, now = sweep_state(storage.child(entry.name), ledger), time.time()
         documents.append(
             {
                 "sweep": entry.name,

@@ -11,7 +11,13 @@ from pydantic import ValidationError
 from analysis.records.confirmation import read_confirmation
 from analysis.records.files import ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
-from analysis.results.budget import n_planned, read_duration, seconds_spent, write_duration
+from analysis.results.budget import (
+    describe_budget,
+    n_planned,
+    read_duration,
+    seconds_spent,
+    write_duration,
+)
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from data_utils.errors import DataError
@@ -51,12 +57,15 @@ class Missing:
 def extend(ledger: Ledger, trials: int | None, time_budget: str | None) -> SweepConfig:
     """Return the config to continue with: for `trials` in all, for `time_budget` from now.
 
-    The time budget `none` ends the search after its last trial alone.
+    The time budget `none` ends the search after its last trial alone. So do `trials` without
+    a time budget where the budget is used up.
 
     Raises:
         UsageError: An option is invalid.
     """
     given: dict[str, Any] = {} if trials is None else {"trials": trials}
+    if trials is not None and describe_budget(ledger) is not None:
+        given["time_budget"] = None
     if time_budget is not None:
         given["time_budget"] = time_budget
     try:

@@ -17,7 +17,7 @@ class ConfirmationView:
     """Shows the progress of a confirmation, whose arms are recorded already.
 
     `arms` are the names of the arms in training. Each is trained once per seed, and `slots` runs
-    are trained at a time.
+    are trained at a time. They began at `begun`, by default now.
     """
 
     def __init__(
@@ -27,10 +27,12 @@ class ConfirmationView:
         seeds: list[int],
         slots: int,
         clock: Callable[[], float] = time.time,
+        begun: float | None = None,
     ) -> None:
         self._confirmation, self._arms, self._seeds = confirmation, arms, seeds
         self._slots, self._clock = slots, clock
-        self._begun, self._n_runs = clock(), len(arms) * len(seeds)
+        self._begun = clock() if begun is None else begun
+        self._n_runs = len(arms) * len(seeds)
         self._n_planned = len(seeds) * sum(confirmation.arms[name].epochs for name in arms)
 
     def news(self) -> list[str]:

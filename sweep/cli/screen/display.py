@@ -23,7 +23,7 @@ class Display:
     On a terminal a picture is redrawn in place. At the end it is replaced by a line, unless
     `ends_silently`. Elsewhere a line is printed at each eighth of the progress. Every notice and
     every failure is printed on a line of its own. What is new is looked for at most twice a
-    second: a view reads every trial.
+    second: a view reads every trial. The `view` may be replaced by that of the next stage.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Display:
         *,
         ends_silently: bool = False,
     ) -> None:
-        self._view, self._is_live, self._ends_silently = view, is_live(stream), ends_silently
+        self.view, self._is_live, self._ends_silently = view, is_live(stream), ends_silently
         self._console = open_console(stream)
         self._live = Live(
             console=self._console,
@@ -54,7 +54,7 @@ class Display:
         self._show()
         self._live.stop()
         if self._is_live and kind is None and not self._ends_silently:
-            self._print(self._view.line())
+            self._print(self.view.line())
 
     def say(self, line: str) -> None:
         """Print a line that the user must not miss; on a terminal above the picture."""
@@ -70,15 +70,15 @@ class Display:
 
     def _show(self) -> None:
         self._drawn = time.monotonic()
-        news = Counter(self._view.news())
+        news = Counter(self.view.news())
         for line in (news - self._shown).elements():
             self.say(line)
         self._shown = news
         if self._is_live:
-            self._live.update(self._view.picture(self._console.height), refresh=True)
-        elif (n_parts := int(_PARTS * self._view.fraction())) > self._n_parts:
+            self._live.update(self.view.picture(self._console.height), refresh=True)
+        elif (n_parts := int(_PARTS * self.view.fraction())) != self._n_parts:
             self._n_parts = n_parts
-            self._print(self._view.line())
+            self._print(self.view.line())
 
 
 class TerminalScreen:

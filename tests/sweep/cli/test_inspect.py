@@ -3,6 +3,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from analysis.formatting import duration
+from analysis.records.confirmation import LookTaken, Plan
 from analysis.records.ledger import (
     FORMAT,
     EpochRecord,
@@ -20,6 +22,7 @@ from analysis.records.ledger import (
     read_ledger,
 )
 from analysis.storage.folder import Folder
+from analysis.storage.journal import encode_record
 from analysis.storage.local_folder import LocalFolder
 from sweep.config import SweepConfig
 
@@ -269,20 +272,35 @@ def test_status_counts_the_trials(call: Call, add_sweep: AddSweep) -> None:
     assert call("status", "ended").out.startswith("sweep ended: finished\n")
 
 
-def test_status_follows_a_sweep_until_it_ends(
-    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
+def test_status_follows_a_search_and_its_confirmation_until_they_end(
+    call: Call, add_sweep: AddSweep, synthetic: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = add_sweep("made", n_trials=6, n_running=2)
-    ended = b'{"kind": "session_ended", "time": 1900000000.0, "reason": "finished"}\n'
+    folder = add_sweep("made", n_trials=6)
+    ledger = read_ledger(folder)
+    assert call("status").out.startswith("sweep made: finished\n")
+    begun = [*synthetic.confirmation_records(ledger, 5, 1, "")][:-3]
+    begun.insert(1, Plan(begun[0].time, 1, 5, None))
 
-    def end(seconds: float) -> None:
-        folder.write("ledger.jsonl", folder.read("ledger.jsonl") + ended)
+    def confirm() -> None:
+        folder.write("confirm.jsonl", b"".join(map(encode_record, begun)))
 
-    monkeypatch.setattr("time.sleep", end)
-    with folder.lock():
+    with ExitStack() as stack:
+        steps = iter([confirm, lambda: None, stack.close])
+        monkeypatch.setattr("time.sleep", lambda seconds: next(steps)())
+        stack.enter_context(folder.lock())
         outcome = call("status", "made", "--follow")
     assert (outcome.exit_code, outcome.err) == (0, "")
-    assert "sweep made" in outcome.out
+    assert "confirming: 14/15 runs" in outcome.out
+    assert "sweep made: interrupted\n" in outcome.out
+    assert "continue with: sweep resume made" in outcome.out
+    assert json.loads(call("status", "--json").out)["state"] == "interrupted"
+    with folder.lock():
+        assert json.loads(call("status", "--json").out)["state"] == "running"
+    begun[:] = synthetic.confirmation_records(ledger, 5, 1, "")
+    begun += [LookTaken(begun[-1].time, 5, 5)]
+    begun.insert(1, Plan(begun[0].time, 1, 5, None))
+    confirm()
+    assert json.loads(call("list", "--json").out)["sweeps"][0]["state"] == "finished"
 
 
 def test_storage_comes_from_the_environment_or_the_option(

@@ -287,8 +287,10 @@ def test_time_budget_ends_a_search_which_can_be_continued(
     assert find_missing(folder, ledger, longer)
     more = run_search(session, longer, blank)
     assert len(ledger.trials) < len(more.trials) < 10
-    last = run_search(session, extend(more, 12, "none"), blank)
+    last = run_search(session, extend(more, 12, None), blank)
     assert [*last.trials] == list(range(1, 13))
+    assert extend(more, None, "none").time_budget is None
+    assert not find_missing(folder, last, extend(last, None, None))
 
 
 def test_search_validates_on_a_stratified_sixth_that_the_seed_does_not_change(
