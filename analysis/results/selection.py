@@ -86,16 +86,16 @@ def best_finalist(ledger: Ledger, confirmation: Confirmation) -> Arm | None:
 def describe_origin(ledger: Ledger) -> str | None:
     """Say that no proposal of the searcher beat a point that was given, as part of a sentence.
 
-    None if one did, or if no trial ran all its epochs.
+    None if one did, if none has ended, or if no trial ran all its epochs.
     """
     ranked = rank_trials(ledger)
-    if not ranked or ranked[0].trial.origin == "proposed":
+    ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
+    n_proposed = sum(trial.origin == "proposed" for trial in ended)
+    if not ranked or not n_proposed or ranked[0].trial.origin == "proposed":
         return None
     trial_id = ranked[0].trial.trial_id
     given = "initial point" if ranked[0].trial.origin == "initial" else "earlier sweep's best"
-    ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
-    proposals = count(sum(trial.origin == "proposed" for trial in ended), "proposal")
-    return f"none of {proposals} of the searcher beat the {given}, trial {trial_id}"
+    return f"none of {count(n_proposed, 'proposal')} of the searcher beat the {given}, trial {trial_id}"
 
 
 def searched_recipe(trial: Trial, baseline: Arm) -> list[str]:

@@ -1,6 +1,7 @@
 import pytest
 
 from analysis.results.selection import (
+    describe_origin,
     describe_rule,
     rank_trials,
     selection_score,
@@ -63,3 +64,14 @@ def test_trials_are_ranked_by_score_and_then_by_number():
 def test_rule_in_words(epochs, recipe, space, measure):
     rule = describe_rule({"epochs": epochs, "recipe": recipe, "space": space})
     assert rule == f"highest {measure}, among trials that ran all their epochs"
+
+
+def test_a_surprising_origin_needs_a_proposal_that_ended():
+    first, second = ("COMPLETE", {"dropout": 0.2}, [0.9]), ("COMPLETE", {"dropout": 0.1}, [0.8])
+    alone = make_ledger(first, (None, {}, []), initial_points=[{}])
+    assert describe_origin(alone) is None
+    both = make_ledger(first, second, initial_points=[{}])
+    assert describe_origin(both) == (
+        "none of 1 proposal of the searcher beat the initial point, trial 1"
+    )
+    assert describe_origin(make_ledger(second, first, initial_points=[{}])) is None
