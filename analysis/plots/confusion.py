@@ -54,7 +54,7 @@ def draw_confusion(results: Results) -> Picture:
         row, column = np.unravel_index(np.argmax(errors), errors.shape)
         times = count(errors[row, column], "time")
         true, seen = data.classes[row], data.classes[column]
-        alt += f" The most frequent error is a {true} predicted as {seen}: {times}."
+        alt += f" The most frequent error: {true} predicted as {seen}, {times}."
     return Picture(figure, alt)
 
 

@@ -55,11 +55,11 @@ def draw_misclassified(results: Results) -> Picture:
         left, top = column * (1 + _GAP), row * (1 + _TEXT)
         _draw_image(axes, results.images, index, left, top)
         true, seen = (
-            printable(data.classes[found[index]], 14) for found in (labels, predictions.predicted)
+            printable(data.classes[found[index]], 11) for found in (labels, predictions.predicted)
         )
-        is_short = len(true + seen) <= 8
+        is_short = len(true + seen) <= 3
         above = f"{true}, seen as {seen}" if is_short else f"{true},\nseen as {seen}"
-        size = 9 if is_short else 7
+        size = 9 if is_short else 7.5
         axes.text(left + 0.5, top - 0.07, above, size=size, ha="center", va="bottom")
         below = percent(float(predictions.confidence[index]), 1)
         axes.text(left + 0.5, top + 1.07, below, size=8.5, color=MUTED, ha="center", va="top")
@@ -67,7 +67,7 @@ def draw_misclassified(results: Results) -> Picture:
     first = shown[0]
     alt = (
         f"The {len(shown)} most confident of {n_total:,} errors of {run}. The first: "
-        f"a {data.classes[labels[first]]} seen as {data.classes[predictions.predicted[first]]}, "
+        f"{data.classes[labels[first]]} seen as {data.classes[predictions.predicted[first]]}, "
         f"{percent(float(predictions.confidence[first]), 1)}."
     )
     return Picture(figure, alt)
