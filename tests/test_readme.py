@@ -1,5 +1,6 @@
 """What the README shows works as it stands there."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -8,8 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 from analysis.storage.local_folder import LocalFolder
 from sweep.cli import app
@@ -55,10 +58,35 @@ def test_config_is_valid(tmp_path: Path) -> None:
 
 
 def test_python_runs_on_a_sweep(tmp_path: Path, synthetic: ModuleType) -> None:
-    (program,) = [text for kind, text in BLOCKS if kind == "python"]
+    _, program = [text for kind, text in BLOCKS if kind == "python"]
     synthetic.write_search(LocalFolder(tmp_path / "runs/NAME"), synthetic.Search(n_trials=8))
     code = f"{program}\nassert len(trials) == 8 and len(epochs) > 8"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+@pytest.mark.long
+def test_own_images_are_swept(tmp_path: Path) -> None:
+    program, _ = [text for kind, text in BLOCKS if kind == "python"]
+    assert len(program.splitlines()) <= 20
+    code = f"{program}\nprint(mine.verdict['baseline'], len(mine.trials))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    best = re.search(r"([Tt]rial \d+)", ran.stdout)
+    assert best is not None
+    assert ran.stdout.endswith(" 8\n")
+    assert "without regularizers" in ran.stdout
+    with np.load(tmp_path / "halves.npz") as arrays:
+        for i in (0, 1):
+            Image.fromarray(arrays["x_test"][i]).resize((90, 90)).save(tmp_path / f"{i}.png")
+    predict = [sys.executable, "-m", "sweep", "predict", "halves", "0.png", "1.png", "--json"]
+    document = json.loads(subprocess.check_output(predict, text=True, cwd=tmp_path))
+    assert [found["class"] for found in document["predictions"]] == ["0", "1"]
+    assert "digit" not in document["predictions"][0]
+    report = (tmp_path / "runs" / "halves" / "report.html").read_text()
+    words = re.sub(r"<[^>]*>|base64,[^\"]*", " ", report)
+    assert "on all 300 training images" in words
+    assert not re.search(r"60,000|10,000|MNIST|digit|hand-tuned", words)
 
 
 def test_files_that_are_named_exist() -> None:

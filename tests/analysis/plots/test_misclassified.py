@@ -48,6 +48,5 @@ def test_draw_misclassified_shows_each_image_with_its_digits(some_ledger):
     assert [image.get_array()[0, 0] for image in axes.images] == [2, 3, 1, 4]
     assert [text.get_text() for text in axes.texts[:2]] == ["2, seen as 1", "99.0 %"]
     assert picture.alt == (
-        "The 4 most confident of 4 errors of the finalist, seed 5. "
-        "The first: a 2 seen as 1, 99.0 %."
+        "The 4 most confident of 4 errors of the finalist, seed 5. The first: 2 seen as 1, 99.0 %."
     )
