@@ -221,7 +221,7 @@ def run(
 
     Progress is printed on standard error. Ctrl-C, or the stop button of a notebook, ends the
     sweep cleanly with KeyboardInterrupt; `sweep.open(name).resume()` continues it. SIGTERM and
-    SIGHUP end it with ClusterError, but not the process.
+    SIGHUP end it with ClusterError, but not the process. Only if Ray dies does the process end.
 
     Args:
         preset: `quick`, `classic` (the default) or `best`.
