@@ -95,7 +95,8 @@ def describe_origin(ledger: Ledger) -> str | None:
         return None
     trial_id = ranked[0].trial.trial_id
     given = "initial point" if ranked[0].trial.origin == "initial" else "earlier sweep's best"
-    return f"none of {count(n_proposed, 'proposal')} of the searcher beat the {given}, trial {trial_id}"
+    proposals = count(n_proposed, "proposal")
+    return f"none of {proposals} of the searcher beat the {given}, trial {trial_id}"
 
 
 def searched_recipe(trial: Trial, baseline: Arm) -> list[str]:
