@@ -214,15 +214,6 @@ class Confirmation(Journal):
         n_seeds = max(1, len(self.seeds))
         return [self._look(n_seeds, n_seeds)]
 
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether runs of the plan are missing that no look has waited for."""
-        if self.plan is None:
-            return not self.runs or any(run.state == "RUNNING" for run in self.runs.values())
-        if not self.taken_looks or self.seeds != self.taken_looks[-1].seeds:
-            return True
-        return self.plan.max_seeds is None and len(self.seeds) < self.plan.seeds
-
     def n_seeds_ended(self, arms: Collection[str]) -> int:
         """Return the number of seeds with which the runs of all `arms` have ended."""
         ended = {key for key, run in self.runs.items() if run.state != "RUNNING"}

@@ -85,6 +85,28 @@ def describe_verdict(
     )
 
 
+def is_decided(ledger: Ledger, confirmation: Confirmation) -> bool:
+    """Return whether more seeds cannot change the verdict on the best trial."""
+    comparison = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
+    return comparison is None or comparison.outcome != "open"
+
+
+def is_cut_off(ledger: Ledger, confirmation: Confirmation) -> bool:
+    """Return whether a confirmation that was begun is not complete."""
+    n_seeds, plan = len(confirmation.seeds), confirmation.plan
+    if plan is None:  # of version 0.1.0
+        return any(run.state == "RUNNING" for run in confirmation.runs.values())
+    if not confirmation.looks or confirmation.seeds != confirmation.looks[-1].seeds:
+        return True
+    best = rank_trials(ledger)[:1]
+    arm = confirmation.finalist(best[0].trial.trial_id) if best else None
+    if arm is not None and confirmation.n_seeds_ended([arm.arm]) < n_seeds:
+        return True
+    if plan.max_seeds is None:
+        return n_seeds < plan.seeds
+    return n_seeds < plan.max_seeds and not is_decided(ledger, confirmation)
+
+
 def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
     """Return the `confirm` command that completes the verdict, without program and sweep.
 
@@ -94,7 +116,7 @@ def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | Non
         return None
     if confirmation is None or not confirmation.runs:
         return "confirm"
-    if confirmation.plan is not None and confirmation.is_cut_off:
+    if confirmation.plan is not None and is_cut_off(ledger, confirmation):
         return "resume"
     finalist = best_finalist(ledger, confirmation)
     n_seeds = max(len(confirmation.seeds), MIN_SEEDS)

@@ -9,8 +9,8 @@ from analysis.hyperparameters import DEFAULTS, HAND_TUNED
 from analysis.records.confirmation import Arm, Confirmation, Plan
 from analysis.records.ledger import Ledger, Trial
 from analysis.records.seeds import confirmation_seeds
-from analysis.results.selection import Selection, best_finalist, rank_trials
-from analysis.results.verdict import decisive_comparison
+from analysis.results.selection import Selection, rank_trials
+from analysis.results.verdict import is_decided
 from sweep.config import SweepConfig
 
 
@@ -94,12 +94,6 @@ def plan_of(config: SweepConfig) -> Plan:
     """Return the config's plan of the confirmation, which it must have."""
     assert config.confirm is not None
     return Plan(time.time(), **config.confirm.model_dump())
-
-
-def is_decided(ledger: Ledger, confirmation: Confirmation) -> bool:
-    """Return whether more seeds cannot change the verdict on the best trial."""
-    comparison = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
-    return comparison is None or comparison.outcome != "open"
 
 
 def needs_look(confirmation: Confirmation, arms: list[str], seeds: list[int]) -> bool:

@@ -11,6 +11,7 @@ from analysis.results.verdict import (
     decisive_comparison,
     describe_comparison,
     describe_verdict,
+    is_cut_off,
     missing_step,
 )
 from in_memory import by_seed, make_confirmation, make_ledger
@@ -206,6 +207,25 @@ def test_missing_step_confirms_the_best_trial():
     for confirmation in (None, begun, others):
         assert missing_step(ledger, confirmation) == "confirm"
         assert missing_step(make_ledger(("FAILED", {}, [0.9])), confirmation) is None
+
+
+def test_confirmation_is_cut_off_until_its_plan_is_done():
+    ledger = make_ledger(("COMPLETE", {}, [0.9]))
+    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
+    assert not is_cut_off(ledger, confirmation)
+    for n_seeds, max_seeds, expected in ((4, None, False), (5, None, True), (4, 20, True)):
+        confirmation.apply(Plan(1.0, 1, n_seeds, max_seeds))
+        assert is_cut_off(ledger, confirmation)  # without a look
+        confirmation.apply(LookTaken(1.0, 4, 4))
+        assert is_cut_off(ledger, confirmation) == expected
+        confirmation.taken_looks.clear()
+    confirmation.apply(Plan(1.0, 1, 4, None))
+    confirmation.apply(LookTaken(1.0, 4, 4))
+    longer = make_ledger(("COMPLETE", {}, [0.9]), ("COMPLETE", {}, [0.95]))
+    assert not is_cut_off(longer, confirmation)
+    confirmation.apply(replace(confirmation.arms["finalist-1"], arm="finalist-2", trial_id=2))
+    assert is_cut_off(longer, confirmation)
+    assert not is_cut_off(ledger, confirmation)
 
 
 def test_unfinished_runs_are_mentioned():
