@@ -33,6 +33,7 @@ GROUND = {
         "msgspec",
         "yaml",
         "jinja2",
+        "markupsafe",
         "PIL",
     },
 }

@@ -26,7 +26,7 @@ def data(
     data: options.DataOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Download MNIST, or another dataset with a name, and verify it; or check your own images."""
+    """Download and verify a dataset, or check your own images."""
     from data_utils.mnist import default_folder
     from data_utils.registry import is_path
 

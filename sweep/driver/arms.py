@@ -11,6 +11,7 @@ from analysis.records.ledger import Ledger, Trial
 from analysis.records.seeds import confirmation_seeds
 from analysis.results.selection import Selection, rank_trials
 from analysis.results.verdict import is_decided
+from models.registry import MODELS
 from sweep.config import SweepConfig
 
 
@@ -19,11 +20,11 @@ def plan_arms(
 ) -> list[Arm]:
     """Return the finalists, then the baselines, all with the epochs of the sweep.
 
-    For LeNet-5 on MNIST the baselines are the hand-tuned point, the plain LeNet-5 and the MLP,
+    On MNIST the baselines are LeNet-5 with the hand-tuned point, the plain LeNet-5 and the MLP,
     in the published recipe, `classic`'s. If the best finalist has another recipe, the hand-tuned
     point in that recipe joins them. It is then the reference of the finalists: a better recipe
-    must not be credited to the hyperparameters. For other data and networks the baseline and
-    reference is the best finalist without its regularizers.
+    must not be credited to the hyperparameters. For other data, and for networks of the user,
+    the baseline and reference is the best finalist without its regularizers.
 
     No training is planned under two names: an arm is replaced by an equal one that comes
     before it or is recorded. So a finalist with a baseline's values is a reference, too.
@@ -53,7 +54,7 @@ def plan_arms(
     )
     planned = [_finalist(finalist.trial, plain) for finalist in finalists]
     best = planned[0]
-    if (config.dataset, best.model) != ("mnist", "lenet5"):
+    if config.dataset != "mnist" or best.model not in MODELS:
         off = replace(
             plain,
             arm=f"plain-{best.arm}",

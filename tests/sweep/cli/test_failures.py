@@ -99,7 +99,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("validate bad.yaml", 2, "`epoch` is unknown; did you mean `epochs`? (bad.yaml:2)"),
         ("predict made bad.yaml", 4, "the checkpoint "),
         (f"predict {300 * 'x'}", 2, "File name too long"),
-        ("predict", 2, "give an image file of one digit"),
+        ("predict", 2, "give an image file: sweep predict"),
         ("predict made", 2, "'made' is a sweep; give an image file, too"),
         ("predict mdae file", 2, "'mdae' is neither a sweep in "),
         ("predict young file", 5, "no trial of young has run all its epochs yet"),

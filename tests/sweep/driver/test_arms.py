@@ -66,7 +66,7 @@ def test_arms_are_finalists_references_and_plain_networks_and_none_is_trained_tw
     assert _names(arms) == [*names, "lenet5", "mlp"]
 
 
-@pytest.mark.parametrize("config", [{"model": "mlp"}])
+@pytest.mark.parametrize("config", [{"dataset": "fashion-mnist"}])
 def test_baseline_elsewhere_is_the_best_without_its_regularizers(config: dict[str, Any]) -> None:
     sweep_config = SweepConfig.model_validate(config | {"recipe": {"momentum": 0.8}})
     arms = plan_arms(sweep_config, _finalists(sweep_config, FOUND, HAND_TUNED))
