@@ -83,9 +83,10 @@ def arm_notes(ledger: Ledger, confirmation: Confirmation) -> Iterator[str]:
     for selection in rank_trials(ledger)[:1]:
         for arm in confirmation.in_role("baseline"):
             if names := searched_recipe(selection.trial, arm):
+                values = ", ".join(names).replace("_", " ")
                 yield (
-                    f"“{arm.title}” has these values of trial {selection.trial.trial_id}, which "
-                    f"were searched for the trial, but not for this baseline: {', '.join(names)}."
+                    f"“{arm.title}” has the {values} of trial {selection.trial.trial_id}, as "
+                    "searched for that trial, not for this baseline."
                 )
 
 

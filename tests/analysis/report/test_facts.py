@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import yaml
 
+from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import ConfigChanged, read_ledger
 from analysis.records.predictions import Predictions, save_predictions
 from analysis.records.seeds import confirmation_seeds
-from analysis.report.facts import arm_rows, comparison_rows, find_best, find_verdict
+from analysis.report.facts import arm_notes, arm_rows, comparison_rows, find_best, find_verdict
 from analysis.results.selection import rank_trials
 from analysis.results.statistics import McNemar
 from analysis.results.verdict import describe_verdict
@@ -145,3 +146,12 @@ def test_best_does_not_repeat_searched_hyperparameters(search_folder):
     names = [name for name, _ in (*best["searched"], *best["fixed"])]
     assert len(names) == len(set(names))
     assert "learning_rate" not in yaml.safe_load(best["config"])["recipe"]
+
+
+def test_baseline_says_what_was_searched_for_the_winner(confirmed_folder):
+    search = {"n_trials": 32, "decaying": True, "failure_rate": 0, "scheduler": "none"}
+    folder = confirmed_folder(search, n_seeds=1, predictions=False)
+    ledger, confirmation = read_ledger(folder), read_confirmation(folder)
+    assert best_id(ledger) != 1
+    (note,) = arm_notes(ledger, confirmation)
+    assert f"has the learning rate of trial {best_id(ledger)}, as searched" in note
