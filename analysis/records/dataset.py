@@ -35,3 +35,6 @@ class DataRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     def image_error(self, accuracy: float) -> float:
         """Return the standard error of an accuracy by the choice of the test images."""
         return math.sqrt(accuracy * (1 - accuracy) / self.n_test)
+
+
+MNIST = DataRecord()

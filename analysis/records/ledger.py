@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from analysis.errors import LedgerError, StorageError
 from analysis.hyperparameters import DEFAULTS
-from analysis.records.dataset import DataRecord
+from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.epochs import Epoch
 from analysis.records.files import LEDGER_FILE
 from analysis.storage.folder import Folder
@@ -72,7 +72,7 @@ class SweepCreated(FirstRecord, frozen=True, tag="sweep", omit_defaults=True):
 
     config: dict[str, Any]
     earlier: EarlierSweep | None = None
-    data: DataRecord = DataRecord()
+    data: DataRecord = MNIST
 
 
 class ConfigChanged(JournalRecord, frozen=True, tag="config"):

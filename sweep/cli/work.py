@@ -9,18 +9,26 @@ from typing import TYPE_CHECKING, TextIO
 
 from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
+from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import DIVERGED, EarlierSweep, Ledger, read_first_record
 from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
+from data_utils.registry import is_path
 from sweep.cli.options import follow_up
 from sweep.cli.output import escape, passing_line, print_json, say
 from sweep.cli.setup import describe_size, load_data, print_entry, print_space
 from sweep.cli.summary import find_best
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.folders import new_folder, write_environment
-from sweep.driver.resume import check_changes, check_data, find_missing, with_recorded_plan
+from sweep.driver.resume import (
+    check_changes,
+    check_data,
+    describe_data,
+    find_missing,
+    with_recorded_plan,
+)
 from sweep.driver.signals import Interrupted
 from sweep.driver.warm_start import describe_learning, learn_from
 from sweep.errors import ClusterError, NoTrialError, UsageError
@@ -60,7 +68,7 @@ def start_sweep(
     folder = storage.child(name)
     with _watchable(folder), new_folder(storage, name, config) as locked, _advising(folder):
         say(f"sweep {name}: {describe_size(config)}")
-        _print_plan(config, options, from_sweep, earlier, sys.stderr)
+        _print_plan(config, options, from_sweep, earlier, describe_data(data), sys.stderr)
         with passing_line(start):
             ledger = _train(locked, config, options, data, earlier=earlier)
     _finish(folder, ledger, options)
@@ -79,6 +87,9 @@ def preview_sweep(
     from sweep.driver.session import describe_start
 
     describe_start(config.resources, address=options.address, concurrency=options.concurrency)
+    data = MNIST  # another dataset with a name is as large, and perhaps not here yet
+    if is_path(config.dataset):
+        data = describe_data(load_data(config.dataset, options.data))
     earlier = None if from_sweep is None else learn_from(from_sweep, config)
     if as_json:
         shown = {"searched": list(config.space), "off": config.off()}
@@ -90,7 +101,7 @@ def preview_sweep(
         then = f"confirmation of {count(plan.top_k, 'finalist')}"
         then += f", {count(plan.seeds, 'seed')} per arm"
     print(f"sweep {name} would run {describe_size(config)}, then: {then}")
-    _print_plan(config, options, from_sweep, earlier, sys.stdout)
+    _print_plan(config, options, from_sweep, earlier, data, sys.stdout)
     if missing:
         print(f"it would continue: {missing}")
     print("nothing was started or written")
@@ -171,23 +182,24 @@ def _print_plan(
     options: Options,
     from_sweep: Ledger | None,
     earlier: EarlierSweep | None,
+    data: DataRecord,
     stream: TextIO,
 ) -> None:
     """Print what is searched, how long it takes, and what is learned from another sweep."""
     print_space(config, stream)
     if options.address is None:
-        print_entry("time", _how_long(config, options), stream)
+        print_entry("time", _how_long(config, options, data), stream)
     if from_sweep is not None and earlier is not None:
         learning = describe_learning(earlier, len(from_sweep.trials), config)
         print(escape(learning), file=stream, flush=True)
 
 
-def _how_long(config: SweepConfig, options: Options) -> str:
+def _how_long(config: SweepConfig, options: Options, data: DataRecord) -> str:
     """Return how long a sweep takes on this machine. Torch takes seconds to import."""
     from sweep.driver.estimate import describe_time
     from sweep.driver.session import count_slots
 
-    return describe_time(config, count_slots(config.resources, options.concurrency))
+    return describe_time(config, count_slots(config.resources, options.concurrency), data)
 
 
 def _prepare(

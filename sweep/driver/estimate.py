@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import Trial
 from analysis.results.budget import read_duration
 from analysis.results.selection import Selection
-from data_utils.dataset import MNIST, ImageDataset
+from data_utils.dataset import DatasetSpec, ImageDataset
 from sweep.config import SweepConfig
 from sweep.config.dimensions import Choices
 from sweep.driver.arms import plan_arms
 
-_N_TRAINING, _N_VALIDATION, _N_TEST = 50_000, 10_000, 10_000  # images
 _START_S = 8.0  # until Ray has started and its workers have loaded the data
 _N_STEPS = 16
 
@@ -37,7 +37,7 @@ class Speed:
     validation_s: float
 
 
-def estimate_time(config: SweepConfig, slots: int) -> Estimate:
+def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> Estimate:
     """Estimate the time of a sweep of `slots` trials at a time, in about a second."""
     draw = {name: _typical(name, dimension) for name, dimension in config.space.items()}
     known: dict[tuple[Any, ...], Speed] = {}
@@ -47,11 +47,13 @@ def estimate_time(config: SweepConfig, slots: int) -> Estimate:
         key = (model, values["batch_size"], is_augmented)
         if key not in known:
             device = "cuda" if config.resources.gpu else "cpu"
-            known[key] = measure_speed(model, values, device)
+            known[key] = measure_speed(model, values, device, data)
         return n_training * known[key].training_s + n_other * known[key].validation_s
 
     values = config.hyperparameters(draw)
-    trial_s = config.epochs * epoch_s(config.model, values, _N_TRAINING, _N_VALIDATION)
+    trial_s = config.epochs * epoch_s(
+        config.model, values, data.n_train - data.n_validation, data.n_validation
+    )
     search_s = math.ceil(config.trials / slots) * trial_s
     if config.time_budget is not None:
         search_s = min(search_s, read_duration(config.time_budget) + trial_s)
@@ -61,15 +63,15 @@ def estimate_time(config: SweepConfig, slots: int) -> Estimate:
     made_up = Trial(trial_id=1, seed=0, hyperparameters=draw, started=0.0, config=plain)
     arms = plan_arms(config, [Selection(made_up, 1.0)])
     arms += arms[:1] * (config.confirm.top_k - 1)
-    n_all = _N_TRAINING + _N_VALIDATION
-    each = [epoch_s(arm.model, arm.hyperparameters, n_all, _N_TEST) for arm in arms]
+    counts = data.n_train, data.n_test
+    each = [epoch_s(arm.model, arm.hyperparameters, *counts) for arm in arms]
     runs_s = config.epochs * config.confirm.seeds * sum(each)
     return Estimate(_START_S + search_s, runs_s / slots)
 
 
-def describe_time(config: SweepConfig, slots: int) -> str:
+def describe_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> str:
     """Return how long a sweep takes, such as `up to about 12 min on a quiet machine`."""
-    found = estimate_time(config, slots)
+    found = estimate_time(config, slots, data)
     may_stop = config.scheduler.name != "none" and config.scheduler.grace_period < config.epochs
     text = f"{'up to ' * may_stop}about {_rough(found.search_s + found.confirmation_s)}"
     text += " on a quiet machine"
@@ -78,7 +80,9 @@ def describe_time(config: SweepConfig, slots: int) -> str:
     return text
 
 
-def measure_speed(model: str, hyperparameters: Mapping[str, Any], device: str) -> Speed:
+def measure_speed(
+    model: str, hyperparameters: Mapping[str, Any], device: str, about: DataRecord = MNIST
+) -> Speed:
     """Train on random images with one thread, as a trial does, and return the speed."""
     import torch
 
@@ -86,13 +90,15 @@ def measure_speed(model: str, hyperparameters: Mapping[str, Any], device: str) -
 
     generator = np.random.default_rng(0)
     n = _N_STEPS * min(int(hyperparameters["batch_size"]), 1024)
-    images = generator.integers(0, 256, (n, *MNIST.shape), dtype=np.uint8)
-    data = ImageDataset(images, generator.integers(0, 10, n, dtype=np.uint8))
+    spec = DatasetSpec(about.channels, about.side, about.classes)
+    images = generator.integers(0, 256, (n, *spec.shape), dtype=np.uint8)
+    labels = generator.integers(0, len(spec.classes), n, dtype=np.uint16)
+    data = ImageDataset(images, labels, spec)
     calm = {**hyperparameters, "learning_rate": 1e-6}  # it must not diverge
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        run = TrainingRun(model, calm, seed=0, device=device)
+        run = TrainingRun(model, calm, seed=0, device=device, spec=spec)
         _, *epochs = train_epochs(run, data, data, epochs=4)  # the first one warms up
     finally:
         torch.set_num_threads(n_threads)

@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from analysis.records.confirmation import read_confirmation
+from analysis.records.dataset import DataRecord
 from analysis.records.files import ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
 from analysis.results.budget import (
@@ -148,6 +149,12 @@ def check_changes(
             "continue with --accept-changes, or start a new sweep"
         )
     return changes
+
+
+def describe_data(data: "TrainTest") -> DataRecord:
+    """Return what a ledger records of its data."""
+    counts = len(data.train), data.n_validation, len(data.test)
+    return DataRecord(data.fingerprint, *counts, **asdict(data.spec))
 
 
 def check_data(ledger: Ledger, data: "TrainTest") -> None:

@@ -5,11 +5,9 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 
 from typing_extensions import override
 
-from analysis.records.dataset import DataRecord
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIG_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import (
@@ -31,6 +29,7 @@ from analysis.results.selection import Selection, rank_trials, trial_score
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest
 from sweep.config import SweepConfig
+from sweep.driver.resume import describe_data
 from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
 from sweep.training.assignment import Assignment, Report
@@ -80,12 +79,6 @@ def run_search(
             if (early := describe_budget(ledger)) is not None:
                 display.say(early)
         return ledger
-
-
-def describe_data(data: TrainTest) -> DataRecord:
-    """Return what a ledger records of its data."""
-    counts = len(data.train), data.n_validation, len(data.test)
-    return DataRecord(data.fingerprint, *counts, **asdict(data.spec))
 
 
 def _record_config(folder: Folder, config: SweepConfig, writer: LedgerWriter) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 import sweep.driver.estimate
 from analysis.hyperparameters import complete
+from analysis.records.dataset import DataRecord
 from sweep.config import SweepConfig
 from sweep.driver.estimate import Speed, estimate_time, measure_speed
 
@@ -18,7 +19,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, bool]]:
     """
     found: list[tuple[str, int, bool]] = []
 
-    def measure(model: str, values: dict[str, Any], device: str) -> Speed:
+    def measure(model: str, values: dict[str, Any], device: str, data: DataRecord) -> Speed:
         is_augmented = values["rotation"] > 0
         found.append((model, values["batch_size"], is_augmented))
         seconds = 10.0 if is_augmented else 5.0
@@ -46,6 +47,13 @@ def test_another_finalist_and_another_recipe_make_the_confirmation_longer(
     # Three finalists, the hand-tuned point in their recipe and in the published one.
     found = estimate_time(config, slots=1)
     assert found.confirmation_s == pytest.approx(1.2 * (5 * 10 + 2 * 5))
+
+
+def test_smaller_data_takes_less_time(measured: list[tuple[str, int, bool]]) -> None:
+    config = SweepConfig.model_validate({"trials": 1, "epochs": 1, "confirm": {"seeds": 1}})
+    found = estimate_time(config, slots=1, data=DataRecord(n_train=6000, n_validation=1000))
+    assert found.search_s == pytest.approx(START_S + 1)
+    assert found.confirmation_s == pytest.approx(0.12 * (2 * 10 + 2 * 5))
 
 
 def test_time_budget_limits_the_search(measured: list[tuple[str, int, bool]]) -> None:
