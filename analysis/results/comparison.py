@@ -1,6 +1,6 @@
 """Comparison of every finalist of a confirmation with every baseline, paired by seed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -115,17 +115,6 @@ def compare_arms(confirmation: Confirmation) -> list[Comparison]:
     finalists = [arm.arm for arm in arms if arm.role == "finalist"]
     baselines = [arm.arm for arm in arms if arm.role == "baseline" or arm.reference]
     return compare_at_looks(confirmation.looks, finalists, baselines)
-
-
-def compare_accuracies(
-    accuracies: Mapping[str, Mapping[int, float]],
-    finalists: Sequence[str],
-    baselines: Sequence[str],
-) -> list[Comparison]:
-    """Compare accuracies, by arm and seed, as at one look with the planned number of seeds."""
-    by_arm = {arm: dict(values) for arm, values in accuracies.items()}
-    seeds = frozenset(seed for values in by_arm.values() for seed in values)
-    return compare_at_looks([RecordedLook(1, 1, seeds, by_arm)], finalists, baselines)
 
 
 def compare_at_looks(

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.records.confirmation import Arm, Confirmation
+from analysis.records.confirmation import Confirmation, Look
 from analysis.records.ledger import Ledger
-from analysis.results.comparison import Comparison, compare_accuracies
+from analysis.results.comparison import Comparison, compare_at_looks
 from analysis.results.selection import best_finalist
 
 
@@ -22,16 +22,20 @@ class Contender:
         return self.ledger.name
 
     @property
-    def arm(self) -> Arm | None:
-        """The arm of the best trial, if it is confirmed."""
-        return best_finalist(self.ledger, self.confirmation) if self.confirmation else None
+    def looks(self) -> list[tuple[Look, dict[int, float]]]:
+        """The looks at its confirmation, each with the best trial's test accuracies by seed."""
+        if self.confirmation is None:
+            return []
+        arm = best_finalist(self.ledger, self.confirmation)
+        found = [
+            (look, look.accuracies.get(arm.arm, {})) for look in self.confirmation.looks if arm
+        ]
+        return [(look, accuracies) for look, accuracies in found if accuracies]
 
     @property
     def test_accuracies(self) -> dict[int, float]:
-        """The test accuracies of the best trial by seed, as fractions."""
-        if self.confirmation is None or self.arm is None:
-            return {}
-        return self.confirmation.test_accuracies(self.arm.arm)
+        """The test accuracies of the best trial by seed, at the last look, as fractions."""
+        return self.looks[-1][1] if self.looks else {}
 
 
 @dataclass(frozen=True)
@@ -51,17 +55,33 @@ def compare_sweeps(contenders: Sequence[Contender]) -> list[Difference]:
     """Compare the best trial of each sweep with that of the first one, paired by seed.
 
     Sweeps with the same `seed` are confirmed with the same seeds. The intervals of all
-    comparisons cover together, as those of `compare_accuracies`. The names must be different.
+    comparisons, at all numbers of seeds that a look at one of the sweeps had, cover together, as
+    those of `compare_at_looks`. The names must be different.
     """
     first, *others = contenders
     reasons = {other.name: _why_not(other, first) for other in others}
     comparable = [name for name, reason in reasons.items() if reason is None]
-    accuracies = {contender.name: contender.test_accuracies for contender in contenders}
-    comparisons = {c.finalist: c for c in compare_accuracies(accuracies, comparable, [first.name])}
+    looks = _common_looks([c for c in contenders if c.name in (first.name, *comparable)])
+    comparisons = {c.finalist: c for c in compare_at_looks(looks, comparable, [first.name])}
     return [
         Difference(name, first.name, comparisons.get(name), reason)
         for name, reason in reasons.items()
     ]
+
+
+def _common_looks(contenders: Sequence[Contender]) -> list[Look]:
+    """Return what could be compared at each number of seeds that a look had."""
+    known = {contender.name: contender.looks for contender in contenders}
+    every = [look for looks in known.values() for look, _ in looks]
+    common = []
+    for n_seeds in sorted({look.n_seeds for look in every}):
+        then = {
+            name: next((found for look, found in looks if look.n_seeds >= n_seeds), looks[-1][1])
+            for name, looks in known.items()
+        }
+        n_planned = min(look.n_planned for look in every)
+        common.append(Look(n_seeds, n_planned, frozenset[int]().union(*then.values()), then))
+    return common
 
 
 def _why_not(one: Contender, other: Contender) -> str | None:

@@ -1,8 +1,9 @@
 import pytest
 
+from analysis.records.confirmation import Look, LookTaken, Plan
 from analysis.records.dataset import DataRecord
 from analysis.records.ledger import SweepCreated
-from analysis.results.comparison import compare_accuracies
+from analysis.results.comparison import compare_at_looks
 from analysis.results.side_by_side import Contender, compare_sweeps
 from in_memory import by_seed, make_confirmation, make_ledger
 
@@ -24,12 +25,37 @@ def test_best_trials_are_compared_with_the_first_sweeps_by_seed() -> None:
     first = contender("a", LOW)  # its config has no dataset, as in version 0.1.0
     others = contender("b", HIGH, dataset="mnist"), contender("c", one_less)
     against_b, against_c = compare_sweeps([first, *others])
-    expected = compare_accuracies({"a": LOW, "b": HIGH, "c": one_less}, ["b", "c"], ["a"])
+    look = Look(4, 4, frozenset(HIGH), {"a": LOW, "b": HIGH, "c": one_less})
+    expected = compare_at_looks([look], ["b", "c"], ["a"])
     assert [against_b.comparison, against_c.comparison] == expected
     assert (against_b.sweep, against_b.baseline, against_b.reason) == ("b", "a", None)
     assert against_b.comparison is not None
     assert against_b.comparison.outcome == "better"
     assert [len(c.seeds) for c in expected] == [5, 4]
+
+
+def test_comparison_allows_for_the_looks_at_both_sweeps() -> None:
+    some = dict(list(HIGH.items())[:4])
+    others = contender("a", LOW), contender("b", HIGH)
+    for other in others:
+        assert other.confirmation is not None
+        all_runs = dict(other.confirmation.runs)
+        other.confirmation.runs = {key: all_runs[key] for key in all_runs if key[1] in some}
+        other.confirmation.apply(Plan(1.0, 1, 4, None))
+        other.confirmation.apply(LookTaken(1.0, 4, 4))
+        other.confirmation.runs = all_runs
+    at_four = Look(4, 4, frozenset(some), {"a": LOW, "b": some})
+    assert [d.comparison for d in compare_sweeps(others)] == compare_at_looks(
+        [at_four], ["b"], ["a"]
+    )
+    for other in others:
+        assert other.confirmation is not None
+        other.confirmation.apply(LookTaken(1.0, 5, 4))
+    at_five = Look(5, 4, frozenset(HIGH), {"a": LOW, "b": HIGH})
+    (found,) = compare_sweeps(others)
+    assert [found.comparison] == compare_at_looks([at_four, at_five], ["b"], ["a"])
+    assert found.comparison is not None
+    assert len(found.comparison.looks) == 2
 
 
 @pytest.mark.parametrize(
