@@ -3,6 +3,7 @@
     Exception
     ├── UsageError           2  a command line, a config or an image is wrong; no such sweep
     ├── ClusterError         4  Ray, here or on a cluster, cannot be used, or was ended
+    ├── TrackerError         4  a tracker, such as an MLflow server, cannot be used
     ├── NoTrialError         5  no trial completed, or one failed without diverging
     ├── DataError            3  the data is missing, damaged or cannot be stored  (data_utils)
     ├── LedgerError          4  a file of a sweep is damaged  (analysis)
@@ -26,6 +27,10 @@ class ClusterError(Exception):
     """The cluster, or Ray on this machine, cannot be reached or used."""
 
 
+class TrackerError(Exception):
+    """A tracker cannot be reached or written."""
+
+
 class NoTrialError(Exception):
     """No trial ran all its epochs, or one failed for another reason than divergence."""
 
@@ -34,6 +39,7 @@ EXIT_CODES: dict[type[Exception], int] = {
     UsageError: 2,
     DataError: 3,
     ClusterError: 4,
+    TrackerError: 4,
     LedgerError: 4,
     StorageError: 4,
     NoTrialError: 5,

@@ -177,13 +177,17 @@ class Look:
 
 @dataclass(slots=True)
 class Run:
-    """One arm trained with one seed. `epochs` are consecutive from 1, on the test images."""
+    """One arm trained with one seed. `epochs` are consecutive from 1, on the test images.
+
+    `started` is the time of its first epoch's beginning, in seconds since 1970; 0 without one.
+    """
 
     arm: str
     seed: int
     epochs: list[Epoch] = field(default_factory=list)
     state: RunState = "RUNNING"
     reason: str | None = None
+    started: float = 0.0
 
 
 @dataclass
@@ -288,6 +292,7 @@ class Confirmation(Journal):
                 self.arms[name] = record
             case RunEpoch():
                 run = self._run(record)
+                run.started = run.started or record.time - record.seconds
                 run.epochs.append(record.to_epoch())
                 run.state, run.reason = "RUNNING", None
             case RunEnded():

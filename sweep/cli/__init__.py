@@ -57,6 +57,10 @@ _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
     results.export: ("sweep export first --out lenet",),
     results.predict: ("sweep predict digit.png", "sweep predict first digits/*.png"),
     results.dashboard: ("sweep dashboard first --port 0",),
+    results.track: (
+        "sweep track first --to tensorboard",
+        "sweep track first --to tensorboard --out events --follow",
+    ),
     setup.data: ("sweep data", "sweep data --dataset ./my-images"),
     setup.preset: ("sweep preset", "sweep preset classic > mine.yaml"),
     setup.validate: ("sweep validate mine.yaml",),

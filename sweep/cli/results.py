@@ -1,4 +1,4 @@
-"""`sweep plot`, `report`, `export`, `predict`, `dashboard`: they use the result of a sweep."""
+"""`sweep plot`, `report`, `export`, `predict`, `dashboard`, `track`: they use a sweep's result."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,6 +12,7 @@ from sweep.cli import options
 from sweep.cli.options import find_sweep, storage_folder
 from sweep.cli.output import escape, print_json, say
 from sweep.errors import UsageError
+from sweep.results.trackers.mirror import TRACKERS, mirror
 
 if TYPE_CHECKING:
     import numpy as np
@@ -248,3 +249,49 @@ def dashboard(
         )
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def track(
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(TRACKERS),
+            help="Where to show the sweep.",
+            autocompletion=lambda: list(TRACKERS),
+        ),
+    ],
+    name: options.NameArgument = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Continue until no process works on the sweep.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the files of the tracker, if it has some."),
+    ] = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="Server or database of MLflow."),
+    ] = None,
+    storage: options.StorageOption = options.DEFAULT_STORAGE,
+) -> None:
+    """Mirror a sweep to a tracker.
+
+    Each trial and each confirmation run becomes one run there. Only what is new is added, so the
+    command can be repeated, on any machine that reads the storage. The sweep itself does not
+    notice.
+    """
+    if to not in TRACKERS:
+        raise UsageError(f"`--to` must be one of {', '.join(TRACKERS)}, but got {to!r}")
+    folder, _ = find_sweep(storage, name)
+    places = {"--out": None if out is None else str(out), "--tracking-uri": tracking_uri}
+    place = places.pop(TRACKERS[to].option)
+    for option, value in places.items():
+        if value is not None:
+            raise UsageError(f"`{option}` is not for --to {to}; use {TRACKERS[to].option}")
+    try:
+        n_runs, where = mirror(folder, to, place, follow=follow)
+    except FileNotFoundError as error:
+        raise UsageError(f"{error}: it was deleted") from error
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    print(escape(f"{count(n_runs, 'run')} of {folder.name}: {where}"))

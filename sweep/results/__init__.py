@@ -1,1 +1,1 @@
-"""What to do with a finished sweep: export, predict, dashboard."""
+"""What to do with a finished sweep: export, predict, dashboard, track."""

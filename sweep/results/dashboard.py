@@ -1,7 +1,6 @@
 """A sweep in optuna-dashboard, served from its ledger to this machine alone."""
 
 import contextlib
-import importlib
 import json
 import threading
 import time
@@ -23,6 +22,7 @@ from analysis.records.ledger import Ledger, read_ledger
 from analysis.results.study import distributions, optuna_trial
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
+from sweep.results.extras import import_extra
 
 HOST = "127.0.0.1"
 
@@ -140,17 +140,10 @@ def serve(
     Raises:
         UsageError: optuna-dashboard is not installed, or the port is in use.
     """
-    try:
-        # An extra, without types: an import statement would need it for the type check.
-        build_app = importlib.import_module("optuna_dashboard").wsgi
-    except ImportError as error:
-        raise UsageError(
-            "the dashboard needs a package that is not installed; install it with: "
-            "pip install 'optuna-dashboard>=0.17'"
-        ) from error
+    package = import_extra("optuna_dashboard", "the dashboard", "optuna-dashboard>=0.17")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     mirror = StudyMirror(folder, on_problem)
-    app = build_app(mirror.storage)
+    app = package.wsgi(mirror.storage)
 
     def follow_and_answer(
         environ: dict[str, Any], start_response: Callable[..., Any]

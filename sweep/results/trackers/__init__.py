@@ -1,0 +1,1 @@
+"""Mirrors of a sweep in the tracker of the user's choice."""

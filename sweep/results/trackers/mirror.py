@@ -1,0 +1,60 @@
+"""Mirrors a sweep to a tracker, from its ledger: it can neither slow down nor stop the sweep."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from analysis.errors import StorageError
+from analysis.records.confirmation import read_confirmation
+from analysis.records.sweeps import read_sweep
+from analysis.storage.folder import Folder
+from sweep.errors import TrackerError
+from sweep.results.trackers.runs import Tracker, tracked_runs
+from sweep.results.trackers.tensorboard import TensorBoard
+
+TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard}
+
+_READ_EVERY_S = 2.0
+# Reading a ledger of 10,000 trials takes seconds; it is read again after ten times as long.
+_PAUSE_PER_READING = 10
+
+
+def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple[int, str]:
+    """Add what is new in a sweep to the tracker `to`; with `follow` until no driver works on it.
+
+    `place` is where the tracker writes, by default a place of its own.
+
+    Returns:
+        How many runs the sweep has, and how to see them.
+
+    Raises:
+        UsageError: A package is missing, or the place is of another sweep.
+        TrackerError: The tracker cannot be used.
+    """
+    tracker = TRACKERS[to](folder.name, place)
+    done: dict[str, tuple[int, str]] = {}
+    with _failing_as(to, tracker), contextlib.closing(tracker):
+        while True:
+            is_last = not (follow and folder.is_locked())
+            began = time.monotonic()
+            runs = [*tracked_runs(read_sweep(folder), read_confirmation(folder))]
+            pause = _PAUSE_PER_READING * (time.monotonic() - began)
+            for run in runs:
+                progress = (len(run.metrics), run.state)
+                if done.get(run.id) != progress:
+                    tracker.update(run)
+                    done[run.id] = progress
+            if is_last:
+                return len(done), tracker.where
+            time.sleep(max(_READ_EVERY_S, pause))
+
+
+@contextlib.contextmanager
+def _failing_as(name: str, tracker: Tracker) -> Iterator[None]:
+    try:
+        yield
+    except StorageError:  # the sweep's own
+        raise
+    except tracker.errors as error:
+        reason = str(error).strip() or type(error).__name__
+        raise TrackerError(f"{name} cannot be used: {reason.splitlines()[0]}") from error

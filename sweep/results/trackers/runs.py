@@ -1,0 +1,111 @@
+"""The trials and confirmation runs of a sweep as a tracker shows them, and what a tracker is."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from msgspec.structs import asdict
+
+from analysis.hyperparameters import DEFAULTS
+from analysis.records.confirmation import Confirmation
+from analysis.records.epochs import Epoch
+from analysis.records.ledger import Ledger
+from analysis.results.selection import trial_score
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedRun:
+    """A trial or a confirmation run.
+
+    Attributes:
+        name: Unique in its sweep.
+        id: Unique among all sweeps, also those that had this name before; 16 hexadecimal digits.
+        parameters: All hyperparameters, then the model, the seed and the origin.
+        started: In seconds since 1970.
+        metrics: Of each epoch, by name.
+        score: What the best trial is chosen by; only of a complete trial.
+    """
+
+    name: str
+    id: str
+    parameters: dict[str, Any]
+    started: float
+    metrics: list[dict[str, float]]
+    state: str
+    reason: str | None = None
+    score: float | None = None
+
+    def time(self, n_epochs: int) -> float:
+        """Return when an epoch ended, without the pauses between sessions."""
+        return self.started + sum(values["seconds"] for values in self.metrics[:n_epochs])
+
+
+class Tracker(ABC):
+    """Mirrors the runs of the sweep `sweep`.
+
+    Attributes:
+        option: The option with the place to write to.
+        errors: What its package raises if it cannot be used.
+        where: How to see what was mirrored.
+    """
+
+    option: ClassVar[str]
+    errors: tuple[type[Exception], ...]
+    where: str
+
+    @abstractmethod
+    def __init__(self, sweep: str, place: str | None) -> None: ...
+
+    @abstractmethod
+    def update(self, run: TrackedRun) -> None:
+        """Add what is new of a run; a run that has not begun begins."""
+
+    def close(self) -> None:  # noqa: B027
+        """Finish writing."""
+
+
+def tracked_runs(ledger: Ledger, confirmation: Confirmation | None) -> Iterator[TrackedRun]:
+    """Yield the trials in order, then the confirmation runs."""
+
+    def identify(name: str) -> str:
+        key = f"{ledger.name} {ledger.created.time!r} {name}"
+        return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+    for trial in ledger.trials.values():
+        name = f"trial-{trial.trial_id:04}"
+        parameters = {name: trial.value(name) for name in {**DEFAULTS, **trial.hyperparameters}}
+        about = {"model": trial.config.get("model"), "seed": trial.seed, "origin": trial.origin}
+        yield TrackedRun(
+            name,
+            identify(name),
+            parameters | about,
+            trial.started,
+            [_metrics(epoch) for epoch in trial.epochs],
+            trial.state,
+            trial.reason,
+            trial_score(trial),
+        )
+    if confirmation is None:
+        return
+    for run in confirmation.runs.values():
+        name, arm = f"confirm-{run.arm}-seed-{run.seed}", confirmation.arms[run.arm]
+        about = {"model": arm.model, "seed": run.seed, "origin": arm.role, "arm": arm.title}
+        metrics = [
+            {key.replace("val_", "test_"): value for key, value in _metrics(epoch).items()}
+            for epoch in run.epochs
+        ]
+        yield TrackedRun(
+            name,
+            identify(name),
+            dict(arm.hyperparameters) | about,
+            run.started or arm.time,
+            metrics,
+            run.state,
+            run.reason,
+        )
+
+
+def _metrics(epoch: Epoch) -> dict[str, float]:
+    return {name: value for name, value in asdict(epoch).items() if name != "epoch"}

@@ -1,0 +1,109 @@
+"""Sweeps in TensorBoard: one event file per run."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+from sweep.errors import UsageError
+from sweep.results.extras import import_extra
+from sweep.results.trackers.runs import TrackedRun, Tracker
+
+_FILE = "events.out.tfevents.0.sweep"
+
+
+class TensorBoard(Tracker):
+    """Writes `FOLDER/SWEEP/RUN/events.…`.
+
+    The events are a function of the run, so a file that is there must be the beginning of what
+    is to be written, and what follows is appended.
+    """
+
+    option = "--out"
+    errors = (OSError,)
+
+    def __init__(self, sweep: str, place: str | None) -> None:
+        import_extra("tensorboardX", "TensorBoard", "tensorboardX>=2.6")
+        root = Path(place or "runs-tensorboard")
+        self._folder, self.where = root / sweep, f"tensorboard --logdir {root}"
+
+    @override
+    def update(self, run: TrackedRun) -> None:
+        events = [_frame(event) for event in _events(run)]
+        path = self._folder / run.name / _FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        found, expected = path.read_bytes(), b"".join(events)
+        head = events[0] + events[1]
+        if not head.startswith(found[: len(head)]):
+            raise UsageError(
+                f"{path.parent} is of another sweep with this name; delete {self._folder}, or "
+                "choose another folder with --out"
+            )
+        if not expected.startswith(found):  # a failed run that continues
+            path.unlink()
+            path.touch()
+            found = b""
+        with path.open("r+b") as file:
+            file.seek(len(found))
+            file.write(expected[len(found) :])
+
+
+def _events(run: TrackedRun) -> list[Any]:
+    """Return the events: the version and the hyperparameters, the epochs, the end."""
+    from tensorboardX.proto.api_pb2 import Status
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.plugin_hparams_pb2 import SessionEndInfo, SessionStartInfo
+    from tensorboardX.proto.summary_pb2 import Summary
+    from tensorboardX.summary import text
+
+    session = SessionStartInfo(start_time_secs=run.started, group_name=run.id)
+    for name, value in run.parameters.items():
+        kind = "bool" if isinstance(value, bool) else "number"
+        if not isinstance(value, bool | int | float):
+            kind, value = "string", str(value)
+        setattr(session.hparams[name], f"{kind}_value", value)
+    started = _session("start", run.started, session_start_info=session)
+    version = Event(wall_time=run.started, file_version="brain.Event:2")
+    events = [version, started]
+    for number, metrics in enumerate(run.metrics, start=1):
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in metrics.items()]
+        summary = Summary(value=values)
+        events.append(Event(wall_time=run.time(number), step=number, summary=summary))
+    if run.state != "RUNNING":
+        n_epochs = len(run.metrics)
+        end = run.time(n_epochs)
+        summary = text("state", ": ".join(filter(None, [run.state, run.reason])))
+        if run.score is not None:
+            summary.value.append(Summary.Value(tag="score", simple_value=run.score))
+        events.append(Event(wall_time=end, step=n_epochs, summary=summary))
+        status = Status.Value(f"STATUS_{'FAILURE' if run.state == 'FAILED' else 'SUCCESS'}")
+        info = SessionEndInfo(status=status, end_time_secs=end)
+        events.append(_session("end", end, session_end_info=info))
+    return events
+
+
+def _session(name: str, time: float, **info: Any) -> Any:
+    """Return an event of TensorBoard's plugin for hyperparameters."""
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
+    from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
+
+    # The order of a map is not fixed otherwise.
+    content = HParamsPluginData(**info).SerializeToString(deterministic=True)
+    data = SummaryMetadata.PluginData(plugin_name="hparams", content=content)
+    value = Summary.Value(
+        tag=f"_hparams_/session_{name}_info", metadata=SummaryMetadata(plugin_data=data)
+    )
+    return Event(wall_time=time, summary=Summary(value=[value]))
+
+
+def _frame(event: Any) -> bytes:
+    """Return an event as TFRecord: its length and content, each with a checksum."""
+    from tensorboardX.record_writer import masked_crc32c
+
+    data: bytes = event.SerializeToString(deterministic=True)
+    length = struct.pack("<Q", len(data))
+    checksums = (struct.pack("<I", masked_crc32c(part)) for part in (length, data))
+    return length + next(checksums) + data + next(checksums)

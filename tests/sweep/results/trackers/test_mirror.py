@@ -1,0 +1,140 @@
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from analysis.records.ledger import (
+    EpochRecord,
+    Ledger,
+    LedgerWriter,
+    TrialEnded,
+    TrialStarted,
+    read_ledger,
+)
+from analysis.storage.folder import Folder
+from sweep.errors import TrackerError, UsageError
+from sweep.results.trackers import mirror as module
+from sweep.results.trackers.mirror import TRACKERS, mirror
+from sweep.results.trackers.runs import TrackedRun, Tracker
+
+MakeSweep = Callable[..., tuple[Folder, Ledger]]
+
+
+class Recorded(Tracker):
+    """A tracker that keeps what it is given, and fails for a trial that is named."""
+
+    option = "--out"
+    errors = (ConnectionError,)
+    where = "here"
+    updates: ClassVar[list[tuple[str, int, str]]] = []
+    n_closed: ClassVar[int] = 0
+
+    def __init__(self, sweep: str, place: str | None) -> None:
+        self.failing = place
+
+    def update(self, run: TrackedRun) -> None:
+        if run.name == self.failing:
+            raise ConnectionError("no route to the server\nat some line")
+        self.updates.append((run.name, len(run.metrics), run.state))
+
+    def close(self) -> None:
+        Recorded.n_closed += 1
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
+    monkeypatch.setitem(TRACKERS, "recorded", Recorded)
+    monkeypatch.setattr(Recorded, "updates", [])
+    monkeypatch.setattr(Recorded, "n_closed", 0)
+    return Recorded
+
+
+def test_sweep_is_followed_to_its_end(
+    make_sweep: MakeSweep, recorded: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = make_sweep(n_trials=2, n_running=1)
+    created = read_ledger(folder).created
+    trial = TrialStarted(0.0, 3, 5, {"dropout": 0.1})
+    steps = [
+        [EpochRecord(0.0, 2, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4), trial],
+        [],
+        [TrialEnded(0.0, 2, "STOPPED", None), TrialEnded(0.0, 3, "FAILED", "diverged")],
+    ]
+
+    def work(seconds: float) -> None:
+        assert seconds >= 2
+        with LedgerWriter(folder, created) as writer:
+            for record in steps.pop(0):
+                writer.append(record)
+
+    monkeypatch.setattr(module.time, "sleep", work)
+    monkeypatch.setattr(type(folder), "is_locked", lambda _: bool(steps))
+    assert mirror(folder, "recorded", None, follow=True) == (3, "here")
+    assert recorded.updates[1:] == [
+        ("trial-0002", 2, "RUNNING"),
+        ("trial-0002", 3, "RUNNING"),
+        ("trial-0003", 0, "RUNNING"),
+        ("trial-0002", 3, "STOPPED"),
+        ("trial-0003", 0, "FAILED"),
+    ]
+    assert recorded.n_closed == 1
+
+
+def test_tracker_that_fails_ends_in_one_line(
+    make_sweep: MakeSweep, recorded: type[Recorded]
+) -> None:
+    folder, _ = make_sweep(n_trials=2)
+    with pytest.raises(TrackerError) as caught:
+        mirror(folder, "recorded", "trial-0002", follow=False)
+    assert str(caught.value) == "recorded cannot be used: no route to the server"
+    assert [update[0] for update in recorded.updates] == ["trial-0001"]
+    assert recorded.n_closed == 1
+
+
+@pytest.mark.parametrize(
+    ("tracker", "package", "requirement"), [("tensorboard", "tensorboardX", "tensorboardX>=2.6")]
+)
+def test_missing_package_is_named(
+    make_sweep: MakeSweep,
+    monkeypatch: pytest.MonkeyPatch,
+    tracker: str,
+    package: str,
+    requirement: str,
+) -> None:
+    folder, _ = make_sweep(n_trials=1)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError) as caught:
+        mirror(folder, tracker, None, follow=False)
+    assert str(caught.value).endswith(f"install it with: pip install '{requirement}'")
+
+
+def test_command_mirrors_and_ctrl_c_ends_it(
+    make_sweep: MakeSweep, clean_environment: dict[str, str], tmp_path: Path
+) -> None:
+    folder, _ = make_sweep(n_trials=1, n_running=1)
+    lock = folder.lock()
+    with lock:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sweep", "track", "--to", "tensorboard", "--follow"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=clean_environment | {"SWEEP_STORAGE": folder.storage},
+            start_new_session=True,
+            # A shell that runs tests in the background makes them ignore SIGINT.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("runs-tensorboard/synthetic/trial-0001/events*")):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=20)
+    assert (process.returncode, *output) == (130, "", "")

@@ -1,0 +1,109 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from analysis.records.confirmation import read_confirmation
+from analysis.records.ledger import Ledger, LedgerWriter, TrialEnded, read_ledger
+from analysis.results.selection import trial_score
+from analysis.storage.folder import Folder
+from sweep.errors import TrackerError, UsageError
+from sweep.results.trackers.mirror import mirror
+
+MakeSweep = Callable[..., tuple[Folder, Ledger]]
+
+
+def read(path: Path) -> EventAccumulator:
+    events = EventAccumulator(str(path))
+    events.Reload()
+    return events
+
+
+def curve(events: EventAccumulator, tag: str) -> dict[int, float]:
+    return {event.step: event.value for event in events.Scalars(tag)}
+
+
+def contents(path: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def test_every_trial_and_confirmation_run_is_in_tensorboard(
+    make_sweep: MakeSweep, synthetic: ModuleType, tmp_path: Path
+) -> None:
+    folder, ledger = make_sweep(n_trials=5)
+    synthetic.write_confirmed(folder, ledger, 1)
+    confirmation = read_confirmation(folder)
+    assert confirmation is not None
+    n_runs, where = mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
+    assert n_runs == len(ledger.trials) + len(confirmation.runs)
+    assert where == f"tensorboard --logdir {tmp_path}/out"
+    root = tmp_path / "out" / folder.name
+    assert len(contents(root)) == n_runs
+    for trial in ledger.trials.values():
+        events = read(root / f"trial-{trial.trial_id:04}")
+        expected = {epoch.epoch: epoch.val_accuracy for epoch in trial.epochs}
+        assert curve(events, "val_accuracy") == pytest.approx(expected)
+        session = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+        values = HParamsPluginData.FromString(session).session_start_info.hparams
+        assert values["dropout"].number_value == trial.hyperparameters["dropout"]
+        assert values["learning_rate"].number_value == 0.01
+        assert values["origin"].string_value == trial.origin
+        (state,) = events.Tensors("state/text_summary")
+        assert state.tensor_proto.string_val[0].decode().startswith(trial.state)
+        if (score := trial_score(trial)) is not None:
+            assert curve(events, "score") == {len(trial.epochs): pytest.approx(score)}
+    for run in confirmation.runs.values():
+        events = read(root / f"confirm-{run.arm}-seed-{run.seed}")
+        expected = {epoch.epoch: epoch.val_accuracy for epoch in run.epochs}
+        assert curve(events, "test_accuracy") == pytest.approx(expected)
+        assert "val_accuracy" not in events.Tags()["scalars"]
+
+
+def test_second_mirror_adds_only_what_is_new(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    folder, _ = make_sweep(n_trials=3, n_running=1)
+    mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
+    first = contents(tmp_path / "out")
+    mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
+    assert contents(tmp_path / "out") == first
+    with LedgerWriter(folder, read_ledger(folder).created) as writer:
+        writer.append(TrialEnded(0.0, 3, "STOPPED", None))
+    # As left by a process that was killed while it wrote.
+    torn = tmp_path / "out" / folder.name / "trial-0003" / "events.out.tfevents.0.sweep"
+    torn.write_bytes(torn.read_bytes()[:-7])
+    mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
+    second = contents(tmp_path / "out")
+    assert second.keys() == first.keys()
+    assert [path for path in first if second[path] != first[path]] == [torn]
+    assert second[torn].startswith(first[torn])
+    assert len(curve(read(torn.parent), "val_accuracy")) == 2
+
+
+def test_failed_run_that_continues_is_written_again(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    folder, _ = make_sweep(n_trials=1)
+    mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
+    ((path, expected),) = contents(tmp_path / "out").items()
+    path.write_bytes(expected[:-50] + bytes(90))
+    mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
+    assert path.read_bytes() == expected
+
+
+def test_files_of_another_sweep_are_left_alone(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    folder, _ = make_sweep(n_trials=1)
+    mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
+    before = contents(tmp_path / "out")
+    shutil.rmtree(tmp_path / folder.name)
+    other, _ = make_sweep(n_trials=1, seed=1)
+    with pytest.raises(UsageError, match=r"of another sweep with this name; delete .*--out"):
+        mirror(other, "tensorboard", str(tmp_path / "out"), follow=False)
+    assert contents(tmp_path / "out") == before
+
+
+def test_folder_that_cannot_be_written_is_named(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    folder, _ = make_sweep(n_trials=1)
+    (tmp_path / "file").touch()
+    with pytest.raises(TrackerError, match=r"^tensorboard cannot be used: .*/file/synthetic"):
+        mirror(folder, "tensorboard", str(tmp_path / "file"), follow=False)
