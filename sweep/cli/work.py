@@ -35,6 +35,7 @@ from sweep.errors import ClusterError, NoTrialError, UsageError
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
+    from sweep.driver.estimate import Estimate
 
 _MAX_SEEDS = 20  # of `--until-decided`
 
@@ -92,8 +93,15 @@ def preview_sweep(
         data = describe_data(load_data(config.dataset, options.data))
     earlier = None if from_sweep is None else learn_from(from_sweep, config)
     if as_json:
-        shown = {"searched": list(config.space), "off": config.off()}
-        print_json({"sweep": name, **shown, "config": config.model_dump(mode="json")})
+        found = _estimate(config, options, data)
+        document = {
+            "sweep": name,
+            "searched": list(config.space),
+            "off": config.off(),
+            "estimate_s": None if found is None else round(found.total_s, 1),
+            "config": config.model_dump(mode="json"),
+        }
+        print_json(document)
         return
     plan = config.confirm
     then = "no confirmation"
@@ -187,19 +195,26 @@ def _print_plan(
 ) -> None:
     """Print what is searched, how long it takes, and what is learned from another sweep."""
     print_space(config, stream)
-    if options.address is None:
-        print_entry("time", _how_long(config, options, data), stream)
+    if (found := _estimate(config, options, data)) is not None:
+        from sweep.driver.estimate import describe_time
+
+        print_entry("time", describe_time(config, found), stream)
     if from_sweep is not None and earlier is not None:
         learning = describe_learning(earlier, len(from_sweep.trials), config)
         print(escape(learning), file=stream, flush=True)
 
 
-def _how_long(config: SweepConfig, options: Options, data: DataRecord) -> str:
-    """Return how long a sweep takes on this machine. Torch takes seconds to import."""
-    from sweep.driver.estimate import describe_time
+def _estimate(config: SweepConfig, options: Options, data: DataRecord) -> "Estimate | None":
+    """Return how long a sweep takes on this machine, None on a cluster.
+
+    Torch takes seconds to import.
+    """
+    if options.address is not None:
+        return None
+    from sweep.driver.estimate import estimate_time
     from sweep.driver.session import count_slots
 
-    return describe_time(config, count_slots(config.resources, options.concurrency), data)
+    return estimate_time(config, count_slots(config.resources, options.concurrency), data)
 
 
 def _prepare(

@@ -28,6 +28,11 @@ class Estimate:
     search_s: float
     confirmation_s: float
 
+    @property
+    def total_s(self) -> float:
+        """Both together."""
+        return self.search_s + self.confirmation_s
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -69,11 +74,10 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
     return Estimate(_START_S + search_s, runs_s / slots)
 
 
-def describe_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> str:
+def describe_time(config: SweepConfig, found: Estimate) -> str:
     """Return how long a sweep takes, such as `up to about 12 min on a quiet machine`."""
-    found = estimate_time(config, slots, data)
     may_stop = config.scheduler.name != "none" and config.scheduler.grace_period < config.epochs
-    text = f"{'up to ' * may_stop}about {_rough(found.search_s + found.confirmation_s)}"
+    text = f"{'up to ' * may_stop}about {_rough(found.total_s)}"
     text += " on a quiet machine"
     if config.confirm is not None:
         text += f": search {_rough(found.search_s)}, confirmation {_rough(found.confirmation_s)}"

@@ -364,7 +364,10 @@ def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(
     assert off == "  off       shift"
     assert time.startswith("  time      up to about ")
     assert end == "nothing was started or written"
-    assert json.loads(call(*options, "--json").out)["off"] == ["shift"]
+    document = json.loads(call(*options, "--concurrency", "1", "--json").out)
+    assert document["off"] == ["shift"]
+    # The start, 3 trials of 15 epochs of 5.2 s, and 4 arms with 5 seeds of 15 epochs of 6.2 s.
+    assert document["estimate_s"] == pytest.approx(8 + 3 * 15 * 5.2 + 4 * 5 * 15 * 6.2)
     assert pretended.done == []
     assert list(tmp_path.iterdir()) == []
     call("run", "--name", "mine", "--trials", "1", "--search-only")
