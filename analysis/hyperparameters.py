@@ -21,6 +21,7 @@ class Hyperparameter:
     """One hyperparameter.
 
     Attributes:
+        kind: `own` is any value, of a network of the user's own.
         default: Value if none is given. The default of a new hyperparameter must have no
             effect, so that older files keep their meaning.
         low: Smallest number; excluded if `above_low`.
@@ -32,7 +33,7 @@ class Hyperparameter:
     """
 
     name: str
-    kind: Literal["float", "int", "bool", "choice"]
+    kind: Literal["float", "int", "bool", "choice", "own"]
     default: Value
     _: KW_ONLY
     low: float = 0
@@ -48,7 +49,7 @@ class Hyperparameter:
     @property
     def is_number(self) -> bool:
         """Whether its values have an order, so that a range of them can be searched."""
-        return self.kind in ("float", "int")
+        return self.kind in ("float", "int", "own")
 
     @property
     def label(self) -> str:
@@ -62,6 +63,11 @@ class Hyperparameter:
         Raises:
             ValueError: The value is not allowed; the message says which values are.
         """
+        if self.kind == "own":
+            if isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value)):
+                return value
+            kinds = "a number, a text, true or false"
+            raise ValueError(f"must be {kinds}, but got {show_value(value)}")
         if not self.is_number:
             for allowed in self.choices or (False, True):
                 if type(value) is type(allowed) and value == allowed:
@@ -175,16 +181,33 @@ HAND_TUNED: Mapping[str, float] = MappingProxyType(
 """The regularizers of the hand-tuned baseline; its other values are `DEFAULTS`."""
 
 
+OWN = Hyperparameter("model.…", "own", 0)
+"""Stands for every hyperparameter of a network of the user's own, which has no default."""
+
+
+def is_own(name: str) -> bool:
+    """Return whether a name is that of an argument of the user's own network: `model.width`."""
+    return name.startswith("model.") and name.removeprefix("model.").isidentifier()
+
+
+def own_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments among hyperparameters, such as `width` for `model.width`."""
+    return {name.removeprefix("model."): v for name, v in values.items() if is_own(name)}
+
+
 def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return all hyperparameters, checked, in the table's order; a missing one gets its default.
+
+    Those of a network of the user's own follow.
 
     Raises:
         ValueError: A name is unknown, or a value is not allowed.
     """
-    for name in values.keys() - HYPERPARAMETERS.keys():
+    own = [name for name in values if is_own(name)]
+    for name in values.keys() - HYPERPARAMETERS.keys() - set(own):
         raise ValueError(f"there is no hyperparameter `{printable(name)}`")
     completed = {}
-    for name, row in HYPERPARAMETERS.items():
+    for name, row in (*HYPERPARAMETERS.items(), *((name, OWN) for name in own)):
         try:
             completed[name] = row.check(values.get(name, row.default))
         except ValueError as error:

@@ -1,10 +1,11 @@
 """The networks by name. Importing this file does not import torch."""
 
-import inspect
 from collections.abc import Mapping
 from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from models import own
 
 if TYPE_CHECKING:
     from torch import Generator, nn
@@ -22,22 +23,28 @@ def build_model(
     dropout: float = 0.0,
     generator: "Generator | None" = None,
     shape: Mapping[str, int] = MappingProxyType({}),
+    arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> "nn.Module":
     """Build a network with fresh weights.
 
     Args:
-        name: A key of `MODELS`.
+        name: A key of `MODELS`, or a registered network of the user's own, see `models.own`.
         dropout: Probability of dropping an activation, in [0, 1).
         shape: Of the data, by default MNIST's: `n_channels`, `side` and `n_classes`.
         generator: Draws the weights, and the dropout masks of every later forward pass. The
-            network is created on its device. None: torch's global generator.
+            network is created on its device. None: torch's global generator. A network of the
+            user's own draws masks from torch's global generator in any case.
+        arguments: Others of a network of the user's own.
 
     Returns:
         A network from normalized images [n, n_channels, side, side] to logits [n, n_classes].
 
     Raises:
         ValueError: There is no such network, or `dropout` is out of range.
+        NetworkError: A network of the user's own cannot be made.
     """
+    if own.is_own(name):
+        return own.build(name, {"dropout": dropout, **shape, **arguments}, generator)
     if name not in MODELS:
         raise ValueError(f"`model` must be one of {', '.join(sorted(MODELS))}, but got {name}")
     import torch
@@ -48,13 +55,7 @@ def build_model(
     Dropout(dropout)  # raises the ValueError
     network = resolve_name(_FAST.get(name, MODELS[name]))  # not within the block below
     with torch.device("meta"):  # where nothing is drawn
-        model: nn.Module = network(dropout=dropout, **accepted(network, shape))
+        model: nn.Module = network(dropout=dropout, **own.accepted(network, shape))
     draw_from(model, generator)
     initialize(model, generator)
     return model
-
-
-def accepted(network: Any, arguments: Mapping[str, int]) -> dict[str, int]:
-    """Return the arguments that the constructor of a network asks for by name."""
-    names = inspect.signature(network).parameters
-    return {name: value for name, value in arguments.items() if name in names}

@@ -2,6 +2,7 @@
 
     Exception
     ├── UsageError           2  a command line, a config or an image is wrong; no such sweep
+    ├── NetworkError         2  a network of the user's own cannot be used  (models)
     ├── ClusterError         4  Ray, here or on a cluster, cannot be used, or was ended
     ├── TrackerError         4  a tracker, such as an MLflow server, cannot be used
     ├── NoTrialError         5  no trial completed, or one failed without diverging
@@ -17,6 +18,7 @@ those that a user can cause are caught where they happen, and raised again as on
 
 from analysis.errors import LedgerError, StorageError, describe_cause
 from data_utils.errors import DataError
+from models.own import NetworkError as NetworkError
 
 
 class UsageError(Exception):
@@ -37,6 +39,7 @@ class NoTrialError(Exception):
 
 EXIT_CODES: dict[type[Exception], int] = {
     UsageError: 2,
+    NetworkError: 2,
     DataError: 3,
     ClusterError: 4,
     TrackerError: 4,

@@ -3,6 +3,7 @@
 LEDGER_FILE = "ledger.jsonl"
 CONFIRMATION_FILE = "confirm.jsonl"
 CONFIG_FILE = "config.yaml"
+MODEL_FILE = "model.py"
 ENVIRONMENT_FILE = "environment.json"
 REPORT_FILE = "report.html"
 PLOTS_FOLDER = "plots"

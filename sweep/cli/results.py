@@ -81,12 +81,15 @@ def export(
 
     best = load_best_model(folder, ledger, trial)
     metrics = write_export(best, best_document(folder, ledger), out)
+    files = [file for file in FILES if (out / file).exists()]
     if as_json:
-        print_json({"folder": str(out), "files": FILES, "metrics": metrics})
+        print_json({"folder": str(out), "files": files, "metrics": metrics})
         return
     print(f"{out}: {best.describe()}")
-    for file in FILES:
+    for file in files:
         print(f"  {file}")
+    if files != list(FILES):
+        say("note: model.pt2 is left out, because torch.export does not support the network")
 
 
 def predict(

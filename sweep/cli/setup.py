@@ -11,10 +11,13 @@ import typer
 
 from analysis.formatting import count
 from analysis.hyperparameters import format_value
+from analysis.records.dataset import MNIST
+from data_utils.registry import is_path
 from sweep.cli import options
 from sweep.cli.options import storage_folder
 from sweep.cli.output import escape, open_console, print_json, say
-from sweep.errors import EXIT_CODES, ClusterError, UsageError
+from sweep.errors import EXIT_CODES, ClusterError, NetworkError, UsageError
+from sweep.networks import check_network
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
@@ -28,7 +31,6 @@ def data(
 ) -> None:
     """Download and verify a dataset, or check your own images."""
     from data_utils.mnist import default_folder
-    from data_utils.registry import is_path
 
     name = _resolved(dataset)
     found = load_data(name, data, create=True)
@@ -112,7 +114,9 @@ def validate(
 
     try:
         config = resolve_config(path=file, notify=lambda note: say(f"note: {note}"))
-    except UsageError as error:
+        if not is_path(config.dataset):  # a dataset with a name has the shape of MNIST
+            check_network(config, MNIST)
+    except (UsageError, NetworkError) as error:
         if not as_json:
             raise
         print_json({"valid": False, "problems": str(error).splitlines()})

@@ -32,6 +32,7 @@ from sweep.driver.resume import (
 from sweep.driver.signals import Interrupted
 from sweep.driver.warm_start import describe_learning, learn_from
 from sweep.errors import ClusterError, NoTrialError, UsageError
+from sweep.networks import check_network, keep_network, load_network
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
@@ -91,6 +92,7 @@ def preview_sweep(
     data = MNIST  # another dataset with a name is as large, and perhaps not here yet
     if is_path(config.dataset):
         data = describe_data(load_data(config.dataset, options.data))
+    check_network(config, data)
     earlier = None if from_sweep is None else learn_from(from_sweep, config)
     if as_json:
         found = _estimate(config, options, data)
@@ -132,10 +134,13 @@ def continue_sweep(
         else:
             _finish(folder, ledger, options)
         return
+    _load_networks(folder, ledger, config)
     with _watchable(folder), _advising(folder), folder.lock() as locked:
         start, data = _prepare(config, options, ledger)
         if changes:
             write_environment(locked)
+        if config.model != ledger.config["model"]:
+            keep_network(locked, config.model)
         say(f"resuming {folder.name}: {missing.text}")
         say(f"sweep {folder.name}: {describe_size(config)}")
         with passing_line(start):
@@ -177,6 +182,7 @@ def confirm_sweep(
         n_seeds = f"--until-decided --max-seeds {max_seeds}"
         how_many = f"until the verdict is clear, at most {count(max_seeds, 'seed')} per arm"
     again = f"confirm --top-k {plan.top_k} {n_seeds}"
+    _load_networks(folder, ledger, config)
     with _watchable(folder), _advising(folder, again), folder.lock() as locked:
         start, data = _prepare(config, options, ledger)
         say(f"confirming {ledger.name}: {how_many}")
@@ -233,7 +239,15 @@ def _prepare(
     data = load_data(config.dataset, options.data)
     if ledger is not None:
         check_data(ledger, data)
+    check_network(config, data.spec)
     return start, data
+
+
+def _load_networks(folder: Folder, ledger: Ledger, config: SweepConfig) -> None:
+    """Read the user's own networks of a sweep and its trials, which may have another."""
+    models = {config.model, *(trial.config["model"] for trial in ledger.trials.values())}
+    for model in models:
+        load_network(folder, model)
 
 
 def _train(

@@ -9,17 +9,27 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     PositiveFloat,
     PositiveInt,
+    TypeAdapter,
     ValidationError,
+    WrapValidator,
     model_serializer,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
-from analysis.hyperparameters import HYPERPARAMETERS, Hyperparameter, Value, show_value
+from analysis.hyperparameters import (
+    HYPERPARAMETERS,
+    OWN,
+    Hyperparameter,
+    Value,
+    is_own,
+    show_value,
+)
 
 _MAX_CHOICES = 100
 _MAX_STEPS = 1_000_000
@@ -50,7 +60,9 @@ class FloatRange(Section):
 
     def why_invalid(self, value: Value) -> str | None:
         """Return why a value is not in the search space, or None."""
-        assert not isinstance(value, str)
+        if isinstance(value, str | bool) or (isinstance(self, IntRange) and value != round(value)):
+            number = "an integer" if isinstance(self, IntRange) else "a number"
+            return f"must be {number}, but got {show_value(value)}"
         if not self.low <= value <= self.high:
             bounds = f"{show_value(self.low)} to {show_value(self.high)}"
             return f"must be in the searched range, {bounds}, but got {show_value(value)}"
@@ -144,7 +156,10 @@ def _validate(row: Hyperparameter, raw: object) -> Dimension:
         shapes = "a range `{low: …, high: …}` or " if row.is_number else ""
         hint = "" if is_valid else "; a fixed value belongs in `recipe`"
         raise ValueError(f"must be {shapes}a list of choices, but got {show_value(raw)}{hint}")
-    range_type = IntRange if row.kind == "int" else FloatRange
+    is_whole = row.kind == "int"
+    if row.kind == "own" and isinstance(raw, Mapping):
+        is_whole = type(raw.get("low")) is type(raw.get("high")) is int
+    range_type = IntRange if is_whole or isinstance(raw, IntRange) else FloatRange
     dimension = (Choices if is_list else range_type).model_validate(raw)
     if isinstance(dimension, Choices):
         values: dict[Any, Value] = dict(enumerate(dimension.choices))
@@ -166,14 +181,35 @@ def _validate(row: Hyperparameter, raw: object) -> Dimension:
     return dimension
 
 
+def _with_own(own: TypeAdapter[dict[str, Any]], raw: Any, handler: Callable[[Any], Any]) -> Any:
+    """Validate a mapping, with the hyperparameters of the user's own network last."""
+    if not isinstance(raw, Mapping):
+        return handler(raw)
+    names = [name for name in raw if isinstance(name, str) and is_own(name)]
+    others = handler({name: value for name, value in raw.items() if name not in names})
+    return {**others, **own.validate_python({name: raw[name] for name in names})}
+
+
 if TYPE_CHECKING:
     Space = Mapping[str, Dimension]
     Point = Mapping[str, Value]
 else:
-    # Validated, they are dicts in the order of the table: Optuna's draws depend on the order.
-    _ROWS = HYPERPARAMETERS.values()
-    _ranges = {row.name: Annotated[Any, PlainValidator(partial(_validate, row))] for row in _ROWS}
-    _values = {row.name: Annotated[Any, PlainValidator(row.check)] for row in _ROWS}
-    Space = TypedDict("Space", _ranges, total=False)
-    Point = TypedDict("Point", _values, total=False)
-    Space.__pydantic_config__ = Point.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+    def _mapping(name: str, check: Callable[[Hyperparameter, Any], Any], dump: Any) -> Any:
+        """Return a type that is validated to a dict in the order of the table.
+
+        Optuna's draws depend on the order.
+        """
+        types = {
+            row.name: Annotated[Any, PlainValidator(partial(check, row))]
+            for row in (*HYPERPARAMETERS.values(), OWN)
+        }
+        own = TypeAdapter(dict[str, types.pop(OWN.name)])
+        table = TypedDict(name, types, total=False)
+        table.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+        return Annotated[table, WrapValidator(partial(_with_own, own)), PlainSerializer(dump)]
+
+    Space = _mapping(
+        "Space", _validate, lambda space: {k: d.model_dump() for k, d in space.items()}
+    )
+    Point = _mapping("Point", Hyperparameter.check, dict)

@@ -103,6 +103,8 @@ def read_setting(setting: str) -> Source:
     """
     key, equals, text = setting.partition("=")
     first, *rest = (part.strip() for part in key.split("."))
+    if first in ("space", "recipe") and rest[:1] == ["model"] and rest[1:]:
+        rest[:2] = [".".join(rest[:2])]  # `model.width` is one name
     at = (RENAMED.get(first, first), *rest)
     name = printable(f"--set {setting}")
     if not equals or not all(at) or len(at) > 4:

@@ -113,6 +113,8 @@ def _unknown(location: Location, value: object, option: str) -> str:
         names = [*FloatRange.model_fields, "choices"]
     else:
         names = HYPERPARAMETERS
+        if name.startswith("model."):
+            return "is no name of an argument, such as `model.width`"
     if name in SweepConfig.model_fields and name not in names:
         return "belongs at the top level"
     return "is unknown" + suggest(name, names)

@@ -9,6 +9,8 @@ the preset, and vice versa; both in one source are an error. An initial point lo
 that a higher source fixes, and is left out if it is outside a range that a higher source gives.
 """
 
+import inspect
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
@@ -17,9 +19,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from analysis.errors import describe_cause
 from analysis.formatting import printable
-from analysis.hyperparameters import HYPERPARAMETERS
+from analysis.hyperparameters import HYPERPARAMETERS, is_own, own_arguments, show_value
 from data_utils.registry import is_path
+from models import own
 from sweep.config.dimensions import Location
 from sweep.config.document import Source, read_file, read_setting, read_yaml
 from sweep.config.messages import describe, suggest
@@ -48,6 +52,7 @@ def resolve_config(
 
     Raises:
         UsageError: The preset, the file or an option is invalid.
+        NetworkError: The network of the user's own cannot be used.
     """
     layers = _Layers()
     layers.add(_read_preset(preset or "classic"))
@@ -64,6 +69,7 @@ def resolve_config(
         if value is not None:
             option = key.replace("_", "-")
             layers.add(Source(f"--{option} {value}", value, {(key,): 0}))
+    layers.read_network(path)
     left_out: dict[int, str] = {}
     context = {"newer": layers.newer, "left_out": left_out}
     try:
@@ -73,7 +79,7 @@ def resolve_config(
     for i, reason in left_out.items():
         source, at = layers.find(("initial_points", i))
         notify(f"an initial point is left out: {reason} ({source.mark(at)})")
-    for note in config.notes():
+    for note in (*layers.notes, *config.notes()):
         notify(note)
     if not is_path(config.dataset):
         return config
@@ -106,12 +112,14 @@ class _Layers:
 
     Attributes:
         value: The merged config.
+        notes: On the network of the user's own.
         newer: Hyperparameters that a source above that of the initial points fixes or searches.
     """
 
     def __init__(self) -> None:
         self.value: dict[str, Any] = {}
         self.newer: set[str | int] = set()
+        self.notes: list[str] = []
         self._sources: list[Source] = []
 
     def add(self, source: Source) -> None:
@@ -160,16 +168,78 @@ class _Layers:
                 lines.append((order, f"{describe(problem, option)} ({source.mark(at)})"))
         return [text for _, text in sorted(lines, key=lambda line: line[0])]
 
+    def read_network(self, config_file: Path | None) -> None:
+        """Read the network of the user's own that the config names, and check its arguments.
+
+        Raises:
+            UsageError: There is no such file, or the config gives it an argument that it does not
+                take.
+            NetworkError: It cannot be used.
+        """
+        model = self.value.get("model")
+        source, at = self.find(("model",))
+        found = re.fullmatch(r"(.*\.py)(?::(.*))?", model) if isinstance(model, str) else None
+        if found is None:
+            return self._check_arguments(None)
+        path, name = Path(found[1]), found[2] or ""
+        mark, shown = source.mark(at), printable(found[1], 500)
+        if not name.isidentifier():
+            got = f"but got {show_value(model)} ({mark})"
+            raise UsageError(f"`model` must name a class or function, such as net.py:Net, {got}")
+        is_in_file = config_file is not None and at and source.lines.get(at)
+        try:
+            path = path.expanduser()
+            text = (config_file.parent / path if is_in_file and config_file else path).read_bytes()
+        except FileNotFoundError:
+            raise UsageError(f"there is no file {shown} of a network ({mark})") from None
+        except (OSError, RuntimeError, ValueError) as error:
+            cause = describe_cause(error) if isinstance(error, OSError) else error
+            raise UsageError(f"cannot read {shown}: {cause} ({mark})") from None
+        self.value["model"] = f"model.py:{name}@{own.register(text, shown)}"
+        try:
+            make = own.find(self.value["model"])
+            self._check_arguments(make)
+            sections = [self.value.get(key) for key in ("space", "recipe")]
+            given = [n for s in sections if isinstance(s, dict) for n in own_arguments(s)]
+            own.check_arguments(self.value["model"], given)
+        except own.NetworkError as error:
+            raise own.NetworkError(f"{error} ({mark})") from None
+        if not own.takes(make, "dropout") and "dropout" in (self.value.get("space") or ()):
+            self.add(read_setting("recipe.dropout=0"))
+            self.notes.append(f"`dropout` is not searched: `{name}` of {shown} does not take it")
+        return None
+
+    def _check_arguments(self, make: Callable[..., Any] | None) -> None:
+        """Check that the network takes each `model.X` that the config gives."""
+        for key in ("space", "recipe"):
+            section = self.value.get(key)
+            for name in own_arguments(section) if isinstance(section, dict) else ():
+                source, at = self.find((key, f"model.{name}"))
+                what = f"`{key}.model.{name}`"
+                if make is None:
+                    text = f"{what} is for a network of your own: `model: FILE.py:NAME`"
+                elif name in ("dropout", "n_channels", "side", "n_classes"):
+                    text = f"{what} is given by the data"
+                    if name == "dropout":
+                        text = f"{what} is called `dropout`, without `model.`"
+                elif not own.takes(make, name):
+                    names = list(inspect.signature(make).parameters)
+                    text = f"{what}: `{make.__name__}` takes no `{name}`{suggest(name, names)}"
+                else:
+                    continue
+                raise UsageError(f"{text} ({source.mark(at)})")
+
     def _fix_or_search(self, source: Source) -> None:
         """Leave each hyperparameter of a source either fixed or searched."""
         space, recipe = self.value.get("space"), self.value.get("recipe")
         if not isinstance(space, dict) or not isinstance(recipe, dict):
             return  # `SweepConfig` rejects it
+        given = [(at[0], str(at[1])) for at in source.lines if at[1:]]
         fixed, searched = (
-            {at[1] for at in source.lines if at[:1] == (key,) and at[1:]} & HYPERPARAMETERS.keys()
+            {name for k, name in given if k == key and (name in HYPERPARAMETERS or is_own(name))}
             for key in ("recipe", "space")
         )
-        for name in HYPERPARAMETERS:
+        for name in (*HYPERPARAMETERS, *sorted(fixed - HYPERPARAMETERS.keys())):
             if name in fixed & searched:
                 marks = " and ".join(source.mark((key, name)) for key in ("recipe", "space"))
                 both = f"`{name}` is fixed in `recipe` and searched in `space`"
@@ -179,7 +249,9 @@ class _Layers:
         self.value["recipe"] = {
             name: v for name, v in recipe.items() if name in ended or name not in searched
         }
-        self.newer |= HYPERPARAMETERS.keys() if ("space",) in source.lines else fixed | searched
+        self.newer |= fixed | searched
+        if ("space",) in source.lines:
+            self.newer |= HYPERPARAMETERS.keys()
         if ("initial_points",) in source.lines:
             self.newer.clear()
 

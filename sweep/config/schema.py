@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from analysis.hyperparameters import HYPERPARAMETERS, Hyperparameter
+from analysis.hyperparameters import HYPERPARAMETERS, OWN, Hyperparameter
 from sweep.config.dimensions import Choices, FloatRange, IntRange
 from sweep.config.registry import RENAMED
 from sweep.config.sweep_config import SweepConfig
@@ -22,6 +22,9 @@ def config_schema() -> dict[str, Any]:
     for row in HYPERPARAMETERS.values():
         definitions["Point"]["properties"][row.name] = _value(row)
         definitions["Space"]["properties"][row.name] = _dimension(row)
+    own = r"^model\.[^\W\d]\w*$"
+    definitions["Point"]["patternProperties"] = {own: _value(OWN)}
+    definitions["Space"]["patternProperties"] = {own: _dimension(OWN)}
     properties["space"] = {"$ref": "#/$defs/Space"}
     definitions["Space"]["minProperties"] = 1
     properties["initial_points"]["items"] |= {"minProperties": 1}
@@ -39,6 +42,8 @@ def config_schema() -> dict[str, Any]:
 
 def _value(row: Hyperparameter) -> dict[str, Any]:
     """Return the schema of a value of a hyperparameter."""
+    if row.kind == "own":
+        return {"type": ["number", "string", "boolean"]}
     about = {"description": f"{row.label}; {row.allowed}", "default": row.default}
     if row.kind == "bool":
         return {"type": "boolean", **about}
@@ -56,11 +61,13 @@ def _dimension(row: Hyperparameter) -> dict[str, Any]:
     choices["properties"]["choices"] |= {"items": value, "uniqueItems": True}
     shapes = [choices["properties"]["choices"], choices]
     if row.is_number:
+        bound = {"type": "number"} if row.kind == "own" else value
         shape = (IntRange if row.kind == "int" else FloatRange).model_json_schema()
-        shape["properties"] |= {"low": value, "high": value}
+        shape["properties"] |= {"low": bound, "high": bound}
         shapes.append(shape)
     shapes.append({"type": "null"})
-    about = f"{row.label}: a range or choices; null does not search it"
+    label = "argument of a network of your own" if row.kind == "own" else row.label
+    about = f"{label}: a range or choices; null does not search it"
     return {"description": about, "anyOf": shapes}
 
 

@@ -20,6 +20,7 @@ from analysis.hyperparameters import DEFAULTS, HAND_TUNED, complete, show_value
 from analysis.results.budget import DURATION, read_duration
 from analysis.yaml_text import yaml_text
 from data_utils.registry import DATASETS, is_path
+from models.own import is_own
 from models.registry import MODELS
 from sweep.config.dimensions import FloatRange, Location, Point, Section, Space, reject
 from sweep.config.registry import RENAMED, SCHEDULERS, SEARCHERS
@@ -100,6 +101,13 @@ def _check_dataset(name: str) -> str:
     return name
 
 
+def _check_model(name: str) -> str:
+    if name not in MODELS and not is_own(name):
+        names = ", ".join(MODELS)
+        raise ValueError(f"must be {names} or FILE.py:NAME, but got {show_value(name)}")
+    return name
+
+
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy, and so Optuna, accepts
 
 
@@ -115,6 +123,8 @@ class SweepConfig(Section):
     """The resolved config of a sweep; the defaults are the preset `classic`.
 
     Attributes:
+        model: A network's name. In a file one of the user's own is `FILE.py:NAME`, a path and a
+            class or function; resolved, it is `model.py:NAME@SHA256`.
         seed: Seed of the searcher and, with its number, of each trial.
         split_seed: Seed of the split into training and validation images.
         time_budget: No new trial starts after this time, such as `30m`, in all sessions
@@ -134,7 +144,11 @@ class SweepConfig(Section):
         AfterValidator(_check_dataset),
         Field(json_schema_extra={"pattern": f"^({'|'.join(DATASETS)})$|/|\\\\|[.][nN][pP][zZ]$"}),
     ] = "mnist"
-    model: Annotated[str, _one_of(MODELS)] = "lenet5"
+    model: Annotated[
+        str,
+        AfterValidator(_check_model),
+        Field(json_schema_extra={"pattern": f"^({'|'.join(MODELS)})$|[.]py:[^\\d\\W]\\w*(@|$)"}),
+    ] = "lenet5"
     seed: Seed = 0
     split_seed: Seed = 0
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 32
@@ -197,6 +211,7 @@ class SweepConfig(Section):
     def to_yaml(self) -> str:
         """Return the config as YAML that gives the same config over any preset."""
         tree = self.model_dump()
+        tree["model"] = self.model.partition("@")[0]
         tree["recipe"] = {k: v for k, v in tree["recipe"].items() if k not in self.space}
         if self.scheduler.name == "none":
             tree["scheduler"] = "none"
@@ -207,7 +222,7 @@ class SweepConfig(Section):
     @classmethod
     def _check_space(cls, space: Space, info: ValidationInfo) -> Space:
         recipe = info.data.get("recipe", DEFAULTS)
-        fixed = [name for name in space if recipe[name] != DEFAULTS[name]]
+        fixed = [name for name in space if recipe.get(name) != DEFAULTS.get(name)]
         reject({(name,): "is also fixed in `recipe`: keep one of them" for name in fixed})
         return space
 
@@ -230,9 +245,11 @@ class SweepConfig(Section):
             if not point:
                 problems[(i,)] = "must have a value, such as `{dropout: 0.25, rotation: 10}`"
             for name, value in point.items():
-                reason, fixed = None, recipe[name]
+                reason, fixed = None, recipe.get(name)
                 if name in space:
                     reason = space[name].why_invalid(value)
+                elif fixed is None:
+                    reason = "is neither searched nor fixed: leave it out"
                 elif value != fixed and name not in newer:
                     got = f"got {show_value(value)}"
                     reason = f"is fixed at {show_value(fixed)}, not searched: leave it out; {got}"

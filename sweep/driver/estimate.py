@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.hyperparameters import own_arguments
 from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import Trial
 from analysis.results.budget import read_duration
@@ -49,7 +50,7 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
 
     def epoch_s(model: str, values: Mapping[str, Any], n_training: int, n_other: int) -> float:
         is_augmented = bool(values["rotation"] or values["shift"])
-        key = (model, values["batch_size"], is_augmented)
+        key = (model, values["batch_size"], is_augmented, *own_arguments(values).values())
         if key not in known:
             device = "cuda" if config.resources.gpu else "cpu"
             known[key] = measure_speed(model, values, device, data)

@@ -13,6 +13,7 @@ from analysis.storage.folder import Folder
 from sweep.config import SweepConfig
 from sweep.environment import commit, machine, versions
 from sweep.errors import UsageError
+from sweep.networks import keep_network
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -69,6 +70,7 @@ def new_folder(storage: Folder, name: str, config: SweepConfig) -> Iterator[Fold
             check_is_new(storage, name)  # another process may have been faster
             locked.write(CONFIG_FILE, config.to_yaml().encode())
             write_environment(locked)
+            keep_network(locked, config.model)
         except InUseError:
             raise
         except StorageError as error:

@@ -22,6 +22,7 @@ from analysis.results.budget import (
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from data_utils.errors import DataError
+from models.own import is_own, source_hash
 from sweep.config import Confirm, SweepConfig
 from sweep.config.messages import describe
 from sweep.driver.arms import missing_runs, needs_look, plan_runs
@@ -187,6 +188,8 @@ def _differences(
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, str) and is_own(value):
+        return f"{value.partition('@')[0]} with SHA-256 {source_hash(value)[:8]}…"
     return "nothing" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 

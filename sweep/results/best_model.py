@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from analysis.errors import StorageError
 from analysis.formatting import percent
-from analysis.hyperparameters import complete
+from analysis.hyperparameters import complete, own_arguments
 from analysis.records.confirmation import Run, read_confirmation
 from analysis.records.files import checkpoint_name, run_name, trial_name
 from analysis.records.ledger import Ledger, Trial
@@ -19,6 +19,8 @@ from analysis.storage.folder import Folder
 from data_utils.batches import normalize
 from data_utils.dataset import DatasetSpec
 from models import build_model
+from models.own import NetworkError
+from sweep.networks import load_network
 from sweep.training.checkpoints import unpack_checkpoint
 
 
@@ -90,6 +92,7 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
 
     Raises:
         StorageError: The checkpoint is missing, damaged or from another training.
+        NetworkError: The user's own network cannot be made, here.
         LedgerError: The file of the confirmation is damaged.
     """
     record: Trial | Run
@@ -108,12 +111,19 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
         content = unpack_checkpoint(data)
         history = content["run"]["history"]
         spec = DatasetSpec(**{f.name: getattr(ledger.data, f.name) for f in fields(DatasetSpec)})
-        network = build_model(content["model"], shape=spec.network)
+        hyperparameters = complete(content["hyperparameters"])
+        load_network(folder, content["model"])
+        network = build_model(
+            content["model"],
+            dropout=hyperparameters["dropout"],
+            shape=spec.network,
+            arguments=own_arguments(hyperparameters),
+        )
         network.load_state_dict(content["run"]["model"])
         best = BestModel(
             trial_id=trial.trial_id,
             model=content["model"],
-            hyperparameters=complete(content["hyperparameters"]),
+            hyperparameters=hyperparameters,
             seed=content["seed"],
             epochs=len(history),
             origin="confirmation" if run else "search",
@@ -122,6 +132,8 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
             spec=spec,
         )
         found = content["name"]
+    except (NetworkError, StorageError):
+        raise
     except Exception as error:
         raise StorageError(f"{where} is damaged{remedy}") from error
     recorded = (name, record.seed, len(record.epochs), record.epochs[-1].val_accuracy)

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from analysis.errors import describe_cause
 from analysis.formatting import count, interval, percent
 from analysis.storage.local_folder import LocalFolder
+from models.own import is_own
 from sweep.errors import UsageError
 from sweep.results.best_model import BestModel
 from sweep.results.standalone import (
     constructor,
     images_file,
+    maker,
     model_file,
     plain_network,
     predict_file,
@@ -72,9 +73,9 @@ def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict
         contents = _contents(best, summary, metrics)
         folder = LocalFolder(out)
         folder.delete(_METRICS_FILE)
-        for name in _FORMER_FILES:
+        for name in {*FILES, *_FORMER_FILES} - contents.keys():
             folder.delete(name)
-        for name, content in zip(FILES, contents, strict=True):
+        for name, content in contents.items():
             folder.write(name, content)
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {describe_cause(error)}") from error
@@ -83,21 +84,23 @@ def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict
 
 def _contents(
     best: BestModel, summary: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> tuple[bytes, ...]:
-    """Return the contents of `FILES`."""
+) -> dict[str, bytes]:
+    """Return the contents of `FILES`, in their order, without `model.pt2` if it cannot be made."""
     network = plain_network(best)
     weights = io.BytesIO()
     torch.save(dict(network.state_dict()), weights)
-    return (
-        model_file(best).encode(),
+    program = program_file(network, best.spec)
+    contents = (
+        model_file(best),
         weights.getvalue(),
-        program_file(network, best.spec),
+        program,
         images_file().encode(),
-        predict_file(network, best.spec).encode(),
+        predict_file(best).encode(),
         _json(best.hyperparameters),
-        _readme(best, network, summary).encode(),
+        _readme(best, summary, has_program=program is not None).encode(),
         _json(metrics),
     )
+    return {k: v for k, v in zip(FILES, contents, strict=True) if v is not None}
 
 
 def _check_target(out: Path) -> None:
@@ -119,7 +122,7 @@ def _json(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, indent=2, allow_nan=False).encode() + b"\n"
 
 
-def _readme(best: BestModel, network: nn.Module, summary: Mapping[str, Any]) -> str:
+def _readme(best: BestModel, summary: Mapping[str, Any], *, has_program: bool) -> str:
     accuracy, spec, n_classes = "", best.spec, len(best.spec.classes)
     classes = ", ".join(spec.classes)
     image = ", ".join(map(str, spec.shape))
@@ -131,20 +134,24 @@ def _readme(best: BestModel, network: nn.Module, summary: Mapping[str, Any]) -> 
         mean, ends = percent(confirmed["test_accuracy_mean"]), confirmed["test_accuracy_ci95"]
         within = f" (95 % interval {interval(ends, percent)})" if ends else ""
         accuracy = f" Mean over {count(confirmed['n_seeds'], 'seed')}: {mean}{within}."
-    return f"""\
-# {summary["sweep"]}, trial {best.trial_id}
-
-An image classifier, `{type(network).__name__}`: {best.describe()}.{accuracy}
-
-Its {n_classes} classes, in the order of its outputs: {classes}.
-
-- `predict.py` classifies image files: `python predict.py IMAGE...`. It needs `torch`, `numpy` and `pillow`, and the files `images.py` ({prepares}), `model.py` and `model.pt`.
-- `model.py` is the network in plain PyTorch, and `model.pt` its weights: `model = {constructor(network, spec)}`, `model.load_state_dict(torch.load("model.pt", weights_only=True))`, then `model.eval()`. Input: float32 [n, {spec.channels}, {spec.side}, {spec.side}], (pixel / 255 - {spec.mean}) / {spec.std}. Output: logits [n, {n_classes}].
+    program = f"""\
 - `model.pt2` is the same for raw pixels, on the CPU: uint8 [n, {image}], {pixels}. Output: probabilities of the classes, float32 [n, {n_classes}]. It loads with PyTorch alone; version {torch.__version__.partition("+")[0]} wrote it.
 ```python
 import torch
 classify = torch.export.load("model.pt2").module()
 print(classify(torch.zeros(1, {image}, dtype=torch.uint8)).argmax(1))
 ```
-- `hyperparameters.json` has the hyperparameters of the training, and `metrics.json` the accuracies.
+"""  # noqa: E501
+    if not has_program:
+        program = ""
+    return f"""\
+# {summary["sweep"]}, trial {best.trial_id}
+
+An image classifier, `{maker(best)}`: {best.describe()}.{accuracy}
+
+Its {n_classes} classes, in the order of its outputs: {classes}.
+
+- `predict.py` classifies image files: `python predict.py IMAGE...`. It needs `torch`, `numpy` and `pillow`, and the files `images.py` ({prepares}), `model.py` and `model.pt`.
+- `model.py` is the {"file of the network" if is_own(best.model) else "network in plain PyTorch"}, and `model.pt` its weights: `model = {constructor(best)}`, `model.load_state_dict(torch.load("model.pt", weights_only=True))`, then `model.eval()`. Input: float32 [n, {spec.channels}, {spec.side}, {spec.side}], (pixel / 255 - {spec.mean}) / {spec.std}. Output: logits [n, {n_classes}].
+{program}- `hyperparameters.json` has the hyperparameters of the training, and `metrics.json` the accuracies.
 """  # noqa: E501

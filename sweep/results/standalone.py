@@ -3,45 +3,76 @@
 import ast
 import inspect
 import io
+from collections.abc import Callable
 from pkgutil import resolve_name
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
 
+from analysis.hyperparameters import own_arguments
 from data_utils import images
 from data_utils.batches import normalize
 from data_utils.dataset import MNIST, DatasetSpec
 from models import MODELS
-from models.registry import accepted
+from models.own import accepted, find, is_own, source_of
 from sweep.results.best_model import BestModel, Classifier
 
 
 def plain_network(best: BestModel) -> nn.Module:
     """Return the network of the class that is exported, in evaluation mode."""
+    if is_own(best.model):
+        return best.network.requires_grad_(False)
     kind = resolve_name(MODELS[best.model])
     network: nn.Module = kind(**accepted(kind, best.spec.network))
     network.load_state_dict(best.network.state_dict())
     return network.eval().requires_grad_(False)
 
 
-def constructor(network: nn.Module, spec: DatasetSpec) -> str:
+def maker(best: BestModel) -> str:
+    """Return the name of the class or function that makes the network."""
+    return _maker(best).__name__
+
+
+def constructor(best: BestModel) -> str:
     """Return the call that makes the network, without its weights."""
-    arguments = accepted(type(network), spec.network if spec != MNIST else {})
-    listed = ", ".join(f"{name}={value}" for name, value in arguments.items())
-    return f"{type(network).__name__}({listed})"
+    given: dict[str, Any] = dict(best.spec.network) if best.spec != MNIST else {}
+    if is_own(best.model):
+        own = own_arguments(best.hyperparameters)
+        given = {"dropout": best.hyperparameters["dropout"], **best.spec.network, **own}
+    arguments = accepted(_maker(best), given)
+    return f"{maker(best)}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
 
 
-def model_file(best: BestModel) -> str:
-    """Return the source of the network, which imports torch alone."""
-    return inspect.getsource(resolve_name(MODELS[best.model].partition(":")[0]))
+def _maker(best: BestModel) -> Callable[..., Any]:
+    made: Callable[..., Any] = (
+        find(best.model) if is_own(best.model) else resolve_name(MODELS[best.model])
+    )
+    return made
 
 
-def program_file(network: nn.Module, spec: DatasetSpec) -> bytes:
-    """Return a program of `torch.export`, which takes any number of images."""
+def model_file(best: BestModel) -> bytes:
+    """Return the source of the network, which imports torch alone, or the user's own file."""
+    if is_own(best.model):
+        return source_of(best.model)
+    return inspect.getsource(resolve_name(MODELS[best.model].partition(":")[0])).encode()
+
+
+def program_file(network: nn.Module, spec: DatasetSpec) -> bytes | None:
+    """Return a program of `torch.export`, which takes any number of images.
+
+    It is None for a network of the user's own that `torch.export` does not support.
+    """
     images = torch.zeros(2, *spec.shape, dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("n")},)
-    program = torch.export.export(Classifier(network, spec), (images,), dynamic_shapes=shapes)
+    classifier = Classifier(network, spec)
+    try:
+        program = torch.export.export(classifier, (images,), dynamic_shapes=shapes)
+    except Exception:
+        if type(network).__module__.startswith("models."):
+            raise
+        return None
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # has paths of this machine
     buffer = io.BytesIO()
@@ -54,9 +85,9 @@ def images_file() -> str:
     return _without_imports_of(images, "data_utils")
 
 
-def predict_file(network: nn.Module, spec: DatasetSpec) -> str:
+def predict_file(best: BestModel) -> str:
     """Return the source of a program that classifies images with `model.py` and `model.pt`."""
-    class_name = type(network).__name__
+    spec = best.spec
     reader = "read_digit" if spec.is_digits else "read_image"
     read = f"channels={spec.channels}, side={spec.side}"
     return f'''\
@@ -69,7 +100,7 @@ import torch
 from torch import Tensor
 
 from images import DataError, {reader}
-from model import {class_name}
+from model import {maker(best)}
 
 CLASSES = {list(spec.classes)}
 
@@ -81,7 +112,7 @@ def main(paths: list[str]) -> int:
     if not paths:
         print(__doc__, file=sys.stderr)
         return 2
-    model = {constructor(network, spec)}
+    model = {constructor(best)}
     weights = Path(__file__).with_name("model.pt")
     model.load_state_dict(torch.load(weights, weights_only=True))
     model.eval()

@@ -9,11 +9,12 @@ import msgspec
 import torch
 import torch.nn.functional as F
 
-from analysis.hyperparameters import complete
+from analysis.hyperparameters import complete, own_arguments
 from analysis.records.epochs import Epoch
 from data_utils.batches import DeviceImages, evaluation_batches, to_device, training_batches
 from data_utils.dataset import MNIST, DatasetSpec, ImageDataset
 from models import build_model
+from models.own import is_own, seed_all
 from sweep.training.evaluation import evaluate
 from sweep.training.sgd import SGD
 
@@ -30,7 +31,7 @@ class TrainingRun:
         history: The epochs so far.
 
     Args:
-        model_name: A key of `models.MODELS`.
+        model_name: A key of `models.MODELS`, or a network of the user's own, see `models.own`.
         hyperparameters: By name; a missing one has its default.
         seed: The same seed gives the same numbers, on a CPU bit for bit.
         device: Where to train.
@@ -53,10 +54,15 @@ class TrainingRun:
         own = self.hyperparameters
         self.generator = torch.Generator(device).manual_seed(seed)
         self.model = build_model(
-            model_name, dropout=own["dropout"], generator=self.generator, shape=spec.network
+            model_name,
+            dropout=own["dropout"],
+            generator=self.generator,
+            shape=spec.network,
+            arguments=own_arguments(own),
         )
         settings = {key: own[key] for key in ("momentum", "nesterov", "weight_decay")}
-        self.optimizer = SGD(self.model.parameters(), **settings)
+        trained = (p for p in self.model.parameters() if p.requires_grad)
+        self.optimizer = SGD(trained, **settings)
         self.history: list[Epoch] = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -151,14 +157,21 @@ def schedule_factor(schedule: str, step: int, *, n_steps: int, n_warmup_steps: i
 def _train_one_epoch(
     run: TrainingRun, data: DeviceImages, epoch: int, epochs: int
 ) -> tuple[float, float]:
-    """Train on every image once; return the running loss and accuracy."""
-    own = run.hyperparameters
+    """Train on every image once; return the running loss and accuracy.
+
+    A network of the user's own may normalize by batch, which a last batch of one image does not
+    allow: it is left out. What such a network draws itself depends on the run's generator.
+    """
+    own, is_users = run.hyperparameters, is_own(run.model_name)
+    if is_users:
+        seed_all(run.generator)
     steps_per_epoch = math.ceil(len(data) / own["batch_size"])
     n_steps = epochs * steps_per_epoch
     n_warmup_steps = round(own["warmup_epochs"] * steps_per_epoch)
     # The sums stay on the device: reading one in every step would make a GPU wait.
     loss_sum = torch.zeros((), dtype=torch.float64, device=data.labels.device)
     n_correct = torch.zeros((), dtype=torch.int64, device=data.labels.device)
+    n_seen = 0
     run.model.train()
     batches = training_batches(
         data,
@@ -171,10 +184,13 @@ def _train_one_epoch(
         factor = schedule_factor(
             own["schedule"], step, n_steps=n_steps, n_warmup_steps=n_warmup_steps
         )
+        if is_users and len(labels) == 1 < own["batch_size"]:
+            continue
         logits = run.model(images)
         loss = F.cross_entropy(logits, labels)
-        gradients = torch.autograd.grad(loss, run.optimizer.parameters)
+        gradients = torch.autograd.grad(loss, run.optimizer.parameters, materialize_grads=is_users)
         run.optimizer.step(gradients, factor * own["learning_rate"])
         loss_sum += loss.detach() * len(labels)
         n_correct += (logits.detach().argmax(1) == labels).sum()
-    return loss_sum.item() / len(data), n_correct.item() / len(data)
+        n_seen += len(labels)
+    return loss_sum.item() / n_seen, n_correct.item() / n_seen

@@ -1,7 +1,7 @@
 """A worker, which trains one network after another, one epoch per step. It does not use Ray."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 
@@ -12,6 +12,7 @@ from analysis.records.predictions import Predictions
 from analysis.storage.folder import Folder
 from data_utils.batches import evaluation_batches, to_device
 from data_utils.dataset import ImageDataset
+from models.own import register
 from sweep.training.assignment import Assignment, Report
 from sweep.training.checkpoints import Checkpoint, CheckpointError
 from sweep.training.evaluation import predict_probabilities
@@ -28,6 +29,7 @@ class Worker:
         folder: Folder of the sweep, which every worker can reach.
         device: `cpu` or `cuda`.
         predict: Whether last reports have the predictions of the evaluation images.
+        networks: The texts of the user's own networks.
     """
 
     def __init__(
@@ -38,10 +40,13 @@ class Worker:
         *,
         device: str,
         predict: bool,
+        networks: Iterable[bytes] = (),
     ) -> None:
         torch.set_num_threads(1)  # results depend on it, and other cores have other trials
         self._train, self._evaluation, self._folder = train, evaluation, folder
         self._device, self._predict = device, predict
+        for source in networks:
+            register(source)
 
     def assign(self, assignment: Assignment) -> None:
         """Prepare the next training; its work, and so any failure, starts with a step."""

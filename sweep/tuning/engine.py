@@ -19,6 +19,7 @@ from analysis.records.epochs import Epoch
 from analysis.records.files import CHECKPOINTS_FOLDER, failure_name
 from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset
+from models.own import texts
 from sweep.config import Resources
 from sweep.errors import ClusterError
 from sweep.training.assignment import Assignment, Report
@@ -230,6 +231,7 @@ class Engine:
             folder=self.folder,
             device="cuda" if self.resources.gpu else "cpu",
             predict=predict,
+            networks=texts(),
         )
         resources = {"cpu": self.resources.cpu, "gpu": self.resources.gpu}
         limiter = ConcurrencyLimiter(searcher, self.slots())

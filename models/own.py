@@ -1,0 +1,268 @@
+"""Networks of the user's own: a Python file with a class or function that makes a network.
+
+A config names one as `FILE.py:NAME`. Resolved it is `model.py:NAME@SHA256`: one text, whatever its
+file is called and wherever it lies. A process builds the networks whose texts it has been given,
+see `register`; a text runs when its first network is built. Importing this file does not import
+torch.
+"""
+
+import contextlib
+import hashlib
+import inspect
+import linecache
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Generator, nn
+
+OWN_MODEL = r"model\.py:([^\W\d]\w*)@([0-9a-f]{64})"
+
+_MAX_POINTS = 8
+_sources: dict[str, tuple[bytes, str]] = {}
+_modules: dict[str, ModuleType] = {}
+
+
+class NetworkError(Exception):
+    """A network of the user's own cannot be used; the message says why, and where it is wrong."""
+
+
+def is_own(model: str) -> bool:
+    """Return whether a resolved model is one of the user's own."""
+    return re.fullmatch(OWN_MODEL, model) is not None
+
+
+def source_hash(model: str) -> str:
+    """Return the SHA-256 of an own model's text."""
+    return model.rpartition("@")[2]
+
+
+def register(source: bytes, file: str = "model.py") -> str:
+    """Keep a text, so that its networks can be built; return its SHA-256.
+
+    `file` is its name in messages.
+    """
+    digest = hashlib.sha256(source).hexdigest()
+    _sources.setdefault(digest, (source, file))
+    return digest
+
+
+def texts() -> tuple[bytes, ...]:
+    """Return all registered texts."""
+    return tuple(source for source, _ in _sources.values())
+
+
+def is_registered(model: str) -> bool:
+    """Return whether the text of an own model is known."""
+    return source_hash(model) in _sources
+
+
+def source_of(model: str) -> bytes:
+    """Return the text of an own model, which must be registered."""
+    return _sources[source_hash(model)][0]
+
+
+def find(model: str) -> Callable[..., Any]:
+    """Return what makes an own network; its text runs, if it has not yet.
+
+    Raises:
+        NetworkError: The text fails, or has no class or function of this name.
+    """
+    name, digest = model.removeprefix("model.py:").split("@")
+    source, file = _sources[digest]
+    if digest not in _modules:
+        module = ModuleType(f"own_network_{digest[:16]}")
+        module.__file__ = file
+        lines = source.decode(errors="replace").splitlines(keepends=True)
+        linecache.cache[file] = (len(source), None, lines, file)  # for tracebacks
+        sys.modules[module.__name__] = module  # dataclasses look there
+        with _blaming(file, "it cannot be imported"):
+            exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
+        _modules[digest] = module
+    found = getattr(_modules[digest], name, None)
+    if found is None:
+        own = [k for k, v in vars(_modules[digest]).items() if _is_defined_in(v, _modules[digest])]
+        listed = f"; it has {', '.join(own[:5])}" if own else ""
+        raise NetworkError(f"{file} has no `{name}`{listed}")
+    if not (inspect.isclass(found) or inspect.isroutine(found)):
+        kind = type(found).__name__
+        raise NetworkError(
+            f"`{name}` of {file} must be a class or a function, not a value of type {kind}"
+        )
+    return found
+
+
+def check_arguments(model: str, given: Iterable[str]) -> None:
+    """Check that an own network can be made with `dropout`, the shape of the data, and `given`.
+
+    Raises:
+        NetworkError: It needs another argument.
+    """
+    make, file = find(model), _file(model)
+    known = {"dropout", "n_channels", "side", "n_classes", *given}
+    for name, parameter in _parameters(make, file).items():
+        is_needed = parameter.default is parameter.empty
+        if not is_needed or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise NetworkError(
+                f"`{make.__name__}` of {file} takes `{name}` by position alone, but its arguments "
+                "are given by name: leave out the `/`"
+            )
+        if name not in known:
+            raise NetworkError(
+                f"`{make.__name__}` of {file} needs `{name}`, which nothing gives: search or fix "
+                f"it as `model.{name}`, or give it a default"
+            )
+
+
+def takes(make: Callable[..., Any], name: str) -> bool:
+    """Return whether a class or function takes an argument of this name."""
+    return bool(accepted(make, {name: None}))
+
+
+def accepted(make: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that the maker of a network asks for by name."""
+    asked = inspect.signature(make).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in asked.values()):
+        return dict(arguments)
+    return {name: value for name, value in arguments.items() if name in asked}
+
+
+def build(model: str, arguments: Mapping[str, Any], generator: "Generator | None") -> "nn.Module":
+    """Build an own network on the device of `generator`, which seeds its weights.
+
+    Raises:
+        NetworkError: It cannot be made, or is not an `nn.Module`.
+    """
+    import torch
+    from torch.nn.parameter import UninitializedParameter
+
+    make, file = find(model), _file(model)
+    with contextlib.ExitStack() as stack:
+        if generator is not None:
+            stack.enter_context(torch.random.fork_rng(devices=[]))
+            seed_all(generator)
+        with _blaming(file, f"`{make.__name__}` cannot be made"):
+            network = make(**accepted(make, arguments))
+            if not isinstance(network, torch.nn.Module):
+                kind = (
+                    "nothing" if network is None else f"a value of type {type(network).__name__}"
+                )
+                must = f"`{make.__name__}` of {file} must make an `nn.Module`"
+                raise NetworkError(f"{must}, but made {kind}")
+            if any(isinstance(p, UninitializedParameter) for p in network.parameters()):
+                side = arguments["side"]
+                with torch.no_grad():
+                    network.eval()(torch.zeros(2, arguments["n_channels"], side, side))
+    return network if generator is None else network.to(generator.device)
+
+
+def seed_all(generator: "Generator") -> None:
+    """Seed torch's global generators, which own networks draw from, by a given one."""
+    import torch
+
+    seed = torch.empty((), dtype=torch.int64, device=generator.device)
+    torch.manual_seed(int(seed.random_(generator=generator)))
+
+
+def check(
+    model: str, shape: Mapping[str, int], choices: Mapping[str, list[Any]], dropout: list[Any]
+) -> None:
+    """Make a small batch pass through an own network, forward and back.
+
+    `choices` has by argument the values to try, such as the ends of a range.
+
+    Raises:
+        NetworkError: It fails, its output has another shape than [n, n_classes], or nothing of it
+            can be trained.
+    """
+    import torch
+
+    tried = {**choices, "dropout": dropout}
+    n_points = min(max(map(len, tried.values())), _MAX_POINTS)
+    for i in range(n_points):
+        point = {name: values[i % len(values)] for name, values in tried.items()}
+        network = build(model, {**shape, **point}, torch.Generator().manual_seed(0))
+        own = ", ".join(f"{name}={value}" for name, value in point.items() if name in choices)
+        _check_batches(network, _file(model), shape, f" with {own}" if own else "")
+
+
+def _check_batches(network: "nn.Module", file: str, shape: Mapping[str, int], made: str) -> None:
+    import torch
+    import torch.nn.functional as F
+
+    kind, n_classes = type(network).__name__, shape["n_classes"]
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    if not parameters:
+        raise NetworkError(f"`{kind}` of {file} has no parameters that can be trained{made}")
+    for name, value in network.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise NetworkError(f"`{name}` in the `state_dict` of `{kind}` of {file} is no tensor")
+    for n, mode in ((3, True), (1, False)):
+        images = torch.rand(n, shape["n_channels"], shape["side"], shape["side"])
+        size = f"{n} image{'s' * (n > 1)} of shape {list(images.shape[1:])}"
+        network.train(mode)
+        with _blaming(file, f"`{kind}` fails on {size}{made}"), torch.random.fork_rng(devices=[]):
+            logits = network(images)
+        if not isinstance(logits, torch.Tensor) or logits.shape != (n, n_classes):
+            is_tensor = isinstance(logits, torch.Tensor)
+            got = (
+                f"shape {list(logits.shape)}"
+                if is_tensor
+                else f"a value of type {type(logits).__name__}"
+            )
+            raise NetworkError(
+                f"the output of `{kind}` of {file} must have the shape [{n}, {n_classes}] for "
+                f"{size}, but got {got}{made}"
+            )
+        if not logits.is_floating_point():
+            raise NetworkError(f"the output of `{kind}` of {file} must be floats{made}")
+        if mode and not logits.requires_grad:
+            raise NetworkError(
+                f"the output of `{kind}` of {file} does not depend on parameters that can be "
+                f"trained{made}"
+            )
+        if mode:
+            with _blaming(file, f"`{kind}` has no gradients{made}"):
+                loss = F.cross_entropy(logits, torch.zeros(n, dtype=torch.int64))
+                torch.autograd.grad(loss, parameters, materialize_grads=True)
+
+
+def _file(model: str) -> str:
+    return _sources[source_hash(model)][1]
+
+
+def _parameters(make: Callable[..., Any], file: str) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(make).parameters
+    except (TypeError, ValueError) as error:
+        raise NetworkError(f"the arguments of `{make.__name__}` of {file} are unknown") from error
+
+
+def _is_defined_in(value: object, module: ModuleType) -> bool:
+    is_maker = inspect.isclass(value) or inspect.isfunction(value)
+    return is_maker and value.__module__ == module.__name__
+
+
+@contextlib.contextmanager
+def _blaming(file: str, what: str) -> Iterator[None]:
+    """Raise what the user's code raises as an error with its line; it prints to standard error."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except NetworkError:
+        raise
+    except (Exception, SystemExit) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        line = next((f.lineno for f in reversed(frames) if f.filename == file), None)
+        text = " ".join(str(error).split())
+        if isinstance(error, SyntaxError) and error.filename == file:
+            line, text = error.lineno, error.msg
+        where = file if line is None else f"{file}:{line}"
+        reason = f"{type(error).__name__}: {text[:300]}".removesuffix(": ")
+        raise NetworkError(f"{where}: {what}: {reason}") from error

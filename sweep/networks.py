@@ -1,0 +1,69 @@
+"""The user's own network of a sweep: its text beside the ledger, and its check."""
+
+import errno
+import hashlib
+from typing import TYPE_CHECKING
+
+from analysis.errors import StorageError
+from analysis.hyperparameters import own_arguments
+from analysis.records.dataset import DataRecord
+from analysis.records.files import MODEL_FILE
+from analysis.storage.folder import Folder
+from models import own
+from sweep.config import SweepConfig
+from sweep.config.dimensions import Choices
+
+if TYPE_CHECKING:
+    from data_utils.dataset import DatasetSpec
+
+
+def keep_network(locked: Folder, model: str) -> None:
+    """Write the text of an own network to `model.py`; that of an earlier one gets another name."""
+    if not own.is_own(model):
+        return
+    text = own.source_of(model)
+    if locked.exists(MODEL_FILE) and (earlier := locked.read(MODEL_FILE)) != text:
+        locked.write(_earlier_file(hashlib.sha256(earlier).hexdigest()), earlier)
+    locked.write(MODEL_FILE, text)
+
+
+def load_network(folder: Folder, model: str) -> None:
+    """Read the text of an own network from a sweep's folder, unless it is known; it does not run.
+
+    Raises:
+        StorageError: It is missing, or is not the text that the ledger names.
+    """
+    if not own.is_own(model) or own.is_registered(model):
+        return
+    digest = own.source_hash(model)
+    for file in (MODEL_FILE, _earlier_file(digest)):
+        if folder.exists(file):
+            text = folder.read(file)
+            if hashlib.sha256(text).hexdigest() == digest:
+                own.register(text)
+                return
+    path = folder.display_path(MODEL_FILE)
+    reason = f"it is not the network that the sweep was trained with (SHA-256 {digest[:8]}…)"
+    raise StorageError(errno.EINVAL, f"{reason}; bring that file back", path)
+
+
+def check_network(config: SweepConfig, data: "DataRecord | DatasetSpec") -> None:
+    """Check that an own network can be trained on data of this shape.
+
+    Raises:
+        NetworkError: It cannot.
+    """
+    if not own.is_own(config.model):
+        return
+    tried = {name: [value] for name, value in config.recipe.items()}
+    for name, dimension in config.space.items():
+        if isinstance(dimension, Choices):
+            tried[name] = list(dimension.choices)
+        else:
+            tried[name] = [dimension.low, dimension.high]
+    shape = {"n_channels": data.channels, "side": data.side, "n_classes": len(data.classes)}
+    own.check(config.model, shape, own_arguments(tried), tried["dropout"])
+
+
+def _earlier_file(digest: str) -> str:
+    return f"model-{digest[:8]}.py"

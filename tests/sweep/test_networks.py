@@ -1,0 +1,255 @@
+"""Networks of the user's own: what is wrong with them, and what they may do."""
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from analysis.errors import StorageError
+from analysis.storage.local_folder import LocalFolder
+from data_utils.dataset import MNIST, ImageDataset
+from models import own
+from sweep.config import SweepConfig
+from sweep.config.resolve import resolve_config
+from sweep.driver.folders import new_folder
+from sweep.errors import NetworkError, UsageError, describe_failure
+from sweep.networks import check_network, keep_network, load_network
+from sweep.training.loop import TrainingRun, train_epochs
+
+GOOD = """\
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, n_classes, dropout, width=8):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.LazyLinear(width), nn.BatchNorm1d(width), nn.ReLU(),
+            nn.Dropout(dropout), nn.Linear(width, n_classes),
+        )
+        self.unused = nn.Linear(2, 2)
+    def forward(self, images):
+        return self.layers(images)
+"""
+
+
+def made(body: str, *, forward: str = "return self.a(x.flatten(1))", init: str = "") -> str:
+    """Return the text of a network: lines of its constructor, and its `forward` in line 7."""
+    return f"""\
+from torch import nn
+class Net(nn.Module):
+    def __init__(self{init}):
+        super().__init__()
+        {body}
+    def forward(self, x):
+        {forward}
+"""
+
+
+LINEAR = "self.a = nn.Linear(784, 10)"
+
+
+def resolve(folder: Path, text: str | None, config: str = "model: net.py:Net") -> SweepConfig:
+    if text is not None:
+        (folder / "net.py").write_text(text)
+    (folder / "mine.yaml").write_text(config)
+    config_file = folder / "mine.yaml"
+    found = resolve_config(path=config_file)
+    check_network(found, MNIST)
+    return found
+
+
+WITH_WIDTH = "model: net.py:Net\nspace: {model.width: {low: 2, high: 4}}"
+
+WRONG: dict[str, tuple[str | None, str, str]] = {
+    "no file": (None, "", "there is no file net.py of a network (mine.yaml:1)"),
+    "a folder": (None, "model: ../x.py:Net", "there is no file ../x.py of a network"),
+    "no name": (GOOD, "model: net.py", "`model` must name a class or function, such as"),
+    "no such name": (GOOD, "model: net.py:Nett", "net.py has no `Nett`; it has Net (mine.yaml:1)"),
+    "a value": (
+        "Net = 3\n",
+        "",
+        "`Net` of net.py must be a class or a function, not a value of type int",
+    ),
+    "a network": (
+        "from torch import nn\nNet = nn.Linear(784, 10)\n",
+        "",
+        "`Net` of net.py must be a class or a function, not a value of type Linear",
+    ),
+    "syntax": (
+        "x = 1\ndef Net(:\n",
+        "",
+        "net.py:2: it cannot be imported: SyntaxError: invalid syntax (mine.yaml:1)",
+    ),
+    "no text": (b"\x00\xff".decode("latin1"), "", "net.py"),
+    "import": (
+        "\nimport no_such_package\n",
+        "",
+        "net.py:2: it cannot be imported: ModuleNotFoundError: No module named 'no_such_package'",
+    ),
+    "it exits": (
+        "import sys\nsys.exit(3)\n",
+        "",
+        "net.py:2: it cannot be imported: SystemExit",
+    ),
+    "it raises": (
+        made("raise RuntimeError('no luck\\nat all')"),
+        "",
+        "net.py:5: `Net` cannot be made: RuntimeError: no luck at all",
+    ),
+    "no module": (
+        "def Net():\n    return 3\n",
+        "",
+        "must make an `nn.Module`, but made a value of type int",
+    ),
+    "nothing": ("def Net():\n    pass\n", "", "must make an `nn.Module`, but made nothing"),
+    "wrong classes": (
+        made("self.a = nn.Linear(784, 7)"),
+        "",
+        "must have the shape [3, 10] for 3 images of shape [1, 28, 28], but got shape [3, 7]",
+    ),
+    "one image": (
+        made(LINEAR, forward="return self.a(x.flatten(1)).squeeze()"),
+        "",
+        "must have the shape [1, 10] for 1 image of shape [1, 28, 28], but got shape [10]",
+    ),
+    "two outputs": (
+        made(LINEAR, forward="return self.a(x.flatten(1)), 1"),
+        "",
+        "but got a value of type tuple",
+    ),
+    "forward raises": (
+        made(LINEAR, forward="return self.a(x)"),
+        "",
+        "net.py:7: `Net` fails on 3 images of shape [1, 28, 28]: RuntimeError: mat1 and mat2",
+    ),
+    "frozen": (
+        made(f"{LINEAR}; self.requires_grad_(False)"),
+        "",
+        "`Net` of net.py has no parameters that can be trained",
+    ),
+    "detached": (
+        made(LINEAR, forward="return self.a(x.flatten(1)).detach()"),
+        "",
+        "does not depend on parameters that can be trained",
+    ),
+    "integers": (
+        made(LINEAR, forward="return self.a(x.flatten(1)).long()"),
+        "",
+        "the output of `Net` of net.py must be floats",
+    ),
+    "unknown argument": (
+        GOOD,
+        "model: net.py:Net\nspace:\n  model.widht: {low: 2, high: 4}",
+        "`space.model.widht`: `Net` takes no `widht`; did you mean `width`? (mine.yaml:3)",
+    ),
+    "no argument of its own": (
+        GOOD,
+        "model: net.py:Net\nrecipe: {model.side: 2}",
+        "`recipe.model.side` is given by the data (mine.yaml:2)",
+    ),
+    "missing argument": (
+        made(LINEAR, init=", depth"),
+        "",
+        "`Net` of net.py needs `depth`, which nothing gives: search or fix it as `model.depth`",
+    ),
+    "one end of a range": (
+        made("self.a = nn.Linear(784, 10, bias=10 % width)", init=", width"),
+        WITH_WIDTH.replace("low: 2", "low: 0"),
+        "net.py:5: `Net` cannot be made: ZeroDivisionError",
+    ),
+    "mixed range": (GOOD, WITH_WIDTH.replace("2", "x"), "`space.model.width.low` must be"),
+    "fixed and searched": (
+        GOOD,
+        f"{WITH_WIDTH}\nrecipe: {{model.width: 3}}",
+        "`model.width` is fixed in `recipe` and searched in `space`: keep one of them",
+    ),
+    "a point outside": (
+        GOOD,
+        f"{WITH_WIDTH}\ninitial_points: [{{model.width: 3.5}}]",
+        "`initial_points[0].model.width` must be an integer, but got 3.5",
+    ),
+    "not for LeNet-5": (
+        GOOD,
+        "space: {model.width: [1, 2]}",
+        "`space.model.width` is for a network of your own: `model: FILE.py:NAME` (mine.yaml:1)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "config", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_network_is_said_in_a_line(
+    text: str | None, config: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises((UsageError, NetworkError)) as caught:
+        resolve(tmp_path, text, config or "model: net.py:Net")
+    described = describe_failure(caught.value)
+    assert described is not None
+    assert described[0].replace(f"{tmp_path}/", "").startswith(message) or message in described[0]
+    assert described[1] == 2
+    assert len(described[0].splitlines()) == 1
+
+
+def data(n: int) -> ImageDataset:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (n, 28, 28), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(10, (n,), dtype=torch.uint8, generator=generator)
+    return ImageDataset(images.numpy(), labels.numpy())
+
+
+def trained(config: SweepConfig, state: dict[str, Any] | None, *, epochs: int) -> TrainingRun:
+    values = config.hyperparameters({"model.width": 3, "dropout": 0.3})
+    run = TrainingRun(config.model, values, seed=5)
+    if state is not None:
+        run.load_state_dict(state)
+    for _ in train_epochs(run, data(65), data(9), epochs=epochs):
+        pass
+    return run
+
+
+def test_network_trains_with_a_last_batch_of_one_and_continues_bit_for_bit(tmp_path: Path) -> None:
+    space = "{dropout: [0.1, 0.3], model.width: {low: 2, high: 4}}"
+    config = resolve(tmp_path, GOOD, f"model: net.py:Net\nspace: {space}")
+    whole = trained(config, None, epochs=2)
+    halves = trained(config, trained(config, None, epochs=1).state_dict(), epochs=2)
+    assert whole.history[-1].val_loss == halves.history[-1].val_loss
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, halves.model.state_dict()[name])
+    assert whole.model.state_dict()["layers.1.weight"].shape == (3, 784)
+
+
+def test_dropout_that_the_network_does_not_take_is_not_searched(tmp_path: Path) -> None:
+    notes: list[str] = []
+    (tmp_path / "net.py").write_text(made(LINEAR))
+    config = resolve_config(settings=[f"model={tmp_path}/net.py:Net"], notify=notes.append)
+    assert "dropout" not in config.space
+    assert notes == [f"`dropout` is not searched: `Net` of {tmp_path}/net.py does not take it"]
+
+
+def test_config_of_a_sweep_names_the_file_that_is_kept_there(tmp_path: Path) -> None:
+    config = resolve(tmp_path, GOOD, WITH_WIDTH)
+    with new_folder(LocalFolder(tmp_path), "first", config) as folder:
+        assert folder.read("model.py") == GOOD.encode()
+    assert resolve_config(path=tmp_path / "first" / "config.yaml") == config
+    assert SweepConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_each_text_that_a_sweep_was_trained_with_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = resolve(tmp_path, GOOD).model
+    second = resolve(tmp_path, textwrap.dedent(f"{GOOD}\n# changed\n")).model
+    folder = LocalFolder(tmp_path / "a")
+    keep_network(folder, first)
+    keep_network(folder, second)
+    monkeypatch.setattr(own, "_sources", {})
+    monkeypatch.setattr(own, "_modules", {})
+    for model in (first, second):
+        load_network(folder, model)
+        assert own.find(model).__name__ == "Net"
+    monkeypatch.setattr(own, "_sources", {})
+    folder.write("model.py", b"print('not this one')")
+    with pytest.raises(StorageError, match="it is not the network that the sweep was trained"):
+        load_network(folder, second)
