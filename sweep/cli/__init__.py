@@ -59,7 +59,7 @@ _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
     results.dashboard: ("sweep dashboard first --port 0",),
     results.track: (
         "sweep track first --to tensorboard",
-        "sweep track first --to tensorboard --out events --follow",
+        "sweep track first --to mlflow --tracking-uri sqlite:///mlflow.db --follow",
     ),
     setup.data: ("sweep data", "sweep data --dataset ./my-images"),
     setup.preset: ("sweep preset", "sweep preset classic > mine.yaml"),

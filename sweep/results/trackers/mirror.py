@@ -9,10 +9,11 @@ from analysis.records.confirmation import read_confirmation
 from analysis.records.sweeps import read_sweep
 from analysis.storage.folder import Folder
 from sweep.errors import TrackerError
+from sweep.results.trackers.mlflow import MLflow
 from sweep.results.trackers.runs import Tracker, tracked_runs
 from sweep.results.trackers.tensorboard import TensorBoard
 
-TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard}
+TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLflow}
 
 _READ_EVERY_S = 2.0
 # Reading a ledger of 10,000 trials takes seconds; it is read again after ten times as long.

@@ -97,7 +97,11 @@ def test_tracker_that_fails_ends_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("tracker", "package", "requirement"), [("tensorboard", "tensorboardX", "tensorboardX>=2.6")]
+    ("tracker", "package", "requirement"),
+    [
+        ("tensorboard", "tensorboardX", "tensorboardX>=2.6"),
+        ("mlflow", "mlflow", "mlflow-skinny>=3.1"),
+    ],
 )
 def test_missing_package_is_named(
     make_sweep: MakeSweep,

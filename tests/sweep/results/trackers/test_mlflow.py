@@ -1,0 +1,77 @@
+"""Against MLflow on SQLite. It takes a minute to install: where it is missing, this is skipped."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.records.confirmation import read_confirmation
+from analysis.records.ledger import EpochRecord, Ledger, LedgerWriter, TrialEnded, read_ledger
+from analysis.storage.folder import Folder
+from sweep.errors import TrackerError
+from sweep.results.trackers.mirror import mirror
+
+mlflow = pytest.importorskip("mlflow")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
+
+
+def runs_of(uri: str, name: str) -> tuple[Any, dict[str, Any]]:
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name(name)
+    runs = client.search_runs([experiment.experiment_id])
+    assert len({run.info.run_name for run in runs}) == len(runs)
+    return client, {run.info.run_name: run for run in runs}
+
+
+def curve(client: Any, run: Any, name: str) -> list[tuple[int, float]]:
+    history = client.get_metric_history(run.info.run_id, name)
+    return sorted((metric.step, metric.value) for metric in history)
+
+
+def test_sweep_is_mirrored_once_and_grows(
+    make_sweep: Callable[..., tuple[Folder, Ledger]],
+    synthetic: Any,
+    tmp_path: Path,
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    folder, ledger = make_sweep(n_trials=3, n_running=1)
+    assert mirror(folder, "mlflow", uri, follow=False)[0] == 3
+    _, before = runs_of(uri, folder.name)
+    assert before["trial-0003"].info.status == "RUNNING"
+    with LedgerWriter(folder, read_ledger(folder).created) as writer:
+        writer.append(EpochRecord(0.0, 3, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4))
+        writer.append(TrialEnded(0.0, 3, "FAILED", "diverged"))
+    ledger = read_ledger(folder)
+    synthetic.write_confirmed(folder, ledger, 1)
+    confirmation = read_confirmation(folder)
+    assert confirmation is not None
+    for _ in range(2):
+        n_runs, where = mirror(folder, "mlflow", uri, follow=False)
+        client, runs = runs_of(uri, folder.name)
+        assert n_runs == len(runs) == 3 + len(confirmation.runs)
+        assert where == f"MLflow experiment {folder.name} at {uri}"
+        assert all(runs[name].info.run_id == run.info.run_id for name, run in before.items())
+        for trial in ledger.trials.values():
+            run = runs[f"trial-{trial.trial_id:04}"]
+            expected = [(epoch.epoch, epoch.val_accuracy) for epoch in trial.epochs]
+            assert curve(client, run, "val_accuracy") == expected
+            assert float(run.data.params["dropout"]) == trial.hyperparameters["dropout"]
+            assert run.data.params["origin"] == trial.origin
+            assert run.data.tags["state"] == trial.state
+            assert run.info.status == ("FAILED" if trial.state == "FAILED" else "FINISHED")
+        for confirmed in confirmation.runs.values():
+            run = runs[f"confirm-{confirmed.arm}-seed-{confirmed.seed}"]
+            expected = [(epoch.epoch, epoch.val_accuracy) for epoch in confirmed.epochs]
+            assert curve(client, run, "test_accuracy") == expected
+    assert runs["trial-0003"].data.tags["reason"] == "diverged"
+
+
+def test_server_that_does_not_answer_ends_in_one_line(
+    make_sweep: Callable[..., tuple[Folder, Ledger]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    folder, _ = make_sweep(n_trials=1)
+    with pytest.raises(TrackerError, match=r"^mlflow cannot be used: .*127\.0\.0\.1") as caught:
+        mirror(folder, "mlflow", "http://127.0.0.1:9", follow=False)
+    assert "\n" not in str(caught.value)
