@@ -36,13 +36,14 @@ def _main(
         ),
     ] = False,
 ) -> None:
-    """Hyperparameter sweeps over the regularized LeNet-5 on MNIST, with Ray Tune and Optuna."""
+    """Tune the regularization of small image networks, such as LeNet-5 on MNIST."""
 
 
 _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
     run.run: (
         "sweep run --preset quick --name first",
         "sweep run --config mine.yaml --trials 64 --set recipe.momentum=0.95",
+        "sweep run --dataset ./my-images --name mine",
     ),
     run.resume: ("sweep resume", "sweep resume first --trials 48"),
     run.confirm: ("sweep confirm", "sweep confirm first --top-k 2 --seeds 10"),

@@ -70,11 +70,12 @@ class Pretended:
         self.begins = True
         self.drawing_error: BaseException | None = None
         self.fetch: Callable[[], None] = lambda: None
+        self.data = DATA
 
     def load_data(self, name: str, folder: Path | None) -> object:
         assert name == "mnist"
         self.fetch()
-        return DATA
+        return self.data
 
     @contextlib.contextmanager
     def open_session(self, resources: Any, folder: Folder, **options: Any) -> Iterator[Folder]:
@@ -292,6 +293,19 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
     assert call(*changed, "--accept-changes").exit_code == 0
     searches = [step for step in pretended.done if step[0] == "search"]
     assert [trials for _, _, trials, _ in searches] == [1, 2, 4, 5]
+
+
+def test_sweep_is_not_continued_with_other_data(call: Call, pretended: Pretended) -> None:
+    assert call("run", "--name", "mine", "--search-only", "--trials", "1").exit_code == 0
+    pretended.data = TrainTest(_blank(500), _blank(100))
+    done = list(pretended.done)
+    for command in (("resume", "mine", "--trials", "2"), ("confirm", "mine")):
+        outcome = call(*command)
+        assert outcome.exit_code == 3
+        assert outcome.err.splitlines()[-1].startswith(
+            "error: the data is not that of mine, which had 60,000 training and 10,000 test images"
+        )
+    assert pretended.done == done
 
 
 def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(
