@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -39,11 +38,19 @@ def open_console(stream: TextIO | None = None) -> "Console":
 
     # A notebook gets plain lines, too.
     console = Console(file=stream, highlight=False, markup=False, emoji=False, force_jupyter=False)
-    if not console.is_terminal:
+    if console.is_terminal:
+        follow_size(console)
+    else:
         console.width = WIDEST
-    elif console.is_dumb_terminal:  # Rich assumes 80 columns
-        console.width = shutil.get_terminal_size().columns
     return console
+
+
+def follow_size(console: "Console") -> None:
+    """Give a console the size of its terminal; Rich knows only that of standard input."""
+    with contextlib.suppress(OSError, ValueError):
+        size = os.get_terminal_size(console.file.fileno())
+        if all(size):
+            console.size = size
 
 
 def is_live(stream: TextIO) -> bool:

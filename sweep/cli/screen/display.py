@@ -9,7 +9,7 @@ from rich.text import Text
 
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
-from sweep.cli.output import erase_line, escape, is_live, open_console
+from sweep.cli.output import erase_line, escape, follow_size, is_live, open_console
 from sweep.cli.screen.confirm_view import ConfirmationView
 from sweep.cli.screen.search_view import SearchView
 
@@ -75,6 +75,7 @@ class Display:
             self.say(line)
         self._shown = news
         if self._is_live:
+            follow_size(self._console)
             self._live.update(self.view.picture(self._console.height), refresh=True)
         elif (n_parts := int(_PARTS * self.view.fraction())) != self._n_parts:
             self._n_parts = n_parts

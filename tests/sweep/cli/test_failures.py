@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
-from sweep.cli import app
 
 Call = Callable[..., Any]
 AddSweep = Callable[..., Folder]
@@ -139,20 +137,6 @@ def test_resume_of_a_sweep_in_use_is_refused_first(call: Call, add_sweep: AddSwe
             assert error.startswith("error: another process is ")
             assert f"process {os.getpid()} on " in error
             assert hint == "watch it with: sweep status --follow made"
-
-
-def test_help_has_one_short_sentence_and_an_example_for_every_command(call: Call) -> None:
-    group = typer.main.get_group(app)
-    overview = call()
-    overview = overview.out + overview.err
-    for name, command in group.commands.items():
-        sentence = (command.help or "").split("\n")[0]
-        assert re.search(rf"^  {name} +{re.escape(sentence)}$", overview, re.MULTILINE)
-        example = re.search(r"Examples?:\s+(sweep .*)", call(name, "--help").out)
-        assert example is not None
-        _, *words = shlex.split(example[1].partition(" > ")[0])
-        assert words[0] == name
-        command.make_context(name, words[1:])  # parses it
 
 
 def test_bug_shows_its_traceback_and_exits_with_1(tmp_path: Path) -> None:

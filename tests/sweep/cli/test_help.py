@@ -1,3 +1,4 @@
+import re
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +13,16 @@ GROUP: Any = get_command(app)
 
 
 @pytest.mark.parametrize("name", GROUP.commands)
-def test_help_fits_a_terminal_and_its_examples_are_understood(
+def test_help_fits_a_terminal_and_has_a_sentence_and_examples_that_are_understood(
     name: str, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     outcome = call(name, "--help")
     assert outcome.exit_code == 0
     assert max(map(len, outcome.out.splitlines())) <= 80
+    overview = call()
+    sentence = GROUP.commands[name].help.split("\n")[0]
+    assert f"\n  {name} {sentence}\n" in re.sub(" {2,}(?=[A-Z])", " ", overview.out + overview.err)
     _, _, examples = outcome.out.rpartition("Example")
     commands = [line.split(" > ")[0] for line in examples.splitlines()[1:] if line]
     assert commands

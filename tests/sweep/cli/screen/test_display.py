@@ -1,4 +1,7 @@
 import io
+import os
+import pty
+import termios
 import time
 from collections.abc import Callable
 
@@ -6,6 +9,7 @@ import pytest
 from rich.console import RenderableType
 from rich.text import Text
 
+from sweep.cli.output import open_console
 from sweep.cli.screen.display import Display
 
 
@@ -80,6 +84,26 @@ def test_line_display_prints_a_long_line_as_one_where_colors_are_forced(
     with Display(_View(), stream) as display:
         display.say("a word " * 40)
     assert stream.getvalue() == "a word " * 40 + "\n"
+
+
+def test_live_display_has_the_size_of_its_terminal(
+    wait: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ours, theirs = pty.openpty()
+    heights: list[int | None] = []
+    view = _View()
+    monkeypatch.setattr(view, "picture", lambda height: heights.append(height) or Text())
+    with os.fdopen(ours, "rb"), os.fdopen(theirs, "w") as stream:
+        termios.tcsetwinsize(theirs, (40, 140))
+        assert open_console(stream).width == 140
+        with Display(view, stream) as display:  # type: ignore[arg-type]
+            display.update()
+            termios.tcsetwinsize(theirs, (20, 60))
+            wait(0.5)
+            display.update()
+    assert heights[-2:] == [20, 20]
+    assert heights[0] == 40
 
 
 def test_dumb_terminal_gets_lines(
