@@ -55,7 +55,8 @@ def test_name_that_is_not_utf8_is_read(storage: Path) -> None:
 
 
 def test_it_is_reported_and_exported(storage: Path) -> None:
-    assert Path(_sweep(storage, "report").strip()).read_text().count("<img ") >= 8
+    page = Path(_sweep(storage, "report").strip()).read_text()
+    assert page.count("<img ") + page.count("<svg ") >= 8
     exported = _document(storage, "export", "--out", str(storage / "exported"))
     assert exported["metrics"]["weights"]["seed"] == 2613022947
     assert exported["metrics"]["weights"]["test_accuracy"] == 0.9858
