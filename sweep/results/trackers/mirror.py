@@ -12,8 +12,13 @@ from sweep.errors import TrackerError
 from sweep.results.trackers.mlflow import MLflow
 from sweep.results.trackers.runs import Tracker, tracked_runs
 from sweep.results.trackers.tensorboard import TensorBoard
+from sweep.results.trackers.wandb import WeightsAndBiases
 
-TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLflow}
+TRACKERS: dict[str, type[Tracker]] = {
+    "tensorboard": TensorBoard,
+    "mlflow": MLflow,
+    "wandb": WeightsAndBiases,
+}
 
 _READ_EVERY_S = 2.0
 # Reading a ledger of 10,000 trials takes seconds; it is read again after ten times as long.

@@ -101,6 +101,7 @@ def test_tracker_that_fails_ends_in_one_line(
     [
         ("tensorboard", "tensorboardX", "tensorboardX>=2.6"),
         ("mlflow", "mlflow", "mlflow-skinny>=3.1"),
+        ("wandb", "wandb", "wandb>=0.31"),
     ],
 )
 def test_missing_package_is_named(

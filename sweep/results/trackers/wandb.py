@@ -1,0 +1,100 @@
+"""Sweeps in Weights & Biases: a group per sweep, with a run per trial or confirmation run."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+from sweep.errors import UsageError
+from sweep.results.extras import import_extra
+from sweep.results.trackers.runs import TrackedRun, Tracker
+
+
+class WeightsAndBiases(Tracker):
+    """Writes to the server, or offline if W&B is set to, into files for `wandb sync`.
+
+    The ids of the runs are ours, so that a run that is there continues. What was written from
+    here is in a file beside the runs: W&B does not know it offline, and slowly online.
+    """
+
+    option = "--out"
+
+    def __init__(self, sweep: str, place: str | None) -> None:
+        self._wandb = import_extra("wandb", "W&B", "wandb>=0.31")
+        self.errors = (self._wandb.Error, OSError)
+        own = {"root_dir": place} if place is not None else {}
+        try:  # else W&B would write to a temporary folder
+            Path(place or ".").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"`--out` cannot be {place}: {error.strerror}") from error
+        # This machine and its code are not those that trained.
+        self._settings = self._wandb.Settings(
+            silent=True,
+            console="off",
+            disable_code=True,
+            disable_git=True,
+            save_code=False,
+            x_disable_machine_info=True,
+            x_disable_meta=True,
+            x_disable_stats=True,
+            **own,
+        )
+        settings = self._wandb.setup(self._settings).settings
+        if settings.mode == "disabled":
+            raise UsageError("W&B is disabled; set WANDB_MODE to online or offline")
+        self._sweep, self._project = sweep, settings.project or "lenet-sweep"
+        self._needs_login = settings.mode in ("online", "shared")
+        self.where = f"W&B group {sweep} in project {self._project}"
+        if not self._needs_login:
+            self.where += f"; upload: wandb sync {settings.wandb_dir}/offline-run-*"
+        self._file = Path(settings.wandb_dir) / f"sweep-{settings.mode}-{self._project}.json"
+        self._done: dict[str, tuple[int, str]] = {}
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            self._done = {name: tuple(n) for name, n in json.loads(self._file.read_text()).items()}
+        self._open: dict[str, Any] = {}
+
+    @override
+    def update(self, run: TrackedRun) -> None:
+        n_before, state = self._done.get(run.id, (0, ""))
+        if (n_before, state) == (len(run.metrics), run.state):
+            return
+        mirrored = self._open.get(run.id) or self._begin(run)
+        for number in range(max(n_before + 1, mirrored.starting_step), len(run.metrics) + 1):
+            mirrored.log(run.metrics[number - 1], step=number)
+        mirrored.summary.update({"state": run.state, "reason": run.reason or ""})
+        if run.score is not None:
+            mirrored.summary["score"] = run.score
+        self._done[run.id] = (len(run.metrics), run.state)
+        if run.state != "RUNNING":
+            self._open.pop(run.id).finish(exit_code=int(run.state == "FAILED"))
+            self._save()
+
+    @override
+    def close(self) -> None:
+        while self._open:
+            self._open.popitem()[1].finish()
+            self._save()
+
+    def _begin(self, run: TrackedRun) -> Any:
+        if self._needs_login and not self._wandb.login(prompt=False):
+            raise UsageError("not logged in to W&B; type: wandb login, or set WANDB_MODE=offline")
+        self._needs_login = False
+        self._open[run.id] = self._wandb.init(
+            project=self._project,
+            group=self._sweep,
+            id=run.id,
+            name=run.name,
+            config=run.parameters,
+            resume="allow",
+            reinit="create_new",
+            settings=self._settings,
+        )
+        return self._open[run.id]
+
+    def _save(self) -> None:
+        """Save what was written of the runs that are not open."""
+        done = {name: n for name, n in self._done.items() if name not in self._open}
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(json.dumps(done))

@@ -1,0 +1,105 @@
+"""Against W&B's files of offline mode. It takes a minute to install: where missing, skipped."""
+
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.records.ledger import EpochRecord, Ledger, LedgerWriter, TrialEnded, read_ledger
+from analysis.storage.folder import Folder
+
+pytest.importorskip("wandb")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
+MakeSweep = Callable[..., tuple[Folder, Ledger]]
+
+
+def records(path: Path) -> Iterator[Any]:
+    """Yield the records of a file of W&B: a log as LevelDB's, whose blocks have 32 KiB."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, position, parts = path.read_bytes(), 7, b""
+    while position + 7 <= len(data):
+        if (left := -position % 32768) in range(1, 7):  # padding
+            position += left
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, position)
+        parts += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # complete, or the last part
+            yield Record.FromString(parts)
+            parts = b""
+
+
+def history(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for record in records(path):
+        if record.WhichOneof("record_type") == "history":
+            items = record.history.item
+            values = {
+                item.key or item.nested_key[0]: json.loads(item.value_json) for item in items
+            }
+            yield record.history.step.num, values
+
+
+def track(folder: Folder, out: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "sweep", "track", folder.name, "--to", "wandb", "--out", out],
+        env=environment | {"SWEEP_STORAGE": folder.storage},
+        cwd=out.parent,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_second_mirror_adds_only_what_is_new_to_the_same_runs(
+    make_sweep: MakeSweep, clean_environment: dict[str, str], tmp_path: Path
+) -> None:
+    offline = clean_environment | {"WANDB_MODE": "offline"}
+    folder, ledger = make_sweep(n_trials=2, n_running=1)
+    out = tmp_path / "out"
+    found = track(folder, out, offline)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.startswith("2 runs of synthetic: W&B group synthetic in project ")
+    files = sorted(out.glob("wandb/offline-run-*/run-*.wandb"))
+    assert len(files) == 2
+    by_name = {}
+    for path in files:
+        (run,) = [one.run for one in records(path) if one.WhichOneof("record_type") == "run"]
+        assert run.run_group == "synthetic"
+        by_name[run.display_name] = path
+        trial = ledger.trials[int(run.display_name.removeprefix("trial-"))]
+        config = {item.key: item.value_json for item in run.config.update}
+        assert json.loads(config["dropout"]) == trial.hyperparameters["dropout"]
+        curve = [(step, values["val_accuracy"]) for step, values in history(path)]
+        assert curve == [(epoch.epoch, epoch.val_accuracy) for epoch in trial.epochs]
+    assert track(folder, out, offline).returncode == 0
+    assert sorted(out.glob("wandb/offline-run-*/run-*.wandb")) == files
+    with LedgerWriter(folder, read_ledger(folder).created) as writer:
+        writer.append(EpochRecord(0.0, 2, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4))
+        writer.append(TrialEnded(0.0, 2, "STOPPED", None))
+    assert track(folder, out, offline).returncode == 0
+    (new,) = set(out.glob("wandb/offline-run-*/run-*.wandb")) - set(files)
+    assert new.name == by_name["trial-0002"].name
+    assert [(step, values["val_accuracy"]) for step, values in history(new)] == [(3, 0.97)]
+
+
+def test_login_and_the_server_are_needed_online(
+    make_sweep: MakeSweep, clean_environment: dict[str, str], tmp_path: Path
+) -> None:
+    online = clean_environment | {"WANDB_MODE": "online", "HOME": str(tmp_path)}
+    online |= {"WANDB_BASE_URL": "http://127.0.0.1:9"}
+    folder, _ = make_sweep(n_trials=1)
+    found = track(folder, tmp_path / "out", online)
+    assert found.returncode == 2, found
+    assert found.stderr.startswith("error: not logged in to W&B; type: wandb login")
+    assert found.stderr.count("\n") == 1
+    found = track(folder, tmp_path / "out", clean_environment | {"WANDB_MODE": "disabled"})
+    assert found.returncode == 2
+    assert found.stderr == "error: W&B is disabled; set WANDB_MODE to online or offline\n"
