@@ -8,7 +8,7 @@ A part `val` is used for validation; without a part `test`, some images are set 
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -170,30 +170,30 @@ def _assemble(
     """Check the parts together, and make the dataset."""
     for problem in _problems(where, parts, classes):
         raise DataError(problem)
-    train, own, test = (parts.get(part) for part in _PARTS)
-    assert train is not None
-    spec = describe_pixels(_channels_first(train.images), tuple(classes))
     kind = np.uint8 if len(classes) <= 256 else np.uint16
+    names = tuple(classes)
+    spec = describe_pixels(_channels_first(parts["train"].images), names)
 
-    def dataset(*some: _Part) -> ImageDataset:
-        images = _channels_first(np.concatenate([part.images for part in some]))
-        labels: NDArray[Any] = np.concatenate([part.labels for part in some]).astype(kind)
-        return ImageDataset(images, labels, spec)
+    def dataset(part: _Part) -> ImageDataset:
+        return ImageDataset(_channels_first(part.images), part.labels.astype(kind), spec)
 
-    learned = dataset(train, own) if own is not None else dataset(train)
-    n_own = 0 if own is None else len(own.labels)
-    if test is not None:
-        return TrainTest(learned, dataset(test), n_own)
-    n = len(train.labels)
-    rest, held_out = split_train_validation(dataset(train), max(1, n // 6), seed=0)
-    progress.message(
-        f"{where} has no test images: {len(held_out):,} of the {n:,} training images, the same "
-        "share of each class, are set aside for the test"
-    )
+    found = {name: dataset(part) for name, part in parts.items()}
+    train, own, test = (found.get(name) for name in _PARTS)
+    assert train is not None
+    if test is None:
+        n = len(train)
+        train, test = split_train_validation(train, max(1, n // 6), seed=0)
+        progress.message(
+            f"{where} has no test images: {len(test):,} of the {n:,} training images, the same "
+            "share of each class, are set aside for the test"
+        )
+        spec = describe_pixels(train.images, names)  # without what is set aside
+    images, labels = train.images, train.labels
     if own is not None:
-        images = np.concatenate([rest.images, learned.images[n:]])
-        rest = ImageDataset(images, np.concatenate([rest.labels, learned.labels[n:]]), spec)
-    return TrainTest(rest, held_out, n_own)
+        images = np.concatenate([images, own.images])
+        labels = np.concatenate([labels, own.labels])
+    learned = ImageDataset(images, labels, spec)
+    return TrainTest(learned, replace(test, spec=spec), 0 if own is None else len(own))
 
 
 def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -93,6 +93,7 @@ def test_folder_without_test_images_has_some_set_aside(tmp_path: Path) -> None:
     lines: list[str] = []
     data = load_folder(tmp_path, Progress(lines.append))
     assert (len(data.train), np.bincount(data.test.labels).tolist()) == (20, [2, 2])
+    assert data.spec.mean == data.test.spec.mean == round((data.train.images / 255).mean(), 4)
     assert lines[1].startswith(f"{tmp_path} has no test images: 4 of the 24 training images")
     again = load_folder(tmp_path, Progress())
     assert again.fingerprint == data.fingerprint
