@@ -58,7 +58,7 @@ def test_config_is_valid(tmp_path: Path) -> None:
 
 
 def test_python_runs_on_a_sweep(tmp_path: Path, synthetic: ModuleType) -> None:
-    _, program = [text for kind, text in BLOCKS if kind == "python"]
+    *_, program = [text for kind, text in BLOCKS if kind == "python"]
     synthetic.write_search(LocalFolder(tmp_path / "runs/NAME"), synthetic.Search(n_trials=8))
     code = f"{program}\nassert len(trials) == 8 and len(epochs) > 8"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
@@ -66,7 +66,7 @@ def test_python_runs_on_a_sweep(tmp_path: Path, synthetic: ModuleType) -> None:
 
 @pytest.mark.long
 def test_own_images_are_swept(tmp_path: Path) -> None:
-    program, _ = [text for kind, text in BLOCKS if kind == "python"]
+    program, *_ = [text for kind, text in BLOCKS if kind == "python"]
     assert len(program.splitlines()) <= 20
     code = f"{program}\nprint(mine.verdict['baseline'], len(mine.trials))"
     ran = subprocess.run(
