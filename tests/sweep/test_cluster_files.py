@@ -1,8 +1,12 @@
 """The files for clusters, checked as far as possible without AWS and Kubernetes."""
 
 import fnmatch
+import os
 import re
 import shlex
+import signal
+import subprocess
+import time
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -15,6 +19,7 @@ import typer
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import start as ray_start
+from ray.scripts.symmetric_run import symmetric_run
 
 import sweep
 from sweep.cli import app
@@ -157,8 +162,56 @@ def test_sweep_takes_the_commands_that_the_head_comments_show(name: str) -> None
         assert _sweep(line)["storage"] == "s3://BUCKET/sweeps"
 
 
+def test_slurm_job_runs_or_resumes_on_all_its_nodes_and_is_requeued(tmp_path: Path) -> None:
+    """With stand-ins for the commands of Slurm; `srun` waits for the signal before the end."""
+    programs = {
+        "ray": "",
+        "srun": 'printf "%s\\n" "$@" >step && exec sleep 60',
+        "scontrol": 'case $1 in show) echo "n7 n8" | tr " " "\\n";; *) echo "$@" >requeued;; esac',
+    }
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray/auth_token").touch()
+    for name, text in programs.items():
+        program = tmp_path / ".venv/bin" / name
+        program.write_text(f"#!/bin/bash\n{text}\n")
+        program.chmod(0o755)
+    slurm = {"JOB_ID": "4711", "JOB_NODELIST": "n[7-8]", "JOB_NUM_NODES": "2"}
+    environment = {f"SLURM_{name}": value for name, value in slurm.items()}
+    environment |= {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "SLURM_CPUS_PER_TASK": "4"}
+    job = subprocess.Popen(
+        ["bash", CLUSTER / "slurm.sh"], cwd=tmp_path, env=environment, start_new_session=True
+    )
+    try:
+        _wait_for(tmp_path / "step")
+        job.send_signal(signal.SIGUSR1)
+        _wait_for(tmp_path / "requeued")
+        assert job.wait(timeout=20) == 128 + signal.SIGUSR1
+    finally:
+        job.kill()
+        os.killpg(job.pid, signal.SIGKILL)  # the step, too
+    assert (tmp_path / "requeued").read_text() == "requeue 4711\n"
+    words = (tmp_path / "step").read_text().splitlines()
+    separator = words.index("--")
+    assert words[:4] == ["--cpus-per-task=4", "ray", "symmetric-run", "--address"]
+    cluster = symmetric_run.make_context("_", words[3:separator], resilient_parsing=True).params
+    assert (cluster["address"], cluster["min_nodes"]) == ("n7:24711", 2)
+    started = ray_start.make_context("ray start", [*cluster["ray_args_and_entrypoint"]]).params
+    assert started["num_cpus"] == 4
+    options = _sweep(shlex.join(words[separator + 1 :]))
+    assert options["resume"]
+    assert options["address"] == "auto"
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_every_file_is_in_a_wheel() -> None:
     patterns = PROJECT["tool"]["setuptools"]["package-data"]["*"]
     names = sorted(path.name for path in CLUSTER.iterdir())
-    assert names == ["Containerfile", "aws.yaml", "rayjob.yaml"]
+    assert names == ["Containerfile", "aws.yaml", "rayjob.yaml", "slurm.sh"]
     assert all(any(fnmatch.fnmatch(name, pattern) for pattern in patterns) for name in names)
