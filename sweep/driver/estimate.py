@@ -76,10 +76,10 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
 
 
 def describe_time(config: SweepConfig, found: Estimate) -> str:
-    """Return how long a sweep takes, such as `up to about 12 min on a quiet machine`."""
+    """Return how long a sweep takes, such as `up to about 12 min at the present load`."""
     may_stop = config.scheduler.name != "none" and config.scheduler.grace_period < config.epochs
     text = f"{'up to ' * may_stop}about {_rough(found.total_s)}"
-    text += " on a quiet machine"
+    text += " at the present load"
     if config.confirm is not None:
         text += f": search {_rough(found.search_s)}, confirmation {_rough(found.confirmation_s)}"
     return text
