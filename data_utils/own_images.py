@@ -54,13 +54,18 @@ def load_npz(path: Path, progress: Progress) -> TrainTest:
             for part in _PARTS:
                 for names in _NAMES:
                     images, labels = (name.format(part) for name in names)
-                    if images in arrays and labels in arrays:
+                    if (has_images := images in arrays) and labels in arrays:
                         parts[part] = _check_arrays(path, images, arrays[images], arrays[labels])
+                    elif has_images or labels in arrays:
+                        there, missing = (images, labels) if has_images else (labels, images)
+                        raise DataError(f"{path} has {there}, but not {missing}")
             found = ", ".join(arrays)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}") from None
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        if isinstance(error, TypeError) or "pickle" in reason:  # no archive, or Python's objects
+            reason = "write arrays of numbers with `numpy.savez`"
         raise DataError(f"{path} cannot be read as an .npz file: {reason}") from None
     if "train" not in parts:
         wanted = "x_train and y_train, or train_images and train_labels"
@@ -202,12 +207,13 @@ def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _problems(where: str, parts: dict[str, _Part], classes: list[str]) -> Iterator[str]:
     """Yield what is wrong with the parts together, as sentences."""
+    for name, part in parts.items():
+        if not len(part.labels):
+            yield f"{where} has no images for {name}"
     if not 2 <= len(classes) <= MAX_CLASSES:
         yield f"{where} must have 2 to {MAX_CLASSES:,} classes, but has {len(classes)}"
     train = parts["train"]
     for name, part in parts.items():
-        if not len(part.labels):
-            yield f"{where} has no images for {name}"
         height, width = part.images.shape[1:3]
         if height != width or not MIN_SIDE <= width <= MAX_SIDE:
             size = f"square, with {MIN_SIDE} to {MAX_SIDE} pixels a side"
@@ -232,7 +238,8 @@ def _problems(where: str, parts: dict[str, _Part], classes: list[str]) -> Iterat
         if again:
             i = first[parts[other].images[again[0]].tobytes()]
             pair = f"{parts[one].named(i)} and {parts[other].named(again[0])}"
+            some = "1 image" if len(again) == 1 else f"{len(again):,} images"
             yield (
-                f"{len(again):,} images of {other} are in {one}, too: {pair} are the same; "
+                f"{other} has {some} of {one}, too: {pair} are the same; "
                 f"remove them from one of the two"
             )

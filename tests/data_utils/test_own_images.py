@@ -102,13 +102,16 @@ def test_folder_without_test_images_has_some_set_aside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"x_train": None}, "must have x_train and y_train, or train_images and train_labels"),
+        ({"x_train": None, "y_train": None}, "must have x_train and y_train, or train_images and"),
+        ({"x_train": None}, "has y_train, but not x_train"),
+        ({"y_test": None}, "has x_test, but not y_test"),
+        ({"x_train": _images(0, 1), "y_train": np.arange(0)}, "has no images for train"),
         ({"x_train": np.empty((0, 28, 28), np.uint8), "y_train": []}, "integers as labels"),
         ({"x_test": np.empty((0, 28, 28), np.uint8), "y_test": np.arange(0)}, "no images for t"),
         ({"x_train": np.zeros((12, 28, 28))}, "from 0 to 255, of type uint8, but is of type fl"),
         ({"x_train": np.full((12, 28, 28), 256)}, "is of type int64 with others"),
         ({"x_train": np.array(["a"] * 12)}, "of type uint8, but is of type <U1"),
-        ({"x_train": np.array([None] * 12)}, "cannot be read as an .npz file: Object arrays"),
+        ({"x_train": np.array([None] * 12)}, "write arrays of numbers with `numpy.savez`"),
         (
             {"x_train": _images(12, 1, 784)},
             r"must have the shape \[n, side, side\], .* \[12, 784\]",
@@ -133,7 +136,7 @@ def test_folder_without_test_images_has_some_set_aside(tmp_path: Path) -> None:
         ({"y_test": np.arange(6)}, "has images of class 3 in test, but not in train"),
         (
             {"x_test": _images(12, 1)[6:]},
-            r"6 images of test are in train, too: .*: x_train\[6\] and .*: x_test\[0\] are",
+            r"test has 6 images of train, too: .*: x_train\[6\] and .*: x_test\[0\] are",
         ),
     ],
 )
@@ -152,6 +155,13 @@ def test_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
         load_npz(path, Progress())
     path.write_bytes(b"PK")
     with pytest.raises(DataError, match="cannot be read as an .npz file"):
+        load_npz(path, Progress())
+    path.write_bytes(b"text")
+    with pytest.raises(DataError, match="numpy.savez`"):
+        load_npz(path, Progress())
+    with path.open("wb") as file:
+        np.save(file, _images(2, 1))
+    with pytest.raises(DataError, match="numpy.savez`"):
         load_npz(path, Progress())
     np.savez(path, **_arrays())
     path.write_bytes(path.read_bytes()[:-200])
