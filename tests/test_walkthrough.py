@@ -229,3 +229,29 @@ print(Path(draw_all(folder, "png")[0][0]).read_bytes()[:4])
     )
     assert printed == "b'\\x89PNG'\n"
     assert (tree / "drawn/plots/durations.png").exists()
+
+
+def test_tracker_is_a_file_and_an_entry_in_the_table(tree: Path) -> None:
+    (tree / "sweep/results/trackers/lines.py").write_text("""
+from sweep.results.trackers.runs import Tracker
+
+class Lines(Tracker):
+    option = "--out"
+    errors = (OSError,)
+    where = "the lines above"
+
+    def __init__(self, sweep, place):
+        print(sweep)
+
+    def update(self, run):
+        print(run.name, len(run.metrics), run.state)
+""")
+    mirror, following = tree / "sweep/results/trackers/mirror.py", "from sweep.results.trackers.ml"
+    edit(mirror, following, f"from sweep.results.trackers.lines import Lines\n{following}")
+    table = "TRACKERS: dict[str, type[Tracker]] = {\n"
+    edit(mirror, table, f'{table}    "lines": Lines,\n')
+    shutil.copytree(ROOT / "tests/data/v0.1.0", tree / "runs/old")
+    code = "from sweep.__main__ import main; main(['track', 'old', '--to', 'lines'])"
+    sweep, first, *_, last = run_python(tree, code).splitlines()
+    assert (sweep, first) == ("old", "trial-0001 3 COMPLETE")
+    assert last.endswith("runs of old: the lines above")
