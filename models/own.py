@@ -222,6 +222,10 @@ def _check_batches(network: "nn.Module", file: str, shape: Mapping[str, int], ma
             )
         if not logits.is_floating_point():
             raise NetworkError(f"the output of `{kind}` of {file} must be floats{made}")
+        if not logits.isfinite().all():
+            raise NetworkError(
+                f"the output of `{kind}` of {file} is not finite for {size} of random pixels{made}"
+            )
         if mode and not logits.requires_grad:
             raise NetworkError(
                 f"the output of `{kind}` of {file} does not depend on parameters that can be "

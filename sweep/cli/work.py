@@ -211,7 +211,7 @@ def _print_plan(
 
 
 def _estimate(config: SweepConfig, options: Options, data: DataRecord) -> "Estimate | None":
-    """Return how long a sweep takes on this machine, None on a cluster.
+    """Return how long a sweep takes on this machine; None on a cluster, or if training diverges.
 
     Torch takes seconds to import.
     """
@@ -219,8 +219,12 @@ def _estimate(config: SweepConfig, options: Options, data: DataRecord) -> "Estim
         return None
     from sweep.driver.estimate import estimate_time
     from sweep.driver.session import count_slots
+    from sweep.training.loop import DivergenceError
 
-    return estimate_time(config, count_slots(config.resources, options.concurrency), data)
+    try:
+        return estimate_time(config, count_slots(config.resources, options.concurrency), data)
+    except DivergenceError:  # of a user's own network; its trials record it
+        return None
 
 
 def _prepare(

@@ -140,6 +140,11 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
         "",
         "the output of `Net` of net.py must be floats",
     ),
+    "not finite": (
+        made(LINEAR, forward="return self.a(x.flatten(1)) / 0"),
+        "",
+        "the output of `Net` of net.py is not finite for 3 images of shape [1, 28, 28] of random",
+    ),
     "unknown argument": (
         GOOD,
         "model: net.py:Net\nspace:\n  model.widht: {low: 2, high: 4}",
