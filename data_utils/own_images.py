@@ -192,6 +192,12 @@ def _assemble(
             f"{where} has no test images: {len(test):,} of the {n:,} training images, the same "
             "share of each class, are set aside for the test"
         )
+        learned_from = {image.tobytes() for image in train.images}
+        if n_again := sum(image.tobytes() in learned_from for image in test.images):
+            raise DataError(
+                f"{where} has equal images, of which {n_again:,} would be set aside for the test "
+                "although the network learns from their copies; remove copies, or add test images"
+            )
         spec = describe_pixels(train.images, names)  # without what is set aside
     images, labels = train.images, train.labels
     if own is not None:

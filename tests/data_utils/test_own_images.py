@@ -99,6 +99,12 @@ def test_folder_without_test_images_has_some_set_aside(tmp_path: Path) -> None:
     assert again.fingerprint == data.fingerprint
 
 
+def test_copies_are_not_set_aside_for_the_test(tmp_path: Path) -> None:
+    _fill(tmp_path, "train", np.repeat(_images(2, 1), 12, axis=0), "a", "b")
+    with pytest.raises(DataError, match="has equal images, of which 4 would be set aside"):
+        load_folder(tmp_path, Progress())
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
