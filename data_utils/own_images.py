@@ -144,13 +144,12 @@ def _stack(files: list[Path]) -> NDArray[np.uint8]:
 def _check_arrays(path: Path, name: str, images: NDArray[Any], labels: NDArray[Any]) -> _Part:
     """Check one part of a file by itself."""
     where = f"{path}: {name}"
-    if images.dtype != np.uint8:
-        is_whole = images.dtype.kind in "iu" and images.size and images.min() >= 0
-        if not is_whole or images.max() > 255:
-            raise DataError(
-                f"{where} must be pixels from 0 to 255, of type uint8, but is of type "
-                f"{images.dtype}" + (" with others" if images.dtype.kind in "iu" else "")
-            )
+    if images.dtype.kind not in "iu":
+        raise DataError(f"{where} must be integers from 0 to 255, but is of type {images.dtype}")
+    if images.size and not 0 <= images.min() <= images.max() <= 255:
+        raise DataError(
+            f"{where} must be integers from 0 to 255, but has {images.min()} to {images.max()}"
+        )
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] != 3):

@@ -14,8 +14,6 @@ from analysis.plots.style import GRID, INK, MUTED, new_figure
 from analysis.records.predictions import Predictions
 
 _CENTERED: dict[str, Any] = {"ha": "center", "va": "center"}
-
-
 _MAX_NUMBERS = 30  # more classes have colors alone
 _MAX_NAMES = 100
 

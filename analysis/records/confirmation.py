@@ -89,8 +89,8 @@ class Arm(JournalRecord, frozen=True, tag="arm"):
     """A finalist or a baseline, to be trained with several seeds.
 
     `title` is the name that is shown, `trial_id` the trial that it comes from, if any, and
-    `hyperparameters` has all values. A `reference` has the regularizers of a
-    baseline (the hand-tuned point, or none), in any recipe; verdicts compare with it.
+    `hyperparameters` has all values. A `reference` has the regularizers of the hand-tuned point,
+    or none, in any recipe; verdicts compare with it.
     """
 
     arm: str

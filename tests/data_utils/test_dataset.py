@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import asdict, fields
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from analysis.records.dataset import DataRecord
 from data_utils.dataset import MNIST, DatasetSpec, ImageDataset, TrainTest, split_train_validation
 from data_utils.errors import DataError
 
@@ -152,3 +154,8 @@ def test_fingerprint_tells_images_labels_and_classes_apart() -> None:
     assert len(found) == 6
     wide = ImageDataset(images, one.labels.astype(np.uint16), spec)
     assert TrainTest(wide, wide).fingerprint in found
+
+
+def test_spec_of_mnist_is_what_sweeps_without_a_record_of_their_data_had() -> None:
+    record = DataRecord()
+    assert asdict(MNIST) == {field.name: getattr(record, field.name) for field in fields(MNIST)}

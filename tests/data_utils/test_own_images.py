@@ -114,9 +114,9 @@ def test_copies_are_not_set_aside_for_the_test(tmp_path: Path) -> None:
         ({"x_train": _images(0, 1), "y_train": np.arange(0)}, "has no images for train"),
         ({"x_train": np.empty((0, 28, 28), np.uint8), "y_train": []}, "integers as labels"),
         ({"x_test": np.empty((0, 28, 28), np.uint8), "y_test": np.arange(0)}, "no images for t"),
-        ({"x_train": np.zeros((12, 28, 28))}, "from 0 to 255, of type uint8, but is of type fl"),
-        ({"x_train": np.full((12, 28, 28), 256)}, "is of type int64 with others"),
-        ({"x_train": np.array(["a"] * 12)}, "of type uint8, but is of type <U1"),
+        ({"x_train": np.zeros((12, 28, 28))}, "integers from 0 to 255, but is of type fl"),
+        ({"x_train": np.full((12, 28, 28), 256)}, "integers from 0 to 255, but has 256 to 256"),
+        ({"x_train": np.array(["a"] * 12)}, "integers from 0 to 255, but is of type <U1"),
         ({"x_train": np.array([None] * 12)}, "write arrays of numbers with `numpy.savez`"),
         (
             {"x_train": _images(12, 1, 784)},
