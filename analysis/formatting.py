@@ -1,7 +1,9 @@
 """Formats of numbers, times and names in messages, tables and plots."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from typing import Any
 
 WIDEST = 10_000
 """Width of the output, in columns, where it is not a terminal."""
@@ -72,6 +74,17 @@ def time_left(seconds: float | None) -> str:
 def count(n: int, noun: str) -> str:
     """Return a number with its noun, such as `1 trial` or `1,024 trials`."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def dataset_name(config: Mapping[str, Any]) -> str:
+    """Return the dataset of a config, such as `mnist`, or the last part of its path."""
+    return printable(PurePath(config.get("dataset", "mnist")).name, 40)
+
+
+def network_name(config: Mapping[str, Any]) -> str:
+    """Return the network of a config, such as `lenet5`, or `Net@2f0c5a81` of the user's own."""
+    name, _, digest = str(config["model"]).removeprefix("model.py:").partition("@")
+    return printable(name, 40) + (digest and f"@{digest[:8]}")
 
 
 def printable(text: str, longest: int = 60) -> str:

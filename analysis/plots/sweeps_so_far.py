@@ -61,6 +61,8 @@ def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
         raise NothingToDrawError("no trial of these sweeps has run all its epochs")
     rules = {describe_rule(ledgers[name].config).removeprefix("highest ") for name in curves}
     note = f"Score: {rules.pop()}." if len(rules) == 1 else "The sweeps have different scores."
+    if len({ledgers[name].data.fingerprint for name in curves}) > 1:
+        note += " Their datasets differ: the accuracies cannot be compared."
     if missing := [printable(name, 40) for name in found if name not in curves]:
         note += f" Not drawn, because no trial ran all its epochs: {', '.join(missing)}."
     n_rows = -(-len(curves) // 3)

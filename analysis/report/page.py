@@ -11,7 +11,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from analysis.formatting import interval, p_value, percent_number, points
+from analysis.formatting import (
+    dataset_name,
+    interval,
+    network_name,
+    p_value,
+    percent_number,
+    points,
+)
 from analysis.plots.gallery import (
     CONFIRMATION_PLOTS,
     MODEL_PLOTS,
@@ -68,7 +75,7 @@ def write_report(folder: Folder) -> None:
         comparisons = list(facts.comparison_rows(folder, ledger, confirmation))
     text = environment.get_template("report.html").render(
         name=ledger.name,
-        about=f"{ledger.config['model']} · {results.size}",
+        about=f"{dataset_name(ledger.config)} · {network_name(ledger.config)} · {results.size}",
         script=Markup(script),  # not escaped: no part of it is from a sweep
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         begun=f"{begun:%Y-%m-%d %H:%M} UTC",

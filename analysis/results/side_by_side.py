@@ -86,11 +86,11 @@ def _common_looks(contenders: Sequence[Contender]) -> list[Look]:
 
 def _why_not(one: Contender, other: Contender) -> str | None:
     """Return why two sweeps cannot be compared, None if they can."""
+    if one.ledger.data.fingerprint != other.ledger.data.fingerprint:
+        return "their datasets differ, and accuracies on different images cannot be compared"
     for contender in (one, other):
         if not contender.test_accuracies:
             return f"the best trial of {contender.name} is not confirmed"
-    if one.ledger.data.fingerprint != other.ledger.data.fingerprint:
-        return "their datasets differ"
     if not one.test_accuracies.keys() & other.test_accuracies.keys():
         return "their confirmations share no seed, because the sweeps have different seeds"
     return None

@@ -7,7 +7,15 @@ from typing import Any, get_args
 from rich.table import Table
 
 from analysis.errors import describe_cause
-from analysis.formatting import count, duration, interval, percent, percent_number
+from analysis.formatting import (
+    count,
+    dataset_name,
+    duration,
+    interval,
+    network_name,
+    percent,
+    percent_number,
+)
 from analysis.hyperparameters import format_value
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger
@@ -79,6 +87,8 @@ def _document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         best = None
     return {
         "sweep": folder.name,
+        "dataset": ledger.config.get("dataset", "mnist"),
+        "model": ledger.config["model"],
         "trials": int(ledger.config["trials"]),
         "trials_ended": ledger.n_ended,
         "complete": len(ledger.in_state("COMPLETE")),
@@ -135,6 +145,8 @@ def _column(document: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]
     so_far, best = document["best_so_far"], document["best"] or {}
     values, confirmed = best.get("hyperparameters", {}), best.get("confirmed", {})
     return {
+        "dataset": dataset_name(document),
+        "network": network_name(document),
         "trials": f"{document['trials_ended']}/{document['trials']}",
         "stopped": str(document["stopped"]),
         "failed": str(document["failed"]),

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
-from analysis.formatting import count, duration, interval, percent
+from analysis.formatting import count, duration, interval, network_name, percent
 from analysis.hyperparameters import format_value
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE, checkpoint_name, trial_name
@@ -57,6 +57,8 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
     checkpoint = checkpoint_name(trial_name(best.trial.trial_id))
     document = {
         "sweep": folder.name,
+        "dataset": best.trial.config.get("dataset", "mnist"),
+        "model": best.trial.config["model"],
         "trial_id": best.trial.trial_id,
         "origin": best.trial.origin,
         "hyperparameters": best.trial.hyperparameters,
@@ -122,6 +124,8 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
         console.print(escape(surprise[:1].upper() + surprise[1:]))
     values = document["hyperparameters"]
     rows = {name: format_value(name, value) for name, value in values.items()}
+    if (document["dataset"], document["model"]) != ("mnist", "lenet5"):
+        rows |= {"dataset": document["dataset"], "network": network_name(document)}
     rows |= {"origin": ORIGINS[document["origin"]], "rule": document["selection"]}
     rows |= {"checkpoint": document["checkpoint"] or "none"}
     rows["test accuracy"] = "not known yet: `sweep confirm` measures it"

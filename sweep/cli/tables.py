@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from analysis.errors import LedgerError, describe_cause
-from analysis.formatting import count, duration, percent
+from analysis.formatting import count, dataset_name, duration, network_name, percent
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import list_sweeps
@@ -121,6 +121,8 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
         documents.append(
             {
                 "sweep": entry.name,
+                "dataset": ledger.config.get("dataset", "mnist"),
+                "model": ledger.config["model"],
                 "state": state,
                 "started": ledger.created.time,
                 "trials": n_trials,
@@ -140,7 +142,9 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
         print(f"there is no sweep in {storage} yet; start one with `sweep run`")
         return
     left = ("state", "sweep", "started")
-    table = new_table(*left, "trials", "time", "best validation", left=left)
+    about = [(document.get("dataset"), document.get("model")) for document in documents]
+    what = ("dataset", "network") if {*about} - {("mnist", "lenet5"), (None, None)} else ()
+    table = new_table(*left, *what, "trials", "time", "best validation", left=(*left, *what))
     for document in documents:
         name = escape(document["sweep"])
         if "error" in document:
@@ -150,6 +154,7 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
             Text(document["state"], style=_STATE_COLORS[document["state"]]),
             name,
             time.strftime("%Y-%m-%d %H:%M", time.localtime(document["started"])),
+            *(name(document) for name in (dataset_name, network_name) if what),
             f"{document['trials_ended']}/{document['trials']}",
             duration(document["elapsed_s"]),
             percent(document["best_val_accuracy"]),

@@ -41,6 +41,39 @@ def test_sweeps_are_shown_side_by_side(
     assert (tmp_path / "so-far.svg").read_text().count("<svg") == 1
 
 
+def test_other_data_and_another_network_are_named_and_never_compared(
+    call: Call, add_sweep: Callable[..., Folder], synthetic: ModuleType, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        folder = add_sweep(name, n_trials=4, scheduler="none", failure_rate=0)
+        synthetic.write_confirmed(folder, read_ledger(folder), 4, predictions=False)
+    assert "network" not in call("list").out + call("best", "b").out
+    model = f"model.py:Net@{'ab' * 32}"
+    ledger = tmp_path / "storage" / "b" / "ledger.jsonl"
+    text = ledger.read_text().replace('"config":', '"data": {"fingerprint": "x"}, "config":', 1)
+    text = text.replace('"dataset": "mnist"', '"dataset": "/here/halves.npz"', 1)
+    ledger.write_text(text.replace('"model": "lenet5"', f'"model": "{model}"', 1))
+
+    document = json.loads(call("compare", "a", "b", "--json").out)
+    assert [(d["dataset"], d["model"]) for d in document["sweeps"]] == [
+        ("mnist", "lenet5"),
+        ("/here/halves.npz", model),
+    ]
+    (difference,) = document["differences"]
+    assert (difference["n_seeds"], difference["difference"]) == (0, None)
+    outcome = call("compare", "a", "b")
+    rows = [line.split() for line in outcome.out.splitlines()]
+    assert ["dataset", "mnist", "halves.npz"] in rows
+    assert ["network", "lenet5", "Net@abababab"] in rows
+    assert outcome.out.splitlines()[-1].endswith(
+        "their datasets differ, and accuracies on different images cannot be compared."
+    )
+    listed = {row["sweep"]: row for row in json.loads(call("list", "--json").out)["sweeps"]}
+    assert (listed["b"]["dataset"], listed["b"]["model"]) == ("/here/halves.npz", model)
+    assert "halves.npz  Net@abababab" in call("list").out
+    assert "  network        Net@abababab" in call("best", "b").out
+
+
 @pytest.mark.parametrize(
     ("command", "says"),
     [

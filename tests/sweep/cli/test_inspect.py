@@ -193,6 +193,8 @@ def test_list_shows_every_sweep_newest_first(
     best = json.loads(call("best", "newer", "--json").out)
     assert documents[0] == {
         "sweep": "newer",
+        "dataset": "mnist",
+        "model": "lenet5",
         "state": "finished",
         "started": 1_800_000_900.0,
         "trials": 8,
