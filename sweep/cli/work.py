@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from msgspec.structs import replace
+
 from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
 from analysis.records.dataset import MNIST, DataRecord
@@ -65,12 +67,13 @@ def start_sweep(
     from_sweep: Ledger | None = None,
 ) -> None:
     """Search and confirm in a new sweep."""
-    earlier = None if from_sweep is None else learn_from(from_sweep, config)
-    start, data = _prepare(config, options, from_sweep)
+    start, data = _prepare(config, options)
+    about = describe_data(data)
+    earlier = None if from_sweep is None else learn_from(from_sweep, config, about)
     folder = storage.child(name)
     with _watchable(folder), new_folder(storage, name, config) as locked, _advising(folder):
         say(f"sweep {name}: {describe_size(config)}")
-        _print_plan(config, options, from_sweep, earlier, describe_data(data), sys.stderr)
+        _print_plan(config, options, from_sweep, earlier, about, sys.stderr)
         with passing_line(start):
             ledger = _train(locked, config, options, data, earlier=earlier)
     _finish(folder, ledger, options)
@@ -89,11 +92,12 @@ def preview_sweep(
     from sweep.driver.session import describe_start
 
     describe_start(config.resources, address=options.address, concurrency=options.concurrency)
-    data = MNIST  # another dataset with a name is as large, and perhaps not here yet
+    # Another dataset with a name is as large as MNIST, and perhaps not here yet.
+    data = replace(MNIST, fingerprint=config.dataset)
     if is_path(config.dataset):
         data = describe_data(load_data(config.dataset, options.data))
     check_network(config, data)
-    earlier = None if from_sweep is None else learn_from(from_sweep, config)
+    earlier = None if from_sweep is None else learn_from(from_sweep, config, data)
     if as_json:
         found = _estimate(config, options, data)
         document = {

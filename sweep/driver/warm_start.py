@@ -2,25 +2,33 @@
 
 from collections import Counter
 
-from analysis.formatting import count
+from analysis.formatting import count, dataset_name, network_name
 from analysis.hyperparameters import format_value
+from analysis.records.dataset import DataRecord
 from analysis.records.ledger import EarlierSweep, EarlierTrial, Ledger, Trial
 from analysis.results.selection import rank_trials, trial_score
 from sweep.config import SweepConfig
 from sweep.errors import UsageError
 
-_SAME = ("dataset", "model", "epochs", "split_seed")
+_SAME = ("epochs", "split_seed")
 
 
-def learn_from(ledger: Ledger, config: SweepConfig) -> EarlierSweep:
-    """Return the trials of an earlier sweep that a sweep with `config` can learn from.
+def learn_from(ledger: Ledger, config: SweepConfig, data: DataRecord) -> EarlierSweep:
+    """Return the trials of an earlier sweep that a sweep of `data` can learn from.
 
     A trial fits if its score is comparable: the same data, network, epochs and fixed
     hyperparameters. Its values of what is searched now must be in the search space.
 
     Raises:
-        UsageError: No trial fits.
+        UsageError: The data is other data, or no trial fits.
     """
+    if ledger.data.fingerprint != data.fingerprint:
+        then = ledger.data
+        raise UsageError(
+            f"{ledger.name} has other data: {count(then.n_train, 'training image')} of "
+            f"{then.side}×{then.side} pixels in {len(then.classes)} classes, from "
+            f"{dataset_name(ledger.config)}; leave out --from"
+        )
     reasons = Counter[str]()
     fitting: dict[int, EarlierTrial] = {}
     for trial in ledger.trials.values():
@@ -66,6 +74,9 @@ def _why_unfit(trial: Trial, config: SweepConfig) -> str | None:
     if trial.state not in ("COMPLETE", "STOPPED") or not trial.epochs:
         return "failed, or has not ended"
     then = SweepConfig.model_validate(trial.config)
+    if then.model != config.model:
+        networks = [network_name(sweep.model_dump()) for sweep in (then, config)]
+        return "the network was {}, now {}".format(*networks)
     for name in _SAME:
         before, now = getattr(then, name), getattr(config, name)
         if before != now:

@@ -3,7 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
@@ -28,7 +30,7 @@ def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first(
     make_ledger: MakeLedger,
 ) -> None:
     config = SweepConfig(epochs=2)
-    found = learn_from(_earlier(make_ledger), config)
+    found = learn_from(_earlier(make_ledger), config, MNIST)
     assert [(trial.trial_id, trial.state) for trial in found.trials] == [
         (1, "COMPLETE"),
         (2, "STOPPED"),
@@ -40,7 +42,7 @@ def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first(
     assert text.startswith("learning from 3 of 5 trials of made; its best is tried after the")
 
     same = config.model_copy(update={"initial_points": (found.point,)})
-    assert learn_from(_earlier(make_ledger), same).point is None
+    assert learn_from(_earlier(make_ledger), same, MNIST).point is None
 
 
 @pytest.mark.parametrize(
@@ -68,10 +70,29 @@ def test_only_trials_whose_scores_are_comparable_fit(
     ledger = _earlier(make_ledger, **then)
     config = SweepConfig.model_validate({"epochs": 2, **now})
     if trials:
-        assert [trial.trial_id for trial in learn_from(ledger, config).trials] == trials
+        assert [trial.trial_id for trial in learn_from(ledger, config, MNIST).trials] == trials
         return
     with pytest.raises(UsageError, match=r"no trial of made fits the new sweep:\n.* trials?\)"):
-        learn_from(ledger, config)
+        learn_from(ledger, config, MNIST)
+
+
+def test_other_data_is_refused_and_the_same_data_fits_under_another_path(
+    make_ledger: MakeLedger,
+) -> None:
+    ledger = _earlier(make_ledger, dataset="./halves.npz")
+    data = DataRecord(fingerprint="halves", n_train=300, side=32, classes=("a", "b"))
+    ledger.created = replace(ledger.created, data=data)
+    moved = SweepConfig(epochs=2, dataset="/moved/halves.npz")
+    assert len(learn_from(ledger, moved, data).trials) == 3
+    reason = "300 training images of 32×32 pixels in 2 classes, from halves.npz; leave out"
+    with pytest.raises(UsageError, match=f"^made has other data: {reason} --from$"):
+        learn_from(ledger, moved, replace(data, fingerprint="other"))
+
+
+def test_another_network_is_refused_by_name(make_ledger: MakeLedger) -> None:
+    own = SweepConfig(epochs=2, model=f"model.py:Net@{'ab' * 32}")
+    with pytest.raises(UsageError, match="the network was lenet5, now Net@abababab"):
+        learn_from(_earlier(make_ledger), own, MNIST)
 
 
 def test_warm_sweep_needs_the_earlier_one_only_at_its_start(
@@ -85,7 +106,7 @@ def test_warm_sweep_needs_the_earlier_one_only_at_its_start(
         recorder.end(assignment, Report(failure="why"), "why")
 
     config = SweepConfig(epochs=2, trials=3, confirm=None)
-    earlier = learn_from(_earlier(make_ledger), config)
+    earlier = learn_from(_earlier(make_ledger), config, MNIST)
     folder = LocalFolder(tmp_path / "mine")
     run_search(make_session(folder, train=play), config, blank, earlier)
     ledger = read_ledger(folder)
