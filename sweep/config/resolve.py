@@ -218,7 +218,7 @@ class _Layers:
                 what = f"`{key}.model.{name}`"
                 if make is None:
                     text = f"{what} is for a network of your own: `model: FILE.py:NAME`"
-                elif name in ("dropout", "n_channels", "side", "n_classes"):
+                elif name in own.GIVEN:
                     text = f"{what} is given by the data"
                     if name == "dropout":
                         text = f"{what} is called `dropout`, without `model.`"

@@ -92,7 +92,17 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
     "it exits": (
         "import sys\nsys.exit(3)\n",
         "",
-        "net.py:2: it cannot be imported: SystemExit",
+        "net.py:2: it cannot be imported: it ends the program",
+    ),
+    "it ends the process": (
+        made("import os; os._exit(0)"),
+        "",
+        "net.py:5: `Net` cannot be made: it ends the program",
+    ),
+    "it exits in training": (
+        made(LINEAR, forward="exit()"),
+        "",
+        "net.py:7: `Net` fails on 3 images of shape [1, 28, 28]: it ends the program",
     ),
     "it raises": (
         made("raise RuntimeError('no luck\\nat all')"),
@@ -163,7 +173,14 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
     "one end of a range": (
         made("self.a = nn.Linear(784, 10, bias=10 % width)", init=", width"),
         WITH_WIDTH.replace("low: 2", "low: 0"),
-        "net.py:5: `Net` cannot be made: ZeroDivisionError",
+        "net.py:5: `Net` cannot be made with width=0: ZeroDivisionError",
+    ),
+    "no width at one end": (
+        made(
+            "self.a = nn.Sequential(nn.Linear(784, width), nn.Linear(width, 10))", init=", width"
+        ),
+        WITH_WIDTH.replace("low: 2", "low: 0"),
+        "`a.0.weight` of `Net` of net.py has no elements with width=0",
     ),
     "mixed range": (GOOD, WITH_WIDTH.replace("2", "x"), "`space.model.width.low` must be"),
     "fixed and searched": (
