@@ -17,9 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     `arguments` follow the program's name; by default they are the process's own.
     """
     from sweep.cli import app
-    from sweep.cli.output import escape
     from sweep.driver.signals import Interrupted
     from sweep.errors import describe_failure
+    from sweep.screen.output import escape
 
     _repair_streams()
     # It warns about a read-only home folder, but works without one.

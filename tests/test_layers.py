@@ -38,14 +38,16 @@ GROUND = {
     },
 }
 
-# What each package below `sweep` may import of `sweep`, beside itself and what lies above them.
+# What each package in `sweep` may import of the others. Nothing is above `cli`.
 SWEEP = {
     "config": set(),
     "training": {"config"},
     "tuning": {"config", "training"},
     "driver": {"config", "training", "tuning"},
     "results": {"config", "training", "tuning"},
-    "cli": {"config", "training", "tuning", "driver", "results"},
+    "screen": {"config", "training", "tuning", "driver", "results"},
+    "api": {"config", "training", "tuning", "driver", "results", "screen"},
+    "cli": {"config", "training", "tuning", "driver", "results", "screen", "api"},
 }
 
 
@@ -90,6 +92,13 @@ def test_no_layer_of_sweep_imports_one_above_it(layer: str) -> None:
         layers = {name.split(".")[1] for name in _imports(path) if name.startswith("sweep.")}
         above = (layers & SWEEP.keys()) - SWEEP[layer] - {layer}
         assert not above, f"{path} imports {above}"
+
+
+def test_each_package_of_sweep_is_a_layer_and_its_other_files_are_below_them() -> None:
+    assert {path.parent.name for path in ROOT.glob("sweep/*/__init__.py")} == SWEEP.keys()
+    for path in {*ROOT.glob("sweep/*.py")} - {*ROOT.glob("sweep/__*__.py")}:
+        layers = {name.split(".")[1] for name in _imports(path) if name.startswith("sweep.")}
+        assert layers & SWEEP.keys() <= {"config"}, f"{path} imports {layers}"
 
 
 def test_no_files_import_each_other() -> None:

@@ -25,9 +25,9 @@ from analysis.results.progress import improvements
 from analysis.results.side_by_side import Contender, Difference, compare_sweeps
 from analysis.results.verdict import describe_difference
 from analysis.storage.folder import Folder
-from sweep.cli.output import escape, new_table, open_console
-from sweep.cli.summary import best_document, comparison_document
 from sweep.errors import NoTrialError, UsageError
+from sweep.results.best import best_document, comparison_document
+from sweep.screen.output import escape, new_table, open_console
 
 
 def comparison_of_sweeps(

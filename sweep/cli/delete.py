@@ -12,16 +12,16 @@ from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE, LEDGER_FILE
 from analysis.records.ledger import read_first_record
 from analysis.records.sweeps import no_such_sweep, read_sweep
 from analysis.storage.folder import Folder
+from sweep.api.storage import DEFAULT_STORAGE, storage_folder, watchable
 from sweep.cli import options
-from sweep.cli.options import follow_up, storage_folder
-from sweep.cli.output import escape, say
 from sweep.errors import UsageError
+from sweep.screen.output import escape, say
 
 
 def delete(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The sweep to delete.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
 ) -> None:
     """Delete a sweep with its checkpoints, plots and report.
 
@@ -33,16 +33,13 @@ def delete(
         raise UsageError(str(no_such_sweep(sweeps, name)))
     if link := linked_path(folder):
         raise UsageError(f"{link} is a link: delete what it leads to, then the link")
-    try:
+    with watchable(folder):
         if folder.is_locked():
             raise InUseError(f"{folder} is running; wait for it to end, or stop it")
         if not yes and not _is_confirmed(folder):
             print("nothing was deleted")
             return
         kept = delete_sweep(folder)
-    except InUseError as error:
-        error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
-        raise
     print(escape(f"deleted {folder}"))
     if kept:
         names = ", ".join(kept[:5]) + (", …" if len(kept) > 5 else "")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.api.storage import DEFAULT_STORAGE, find_sweep, follow_up, storage_folder
 from sweep.cli import options
-from sweep.cli.options import find_sweep, follow_up, storage_folder
-from sweep.cli.output import escape, open_console, print_json, say
 from sweep.errors import UsageError
+from sweep.screen.output import escape, open_console, print_json, say
 
 if TYPE_CHECKING:
     from analysis.records.ledger import Ledger
@@ -20,7 +20,7 @@ _READ_EVERY_S = 2.0
 
 
 def list_(
-    storage: options.StorageOption = options.DEFAULT_STORAGE, as_json: options.JsonOption = False
+    storage: options.StorageOption = DEFAULT_STORAGE, as_json: options.JsonOption = False
 ) -> None:
     """List the sweeps in the storage, newest first."""
     from sweep.cli.tables import list_documents, print_list
@@ -36,7 +36,7 @@ def list_(
 def status(
     name: options.NameArgument = None,
     follow: Annotated[bool, typer.Option("--follow", help="Watch until the sweep ends.")] = False,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show the progress of a sweep."""
@@ -44,8 +44,8 @@ def status(
     from analysis.results.budget import seconds_spent
     from analysis.results.selection import rank_trials
     from analysis.results.state import sweep_state
-    from sweep.cli.screen.confirm_view import describe_runs
-    from sweep.cli.screen.search_view import SearchView
+    from sweep.screen.confirm_view import describe_runs
+    from sweep.screen.search_view import SearchView
 
     folder, ledger = find_sweep(storage, name)
     if follow and not as_json:
@@ -86,12 +86,12 @@ def _follow(folder: "Folder", ledger: "Ledger") -> "Ledger":
     """Show the search, then the confirmation, while a driver works; return the ledger then."""
     from analysis.records.confirmation import read_confirmation
     from analysis.records.sweeps import read_sweep
-    from sweep.cli.screen.confirm_view import ConfirmationView
-    from sweep.cli.screen.display import Display
-    from sweep.cli.screen.search_view import SearchView
     from sweep.config import SweepConfig
     from sweep.driver.arms import plan_runs
     from sweep.driver.resume import with_recorded_plan
+    from sweep.screen.confirm_view import ConfirmationView
+    from sweep.screen.display import Display
+    from sweep.screen.search_view import SearchView
 
     with Display(SearchView(ledger), sys.stdout, ends_silently=True) as display:
         while folder.is_locked():
@@ -123,7 +123,7 @@ def trials(
         Path | None,
         typer.Option(metavar="FILE", help="Write a CSV file; `-` is the standard output."),
     ] = None,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show one row per trial, best first."""
@@ -144,14 +144,15 @@ def trials(
 
 def best(
     name: options.NameArgument = None,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show the best hyperparameters and the verdict on them.
 
     The verdict and the test accuracies are known once the sweep is confirmed.
     """
-    from sweep.cli.summary import best_document, print_best
+    from sweep.cli.summary import print_best
+    from sweep.results.best import best_document
 
     folder, ledger = find_sweep(storage, name)
     document = best_document(folder, ledger)
@@ -170,7 +171,7 @@ def compare(
         Path | None,
         typer.Option(metavar="FILE", help="Draw the best so far of all (.png, .svg or .pdf)."),
     ] = None,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Compare sweeps: cost, best trials, confirmed test accuracies.

@@ -8,11 +8,11 @@ import typer
 from analysis.errors import describe_cause
 from analysis.formatting import count, printable, probability
 from data_utils.errors import DataError
+from sweep.api.storage import DEFAULT_STORAGE, find_sweep, storage_folder
 from sweep.cli import options
-from sweep.cli.options import find_sweep, storage_folder
-from sweep.cli.output import escape, print_json, say
 from sweep.errors import UsageError
 from sweep.results.trackers.mirror import TRACKERS, mirror
+from sweep.screen.output import escape, print_json, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ def plot(
     file_format: Annotated[
         Literal["png", "svg", "pdf"], typer.Option("--format", help="Format of the files.")
     ] = "png",
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Draw all plots again."""
@@ -54,7 +54,7 @@ def plot(
 
 
 def report(
-    name: options.NameArgument = None, storage: options.StorageOption = options.DEFAULT_STORAGE
+    name: options.NameArgument = None, storage: options.StorageOption = DEFAULT_STORAGE
 ) -> None:
     """Write the sweep as one self-contained HTML page."""
     from analysis.records.files import REPORT_FILE
@@ -68,11 +68,11 @@ def report(
 def export(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to, new or empty.")],
     name: options.NameArgument = None,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Write the weights and metrics of the best network."""
-    from sweep.cli.summary import best_document, find_best
+    from sweep.results.best import best_document, find_best
 
     folder, ledger = find_sweep(storage, name)
     trial = find_best(ledger).trial  # fails before torch is imported
@@ -102,7 +102,7 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Classify image files with the best network.
@@ -110,7 +110,7 @@ def predict(
     A network that was trained on MNIST recognizes one digit per image. An image that cannot be
     read does not stop the others; the exit code is then 2.
     """
-    from sweep.cli.summary import find_best
+    from sweep.results.best import find_best
 
     name, paths = _name_and_images(name, images or [], storage)
     folder, ledger = find_sweep(storage, name)
@@ -235,7 +235,7 @@ def dashboard(
             metavar="N", min=0, max=65535, help="Port to listen on; 0 picks a free port."
         ),
     ] = 8080,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
 ) -> None:
     """Show the sweep in optuna-dashboard, until Ctrl-C."""
     folder, _ = find_sweep(storage, name)
@@ -275,7 +275,7 @@ def track(
         str | None,
         typer.Option(metavar="URI", help="Server or database of MLflow."),
     ] = None,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
 ) -> None:
     """Mirror a sweep to a tracker.
 

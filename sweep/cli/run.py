@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis.records.ledger import read_first_record
+from sweep.api.storage import DEFAULT_STORAGE, find_sweep, storage_folder
 from sweep.cli import options
-from sweep.cli.options import find_sweep, storage_folder
-from sweep.cli.output import say
 
 if TYPE_CHECKING:
-    from sweep.cli.work import Options
+    from sweep.api.work import Options
 
 
 def run(
@@ -65,36 +64,31 @@ def run(
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,
     data: options.DataOption = None,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Search for the best hyperparameters and confirm them."""
     from analysis.records.sweeps import list_sweeps
-    from sweep.cli.work import continue_sweep, preview_sweep, start_sweep
-    from sweep.config.resolve import resolve_config
-    from sweep.driver.folders import check_is_new, check_name, name_after
+    from sweep.api.work import continue_sweep, plan_sweep, preview_sweep, start_sweep
+    from sweep.driver.folders import check_is_new
     from sweep.driver.resume import check_changes, find_missing
 
-    resolved = resolve_config(
+    sweeps = storage_folder(storage)
+    if name is None and resume:
+        found, _ = list_sweeps(sweeps)
+        name = found[0].name if found else None
+    name, resolved = plan_sweep(
+        name,
         preset=preset,
         path=config,
+        search_only=search_only,
         settings=settings or (),
         trials=trials,
         time_budget=time_budget,
         epochs=epochs,
         seed=seed,
         dataset=dataset,
-        notify=lambda note: say(f"note: {note}"),
     )
-    if search_only:
-        resolved = resolved.model_copy(update={"confirm": None})
-    sweeps = storage_folder(storage)
-    if name is None and resume:
-        found, _ = list_sweeps(sweeps)
-        name = found[0].name if found else None
-    if name is None:
-        name = name_after(config.stem if config is not None else preset or "classic")
-    check_name(name)
     how = _options(address, concurrency, data, as_json=as_json)
     if resume and read_first_record(sweeps.child(name)) is not None:
         folder, ledger = find_sweep(storage, name)
@@ -127,11 +121,11 @@ def resume(
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,
     data: options.DataOption = None,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Finish a sweep that was interrupted, or extend it."""
-    from sweep.cli.work import continue_sweep
+    from sweep.api.work import continue_sweep
     from sweep.driver.resume import extend
 
     folder, ledger = find_sweep(storage, name)
@@ -173,11 +167,11 @@ def confirm(
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,
     data: options.DataOption = None,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Compare finalists and baselines on the test images."""
-    from sweep.cli.work import confirm_sweep
+    from sweep.api.work import confirm_sweep
 
     how = _options(address, concurrency, data, as_json=as_json)
     folder, ledger = find_sweep(storage, name)
@@ -195,7 +189,7 @@ def confirm(
 def _options(
     address: str | None, concurrency: int | None, data: Path | None, *, as_json: bool
 ) -> "Options":
+    from sweep.api.work import Options
     from sweep.cli.summary import print_result
-    from sweep.cli.work import Options
 
     return Options(address, concurrency, data, partial(print_result, as_json=as_json))

@@ -1,27 +1,20 @@
 """`sweep data`, `preset`, `validate`, `schema`, `doctor`: before a sweep."""
 
 import sys
-import textwrap
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import Annotated
 
 import typer
 
 from analysis.formatting import count
-from analysis.hyperparameters import format_value
 from analysis.records.dataset import MNIST
 from data_utils.registry import is_path
+from sweep.api.storage import DEFAULT_STORAGE, storage_folder
 from sweep.cli import options
-from sweep.cli.options import storage_folder
-from sweep.cli.output import escape, open_console, print_json, say
 from sweep.errors import EXIT_CODES, ClusterError, NetworkError, UsageError
 from sweep.networks import check_network
-
-if TYPE_CHECKING:
-    from data_utils.dataset import TrainTest
-    from sweep.config import SweepConfig
+from sweep.screen.output import escape, print_json, say
 
 
 def data(
@@ -31,6 +24,7 @@ def data(
 ) -> None:
     """Download and verify a dataset, or check your own images."""
     from data_utils.mnist import default_folder
+    from sweep.screen.download import load_data
 
     name = _resolved(dataset)
     found = load_data(name, data, create=True)
@@ -55,33 +49,6 @@ def _resolved(dataset: str | None) -> str:
     from sweep.config.resolve import resolve_config
 
     return "mnist" if dataset is None else resolve_config(dataset=dataset).dataset
-
-
-def load_data(name: str, folder: Path | None, *, create: bool = False) -> "TrainTest":
-    """Load a dataset; download missing files, with a progress bar on standard error.
-
-    The files are in `folder`, by default in the user's cache; `create` makes a missing folder.
-
-    Raises:
-        DataError: The folder does not exist, or the dataset cannot be loaded.
-    """
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
-    from data_utils.registry import load_dataset
-    from data_utils.sources import Progress as FetchProgress
-
-    columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn())
-    is_hidden = not sys.stderr.isatty()
-    console = open_console(sys.stderr)
-    with Progress(*columns, console=console, transient=True, disable=is_hidden) as bar:
-        task = bar.add_task("receiving", visible=False)
-        progress = FetchProgress(
-            message=lambda line: console.print(escape(line), soft_wrap=True),
-            transferred=lambda done, total: bar.update(
-                task, completed=done, total=total or None, visible=True
-            ),
-        )
-        return load_dataset(name, folder, create=create, progress=progress)
 
 
 def preset(
@@ -111,6 +78,7 @@ def validate(
 ) -> None:
     """Check a config, and say what is searched, fixed and off."""
     from sweep.config.resolve import resolve_config
+    from sweep.screen.plan import describe_size, print_space
 
     try:
         config = resolve_config(path=file, notify=lambda note: say(f"note: {note}"))
@@ -140,41 +108,10 @@ def schema() -> None:
     print_json(config_schema())
 
 
-def describe_size(config: "SweepConfig") -> str:
-    """Return how large a sweep is, such as `32 trials of up to 15 epochs`."""
-    size = f"{count(config.trials, 'trial')} of up to {count(config.epochs, 'epoch')}"
-    return size + (f", none started after {config.time_budget}" if config.time_budget else "")
-
-
-def print_space(config: "SweepConfig", stream: TextIO) -> None:
-    """Print what is searched, what is fixed, and which regularizers are off."""
-    off = config.off()
-    searched = [
-        f"{name} {dimension.describe(partial(format_value, name))}"
-        for name, dimension in config.space.items()
-    ]
-    fixed = [
-        f"{name} {format_value(name, value)}"
-        for name, value in config.recipe.items()
-        if name not in config.space and name not in off
-    ]
-    for label, names in (("searched", searched), ("fixed", fixed), ("off", off)):
-        if names:
-            print_entry(label, ", ".join(names), stream)
-
-
-def print_entry(label: str, text: str, stream: TextIO) -> None:
-    """Print one of the entries that describe a sweep, broken between words."""
-    lines = textwrap.fill(
-        f"  {label:9} {text}", open_console(stream).width, subsequent_indent=12 * " "
-    )
-    print(escape(lines), file=stream, flush=True)
-
-
 def doctor(
     dataset: options.DatasetOption = None,
     data: options.DataOption = None,
-    storage: options.StorageOption = options.DEFAULT_STORAGE,
+    storage: options.StorageOption = DEFAULT_STORAGE,
     address: options.AddressOption = None,
     as_json: options.JsonOption = False,
 ) -> None:

@@ -17,9 +17,9 @@ from analysis.results.budget import n_planned, seconds_spent
 from analysis.results.selection import best_first, describe_rule, rank_trials, trial_accuracy
 from analysis.results.state import SweepState, sweep_state
 from analysis.storage.folder import Folder
-from sweep.cli.layout import TrialTable
-from sweep.cli.output import escape, new_table, open_console, print_table
 from sweep.errors import UsageError
+from sweep.screen.layout import TrialTable
+from sweep.screen.output import escape, new_table, open_console, print_table
 
 _STATE_COLORS = {"running": "bold green", "interrupted": "yellow", "finished": "green"}
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}

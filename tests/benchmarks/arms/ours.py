@@ -9,10 +9,10 @@ from arms import problem
 from arms.marks import mark
 from data_utils.dataset import ImageDataset, TrainTest
 from data_utils.mnist import load_mnist
-from sweep.cli.screen.display import TerminalScreen
 from sweep.config import Scheduler, SweepConfig
 from sweep.driver.search import run_search
 from sweep.driver.session import open_session
+from sweep.screen.display import TerminalScreen
 
 
 def search(config: SweepConfig, images: ImageDataset) -> None:

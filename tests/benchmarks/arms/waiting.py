@@ -20,12 +20,12 @@ from analysis.records.epochs import Epoch
 from analysis.records.ledger import EpochRecord, TrialStarted
 from arms.marks import mark
 from data_utils.dataset import MNIST, ImageDataset, TrainTest
-from sweep.cli.options import storage_folder
-from sweep.cli.screen.display import TerminalScreen
+from sweep.api.storage import storage_folder
 from sweep.config import Resources, SweepConfig
 from sweep.driver.search import run_search
 from sweep.driver.session import open_session
 from sweep.environment import n_processors
+from sweep.screen.display import TerminalScreen
 from sweep.training.assignment import Report
 from sweep.tuning import engine
 from sweep.tuning.trainable import SweepTrainable

@@ -13,7 +13,7 @@ import pytest
 
 import analysis.plots.gallery
 import analysis.report.page
-import sweep.cli.work
+import sweep.api.work
 import sweep.driver.confirm
 import sweep.driver.estimate
 import sweep.driver.search
@@ -130,7 +130,7 @@ class Pretended:
 def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretended:
     pretended = Pretended(tmp_path / "storage")
     for module, name in (
-        (sweep.cli.work, "load_data"),
+        (sweep.api.work, "load_data"),
         (sweep.driver.session, "open_session"),
         (sweep.driver.search, "run_search"),
         (sweep.driver.confirm, "run_confirmation"),

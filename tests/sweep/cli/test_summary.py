@@ -10,7 +10,8 @@ from analysis.records.ledger import DIVERGED, ConfigChanged, Ledger, read_ledger
 from analysis.results.verdict import decisive_comparison, describe_verdict
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
-from sweep.cli.summary import best_document, print_result
+from sweep.cli.summary import print_result
+from sweep.results.best import best_document
 
 MakeSweep = Callable[..., tuple[Folder, Ledger]]
 

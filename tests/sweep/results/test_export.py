@@ -15,8 +15,8 @@ from analysis.records.ledger import read_ledger
 from analysis.storage.folder import Folder
 from data_utils.images import read_digit
 from models import MODELS, build_model
-from sweep.cli.summary import best_document
 from sweep.errors import UsageError
+from sweep.results.best import best_document
 from sweep.results.best_model import load_best_model
 from sweep.results.export import FILES, write_export
 from sweep.training.loop import TrainingRun

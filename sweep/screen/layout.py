@@ -7,7 +7,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from sweep.cli.output import fit_table, new_table
+from sweep.screen.output import fit_table, new_table
 
 _BAR = 24
 

@@ -1,11 +1,11 @@
-"""What `run`, `resume` and `confirm` do, on the command line and in Python."""
+"""What `run`, `resume` and `confirm` do, in Python and on the command line."""
 
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec.structs import replace
 
@@ -18,12 +18,10 @@ from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from data_utils.registry import is_path
-from sweep.cli.options import follow_up
-from sweep.cli.output import escape, passing_line, print_json, say
-from sweep.cli.setup import describe_size, load_data, print_entry, print_space
-from sweep.cli.summary import find_best
+from sweep.api.storage import follow_up, watchable
 from sweep.config import Confirm, SweepConfig
-from sweep.driver.folders import new_folder, write_environment
+from sweep.config.resolve import resolve_config
+from sweep.driver.folders import check_name, name_after, new_folder, write_environment
 from sweep.driver.resume import (
     check_changes,
     check_data,
@@ -35,6 +33,10 @@ from sweep.driver.signals import Interrupted
 from sweep.driver.warm_start import describe_learning, learn_from
 from sweep.errors import ClusterError, NoTrialError, UsageError
 from sweep.networks import check_network, keep_network, load_network
+from sweep.results.best import find_best
+from sweep.screen.download import load_data
+from sweep.screen.output import escape, passing_line, print_json, say
+from sweep.screen.plan import describe_size, print_entry, print_space
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
@@ -59,6 +61,29 @@ class Options:
     may_exit: bool = True
 
 
+def plan_sweep(
+    name: str | None,
+    *,
+    preset: str | None,
+    path: Path | None,
+    search_only: bool,
+    **settings: Any,
+) -> tuple[str, SweepConfig]:
+    """Return the name and the config of a new sweep; `settings` are those of `resolve_config`.
+
+    The name is by default that of the config file or the preset, and the time.
+    """
+    config = resolve_config(
+        preset=preset, path=path, **settings, notify=lambda note: say(f"note: {note}")
+    )
+    if search_only:
+        config = config.model_copy(update={"confirm": None})
+    if name is None:
+        name = name_after(path.stem if path is not None else preset or "classic")
+    check_name(name)
+    return name, config
+
+
 def start_sweep(
     storage: Folder,
     name: str,
@@ -71,7 +96,7 @@ def start_sweep(
     about = describe_data(data)
     earlier = None if from_sweep is None else learn_from(from_sweep, config, about)
     folder = storage.child(name)
-    with _watchable(folder), new_folder(storage, name, config) as locked, _advising(folder):
+    with watchable(folder), new_folder(storage, name, config) as locked, _advising(folder):
         say(f"sweep {name}: {describe_size(config)}")
         _print_plan(config, options, from_sweep, earlier, about, sys.stderr)
         with passing_line(start):
@@ -139,7 +164,7 @@ def continue_sweep(
             _finish(folder, ledger, options)
         return
     _load_networks(folder, ledger, config)
-    with _watchable(folder), _advising(folder), folder.lock() as locked:
+    with watchable(folder), _advising(folder), folder.lock() as locked:
         start, data = _prepare(config, options, ledger)
         if changes:
             write_environment(locked)
@@ -187,7 +212,7 @@ def confirm_sweep(
         how_many = f"until the verdict is clear, at most {count(max_seeds, 'seed')} per arm"
     again = f"confirm --top-k {plan.top_k} {n_seeds}"
     _load_networks(folder, ledger, config)
-    with _watchable(folder), _advising(folder, again), folder.lock() as locked:
+    with watchable(folder), _advising(folder, again), folder.lock() as locked:
         start, data = _prepare(config, options, ledger)
         say(f"confirming {ledger.name}: {how_many}")
         with passing_line(start):
@@ -272,10 +297,10 @@ def _train(
 
     `again` is the command that continues, without the program and the sweep.
     """
-    from sweep.cli.screen.display import TerminalScreen
     from sweep.driver.confirm import run_confirmation
     from sweep.driver.search import run_search
     from sweep.driver.session import open_session
+    from sweep.screen.display import TerminalScreen
 
     with open_session(
         config.resources,
@@ -322,16 +347,6 @@ def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
 
 
 @contextlib.contextmanager
-def _watchable(folder: Folder) -> Iterator[None]:
-    """Say how to watch the sweep if another driver works on it."""
-    try:
-        yield
-    except InUseError as error:
-        error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
-        raise
-
-
-@contextlib.contextmanager
 def _advising(folder: Folder, again: str = "resume") -> Iterator[None]:
     """Say what to do if a signal, the storage or the cluster ends the block."""
     try:
@@ -339,10 +354,9 @@ def _advising(folder: Folder, again: str = "resume") -> Iterator[None]:
     except Interrupted:
         say(f"interrupted; {_how_to_continue(folder, again)}")
         raise
-    except InUseError:
-        raise  # see `_watchable`
     except (StorageError, ClusterError) as error:
-        error.add_note(_how_to_continue(folder, again))
+        if not isinstance(error, InUseError):  # see `watchable`
+            error.add_note(_how_to_continue(folder, again))
         raise
 
 

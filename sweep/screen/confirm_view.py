@@ -9,8 +9,8 @@ from rich.text import Text
 
 from analysis.formatting import count, duration, percent, time_left
 from analysis.records.confirmation import Confirmation, Run
-from sweep.cli.layout import Fitted, Flow, progress_bar
-from sweep.cli.output import escape, new_table
+from sweep.screen.layout import Fitted, Flow, progress_bar
+from sweep.screen.output import escape, new_table
 
 
 class ConfirmationView:

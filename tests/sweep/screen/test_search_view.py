@@ -16,7 +16,7 @@ from analysis.records.ledger import (
     TrialEnded,
     TrialStarted,
 )
-from sweep.cli.screen.search_view import SearchView, seconds_left, sparkline
+from sweep.screen.search_view import SearchView, seconds_left, sparkline
 
 Render = Callable[..., list[str]]
 FIVE = {

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
-from sweep.cli.output import erase_line, escape, follow_size, is_live, open_console
-from sweep.cli.screen.confirm_view import ConfirmationView
-from sweep.cli.screen.search_view import SearchView
+from sweep.screen.confirm_view import ConfirmationView
+from sweep.screen.output import erase_line, escape, follow_size, is_live, open_console
+from sweep.screen.search_view import SearchView
 
 _REFRESH_S = 0.5
 _PARTS = 8

@@ -14,8 +14,8 @@ from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, State, Trial
 from analysis.results.budget import n_planned, read_duration, seconds_spent
 from analysis.results.selection import rank_trials
-from sweep.cli.layout import Flow, TrialTable, progress_bar
-from sweep.cli.output import escape
+from sweep.screen.layout import Flow, TrialTable, progress_bar
+from sweep.screen.output import escape
 
 _OTHER_LINES = 9  # of a picture, at most, on a terminal of 60 columns
 _BARS = "▁▂▃▄▅▆▇█"

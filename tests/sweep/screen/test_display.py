@@ -9,8 +9,8 @@ import pytest
 from rich.console import RenderableType
 from rich.text import Text
 
-from sweep.cli.output import open_console
-from sweep.cli.screen.display import Display
+from sweep.screen.display import Display
+from sweep.screen.output import open_console
 
 
 class _Terminal(io.StringIO):

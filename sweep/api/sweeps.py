@@ -13,23 +13,18 @@ from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import read_sweep
 from analysis.storage.folder import Folder
-from sweep.cli import work
-from sweep.cli.options import DEFAULT_STORAGE, find_sweep, storage_folder
-from sweep.cli.output import say
-from sweep.cli.summary import best_document
+from sweep.api import work
+from sweep.api.storage import Storage, find_sweep, storage_folder
 from sweep.config.messages import suggest
-from sweep.config.resolve import resolve_config
-from sweep.driver.folders import check_name, name_after
 from sweep.driver.resume import extend
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError, UsageError
+from sweep.results.best import best_document
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Storage = str | os.PathLike[str] | None
 
 
 class Sweep:
@@ -195,7 +190,7 @@ def open(name: str | None = None, *, storage: Storage = None) -> Sweep:
         UsageError: There is no such sweep.
         LedgerError: Its ledger is damaged.
     """
-    folder, _ = find_sweep(_location(storage), name)
+    folder, _ = find_sweep(storage, name)
     return Sweep(folder)
 
 
@@ -240,36 +235,25 @@ def run(
         concurrency: Trials at a time, by default as many as fit.
         data: Folder of the dataset's files, by default the user's cache.
     """
-    path = None if config is None else Path(config)
     pairs = (settings or {}).items()
-    resolved = resolve_config(
+    name, resolved = work.plan_sweep(
+        name,
         preset=preset,
-        path=path,
+        path=None if config is None else Path(config),
+        search_only=search_only,
         settings=[f"{key}={json.dumps(value)}" for key, value in pairs],
         trials=trials,
         time_budget=time_budget,
         epochs=epochs,
         seed=seed,
         dataset=None if dataset is None else os.fspath(dataset),
-        notify=lambda note: say(f"note: {note}"),
     )
-    if search_only:
-        resolved = resolved.model_copy(update={"confirm": None})
-    if name is None:
-        name = name_after(path.stem if path else preset or "classic")
-    check_name(name)
-    folder = storage_folder(_location(storage))
-    earlier = None if from_sweep is None else find_sweep(_location(storage), from_sweep)[1]
+    folder = storage_folder(storage)
+    earlier = None if from_sweep is None else find_sweep(storage, from_sweep)[1]
     with _as_python_errors():
         options = _options(address, concurrency, data)
         work.start_sweep(folder, name, resolved, options, earlier)
     return Sweep(folder.child(name))
-
-
-def _location(storage: Storage) -> str:
-    if storage is None:
-        return os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE)
-    return os.fspath(storage)
 
 
 def _options(

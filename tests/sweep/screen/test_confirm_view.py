@@ -11,7 +11,7 @@ from analysis.records.confirmation import (
     RunEnded,
     RunEpoch,
 )
-from sweep.cli.screen.confirm_view import ConfirmationView
+from sweep.screen.confirm_view import ConfirmationView
 
 Render = Callable[..., list[str]]
 ARMS, SEEDS = ["trial-3", "mlp"], [11, 12]

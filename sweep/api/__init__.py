@@ -1,0 +1,1 @@
+"""Sweeps from Python, and what the commands stand on."""

@@ -1,0 +1,81 @@
+"""The storage of the sweeps, a sweep in it, and the next command to type for a sweep."""
+
+import contextlib
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from analysis.errors import InUseError
+from analysis.records.ledger import Ledger
+from analysis.records.sweeps import open_sweep
+from analysis.storage.folder import Folder
+from analysis.storage.local_folder import LocalFolder
+from sweep.errors import UsageError
+from sweep.screen.output import say
+
+DEFAULT_STORAGE = "runs"
+
+Storage = str | os.PathLike[str] | None
+
+
+def storage_folder(location: Storage = None) -> Folder:
+    """Return the folder that `--storage` names, by default `$SWEEP_STORAGE` or `./runs`.
+
+    Raises:
+        UsageError: It cannot be a folder.
+    """
+    if location is None:
+        location = os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE)
+    location = os.fspath(location)
+    if "://" in location:
+        from analysis.storage.connection import mask_credentials
+        from analysis.storage.object_store import open_store
+
+        try:
+            return open_store(location)
+        except ValueError as error:
+            shown = mask_credentials(location)
+            raise UsageError(f"`--storage` cannot be {shown}: {error}") from error
+    try:
+        path = Path(location).expanduser().absolute()
+        is_file = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError) as error:  # a RuntimeError if there is no such user
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"`--storage` cannot be {location}: {why}") from error
+    if is_file:
+        raise UsageError(f"`--storage` must be a folder, but {path} is a file")
+    return LocalFolder(path)
+
+
+def find_sweep(storage: Storage, name: str | None) -> tuple[Folder, Ledger]:
+    """Return the folder and the ledger of a sweep, by default of the newest.
+
+    Raises:
+        UsageError: There is no such sweep.
+        LedgerError: Its ledger is damaged.
+    """
+    try:
+        folder, ledger = open_sweep(storage_folder(storage), name)
+    except FileNotFoundError as error:
+        raise UsageError(str(error)) from error
+    if ledger.truncated_bytes:
+        say(f"warning: the damaged end of {folder}/ledger.jsonl is ignored")
+    return folder, ledger
+
+
+def follow_up(command: str, folder: Folder) -> str:
+    """Return the next command to type for the sweep in `folder`, with its storage if necessary."""
+    words = ["sweep", *command.split(), folder.name]
+    usual = storage_folder().child(folder.name)
+    return shlex.join(words if folder == usual else [*words, "--storage", folder.storage])
+
+
+@contextlib.contextmanager
+def watchable(folder: Folder) -> Iterator[None]:
+    """Say how to watch the sweep if another process works on it."""
+    try:
+        yield
+    except InUseError as error:
+        error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
+        raise

@@ -1,0 +1,41 @@
+"""What a sweep searches, and how large it is."""
+
+import textwrap
+from functools import partial
+from typing import TextIO
+
+from analysis.formatting import count
+from analysis.hyperparameters import format_value
+from sweep.config import SweepConfig
+from sweep.screen.output import escape, open_console
+
+
+def describe_size(config: SweepConfig) -> str:
+    """Return how large a sweep is, such as `32 trials of up to 15 epochs`."""
+    size = f"{count(config.trials, 'trial')} of up to {count(config.epochs, 'epoch')}"
+    return size + (f", none started after {config.time_budget}" if config.time_budget else "")
+
+
+def print_space(config: SweepConfig, stream: TextIO) -> None:
+    """Print what is searched, what is fixed, and which regularizers are off."""
+    off = config.off()
+    searched = [
+        f"{name} {dimension.describe(partial(format_value, name))}"
+        for name, dimension in config.space.items()
+    ]
+    fixed = [
+        f"{name} {format_value(name, value)}"
+        for name, value in config.recipe.items()
+        if name not in config.space and name not in off
+    ]
+    for label, names in (("searched", searched), ("fixed", fixed), ("off", off)):
+        if names:
+            print_entry(label, ", ".join(names), stream)
+
+
+def print_entry(label: str, text: str, stream: TextIO) -> None:
+    """Print one of the entries that describe a sweep, broken between words."""
+    lines = textwrap.fill(
+        f"  {label:9} {text}", open_console(stream).width, subsequent_indent=12 * " "
+    )
+    print(escape(lines), file=stream, flush=True)
