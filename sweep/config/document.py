@@ -7,7 +7,7 @@ values are those of YAML 1.1 (`yes` is true, `010` is 8, `1:30` is 90), except t
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Source:
     name: str
     value: Any
     lines: dict[Location, int]  # from 1; 0 for an option
+    folder: Path = Path()  # what its paths are relative to
 
     def mark(self, location: Location) -> str:
         """Return where a location is given, for messages."""
@@ -92,7 +93,7 @@ def read_file(path: Path) -> Source:
     if not isinstance(source.value, dict):
         got = f"but got {show_value(source.value)} ({source.mark(())})"
         raise UsageError(f"a config must be a mapping, such as `trials: 8`, {got}")
-    return source
+    return replace(source, folder=path.parent)
 
 
 def read_setting(setting: str) -> Source:

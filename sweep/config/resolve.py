@@ -69,7 +69,7 @@ def resolve_config(
         if value is not None:
             option = key.replace("_", "-")
             layers.add(Source(f"--{option} {value}", value, {(key,): 0}))
-    layers.read_network(path)
+    layers.read_network()
     left_out: dict[int, str] = {}
     context = {"newer": layers.newer, "left_out": left_out}
     try:
@@ -85,7 +85,8 @@ def resolve_config(
         return config
     # The sweep may be resumed from another folder.
     try:
-        path = Path(config.dataset).expanduser().absolute()
+        folder = layers.find(("dataset",))[0].folder
+        path = (folder / Path(config.dataset).expanduser()).absolute()
     except RuntimeError as error:
         raise UsageError(f"`dataset` cannot be {printable(config.dataset)}: {error}") from None
     return config.model_copy(update={"dataset": str(path)})
@@ -168,7 +169,7 @@ class _Layers:
                 lines.append((order, f"{describe(problem, option)} ({source.mark(at)})"))
         return [text for _, text in sorted(lines, key=lambda line: line[0])]
 
-    def read_network(self, config_file: Path | None) -> None:
+    def read_network(self) -> None:
         """Read the network of the user's own that the config names, and check its arguments.
 
         Raises:
@@ -186,10 +187,8 @@ class _Layers:
         if not name.isidentifier():
             got = f"but got {show_value(model)} ({mark})"
             raise UsageError(f"`model` must name a class or function, such as net.py:Net, {got}")
-        is_in_file = config_file is not None and at and source.lines.get(at)
         try:
-            path = path.expanduser()
-            text = (config_file.parent / path if is_in_file and config_file else path).read_bytes()
+            text = (source.folder / path.expanduser()).read_bytes()
         except FileNotFoundError:
             raise UsageError(f"there is no file {shown} of a network ({mark})") from None
         except (OSError, RuntimeError, ValueError) as error:

@@ -351,3 +351,17 @@ def test_config_file_raises_nothing_but_usage_errors_on_any_tree(tree, is_flow, 
     _load_or_fail(yaml.safe_dump(tree, default_flow_style=is_flow))
     _load_or_fail("{}", f"{key}={yaml.safe_dump(value, default_flow_style=True)}")
     _load_or_fail("{}", f"recipe.{key}={value}", f"space.{key}={value}")
+
+
+def test_path_is_relative_to_the_file_or_else_to_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = Path("configs/mine.yaml")
+    file.parent.mkdir()
+    file.write_text("dataset: ../images/")
+    in_file = resolve_config(path=file).dataset
+    assert Path(in_file).resolve() == tmp_path / "images"
+    assert Path(in_file).is_absolute()
+    for options in ({"dataset": "./images"}, {"settings": ["dataset=./images"]}):
+        assert resolve_config(path=file, **options).dataset == str(tmp_path / "images")
+    file.write_text(f"dataset: {tmp_path / 'else.npz'}")
+    assert resolve_config(path=file).dataset == str(tmp_path / "else.npz")
