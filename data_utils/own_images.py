@@ -91,6 +91,9 @@ def load_folder(path: Path, progress: Progress) -> TrainTest:
 
 def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[str]]:
     """Read a folder's parts, in color, and the names of its classes."""
+    for folder in _folders(path):
+        if folder.name not in _PARTS:
+            progress.message(f"note: {folder} is not used; parts are called train, val and test")
     if not (path / "train").is_dir():
         what = "there is no folder" if not path.exists() else "there is no folder train in"
         raise DataError(f"{what} {path}; put the images into {path / 'train' / 'CLASS'}")
@@ -175,7 +178,7 @@ def _assemble(
     for problem in _problems(where, parts, classes):
         raise DataError(problem)
     kind = np.uint8 if len(classes) <= 256 else np.uint16
-    names = tuple(classes)
+    names = tuple(map(_printable, classes))
     spec = describe_pixels(_channels_first(parts["train"].images), names)
 
     def dataset(part: _Part) -> ImageDataset:
@@ -204,6 +207,11 @@ def _assemble(
         labels = np.concatenate([labels, own.labels])
     learned = ImageDataset(images, labels, spec)
     return TrainTest(learned, replace(test, spec=spec), 0 if own is None else len(own))
+
+
+def _printable(name: str) -> str:
+    """Return a name with its control characters escaped, and bytes that are no UTF-8."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -236,7 +244,8 @@ def _problems(where: str, parts: dict[str, _Part], classes: list[str]) -> Iterat
     for label, n in enumerate(np.bincount(train.labels, minlength=len(classes))):
         if n < 2:
             found = "one training image" if n else "no training image"
-            yield f"the class {classes[label]} of {where} has {found}; it needs two or more"
+            advice = "it needs two or more" if n or label else "labels must begin at 0"
+            yield f"the class {_printable(classes[label])} of {where} has {found}; {advice}"
     for one, other in combinations(parts, 2):
         first = {image.tobytes(): i for i, image in enumerate(parts[one].images)}
         again = [i for i, image in enumerate(parts[other].images) if image.tobytes() in first]

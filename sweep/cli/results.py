@@ -196,7 +196,10 @@ def _list_images(paths: list[Path]) -> list[Path]:
             if not path.is_dir():
                 files.append(path)
                 continue
-            found = sorted(file for file in path.iterdir() if file.is_file())
+            inside = sorted(path.iterdir())
+            if not any(is_image_name(item.name) for item in inside):
+                inside = sorted(path.rglob("*"))  # they may be in folders by class
+            found = [item for item in inside if item.is_file()]
         except OSError as error:
             raise UsageError(f"cannot look into {path}: {describe_cause(error)}") from error
         images = [file for file in found if is_image_name(file.name)]

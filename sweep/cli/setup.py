@@ -41,7 +41,7 @@ def data(
     print(escape(f"{about}: {counted}"))
     spec = found.spec
     size = f"{'gray' if spec.channels == 1 else 'color'}, {spec.side}×{spec.side} pixels"
-    print(escape(f"{size}, {len(spec.classes)} classes: {', '.join(spec.classes)[:2000]}"))
+    print(escape(f"{size}, {len(spec.classes)} classes: {', '.join(spec.classes)}"[:2000]))
 
 
 def _resolved(dataset: str | None) -> str:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,17 @@ def test_folder_is_gray_unless_an_image_has_color(is_color: bool, tmp_path: Path
     assert read_image(path, channels=3, side=28).shape == (3, 28, 28)
 
 
+def test_names_of_classes_are_escaped_and_folders_of_other_names_are_said(tmp_path: Path) -> None:
+    names = ("line\nbreak", "\x1b[31mred", os.fsdecode(b"caf\xe9"), "é" * 60)
+    _fill(tmp_path, "train", _images(24, 1), *names)
+    _fill(tmp_path, "Test", _images(4, 2), *names)
+    lines: list[str] = []
+    data = load_folder(tmp_path, Progress(lines.append))
+    shown = {r"line\nbreak", r"\x1b[31mred", r"caf\udce9", "é" * 60}
+    assert set(data.spec.classes) == shown
+    assert lines[0] == f"note: {tmp_path}/Test is not used; parts are called train, val and test"
+
+
 def test_folder_without_test_images_has_some_set_aside(tmp_path: Path) -> None:
     _fill(tmp_path, "train", _images(24, 1), "a", "b")
     lines: list[str] = []
@@ -138,6 +150,7 @@ def test_copies_are_not_set_aside_for_the_test(tmp_path: Path) -> None:
             {"y_train": np.arange(12) // 11, "y_test": np.zeros(6, int)},
             "the class 1 of .* has one training image",
         ),
+        ({"y_train": np.arange(12) % 3 + 1}, "class 0 of .* no training image; labels must begin"),
         ({"y_train": np.arange(12) % 2 * 2}, "the class 1 of .* has no training image"),
         ({"y_test": np.arange(6)}, "has images of class 3 in test, but not in train"),
         (
