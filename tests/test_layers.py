@@ -5,6 +5,7 @@ import graphlib
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -115,6 +116,14 @@ def test_ray_is_imported_in_tuning_alone_and_its_private_names_in_one_file() -> 
     assert {path.parent.name for path in importers} == {"tuning"}
     private = {path.name for path in importers if "._private" in path.read_text()}
     assert private == {"ray_private.py"}
+
+
+def test_tests_put_nothing_before_the_packages() -> None:
+    # An editable installation is searched last: a folder of the same name would hide a package.
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    for folder in options["pythonpath"]:
+        hidden = {path.stem for path in (ROOT / folder).iterdir()} & set(PACKAGES)
+        assert not hidden, f"{folder} hides {hidden}"
 
 
 def _run_and_list_modules(code: str, cwd: Path) -> set[str]:

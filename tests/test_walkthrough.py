@@ -197,7 +197,7 @@ print(type(searcher.study.sampler).__name__, type(scheduler).__name__, scheduler
 
 
 def test_plot_is_a_file_and_an_entry_in_the_gallery(tree: Path) -> None:
-    shutil.copy(ROOT / "tests/synthetic.py", tree)
+    shutil.copy(ROOT / "tests/helpers/synthetic.py", tree)
     (tree / "analysis/plots/durations.py").write_text("""
 from analysis.plots.results import Picture
 from analysis.plots.style import new_figure

@@ -72,7 +72,7 @@ def time_sweep(*arguments: str) -> float:
 
 def write_sweep(storage: str, name: str, *options: str) -> None:
     """Write a synthetic sweep."""
-    script = HERE.parent / "synthetic.py"
+    script = HERE.parent / "helpers/synthetic.py"
     subprocess.run([sys.executable, script, storage, name, *options], check=True)
 
 

@@ -15,13 +15,13 @@ from analysis.records.confirmation import read_confirmation
 from analysis.records.files import CONFIRMATION_FILE, LEDGER_FILE
 from analysis.records.ledger import read_first_record, read_ledger
 from analysis.storage.local_folder import LocalFolder
-from crash.disk import Disk, Tree, write_tree
-from crash.recorder import Killed, Log, Step, recording
-from crash.replay import States, exit_code, fingerprint, replaying, without_ray
 from data_utils.dataset import TrainTest
 from sweep.__main__ import main
 from sweep.cli.inspect import best, list_, status, trials
 from sweep.training.checkpoints import unpack_checkpoint
+from tests.crash.disk import Disk, Tree, write_tree
+from tests.crash.recorder import Killed, Log, Step, recording
+from tests.crash.replay import States, exit_code, fingerprint, replaying, without_ray
 
 NAME = "mine"
 # The trials do not depend on their order, and the first record is longer than a page.

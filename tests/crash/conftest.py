@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from analysis.storage.local_folder import LocalFolder
-from crash.checks import NAME, Checker, outcome, run_options, trained_states
-from crash.recorder import Log, Step, read_log, recording
-from crash.replay import exit_code, without_ray
 from data_utils.dataset import TrainTest
 from sweep.__main__ import main
+from tests.crash.checks import NAME, Checker, outcome, run_options, trained_states
+from tests.crash.recorder import Log, Step, read_log, recording
+from tests.crash.replay import exit_code, without_ray
 
 HERE = Path(__file__).parent
 KILLED_AT_WRITE = 7  # of the ledger: some epochs are recorded
@@ -73,7 +73,7 @@ def _drive(root: Path, *arguments: str, kill: int = 0) -> None:
     prefixes = ("RAY_", "TUNE_", "SWEEP_")
     environment = {name: v for name, v in os.environ.items() if not name.startswith(prefixes)}
     environment |= {
-        "PYTHONPATH": os.pathsep.join(map(str, (HERE / "inject", HERE.parent, HERE.parents[1]))),
+        "PYTHONPATH": os.pathsep.join(map(str, (HERE / "inject", HERE.parents[1]))),
         "CRASH_LOG": str(root / "log"),
         "CRASH_ROOT": str(root / "storage"),
         "CRASH_KILL": str(kill),

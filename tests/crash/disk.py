@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from crash.recorder import Step
+from tests.crash.recorder import Step
 
 Tree = dict[str, bytes | None]
 """Contents by path; None is a directory."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from analysis.storage.journal import Journal
-from crash.checks import Checker, LostError
-from crash.disk import Disk, read_tree
-from crash.recorder import Step
+from tests.crash.checks import Checker, LostError
+from tests.crash.disk import Disk, read_tree
+from tests.crash.recorder import Step
 
 Plain = tuple[list[Step], Callable[..., Checker]]
 Real = tuple[list[Step], Checker, Path]

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from crash.recorder import SharedLog, recording
+from tests.crash.recorder import SharedLog, recording
 
 _log = SharedLog(
     Path(os.environ["CRASH_LOG"]), "ledger.jsonl", int(os.environ.get("CRASH_KILL", "0"))

@@ -27,7 +27,7 @@ from s3_server import Server, run_server
 
 pytestmark = pytest.mark.timeout(900)
 
-PROGRAM = Path(__file__).parents[2] / "small_driver.py"
+PROGRAM = Path(__file__).parents[2] / "helpers/small_driver.py"
 SETTINGS = (
     "model=mlp",
     "recipe.batch_size=100",

@@ -1,6 +1,6 @@
 """Writes sweeps that never ran: real configs, arms and seeds, with invented measurements.
 
-From the shell: `python tests/synthetic.py STORAGE NAME --trials 1000 --seeds 5`.
+From the shell: `python tests/helpers/synthetic.py STORAGE NAME --trials 1000 --seeds 5`.
 """
 
 import argparse
