@@ -141,7 +141,7 @@ from pathlib import Path
 from analysis.records.ledger import FORMAT, Ledger, SweepCreated, TrialStarted
 from analysis.results.selection import Selection
 from analysis.storage.local_folder import LocalFolder
-from sweep.screen.download import load_data
+from sweep.screen.display import load_data
 from sweep.config import HAND_TUNED, SweepConfig
 from sweep.config.resolve import resolve_config
 from sweep.driver.arms import plan_arms

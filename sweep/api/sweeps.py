@@ -14,6 +14,7 @@ from analysis.records.ledger import Ledger
 from analysis.records.sweeps import read_sweep
 from analysis.storage.folder import Folder
 from sweep.api import work
+from sweep.api.plan import Options, plan_sweep
 from sweep.api.storage import Storage, find_sweep, storage_folder
 from sweep.config.messages import suggest
 from sweep.driver.resume import extend
@@ -236,7 +237,7 @@ def run(
         data: Folder of the dataset's files, by default the user's cache.
     """
     pairs = (settings or {}).items()
-    name, resolved = work.plan_sweep(
+    name, resolved = plan_sweep(
         name,
         preset=preset,
         path=None if config is None else Path(config),
@@ -258,14 +259,8 @@ def run(
 
 def _options(
     address: str | None, concurrency: int | None, data: str | os.PathLike[str] | None
-) -> work.Options:
-    return work.Options(
-        address,
-        concurrency,
-        data=None if data is None else Path(data),
-        show=lambda folder, ledger: None,
-        may_exit=False,
-    )
+) -> Options:
+    return Options(address, concurrency, None if data is None else Path(data))
 
 
 @contextmanager

@@ -2,26 +2,20 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
-
-from msgspec.structs import replace
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
-from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import DIVERGED, EarlierSweep, Ledger, read_first_record
 from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
-from data_utils.registry import is_path
+from sweep.api.plan import Options, print_plan
 from sweep.api.storage import follow_up, watchable
 from sweep.config import Confirm, SweepConfig
-from sweep.config.resolve import resolve_config
-from sweep.driver.folders import check_name, name_after, new_folder, write_environment
+from sweep.driver.folders import new_folder, write_environment
 from sweep.driver.resume import (
     check_changes,
     check_data,
@@ -30,58 +24,18 @@ from sweep.driver.resume import (
     with_recorded_plan,
 )
 from sweep.driver.signals import Interrupted
-from sweep.driver.warm_start import describe_learning, learn_from
+from sweep.driver.warm_start import learn_from
 from sweep.errors import ClusterError, NoTrialError, UsageError
 from sweep.networks import check_network, keep_network, load_network
 from sweep.results.best import find_best
-from sweep.screen.download import load_data
-from sweep.screen.output import escape, passing_line, print_json, say
-from sweep.screen.plan import describe_size, print_entry, print_space
+from sweep.screen.display import TerminalScreen, load_data
+from sweep.screen.output import passing_line, say
+from sweep.screen.plan import describe_size
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
-    from sweep.driver.estimate import Estimate
 
 _MAX_SEEDS = 20  # of `--until-decided`
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options that `run`, `resume` and `confirm` share.
-
-    Attributes:
-        show: Shows the result of a sweep.
-        may_exit: Whether the process may exit immediately after a signal.
-    """
-
-    address: str | None
-    concurrency: int | None
-    data: Path | None
-    show: Callable[[Folder, Ledger], None]
-    may_exit: bool = True
-
-
-def plan_sweep(
-    name: str | None,
-    *,
-    preset: str | None,
-    path: Path | None,
-    search_only: bool,
-    **settings: Any,
-) -> tuple[str, SweepConfig]:
-    """Return the name and the config of a new sweep; `settings` are those of `resolve_config`.
-
-    The name is by default that of the config file or the preset, and the time.
-    """
-    config = resolve_config(
-        preset=preset, path=path, **settings, notify=lambda note: say(f"note: {note}")
-    )
-    if search_only:
-        config = config.model_copy(update={"confirm": None})
-    if name is None:
-        name = name_after(path.stem if path is not None else preset or "classic")
-    check_name(name)
-    return name, config
 
 
 def start_sweep(
@@ -98,52 +52,10 @@ def start_sweep(
     folder = storage.child(name)
     with watchable(folder), new_folder(storage, name, config) as locked, _advising(folder):
         say(f"sweep {name}: {describe_size(config)}")
-        _print_plan(config, options, from_sweep, earlier, about, sys.stderr)
+        print_plan(config, options, from_sweep, earlier, about, sys.stderr)
         with passing_line(start):
             ledger = _train(locked, config, options, data, earlier=earlier)
     _finish(folder, ledger, options)
-
-
-def preview_sweep(
-    name: str,
-    config: SweepConfig,
-    options: Options,
-    missing: str = "",
-    from_sweep: Ledger | None = None,
-    *,
-    as_json: bool,
-) -> None:
-    """Print what would run; write nothing. `missing` says what an existing sweep lacks."""
-    from sweep.driver.session import describe_start
-
-    describe_start(config.resources, address=options.address, concurrency=options.concurrency)
-    # Another dataset with a name is as large as MNIST, and perhaps not here yet.
-    data = replace(MNIST, fingerprint=config.dataset)
-    if is_path(config.dataset):
-        data = describe_data(load_data(config.dataset, options.data))
-    check_network(config, data)
-    earlier = None if from_sweep is None else learn_from(from_sweep, config, data)
-    if as_json:
-        found = _estimate(config, options, data)
-        document = {
-            "sweep": name,
-            "searched": list(config.space),
-            "off": config.off(),
-            "estimate_s": None if found is None else round(found.total_s, 1),
-            "config": config.model_dump(mode="json"),
-        }
-        print_json(document)
-        return
-    plan = config.confirm
-    then = "no confirmation"
-    if plan is not None:
-        then = f"confirmation of {count(plan.top_k, 'finalist')}"
-        then += f", {count(plan.seeds, 'seed')} per arm"
-    print(f"sweep {name} would run {describe_size(config)}, then: {then}")
-    _print_plan(config, options, from_sweep, earlier, data, sys.stdout)
-    if missing:
-        print(f"it would continue: {missing}")
-    print("nothing was started or written")
 
 
 def continue_sweep(
@@ -220,42 +132,6 @@ def confirm_sweep(
     _finish(folder, ledger, options)
 
 
-def _print_plan(
-    config: SweepConfig,
-    options: Options,
-    from_sweep: Ledger | None,
-    earlier: EarlierSweep | None,
-    data: DataRecord,
-    stream: TextIO,
-) -> None:
-    """Print what is searched, how long it takes, and what is learned from another sweep."""
-    print_space(config, stream)
-    if (found := _estimate(config, options, data)) is not None:
-        from sweep.driver.estimate import describe_time
-
-        print_entry("time", describe_time(config, found), stream)
-    if from_sweep is not None and earlier is not None:
-        learning = describe_learning(earlier, len(from_sweep.trials), config)
-        print(escape(learning), file=stream, flush=True)
-
-
-def _estimate(config: SweepConfig, options: Options, data: DataRecord) -> "Estimate | None":
-    """Return how long a sweep takes on this machine; None on a cluster, or if training diverges.
-
-    Torch takes seconds to import.
-    """
-    if options.address is not None:
-        return None
-    from sweep.driver.estimate import estimate_time
-    from sweep.driver.session import count_slots
-    from sweep.training.loop import DivergenceError
-
-    try:
-        return estimate_time(config, count_slots(config.resources, options.concurrency), data)
-    except DivergenceError:  # of a user's own network; its trials record it
-        return None
-
-
 def _prepare(
     config: SweepConfig, options: Options, ledger: Ledger | None = None
 ) -> "tuple[str, TrainTest]":
@@ -300,7 +176,6 @@ def _train(
     from sweep.driver.confirm import run_confirmation
     from sweep.driver.search import run_search
     from sweep.driver.session import open_session
-    from sweep.screen.display import TerminalScreen
 
     with open_session(
         config.resources,

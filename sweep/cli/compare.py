@@ -27,7 +27,8 @@ from analysis.results.verdict import describe_difference
 from analysis.storage.folder import Folder
 from sweep.errors import NoTrialError, UsageError
 from sweep.results.best import best_document, comparison_document
-from sweep.screen.output import escape, new_table, open_console
+from sweep.screen.layout import new_table
+from sweep.screen.output import escape, open_console
 
 
 def comparison_of_sweeps(

@@ -11,7 +11,7 @@ from sweep.api.storage import DEFAULT_STORAGE, find_sweep, storage_folder
 from sweep.cli import options
 
 if TYPE_CHECKING:
-    from sweep.api.work import Options
+    from sweep.api.plan import Options
 
 
 def run(
@@ -69,7 +69,8 @@ def run(
 ) -> None:
     """Search for the best hyperparameters and confirm them."""
     from analysis.records.sweeps import list_sweeps
-    from sweep.api.work import continue_sweep, plan_sweep, preview_sweep, start_sweep
+    from sweep.api.plan import plan_sweep, preview_sweep
+    from sweep.api.work import continue_sweep, start_sweep
     from sweep.driver.folders import check_is_new
     from sweep.driver.resume import check_changes, find_missing
 
@@ -189,7 +190,8 @@ def confirm(
 def _options(
     address: str | None, concurrency: int | None, data: Path | None, *, as_json: bool
 ) -> "Options":
-    from sweep.api.work import Options
+    from sweep.api.plan import Options
     from sweep.cli.summary import print_result
 
-    return Options(address, concurrency, data, partial(print_result, as_json=as_json))
+    show = partial(print_result, as_json=as_json)
+    return Options(address, concurrency, data, show, may_exit=True)

@@ -24,7 +24,7 @@ def data(
 ) -> None:
     """Download and verify a dataset, or check your own images."""
     from data_utils.mnist import default_folder
-    from sweep.screen.download import load_data
+    from sweep.screen.display import load_data
 
     name = _resolved(dataset)
     found = load_data(name, data, create=True)

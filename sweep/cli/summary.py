@@ -18,7 +18,7 @@ from analysis.results.verdict import describe_verdict, missing_step
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up
 from sweep.results.best import best_document
-from sweep.screen.output import escape, new_table, open_console, print_json
+from sweep.screen.output import escape, open_console, print_json
 
 
 def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None:
@@ -85,6 +85,8 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
 
 def _print_arms(confirmation: Confirmation, best: Trial) -> None:
     """Print the accuracies of the arms, and what a baseline has from the search of the best."""
+    from sweep.screen.layout import new_table
+
     left = ("test accuracy", "95 % interval")
     table = new_table("test accuracy", "mean", "95 % interval", "seeds", left=left)
     for arm in confirmation.arms.values():

@@ -18,8 +18,8 @@ from analysis.results.selection import best_first, describe_rule, rank_trials, t
 from analysis.results.state import SweepState, sweep_state
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
-from sweep.screen.layout import TrialTable
-from sweep.screen.output import escape, new_table, open_console, print_table
+from sweep.screen.layout import Fitted, TrialTable, new_table
+from sweep.screen.output import escape, open_console
 
 _STATE_COLORS = {"running": "bold green", "interrupted": "yellow", "finished": "green"}
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
@@ -159,7 +159,8 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
             duration(document["elapsed_s"]),
             percent(document["best_val_accuracy"]),
         )
-    print_table(table, optional=("time", "started"))
+    console = open_console()
+    console.print(Fitted(table, optional=("time", "started")))
     for document in documents:
         if "error" in document:
-            open_console().print(escape(f"{document['sweep']} is damaged: {document['error']}"))
+            console.print(escape(f"{document['sweep']} is damaged: {document['error']}"))

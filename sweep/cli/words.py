@@ -38,25 +38,15 @@ _COMMANDS = {
     "ui": "dashboard",
     "version": "--version",
 }
+# Beside the words for keys of a config, which `find_key` knows.
 _OPTIONS = {
-    "--count": "--trials",
     "--dir": "--storage",
-    "--gpus": "--set resources.gpu",
     "--jobs": "--concurrency",
-    "--k": "--top-k",
     "--max-concurrent": "--concurrency",
-    "--max-epochs": "--epochs",
-    "--n-epochs": "--epochs",
     "--n-jobs": "--concurrency",
-    "--n-seeds": "--seeds",
-    "--n-trials": "--trials",
-    "--num-epochs": "--epochs",
-    "--num-samples": "--trials",
-    "--num-trials": "--trials",
     "--num-workers": "--concurrency",
     "--output": "--out",
     "--parallel": "--concurrency",
-    "--random-state": "--seed",
     "--run-name": "--name",
     "--study-name": "--name",
     "--sweep": "--name",
@@ -115,15 +105,14 @@ class Command(TyperCommand):
         from sweep.config.messages import find_key
 
         value = _value_of(option, given)
-        meant = _OPTIONS.get(option, "")
-        key = find_key(option.lstrip("-").replace("-", "_"))
-        if meant.split()[:1] == ["--set"]:
-            meant, key = "", meant.split()[1]
-        if meant in self._options:
-            return f"{meant} {value}".rstrip(), ""
-        if key is None or "--set" not in self._options:
+        key = find_key(option.lstrip("-").replace("-", "_")) or ""
+        name = key.rpartition(".")[2]
+        for meant in (_OPTIONS.get(option), f"--{name.replace('_', '-')}"):
+            if meant in self._options:
+                return f"{meant} {value}".rstrip(), ""
+        if not key or "--set" not in self._options:
             return None
-        is_fixed = key.rpartition(".")[2] in HYPERPARAMETERS
+        is_fixed = name in HYPERPARAMETERS
         note = ", which fixes it for every trial" if is_fixed else ""
         return f"--set {key}={shlex.quote(value) if value else '…'}", note
 

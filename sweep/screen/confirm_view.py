@@ -9,8 +9,8 @@ from rich.text import Text
 
 from analysis.formatting import count, duration, percent, time_left
 from analysis.records.confirmation import Confirmation, Run
-from sweep.screen.layout import Fitted, Flow, progress_bar
-from sweep.screen.output import escape, new_table
+from sweep.screen.layout import Fitted, Flow, new_table, progress_bar
+from sweep.screen.output import escape
 
 
 class ConfirmationView:

@@ -1,10 +1,13 @@
 """What a user sees while a sweep runs: a live picture on a terminal, a few lines elsewhere."""
 
+import sys
 import time
 from collections import Counter
-from typing import Self, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TextIO
 
 from rich.live import Live
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.text import Text
 
 from analysis.records.confirmation import Confirmation
@@ -12,6 +15,9 @@ from analysis.records.ledger import Ledger
 from sweep.screen.confirm_view import ConfirmationView
 from sweep.screen.output import erase_line, escape, follow_size, is_live, open_console
 from sweep.screen.search_view import SearchView
+
+if TYPE_CHECKING:
+    from data_utils.dataset import TrainTest
 
 _REFRESH_S = 0.5
 _PARTS = 8
@@ -98,3 +104,28 @@ class TerminalScreen:
     ) -> Display:
         """Return the display of a confirmation, from its growing record."""
         return Display(ConfirmationView(confirmation, arms, seeds, slots), self._stream)
+
+
+def load_data(name: str, folder: Path | None, *, create: bool = False) -> "TrainTest":
+    """Load a dataset; download missing files, with a progress bar on standard error.
+
+    The files are in `folder`, by default in the user's cache; `create` makes a missing folder.
+
+    Raises:
+        DataError: The folder does not exist, or the dataset cannot be loaded.
+    """
+    from data_utils.registry import load_dataset
+    from data_utils.sources import Progress as FetchProgress
+
+    columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn())
+    is_hidden = not sys.stderr.isatty()
+    console = open_console(sys.stderr)
+    with Progress(*columns, console=console, transient=True, disable=is_hidden) as bar:
+        task = bar.add_task("receiving", visible=False)
+        progress = FetchProgress(
+            message=lambda line: console.print(escape(line), soft_wrap=True),
+            transferred=lambda done, total: bar.update(
+                task, completed=done, total=total or None, visible=True
+            ),
+        )
+        return load_dataset(name, folder, create=create, progress=progress)

@@ -1,13 +1,14 @@
 """Lines and tables that fit the terminal: nothing is cut, and no word is broken."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from sweep.screen.output import fit_table, new_table
+from analysis.formatting import WIDEST
 
 _BAR = 24
 
@@ -35,14 +36,48 @@ def progress_bar(fraction: float) -> Text:
     return Text.assemble(("━" * done, "green"), ("─" * (_BAR - done), "dim"))
 
 
+def new_table(*headings: str, left: Collection[str]) -> Table:
+    """Return a table without rows, whose columns are aligned right, except for those in `left`."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in left else "right")
+    return table
+
+
+def fit_table(console: Console, table: Table, width: int, optional: Collection[str]) -> bool:
+    """Make a table fit into a width: with short headings, then without optional columns.
+
+    Returns:
+        Whether it fits now.
+    """
+    widest = console.options.update(width=WIDEST)
+
+    def fits() -> bool:
+        return console.measure(table, options=widest).maximum <= width
+
+    if fits():
+        return True
+    table.padding = (0, 1, 0, 0)
+    for column in table.columns:
+        column.header = str(column.header).replace("_", "\n").replace(" ", "\n")
+        column.vertical = "bottom"
+    for name in optional:
+        if fits():
+            break
+        kept = [column for column in table.columns if column.header != name]
+        # The last column has no padding, and a column knows itself by its index.
+        table.columns = [replace(column, _index=index) for index, column in enumerate(kept)]
+    return fits()
+
+
 class Fitted:
     """A table that fits the terminal as far as `fit_table` can make it."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self, table: Table, *, optional: Collection[str] = ()) -> None:
+        self._table, self._optional = table, optional
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        fit_table(console, self._table, options.max_width)
+        fit_table(console, self._table, options.max_width, self._optional)
         yield self._table
 
 

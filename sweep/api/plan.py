@@ -1,0 +1,144 @@
+"""What a new sweep will do: its config and name, and how long it takes."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from msgspec.structs import replace
+
+from analysis.formatting import count
+from analysis.records.dataset import MNIST, DataRecord
+from analysis.records.ledger import EarlierSweep, Ledger
+from analysis.storage.folder import Folder
+from data_utils.registry import is_path
+from sweep.config import SweepConfig
+from sweep.config.resolve import resolve_config
+from sweep.driver.folders import check_name, name_after
+from sweep.driver.resume import describe_data
+from sweep.driver.warm_start import describe_learning, learn_from
+from sweep.networks import check_network
+from sweep.screen.display import load_data
+from sweep.screen.output import escape, print_json, say
+from sweep.screen.plan import describe_size, print_entry, print_space
+
+if TYPE_CHECKING:
+    from sweep.driver.estimate import Estimate
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options that `run`, `resume` and `confirm` share.
+
+    Attributes:
+        show: Shows the result of a sweep.
+        may_exit: Whether the process may exit immediately after a signal.
+    """
+
+    address: str | None
+    concurrency: int | None
+    data: Path | None
+    show: Callable[[Folder, Ledger], None] = lambda folder, ledger: None
+    may_exit: bool = False
+
+
+def plan_sweep(
+    name: str | None,
+    *,
+    preset: str | None,
+    path: Path | None,
+    search_only: bool,
+    **settings: Any,
+) -> tuple[str, SweepConfig]:
+    """Return the name and the config of a new sweep; `settings` are those of `resolve_config`.
+
+    The name is by default that of the config file or the preset, and the time.
+    """
+    config = resolve_config(
+        preset=preset, path=path, **settings, notify=lambda note: say(f"note: {note}")
+    )
+    if search_only:
+        config = config.model_copy(update={"confirm": None})
+    if name is None:
+        name = name_after(path.stem if path is not None else preset or "classic")
+    check_name(name)
+    return name, config
+
+
+def preview_sweep(
+    name: str,
+    config: SweepConfig,
+    options: Options,
+    missing: str = "",
+    from_sweep: Ledger | None = None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print what would run; write nothing. `missing` says what an existing sweep lacks."""
+    from sweep.driver.session import describe_start
+
+    describe_start(config.resources, address=options.address, concurrency=options.concurrency)
+    # Another dataset with a name is as large as MNIST, and perhaps not here yet.
+    data = replace(MNIST, fingerprint=config.dataset)
+    if is_path(config.dataset):
+        data = describe_data(load_data(config.dataset, options.data))
+    check_network(config, data)
+    earlier = None if from_sweep is None else learn_from(from_sweep, config, data)
+    if as_json:
+        found = _estimate(config, options, data)
+        document = {
+            "sweep": name,
+            "searched": list(config.space),
+            "off": config.off(),
+            "estimate_s": None if found is None else round(found.total_s, 1),
+            "config": config.model_dump(mode="json"),
+        }
+        print_json(document)
+        return
+    plan = config.confirm
+    then = "no confirmation"
+    if plan is not None:
+        then = f"confirmation of {count(plan.top_k, 'finalist')}"
+        then += f", {count(plan.seeds, 'seed')} per arm"
+    print(f"sweep {name} would run {describe_size(config)}, then: {then}")
+    print_plan(config, options, from_sweep, earlier, data, sys.stdout)
+    if missing:
+        print(f"it would continue: {missing}")
+    print("nothing was started or written")
+
+
+def print_plan(
+    config: SweepConfig,
+    options: Options,
+    from_sweep: Ledger | None,
+    earlier: EarlierSweep | None,
+    data: DataRecord,
+    stream: TextIO,
+) -> None:
+    """Print what is searched, how long it takes, and what is learned from another sweep."""
+    print_space(config, stream)
+    if (found := _estimate(config, options, data)) is not None:
+        from sweep.driver.estimate import describe_time
+
+        print_entry("time", describe_time(config, found), stream)
+    if from_sweep is not None and earlier is not None:
+        learning = describe_learning(earlier, len(from_sweep.trials), config)
+        print(escape(learning), file=stream, flush=True)
+
+
+def _estimate(config: SweepConfig, options: Options, data: DataRecord) -> "Estimate | None":
+    """Return how long a sweep takes on this machine; None on a cluster, or if training diverges.
+
+    Torch takes seconds to import.
+    """
+    if options.address is not None:
+        return None
+    from sweep.driver.estimate import estimate_time
+    from sweep.driver.session import count_slots
+    from sweep.training.loop import DivergenceError
+
+    try:
+        return estimate_time(config, count_slots(config.resources, options.concurrency), data)
+    except DivergenceError:  # of a user's own network; its trials record it
+        return None
