@@ -18,6 +18,8 @@ from in_memory import make_ledger
         ([0.5, 0.75, 0.875, 1.0], "linear", 1.0),
         ([0.5, 0.75], "constant", 0.625),
         ([0.75], "constant", 0.75),
+        ([0.16, 0.28], "constant", 0.22),  # in binary their mean is above that of 0.18 and 0.26
+        ([0.18, 0.26], "constant", 0.22),
         # Never the maximum.
         ([1.0, 0.5, 0.5, 0.5], "constant", 0.5),
         ([1.0, 1.0, 1.0, 0.5], "linear", 0.5),
