@@ -55,10 +55,10 @@ def draw_misclassified(results: Results) -> Picture:
         left, top = column * (1 + _GAP), row * (1 + _TEXT)
         _draw_image(axes, results.images, index, left, top)
         true, seen = (
-            printable(data.classes[found[index]], 11) for found in (labels, predictions.predicted)
+            printable(data.classes[found[index]], 12) for found in (labels, predictions.predicted)
         )
         is_short = len(true + seen) <= 3
-        above = f"{true}, seen as {seen}" if is_short else f"{true},\nseen as {seen}"
+        above = f"{true}, seen as {seen}" if is_short else f"{true}\n→ {seen}"
         size = 9 if is_short else 7.5
         axes.text(left + 0.5, top - 0.07, above, size=size, ha="center", va="bottom")
         below = percent(float(predictions.confidence[index]), 1)

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from analysis.plots.misclassified import draw_misclassified, mistakes
 from analysis.plots.results import NothingToDrawError, Results
 from analysis.plots.style import plot_style
+from analysis.records.dataset import DataRecord
 from analysis.records.predictions import Predictions, ShownImages
 from in_memory import make_confirmation
 
@@ -50,3 +52,13 @@ def test_draw_misclassified_shows_each_image_with_its_digits(some_ledger):
     assert picture.alt == (
         "The 4 most confident of 4 errors of the finalist, seed 5. The first: 2 seen as 1, 99.0 %."
     )
+
+
+def test_long_names_of_classes_are_cut_between_the_images(some_ledger):
+    names = tuple(f"{digit} of a very long name" for digit in range(10))
+    some_ledger.created = replace(some_ledger.created, data=DataRecord(classes=names))
+    confirmation = make_confirmation({"finalist": {5: 0.99}}, first_trial=3)
+    results = Results(some_ledger, confirmation, {5: PREDICTIONS}, images_of(1, 2, 3, 4))
+    with plot_style():
+        (axes,) = draw_misclassified(results).figure.axes
+    assert axes.texts[0].get_text() == "2 of a very…\n→ 1 of a very…"
