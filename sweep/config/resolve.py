@@ -87,6 +87,7 @@ def resolve_config(
     try:
         folder = layers.find(("dataset",))[0].folder
         path = (folder / Path(config.dataset).expanduser()).absolute()
+        path = path.resolve() if ".." in path.parts else path
     except RuntimeError as error:
         raise UsageError(f"`dataset` cannot be {printable(config.dataset)}: {error}") from None
     return config.model_copy(update={"dataset": str(path)})

@@ -80,7 +80,7 @@ def describe_time(config: SweepConfig, found: Estimate) -> str:
     may_stop = config.scheduler.name != "none" and config.scheduler.grace_period < config.epochs
     text = f"{'up to ' * may_stop}about {_rough(found.total_s)}"
     text += " at the present load"
-    if config.confirm is not None:
+    if config.confirm is not None and found.total_s >= 90:  # rounded, shorter parts do not add up
         text += f": search {_rough(found.search_s)}, confirmation {_rough(found.confirmation_s)}"
     return text
 

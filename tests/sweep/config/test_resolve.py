@@ -358,9 +358,7 @@ def test_path_is_relative_to_the_file_or_else_to_the_current_folder(tmp_path, mo
     file = Path("configs/mine.yaml")
     file.parent.mkdir()
     file.write_text("dataset: ../images/")
-    in_file = resolve_config(path=file).dataset
-    assert Path(in_file).resolve() == tmp_path / "images"
-    assert Path(in_file).is_absolute()
+    assert resolve_config(path=file).dataset == str(tmp_path / "images")
     for options in ({"dataset": "./images"}, {"settings": ["dataset=./images"]}):
         assert resolve_config(path=file, **options).dataset == str(tmp_path / "images")
     file.write_text(f"dataset: {tmp_path / 'else.npz'}")
