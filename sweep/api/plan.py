@@ -13,11 +13,13 @@ from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import EarlierSweep, Ledger
 from analysis.storage.folder import Folder
 from data_utils.registry import is_path
-from sweep.config import SweepConfig
+from sweep.config import Resources, SweepConfig
 from sweep.config.resolve import resolve_config
 from sweep.driver.folders import check_name, name_after
 from sweep.driver.resume import describe_data
 from sweep.driver.warm_start import describe_learning, learn_from
+from sweep.environment import n_processors
+from sweep.errors import UsageError
 from sweep.networks import check_network
 from sweep.screen.display import load_data
 from sweep.screen.output import escape, print_json, say
@@ -76,9 +78,7 @@ def preview_sweep(
     as_json: bool,
 ) -> None:
     """Print what would run; write nothing. `missing` says what an existing sweep lacks."""
-    from sweep.driver.session import describe_start
-
-    describe_start(config.resources, address=options.address, concurrency=options.concurrency)
+    describe_start(config.resources, options)
     # Another dataset with a name is as large as MNIST, and perhaps not here yet.
     data = replace(MNIST, fingerprint=config.dataset)
     if is_path(config.dataset):
@@ -127,6 +127,47 @@ def print_plan(
         print(escape(learning), file=stream, flush=True)
 
 
+def describe_start(resources: Resources, options: Options) -> str:
+    """Return what a session will do at its start, in a few words.
+
+    Raises:
+        UsageError: The trials run on this machine, which does not have the resources.
+    """
+    if options.address is not None:
+        return f"joining Ray at {options.address}"
+    return f"{_count_slots(resources, options.concurrency)} at a time; starting Ray"
+
+
+def _count_slots(resources: Resources, concurrency: int | None) -> int:
+    """Return how many trials run at a time on this machine.
+
+    Raises:
+        UsageError: It does not have the resources.
+    """
+    available = n_processors()
+    slots = int(available / resources.cpu)
+    if slots == 0:
+        raise UsageError(
+            f"`resources.cpu` is {resources.cpu:g}, but this machine has {available} processors"
+        )
+    if resources.gpu:
+        import torch
+
+        # Alone, `device_count` also counts what a broken driver cannot use.
+        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        slots = min(slots, int(n_gpus / resources.gpu))
+        if slots == 0:
+            raise UsageError(
+                f"`resources.gpu` is {resources.gpu:g}, but this machine has {n_gpus} GPUs usable "
+                "with CUDA; set `resources.gpu` to 0 to train on processors"
+            )
+    if concurrency is not None and concurrency > slots:
+        raise UsageError(
+            f"`--concurrency` must be at most {slots} on this machine, but got {concurrency}"
+        )
+    return concurrency or slots
+
+
 def _estimate(config: SweepConfig, options: Options, data: DataRecord) -> "Estimate | None":
     """Return how long a sweep takes on this machine; None on a cluster, or if training diverges.
 
@@ -135,10 +176,9 @@ def _estimate(config: SweepConfig, options: Options, data: DataRecord) -> "Estim
     if options.address is not None:
         return None
     from sweep.driver.estimate import estimate_time
-    from sweep.driver.session import count_slots
     from sweep.training.loop import DivergenceError
 
     try:
-        return estimate_time(config, count_slots(config.resources, options.concurrency), data)
+        return estimate_time(config, _count_slots(config.resources, options.concurrency), data)
     except DivergenceError:  # of a user's own network; its trials record it
         return None

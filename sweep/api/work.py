@@ -12,7 +12,7 @@ from analysis.records.ledger import DIVERGED, EarlierSweep, Ledger, read_first_r
 from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
-from sweep.api.plan import Options, print_plan
+from sweep.api.plan import Options, describe_start, print_plan
 from sweep.api.storage import follow_up, watchable
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.folders import new_folder, write_environment
@@ -139,12 +139,7 @@ def _prepare(
 
     The data must be that of a `ledger`.
     """
-    # Ray takes seconds to import: mistakes in the command line are reported before.
-    from sweep.driver.session import describe_start
-
-    start = describe_start(
-        config.resources, address=options.address, concurrency=options.concurrency
-    )
+    start = describe_start(config.resources, options)
     data = load_data(config.dataset, options.data)
     if ledger is not None:
         check_data(ledger, data)
@@ -173,6 +168,7 @@ def _train(
 
     `again` is the command that continues, without the program and the sweep.
     """
+    # Ray takes seconds to import: mistakes in the command line are reported before.
     from sweep.driver.confirm import run_confirmation
     from sweep.driver.search import run_search
     from sweep.driver.session import open_session

@@ -97,8 +97,8 @@ def run(
             check_changes(folder, ledger, resolved, accept_changes=accept_changes)
             missing = find_missing(folder, ledger, resolved)
             preview_sweep(name, resolved, how, missing.text, as_json=as_json)
-            return
-        continue_sweep(folder, ledger, resolved, how, accept_changes=accept_changes)
+        else:
+            continue_sweep(folder, ledger, resolved, how, accept_changes=accept_changes)
         return
     earlier = None if from_sweep is None else find_sweep(storage, from_sweep)[1]
     if dry_run:

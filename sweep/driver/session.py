@@ -13,7 +13,7 @@ from analysis.storage.folder import Folder
 from sweep.config import Resources
 from sweep.driver.signals import Interruption
 from sweep.environment import n_processors
-from sweep.errors import EXIT_CODES, ClusterError, UsageError
+from sweep.errors import EXIT_CODES, ClusterError
 from sweep.tuning.engine import Engine
 from sweep.tuning.nodes import Slots
 from sweep.tuning.preflight import examine_cluster
@@ -119,44 +119,3 @@ def open_session(
             return slots.follow()
 
         yield Session(engine, screen, watch)
-
-
-def describe_start(resources: Resources, *, address: str | None, concurrency: int | None) -> str:
-    """Return what `open_session` will do, in a few words.
-
-    Raises:
-        UsageError: The trials run on this machine, which does not have the resources.
-    """
-    if address is not None:
-        return f"joining Ray at {address}"
-    return f"{count_slots(resources, concurrency)} at a time; starting Ray"
-
-
-def count_slots(resources: Resources, concurrency: int | None) -> int:
-    """Return how many trials run at a time on this machine.
-
-    Raises:
-        UsageError: It does not have the resources.
-    """
-    available = n_processors()
-    slots = int(available / resources.cpu)
-    if slots == 0:
-        raise UsageError(
-            f"`resources.cpu` is {resources.cpu:g}, but this machine has {available} processors"
-        )
-    if resources.gpu:
-        import torch
-
-        # Alone, `device_count` also counts what a broken driver cannot use.
-        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        slots = min(slots, int(n_gpus / resources.gpu))
-        if slots == 0:
-            raise UsageError(
-                f"`resources.gpu` is {resources.gpu:g}, but this machine has {n_gpus} GPUs usable "
-                "with CUDA; set `resources.gpu` to 0 to train on processors"
-            )
-    if concurrency is not None and concurrency > slots:
-        raise UsageError(
-            f"`--concurrency` must be at most {slots} on this machine, but got {concurrency}"
-        )
-    return concurrency or slots
