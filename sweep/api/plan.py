@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from msgspec.structs import replace
 
@@ -15,6 +15,7 @@ from analysis.storage.folder import Folder
 from data_utils.registry import is_path
 from sweep.config import Resources, SweepConfig
 from sweep.config.resolve import resolve_config
+from sweep.driver.estimate import Estimate, describe_time, estimate_time
 from sweep.driver.folders import check_name, name_after
 from sweep.driver.resume import describe_data
 from sweep.driver.warm_start import describe_learning, learn_from
@@ -24,9 +25,6 @@ from sweep.networks import check_network
 from sweep.screen.display import load_data
 from sweep.screen.output import escape, print_json, say
 from sweep.screen.plan import describe_size, print_entry, print_space
-
-if TYPE_CHECKING:
-    from sweep.driver.estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -119,8 +117,6 @@ def print_plan(
     """Print what is searched, how long it takes, and what is learned from another sweep."""
     print_space(config, stream)
     if (found := _estimate(config, options, data)) is not None:
-        from sweep.driver.estimate import describe_time
-
         print_entry("time", describe_time(config, found), stream)
     if from_sweep is not None and earlier is not None:
         learning = describe_learning(earlier, len(from_sweep.trials), config)
@@ -168,14 +164,13 @@ def _count_slots(resources: Resources, concurrency: int | None) -> int:
     return concurrency or slots
 
 
-def _estimate(config: SweepConfig, options: Options, data: DataRecord) -> "Estimate | None":
+def _estimate(config: SweepConfig, options: Options, data: DataRecord) -> Estimate | None:
     """Return how long a sweep takes on this machine; None on a cluster, or if training diverges.
 
     Torch takes seconds to import.
     """
     if options.address is not None:
         return None
-    from sweep.driver.estimate import estimate_time
     from sweep.training.loop import DivergenceError
 
     try:

@@ -3,7 +3,6 @@
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
@@ -12,6 +11,7 @@ from analysis.records.ledger import DIVERGED, EarlierSweep, Ledger, read_first_r
 from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
+from data_utils.dataset import TrainTest
 from sweep.api.plan import Options, describe_start, print_plan
 from sweep.api.storage import follow_up, watchable
 from sweep.config import Confirm, SweepConfig
@@ -31,9 +31,6 @@ from sweep.results.best import find_best
 from sweep.screen.display import TerminalScreen, load_data
 from sweep.screen.output import passing_line, say
 from sweep.screen.plan import describe_size
-
-if TYPE_CHECKING:
-    from data_utils.dataset import TrainTest
 
 _MAX_SEEDS = 20  # of `--until-decided`
 
@@ -134,7 +131,7 @@ def confirm_sweep(
 
 def _prepare(
     config: SweepConfig, options: Options, ledger: Ledger | None = None
-) -> "tuple[str, TrainTest]":
+) -> tuple[str, TrainTest]:
     """Return what is about to start, in a few words, and the data; write nothing yet.
 
     The data must be that of a `ledger`.
@@ -158,7 +155,7 @@ def _train(
     locked: Folder,
     config: SweepConfig,
     options: Options,
-    data: "TrainTest",
+    data: TrainTest,
     ledger: Ledger | None = None,
     *,
     earlier: EarlierSweep | None = None,

@@ -3,18 +3,22 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from analysis.records.confirmation import read_confirmation
+from analysis.records.ledger import Ledger
+from analysis.records.sweeps import read_sweep
+from analysis.results.budget import seconds_spent
+from analysis.results.selection import rank_trials
+from analysis.results.state import sweep_state
+from analysis.storage.folder import Folder
 from sweep.api.storage import DEFAULT_STORAGE, find_sweep, follow_up, storage_folder
 from sweep.cli import options
+from sweep.config import SweepConfig
 from sweep.errors import UsageError
 from sweep.screen.output import escape, open_console, print_json, say
-
-if TYPE_CHECKING:
-    from analysis.records.ledger import Ledger
-    from analysis.storage.folder import Folder
 
 _READ_EVERY_S = 2.0
 
@@ -40,10 +44,6 @@ def status(
     as_json: options.JsonOption = False,
 ) -> None:
     """Show the progress of a sweep."""
-    from analysis.records.confirmation import read_confirmation
-    from analysis.results.budget import seconds_spent
-    from analysis.results.selection import rank_trials
-    from analysis.results.state import sweep_state
     from sweep.screen.confirm_view import describe_runs
     from sweep.screen.search_view import SearchView
 
@@ -82,11 +82,8 @@ def status(
         print(escape(f"continue with: {follow_up('resume', folder)}"))
 
 
-def _follow(folder: "Folder", ledger: "Ledger") -> "Ledger":
+def _follow(folder: Folder, ledger: Ledger) -> Ledger:
     """Show the search, then the confirmation, while a driver works; return the ledger then."""
-    from analysis.records.confirmation import read_confirmation
-    from analysis.records.sweeps import read_sweep
-    from sweep.config import SweepConfig
     from sweep.driver.arms import plan_runs
     from sweep.driver.resume import with_recorded_plan
     from sweep.screen.confirm_view import ConfirmationView
@@ -127,7 +124,6 @@ def trials(
     as_json: options.JsonOption = False,
 ) -> None:
     """Show one row per trial, best first."""
-    from analysis.results.state import sweep_state
     from sweep.cli.tables import print_trials, trial_documents, write_csv
 
     if as_json and csv == Path("-"):

@@ -7,6 +7,9 @@ import typer
 
 from analysis.errors import describe_cause
 from analysis.formatting import count, printable, probability
+from analysis.records.dataset import DataRecord
+from analysis.records.files import LEDGER_FILE, REPORT_FILE
+from analysis.storage.local_folder import LocalFolder
 from data_utils.errors import DataError
 from sweep.api.storage import DEFAULT_STORAGE, find_sweep, storage_folder
 from sweep.cli import options
@@ -17,8 +20,6 @@ from sweep.screen.output import escape, print_json, say
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from analysis.records.dataset import DataRecord
 
 _CONFIDENT = 0.9  # less is called a low confidence
 
@@ -37,7 +38,6 @@ def plot(
 ) -> None:
     """Draw all plots again."""
     from analysis.plots.gallery import draw_all
-    from analysis.storage.local_folder import LocalFolder
 
     folder, _ = find_sweep(storage, name)
     if out is not None and out.is_file():
@@ -57,7 +57,6 @@ def report(
     name: options.NameArgument = None, storage: options.StorageOption = DEFAULT_STORAGE
 ) -> None:
     """Write the sweep as one self-contained HTML page."""
-    from analysis.records.files import REPORT_FILE
     from analysis.report.page import write_report
 
     folder, _ = find_sweep(storage, name)
@@ -137,7 +136,7 @@ def predict(
 
 
 def _prediction_document(
-    path: Path, probabilities: list[float], data: "DataRecord"
+    path: Path, probabilities: list[float], data: DataRecord
 ) -> dict[str, Any]:
     label = max(range(len(probabilities)), key=probabilities.__getitem__)
     return {
@@ -168,8 +167,6 @@ def _name_and_images(
     first: str | None, others: list[str], storage: str
 ) -> tuple[str | None, list[Path]]:
     """Split the arguments into a sweep and images: the first may be either."""
-    from analysis.records.files import LEDGER_FILE
-
     if first is None:
         raise UsageError("give an image file: sweep predict [NAME] IMAGE")
     try:
@@ -212,7 +209,7 @@ def _list_images(paths: list[Path]) -> list[Path]:
 
 
 def _read_images(
-    paths: list[Path], data: "DataRecord"
+    paths: list[Path], data: DataRecord
 ) -> "tuple[list[tuple[Path, NDArray[np.uint8]]], list[tuple[Path, str]]]":
     """Return the images, prepared as those of the training; and why others are unusable."""
     from data_utils.images import read_digit, read_image

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis.records.ledger import read_first_record
+from analysis.records.sweeps import list_sweeps
 from sweep.api.storage import DEFAULT_STORAGE, find_sweep, storage_folder
 from sweep.cli import options
 
@@ -68,7 +69,6 @@ def run(
     as_json: options.JsonOption = False,
 ) -> None:
     """Search for the best hyperparameters and confirm them."""
-    from analysis.records.sweeps import list_sweeps
     from sweep.api.plan import plan_sweep, preview_sweep
     from sweep.api.work import continue_sweep, start_sweep
     from sweep.driver.folders import check_is_new

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,6 +21,7 @@ from analysis.results.budget import (
 )
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
+from data_utils.dataset import TrainTest
 from data_utils.errors import DataError
 from models.own import is_own, source_hash
 from sweep.config import Confirm, SweepConfig
@@ -28,9 +29,6 @@ from sweep.config.messages import describe
 from sweep.driver.arms import missing_runs, needs_look, plan_runs
 from sweep.environment import versions
 from sweep.errors import UsageError
-
-if TYPE_CHECKING:
-    from data_utils.dataset import TrainTest
 
 _MAY_CHANGE = ("trials", "time_budget", "confirm", "resources")
 
@@ -152,13 +150,13 @@ def check_changes(
     return changes
 
 
-def describe_data(data: "TrainTest") -> DataRecord:
+def describe_data(data: TrainTest) -> DataRecord:
     """Return what a ledger records of its data."""
     counts = len(data.train), data.n_validation, len(data.test)
     return DataRecord(data.fingerprint, *counts, **asdict(data.spec))
 
 
-def check_data(ledger: Ledger, data: "TrainTest") -> None:
+def check_data(ledger: Ledger, data: TrainTest) -> None:
     """Check that the data is that which a sweep began with.
 
     Raises:

@@ -4,7 +4,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import Self, TextIO
 
 from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -12,12 +12,12 @@ from rich.text import Text
 
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
+from data_utils.dataset import TrainTest
+from data_utils.registry import load_dataset
+from data_utils.sources import Progress as FetchProgress
 from sweep.screen.confirm_view import ConfirmationView
 from sweep.screen.output import erase_line, escape, follow_size, is_live, open_console
 from sweep.screen.search_view import SearchView
-
-if TYPE_CHECKING:
-    from data_utils.dataset import TrainTest
 
 _REFRESH_S = 0.5
 _PARTS = 8
@@ -106,7 +106,7 @@ class TerminalScreen:
         return Display(ConfirmationView(confirmation, arms, seeds, slots), self._stream)
 
 
-def load_data(name: str, folder: Path | None, *, create: bool = False) -> "TrainTest":
+def load_data(name: str, folder: Path | None, *, create: bool = False) -> TrainTest:
     """Load a dataset; download missing files, with a progress bar on standard error.
 
     The files are in `folder`, by default in the user's cache; `create` makes a missing folder.
@@ -114,9 +114,6 @@ def load_data(name: str, folder: Path | None, *, create: bool = False) -> "Train
     Raises:
         DataError: The folder does not exist, or the dataset cannot be loaded.
     """
-    from data_utils.registry import load_dataset
-    from data_utils.sources import Progress as FetchProgress
-
     columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn())
     is_hidden = not sys.stderr.isatty()
     console = open_console(sys.stderr)
