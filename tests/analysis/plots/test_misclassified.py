@@ -54,9 +54,10 @@ def test_draw_misclassified_shows_each_image_with_its_digits(some_ledger):
     )
 
 
-def test_long_names_of_classes_are_cut_between_the_images(some_ledger):
+def test_long_names_of_classes_are_cut_between_the_images(some_ledger, monkeypatch):
     names = tuple(f"{digit} of a very long name" for digit in range(10))
-    some_ledger.created = replace(some_ledger.created, data=DataRecord(classes=names))
+    data = DataRecord(classes=names)
+    monkeypatch.setattr(some_ledger, "created", replace(some_ledger.created, data=data))
     confirmation = make_confirmation({"finalist": {5: 0.99}}, first_trial=3)
     results = Results(some_ledger, confirmation, {5: PREDICTIONS}, images_of(1, 2, 3, 4))
     with plot_style():
