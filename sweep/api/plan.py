@@ -44,12 +44,7 @@ class Options:
 
 
 def plan_sweep(
-    name: str | None,
-    *,
-    preset: str | None,
-    path: Path | None,
-    search_only: bool,
-    **settings: Any,
+    name: str | None, *, preset: str | None, path: Path | None, search_only: bool, **settings: Any
 ) -> tuple[str, SweepConfig]:
     """Return the name and the config of a new sweep; `settings` are those of `resolve_config`.
 

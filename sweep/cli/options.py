@@ -8,42 +8,33 @@ import typer
 StorageOption = Annotated[
     str,
     typer.Option(
-        "--storage",
-        metavar="DIR",
-        envvar="SWEEP_STORAGE",
-        help="Folder or URI (s3://, gs://) of the sweeps.",
+        metavar="DIR", envvar="SWEEP_STORAGE", help="Folder or URI (s3://, gs://) of the sweeps."
     ),
 ]
 DataOption = Annotated[
     Path | None,
     typer.Option(
-        "--data",
         metavar="DIR",
         envvar="SWEEP_DATA",
         help="Folder of the files of a dataset with a name. [default: the user's cache]",
-        show_default=False,
     ),
 ]
 DatasetOption = Annotated[
     str | None,
     typer.Option(
-        "--dataset",
         metavar="DATA",
         help="mnist, fashion-mnist, kmnist, qmnist, or a path: a folder of images by class, or "
         "an .npz file. [default: mnist]",
-        show_default=False,
     ),
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document and nothing else.")
 ]
 NameArgument = Annotated[
-    str | None,
-    typer.Argument(metavar="NAME", help="A sweep. [default: the newest]", show_default=False),
+    str | None, typer.Argument(metavar="NAME", help="A sweep. [default: the newest]")
 ]
 AcceptOption = Annotated[
-    bool,
-    typer.Option("--accept-changes", help="Continue even if the config or versions changed."),
+    bool, typer.Option("--accept-changes", help="Continue even if the config or versions changed.")
 ]
 TimeBudgetOption = Annotated[
     str | None,
@@ -58,7 +49,6 @@ ConcurrencyOption = Annotated[
 AddressOption = Annotated[
     str | None,
     typer.Option(
-        "--address",
         metavar="ADDRESS",
         envvar="RAY_ADDRESS",
         help="Ray cluster: auto or HOST:PORT. [default: Ray on this machine]",

@@ -94,12 +94,7 @@ def export(
 def predict(
     name: options.NameArgument = None,
     images: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="IMAGE",
-            help="Image files, or folders of them.",
-            show_default=False,
-        ),
+        list[str] | None, typer.Argument(metavar="IMAGE", help="Image files, or folders of them.")
     ] = None,
     storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
@@ -272,8 +267,7 @@ def track(
         typer.Option(metavar="DIR", help="Folder for the files of the tracker, if it has some."),
     ] = None,
     tracking_uri: Annotated[
-        str | None,
-        typer.Option(metavar="URI", help="Server or database of MLflow."),
+        str | None, typer.Option(metavar="URI", help="Server or database of MLflow.")
     ] = None,
     storage: options.StorageOption = DEFAULT_STORAGE,
 ) -> None:

@@ -162,7 +162,6 @@ def confirm(
             min=4,
             max=1000,
             help="Most seeds per arm with --until-decided. [default: 20]",
-            show_default=False,
         ),
     ] = None,
     address: options.AddressOption = None,

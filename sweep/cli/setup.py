@@ -53,12 +53,7 @@ def _resolved(dataset: str | None) -> str:
 
 def preset(
     name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="The preset to print. [default: list all]",
-            show_default=False,
-        ),
+        str | None, typer.Argument(metavar="NAME", help="The preset to print. [default: list all]")
     ] = None,
 ) -> None:
     """List the presets, or print one as a template for your config."""

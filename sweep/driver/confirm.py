@@ -23,12 +23,7 @@ from analysis.records.confirmation import (
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, run_name
 from analysis.records.ledger import FORMAT, Ledger
-from analysis.records.predictions import (
-    ShownImages,
-    load_images,
-    save_images,
-    save_predictions,
-)
+from analysis.records.predictions import ShownImages, load_images, save_images, save_predictions
 from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import SweepConfig
