@@ -147,15 +147,16 @@ def _print_predictions(
     predictions: list[tuple[Path, list[float]]], classes: tuple[str, ...]
 ) -> None:
     """Print one line per image: its three most probable classes, and a warning in doubt."""
-    width = max(len(str(path)) for path, _ in predictions)
-    for path, probabilities in predictions:
+    names = [printable(str(path), 500) for path, _ in predictions]
+    width = max(map(len, names))
+    for name, (_, probabilities) in zip(names, predictions, strict=True):
         ranking = sorted(enumerate(probabilities), key=lambda pair: -pair[1])
         first, *others = [
             f"{printable(classes[label], 40)} {probability(value):>9}"
             for label, value in ranking[:3]
         ]
         doubt = "   low confidence" if ranking[0][1] < _CONFIDENT else ""
-        print(escape(f"{path!s:{width}}  {first}   (then {', '.join(others)}){doubt}"))
+        print(f"{name:{width}}  {first}   (then {', '.join(others)}){doubt}")
 
 
 def _name_and_images(

@@ -115,10 +115,10 @@ def test_predict_reads_the_images_of_a_folder(
         shown = [line.split()[0] for line in outcome.out.splitlines()]
         assert shown[:2] == ["digits/a.PNG", "digits/b.png"]
         assert outcome.err.startswith("note: 1 other file in digits left out\n")
-    by_class = tmp_path / "test" / "seven"
+    by_class = tmp_path / "test" / "new\nline"
     by_class.mkdir(parents=True)
     (by_class / "a.png").write_bytes(digit.read_bytes())
-    assert call("predict", "test").out.startswith("test/seven/a.png  ")
+    assert call("predict", "test").out.startswith(r"test/new\nline/a.png  ")
     (tmp_path / "empty").mkdir()
     assert "the folder empty has no images" in call("predict", "empty").err
 
