@@ -93,10 +93,7 @@ def find(model: str) -> Callable[..., Any]:
         listed = f"; it has {', '.join(own[:5])}" if own else ""
         raise NetworkError(f"{file} has no `{name}`{listed}")
     if not (inspect.isclass(found) or inspect.isroutine(found)):
-        kind = type(found).__name__
-        raise NetworkError(
-            f"`{name}` of {file} must be a class or a function, not a value of type {kind}"
-        )
+        raise NetworkError(f"`{name}` of {file} must be a class or a function, not {_kind(found)}")
     return found
 
 
@@ -156,11 +153,8 @@ def build(model: str, arguments: Mapping[str, Any], generator: "Generator | None
             warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
             network = make(**accepted(make, arguments))
             if not isinstance(network, torch.nn.Module):
-                kind = (
-                    "nothing" if network is None else f"a value of type {type(network).__name__}"
-                )
                 must = f"`{make.__name__}` of {file} must make an `nn.Module`"
-                raise NetworkError(f"{must}, but made {kind}")
+                raise NetworkError(f"{must}, but made {_kind(network)}")
             if any(isinstance(p, UninitializedParameter) for p in network.parameters()):
                 side = arguments["side"]
                 with torch.no_grad():
@@ -217,13 +211,9 @@ def _check_batches(network: "nn.Module", file: str, shape: Mapping[str, int], ma
         network.train(mode)
         with _blaming(file, f"`{kind}` fails on {size}{made}"), torch.random.fork_rng(devices=[]):
             logits = network(images)
-        if not isinstance(logits, torch.Tensor) or logits.shape != (n, n_classes):
-            is_tensor = isinstance(logits, torch.Tensor)
-            got = (
-                f"shape {list(logits.shape)}"
-                if is_tensor
-                else f"a value of type {type(logits).__name__}"
-            )
+        is_tensor = isinstance(logits, torch.Tensor)
+        if not is_tensor or logits.shape != (n, n_classes):
+            got = f"shape {list(logits.shape)}" if is_tensor else _kind(logits)
             raise NetworkError(
                 f"the output of `{kind}` of {file} must have the shape [{n}, {n_classes}] for "
                 f"{size}, but got {got}{made}"
@@ -259,6 +249,10 @@ def _parameters(make: Callable[..., Any], file: str) -> Mapping[str, inspect.Par
 def _made_with(arguments: Mapping[str, Any]) -> str:
     own = ", ".join(f"{name}={value}" for name, value in arguments.items() if name not in GIVEN)
     return f" with {own}" if own else ""
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a value of type {type(value).__name__}"
 
 
 def _is_defined_in(value: object, module: ModuleType) -> bool:

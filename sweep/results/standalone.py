@@ -3,10 +3,8 @@
 import ast
 import inspect
 import io
-from collections.abc import Callable
 from pkgutil import resolve_name
 from types import ModuleType
-from typing import Any
 
 import torch
 from torch import nn
@@ -31,25 +29,21 @@ def plain_network(best: BestModel) -> nn.Module:
 
 
 def maker(best: BestModel) -> str:
-    """Return the name of the class or function that makes the network."""
-    return _maker(best).__name__
+    """Return the name of the class or function that makes the network, in its file."""
+    model = best.model if is_own(best.model) else MODELS[best.model]
+    return model.partition(":")[2].partition("@")[0]
 
 
 def constructor(best: BestModel) -> str:
     """Return the call that makes the network, without its weights."""
-    given: dict[str, Any] = dict(best.spec.network) if best.spec != MNIST else {}
     if is_own(best.model):
         own = own_arguments(best.hyperparameters)
         given = {"dropout": best.hyperparameters["dropout"], **best.spec.network, **own}
-    arguments = accepted(_maker(best), given)
+        arguments = accepted(find(best.model), given)
+    else:
+        shape = best.spec.network if best.spec != MNIST else {}
+        arguments = accepted(resolve_name(MODELS[best.model]), shape)
     return f"{maker(best)}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
-
-
-def _maker(best: BestModel) -> Callable[..., Any]:
-    made: Callable[..., Any] = (
-        find(best.model) if is_own(best.model) else resolve_name(MODELS[best.model])
-    )
-    return made
 
 
 def model_file(best: BestModel) -> bytes:

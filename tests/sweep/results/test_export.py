@@ -13,12 +13,14 @@ from PIL import Image, ImageDraw
 
 from analysis.records.ledger import read_ledger
 from analysis.storage.folder import Folder
+from data_utils.dataset import DatasetSpec
 from data_utils.images import read_digit
-from models import MODELS, build_model
+from models import MODELS, build_model, own
 from sweep.errors import UsageError
 from sweep.results.best import best_document
-from sweep.results.best_model import load_best_model
+from sweep.results.best_model import BestModel, load_best_model
 from sweep.results.export import FILES, write_export
+from sweep.results.standalone import predict_file
 from sweep.training.loop import TrainingRun
 
 Make = Callable[..., Folder]
@@ -191,3 +193,14 @@ def test_export_that_fails_leaves_no_metrics_of_other_weights(make: Make, tmp_pa
     with pytest.raises(UsageError, match="Is a directory"):
         export(make(1), out)
     assert not (out / "metrics.json").exists()
+
+
+def test_exported_program_makes_an_own_network_by_the_name_in_its_file() -> None:
+    text = b"from torch import nn\ndef make(width):\n    return nn.Linear(4, width)\nNet = make\n"
+    model = f"model.py:Net@{own.register(text)}"
+    values = {"dropout": 0.0, "model.width": 3}
+    network = build_model(model, arguments={"width": 3})
+    best = BestModel(1, model, values, 7, 1, "search", 0.9, network, DatasetSpec())
+    program = predict_file(best)
+    assert "from model import Net\n" in program
+    assert "model = Net(width=3)\n" in program
