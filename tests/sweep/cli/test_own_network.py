@@ -34,7 +34,9 @@ def test_network_of_the_readme_survives_a_kill_and_is_exported(
     np.savez(tmp_path / "halves.npz", **data, x_test=images[129:], y_test=labels[129:])
     words = command.strip().replace("\\\n", " ").replace("./halves", f"{tmp_path}/halves")
     words = words.replace("residual.py", str(file)).replace("--name own", "--name mine")
-    words += " --trials 2 --epochs 3 --set recipe.batch_size=107 --set scheduler=none"
+    words += (
+        " --trials 2 --epochs 3 --concurrency 1 --set recipe.batch_size=107 --set scheduler=none"
+    )
     shell = ("bash", "-c", f'exec "$1" -m {words}', "bash")
     driver = start_driver(within=shell, start_new_session=True)
     driver.wait_for_record('"val_accuracy"', n=2)
@@ -50,7 +52,8 @@ def test_network_of_the_readme_survives_a_kill_and_is_exported(
     assert changed.exit_code == 2
     assert "`model`: model.py:Residual with SHA-256" in changed.err
 
-    outcome = start_driver("resume", "mine", "--json", storage=storage).wait()
+    resume = ("resume", "mine", "--json", "--concurrency", "1")
+    outcome = start_driver(*resume, storage=storage).wait()
     assert outcome.exit_code == 0, outcome
     after = driver.epochs()
     assert all(after[key][: len(epochs)] == epochs for key, epochs in before.items())
