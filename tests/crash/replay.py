@@ -75,7 +75,7 @@ class Screen:
 
 @contextlib.contextmanager
 def without_ray(data: TrainTest) -> Iterator[None]:
-    """Let commands train in this process, with few images and without plots at the end."""
+    """Let commands train in this process, with few images, and neither estimate nor draw."""
 
     @contextlib.contextmanager
     def open_plainly(resources: Resources, locked: Any, **options: Any) -> Iterator[Session]:
@@ -84,6 +84,7 @@ def without_ray(data: TrainTest) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweep.driver.session.open_session", open_plainly)
+        patch.setattr("sweep.api.plan._estimate", lambda *given: None)
         patch.setattr("sweep.api.work.load_data", lambda name, folder: data)
         patch.setattr("sweep.api.work._finish", lambda folder, ledger, options: None)
         yield
