@@ -5,7 +5,7 @@ Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces", IJCAI
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import optuna
@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from optuna.importance import PedAnovaImportanceEvaluator
 
 from analysis.formatting import count
-from analysis.plots.points import points
+from analysis.plots.points import Points, n_best, points
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.style import BLUE, INK, add_legend, new_figure
 from analysis.records.ledger import Ledger
@@ -56,18 +56,19 @@ class Importance:
 def importances(ledger: Ledger) -> list[Importance]:
     """Return every searched hyperparameter's importance, highest first.
 
-    Only the trials that ran all their epochs count.
+    Only the trials that ran all their epochs count; in a search with previews only these.
 
     Raises:
         NothingToDrawError: If they are too few or have the same score, or nothing is searched.
     """
     data = points(ledger)
-    n = len(data.ranked)
+    counted = data.previews or data.ranked
+    n = len(counted)
     if n < _FEWEST:
         raise NothingToDrawError(
-            f"only {count(n, 'trial')} ran all epochs; at least {_FEWEST} are needed"
+            f"only {count(n, 'trial')} {_which(data)}; at least {_FEWEST} are needed"
         )
-    scores = np.array([selection.score for selection in data.ranked])
+    scores = np.array([selection.score for selection in counted])
     if np.all(scores == scores[0]):
         raise NothingToDrawError("all trials have the same score")
     verbosity = optuna.logging.get_verbosity()
@@ -75,9 +76,11 @@ def importances(ledger: Ledger) -> list[Importance]:
     study = optuna.create_study(direction="maximize")
     optuna.logging.set_verbosity(verbosity)
     space, generator = distributions(ledger), np.random.default_rng(_SEED)
-    study.add_trials([optuna_trial(selection.trial, space) for selection in data.ranked])
+    # To Optuna's importance a preview is as complete as any other trial.
+    trials = [replace(one.trial, state="COMPLETE") for one in counted]
+    study.add_trials([optuna_trial(trial, space) for trial in trials])
     # Half a trial less, so that rounding does not add one.
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=(data.n_best - 0.5) / n)
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=(n_best(n) - 0.5) / n)
 
     def evaluate(scores: np.ndarray) -> dict[str, float]:
         return evaluator.evaluate(study, target=lambda trial: -float(scores[trial.number]))
@@ -94,14 +97,19 @@ def importances(ledger: Ledger) -> list[Importance]:
     return sorted(found, key=lambda importance: -importance.value)
 
 
+def _which(data: Points) -> str:
+    return "were previews" if data.previews else "ran all epochs"
+
+
 def draw_importance(results: Results) -> Picture:
     """Draw the importances as bars, with the level of chance."""
     data, rows = points(results.ledger), importances(results.ledger)
-    trials = count(len(data.ranked), "trial")
+    n = len(data.previews or data.ranked)
+    trials = count(n, "trial")
     clear = ", ".join(row.label for row in rows if row.is_clear)
     note = (
-        f"Importance: how far the values of the best {data.n_best} are from those of all {trials} "
-        "that ran all epochs (PED-ANOVA, Pearson divergence). Chance: exceeded by 1 in 20 "
+        f"Importance: how far the values of the best {n_best(n)} are from those of all {trials} "
+        f"that {_which(data)} (PED-ANOVA, Pearson divergence). Chance: exceeded by 1 in 20 "
         "shuffles of the scores. Few trials show only strong effects, and early stopping has "
         "already removed the worst values."
     )

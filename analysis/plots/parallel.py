@@ -53,7 +53,8 @@ def parallel(ledger: Ledger) -> Parallel:
     best, worst = data.ranked[0].score, data.ranked[data.n_in_view - 1].score
     score = Dimension("score (%)", worst, best, "accuracy")
     ranked = [data.ranked[i] for i in _thinned(len(data.ranked))]
-    stopped = [data.stopped[i] for i in _thinned(len(data.stopped))]
+    all_stopped = [*(preview.trial for preview in data.previews), *data.stopped]
+    stopped = [all_stopped[i] for i in _thinned(len(all_stopped))]
     columns = [d.positions(selection.trial for selection in ranked) for d in data.dimensions]
     columns.append([score.position(selection.score) for selection in ranked])
     return Parallel(
@@ -74,18 +75,21 @@ def _thinned(n: int) -> list[int]:
 def draw_parallel(results: Results) -> Picture:
     """Draw every trial as a line."""
     data = parallel(results.ledger)
-    ranked, stopped, failed = data.points.ranked, data.points.stopped, data.points.failed
+    ranked, failed, previews = data.points.ranked, data.points.failed, data.points.previews
+    stopped = [*previews, *data.points.stopped]
+    kinds = (("previews", previews), ("stopped early", data.points.stopped))
+    what = " or ".join(kind for kind, trials in kinds if trials)
     note = f"{results.about_score} {AXIS_NOTE}"
     if failed:
         note += f" Not drawn: {count(len(failed), 'trial')} that failed."
     if n_below := len(data.points.far_below):
         note += f" The score of {count(n_below, 'trial')} is below the axis."
-    for drawn, trials, what in (
-        (data.scored, ranked, "that ran all epochs"),
-        (data.stopped, stopped, "that were stopped early"),
+    for n_drawn, n, which in (
+        (len(data.scored), len(ranked), "ran all epochs"),
+        (len(data.stopped), len(stopped), f"were {what}"),
     ):
-        if len(drawn) < len(trials):
-            note += f" Of {len(trials):,} trials {what}, {len(drawn)} are drawn."
+        if n_drawn < n:
+            note += f" Of {n:,} trials that {which}, {n_drawn} are drawn."
     figure = new_figure(4.9, results.about_search, note, legend_rows=1)
     _draw_axes(figure.subplots(), data)
     label = f"best: trial {ranked[0].trial.trial_id}"
@@ -94,7 +98,7 @@ def draw_parallel(results: Results) -> Picture:
         label = f"others that ran all epochs, colored by score ({n:,})"
         legend.append(Line2D([], [], color=sequence(np.array([0.5]))[0], label=label))
     if stopped:
-        label = f"stopped early, no score ({len(stopped):,})"
+        label = f"{what}, no score ({len(stopped):,})"
         legend.append(Line2D([], [], color=_PALE, lw=1.2, label=label))
     add_legend(figure, legend)
     names = ", ".join(dimension.label for dimension in data.points.dimensions)

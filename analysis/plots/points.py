@@ -21,7 +21,7 @@ from analysis.plots.scales import (
     stretch,
 )
 from analysis.records.ledger import Ledger, Trial
-from analysis.results.selection import Selection, rank_trials
+from analysis.results.selection import Selection, preview_score, rank_trials
 from analysis.results.study import distributions
 
 Scale = Literal["linear", "log", "accuracy"]
@@ -109,7 +109,7 @@ class Points:
     """The ended trials of a search, and the hyperparameters in its space, in their order.
 
     Of the `ranked` trials, best first, an axis of scores should show the first `n_in_view`;
-    the others are far below.
+    the others are far below. So of the `previews`; they are not among the `stopped`.
     """
 
     dimensions: Sequence[Dimension]
@@ -117,6 +117,8 @@ class Points:
     n_in_view: int
     stopped: Sequence[Trial]
     failed: Sequence[Trial]
+    previews: Sequence[Selection] = ()
+    n_previews_in_view: int = 0
 
     @property
     def far_below(self) -> list[Trial]:
@@ -126,13 +128,17 @@ class Points:
     @property
     def n_best(self) -> int:
         """How many trials count as the best: a tenth, at least three; one of fewer than eight."""
-        n = len(self.ranked)
-        return max(3, math.ceil(n / 10)) if n >= _FEWEST else 1
+        return n_best(len(self.ranked))
 
     @property
     def has_range(self) -> bool:
         """Whether the best are enough for the range of their values to be more than chance."""
         return self.n_best >= _FEWEST
+
+
+def n_best(n: int) -> int:
+    """Return how many of n trials count as the best."""
+    return max(3, math.ceil(n / 10)) if n >= _FEWEST else 1
 
 
 def points(ledger: Ledger) -> Points:
@@ -154,5 +160,20 @@ def points(ledger: Ledger) -> Points:
     if not ranked:
         raise NothingToDrawError("no trial has run all its epochs")
     n_in_view = len(in_view(selection.score for selection in ranked))
-    stopped, failed = ledger.in_state("STOPPED"), ledger.in_state("FAILED")
-    return Points(searched, ranked, n_in_view, stopped, failed)
+    previews = [
+        Selection(trial, score)
+        for trial in ledger.trials.values()
+        if (score := preview_score(trial)) is not None
+    ]
+    previews.sort(key=lambda selection: selection.rank)
+    stopped = [trial for trial in ledger.in_state("STOPPED") if not trial.preview_epochs]
+    n_previews_in_view = len(in_view(preview.score for preview in previews)) if previews else 0
+    return Points(
+        searched,
+        ranked,
+        n_in_view,
+        stopped,
+        ledger.in_state("FAILED"),
+        previews,
+        n_previews_in_view,
+    )

@@ -35,6 +35,7 @@ _GOOD: dict[str, Any] = {"ls": "", "marker": "o", "ms": 6, "mew": 0, "color": BL
 _OTHER = _GOOD | {"color": SKY}
 _FAR_BELOW = _OTHER | {"marker": "v", "ms": 5}
 _STOPPED: dict[str, Any] = {"ls": "", "marker": "|", "ms": 5, "color": STOPPED}
+_PREVIEW: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4, "mfc": "none", "color": MUTED}
 _FAILED: dict[str, Any] = {"ls": "", "marker": "x", "ms": 5, "color": VERMILLION}
 
 
@@ -46,6 +47,8 @@ def draw_slices(results: Results) -> Picture:
     n_rows = math.ceil(n / n_columns)
     note = f"{results.about_score} "
     strip = _STRIP if data.stopped or data.failed or data.far_below else 0.0
+    if data.n_previews_in_view < len(data.previews):
+        strip = _STRIP
     if strip:
         note += "Below the line: trials without a score, or with one far below the others. "
     figure = new_figure(1.4 + 2.5 * n_rows, results.about_search, note + AXIS_NOTE, legend_rows=1)
@@ -70,7 +73,9 @@ def _draw_slice(axes: Axes, data: Points, dimension: Dimension, strip: float) ->
     """Draw one panel; `strip` is the fraction of its height for trials without a score."""
     shown, n_best = data.ranked[: data.n_in_view], data.n_best
     scores = [selection.score for selection in shown]
-    set_accuracy_scale(axes, "y", scores, strip=strip)
+    previews = data.previews[: data.n_previews_in_view]
+    heights = [preview.score for preview in previews]
+    set_accuracy_scale(axes, "y", scores + heights, strip=strip)
     ticks = dimension.ticks()
     margin = 0.5 / max(len(dimension.choices) - 1, 1) if dimension.choices else 0.04
     axes.set_xlim(-margin, 1 + margin)
@@ -78,6 +83,9 @@ def _draw_slice(axes: Axes, data: Points, dimension: Dimension, strip: float) ->
     axes.set_xlabel(dimension.label)
     if data.has_range:
         _shade_best(axes, data, dimension, strip)
+    x = _spread(dimension, (preview.trial for preview in previews))
+    (marks,) = axes.plot(x, heights, **_PREVIEW)
+    set_titles(marks, (trial_title(preview.trial) for preview in previews))
     x = _spread(dimension, (selection.trial for selection in shown))
     size = {"ms": 4} if len(shown) > _MANY else {}
     for part, look in (
@@ -117,6 +125,7 @@ def _draw_strip(axes: Axes, data: Points, dimension: Dimension) -> None:
     mixed = blended_transform_factory(axes.transData, axes.transAxes)
     for trials, look in (
         (data.far_below, _FAR_BELOW),
+        ([preview.trial for preview in data.previews[data.n_previews_in_view :]], _PREVIEW),
         (data.stopped, _STOPPED),
         (data.failed, _FAILED),
     ):
@@ -132,6 +141,7 @@ def _legend(data: Points) -> list[Line2D]:
         (f"best {n_best}{', with their range' if data.has_range else ''}", n_best - 1, _GOOD),
         ("other finished", data.n_in_view - n_best, _OTHER),
         ("far below", len(data.far_below), _FAR_BELOW),
+        ("previews", len(data.previews), _PREVIEW),
         ("stopped early", len(data.stopped), _STOPPED),
         ("failed", len(data.failed), _FAILED),
     ]

@@ -26,6 +26,8 @@ def trial_title(trial: Trial) -> str:
     """Return `trial 12: 99.11 %` or how the trial ended, and below it its hyperparameters."""
     score = trial_score(trial)
     outcome = _OUTCOMES[trial.state] if score is None else percent(score)
+    if trial.preview_epochs and trial.state == "STOPPED":
+        outcome = "preview"
     if score is None and trial.epochs:
         outcome += f", {percent(trial.val_accuracy)} after {count(len(trial.epochs), 'epoch')}"
     drawn = {name: trial.value(name) for name in trial.config["space"]}

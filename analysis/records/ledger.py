@@ -89,12 +89,19 @@ class SessionStarted(JournalRecord, frozen=True, tag="session"):
     slots: int
 
 
-class TrialStarted(JournalRecord, frozen=True, tag="trial_started"):
-    """A trial begins. `trial_id` counts from 1; `seed` is that of the trial."""
+class TrialStarted(JournalRecord, frozen=True, tag="trial_started", omit_defaults=True):
+    """A trial begins. `trial_id` counts from 1; `seed` is that of the trial.
+
+    Attributes:
+        preview_epochs: Of a preview, the epochs of its schedule; None for any other trial.
+        repeats: The preview whose hyperparameters the trial has.
+    """
 
     trial_id: int
     seed: int
     hyperparameters: dict[str, Any]
+    preview_epochs: int | None = None
+    repeats: int | None = None
 
 
 class EpochRecord(JournalRecord, frozen=True, tag="epoch", gc=False):
@@ -161,6 +168,8 @@ class Trial:
         config: The sweep's config when the trial started.
         state: RUNNING also for a trial that was interrupted.
         earlier_point: Whether the best of an earlier sweep is tried after the initial points.
+        preview_epochs: See `TrialStarted`.
+        repeats: See `TrialStarted`.
     """
 
     trial_id: int
@@ -173,6 +182,13 @@ class Trial:
     ended: float | None = None
     reason: str | None = None
     earlier_point: bool = False
+    preview_epochs: int | None = None
+    repeats: int | None = None
+
+    @property
+    def planned_epochs(self) -> int:
+        """The epochs of its schedule."""
+        return self.preview_epochs or int(self.config["epochs"])
 
     def value(self, name: str) -> Any:
         """Return the value of a hyperparameter: drawn, fixed by the recipe, or its default."""
@@ -183,9 +199,10 @@ class Trial:
     def origin(self) -> Origin:
         """Whether it is an initial point of its config, an earlier best, or a proposal."""
         points = self.config.get("initial_points", self.config.get("first", ()))
-        if self.trial_id <= len(points):
+        number = self.repeats or self.trial_id
+        if number <= len(points):
             return "initial"
-        is_earlier = self.earlier_point and self.trial_id == len(points) + 1
+        is_earlier = self.earlier_point and number == len(points) + 1
         return "earlier sweep" if is_earlier else "proposed"
 
     @property
@@ -283,6 +300,8 @@ class Ledger(Journal):
                     record.time,
                     self.config,
                     earlier_point=earlier is not None and earlier.point is not None,
+                    preview_epochs=record.preview_epochs,
+                    repeats=record.repeats,
                 )
             case TrialEnded():
                 trial = self.trials[record.trial_id]

@@ -34,7 +34,8 @@ def write_duration(seconds: int) -> str:
 def n_planned(ledger: Ledger, config: Mapping[str, Any] | None = None) -> int:
     """Return how many trials the search runs, by default with the ledger's config.
 
-    Once its time budget is used up, these are the trials that have started, but at least one.
+    Once its time budget is used up, these are the trials that have started, but at least one,
+    and one that is no preview.
     Numbers below the highest that have not started count as started: a driver may have been
     killed before it recorded them.
     """
@@ -42,7 +43,10 @@ def n_planned(ledger: Ledger, config: Mapping[str, Any] | None = None) -> int:
     budget, n_trials = config.get("time_budget"), int(config["trials"])
     if budget is None or seconds_spent(ledger) < read_duration(budget):
         return n_trials
-    return min(n_trials, max(1, *ledger.trials)) if ledger.trials else 1
+    if not ledger.trials:
+        return 1
+    only_previews = all(trial.preview_epochs for trial in ledger.trials.values())
+    return min(n_trials, max(ledger.trials) + only_previews)
 
 
 def describe_budget(ledger: Ledger) -> str | None:

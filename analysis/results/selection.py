@@ -46,8 +46,15 @@ def selection_score(val_accuracies: Sequence[float], *, schedule: str) -> float:
 
 def trial_score(trial: Trial) -> float | None:
     """Return the score of a trial that ran all its epochs, None for any other."""
-    if trial.state != "COMPLETE" or not trial.epochs:
-        return None
+    return _score(trial) if trial.state == "COMPLETE" and trial.epochs else None
+
+
+def preview_score(trial: Trial) -> float | None:
+    """Return the score of a preview that has ended, None for any other trial."""
+    return _score(trial) if trial.state == "STOPPED" and trial.preview_epochs else None
+
+
+def _score(trial: Trial) -> float:
     accuracies = [epoch.val_accuracy for epoch in trial.epochs]
     return selection_score(accuracies, schedule=trial.value("schedule"))
 

@@ -85,7 +85,7 @@ def print_trials(
         cells = (
             str(trial.trial_id),
             Text(*_shown_state(trial, state)),
-            f"{len(trial.epochs)}/{trial.config['epochs']}",
+            f"{len(trial.epochs)}/{trial.planned_epochs}",
             percent(document["val_accuracy"]),
             duration(trial.seconds),
         )

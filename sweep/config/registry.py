@@ -13,6 +13,7 @@ SEARCHERS = {  # samplers of Optuna, made with a `seed`
 
 SCHEDULERS = {  # schedulers of Ray Tune, see `sweep.tuning.scheduler.build_scheduler`
     "asha": "sweep.tuning.scheduler:Asha",
+    "preview": "sweep.tuning.scheduler:Fifo",  # the searcher proposes the previews
     "none": "sweep.tuning.scheduler:Fifo",
 }
 

@@ -41,10 +41,11 @@ class Scheduler(Section):
     """What stops a trial early.
 
     Attributes:
-        name: `none` stops no trial.
-        grace_period: Epochs before the first decision.
+        name: `none` stops no trial; `preview` trains most trials with a short schedule.
+        grace_period: Epochs before the first decision; those of a preview.
         reduction_factor: At each rung one trial in this many continues, and the next rung comes
-            after this many times as many epochs.
+            after this many times as many epochs. With `preview` every trial whose number is a
+            multiple of it, but for the first two, repeats the best preview with all epochs.
     """
 
     name: Annotated[str, _one_of(SCHEDULERS)] = "asha"
@@ -186,6 +187,18 @@ class SweepConfig(Section):
         if missing:
             raise ValueError(f"the draw lacks {', '.join(missing)}")
         return complete({**self.recipe, **draw})
+
+    @property
+    def preview_epochs(self) -> int | None:
+        """The epochs of a preview; None without previews."""
+        epochs = self.scheduler.grace_period
+        return epochs if self.scheduler.name == "preview" and epochs < self.epochs else None
+
+    def epochs_of(self, number: int, n_trials: int) -> int:
+        """Return the epochs of a trial's schedule, by its number from 1; the last has all."""
+        factor = self.scheduler.reduction_factor
+        has_all = number == n_trials or (number % factor == 0 and number > 2 * factor)
+        return self.epochs if has_all or self.preview_epochs is None else self.preview_epochs
 
     def reported(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that results show: the searched ones, then other regularizers."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import median, median_low
+from statistics import fmean, median, median_low
 from typing import Any
 
 import numpy as np
@@ -57,10 +57,11 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
         return n_training * known[key].training_s + n_other * known[key].validation_s
 
     values = config.hyperparameters(draw)
-    trial_s = config.epochs * epoch_s(
+    n = config.trials
+    trial_s = fmean(config.epochs_of(number, n) for number in range(1, n + 1)) * epoch_s(
         config.model, values, data.n_train - data.n_validation, data.n_validation
     )
-    search_s = math.ceil(config.trials / slots) * trial_s
+    search_s = math.ceil(n / slots) * trial_s
     if config.time_budget is not None:
         search_s = min(search_s, read_duration(config.time_budget) + trial_s)
     if config.confirm is None:
@@ -77,7 +78,7 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
 
 def describe_time(config: SweepConfig, found: Estimate) -> str:
     """Return how long a sweep takes, such as `up to about 12 min at the present load`."""
-    may_stop = config.scheduler.name != "none" and config.scheduler.grace_period < config.epochs
+    may_stop = config.scheduler.name == "asha" and config.scheduler.grace_period < config.epochs
     text = f"{'up to ' * may_stop}about {_rough(found.total_s)}"
     text += " at the present load"
     if config.confirm is not None and found.total_s >= 90:  # rounded, shorter parts do not add up

@@ -131,7 +131,15 @@ class TrialRecorder(Recorder):
     def start(self, assignment: Assignment) -> None:
         if assignment.key not in self._ledger.trials:  # a retried trial is recorded already
             shown = self._config.reported(assignment.hyperparameters)
-            started = TrialStarted(time.time(), assignment.key, assignment.seed, shown)
+            preview_epochs = assignment.epochs if assignment.epochs < self._config.epochs else None
+            started = TrialStarted(
+                time.time(),
+                assignment.key,
+                assignment.seed,
+                shown,
+                preview_epochs,
+                assignment.repeats,
+            )
             self._writer.append(started)
 
     @override
@@ -150,6 +158,8 @@ class TrialRecorder(Recorder):
     def end(self, assignment: Assignment, report: Report | None, reason: str | None) -> None:
         trial = self._ledger.trials[assignment.key]
         outcome = "FAILED" if report is None else report.outcome()
+        if outcome == "COMPLETE" and trial.preview_epochs:
+            outcome = "STOPPED"
         self._writer.append(TrialEnded(time.time(), trial.trial_id, outcome, reason))
         unneeded = [trial]
         if (score := trial_score(trial)) is not None:

@@ -6,7 +6,7 @@ from analysis.formatting import count, dataset_name, network_name
 from analysis.hyperparameters import format_value
 from analysis.records.dataset import DataRecord
 from analysis.records.ledger import EarlierSweep, EarlierTrial, Ledger, Trial
-from analysis.results.selection import rank_trials, trial_score
+from analysis.results.selection import preview_score, rank_trials, trial_score
 from sweep.config import SweepConfig
 from sweep.errors import UsageError
 
@@ -35,12 +35,13 @@ def learn_from(ledger: Ledger, config: SweepConfig, data: DataRecord) -> Earlier
         if (reason := _why_unfit(trial, config)) is not None:
             reasons[reason] += 1
             continue
+        score = preview_score(trial) if config.preview_epochs else trial_score(trial)
         fitting[trial.trial_id] = EarlierTrial(
             trial_id=trial.trial_id,
-            state="COMPLETE" if trial.state == "COMPLETE" else "STOPPED",
+            state="COMPLETE" if score is not None else "STOPPED",
             hyperparameters={name: trial.value(name) for name in config.space},
             val_accuracies=[epoch.val_accuracy for epoch in trial.epochs],
-            score=trial_score(trial),
+            score=score,
         )
     if not fitting:
         listed = "".join(f"\n  {reason} ({count(n, 'trial')})" for reason, n in reasons.items())
@@ -48,8 +49,9 @@ def learn_from(ledger: Ledger, config: SweepConfig, data: DataRecord) -> Earlier
             f"no trial of {ledger.name} fits the new sweep:{listed or ' it has none'}\n"
             "change the config, or leave out --from"
         )
-    ranked = (fitting.get(best.trial.trial_id) for best in rank_trials(ledger))
-    best = next((trial for trial in ranked if trial is not None), None)
+    ranked = (best.trial for best in rank_trials(ledger))
+    learned = (trial.repeats if config.preview_epochs else trial.trial_id for trial in ranked)
+    best = next((fitting[number] for number in learned if number in fitting), None)
     point = None if best is None else best.hyperparameters
     return EarlierSweep(
         name=ledger.name,
@@ -81,6 +83,9 @@ def _why_unfit(trial: Trial, config: SweepConfig) -> str | None:
         before, now = getattr(then, name), getattr(config, name)
         if before != now:
             return f"`{name}` was {before}, now {now}"
+    learned = config.preview_epochs or config.epochs
+    if trial.planned_epochs != learned:
+        return f"its schedule had {count(trial.planned_epochs, 'epoch')}, not {learned}"
     for name, fixed in config.recipe.items():
         value = trial.value(name)
         if name in config.space:

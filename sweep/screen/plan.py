@@ -12,7 +12,11 @@ from sweep.screen.output import escape, open_console
 
 def describe_size(config: SweepConfig) -> str:
     """Return how large a sweep is, such as `32 trials of up to 15 epochs`."""
-    size = f"{count(config.trials, 'trial')} of up to {count(config.epochs, 'epoch')}"
+    n = config.trials
+    size = f"{count(n, 'trial')} of up to {count(config.epochs, 'epoch')}"
+    if config.preview_epochs is not None:
+        n_previews = sum(config.epochs_of(i, n) < config.epochs for i in range(1, n + 1))
+        size += f", {n_previews} of them previews of {config.preview_epochs}"
     return size + (f", none started after {config.time_budget}" if config.time_budget else "")
 
 

@@ -53,7 +53,7 @@ class SearchView:
         stage = "searching" if self.ledger.n_ended < n_trials else "searched"
         parts = [
             f"{stage}: {self.ledger.n_ended}/{n_trials} trials",
-            f"{self._count('STOPPED')} stopped early",
+            self._stopped(),
             f"{n_failed} failed" if n_failed else "",
             self._epochs(),
             *self._times(),
@@ -78,7 +78,7 @@ class SearchView:
             ),
             Flow(
                 Text(f"{self._count('COMPLETE')} complete", "green"),
-                Text(f"{self._count('STOPPED')} stopped early", "cyan"),
+                Text(self._stopped(), "cyan"),
                 self._open(),
                 Text(f"{n_failed} failed", "red" if n_failed else "dim"),
                 Text(self._epochs(), "dim"),
@@ -90,11 +90,18 @@ class SearchView:
             parts.append(Flow(best, *_pairs(trial.hyperparameters)))
         if running := ledger.in_state("RUNNING"):
             max_lines = None if height is None else max(4, height - _OTHER_LINES)
-            parts += [Text(), _open_trials(running, int(ledger.config["epochs"]), max_lines)]
+            parts += [Text(), _open_trials(running, max_lines)]
         return Group(*parts)
 
     def _count(self, state: State) -> int:
         return len(self.ledger.in_state(state))
+
+    def _stopped(self) -> str:
+        """Return how many trials were stopped early, or were previews."""
+        stopped = self.ledger.in_state("STOPPED")
+        if stopped and all(trial.preview_epochs for trial in stopped):
+            return count(len(stopped), "preview")
+        return f"{len(stopped)} stopped early"
 
     def _open(self) -> str:
         """Return how many trials have begun and not ended."""
@@ -124,8 +131,7 @@ def seconds_left(ledger: Ledger) -> float | None:
     seconds = [trial.epochs[-1].seconds for trial in running if trial.epochs]
     if not seconds:
         seconds = [trial.epochs[-1].seconds for trial in ended if trial.epochs][-1:]
-    longest = int(ledger.config["epochs"])
-    typical = fmean(len(trial.epochs) for trial in ended) if ended else longest
+    typical = fmean(len(t.epochs) for t in ended) if ended else int(ledger.config["epochs"])
     waiting = max(0, n_planned(ledger) - len(ledger.trials))
     if not seconds or not (waiting or running):
         return None
@@ -135,8 +141,8 @@ def seconds_left(ledger: Ledger) -> float | None:
         to_come = min(to_come, max(0.0, read_duration(budget) - seconds_spent(ledger)))
     open_epochs = 0.0
     for trial in running:
-        done = len(trial.epochs)
-        open_epochs += max(typical - done, (longest - done) / 2)
+        done, planned = len(trial.epochs), trial.planned_epochs
+        open_epochs += max(min(typical, planned) - done, (planned - done) / 2)
     return to_come + open_epochs * per_epoch
 
 
@@ -153,7 +159,8 @@ def sparkline(trial: Trial, width: int) -> str:
     return "".join(bars).ljust(width, "·")
 
 
-def _open_trials(trials: list[Trial], epochs: int, max_lines: int | None) -> TrialTable:
+def _open_trials(trials: list[Trial], max_lines: int | None) -> TrialTable:
+    longest = max(trial.planned_epochs for trial in trials)
     names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
     table = TrialTable(
         ("trial", "epoch", "validation", "curve"),
@@ -165,9 +172,9 @@ def _open_trials(trials: list[Trial], epochs: int, max_lines: int | None) -> Tri
     for trial in trials:
         cells = (
             str(trial.trial_id),
-            f"{len(trial.epochs)}/{epochs}",
+            f"{len(trial.epochs)}/{trial.planned_epochs}",
             percent(trial.val_accuracy),
-            sparkline(trial, width=min(epochs, 20)),
+            sparkline(trial, width=min(longest, 20)),
         )
         table.add_row(cells, [shown_value(trial.hyperparameters, name) for name in names])
     return table

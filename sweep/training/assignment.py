@@ -21,6 +21,7 @@ class Assignment:
         epochs: Epochs of a training that is not stopped early.
         hyperparameters: All of them, searched or not.
         key: The number of the trial, or the name of the run's arm; a worker does not need it.
+        repeats: The number of the preview whose hyperparameters the trial has.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Assignment:
     epochs: int
     hyperparameters: dict[str, Any]
     key: Any = None
+    repeats: int | None = None
 
 
 @dataclass(frozen=True)

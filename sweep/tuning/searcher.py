@@ -20,7 +20,7 @@ from analysis.records.files import trial_name
 from analysis.records.ledger import EarlierTrial, Ledger, Trial
 from analysis.records.seeds import sampler_seed, trial_seed
 from analysis.results.budget import n_planned
-from analysis.results.selection import selection_score
+from analysis.results.selection import preview_score, selection_score, trial_score
 from analysis.results.study import STATES, optuna_trial
 from sweep.config import SweepConfig
 from sweep.config.dimensions import Choices, Dimension, IntRange
@@ -52,8 +52,12 @@ class StudySearcher(NotPickled, Searcher):
 
     A trial that ran all its epochs is COMPLETE in the study, with the score that the best is
     chosen by. One that was stopped early is PRUNED at its last epoch, and one that failed is
-    FAIL. Ray's own adapter reports a trial that was stopped early as COMPLETE and without its
-    last epoch, and leaves one that diverged RUNNING forever.
+    FAIL. In a sweep with previews the searcher learns from these alone: they are COMPLETE. The
+    other trials repeat a preview with all epochs. Their scores do not compare with those of
+    previews, so they are FAIL.
+
+    Ray's own adapter reports a trial that was stopped early as COMPLETE and without its last
+    epoch, and leaves one that diverged RUNNING forever.
     """
 
     def __init__(self, config: SweepConfig, ledger: Ledger) -> None:
@@ -64,7 +68,7 @@ class StudySearcher(NotPickled, Searcher):
         make_sampler = resolve_name(SEARCHERS[config.searcher])
         sampler = make_sampler(seed=sampler_seed(config.seed, n_past))
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
-        self._running: dict[str, tuple[optuna.Trial, str]] = {}
+        self._running: dict[str, tuple[optuna.Trial, Assignment]] = {}
         earlier, self._n_earlier = ledger.created.earlier, 0
         if earlier is not None:
             self.study.add_trials(map(self._earlier, earlier.trials))
@@ -74,7 +78,8 @@ class StudySearcher(NotPickled, Searcher):
         # Optuna numbers from 0 what it is given, waiting or not, and proposes what waits first.
         # So each trial keeps its number. A driver may have been killed before it recorded a
         # number, which is then proposed as for the first time.
-        for number in range(1, max(n_past, len(points)) + 1):
+        self._n_given = max(n_past, len(points))
+        for number in range(1, self._n_given + 1):
             trial = ledger.trials.get(number)
             if trial is None:
                 self.study.enqueue_trial(dict(points[number - 1]) if number <= len(points) else {})
@@ -90,10 +95,15 @@ class StudySearcher(NotPickled, Searcher):
 
         It is FINISHED once the time budget allows no further trial.
         """
-        number, config = next(self._numbers), self._config
-        if config.time_budget is not None and number > n_planned(self._ledger):
+        number, config, n_trials = next(self._numbers), self._config, n_planned(self._ledger)
+        if config.time_budget is not None and number > n_trials:
             return str(Searcher.FINISHED)
         begun = self._ledger.trials.get(number)
+        epochs, repeats = config.epochs_of(number, n_trials), None
+        if begun is None and epochs > (config.preview_epochs or epochs):
+            repeats = self._best_preview(number)
+        if repeats is not None:
+            self.study.enqueue_trial(self._values_in_space(repeats))
         # A trial that has begun has its own values, also where today's space is another.
         names = self._distributions if begun is None else self._values_in_space(begun)
         trial = self.study.ask({name: self._distributions[name] for name in names})
@@ -101,16 +111,17 @@ class StudySearcher(NotPickled, Searcher):
         seed, draw = trial_seed(config.seed, number), trial.params
         if begun is not None:
             config = SweepConfig.model_validate(begun.config)
-            seed, draw = begun.seed, begun.hyperparameters
+            seed, draw, epochs = begun.seed, begun.hyperparameters, begun.planned_epochs
         assignment = Assignment(
             name=trial_name(number),
             seed=seed,
             model=config.model,
-            epochs=config.epochs,
+            epochs=epochs,
             hyperparameters=config.hyperparameters(draw),
             key=number,
+            repeats=None if repeats is None else repeats.trial_id,
         )
-        self._running[trial_id] = trial, assignment.hyperparameters["schedule"]
+        self._running[trial_id] = trial, assignment
         return {"assignment": assignment}
 
     def on_trial_complete(
@@ -119,17 +130,37 @@ class StudySearcher(NotPickled, Searcher):
         """Report how a trial ended; `error` means that its process died once too often."""
         if trial_id not in self._running:
             return
-        trial, schedule = self._running.pop(trial_id)
+        trial, assignment = self._running.pop(trial_id)
         ended = self._ledger.trials.get(self._number(trial))
         accuracies = [] if ended is None else [epoch.val_accuracy for epoch in ended.epochs]
         for epoch, accuracy in enumerate(accuracies, start=1):
             trial.report(accuracy, epoch)
         outcome, value = "FAILED", None
-        if result is not None and not error:
+        if result is not None and not error and self._teaches(assignment.epochs):
             outcome = result["report"].outcome()
         if outcome == "COMPLETE":
+            schedule = assignment.hyperparameters["schedule"]
             value = objective(selection_score(accuracies, schedule=schedule))
         self.study.tell(trial, value, state=STATES[outcome], skip_if_finished=True)
+
+    def _teaches(self, epochs: int) -> bool:
+        """Whether the searcher learns from trials with a schedule of so many epochs."""
+        return epochs == (self._config.preview_epochs or epochs)
+
+    def _best_preview(self, number: int) -> Trial | None:
+        """The best preview that no trial repeats; None if this trial has values already."""
+        if number <= self._n_given:
+            return None
+        trials = self._ledger.trials.values()
+        repeated = {trial.repeats for trial in trials}
+        scores = {
+            trial.trial_id: score
+            for trial in trials
+            if (score := preview_score(trial)) is not None
+            and trial.preview_epochs == self._config.preview_epochs
+            and trial.trial_id not in repeated
+        }
+        return self._ledger.trials[max(scores, key=scores.__getitem__)] if scores else None
 
     def _values_in_space(self, trial: Trial) -> dict[str, Any]:
         """The values of a trial, drawn or fixed, that today's space contains."""
@@ -162,9 +193,11 @@ class StudySearcher(NotPickled, Searcher):
         """A trial of the ledger as a trial of the study."""
         names = self._values_in_space(trial)
         finished = optuna_trial(trial, {name: self._distributions[name] for name in names})
-        if trial.state == "COMPLETE":
-            assert finished.value is not None
-            finished.value = objective(finished.value)
+        score = preview_score(trial) if self._config.preview_epochs else trial_score(trial)
+        if not self._teaches(trial.planned_epochs):
+            finished.state, finished.value = STATES["FAILED"], None
+        elif score is not None:
+            finished.state, finished.value = STATES["COMPLETE"], objective(score)
         return finished
 
 

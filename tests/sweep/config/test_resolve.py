@@ -177,7 +177,10 @@ _ERRORS = [
     ("space: {momentum: [0, 0.9]}\nrecipe: {nesterov: true}", "`space.momentum` must be above"),
     ("searcher: grid", "`searcher` must be 'tpe', 'random' or 'gp', but got 'grid'"),
     ("scheduler: 3", "`scheduler` must be a mapping or `none`, but got 3 (sweep.yaml:1)"),
-    ("scheduler: hb", "`scheduler.name` must be 'asha' or 'none', but got 'hb' (sweep.yaml:1)"),
+    (
+        "scheduler: hb",
+        "`scheduler.name` must be 'asha', 'preview' or 'none', but got 'hb' (sweep.yaml:1)",
+    ),
     ("confirm: no", "`confirm` must be a mapping or `none`, but got false"),
     ("resources: {gpu: 1.5}", "0, a share between 0.01 and 1, or an integer up to 64, but"),
     (

@@ -1,0 +1,194 @@
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+from analysis.records.epochs import Epoch
+from analysis.records.ledger import FORMAT, Ledger, SweepCreated, read_ledger
+from analysis.results.selection import preview_score, rank_trials
+from analysis.storage.local_folder import LocalFolder
+from data_utils.dataset import TrainTest
+from sweep.config import SweepConfig
+from sweep.driver.estimate import Speed, estimate_time
+from sweep.driver.search import run_search
+from sweep.driver.session import Session
+from sweep.driver.signals import Interrupted
+from sweep.driver.warm_start import learn_from
+from sweep.errors import UsageError
+from sweep.training.assignment import Assignment, Report
+from sweep.tuning.engine import Recorder
+from sweep.tuning.searcher import StudySearcher, objective
+
+# Trials 1 to 5 and 7 are previews; 6, 8 and, as the last one, 9 have all epochs.
+CONFIG = SweepConfig.model_validate(
+    {
+        "trials": 9,
+        "epochs": 3,
+        "scheduler": {"name": "preview", "grace_period": 2, "reduction_factor": 2},
+        "confirm": None,
+    }
+)
+
+
+class Played:
+    """Plays a search: the accuracy of a trial depends on its dropout, and on its epochs.
+
+    It ends by an interruption before its trial number `until`, after that trial's first epoch.
+    """
+
+    def __init__(self, until: int = 0) -> None:
+        self._until = until
+        self.searcher: Any = None
+
+    def train(self, recorder: Recorder, assignment: Assignment) -> None:
+        recorder.start(assignment)
+        for number in range(recorder.n_epochs(assignment) + 1, assignment.epochs + 1):
+            accuracy = 0.9 - assignment.hyperparameters["dropout"] / 10 + number / 1000
+            report = Report((Epoch(number, 0.5, 0.8, 0.4, accuracy, 1.5, 1e4),))
+            recorder.epoch(assignment, report.epochs[0])
+            if assignment.key == self._until:
+                raise Interrupted(signal.SIGINT)
+        report = Report(report.epochs, is_last=True)
+        self.searcher().on_trial_complete(f"tune-{self._n}", report.to_result())
+        self._n += 1
+        recorder.end(assignment, report, None)
+
+    _n = 0
+
+
+@pytest.fixture
+def play(
+    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
+) -> Callable[..., tuple[Ledger, Any]]:
+    """Runs a search, perhaps cut off at a trial; returns the ledger and the study."""
+
+    def run(config: SweepConfig = CONFIG, until: int = 0) -> tuple[Ledger, Any]:
+        played, folder = Played(until), LocalFolder(tmp_path / "mine")
+        session: Any = make_session(folder, train=played.train)
+        played.searcher = lambda: session.engine.asked[-1]["searcher"]
+        try:
+            run_search(session, config, blank)
+        except Interrupted:
+            assert until
+        return read_ledger(folder), played.searcher().study
+
+    return run
+
+
+def _repeats(ledger: Ledger) -> dict[int, int | None]:
+    return {t.trial_id: t.repeats for t in ledger.trials.values() if t.preview_epochs is None}
+
+
+def _require_best_previews_are_repeated(ledger: Ledger) -> None:
+    """Check that each trial with all epochs repeats the best preview that none had repeated."""
+    trials, repeated = ledger.trials, set[int]()
+    for number in (6, 8, 9):
+        preview = max(
+            (t for t in trials.values() if t.preview_epochs and t.trial_id < number),
+            key=lambda t: (t.trial_id not in repeated, preview_score(t)),
+        )
+        repeated.add(preview.trial_id)
+        full = trials[number]
+        assert full.repeats == preview.trial_id
+        assert (full.state, len(full.epochs)) == ("COMPLETE", 3)
+        assert full.hyperparameters == preview.hyperparameters
+        assert full.origin == preview.origin
+        assert full.seed != preview.seed
+
+
+def test_most_trials_are_previews_and_the_others_repeat_the_best_of_them(
+    play: Callable[..., tuple[Ledger, Any]],
+) -> None:
+    ledger, study = play()
+    for number in (1, 2, 3, 4, 5, 7):
+        preview = ledger.trials[number]
+        assert (preview.state, preview.planned_epochs, len(preview.epochs)) == ("STOPPED", 2, 2)
+    _require_best_previews_are_repeated(ledger)
+    assert rank_trials(ledger)[0].trial.trial_id in (6, 8, 9)
+    # The searcher learns from previews alone.
+    values = {
+        trial.number + 1: trial.value for trial in study.get_trials(states=[TrialState.COMPLETE])
+    }
+    assert values == {
+        number: pytest.approx(objective(preview_score(ledger.trials[number]) or 0))
+        for number in (1, 2, 3, 4, 5, 7)
+    }
+
+
+@pytest.mark.parametrize("until", range(1, 10))
+def test_search_with_previews_goes_on_wherever_it_is_cut_off(
+    until: int, play: Callable[..., tuple[Ledger, Any]]
+) -> None:
+    cut, _ = play(until=until)
+    assert cut.trials[until].state == "RUNNING"
+    ledger, study = play()
+    _require_best_previews_are_repeated(ledger)
+    assert [*ledger.trials] == list(range(1, 10))
+    assert len(study.trials) == 9
+    assert _repeats(ledger).keys() == {6, 8, 9}
+    told = {trial.number + 1 for trial in study.get_trials(states=[TrialState.COMPLETE])}
+    assert told == {1, 2, 3, 4, 5, 7}
+
+
+def test_extended_search_repeats_no_preview_twice(
+    play: Callable[..., tuple[Ledger, Any]],
+) -> None:
+    play()
+    ledger, _ = play(CONFIG.model_copy(update={"trials": 14}))
+    repeats = _repeats(ledger)
+    assert repeats.keys() == {6, 8, 9, 10, 12, 14}
+    assert len(set(repeats.values())) == 6
+
+
+def test_used_up_time_budget_leaves_a_trial_with_all_epochs(
+    play: Callable[..., tuple[Ledger, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(1000))
+    clock = SimpleNamespace(time=lambda: next(seconds))  # a second per record
+    monkeypatch.setattr("sweep.driver.search.time", clock)
+    ledger, _ = play(CONFIG.model_copy(update={"time_budget": "6s"}))
+    assert 1 < len(ledger.trials) < 5
+    assert _repeats(ledger).keys() == {len(ledger.trials)}
+    assert rank_trials(ledger)
+
+
+def test_initial_point_that_is_repeated_is_still_an_initial_point(
+    play: Callable[..., tuple[Ledger, Any]],
+) -> None:
+    config = CONFIG.model_copy(update={"initial_points": ({"dropout": 0.0},)})
+    ledger, _ = play(config)
+    assert ledger.trials[6].repeats == 1
+    assert ledger.trials[6].origin == "initial"
+
+
+def test_sweep_learns_from_previews_only_if_its_own_are_as_long(
+    play: Callable[..., tuple[Ledger, Any]],
+) -> None:
+    ledger, _ = play()
+    earlier = learn_from(ledger, CONFIG.model_copy(update={"initial_points": ()}), ledger.data)
+    assert {trial.trial_id for trial in earlier.trials} == {1, 2, 3, 4, 5, 7}
+    best = rank_trials(ledger)[0].trial
+    assert earlier.point == {name: best.value(name) for name in CONFIG.space}
+    searcher = StudySearcher(
+        CONFIG, Ledger(SweepCreated(0.0, FORMAT, "new", CONFIG.model_dump(mode="json"), earlier))
+    )
+    values = [trial.value for trial in searcher.study.get_trials(states=[TrialState.COMPLETE])]
+    assert len(values) == 6
+
+    none = CONFIG.scheduler.model_copy(update={"name": "none"})
+    without = CONFIG.model_copy(update={"scheduler": none})
+    found = learn_from(ledger, without, ledger.data)
+    assert {trial.trial_id for trial in found.trials} == {6, 8, 9}
+    longer = CONFIG.scheduler.model_copy(update={"grace_period": 1})
+    with pytest.raises(UsageError, match="its schedule had 2 epochs, not 1"):
+        learn_from(ledger, CONFIG.model_copy(update={"scheduler": longer}), ledger.data)
+
+
+def test_estimate_counts_the_epochs_of_previews(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweep.driver.estimate.measure_speed", lambda *_: Speed(1 / 50_000, 0.0))
+    found = estimate_time(CONFIG, slots=1)
+    assert found.search_s - 8 == pytest.approx(6 * 2 + 3 * 3)
