@@ -18,6 +18,7 @@ import carry
 import ledgers
 import overhead
 import picture
+import search
 import startup
 import step
 import sweeps
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "carry": carry.measure,
     "analysis": ledgers.measure,
     "startup": startup.measure,
+    "search": search.measure,
 }
 
 
