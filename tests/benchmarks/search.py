@@ -13,7 +13,7 @@ from results import Row, Section, Target
 from simulated import OptunaLoop, Project, RayDefaults, Tuner, simulate
 
 BUDGETS = (120, 240, 480, 960)  # epochs
-SWEEPS = 66  # of an arm, at each budget and a round
+SWEEPS = 68  # of an arm, at each budget and a round
 SLOW = ("the same with `gp`", "`gp`, all epochs")  # a tenth of the sweeps, up to 480 epochs
 OURS = "this project: preset `best`"
 _BEFORE = "version 0.1.0: TPE, all epochs"
