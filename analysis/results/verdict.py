@@ -74,7 +74,8 @@ def describe_verdict(
         n_ended = confirmation.n_seeds_ended([finalist.arm])
         planned = confirmation.plan.next_look(0)
         seeds = f"{n_ended} of {count(planned or 0, 'planned seed')}"
-        return f"No verdict on {finalist.title} yet: {seeds} have ended."
+        verb = "has" if planned == 1 else "have"
+        return f"No verdict on {finalist.title} yet: {seeds} {verb} ended."
     if confirmation.reference_of(finalist) is None:
         return _sentence(f"{finalist.title} was not compared with a reference")
     is_off = all(finalist.hyperparameters.get(name) == 0 for name in HAND_TUNED)

@@ -80,7 +80,8 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     steps = {"trials --top 10": "the ten best trials"}
     missing = missing_step(ledger, read_confirmation(folder))
     if missing is not None:
-        steps[missing] = "the test accuracy, against the baselines"
+        is_known = "confirmed" in document
+        steps[missing] = f"the {'verdict' if is_known else 'test accuracy'}, against the baselines"
     steps["best --json"] = "the best trial as JSON"
     commands = [follow_up(step, folder) for step in steps]
     width = max(map(len, commands))

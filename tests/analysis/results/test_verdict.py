@@ -120,6 +120,13 @@ def test_there_is_no_verdict_between_looks():
     )
 
 
+def test_one_planned_seed_has_ended():
+    one = {1001: 0.99}
+    confirmation = make_confirmation({"finalist-1": one, "hand-tuned": one})
+    confirmation.apply(Plan(1.0, 1, 1, None))
+    assert "1 of 1 planned seed has ended" in describe_verdict(confirmation, 1)
+
+
 @pytest.mark.parametrize(
     ("arms", "verdict"),
     [
