@@ -5,6 +5,7 @@ Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces", IJCAI
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from analysis.plots.points import Points, n_best, points
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.style import BLUE, INK, add_legend, new_figure
 from analysis.records.ledger import Ledger
+from analysis.results.selection import Selection
 from analysis.results.study import distributions, optuna_trial
 
 # Of ten trials, chance hides even a hyperparameter that alone determines the score every sixth
@@ -56,17 +58,17 @@ class Importance:
 def importances(ledger: Ledger) -> list[Importance]:
     """Return every searched hyperparameter's importance, highest first.
 
-    Only the trials that ran all their epochs count; in a search with previews only these.
+    The trials that ran all their epochs count, or the previews if they are more.
 
     Raises:
         NothingToDrawError: If they are too few or have the same score, or nothing is searched.
     """
     data = points(ledger)
-    counted = data.previews or data.ranked
+    counted = _counted(data)
     n = len(counted)
     if n < _FEWEST:
         raise NothingToDrawError(
-            f"only {count(n, 'trial')} {_which(data)}; at least {_FEWEST} are needed"
+            f"only {count(n, 'trial')} to compare; at least {_FEWEST} are needed"
         )
     scores = np.array([selection.score for selection in counted])
     if np.all(scores == scores[0]):
@@ -98,13 +100,18 @@ def importances(ledger: Ledger) -> list[Importance]:
 
 
 def _which(data: Points) -> str:
-    return "were previews" if data.previews else "ran all epochs"
+    return "ran all epochs" if _counted(data) is data.ranked else "were previews"
+
+
+def _counted(data: Points) -> Sequence[Selection]:
+    """Return the previews or the trials that ran all epochs, whichever are more."""
+    return max(data.ranked, data.previews, key=len)
 
 
 def draw_importance(results: Results) -> Picture:
     """Draw the importances as bars, with the level of chance."""
     data, rows = points(results.ledger), importances(results.ledger)
-    n = len(data.previews or data.ranked)
+    n = len(_counted(data))
     trials = count(n, "trial")
     clear = ", ".join(row.label for row in rows if row.is_clear)
     note = (

@@ -45,8 +45,15 @@ def n_planned(ledger: Ledger, config: Mapping[str, Any] | None = None) -> int:
         return n_trials
     if not ledger.trials:
         return 1
-    only_previews = all(trial.preview_epochs for trial in ledger.trials.values())
-    return min(n_trials, max(ledger.trials) + only_previews)
+    return min(n_trials, max(ledger.trials) + has_only_previews(ledger))
+
+
+def has_only_previews(ledger: Ledger) -> bool:
+    """Return whether no trial has, or can still get, a score of all epochs."""
+    trials = ledger.trials.values()
+    return all(trial.preview_epochs or trial.state == "FAILED" for trial in trials) and any(
+        trial.preview_epochs for trial in trials
+    )
 
 
 def describe_budget(ledger: Ledger) -> str | None:

@@ -14,6 +14,7 @@ from analysis.records.files import ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
 from analysis.results.budget import (
     describe_budget,
+    has_only_previews,
     n_planned,
     read_duration,
     seconds_spent,
@@ -131,10 +132,13 @@ def check_changes(
         UsageError: There are changes, and `accept_changes` is not set; or the config asks for
             fewer trials than have started.
     """
-    if config.trials < len(ledger.trials):
+    started = len(ledger.trials)
+    least = started + has_only_previews(ledger)
+    if config.trials < least:
+        which = "that many" if least == started else f"{started}, which are previews or failed"
         raise UsageError(
-            f"`trials` must be at least {len(ledger.trials)}, because {ledger.name} has "
-            f"started that many, but got {config.trials}"
+            f"`trials` must be at least {least}, because {ledger.name} has "
+            f"started {which}, but got {config.trials}"
         )
     then = SweepConfig.model_validate(ledger.config)
     changes = [

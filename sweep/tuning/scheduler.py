@@ -57,7 +57,7 @@ class Asha(Fifo):
             reached = {
                 other.trial_id: other.epochs[rung - 1].val_accuracy
                 for other in self._ledger.trials.values()
-                if len(other.epochs) >= rung
+                if len(other.epochs) >= rung and other.preview_epochs is None
             }
             is_first_time = bool(reached) and trial.config["assignment"].key not in reached
             accuracies = list(reached.values())

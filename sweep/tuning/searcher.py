@@ -102,6 +102,8 @@ class StudySearcher(NotPickled, Searcher):
         epochs, repeats = config.epochs_of(number, n_trials), None
         if begun is None and epochs > (config.preview_epochs or epochs):
             repeats = self._best_preview(number)
+            if repeats is None and number < n_trials:  # there is nothing to repeat yet
+                epochs = config.preview_epochs or epochs
         if repeats is not None:
             self.study.enqueue_trial(self._values_in_space(repeats))
         # A trial that has begun has its own values, also where today's space is another.
@@ -136,16 +138,16 @@ class StudySearcher(NotPickled, Searcher):
         for epoch, accuracy in enumerate(accuracies, start=1):
             trial.report(accuracy, epoch)
         outcome, value = "FAILED", None
-        if result is not None and not error and self._teaches(assignment.epochs):
+        if result is not None and not error and (ended is None or self._teaches(ended)):
             outcome = result["report"].outcome()
         if outcome == "COMPLETE":
             schedule = assignment.hyperparameters["schedule"]
             value = objective(selection_score(accuracies, schedule=schedule))
         self.study.tell(trial, value, state=STATES[outcome], skip_if_finished=True)
 
-    def _teaches(self, epochs: int) -> bool:
-        """Whether the searcher learns from trials with a schedule of so many epochs."""
-        return epochs == (self._config.preview_epochs or epochs)
+    def _teaches(self, trial: Trial) -> bool:
+        """Whether the searcher learns from a trial: a preview, if the sweep has them, or not."""
+        return trial.preview_epochs == self._config.preview_epochs
 
     def _best_preview(self, number: int) -> Trial | None:
         """The best preview that no trial repeats; None if this trial has values already."""
@@ -153,12 +155,16 @@ class StudySearcher(NotPickled, Searcher):
             return None
         trials = self._ledger.trials.values()
         repeated = {trial.repeats for trial in trials}
+        repeated |= {assignment.repeats for _, assignment in self._running.values()}
+        recipe = self._ledger.config["recipe"]
         scores = {
             trial.trial_id: score
             for trial in trials
             if (score := preview_score(trial)) is not None
-            and trial.preview_epochs == self._config.preview_epochs
+            and self._teaches(trial)
             and trial.trial_id not in repeated
+            and trial.config["recipe"] == recipe
+            and self._values_in_space(trial).keys() == self._config.space.keys()
         }
         return self._ledger.trials[max(scores, key=scores.__getitem__)] if scores else None
 
@@ -194,7 +200,7 @@ class StudySearcher(NotPickled, Searcher):
         names = self._values_in_space(trial)
         finished = optuna_trial(trial, {name: self._distributions[name] for name in names})
         score = preview_score(trial) if self._config.preview_epochs else trial_score(trial)
-        if not self._teaches(trial.planned_epochs):
+        if not self._teaches(trial):
             finished.state, finished.value = STATES["FAILED"], None
         elif score is not None:
             finished.state, finished.value = STATES["COMPLETE"], objective(score)

@@ -51,8 +51,8 @@ def test_importances_stay_within_chance_where_nothing_matters():
 @pytest.mark.parametrize(
     ("trials", "reason"),
     [
-        (make_trials(1), "only 1 trial ran all epochs; at least 20 are needed"),
-        (make_trials(19), "only 19 trials ran all epochs; at least 20 are needed"),
+        (make_trials(1), "only 1 trial to compare; at least 20 are needed"),
+        (make_trials(19), "only 19 trials to compare; at least 20 are needed"),
         (make_trials(1) * 20, "all trials have the same score"),
     ],
 )

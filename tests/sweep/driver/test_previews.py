@@ -14,6 +14,7 @@ from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
 from sweep.config import SweepConfig
 from sweep.driver.estimate import Speed, estimate_time
+from sweep.driver.resume import check_changes
 from sweep.driver.search import run_search
 from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
@@ -192,3 +193,44 @@ def test_estimate_counts_the_epochs_of_previews(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("sweep.driver.estimate.measure_speed", lambda *_: Speed(1 / 50_000, 0.0))
     found = estimate_time(CONFIG, slots=1)
     assert found.search_s - 8 == pytest.approx(6 * 2 + 3 * 3)
+
+
+def test_trials_that_are_asked_for_at_once_repeat_different_previews(
+    play: Callable[..., tuple[Ledger, Any]],
+) -> None:
+    cut, _ = play(CONFIG.model_copy(update={"trials": 30}), until=5)
+    searcher = StudySearcher(CONFIG.model_copy(update={"trials": 30}), cut)
+    asked = [searcher.suggest(f"t{n}")["assignment"] for n in range(12)]  # type: ignore[index]
+    repeats = [one.repeats for one in asked if one.repeats is not None]
+    assert len(repeats) == len(set(repeats)) == 4  # of the four previews that have ended
+    assert all(one.epochs == 2 for one in asked if one.repeats is None)
+
+
+def test_previews_are_not_repeated_in_another_recipe(
+    play: Callable[..., tuple[Ledger, Any]],
+) -> None:
+    play(until=5)
+    recipe = {**CONFIG.recipe, "learning_rate": 0.3}
+    ledger, _ = play(CONFIG.model_copy(update={"recipe": recipe}))
+    assert ledger.trials[6].preview_epochs == 2
+    assert ledger.trials[8].repeats in (6, 7)
+
+
+def test_only_previews_are_no_complete_search(
+    play: Callable[..., tuple[Ledger, Any]], tmp_path: Path
+) -> None:
+    cut, _ = play(until=4)
+    folder = LocalFolder(tmp_path / "mine")
+    with pytest.raises(UsageError, match="must be at least 5, because mine has started 4"):
+        check_changes(folder, cut, CONFIG.model_copy(update={"trials": 4}), accept_changes=True)
+
+
+def test_searcher_without_previews_does_not_learn_from_them(
+    play: Callable[..., tuple[Ledger, Any]],
+) -> None:
+    ledger, _ = play()
+    none = CONFIG.scheduler.model_copy(update={"name": "none"})
+    study = StudySearcher(CONFIG.model_copy(update={"scheduler": none}), ledger).study
+    complete = study.get_trials(states=[TrialState.COMPLETE])
+    assert [trial.number + 1 for trial in complete] == [6, 8, 9]
+    assert len(study.get_trials(states=[TrialState.FAIL])) == 6
