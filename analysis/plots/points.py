@@ -109,21 +109,26 @@ class Points:
     """The ended trials of a search, and the hyperparameters in its space, in their order.
 
     Of the `ranked` trials, best first, an axis of scores should show the first `n_in_view`;
-    the others are far below. So of the `previews`; they are not among the `stopped`.
+    the others are far below. The same holds for the `previews`, which are not among the `stopped`.
     """
 
     dimensions: Sequence[Dimension]
     ranked: Sequence[Selection]
     n_in_view: int
+    previews: Sequence[Selection]
+    n_previews_in_view: int
     stopped: Sequence[Trial]
     failed: Sequence[Trial]
-    previews: Sequence[Selection] = ()
-    n_previews_in_view: int = 0
 
     @property
     def far_below(self) -> list[Trial]:
         """The ranked trials that an axis of scores should not show."""
         return [selection.trial for selection in self.ranked[self.n_in_view :]]
+
+    @property
+    def previews_far_below(self) -> list[Trial]:
+        """The previews that it should not show."""
+        return [selection.trial for selection in self.previews[self.n_previews_in_view :]]
 
     @property
     def n_best(self) -> int:
@@ -159,21 +164,18 @@ def points(ledger: Ledger) -> Points:
         raise NothingToDrawError("no hyperparameter is searched")
     if not ranked:
         raise NothingToDrawError("no trial has run all its epochs")
-    n_in_view = len(in_view(selection.score for selection in ranked))
     previews = [
         Selection(trial, score)
         for trial in ledger.trials.values()
         if (score := preview_score(trial)) is not None
     ]
     previews.sort(key=lambda selection: selection.rank)
-    stopped = [trial for trial in ledger.in_state("STOPPED") if not trial.preview_epochs]
-    n_previews_in_view = len(in_view(preview.score for preview in previews)) if previews else 0
     return Points(
         searched,
         ranked,
-        n_in_view,
-        stopped,
-        ledger.in_state("FAILED"),
-        previews,
-        n_previews_in_view,
+        n_in_view=len(in_view(selection.score for selection in ranked)),
+        previews=previews,
+        n_previews_in_view=len(in_view(preview.score for preview in previews)) if previews else 0,
+        stopped=[trial for trial in ledger.trials.values() if trial.outcome == "stopped"],
+        failed=ledger.in_state("FAILED"),
     )

@@ -50,8 +50,8 @@ class Results:
     @property
     def size(self) -> str:
         """The size of the search, such as `32 trials of 15 epochs`."""
-        configs = [self.ledger.config, *(trial.config for trial in self.ledger.trials.values())]
-        epochs = sorted({int(config["epochs"]) for config in configs})
+        trials = self.ledger.trials.values()
+        epochs = sorted({int(self.ledger.config["epochs"]), *(t.planned_epochs for t in trials)})
         each = " or ".join([*map(str, epochs[:-1]), count(epochs[-1], "epoch")])
         return f"{count(len(self.ledger.trials), 'trial')} of {each}"
 

@@ -46,9 +46,8 @@ def draw_slices(results: Results) -> Picture:
     n_columns = 2 if n in (2, 4) else min(n, 3)
     n_rows = math.ceil(n / n_columns)
     note = f"{results.about_score} "
-    strip = _STRIP if data.stopped or data.failed or data.far_below else 0.0
-    if data.n_previews_in_view < len(data.previews):
-        strip = _STRIP
+    below = (data.stopped, data.failed, data.far_below, data.previews_far_below)
+    strip = _STRIP if any(below) else 0.0
     if strip:
         note += "Below the line: trials without a score, or with one far below the others. "
     figure = new_figure(1.4 + 2.5 * n_rows, results.about_search, note + AXIS_NOTE, legend_rows=1)
@@ -125,7 +124,7 @@ def _draw_strip(axes: Axes, data: Points, dimension: Dimension) -> None:
     mixed = blended_transform_factory(axes.transData, axes.transAxes)
     for trials, look in (
         (data.far_below, _FAR_BELOW),
-        ([preview.trial for preview in data.previews[data.n_previews_in_view :]], _PREVIEW),
+        (data.previews_far_below, _PREVIEW),
         (data.stopped, _STOPPED),
         (data.failed, _FAILED),
     ):

@@ -14,7 +14,7 @@ from analysis.results.selection import trial_score
 
 _ID = "titles:"
 _SVG = "{http://www.w3.org/2000/svg}"
-_OUTCOMES = {"STOPPED": "stopped early", "FAILED": "failed", "RUNNING": "not finished"}
+_OUTCOMES = {"stopped": "stopped early", "running": "not finished"}
 # Matplotlib's own rule is for all of the page that the picture is in.
 _RULES = (
     "svg{stroke-linejoin:round}"
@@ -25,9 +25,9 @@ _RULES = (
 def trial_title(trial: Trial) -> str:
     """Return `trial 12: 99.11 %` or how the trial ended, and below it its hyperparameters."""
     score = trial_score(trial)
-    outcome = _OUTCOMES[trial.state] if score is None else percent(score)
-    if trial.preview_epochs and trial.state == "STOPPED":
-        outcome = "preview"
+    outcome = percent(score)
+    if score is None:
+        outcome = _OUTCOMES.get(trial.outcome, trial.outcome)
     if score is None and trial.epochs:
         outcome += f", {percent(trial.val_accuracy)} after {count(len(trial.epochs), 'epoch')}"
     drawn = {name: trial.value(name) for name in trial.config["space"]}

@@ -108,7 +108,7 @@ def draw_trial_curves(results: Results) -> Picture:
     legend, endings = [], []
     for state, look in _LOOKS.items():
         if trials := data.by_state[state]:
-            if state == "STOPPED" and all(trial.preview_epochs for trial in trials):
+            if all(trial.outcome == "preview" for trial in trials):
                 look = look | {"label": "previews"}
             _draw_state(axes, trials, look, data)
             label = f"{look['label']} ({len(trials):,})"

@@ -190,6 +190,11 @@ class Trial:
         """The epochs of its schedule."""
         return self.preview_epochs or int(self.config["epochs"])
 
+    @property
+    def outcome(self) -> str:
+        """Its state as one word; a preview that ended is not `stopped`, but a `preview`."""
+        return "preview" if self.state == "STOPPED" and self.preview_epochs else self.state.lower()
+
     def value(self, name: str) -> Any:
         """Return the value of a hyperparameter: drawn, fixed by the recipe, or its default."""
         fixed = self.config["recipe"].get(name, DEFAULTS.get(name))

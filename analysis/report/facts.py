@@ -142,7 +142,7 @@ def trial_table(ledger: Ledger) -> tuple[list[str], list[list[str]]]:
             [
                 str(trial.trial_id),
                 "–" if accuracy is None else percent_number(accuracy),
-                "unfinished" if trial.state == "RUNNING" else trial.state.lower(),
+                "unfinished" if trial.state == "RUNNING" else trial.outcome,
                 *("–" if v is None else format_value(name, v) for name, v in values),
                 str(len(trial.epochs)),
                 f"{trial.seconds:.1f}" if trial.epochs else "–",

@@ -51,7 +51,7 @@ def trial_score(trial: Trial) -> float | None:
 
 def preview_score(trial: Trial) -> float | None:
     """Return the score of a preview that has ended, None for any other trial."""
-    return _score(trial) if trial.state == "STOPPED" and trial.preview_epochs else None
+    return _score(trial) if trial.outcome == "preview" else None
 
 
 def _score(trial: Trial) -> float:
@@ -99,7 +99,7 @@ def describe_origin(ledger: Ledger) -> str | None:
     """
     ranked = rank_trials(ledger)
     ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
-    n_proposed = sum(trial.origin == "proposed" for trial in ended)
+    n_proposed = sum(trial.origin == "proposed" and not trial.repeats for trial in ended)
     if not ranked or not n_proposed or ranked[0].trial.origin == "proposed":
         return None
     trial_id = ranked[0].trial.trial_id

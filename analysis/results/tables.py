@@ -12,7 +12,8 @@ from analysis.results.selection import trial_accuracy
 
 _TYPES = {
     **dict.fromkeys((*Epoch.__struct_fields__, "test_accuracy"), "float64"),
-    **dict.fromkeys(("trial_id", "seed", "epoch", "epochs"), "int64"),
+    **dict.fromkeys(("trial_id", "seed", "epoch", "epochs", "planned_epochs"), "int64"),
+    "repeats": "float64",
     **dict.fromkeys(("arm", "title", "role", "state", "origin", "reason"), "object"),
 }
 
@@ -21,7 +22,8 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
     """Return one row per trial, by number.
 
     Columns: `trial_id`, `state`, `origin`, one for each hyperparameter that any trial has,
-    `epochs` (number trained), `val_accuracy` (the score, or else that of the last epoch; a
+    `epochs` (number trained), `planned_epochs` (fewer of a preview), `repeats` (the preview whose
+    hyperparameters it has), `val_accuracy` (the score, or else that of the last epoch; a
     fraction), `seconds`, `reason` (of its failure).
     """
     trials = [ledger.trials[trial_id] for trial_id in sorted(ledger.trials)]
@@ -33,6 +35,8 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
             trial.origin,
             *(trial.value(name) for name in names),
             len(trial.epochs),
+            trial.planned_epochs,
+            trial.repeats,
             trial_accuracy(trial),
             trial.seconds,
             trial.reason,
@@ -40,7 +44,8 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
         for trial in trials
     ]
     names = ["trial_id", "state", "origin", *names]
-    return _table(rows, *names, "epochs", "val_accuracy", "seconds", "reason")
+    names += ["epochs", "planned_epochs", "repeats", "val_accuracy", "seconds", "reason"]
+    return _table(rows, *names)
 
 
 def epochs_table(ledger: Ledger) -> pd.DataFrame:

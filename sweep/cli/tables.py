@@ -34,6 +34,8 @@ def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
             "origin": trial.origin,
             "hyperparameters": trial.hyperparameters,
             "epochs": len(trial.epochs),
+            "planned_epochs": trial.planned_epochs,
+            "repeats": trial.repeats,
             "val_accuracy": trial_accuracy(trial),
             "seconds": round(trial.seconds, 3),
         }
@@ -100,7 +102,7 @@ def _shown_state(trial: Trial, state: SweepState) -> tuple[str, str]:
     """Return the word for a trial's state, and its color."""
     if trial.state == "RUNNING" and state != "running":
         return "interrupted", _STATE_COLORS["interrupted"]
-    return trial.state.lower(), _COLORS[trial.state]
+    return trial.outcome, _COLORS[trial.state]
 
 
 def list_documents(storage: Folder) -> list[dict[str, Any]]:

@@ -212,9 +212,14 @@ class SweepConfig(Section):
         """Yield notes about settings that are valid but may surprise, one sentence each."""
         epochs, n_points = f"`epochs` is {self.epochs}", len(self.initial_points)
         grace_period, warmup = self.scheduler.grace_period, float(self.recipe["warmup_epochs"])
+        given = f"`scheduler.grace_period` is {grace_period}"
         if self.scheduler.name != "none" and grace_period >= self.epochs:
-            given = f"`scheduler.grace_period` is {grace_period}, {epochs}"
-            yield f"no trial will be stopped early: {given}"
+            effect = (
+                "is a preview" if self.scheduler.name == "preview" else "will be stopped early"
+            )
+            yield f"no trial {effect}: {given}, {epochs}"
+        if self.preview_epochs and self.preview_epochs <= warmup < self.epochs:
+            yield f"previews only warm up: `recipe.warmup_epochs` is {warmup:g}, {given}"
         if "warmup_epochs" not in self.space and warmup >= self.epochs:
             given = f"`recipe.warmup_epochs` is {warmup:g}, {epochs}"
             yield f"the learning rate will warm up until the end: {given}"

@@ -85,7 +85,8 @@ def _why_unfit(trial: Trial, config: SweepConfig) -> str | None:
             return f"`{name}` was {before}, now {now}"
     learned = config.preview_epochs or config.epochs
     if trial.planned_epochs != learned:
-        return f"its schedule had {count(trial.planned_epochs, 'epoch')}, not {learned}"
+        had = f"its schedule had {count(trial.planned_epochs, 'epoch')}, not {learned}"
+        return had + (" as a preview: see `scheduler`" if config.preview_epochs else "")
     for name, fixed in config.recipe.items():
         value = trial.value(name)
         if name in config.space:

@@ -108,8 +108,8 @@ class StudyMirror:
         There are none while the trials are too few.
         """
         with self._lock:
-            n_complete = 0 if self._ledger is None else len(self._ledger.in_state("COMPLETE"))
-            if self._ledger is not None and n_complete != self._importances[0]:
+            n_ended = 0 if self._ledger is None else self._ledger.n_ended
+            if self._ledger is not None and n_ended != self._importances[0]:
                 space, found = distributions(self._ledger), []
                 with contextlib.suppress(NothingToDrawError):
                     found = importances(self._ledger)
@@ -121,7 +121,7 @@ class StudyMirror:
                     }
                     for row in found
                 ]
-                self._importances = (n_complete, rows)
+                self._importances = (n_ended, rows)
             return self._importances[1]
 
 

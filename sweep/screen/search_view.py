@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import Any
@@ -98,10 +99,10 @@ class SearchView:
 
     def _stopped(self) -> str:
         """Return how many trials were stopped early, or were previews."""
-        stopped = self.ledger.in_state("STOPPED")
-        if stopped and all(trial.preview_epochs for trial in stopped):
-            return count(len(stopped), "preview")
-        return f"{len(stopped)} stopped early"
+        outcomes = Counter(trial.outcome for trial in self.ledger.trials.values())
+        if outcomes["preview"] and not outcomes["stopped"]:
+            return count(outcomes["preview"], "preview")
+        return f"{self._count('STOPPED')} stopped early"
 
     def _open(self) -> str:
         """Return how many trials have begun and not ended."""

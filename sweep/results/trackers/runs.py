@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from analysis.hyperparameters import DEFAULTS
 from analysis.records.confirmation import Confirmation
 from analysis.records.epochs import Epoch
+from analysis.records.files import run_name, trial_name
 from analysis.records.ledger import Ledger
 from analysis.results.selection import trial_score
 
@@ -74,7 +75,7 @@ def tracked_runs(ledger: Ledger, confirmation: Confirmation | None) -> Iterator[
         return hashlib.sha256(key.encode()).hexdigest()[:16]
 
     for trial in ledger.trials.values():
-        name = f"trial-{trial.trial_id:04}"
+        name = trial_name(trial.trial_id)
         parameters = {name: trial.value(name) for name in {**DEFAULTS, **trial.hyperparameters}}
         about = {"model": trial.config.get("model"), "seed": trial.seed, "origin": trial.origin}
         yield TrackedRun(
@@ -90,7 +91,7 @@ def tracked_runs(ledger: Ledger, confirmation: Confirmation | None) -> Iterator[
     if confirmation is None:
         return
     for run in confirmation.runs.values():
-        name, arm = f"confirm-{run.arm}-seed-{run.seed}", confirmation.arms[run.arm]
+        name, arm = f"confirm-{run_name(run.arm, run.seed)}", confirmation.arms[run.arm]
         about = {"model": arm.model, "seed": run.seed, "origin": arm.role, "arm": arm.title}
         metrics = [
             {key.replace("val_", "test_"): value for key, value in _metrics(epoch).items()}

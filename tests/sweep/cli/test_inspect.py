@@ -67,7 +67,8 @@ def test_trials_are_documents_with_the_best_first(call: Call, tmp_path: Path) ->
         (1, "STOPPED", "initial", values, 1, 0.91, 1.25),
         (3, "RUNNING", "proposed", values, 0, None, 0.0),
     ]
-    assert document == {"trials": [dict(zip(names, row, strict=True)) for row in rows]}
+    more = {"planned_epochs": 4, "repeats": None}
+    assert document == {"trials": [dict(zip(names, row, strict=True)) | more for row in rows]}
     for n in (1, 3, 100):
         top = json.loads(call("trials", "--json", "--top", n).out)
         assert top["trials"] == document["trials"][:n]
@@ -164,8 +165,8 @@ def test_csv_is_the_same_table(call: Call, add_sweep: AddSweep, tmp_path: Path) 
     assert (to_stdout.exit_code, to_stdout.out) == (0, text)
     rows = list(csv.DictReader(io.StringIO(text)))
     names = list(documents[0]["hyperparameters"])
-    first, last = ["trial_id", "state", "origin"], ["epochs", "val_accuracy", "seconds", "reason"]
-    assert list(rows[0]) == [*first, *names, *last]
+    first, last = ["trial_id", "state", "origin"], ["val_accuracy", "seconds", "reason"]
+    assert list(rows[0]) == [*first, *names, "epochs", "planned_epochs", "repeats", *last]
     for row, document in zip(rows, documents, strict=True):
         assert (row["state"], row["origin"]) == (document["state"], document["origin"])
         assert {n: float(row[n]) for n in names} == document["hyperparameters"]

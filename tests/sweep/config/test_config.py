@@ -163,6 +163,8 @@ def test_scheduler_may_be_named_alone_and_none_has_one_form(raw, name):
         ({"epochs": 4}, []),
         ({"epochs": 3}, ["stopped early"]),
         ({"epochs": 3, "scheduler": "none"}, []),
+        ({"epochs": 3, "scheduler": "preview"}, ["no trial is a preview"]),
+        ({"scheduler": "preview", "recipe": {"warmup_epochs": 3}}, ["previews only warm up"]),
         ({"recipe": {"warmup_epochs": 15}}, ["warm up"]),
         ({"trials": 1, "initial_points": [{"shift": 0.1}, {"shift": 0}]}, ["only 1 of the 2"]),
     ],

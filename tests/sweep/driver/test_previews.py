@@ -1,3 +1,4 @@
+import math
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +8,12 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
+from analysis.plots.importance import importances
+from analysis.plots.titles import trial_title
 from analysis.records.epochs import Epoch
 from analysis.records.ledger import FORMAT, Ledger, SweepCreated, read_ledger
-from analysis.results.selection import preview_score, rank_trials
+from analysis.results.selection import describe_origin, preview_score, rank_trials
+from analysis.results.tables import trials_table
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
 from sweep.config import SweepConfig
@@ -164,6 +168,9 @@ def test_initial_point_that_is_repeated_is_still_an_initial_point(
     ledger, _ = play(config)
     assert ledger.trials[6].repeats == 1
     assert ledger.trials[6].origin == "initial"
+    assert describe_origin(ledger) == (
+        "none of 5 proposals of the searcher beat the initial point, trial 6"
+    )
 
 
 def test_sweep_learns_from_previews_only_if_its_own_are_as_long(
@@ -234,3 +241,17 @@ def test_searcher_without_previews_does_not_learn_from_them(
     complete = study.get_trials(states=[TrialState.COMPLETE])
     assert [trial.number + 1 for trial in complete] == [6, 8, 9]
     assert len(study.get_trials(states=[TrialState.FAIL])) == 6
+
+
+def test_results_tell_previews_from_other_trials(
+    play: Callable[..., tuple[Ledger, Any]],
+) -> None:
+    ledger, _ = play(CONFIG.model_copy(update={"trials": 36}))
+    table = trials_table(ledger).set_index("trial_id")
+    assert list(table.loc[[1, 6], "planned_epochs"]) == [2, 3]
+    assert math.isnan(table.loc[1, "repeats"])
+    assert table.loc[6, "repeats"] == ledger.trials[6].repeats
+    assert trial_title(ledger.trials[1]).startswith("trial 1: preview, ")
+    # Their accuracy depends on dropout alone; the complete trials are too few.
+    assert importances(ledger)[0].name == "dropout"
+    assert [trial.outcome for trial in ledger.trials.values()].count("preview") == 20
