@@ -61,7 +61,7 @@ def plan_sweep(
     return name, config
 
 
-def preview_sweep(
+def print_dry_run(
     name: str,
     config: SweepConfig,
     options: Options,

@@ -69,7 +69,7 @@ def run(
     as_json: options.JsonOption = False,
 ) -> None:
     """Search for the best hyperparameters and confirm them."""
-    from sweep.api.plan import plan_sweep, preview_sweep
+    from sweep.api.plan import plan_sweep, print_dry_run
     from sweep.api.work import continue_sweep, start_sweep
     from sweep.driver.folders import check_is_new
     from sweep.driver.resume import check_changes, find_missing
@@ -96,14 +96,14 @@ def run(
         if dry_run:
             check_changes(folder, ledger, resolved, accept_changes=accept_changes)
             missing = find_missing(folder, ledger, resolved)
-            preview_sweep(name, resolved, how, missing.text, as_json=as_json)
+            print_dry_run(name, resolved, how, missing.text, as_json=as_json)
         else:
             continue_sweep(folder, ledger, resolved, how, accept_changes=accept_changes)
         return
     earlier = None if from_sweep is None else find_sweep(storage, from_sweep)[1]
     if dry_run:
         check_is_new(sweeps, name)
-        preview_sweep(name, resolved, how, from_sweep=earlier, as_json=as_json)
+        print_dry_run(name, resolved, how, from_sweep=earlier, as_json=as_json)
     else:
         start_sweep(sweeps, name, resolved, how, earlier)
 
