@@ -185,14 +185,14 @@ OWN = Hyperparameter("model.…", "own", 0)
 """Stands for every hyperparameter of a network of the user's own, which has no default."""
 
 
-def is_own(name: str) -> bool:
+def is_own_argument(name: str) -> bool:
     """Return whether a name is that of an argument of the user's own network: `model.width`."""
     return name.startswith("model.") and name.removeprefix("model.").isidentifier()
 
 
 def own_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments among hyperparameters, such as `width` for `model.width`."""
-    return {name.removeprefix("model."): v for name, v in values.items() if is_own(name)}
+    return {name.removeprefix("model."): v for name, v in values.items() if is_own_argument(name)}
 
 
 def complete(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: A name is unknown, or a value is not allowed.
     """
-    own = [name for name in values if is_own(name)]
+    own = [name for name in values if is_own_argument(name)]
     for name in values.keys() - HYPERPARAMETERS.keys() - set(own):
         raise ValueError(f"there is no hyperparameter `{printable(name)}`")
     completed = {}

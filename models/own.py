@@ -105,7 +105,7 @@ def check_arguments(model: str, given: Iterable[str]) -> None:
     """
     make, file = find(model), _file(model)
     known = {*GIVEN, *given}
-    for name, parameter in _parameters(make, file).items():
+    for name, parameter in parameters_of(make).items():
         is_needed = parameter.default is parameter.empty
         if not is_needed or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
@@ -121,6 +121,20 @@ def check_arguments(model: str, given: Iterable[str]) -> None:
             )
 
 
+def parameters_of(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of a class or function by name.
+
+    Raises:
+        NetworkError: Python does not know them.
+    """
+    try:
+        return inspect.signature(make).parameters
+    except (TypeError, ValueError) as error:
+        raise NetworkError(
+            f"the arguments of `{make.__name__}` are unknown; define a function that calls it"
+        ) from error
+
+
 def takes(make: Callable[..., Any], name: str) -> bool:
     """Return whether a class or function takes an argument of this name."""
     return bool(accepted(make, {name: None}))
@@ -128,7 +142,7 @@ def takes(make: Callable[..., Any], name: str) -> bool:
 
 def accepted(make: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that the maker of a network asks for by name."""
-    asked = inspect.signature(make).parameters
+    asked = parameters_of(make)
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in asked.values()):
         return dict(arguments)
     return {name: value for name, value in arguments.items() if name in asked}
@@ -149,7 +163,7 @@ def build(model: str, arguments: Mapping[str, Any], generator: "Generator | None
             stack.enter_context(torch.random.fork_rng(devices=[]))
             seed_all(generator)
         with _blaming(file, f"`{make.__name__}` cannot be made{_made_with(arguments)}"):
-            # `check` says it with the values.
+            # `check` reports it, with the arguments.
             warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
             network = make(**accepted(make, arguments))
             if not isinstance(network, torch.nn.Module):
@@ -239,13 +253,6 @@ def _file(model: str) -> str:
     return _sources[source_hash(model)][1]
 
 
-def _parameters(make: Callable[..., Any], file: str) -> Mapping[str, inspect.Parameter]:
-    try:
-        return inspect.signature(make).parameters
-    except (TypeError, ValueError) as error:
-        raise NetworkError(f"the arguments of `{make.__name__}` of {file} are unknown") from error
-
-
 def _made_with(arguments: Mapping[str, Any]) -> str:
     own = ", ".join(f"{name}={value}" for name, value in arguments.items() if name not in GIVEN)
     return f" with {own}" if own else ""
@@ -262,9 +269,9 @@ def _is_defined_in(value: object, module: ModuleType) -> bool:
 
 @contextlib.contextmanager
 def _blaming(file: str, what: str) -> Iterator[None]:
-    """Raise what the user's code raises as an error with its line; it prints to standard error.
+    """Turn an exception of the user's code into a `NetworkError` with its file and line.
 
-    Neither `sys.exit` nor `os._exit` ends this process, which would look like success.
+    `sys.exit` and `os._exit` count as exceptions. What the code prints goes to standard error.
     """
     from unittest.mock import patch  # 70 ms
 

@@ -170,6 +170,7 @@ except SystemExit as end:
     assert not loaded & {"ray", "torch"}
     if "--help" in arguments:  # to answer at once
         assert not loaded & {"numpy", "pandas", "matplotlib", "scipy", "optuna"}
+    assert arguments != ["--help"] or "pydantic" not in loaded
 
 
 def test_top_level_holds_nothing_else() -> None:

@@ -34,8 +34,9 @@ def write_duration(seconds: int) -> str:
 def n_planned(ledger: Ledger, config: Mapping[str, Any] | None = None) -> int:
     """Return how many trials the search runs, by default with the ledger's config.
 
-    Once its time budget is used up, these are the trials that have started, but at least one,
-    and one that is no preview.
+    Once its time budget is used up, these are the trials that have started, but at least one. If
+    all of these are previews, there is one more.
+
     Numbers below the highest that have not started count as started: a driver may have been
     killed before it recorded them.
     """
@@ -49,7 +50,7 @@ def n_planned(ledger: Ledger, config: Mapping[str, Any] | None = None) -> int:
 
 
 def has_only_previews(ledger: Ledger) -> bool:
-    """Return whether no trial has, or can still get, a score of all epochs."""
+    """Return whether there are previews, and every other trial has failed."""
     trials = ledger.trials.values()
     return all(trial.preview_epochs or trial.state == "FAILED" for trial in trials) and any(
         trial.preview_epochs for trial in trials

@@ -1,7 +1,9 @@
 """What a search cost, and what stopping trials early saved."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
+from analysis.formatting import count
 from analysis.records.ledger import EpochRecord, Ledger, SessionStarted, TrialEnded
 from analysis.results.budget import n_planned, working_clock
 
@@ -26,6 +28,15 @@ class Cost:
     slot_seconds: float
     elapsed_s: float
     utilization: float | None
+
+
+def describe_shortened(ledger: Ledger) -> str:
+    """Say how many trials did not run all epochs, such as `61 previews` or `4 stopped early`."""
+    n = Counter(trial.outcome for trial in ledger.trials.values())
+    parts = [count(n["preview"], "preview")] if n["preview"] else []
+    if n["stopped"] or not parts:
+        parts.append(f"{n['stopped']} stopped early")
+    return ", ".join(parts)
 
 
 @dataclass

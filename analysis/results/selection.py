@@ -37,8 +37,8 @@ def selection_score(val_accuracies: Sequence[float], *, schedule: str) -> float:
 
     At a constant learning rate the accuracy varies by about 0.12 points from epoch to epoch,
     so the score is the mean of the last three epochs (or of all, if there are fewer). With a
-    decaying learning rate it is the last epoch's accuracy. Means of as many correct images are
-    equal, whatever the order of the epochs.
+    decaying learning rate it is the last epoch's accuracy. The score is rounded, so that equal
+    numbers of correct images give equal scores.
     """
     shown = val_accuracies[-_LAST:] if schedule == "constant" else val_accuracies[-1:]
     return round(fmean(shown), 12)

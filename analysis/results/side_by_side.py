@@ -73,13 +73,12 @@ def _common_looks(contenders: Sequence[Contender]) -> list[Look]:
     """Return what could be compared at each number of seeds that a look had."""
     known = {contender.name: contender.looks for contender in contenders}
     every = [look for looks in known.values() for look, _ in looks]
-    common = []
+    common, n_planned = [], min((look.n_planned for look in every), default=0)
     for n_seeds in sorted({look.n_seeds for look in every}):
         then = {
             name: next((found for look, found in looks if look.n_seeds >= n_seeds), looks[-1][1])
             for name, looks in known.items()
         }
-        n_planned = min(look.n_planned for look in every)
         common.append(Look(n_seeds, n_planned, frozenset[int]().union(*then.values()), then))
     return common
 

@@ -99,8 +99,7 @@ def is_cut_off(ledger: Ledger, confirmation: Confirmation) -> bool:
         return any(run.state == "RUNNING" for run in confirmation.runs.values())
     if not confirmation.looks or confirmation.seeds != confirmation.looks[-1].seeds:
         return True
-    best = rank_trials(ledger)[:1]
-    arm = confirmation.finalist(best[0].trial.trial_id) if best else None
+    arm = best_finalist(ledger, confirmation)
     if arm is not None and confirmation.n_seeds_ended([arm.arm]) < n_seeds:
         return True
     if plan.max_seeds is None:
@@ -123,7 +122,7 @@ def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | Non
     n_seeds = max(len(confirmation.seeds), MIN_SEEDS)
     if finalist is not None:
         arms = filter(None, (finalist, confirmation.reference_of(finalist)))
-        if all(_n_ended(confirmation, arm) >= n_seeds for arm in arms):
+        if confirmation.n_seeds_ended([arm.arm for arm in arms]) >= n_seeds:
             return None
     planned = (ledger.config.get("confirm") or {}).get("seeds", 0)
     return f"confirm --seeds {n_seeds}" if n_seeds > planned else "confirm"
@@ -228,10 +227,6 @@ def _left_out(confirmation: Confirmation, arm: Arm) -> str:
     n_complete = sum(run.state == "COMPLETE" for run in runs)
     counts = ((n_failed, "failed"), (n_seeds - n_failed - n_complete, "unfinished"))
     return ", ".join(f"{n} of {n_seeds} runs of {arm.title} {what}" for n, what in counts if n)
-
-
-def _n_ended(confirmation: Confirmation, arm: Arm) -> int:
-    return sum(run.state != "RUNNING" for run in confirmation.runs_of(arm.arm))
 
 
 def _sentence(text: str) -> str:

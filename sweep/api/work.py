@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
+from analysis.records.confirmation import read_confirmation
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import DIVERGED, EarlierSweep, Ledger, read_first_record
 from analysis.results.budget import describe_budget
@@ -59,7 +60,7 @@ def continue_sweep(
     folder: Folder, ledger: Ledger, config: SweepConfig, options: Options, *, accept_changes: bool
 ) -> None:
     """Run the missing trials and confirmation runs of the sweep."""
-    config = with_recorded_plan(folder, ledger, config)
+    config = with_recorded_plan(read_confirmation(folder), ledger, config)
     changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
     missing = find_missing(folder, ledger, config)
     if not missing:

@@ -16,7 +16,6 @@ from analysis.results.state import sweep_state
 from analysis.storage.folder import Folder
 from sweep.api.storage import DEFAULT_STORAGE, find_sweep, follow_up, storage_folder
 from sweep.cli import options
-from sweep.config import SweepConfig
 from sweep.errors import UsageError
 from sweep.screen.output import escape, open_console, print_json, say
 
@@ -84,6 +83,7 @@ def status(
 
 def _follow(folder: Folder, ledger: Ledger) -> Ledger:
     """Show the search, then the confirmation, while a driver works; return the ledger then."""
+    from sweep.config import SweepConfig
     from sweep.driver.arms import plan_runs
     from sweep.driver.resume import with_recorded_plan
     from sweep.screen.confirm_view import ConfirmationView
@@ -100,7 +100,7 @@ def _follow(folder: Folder, ledger: Ledger) -> Ledger:
             if ledger.ended is None or found is None or found.plan is None:
                 continue
             config = SweepConfig.model_validate(ledger.config)
-            config = with_recorded_plan(folder, ledger, config)
+            config = with_recorded_plan(found, ledger, config)
             if config.confirm is None:
                 continue
             arms, seeds = plan_runs(config, ledger, found)

@@ -13,7 +13,6 @@ from data_utils.registry import is_path
 from sweep.api.storage import DEFAULT_STORAGE, storage_folder
 from sweep.cli import options
 from sweep.errors import EXIT_CODES, ClusterError, NetworkError, UsageError
-from sweep.networks import check_network
 from sweep.screen.output import escape, print_json, say
 
 
@@ -73,6 +72,7 @@ def validate(
 ) -> None:
     """Check a config, and say what is searched, fixed and off."""
     from sweep.config.resolve import resolve_config
+    from sweep.networks import check_network
     from sweep.screen.plan import describe_size, print_space
 
     try:

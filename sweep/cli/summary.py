@@ -12,11 +12,10 @@ from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import Ledger, Trial
 from analysis.results.budget import describe_budget
 from analysis.results.comparison import summarize_arm
-from analysis.results.cost import search_cost
+from analysis.results.cost import describe_shortened, search_cost
 from analysis.results.selection import (
     ORIGINS,
     describe_origin,
-    preview_score,
     searched_recipe,
 )
 from analysis.results.verdict import describe_verdict, missing_step
@@ -112,13 +111,9 @@ def _print_cost(ledger: Ledger) -> None:
     cost = search_cost(ledger)
     trials, epochs = count(len(ledger.trials), "trial"), count(cost.epochs, "epoch")
     saved = count(cost.epochs_saved, "epoch")
-    n_previews = sum(preview_score(trial) is not None for trial in ledger.trials.values())
-    stopped = f"stopping {len(ledger.in_state('STOPPED'))} early"
-    if n_previews:
-        stopped = count(n_previews, "preview")
     lines = [
         f"search {trials} and {epochs} in {duration(cost.elapsed_s)}",
-        f"{stopped} saved {saved}",
+        f"{describe_shortened(ledger)}: {saved} saved",
     ]
     if (early := describe_budget(ledger)) is not None:
         lines.append(early)

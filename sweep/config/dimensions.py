@@ -27,7 +27,7 @@ from analysis.hyperparameters import (
     OWN,
     Hyperparameter,
     Value,
-    is_own,
+    is_own_argument,
     show_value,
 )
 
@@ -185,7 +185,7 @@ def _with_own(own: TypeAdapter[dict[str, Any]], raw: Any, handler: Callable[[Any
     """Validate a mapping, with the hyperparameters of the user's own network last."""
     if not isinstance(raw, Mapping):
         return handler(raw)
-    names = [name for name in raw if isinstance(name, str) and is_own(name)]
+    names = [name for name in raw if isinstance(name, str) and is_own_argument(name)]
     others = handler({name: value for name, value in raw.items() if name not in names})
     return {**others, **own.validate_python({name: raw[name] for name in names})}
 

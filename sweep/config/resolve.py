@@ -9,7 +9,6 @@ the preset, and vice versa; both in one source are an error. An initial point lo
 that a higher source fixes, and is left out if it is outside a range that a higher source gives.
 """
 
-import inspect
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -21,7 +20,7 @@ from pydantic import ValidationError
 
 from analysis.errors import describe_cause
 from analysis.formatting import printable
-from analysis.hyperparameters import HYPERPARAMETERS, is_own, own_arguments, show_value
+from analysis.hyperparameters import HYPERPARAMETERS, is_own_argument, own_arguments, show_value
 from data_utils.registry import is_path
 from models import own
 from sweep.config.dimensions import Location
@@ -223,7 +222,7 @@ class _Layers:
                     if name == "dropout":
                         text = f"{what} is called `dropout`, without `model.`"
                 elif not own.takes(make, name):
-                    names = list(inspect.signature(make).parameters)
+                    names = list(own.parameters_of(make))
                     text = f"{what}: `{make.__name__}` takes no `{name}`{suggest(name, names)}"
                 else:
                     continue
@@ -236,7 +235,11 @@ class _Layers:
             return  # `SweepConfig` rejects it
         given = [(at[0], str(at[1])) for at in source.lines if at[1:]]
         fixed, searched = (
-            {name for k, name in given if k == key and (name in HYPERPARAMETERS or is_own(name))}
+            {
+                name
+                for k, name in given
+                if k == key and (name in HYPERPARAMETERS or is_own_argument(name))
+            }
             for key in ("recipe", "space")
         )
         for name in (*HYPERPARAMETERS, *sorted(fixed - HYPERPARAMETERS.keys())):

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.dataset import DataRecord
 from analysis.records.files import ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
@@ -104,12 +104,13 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
     return Missing(n_trials, runs, text, look)
 
 
-def with_recorded_plan(folder: Folder, ledger: Ledger, config: SweepConfig) -> SweepConfig:
-    """Return `config` with the plan of the confirmation that was begun last.
+def with_recorded_plan(
+    confirmation: Confirmation | None, ledger: Ledger, config: SweepConfig
+) -> SweepConfig:
+    """Return `config` with the plan of its confirmation, which was begun last.
 
     If the config's own plan has changed since the sweep began, it stays.
     """
-    confirmation = read_confirmation(folder)
     then = SweepConfig.model_validate(ledger.config).confirm
     if confirmation is None or confirmation.plan is None or config.confirm != then:
         return config

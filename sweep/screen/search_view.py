@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import Any
@@ -14,6 +13,7 @@ from analysis.formatting import count, duration, percent, time_left
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, State, Trial
 from analysis.results.budget import n_planned, read_duration, seconds_spent
+from analysis.results.cost import describe_shortened
 from analysis.results.selection import rank_trials
 from sweep.screen.layout import Flow, TrialTable, progress_bar
 from sweep.screen.output import escape
@@ -54,7 +54,7 @@ class SearchView:
         stage = "searching" if self.ledger.n_ended < n_trials else "searched"
         parts = [
             f"{stage}: {self.ledger.n_ended}/{n_trials} trials",
-            self._stopped(),
+            describe_shortened(self.ledger),
             f"{n_failed} failed" if n_failed else "",
             self._epochs(),
             *self._times(),
@@ -79,7 +79,7 @@ class SearchView:
             ),
             Flow(
                 Text(f"{self._count('COMPLETE')} complete", "green"),
-                Text(self._stopped(), "cyan"),
+                Text(describe_shortened(self.ledger), "cyan"),
                 self._open(),
                 Text(f"{n_failed} failed", "red" if n_failed else "dim"),
                 Text(self._epochs(), "dim"),
@@ -96,13 +96,6 @@ class SearchView:
 
     def _count(self, state: State) -> int:
         return len(self.ledger.in_state(state))
-
-    def _stopped(self) -> str:
-        """Return how many trials were stopped early, or were previews."""
-        outcomes = Counter(trial.outcome for trial in self.ledger.trials.values())
-        if outcomes["preview"] and not outcomes["stopped"]:
-            return count(outcomes["preview"], "preview")
-        return f"{self._count('STOPPED')} stopped early"
 
     def _open(self) -> str:
         """Return how many trials have begun and not ended."""

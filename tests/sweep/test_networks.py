@@ -1,6 +1,5 @@
 """Networks of the user's own: what is wrong with them, and what they may do."""
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ WITH_WIDTH = "model: net.py:Net\nspace: {model.width: {low: 2, high: 4}}"
 
 WRONG: dict[str, tuple[str | None, str, str]] = {
     "no file": (None, "", "there is no file net.py of a network (mine.yaml:1)"),
-    "a folder": (None, "model: ../x.py:Net", "there is no file ../x.py of a network"),
+    "a folder": (None, "model: folder.py:Net", "cannot read folder.py: Is a directory"),
     "no name": (GOOD, "model: net.py", "`model` must name a class or function, such as"),
     "no such name": (GOOD, "model: net.py:Nett", "net.py has no `Nett`; it has Net (mine.yaml:1)"),
     "a value": (
@@ -83,7 +82,12 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
         "",
         "net.py:2: it cannot be imported: SyntaxError: invalid syntax (mine.yaml:1)",
     ),
-    "no text": (b"\x00\xff".decode("latin1"), "", "net.py"),
+    "no text": (b"\x00\xff".decode("latin1"), "", "net.py: it cannot be imported: SyntaxError"),
+    "unknown arguments": (
+        "Net = dict\n",
+        WITH_WIDTH,
+        "the arguments of `dict` are unknown; define a function that calls it (mine.yaml:1)",
+    ),
     "import": (
         "\nimport no_such_package\n",
         "",
@@ -205,6 +209,7 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
 def test_wrong_network_is_said_in_a_line(
     text: str | None, config: str, message: str, tmp_path: Path
 ) -> None:
+    (tmp_path / "folder.py").mkdir()
     with pytest.raises((UsageError, NetworkError)) as caught:
         resolve(tmp_path, text, config or "model: net.py:Net")
     described = describe_failure(caught.value)
@@ -262,7 +267,7 @@ def test_each_text_that_a_sweep_was_trained_with_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = resolve(tmp_path, GOOD).model
-    second = resolve(tmp_path, textwrap.dedent(f"{GOOD}\n# changed\n")).model
+    second = resolve(tmp_path, f"{GOOD}\n# changed\n").model
     folder = LocalFolder(tmp_path / "a")
     keep_network(folder, first)
     keep_network(folder, second)

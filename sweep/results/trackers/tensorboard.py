@@ -16,8 +16,8 @@ _FILE = "events.out.tfevents.0.sweep"
 class TensorBoard(Tracker):
     """Writes `FOLDER/SWEEP/RUN/events.…`.
 
-    The events are a function of the run, so a file that is there must be the beginning of what
-    is to be written, and what follows is appended.
+    The events depend on the run alone. A file that exists must be the beginning of the new
+    content, and only the rest is appended.
     """
 
     option = "--out"
@@ -33,8 +33,7 @@ class TensorBoard(Tracker):
         events = [_frame(event) for event in _events(run)]
         path = self._folder / run.name / _FILE
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        found, expected = path.read_bytes(), b"".join(events)
+        found, expected = path.read_bytes() if path.exists() else b"", b"".join(events)
         head = events[0] + events[1]
         if not head.startswith(found[: len(head)]):
             raise UsageError(
@@ -43,10 +42,8 @@ class TensorBoard(Tracker):
             )
         if not expected.startswith(found):  # a failed run that continues
             path.unlink()
-            path.touch()
             found = b""
-        with path.open("r+b") as file:
-            file.seek(len(found))
+        with path.open("ab") as file:
             file.write(expected[len(found) :])
 
 

@@ -15,8 +15,8 @@ from sweep.results.trackers.runs import TrackedRun, Tracker
 class WeightsAndBiases(Tracker):
     """Writes to the server, or offline if W&B is set to, into files for `wandb sync`.
 
-    The ids of the runs are ours, so that a run that is there continues. What was written from
-    here is in a file beside the runs: W&B does not know it offline, and slowly online.
+    The ids of the runs are ours, so that a run that exists continues. A file beside the runs
+    records what was written, because W&B cannot tell offline, and only slowly online.
     """
 
     option = "--out"

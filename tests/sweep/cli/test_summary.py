@@ -47,7 +47,7 @@ def test_result_as_text_has_the_costs_the_failures_and_the_arms(
     assert "sweep confirm" in text
     n_epochs = sum(len(trial.epochs) for trial in ledger.trials.values())
     assert f"\nsearch 12 trials and {n_epochs} epochs in " in text
-    assert f",\n       stopping {len(ledger.in_state('STOPPED'))} early saved " in text
+    assert f",\n       {len(ledger.in_state('STOPPED'))} stopped early: " in text
     assert " % of the time was training and validation,\n       not counting the start" in text
 
     synthetic.write_confirmed(folder, ledger, n_seeds=5, predictions=False)
