@@ -29,7 +29,6 @@ class Hyperparameter:
         unit: What the numbers count, for messages and axes.
         symbol: Unit that follows a number directly, such as `°`.
         words: Name in words; if empty, `name` with spaces.
-        synonyms: Names that other tools use, for messages.
     """
 
     name: str
@@ -44,7 +43,6 @@ class Hyperparameter:
     unit: str = ""
     symbol: str = ""
     words: str = ""
-    synonyms: tuple[str, ...] = ()
 
     @property
     def is_number(self) -> bool:
@@ -101,67 +99,21 @@ class Hyperparameter:
 
 _TABLE = (
     # Probability of dropping an activation, after each convolution block.
-    Hyperparameter(
-        "dropout",
-        "float",
-        0.0,
-        high=1,
-        below_high=True,
-        synonyms=("drop", "dropout_rate", "dropout_p"),
-    ),
+    Hyperparameter("dropout", "float", 0.0, high=1, below_high=True),
     # Largest angle by which an image is rotated, to either side.
-    Hyperparameter(
-        "rotation",
-        "float",
-        0.0,
-        high=180,
-        unit="degrees",
-        symbol="°",
-        synonyms=("rot", "rotate", "degrees", "angle"),
-    ),
+    Hyperparameter("rotation", "float", 0.0, high=180, unit="degrees", symbol="°"),
     # Largest distance by which an image is shifted, along each axis.
-    Hyperparameter(
-        "shift",
-        "float",
-        0.0,
-        high=1,
-        unit="of the image side",
-        synonyms=("translate", "translation"),
-    ),
+    Hyperparameter("shift", "float", 0.0, high=1, unit="of the image side"),
     # L2 coefficient of SGD.
-    Hyperparameter("weight_decay", "float", 0.0, high=100, synonyms=("wd", "l2", "decay")),
+    Hyperparameter("weight_decay", "float", 0.0, high=100),
     # Images per step.
-    Hyperparameter(
-        "batch_size",
-        "int",
-        64,
-        low=1,
-        high=50_000,
-        unit="images",
-        synonyms=("bs", "batch", "batchsize"),
-    ),
+    Hyperparameter("batch_size", "int", 64, low=1, high=50_000, unit="images"),
     # Highest learning rate that the schedule reaches.
-    Hyperparameter(
-        "learning_rate", "float", 0.01, high=100, above_low=True, synonyms=("lr", "eta")
-    ),
+    Hyperparameter("learning_rate", "float", 0.01, high=100, above_low=True),
     # Learning rate after the warm-up; linear falls to 0 in the last step.
-    Hyperparameter(
-        "schedule",
-        "choice",
-        "constant",
-        choices=("constant", "linear"),
-        synonyms=("lr_schedule", "lr_scheduler"),
-    ),
+    Hyperparameter("schedule", "choice", "constant", choices=("constant", "linear")),
     # Epochs in which the learning rate climbs from 0; may be a fraction.
-    Hyperparameter(
-        "warmup_epochs",
-        "float",
-        0.0,
-        high=10_000,
-        unit="epochs",
-        words="warm-up",
-        synonyms=("warmup", "warm_up"),
-    ),
+    Hyperparameter("warmup_epochs", "float", 0.0, high=10_000, unit="epochs", words="warm-up"),
     # Momentum of SGD.
     Hyperparameter("momentum", "float", 0.9, high=1, below_high=True),
     # Whether the momentum is Nesterov's, which needs a momentum above 0.
@@ -171,9 +123,6 @@ _TABLE = (
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType({row.name: row for row in _TABLE})
 DEFAULTS: Mapping[str, Value] = MappingProxyType(
     {name: row.default for name, row in HYPERPARAMETERS.items()}
-)
-SYNONYMS: Mapping[str, str] = MappingProxyType(
-    {synonym: row.name for row in _TABLE for synonym in row.synonyms}
 )
 HAND_TUNED: Mapping[str, float] = MappingProxyType(
     {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}

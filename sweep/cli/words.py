@@ -10,54 +10,41 @@ from typing_extensions import override
 from sweep.errors import UsageError
 
 _COMMANDS = {
-    "agent": "run",
-    "check": "validate",
-    "config": "preset",
-    "continue": "resume",
-    "diff": "compare",
-    "download": "data",
-    "evaluate": "confirm",
-    "fit": "run",
-    "help": "--help",
-    "html": "report",
-    "info": "status",
-    "init": "preset",
-    "launch": "run",
-    "leaderboard": "trials",
-    "ls": "list",
-    "optimize": "run",
-    "remove": "delete",
-    "restart": "resume",
-    "rm": "delete",
-    "search": "run",
-    "show": "status",
-    "start": "run",
-    "test": "confirm",
-    "train": "run",
-    "tune": "run",
-    "ui": "dashboard",
-    "version": "--version",
+    word: meant
+    for meant, words in {
+        "--help": "help",
+        "--version": "version",
+        "compare": "diff",
+        "confirm": "evaluate test",
+        "dashboard": "ui",
+        "data": "download",
+        "delete": "remove rm",
+        "list": "ls",
+        "preset": "config init",
+        "report": "html",
+        "resume": "continue restart",
+        "run": "agent fit launch optimize search start train tune",
+        "status": "info show",
+        "trials": "leaderboard",
+        "validate": "check",
+    }.items()
+    for word in words.split()
 }
 # Beside the words for keys of a config, which `find_key` knows.
 _OPTIONS = {
-    "--dir": "--storage",
-    "--jobs": "--concurrency",
-    "--max-concurrent": "--concurrency",
-    "--n-jobs": "--concurrency",
-    "--num-workers": "--concurrency",
-    "--output": "--out",
-    "--parallel": "--concurrency",
-    "--run-name": "--name",
-    "--study-name": "--name",
-    "--sweep": "--name",
-    "--timeout": "--time-budget",
-    "--warm-start": "--from",
-    "--workers": "--concurrency",
-    "-c": "--config",
-    "-f": "--follow",
-    "-j": "--concurrency",
-    "-n": "--trials",
-    "-o": "--out",
+    word: meant
+    for meant, words in {
+        "--concurrency": "--jobs --max-concurrent --n-jobs --num-workers --parallel --workers -j",
+        "--config": "-c",
+        "--follow": "-f",
+        "--from": "--warm-start",
+        "--name": "--run-name --study-name --sweep",
+        "--out": "--output -o",
+        "--storage": "--dir",
+        "--time-budget": "--timeout",
+        "--trials": "-n",
+    }.items()
+    for word in words.split()
 }
 
 

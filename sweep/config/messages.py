@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from analysis.formatting import printable
-from analysis.hyperparameters import HYPERPARAMETERS, SYNONYMS, show_value
+from analysis.hyperparameters import HYPERPARAMETERS, show_value
 from sweep.config.dimensions import FloatRange, Location, Section
 from sweep.config.sweep_config import Confirm, Resources, Scheduler, SweepConfig
 
@@ -24,21 +24,41 @@ _PHRASES = {
     "greater than": "above",
     " after validation": "",
 }
-# Words of other tools, and of this one where it has two.
+# For a name the words of other tools, and of this one where it has two.
 _SYNONYMS = {
-    **SYNONYMS,
-    **dict.fromkeys(("n_trials", "num_trials", "num_samples", "count", "run_cap"), "trials"),
-    **dict.fromkeys(("n_epochs", "num_epochs", "max_epochs", "max_t"), "epochs"),
-    **dict.fromkeys(("sampler", "search_alg", "algorithm", "method", "oracle"), "searcher"),
-    **dict.fromkeys(("pruner", "early_terminate", "early_stopping"), "scheduler"),
-    **dict.fromkeys(("search_space", "param_space", "parameters", "params"), "space"),
-    **dict.fromkeys(("points_to_evaluate", "init_points", "enqueue"), "initial_points"),
-    **dict.fromkeys(("network", "net", "arch", "architecture"), "model"),
-    **dict.fromkeys(("fixed", "hyperparameters", "config"), "recipe"),
-    **{"random_seed": "seed", "random_state": "seed", "data": "dataset", "gpus": "gpu"},
-    **{"cpus": "cpu", "n_seeds": "seeds", "k": "top_k", "eta": "reduction_factor"},
-    **{"min": "low", "max": "high", "values": "choices", "categorical": "choices", "q": "step"},
-    **{"min_t": "grace_period", "min_resource": "grace_period", "log_uniform": "log"},
+    word: name
+    for name, words in {
+        "dropout": "drop dropout_rate dropout_p",
+        "rotation": "rot rotate degrees angle",
+        "shift": "translate translation",
+        "weight_decay": "wd l2 decay",
+        "batch_size": "bs batch batchsize",
+        "learning_rate": "lr",
+        "schedule": "lr_schedule lr_scheduler",
+        "warmup_epochs": "warmup warm_up",
+        "trials": "n_trials num_trials num_samples count run_cap",
+        "epochs": "n_epochs num_epochs max_epochs max_t",
+        "searcher": "sampler search_alg algorithm method oracle",
+        "scheduler": "pruner early_terminate early_stopping",
+        "space": "search_space param_space parameters params",
+        "initial_points": "points_to_evaluate init_points enqueue",
+        "model": "network net arch architecture",
+        "recipe": "fixed hyperparameters config",
+        "seed": "random_seed random_state",
+        "dataset": "data",
+        "cpu": "cpus",
+        "gpu": "gpus",
+        "seeds": "n_seeds",
+        "top_k": "k",
+        "reduction_factor": "eta",
+        "grace_period": "min_t min_resource",
+        "low": "min",
+        "high": "max",
+        "choices": "values categorical",
+        "step": "q",
+        "log": "log_uniform",
+    }.items()
+    for word in words.split()
 }
 
 

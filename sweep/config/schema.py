@@ -82,9 +82,7 @@ def _tidy(schema: Any) -> None:
         if isinstance(description := schema.get("description"), str):
             summary, _, attributes = description.partition("\n\nAttributes:\n")
             schema["description"] = " ".join(summary.split())
-            for name, text in re.findall(
-                r"^    (\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE
-            ):
+            for name, text in _ATTRIBUTE.findall(attributes):
                 schema["properties"][name]["description"] = " ".join(text.split())
         for item in schema.values():
             _tidy(item)
