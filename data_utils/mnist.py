@@ -80,11 +80,7 @@ def load_mnist(
 
 
 def check_exists(folder: Path, title: str, command: str) -> None:
-    """Check that a given folder exists.
-
-    Raises:
-        DataError: It does not; `command` creates it.
-    """
+    """Raise DataError if a given folder does not exist; `command` creates it."""
     try:
         if folder.exists():
             return

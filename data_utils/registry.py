@@ -36,10 +36,7 @@ def load_dataset(
 ) -> "TrainTest":
     """Load a dataset as `load_mnist` does; `name` is a key of `DATASETS`, or a path.
 
-    Without `may_fetch` nothing is fetched or written.
-
-    Raises:
-        DataError: The dataset cannot be loaded; the message says what to do.
+    Without `may_fetch` nothing is fetched or written. Raises DataError as `load_mnist` does.
     """
     data: TrainTest
     if is_path(name):

@@ -88,11 +88,7 @@ def check(data: bytes, sha256: str, *, gzipped: bool = False) -> bytes:
 
 
 def mirror_urls() -> list[str]:
-    """Return the addresses of torchvision's MNIST mirrors.
-
-    Raises:
-        SourceError: torchvision cannot be imported.
-    """
+    """Return torchvision's MNIST mirrors; SourceError if torchvision cannot be imported."""
     try:
         from torchvision.datasets import MNIST  # takes seconds, and is rarely needed
     except (ImportError, OSError, RuntimeError) as error:

@@ -98,11 +98,7 @@ def find(model: str) -> Callable[..., Any]:
 
 
 def check_arguments(model: str, given: Iterable[str]) -> None:
-    """Check that an own network can be made with `dropout`, the shape of the data, and `given`.
-
-    Raises:
-        NetworkError: It needs another argument.
-    """
+    """Raise NetworkError if an own network needs more than `GIVEN` and the arguments `given`."""
     make, file = find(model), _file(model)
     known = {*GIVEN, *given}
     for name, parameter in parameters_of(make).items():
@@ -122,11 +118,7 @@ def check_arguments(model: str, given: Iterable[str]) -> None:
 
 
 def parameters_of(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """Return the parameters of a class or function by name.
-
-    Raises:
-        NetworkError: Python does not know them.
-    """
+    """Return the parameters of a class or function by name; NetworkError if they are unknown."""
     try:
         return inspect.signature(make).parameters
     except (TypeError, ValueError) as error:

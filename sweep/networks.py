@@ -48,11 +48,7 @@ def load_network(folder: Folder, model: str) -> None:
 
 
 def check_network(config: SweepConfig, data: "DataRecord | DatasetSpec") -> None:
-    """Check that an own network can be trained on data of this shape.
-
-    Raises:
-        NetworkError: It cannot.
-    """
+    """Raise NetworkError if an own network cannot be trained on data of this shape."""
     if not own.is_own(config.model):
         return
     tried = {name: [value] for name, value in config.recipe.items()}

@@ -92,8 +92,7 @@ def draw(plot: Plot, results: Results, axes: Axes | None = None) -> Figure:
     """Draw one plot with its title into `axes`, or in the style of all plots into a new figure.
 
     Raises:
-        NothingToDrawError: If the results lack what it shows.
-        SeveralAxesError: If `axes` are given, and the plot has several.
+        NothingToDrawError, SeveralAxesError: See `Plot` and `drawing_into`.
     """
     with plot_style(), drawing_into(axes):
         figure = plot.draw(results).figure
@@ -113,9 +112,6 @@ def render(
 
     The same results always give the same bytes. `dpi` is the resolution of a PNG, and of the
     rasterized parts of a vector format.
-
-    Raises:
-        NothingToDrawError: If the results lack what it shows.
     """
     return render_drawing(lambda: plot.draw(results), plot.title, file_format, dpi=dpi)
 
@@ -150,10 +146,6 @@ def draw_all(
 
     Returns:
         The paths of the pictures, in order, and why each other plot is not drawn, by its name.
-
-    Raises:
-        FileNotFoundError: If there is no sweep.
-        LedgerError: If one of its files is damaged.
     """
     target = folder.child(PLOTS_FOLDER) if out is None else out
     results, files, skipped = read_results(folder), [], {}

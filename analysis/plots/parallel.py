@@ -44,11 +44,7 @@ class Parallel:
 
 
 def parallel(ledger: Ledger) -> Parallel:
-    """Return the lines.
-
-    Raises:
-        NothingToDrawError: If no trial ran all its epochs, or nothing is searched.
-    """
+    """Return the lines; NothingToDrawError where `points` raises it."""
     data = points(ledger)
     best, worst = data.ranked[0].score, data.ranked[data.n_in_view - 1].score
     score = Dimension("score (%)", worst, best, "accuracy")

@@ -67,11 +67,7 @@ class Results:
         return f"Score: {self.rule.removeprefix('highest ')}."
 
     def confirmed(self) -> Confirmation:
-        """Return the confirmation.
-
-        Raises:
-            NothingToDrawError: If there is none.
-        """
+        """Return the confirmation; NothingToDrawError if there is none."""
         if self.confirmation is None:
             raise NothingToDrawError(
                 "the sweep is not confirmed yet, so no test image was used. "
@@ -98,12 +94,7 @@ class Results:
 
 
 def read_results(folder: Folder) -> Results:
-    """Read the results of the sweep in `folder`.
-
-    Raises:
-        FileNotFoundError: If there is no sweep.
-        LedgerError: If one of its files is damaged.
-    """
+    """Read the results of a sweep; FileNotFoundError if there is none, LedgerError if damaged."""
     ledger, confirmation = read_ledger(folder), read_confirmation(folder)
     arm = best_finalist(ledger, confirmation) if confirmation else None
     predictions = {}

@@ -145,7 +145,7 @@ _given_axes: ContextVar[Axes | None] = ContextVar("_given_axes", default=None)
 
 @contextmanager
 def drawing_into(axes: Axes | None) -> Iterator[None]:
-    """Draw into these axes, if there are any, instead of a figure of its own."""
+    """Draw into the given axes, not into a new figure; a plot of several is a SeveralAxesError."""
     token = _given_axes.set(axes)
     try:
         yield

@@ -333,11 +333,7 @@ class Confirmation(Journal):
 
 
 def read_confirmation(folder: Folder) -> Confirmation | None:
-    """Read the confirmation of the sweep in `folder`; None if there is none.
-
-    Raises:
-        LedgerError: A line is damaged.
-    """
+    """Read the confirmation of a sweep; None if there is none, LedgerError if damaged."""
     return Confirmation.read(folder)
 
 

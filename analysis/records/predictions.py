@@ -75,11 +75,7 @@ def save_predictions(folder: Folder, arm: str, seed: int, predictions: Predictio
 
 
 def load_predictions(folder: Folder, arm: str, seed: int) -> Predictions | None:
-    """Read the predictions of one run; None if there are none.
-
-    Raises:
-        LedgerError: The file is damaged.
-    """
+    """Read the predictions of one run; None if there are none, LedgerError if damaged."""
     return _load(folder, predictions_name(run_name(arm, seed)), Predictions)
 
 
@@ -89,11 +85,7 @@ def save_images(folder: Folder, images: ShownImages) -> None:
 
 
 def load_images(folder: Folder) -> ShownImages:
-    """Read the test images that plots show; none if there is no such file.
-
-    Raises:
-        LedgerError: The file is damaged.
-    """
+    """Read the test images that plots show; none without a file, LedgerError if damaged."""
     return _load(folder, _IMAGES_FILE, ShownImages) or ShownImages.none()
 
 

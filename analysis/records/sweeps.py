@@ -63,12 +63,7 @@ def no_such_sweep(storage: Folder, name: str) -> FileNotFoundError:
 
 
 def read_sweep(folder: Folder) -> Ledger:
-    """Return the ledger of the sweep in `folder`, which has the name of the folder.
-
-    Raises:
-        FileNotFoundError: There is none.
-        LedgerError: It is damaged.
-    """
+    """Return the ledger of the sweep in `folder` as `read_ledger` does, with the folder's name."""
     ledger = read_ledger(folder)
     ledger.created = replace(ledger.created, name=folder.name)
     return ledger

@@ -43,10 +43,6 @@ def write_report(folder: Folder) -> None:
 
     The page needs no network, and is the same for the same files. Its only script sorts the
     table of trials.
-
-    Raises:
-        FileNotFoundError: If there is no sweep.
-        LedgerError: If one of its files is damaged.
     """
     results = read_results(folder)
     ledger, confirmation = results.ledger, results.confirmation

@@ -137,10 +137,7 @@ def compare_at_looks(
 def with_new_images(comparison: Comparison, folder: Folder) -> Comparison:
     """Add the interval over seeds and images, of the same level as the one over seeds.
 
-    It is left out if the predictions of a run are missing.
-
-    Raises:
-        LedgerError: Predictions in `folder` are damaged.
+    It is left out if the predictions of a run are missing; damaged ones are a LedgerError.
     """
     if comparison.interval is None:
         return comparison

@@ -54,9 +54,6 @@ def describe_verdict(
 
     With the `folder` of the sweep, whose predictions are then read, it is about these test
     images and about new ones.
-
-    Raises:
-        LedgerError: Predictions in `folder` are damaged.
     """
     finalist = confirmation.finalist(trial_id)
     if finalist is None:

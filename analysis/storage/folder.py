@@ -52,18 +52,10 @@ class Appender(Protocol):
     contents: bytes
 
     def truncate(self, n_bytes: int) -> None:
-        """Keep only the first bytes of the file.
-
-        Raises:
-            StorageError: The storage does not accept it.
-        """
+        """Keep only the first bytes of the file, or raise StorageError."""
 
     def write_line(self, line: bytes, *, at_once: bool = False) -> None:
-        """Write one line, line end included.
-
-        Args:
-            line: The line.
-            at_once: Whether an object store gets the line now, not within 20 s.
+        """Write one line, line end included; `at_once` also to an object store, not within 20 s.
 
         Raises:
             StorageError: The storage does not accept this line, or, of an object store, one
@@ -74,11 +66,7 @@ class Appender(Protocol):
         """Delete files of the folder once the storage has all lines so far."""
 
     def close(self) -> None:
-        """Wait until the storage has all lines.
-
-        Raises:
-            StorageError: The storage does not accept them.
-        """
+        """Wait until the storage has all lines; StorageError if it does not accept them."""
 
 
 @dataclass(frozen=True)

@@ -64,32 +64,20 @@ class Journal(ABC):
 
     @abstractmethod
     def check(self, record: Any) -> None:
-        """Check that a record may follow those before it.
-
-        Raises:
-            LedgerError: It contradicts them.
-        """
+        """Raise LedgerError for a record that contradicts those before it."""
 
     @abstractmethod
     def add(self, record: Any) -> None:
         """Add a record that has been checked."""
 
     def apply(self, record: Any) -> None:
-        """Check and add a record.
-
-        Raises:
-            LedgerError: It contradicts those before it.
-        """
+        """Check and add a record."""
         self.check(record)
         self.add(record)
 
     @classmethod
     def begin(cls, line: bytes) -> Self:
-        """Return the journal that begins with a line.
-
-        Raises:
-            LedgerError: It is not the record that begins such a journal.
-        """
+        """Return the journal that begins with a line; LedgerError if it begins none."""
         record = cls._decode(line)
         if not isinstance(record, cls.first):
             raise LedgerError("comes before the record that begins the file")
@@ -156,11 +144,7 @@ J = TypeVar("J", bound=Journal)
 
 
 def encode_record(record: JournalRecord) -> bytes:
-    """Return a record as one line, line end included.
-
-    Raises:
-        ValueError: A number is not finite; JSON cannot express it.
-    """
+    """Return a record as one line, line end included; ValueError for a number not finite."""
     # Not `msgspec.json.encode`, which writes NaN as null, and refuses names that are not UTF-8.
     text = json.dumps(msgspec.to_builtins(record), allow_nan=False, ensure_ascii=False)
     return text.encode("utf-8", "replace") + b"\n"

@@ -55,11 +55,7 @@ class Lease:
         self._mutex = threading.RLock()
 
     def acquire(self) -> None:
-        """Take the lock.
-
-        Raises:
-            InUseError: Another process has it.
-        """
+        """Take the lock, or raise InUseError if another process has it."""
         for _ in range(_TRIES):
             lock, self._version = self._wait_until_free()
             # The clock matters only if somebody has deleted the lock.
@@ -96,11 +92,7 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Mark the lock as free.
-
-        Raises:
-            InUseError: Another process has taken it over.
-        """
+        """Mark the lock as free, or raise InUseError if another process has taken it over."""
         with self._mutex, suppress_unanswered():  # it becomes stale by itself
             self._is_released = True
             self.beat()

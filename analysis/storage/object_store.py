@@ -201,12 +201,7 @@ class StoreFolder(Folder):
 
 
 def open_store(uri: str) -> StoreFolder:
-    """Return the folder of a URI such as `s3://bucket/prefix?endpoint_override=…`.
-
-    Raises:
-        ValueError: It is not the URI of an object store.
-        StorageError: There are no credentials for it.
-    """
+    """Return the folder of a URI, as `connect` takes it and with the errors of `connect`."""
     connect(uri)
     parts = urlsplit(uri)
     bucket = parts.netloc.rpartition("@")[2]

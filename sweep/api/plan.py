@@ -119,22 +119,14 @@ def print_plan(
 
 
 def describe_start(resources: Resources, options: Options) -> str:
-    """Return what a session will do at its start, in a few words.
-
-    Raises:
-        UsageError: The trials run on this machine, which does not have the resources.
-    """
+    """Return what a session will do at its start, in a few words."""
     if options.address is not None:
         return f"joining Ray at {options.address}"
     return f"{_count_slots(resources, options.concurrency)} at a time; starting Ray"
 
 
 def _count_slots(resources: Resources, concurrency: int | None) -> int:
-    """Return how many trials run at a time on this machine.
-
-    Raises:
-        UsageError: It does not have the resources.
-    """
+    """Return how many trials run at a time here; UsageError without the resources for one."""
     available = n_processors()
     slots = int(available / resources.cpu)
     if slots == 0:

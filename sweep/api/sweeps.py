@@ -70,11 +70,7 @@ class Sweep:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The best trial, as `sweep best --json` prints it.
-
-        Raises:
-            NoTrialError: No trial ran all its epochs.
-        """
+        """The best trial, as `sweep best --json` prints it; NoTrialError without one."""
         return best_document(self._folder, self._ledger())
 
     @property

@@ -54,11 +54,7 @@ def print_comparison(document: Mapping[str, Any], sentences: Sequence[str]) -> N
 
 
 def draw_comparison(out: Path, ledgers: Mapping[str, Ledger]) -> None:
-    """Draw the best so far of each sweep into a file.
-
-    Raises:
-        UsageError: The file cannot be written, its format is unknown, or nothing can be drawn.
-    """
+    """Draw the best so far of each sweep into a file, in the format that its name ends in."""
     from analysis.plots.gallery import Format, render_drawing
     from analysis.plots.results import NothingToDrawError
     from analysis.plots.sweeps_so_far import draw_sweeps_so_far

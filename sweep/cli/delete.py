@@ -53,11 +53,7 @@ def _is_sweep(folder: Folder) -> bool:
 
 
 def _is_confirmed(folder: Folder) -> bool:
-    """Ask the user.
-
-    Raises:
-        UsageError: Standard input is not a terminal.
-    """
+    """Ask the user; without a terminal to ask on, raise UsageError."""
     question = f"delete {folder} ({_describe(folder)})"
     if not sys.stdin.isatty():
         raise UsageError(f"to {question}, add --yes")

@@ -44,11 +44,7 @@ def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def write_csv(ledger: Ledger, documents: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write the trials of `documents` as CSV, in their order, one column per hyperparameter.
-
-    Raises:
-        UsageError: The file cannot be written.
-    """
+    """Write the trials of `documents` as CSV, in their order, one column per hyperparameter."""
     from analysis.results.tables import trials_table
 
     table = trials_table(ledger).set_index("trial_id").round({"seconds": 3})

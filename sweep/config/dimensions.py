@@ -129,11 +129,7 @@ Dimension = FloatRange | IntRange | Choices
 
 
 def reject(problems: Mapping[Location, str]) -> None:
-    """Raise pydantic's error for problems inside the value that is validated.
-
-    Raises:
-        ValidationError: There is a problem.
-    """
+    """Raise pydantic's ValidationError for problems, if any, inside the validated value."""
     details = [
         InitErrorDetails(
             type=PydanticCustomError("rejected", "{text}", {"text": text}),

@@ -93,11 +93,7 @@ def resolve_config(
 
 
 def preset_text(name: str) -> str:
-    """Return a preset's file.
-
-    Raises:
-        UsageError: There is no such preset.
-    """
+    """Return a preset's file; UsageError if there is no such preset."""
     if name not in PRESETS:
         raise UsageError(f"there is no preset `{printable(name)}`{suggest(name, PRESETS)}")
     return (files("sweep") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")

@@ -19,11 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_name(name: str) -> None:
-    """Check that every storage accepts a name for a folder.
-
-    Raises:
-        UsageError: It does not.
-    """
+    """Raise UsageError for a name of a folder that a storage may not accept."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             "a sweep's name must be 1 to 100 letters, digits, `.`, `_` or `-`, beginning with a "
@@ -38,11 +34,7 @@ def name_after(stem: str) -> str:
 
 
 def check_is_new(storage: Folder, name: str) -> None:
-    """Check that there is no sweep of this name.
-
-    Raises:
-        UsageError: The sweep exists already.
-    """
+    """Raise UsageError if a sweep of this name exists already."""
     if read_first_record(storage.child(name)) is not None:
         raise UsageError(
             f"the sweep {name!r} already exists in {storage}; choose another --name, or "
@@ -52,10 +44,7 @@ def check_is_new(storage: Folder, name: str) -> None:
 
 @contextmanager
 def new_folder(storage: Folder, name: str, config: SweepConfig) -> Iterator[Folder]:
-    """Create and lock the folder of a new sweep, with its config and environment.
-
-    Yields:
-        The locked folder.
+    """Create and lock the folder of a new sweep, with its config and environment; yield it.
 
     Raises:
         UsageError: The sweep exists already. Nothing is changed then.

@@ -162,11 +162,7 @@ def describe_data(data: TrainTest) -> DataRecord:
 
 
 def check_data(ledger: Ledger, data: TrainTest) -> None:
-    """Check that the data is that which a sweep began with.
-
-    Raises:
-        DataError: It is other data.
-    """
+    """Raise DataError if the data is not that which a sweep began with."""
     if ledger.data.fingerprint != data.fingerprint:
         then, n_train, n_test = ledger.data, len(data.train), len(data.test)
         raise DataError(

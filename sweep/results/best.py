@@ -13,11 +13,7 @@ from sweep.errors import NoTrialError
 
 
 def find_best(ledger: Ledger) -> Selection:
-    """Return the best trial.
-
-    Raises:
-        NoTrialError: No trial ran all its epochs.
-    """
+    """Return the best trial; NoTrialError if no trial ran all its epochs."""
     if ranking := rank_trials(ledger):
         return ranking[0]
     failed = ledger.in_state("FAILED")
@@ -31,12 +27,7 @@ def find_best(ledger: Ledger) -> Selection:
 
 
 def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
-    """Return the best trial as a JSON document, with its test accuracy if it is confirmed.
-
-    Raises:
-        NoTrialError: No trial ran all its epochs.
-        LedgerError: The file of the confirmation is damaged.
-    """
+    """Return the best trial as a JSON document, with its test accuracy if it is confirmed."""
     best = find_best(ledger)
     checkpoint = checkpoint_name(trial_name(best.trial.trial_id))
     document = {

@@ -110,9 +110,7 @@ def load_data(name: str, folder: Path | None, *, create: bool = False) -> TrainT
     """Load a dataset; download missing files, with a progress bar on standard error.
 
     The files are in `folder`, by default in the user's cache; `create` makes a missing folder.
-
-    Raises:
-        DataError: The folder does not exist, or the dataset cannot be loaded.
+    Raises DataError as `load_dataset` does.
     """
     columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn())
     is_hidden = not sys.stderr.isatty()
