@@ -47,17 +47,12 @@ def to_device(dataset: ImageDataset, device: torch.device | str) -> DeviceImages
 def training_batches(
     data: DeviceImages, *, batch_size: int, rotation: float, shift: float, generator: Generator
 ) -> Iterator[Batch]:
-    """Yield every image once, shuffled, augmented and normalized.
+    """Yield every image once, shuffled, augmented as `augment` does, and normalized.
 
-    Args:
-        data: On the generator's device.
-        batch_size: Images per batch; the last batch can be smaller.
-        rotation: Largest angle in degrees, as in `augment`.
-        shift: Largest translation as a fraction of the side, as in `augment`.
-        generator: Shuffles and augments.
+    The data is on the device of `generator`, which shuffles and augments.
 
     Yields:
-        Images [n, channels, side, side] and labels [n].
+        Images [n, channels, side, side] and labels [n]; the last batch can be smaller.
     """
     order = torch.randperm(len(data), generator=generator, device=generator.device)
     for indices in torch.split(order, max(1, _CHUNK // batch_size) * batch_size):

@@ -166,14 +166,6 @@ def split_train_validation(
     draws which images of a class go where. Both parts keep the order of `dataset`. Every image
     is in exactly one of them.
 
-    Args:
-        dataset: n images.
-        n_validation: Images in the validation set, 1 to n - 1.
-        seed: Seed of the draw, at least 0.
-
-    Returns:
-        The training set and the validation set.
-
     Raises:
         DataError: `n_validation` or `seed` is out of range.
     """

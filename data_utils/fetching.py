@@ -50,7 +50,7 @@ def read_or_fetch(
         files: Name → SHA-256 of the uncompressed file, or MD5 of a file that stays as it is.
         sources: Tried in order, each for the files still missing. If empty, nothing is fetched
             and nothing is written.
-        progress: Receives the progress of the fetch.
+        progress: Receives the steps.
         title: Name of the dataset, and of its folder in torchvision's layout.
 
     Returns:

@@ -40,8 +40,7 @@ def read_digit(path: Path) -> NDArray[np.uint8]:
     The image must show the digit alone, on a plain or transparent background. It can have any size
     and colors, light on dark or dark on light. If it has several frames, the first is read.
 
-    Returns:
-        Bright ink on black, uint8 [28, 28].
+    The result is bright ink on black, uint8 [28, 28].
 
     Raises:
         DataError: The file is missing, not an image, blank or too large.
@@ -57,8 +56,8 @@ def read_digit(path: Path) -> NDArray[np.uint8]:
 def read_image(path: Path, *, channels: int, side: int) -> NDArray[np.uint8]:
     """Read an image in gray or in color, scaled and cropped to a square.
 
-    Returns:
-        Pixels as they are, uint8 [side, side] or, with three channels, [3, side, side].
+    The pixels, otherwise as they are, are uint8 [side, side] or, with three channels,
+    [3, side, side].
 
     Raises:
         DataError: The file is missing, not an image or too large.

@@ -51,14 +51,9 @@ def load_mnist(
     torchvision puts them. If all are there and good, nothing is written. A bad file is renamed to
     `NAME.bad` and fetched again, unless its folder is named `raw` or is read-only.
 
-    Args:
-        folder: None: `default_folder()`, which is created if necessary.
-        create: Create `folder` if it does not exist.
-        progress: Receives the progress of a fetch.
-        sources: Sources of missing files, tried in order; if empty, nothing is written.
-
-    Returns:
-        60,000 training and 10,000 test images, as read-only arrays.
+    A `folder` that does not exist is created with `create`; by default it is in the user's cache,
+    and always created. Without `sources`, which are tried in order, nothing is written. The
+    arrays, of 60,000 training and 10,000 test images, are read-only.
 
     Raises:
         DataError: `folder` does not exist or cannot be written to, MNIST cannot be fetched, or

@@ -19,13 +19,8 @@ class LeNet5(nn.Module):
     | F6, ReLU               | 84       | 120·84 + 84 = 10,164      |
     | output                 | 10       | 84·10 + 10 = 850          |
 
-    On larger images the kernels of C5 are larger, so that it still sees the entire image.
-
-    Args:
-        dropout: Probability of dropping an activation, in [0, 1].
-        n_channels: Of the images.
-        side: Of the images, at least 28 pixels.
-        n_classes: Number of logits.
+    On larger images, of at least 28 pixels a side, the kernels of C5 are larger, so that it still
+    sees the entire image. `dropout` is the probability of dropping an activation, in [0, 1].
     """
 
     def __init__(

@@ -12,11 +12,7 @@ class CustomMLP(nn.Module):
     | hidden 2 | 80·20 + 20 = 1,620    |
     | output   | 20·10 + 10 = 210      |
 
-    Args:
-        dropout: Probability of dropping an activation after each hidden layer, in [0, 1].
-        n_channels: Of the images.
-        side: Of the images, in pixels.
-        n_classes: Number of logits.
+    `dropout` is the probability of dropping an activation after each hidden layer, in [0, 1].
     """
 
     def __init__(

@@ -154,13 +154,10 @@ def drawing_into(axes: Axes | None) -> Iterator[None]:
 
 
 def new_figure(height: float, about: str, note: str = "", *, legend_rows: int = 0) -> Figure:
-    """Return a figure with space for a title and a legend above the axes.
+    """Return a figure of a height in inches, with space for a title and a legend above the axes.
 
-    Args:
-        height: In inches.
-        about: The subtitle: the sweep and its main result.
-        note: What a reader must know to understand the picture; it is wrapped, below the axes.
-        legend_rows: How many rows `add_legend` will fill.
+    `about` is the subtitle: the sweep and its main result. `note` has what a reader must know to
+    understand the picture; it is wrapped, below the axes.
     """
     if (axes := _given_axes.get()) is not None:
         return _Borrowed(axes)

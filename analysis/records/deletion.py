@@ -32,14 +32,8 @@ def delete_sweep(folder: Folder) -> list[str]:
     an interrupted deletion can be repeated. In an object store the lock stays, so that a driver
     that was suspended cannot believe that it still has it.
 
-    Files that are not a sweep's stay, and so do links to folders and what they lead to.
-
-    Returns:
-        The names of what stays.
-
-    Raises:
-        InUseError: Another process is working on the sweep.
-        StorageError: A file cannot be deleted.
+    Files that are not a sweep's stay, and so do links to folders and what they lead to; the
+    names of these are returned.
     """
     with folder.lock() as locked:
         with closing(locked.append_to(LEDGER_FILE)) as ledger:

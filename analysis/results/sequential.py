@@ -42,11 +42,8 @@ def nominal_levels(looks: tuple[Look, ...], level: float) -> tuple[float, ...]:
     it has stayed within all earlier bounds is integrated look by look (P. Armitage, C. K.
     McPherson and B. C. Rowe, "Repeated significance tests on accumulating data", J. R. Statist.
     Soc. A 132, 1969). The levels are of two-sided tests; they are used for Student's (C.
-    Jennison and B. W. Turnbull, Group Sequential Methods, 1999, section 3.8).
-
-    Args:
-        looks: In order; both of their numbers grow.
-        level: The error of all looks, however many.
+    Jennison and B. W. Turnbull, Group Sequential Methods, 1999, section 3.8). From look to look
+    both numbers grow.
     """
     levels: list[float] = []
     # The sum's density within the bounds, as weights at points; at first the sum is 0.

@@ -40,11 +40,7 @@ def distributions(ledger: Ledger) -> dict[str, BaseDistribution]:
 def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
     """Return a trial as an Optuna trial, with its score or, if it was stopped, its last accuracy.
 
-    The reason of its failure is a user attribute.
-
-    Args:
-        trial: The trial.
-        distributions: Of the searched hyperparameters; those without a value are left out.
+    The reason of its failure is a user attribute. A hyperparameter without a value is left out.
     """
     values = {name: trial.value(name) for name in distributions}
     known = {name: value for name, value in values.items() if value is not None}

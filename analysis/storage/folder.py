@@ -169,11 +169,9 @@ class Folder(ABC):
 
     @abstractmethod
     def lock(self) -> AbstractContextManager[Self]:
-        """Lock the folder for this process during a `with` block.
+        """Lock the folder for this process during a `with` block, and yield it to write to.
 
-        Yields:
-            The folder to write to: once another process has taken the lock over, its writes
-            and deletions raise InUseError.
+        Once another process has taken the lock over, writes and deletions raise InUseError.
 
         Raises:
             InUseError: Another process has the lock; the message names it and its host. At the

@@ -34,10 +34,9 @@ class Interruption:
     moment. A SIGHUP that is ignored, by `nohup`, stays ignored. Only the main thread catches
     signals.
 
-    Args:
-        screen: The terminal. Its cursor is made visible before the process exits.
-        advise: Returns how to continue, for the user who sends a second SIGINT.
-        may_exit: Whether the process may exit immediately; one that has other work may not.
+    Before the process exits, the cursor of the terminal `screen` is made visible. `advise` returns
+    how to continue, for the user who sends a second SIGINT. A process that has other work, a
+    notebook, may not exit.
     """
 
     def __init__(

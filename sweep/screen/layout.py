@@ -45,11 +45,7 @@ def new_table(*headings: str, left: Collection[str]) -> Table:
 
 
 def fit_table(console: Console, table: Table, width: int, optional: Collection[str]) -> bool:
-    """Make a table fit into a width: with short headings, then without optional columns.
-
-    Returns:
-        Whether it fits now.
-    """
+    """Try short headings, then no optional columns; return whether a table fits into a width."""
     widest = console.options.update(width=WIDEST)
 
     def fits() -> bool:

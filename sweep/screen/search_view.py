@@ -115,10 +115,9 @@ class SearchView:
 
 
 def seconds_left(ledger: Ledger) -> float | None:
-    """Estimate the time left: the trials to come take as long as those that ended.
+    """Return the seconds left, if the trials to come take as long as those that ended.
 
-    Returns:
-        Seconds; None before the first epoch, and at the end.
+    None before the first epoch, and at the end.
     """
     running = ledger.in_state("RUNNING")
     ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]

@@ -30,12 +30,8 @@ class TrainingRun:
         generator: Draws weights, order, augmentation and dropout, on the run's device.
         history: The epochs so far.
 
-    Args:
-        model_name: A key of `models.MODELS`, or a network of the user's own, see `models.own`.
-        hyperparameters: By name; a missing one has its default.
-        seed: The same seed gives the same numbers, on a CPU bit for bit.
-        device: Where to train.
-        spec: Of the data.
+    The same seed gives the same numbers, on a CPU bit for bit. `model_name` is as in
+    `models.build_model`. A hyperparameter that is not given has its default.
 
     Raises:
         ValueError: There is no such model or hyperparameter, or a value is not allowed.
@@ -100,13 +96,10 @@ class TrainingRun:
 def train_epochs(
     run: TrainingRun, train: ImageDataset, evaluation: ImageDataset, *, epochs: int
 ) -> Iterator[Epoch]:
-    """Train a run up to its last epoch, continuing after the epochs in its history.
+    """Train a run up to its last epoch, `epochs`, continuing after the epochs in its history.
 
-    Args:
-        run: Changed in place; an epoch is in its history before it is yielded.
-        train: Images to learn from.
-        evaluation: Images to measure each epoch on.
-        epochs: Number of the last epoch, where a linear schedule ends.
+    Each epoch is measured on the images `evaluation`, and in the run's history before it is
+    yielded. In the last one a linear schedule ends.
 
     Raises:
         DivergenceError: The training or validation loss of the epoch is not finite.
@@ -139,13 +132,7 @@ def schedule_factor(schedule: str, step: int, *, n_steps: int, n_warmup_steps: i
 
     It climbs to 1 in the last warm-up step. Then it stays there (`constant`) or falls by the
     same amount in every step (`linear`). It is 0 in no step: a linear schedule would reach 0 in
-    the step after the last.
-
-    Args:
-        schedule: `constant` or `linear`.
-        step: From 0 to `n_steps` - 1.
-        n_steps: Steps of the run.
-        n_warmup_steps: May exceed `n_steps`; the warm-up then does not finish.
+    the step after the last. Steps count from 0. A warm-up may be longer than the run.
     """
     if step < n_warmup_steps:
         return (step + 1) / n_warmup_steps

@@ -23,13 +23,8 @@ class Worker:
     """Trains the networks assigned to it.
 
     A step never raises: a failure would be the same at every try, so it is reported as the
-    end of the training.
-
-    Args:
-        folder: Folder of the sweep, which every worker can reach.
-        device: `cpu` or `cuda`.
-        predict: Whether last reports have the predictions of the evaluation images.
-        networks: The texts of the user's own networks.
+    end of the training. With `predict` last reports have the predictions of the evaluation
+    images. `networks` are the texts of the user's own networks.
     """
 
     def __init__(

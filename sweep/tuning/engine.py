@@ -215,14 +215,8 @@ class Engine:
     ) -> None:
         """Train what a searcher proposes; Tune may give up a training before it has ended.
 
-        Args:
-            train: Images to learn from.
-            evaluation: Images to measure each epoch on.
-            recorder: Receives every event; an exception in it aborts the run.
-            searcher: Proposes the trainings.
-            n_trainings: How many of its proposals to train.
-            scheduler: Stops trainings early; by default none is.
-            predict: Whether last reports have predictions.
+        The recorder receives every event; an exception in it aborts the run. With `predict` last
+        reports have predictions of the images `evaluation`.
         """
         trainable = tune.with_parameters(
             SweepTrainable,

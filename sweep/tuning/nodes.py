@@ -41,10 +41,8 @@ def alive_nodes() -> list[Node]:
 class Slots:
     """How many trainings run at a time: as many as fit on the nodes at the moment.
 
-    Args:
-        resources: Of one training.
-        concurrency: Number to use instead, for an autoscaling cluster.
-        patience_s: How long to wait when no node is left that can run a training.
+    For an autoscaling cluster it is `concurrency`. When no node is left that can run a training,
+    one is waited for, `patience_s` at most.
     """
 
     def __init__(
@@ -61,10 +59,7 @@ class Slots:
         return self._concurrency or max(1, self._available)
 
     def follow(self) -> str | None:
-        """Look at the nodes again, at most every 2 seconds.
-
-        Returns:
-            A sentence about a change, or None.
+        """Look at the nodes again, at most every 2 seconds; return a sentence about a change.
 
         Raises:
             ClusterError: No node has been left for `patience_s`.

@@ -39,10 +39,7 @@ def examine_cluster(
 ) -> Iterator[Finding]:
     """Yield the finding of each check; Ray must be connected.
 
-    Args:
-        resources: Of one trial.
-        storage: Storage that the driver and every node write to.
-        may_grow: Whether nodes that can run a trial may still join.
+    `may_grow` says that nodes that can run a trial may still join.
     """
     nodes = alive_nodes()
     cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)

@@ -21,11 +21,8 @@ def watchdog(scratch: Path, on_death: Callable[[str], None]) -> Iterator[None]:
     """Watch the Ray that was started here, or the head of a joined cluster, in a `with` block.
 
     Once a part of Ray has died, no call to it returns in time, not even `ray.shutdown`. So
-    another thread removes what is left of it and ends this process.
-
-    Args:
-        scratch: The scratch folder of the session.
-        on_death: Called with a sentence about what has died; does not return.
+    another thread removes what is left of it, with the session's `scratch` folder, and ends this
+    process: `on_death` gets a sentence about what has died, and does not return.
     """
     head = ray_private.joined_head()
     ended = threading.Event()

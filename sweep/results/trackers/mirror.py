@@ -28,10 +28,8 @@ _PAUSE_PER_READING = 10
 def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple[int, str]:
     """Add what is new in a sweep to the tracker `to`; with `follow` until no driver works on it.
 
-    `place` is where the tracker writes, by default a place of its own.
-
-    Returns:
-        How many runs the sweep has, and how to see them.
+    `place` is where the tracker writes, by default a place of its own. Return how many runs the
+    sweep has, and how to see them.
 
     Raises:
         UsageError: A package is missing, or the place is of another sweep.
