@@ -114,8 +114,7 @@ class TrainTest:
     """A complete dataset.
 
     Attributes:
-        train: Images to learn from, with those for validation.
-        test: Images that only the final comparison uses.
+        train: With the images for validation.
         n_own_validation: How many of `train`, its last ones, the dataset itself sets aside for
             validation; 0 if it leaves that to `split`.
         known_fingerprint: What tells the data from other data; if empty, it is computed.

@@ -45,10 +45,8 @@ class SourceError(Exception):
 class Progress:
     """Callbacks for the progress of a fetch.
 
-    Attributes:
-        message: Called with one line of text at each step.
-        transferred: Called with the bytes received so far and the bytes expected of the current
-            file; 0 expected means unknown.
+    `message` receives a line at each step, `transferred` the bytes of the current file, received
+    so far and expected; 0 is unknown.
     """
 
     message: Callable[[str], None] = lambda line: None
@@ -111,7 +109,7 @@ def fetch_from_mirrors(
     Args:
         files: Name → SHA-256, uncompressed, or name with `.gz` → MD5.
         progress: Receives a line per file and the bytes of each.
-        urls: Addresses, each ending in a slash; None: torchvision's mirrors.
+        urls: Addresses, each ending in a slash; by default torchvision's.
         connect_timeout_s: Time until the answer begins, including name look-up and all addresses
             of the host. It is short because some firewalls drop packets.
         read_timeout_s: Longest pause within a file.

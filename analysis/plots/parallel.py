@@ -27,13 +27,9 @@ _PALE = "#C4C4C4"
 class Parallel:
     """The lines' heights, from 0 to 1 on each axis.
 
-    Attributes:
-        points: All trials.
-        axes: The searched hyperparameters, and the score.
-        scored: Heights of the trials that ran all epochs, best first: [n, axes]. Of many
-            trials n is 150, evenly spaced by rank.
-        stopped: Heights of the trials that were stopped early: [n, axes - 1], chosen alike.
-        trials: The trials of `scored`, and those of `stopped`.
+    The axes are the searched hyperparameters, and the score. `scored`, [n, axes], has the trials
+    that ran all epochs, best first; of many trials n is 150, evenly spaced by rank. `stopped`,
+    [n, axes - 1], has those that were stopped early, chosen alike. `trials` are both.
     """
 
     points: Points

@@ -36,12 +36,8 @@ _RUNG: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (4, 
 class TrialCurves:
     """The validation accuracies of all trials that finished an epoch, as fractions.
 
-    Attributes:
-        by_state: The trials in each state, in order of start.
-        lowest: The lowest accuracy that the axis should show.
-        best: The best trial, if a trial has run all its epochs.
-        rungs: The epochs after which the scheduler may stop a trial.
-        epochs: The most epochs that a trial may run.
+    The trials in each state are in order of start. `lowest` is the lowest accuracy that the axis
+    should show, `epochs` the most epochs that a trial may run.
     """
 
     by_state: dict[State, list[Trial]]

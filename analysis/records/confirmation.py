@@ -161,12 +161,9 @@ ConfirmationRecord = (
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look saw: the last test accuracy of each complete run, by arm and seed.
+    """What a look saw, see `LookTaken`: the last test accuracy of each complete run.
 
-    Attributes:
-        n_seeds, n_planned: See `LookTaken`.
-        seeds: All seeds whose runs had begun.
-        accuracies: Fractions.
+    `seeds` are all whose runs had begun. The accuracies, by arm and seed, are fractions.
     """
 
     n_seeds: int

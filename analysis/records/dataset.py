@@ -12,7 +12,6 @@ class DataRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         fingerprint: A hash that tells the data from other data.
         n_train: Training images, with those for validation.
         n_validation: Training images that the search sets aside for validation.
-        n_test: Test images.
         channels: 1 (gray) or 3 (red, green, blue).
         side: Height and width of an image in pixels.
         classes: Names, in the order of the labels.

@@ -57,9 +57,7 @@ class EarlierTrial(msgspec.Struct, frozen=True):
 class EarlierSweep(msgspec.Struct, frozen=True):
     """What a sweep learned from an earlier one.
 
-    Attributes:
-        point: The earlier sweep's best, tried after the initial points; None if it is one of
-            them.
+    `point`, the earlier sweep's best, is tried after the initial points; None if it is one.
     """
 
     name: str
@@ -92,9 +90,8 @@ class SessionStarted(JournalRecord, frozen=True, tag="session"):
 class TrialStarted(JournalRecord, frozen=True, tag="trial_started", omit_defaults=True):
     """A trial begins. `trial_id` counts from 1; `seed` is that of the trial.
 
-    Attributes:
-        preview_epochs: Of a preview, the epochs of its schedule; None for any other trial.
-        repeats: The preview whose hyperparameters the trial has.
+    `preview_epochs` are those of a preview's schedule; None for any other trial. `repeats` is
+    the preview whose hyperparameters the trial has.
     """
 
     trial_id: int
@@ -161,15 +158,13 @@ Record = (
 
 @dataclass(slots=True)
 class Trial:
-    """One trial. Its times are in seconds since 1970, its epochs consecutive from 1.
+    """One trial, see `TrialStarted`. Its epochs are consecutive from 1.
 
     Attributes:
         hyperparameters: Those that were searched.
         config: The sweep's config when the trial started.
         state: RUNNING also for a trial that was interrupted.
         earlier_point: Whether the best of an earlier sweep is tried after the initial points.
-        preview_epochs: See `TrialStarted`.
-        repeats: See `TrialStarted`.
     """
 
     trial_id: int

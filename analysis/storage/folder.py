@@ -43,11 +43,7 @@ class ChangedError(Exception):
 
 
 class Appender(Protocol):
-    """Appends lines to one file of a sweep.
-
-    Attributes:
-        contents: What the file contained when it was opened.
-    """
+    """Appends lines to one file of a sweep; `contents` are those that it had when opened."""
 
     contents: bytes
 
@@ -74,11 +70,8 @@ class Folder(ABC):
     """A folder in a storage that every process of the sweep can reach.
 
     Names are relative and use `/`. A file that does not exist is a FileNotFoundError, every
-    other failure a StorageError. `str` of a folder is for messages and shows no credentials.
-
-    Attributes:
-        path: Of the folder.
-        lock_number: In an object store and under a lock, higher than under earlier locks.
+    other failure a StorageError. `str` of a folder is for messages and shows no credentials. In
+    an object store and under a lock, `lock_number` is higher than under earlier locks.
     """
 
     path: PurePath

@@ -47,8 +47,7 @@ class DamagedError(LedgerError):
 class Journal(ABC):
     """The contents of a journal: the sum of its records. It is made from the first of them.
 
-    Attributes:
-        truncated_bytes: Size of the damaged end of the file, which was ignored.
+    `truncated_bytes` is the size of the damaged end of the file, which was ignored.
     """
 
     file: ClassVar[str]

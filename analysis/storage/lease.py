@@ -42,8 +42,7 @@ def _now() -> float:
 class Lease:
     """The lock of a folder, as one process wants it or has it.
 
-    Attributes:
-        number: Higher than those of all that had the lock before.
+    Its `number` is higher than those of all that had the lock before.
     """
 
     def __init__(self, store: Folder) -> None:

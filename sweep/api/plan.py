@@ -31,9 +31,7 @@ from sweep.screen.plan import describe_size, print_entry, print_space
 class Options:
     """The options that `run`, `resume` and `confirm` share.
 
-    Attributes:
-        show: Shows the result of a sweep.
-        may_exit: Whether the process may exit immediately after a signal.
+    `show` shows the result of a sweep. With `may_exit` a signal may end the process at once.
     """
 
     address: str | None
@@ -152,12 +150,10 @@ def _count_slots(resources: Resources, concurrency: int | None) -> int:
 
 
 def _estimate(config: SweepConfig, options: Options, data: DataRecord) -> Estimate | None:
-    """Return how long a sweep takes on this machine; None on a cluster, or if training diverges.
-
-    Torch takes seconds to import.
-    """
+    """Return how long a sweep takes on this machine; None on a cluster, or if it diverges."""
     if options.address is not None:
         return None
+    # Torch takes seconds to import.
     from sweep.training.loop import DivergenceError
 
     try:

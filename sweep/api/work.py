@@ -133,10 +133,7 @@ def confirm_sweep(
 def _prepare(
     config: SweepConfig, options: Options, ledger: Ledger | None = None
 ) -> tuple[str, TrainTest]:
-    """Return what is about to start, in a few words, and the data; write nothing yet.
-
-    The data must be that of a `ledger`.
-    """
+    """Return what is about to start, and the data, which must be a `ledger`'s; write nothing."""
     start = describe_start(config.resources, options)
     data = load_data(config.dataset, options.data)
     if ledger is not None:
@@ -162,10 +159,7 @@ def _train(
     earlier: EarlierSweep | None = None,
     again: str = "resume",
 ) -> Ledger:
-    """Search, unless the `ledger` to confirm is given, then confirm; return the ledger.
-
-    `again` is the command that continues, without the program and the sweep.
-    """
+    """Search, unless the `ledger` to confirm is given, then confirm; `again` continues it."""
     # Ray takes seconds to import: mistakes in the command line are reported before.
     from sweep.driver.confirm import run_confirmation
     from sweep.driver.search import run_search

@@ -107,10 +107,8 @@ def _read_preset(name: str) -> Source:
 class _Layers:
     """Sources merged into one config.
 
-    Attributes:
-        value: The merged config.
-        notes: On the network of the user's own.
-        newer: Hyperparameters that a source above that of the initial points fixes or searches.
+    `newer` has the hyperparameters that a source above that of the initial points fixes or
+    searches.
     """
 
     def __init__(self) -> None:

@@ -49,9 +49,8 @@ class Screen(Protocol):
 class Session:
     """The session that a search or a confirmation runs in.
 
-    Attributes:
-        watch: Returns news of the cluster, if any. Raises Interrupted after a signal,
-            ClusterError if no node is left, InUseError if another driver has taken over.
+    `watch` returns news of the cluster, if any. It raises Interrupted after a signal,
+    ClusterError if no node is left, InUseError if another driver has taken over.
     """
 
     engine: Engine

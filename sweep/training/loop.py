@@ -26,12 +26,9 @@ class DivergenceError(ArithmeticError):
 class TrainingRun:
     """The complete state of a training, from which it can continue.
 
-    Attributes:
-        generator: Draws weights, order, augmentation and dropout, on the run's device.
-        history: The epochs so far.
-
-    The same seed gives the same numbers, on a CPU bit for bit. `model_name` is as in
-    `models.build_model`. A hyperparameter that is not given has its default.
+    The same seed gives the same numbers, on a CPU bit for bit: `generator`, on the run's device,
+    draws weights, order, augmentation and dropout. `model_name` is as in `models.build_model`. A
+    hyperparameter that is not given has its default.
 
     Raises:
         ValueError: There is no such model or hyperparameter, or a value is not allowed.

@@ -36,10 +36,8 @@ class _AllTrained(Exception):  # noqa: N818 - not an error
 class Recorder(ray_private.NotPickled, tune.Callback, ABC):
     """Records everything that Ray Tune reports, as it happens.
 
-    After a retry a worker reports its checkpoint's last epoch again, which is ignored.
-
-    Attributes:
-        error: The exception that ended the recording.
+    After a retry a worker reports its checkpoint's last epoch again, which is ignored. `error` is
+    the exception that ended the recording.
     """
 
     def __init__(self, folder: Folder, on_step: Callable[[], None]) -> None:
@@ -190,11 +188,8 @@ class ListSearcher(ray_private.NotPickled, Searcher):
 class Engine:
     """Runs trainings; Ray must be running.
 
-    Attributes:
-        resources: Of one training.
-        slots: Returns how many trainings may run at a time, as nodes come and go.
-        folder: Folder of the sweep, where checkpoints go.
-        scratch: Folder for Tune's own files, which nothing needs later.
+    `slots` returns how many trainings may run at a time, as nodes come and go. The folder is that
+    of the sweep, where checkpoints go; `scratch` has Tune's own files, which nothing needs later.
     """
 
     resources: Resources

@@ -20,13 +20,9 @@ from analysis.results.selection import trial_score
 class TrackedRun:
     """A trial or a confirmation run.
 
-    Attributes:
-        name: Unique in its sweep.
-        id: Unique among all sweeps, also those that had this name before; 16 hexadecimal digits.
-        parameters: All hyperparameters, then the model, the seed and the origin.
-        started: In seconds since 1970.
-        metrics: Of each epoch, by name.
-        score: What the best trial is chosen by; only of a complete trial.
+    Its name is unique in its sweep, its `id`, of 16 hexadecimal digits, among all sweeps, also
+    those that had this name before. The parameters are all hyperparameters, then the model, the
+    seed and the origin. Only a complete trial has a score.
     """
 
     name: str
