@@ -167,7 +167,9 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def format_value(name: str, value: Any) -> str:
-    """Return a value in three significant digits with its symbol, such as `10°`."""
+    """Return a value in three significant digits, such as `10°`, or a dash for None."""
+    if value is None:
+        return "–"
     symbol = HYPERPARAMETERS[name].symbol if name in HYPERPARAMETERS else ""
     if not isinstance(value, float):
         return show_value(value).strip("'") + symbol

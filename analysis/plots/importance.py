@@ -64,8 +64,7 @@ def importances(ledger: Ledger) -> list[Importance]:
         NothingToDrawError: If they are too few or have the same score, or nothing is searched.
     """
     data = points(ledger)
-    counted = _counted(data)
-    n = len(counted)
+    n = len(counted := _counted(data))
     if n < _FEWEST:
         raise NothingToDrawError(
             f"only {count(n, 'trial')} to compare; at least {_FEWEST} are needed"
@@ -99,10 +98,6 @@ def importances(ledger: Ledger) -> list[Importance]:
     return sorted(found, key=lambda importance: -importance.value)
 
 
-def _which(data: Points) -> str:
-    return "ran all epochs" if _counted(data) is data.ranked else "were previews"
-
-
 def _counted(data: Points) -> Sequence[Selection]:
     """Return the previews or the trials that ran all epochs, whichever are more."""
     return max(data.ranked, data.previews, key=len)
@@ -111,12 +106,13 @@ def _counted(data: Points) -> Sequence[Selection]:
 def draw_importance(results: Results) -> Picture:
     """Draw the importances as bars, with the level of chance."""
     data, rows = points(results.ledger), importances(results.ledger)
-    n = len(_counted(data))
+    counted = _counted(data)
+    n, which = len(counted), "ran all epochs" if counted is data.ranked else "were previews"
     trials = count(n, "trial")
     clear = ", ".join(row.label for row in rows if row.is_clear)
     note = (
         f"Importance: how far the values of the best {n_best(n)} are from those of all {trials} "
-        f"that {_which(data)} (PED-ANOVA, Pearson divergence). Chance: exceeded by 1 in 20 "
+        f"that {which} (PED-ANOVA, Pearson divergence). Chance: exceeded by 1 in 20 "
         "shuffles of the scores. Few trials show only strong effects"
         f"{', and early stopping has already removed the worst values' if data.stopped else ''}."
     )

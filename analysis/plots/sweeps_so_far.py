@@ -1,7 +1,6 @@
 """The best scores so far of several sweeps, against the epochs that each has used."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 
 from analysis.formatting import percent, printable
@@ -27,26 +26,17 @@ _COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
 _STYLES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 
 
-@dataclass(frozen=True)
-class Curve:
-    """The best score so far of a sweep.
+def sweep_curve(ledger: Ledger) -> tuple[list[int], list[float]]:
+    """Return the epochs of all trials up to each finish of one, and the best score from it on.
 
-    `epochs` are those of all trials up to each finish of a trial, then those of the sweep;
-    `best` has the best score, a fraction, from each of them on.
+    The last epochs are those of the sweep. Both are empty if no trial ran all its epochs.
     """
-
-    epochs: tuple[int, ...]
-    best: tuple[float, ...]
-
-
-def sweep_curve(ledger: Ledger) -> Curve | None:
-    """Return the curve of a sweep; None if no trial ran all its epochs."""
     ended = finishes(ledger)
     if not ended:
-        return None
+        return [], []
     best = [*accumulate((finish.score for finish in ended), max)]
-    epochs = (*(finish.epochs for finish in ended), search_cost(ledger).epochs)
-    return Curve(epochs, (*best, best[-1]))
+    epochs = [*(finish.epochs for finish in ended), search_cost(ledger).epochs]
+    return epochs, [*best, best[-1]]
 
 
 def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
@@ -56,7 +46,7 @@ def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
         NothingToDrawError: No trial of any sweep ran all its epochs.
     """
     found = {name: sweep_curve(ledger) for name, ledger in ledgers.items()}
-    curves = {name: curve for name, curve in found.items() if curve is not None}
+    curves = {name: curve for name, curve in found.items() if curve[0]}
     if not curves:
         raise NothingToDrawError("no trial of these sweeps has run all its epochs")
     rules = {describe_rule(ledgers[name].config).removeprefix("highest ") for name in curves}
@@ -73,19 +63,19 @@ def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
         legend_rows=n_rows,
     )
     axes = figure.subplots()
-    shown = [score for curve in curves.values() for score in in_view(curve.best)]
+    shown = [score for _, best in curves.values() for score in in_view(best)]
     set_accuracy_scale(axes, "y", shown)
-    for number, (name, curve) in enumerate(curves.items()):
+    for number, (name, (epochs, best)) in enumerate(curves.items()):
         color, style = _COLORS[number % len(_COLORS)], _STYLES[number % len(_STYLES)]
-        label = f"{printable(name, 30)}: {percent(curve.best[-1])}"
-        axes.step(curve.epochs, curve.best, where="post", color=color, ls=style, label=label)
-        reached = curve.best.index(curve.best[-1])
-        axes.plot(curve.epochs[reached], curve.best[-1], marker="*", ms=10, color=color)
-    axes.set_xlim(0, max(curve.epochs[-1] for curve in curves.values()) * 1.03)
+        label = f"{printable(name, 30)}: {percent(best[-1])}"
+        axes.step(epochs, best, where="post", color=color, ls=style, label=label)
+        reached = best.index(best[-1])
+        axes.plot(epochs[reached], best[-1], marker="*", ms=10, color=color)
+    axes.set_xlim(0, max(epochs[-1] for epochs, _ in curves.values()) * 1.03)
     axes.set(xlabel="epochs of all trials", ylabel="validation accuracy (%)")
     add_legend(figure, [line for line in axes.get_lines() if line.get_marker() != "*"], n_rows)
     reached_all = ", ".join(
-        f"{name} {percent(curve.best[-1])} in {curve.epochs[-1]:,} epochs"
-        for name, curve in curves.items()
+        f"{name} {percent(best[-1])} in {epochs[-1]:,} epochs"
+        for name, (epochs, best) in curves.items()
     )
     return Picture(figure, f"Best validation accuracy reached: {printable(reached_all, 500)}.")

@@ -49,6 +49,14 @@ def open_sweep(storage: Folder, name: str | None) -> tuple[Folder, Ledger]:
     return folder, read_sweep(folder)
 
 
+def pause_after(seconds: float) -> float:
+    """Return the seconds until a sweep is read again, after a reading that took some.
+
+    Reading a ledger of 10,000 trials takes seconds; it is read again after ten times as long.
+    """
+    return max(2.0, 10 * seconds)
+
+
 def no_such_sweep(storage: Folder, name: str) -> FileNotFoundError:
     """Return the error for a name that no sweep has; it suggests one that exists."""
     names = [created.name for created in list_sweeps(storage)[0]]

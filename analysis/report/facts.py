@@ -133,14 +133,13 @@ def trial_table(ledger: Ledger) -> tuple[list[str], list[list[str]]]:
     names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
     rows = []
     for trial in trials:
-        values = [(name, trial.value(name)) for name in names]
         accuracy = trial_accuracy(trial)
         rows.append(
             [
                 str(trial.trial_id),
                 "–" if accuracy is None else percent_number(accuracy),
                 "unfinished" if trial.state == "RUNNING" else trial.outcome,
-                *("–" if v is None else format_value(name, v) for name, v in values),
+                *(format_value(name, trial.value(name)) for name in names),
                 str(len(trial.epochs)),
                 f"{trial.seconds:.1f}" if trial.epochs else "–",
                 trial.origin,

@@ -155,7 +155,7 @@ def _column(document: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]
         "origin": best.get("origin", "–"),
         "its epochs": str(best.get("epoch", "–")),
         "validation": percent(best.get("val_accuracy")),
-        **{n: escape(format_value(n, values[n])) if n in values else "–" for n in names},
+        **{name: escape(format_value(name, values.get(name))) for name in names},
         " ": "",
         "test accuracy": percent(confirmed.get("test_accuracy_mean")),
         "95 % interval": interval(confirmed.get("test_accuracy_ci95"), percent_number),

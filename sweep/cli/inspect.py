@@ -9,7 +9,7 @@ import typer
 
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger
-from analysis.records.sweeps import read_sweep
+from analysis.records.sweeps import pause_after, read_sweep
 from analysis.results.budget import seconds_spent
 from analysis.results.selection import rank_trials
 from analysis.results.state import sweep_state
@@ -18,8 +18,6 @@ from sweep.api.storage import DEFAULT_STORAGE, find_sweep, follow_up, storage_fo
 from sweep.cli import options
 from sweep.errors import UsageError
 from sweep.screen.output import escape, open_console, print_json, say
-
-_READ_EVERY_S = 2.0
 
 
 def list_(
@@ -90,11 +88,14 @@ def _follow(folder: Folder, ledger: Ledger) -> Ledger:
     from sweep.screen.display import Display
     from sweep.screen.search_view import SearchView
 
+    pause = pause_after(0.0)
     with Display(SearchView(ledger), sys.stdout, ends_silently=True) as display:
         while folder.is_locked():
             display.update()
-            time.sleep(_READ_EVERY_S)
+            time.sleep(pause)
+            began = time.monotonic()
             ledger = read_sweep(folder)
+            pause = pause_after(time.monotonic() - began)
             display.view = SearchView(ledger)
             found = read_confirmation(folder)
             if ledger.ended is None or found is None or found.plan is None:

@@ -76,18 +76,17 @@ def export(
     folder, ledger = find_sweep(storage, name)
     trial = find_best(ledger).trial  # fails before torch is imported
     from sweep.results.best_model import load_best_model
-    from sweep.results.export import FILES, write_export
+    from sweep.results.export import write_export
 
     best = load_best_model(folder, ledger, trial)
-    metrics = write_export(best, best_document(folder, ledger), out)
-    files = [file for file in FILES if (out / file).exists()]
+    files, metrics = write_export(best, best_document(folder, ledger), out)
     if as_json:
         print_json({"folder": str(out), "files": files, "metrics": metrics})
         return
     print(f"{out}: {best.describe()}")
     for file in files:
         print(f"  {file}")
-    if files != list(FILES):
+    if "model.pt2" not in files:
         say("note: model.pt2 is left out, because torch.export does not support the network")
 
 

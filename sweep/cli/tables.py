@@ -78,8 +78,6 @@ def print_trials(
     table = TrialTable(headings, map(escape, names), left=("state",), optional=("time",))
     for document in documents:
         trial = ledger.trials[document["trial_id"]]
-        drawn = ((name, trial.value(name)) for name in names)
-        values = ("–" if value is None else format_value(name, value) for name, value in drawn)
         cells = (
             str(trial.trial_id),
             Text(*_shown_state(trial, state)),
@@ -87,7 +85,7 @@ def print_trials(
             percent(document["val_accuracy"]),
             duration(trial.seconds),
         )
-        table.add_row(cells, [escape(value) for value in values])
+        table.add_row(cells, [escape(format_value(name, trial.value(name))) for name in names])
     console.print(table)
     rule = describe_rule(ledger.config)
     note = f"best first: {rule}; the others have that of their last epoch"

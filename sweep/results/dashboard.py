@@ -19,6 +19,7 @@ from analysis.errors import LedgerError, StorageError
 from analysis.plots.importance import importances
 from analysis.plots.results import NothingToDrawError
 from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.sweeps import pause_after
 from analysis.results.study import distributions, optuna_trial
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
@@ -27,9 +28,6 @@ from sweep.results.extras import import_extra
 HOST = "127.0.0.1"
 
 _METRIC = "validation accuracy"
-_INTERVAL_S = 2.0
-# Reading a ledger of 10,000 trials takes seconds; it is read again after ten times as long.
-_PAUSE_PER_READING = 10
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
 
 
@@ -91,7 +89,7 @@ class StudyMirror:
                     self._problem = str(error)
                     self._on_problem(self._problem)
             now = time.monotonic()
-            self._due = now + max(_INTERVAL_S, _PAUSE_PER_READING * (now - began))
+            self._due = now + pause_after(now - began)
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows."""

@@ -40,8 +40,12 @@ _METRICS_FILE = FILES[-1]
 _WRITER = "sweep export"
 
 
-def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """Write the network, its metrics and a guide, usable without this project; return the metrics.
+def write_export(
+    best: BestModel, summary: Mapping[str, Any], out: Path
+) -> tuple[list[str], dict[str, Any]]:
+    """Write the network, its metrics and a guide, usable without this project.
+
+    Return the names of the files, of `FILES`, and the metrics.
 
     Each file is replaced atomically. The metrics are written last and removed first, so that
     they always describe the weights beside them. `summary` is the document that
@@ -79,7 +83,7 @@ def write_export(best: BestModel, summary: Mapping[str, Any], out: Path) -> dict
             folder.write(name, content)
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {describe_cause(error)}") from error
-    return metrics
+    return list(contents), metrics
 
 
 def _contents(

@@ -2,9 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from statistics import fmean
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -88,7 +87,8 @@ class SearchView:
         if ranking := rank_trials(ledger):
             trial, accuracy = ranking[0].trial, Text(percent(ranking[0].score), "bold green")
             best = Text.assemble("best so far ", accuracy, f" (trial {trial.trial_id})")
-            parts.append(Flow(best, *_pairs(trial.hyperparameters)))
+            values = trial.hyperparameters.items()
+            parts.append(Flow(best, *(escape(f"{k} {format_value(k, v)}") for k, v in values)))
         if running := ledger.in_state("RUNNING"):
             max_lines = None if height is None else max(4, height - _OTHER_LINES)
             parts += [Text(), _open_trials(running, max_lines)]
@@ -169,14 +169,6 @@ def _open_trials(trials: list[Trial], max_lines: int | None) -> TrialTable:
             percent(trial.val_accuracy),
             sparkline(trial, width=min(longest, 20)),
         )
-        table.add_row(cells, [shown_value(trial.hyperparameters, name) for name in names])
+        drawn = trial.hyperparameters
+        table.add_row(cells, [escape(format_value(name, drawn.get(name))) for name in names])
     return table
-
-
-def shown_value(values: Mapping[str, Any], name: str) -> str:
-    """Return the value of a hyperparameter for a table, or a dash if there is none."""
-    return escape(format_value(name, values[name])) if name in values else "–"
-
-
-def _pairs(values: Mapping[str, Any]) -> list[str]:
-    return [escape(f"{name} {format_value(name, value)}") for name, value in values.items()]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analysis.errors import StorageError
 from analysis.records.confirmation import read_confirmation
-from analysis.records.sweeps import read_sweep
+from analysis.records.sweeps import pause_after, read_sweep
 from analysis.storage.folder import Folder
 from sweep.errors import TrackerError
 from sweep.results.trackers.mlflow import MLflow
@@ -19,10 +19,6 @@ TRACKERS: dict[str, type[Tracker]] = {
     "mlflow": MLflow,
     "wandb": WeightsAndBiases,
 }
-
-_READ_EVERY_S = 2.0
-# Reading a ledger of 10,000 trials takes seconds; it is read again after ten times as long.
-_PAUSE_PER_READING = 10
 
 
 def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple[int, str]:
@@ -42,7 +38,7 @@ def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple
             is_last = not (follow and folder.is_locked())
             began = time.monotonic()
             runs = [*tracked_runs(read_sweep(folder), read_confirmation(folder))]
-            pause = _PAUSE_PER_READING * (time.monotonic() - began)
+            pause = pause_after(time.monotonic() - began)
             for run in runs:
                 progress = (len(run.metrics), run.state)
                 if done.get(run.id) != progress:
@@ -50,7 +46,7 @@ def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple
                     done[run.id] = progress
             if is_last:
                 return len(done), tracker.where
-            time.sleep(max(_READ_EVERY_S, pause))
+            time.sleep(pause)
 
 
 @contextlib.contextmanager

@@ -2,12 +2,12 @@ import pytest
 
 from analysis.plots.results import NothingToDrawError
 from analysis.plots.style import plot_style
-from analysis.plots.sweeps_so_far import Curve, draw_sweeps_so_far, sweep_curve
+from analysis.plots.sweeps_so_far import draw_sweeps_so_far, sweep_curve
 from in_memory import make_ledger
 
 
 def test_curve_ends_with_the_sweep(some_ledger):
-    assert sweep_curve(some_ledger) == Curve((4, 9, 11), (0.985, 0.99, 0.99))
+    assert sweep_curve(some_ledger) == ([4, 9, 11], [0.985, 0.99, 0.99])
 
 
 def test_every_sweep_with_a_complete_trial_is_drawn(some_ledger):

@@ -29,7 +29,7 @@ Make = Callable[..., Folder]
 def export(folder: Folder, out: Path) -> dict[str, object]:
     ledger = read_ledger(folder)
     best = load_best_model(folder, ledger, ledger.trials[1])
-    metrics = write_export(best, best_document(folder, ledger), out)
+    _, metrics = write_export(best, best_document(folder, ledger), out)
     assert metrics == json.loads((out / "metrics.json").read_text())
     return metrics
 
