@@ -1,5 +1,6 @@
 """What a new sweep will do: its config and name, and how long it takes."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Options:
 
     address: str | None
     concurrency: int | None
-    data: Path | None
+    data: str | os.PathLike[str] | None
     show: Callable[[Folder, Ledger], None] = lambda folder, ledger: None
     may_exit: bool = False
 

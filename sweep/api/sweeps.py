@@ -141,7 +141,7 @@ class Sweep:
         ledger = self._ledger()
         config = extend(ledger, trials, time_budget)
         with _as_python_errors():
-            options = _options(address, concurrency, data)
+            options = Options(address, concurrency, data)
             work.continue_sweep(
                 self._folder, ledger, config, options, accept_changes=accept_changes
             )
@@ -166,7 +166,7 @@ class Sweep:
             work.confirm_sweep(
                 self._folder,
                 self._ledger(),
-                _options(address, concurrency, data),
+                Options(address, concurrency, data),
                 top_k=top_k,
                 seeds=seeds,
                 until_decided=until_decided,
@@ -248,15 +248,9 @@ def run(
     folder = storage_folder(storage)
     earlier = None if from_sweep is None else find_sweep(storage, from_sweep)[1]
     with _as_python_errors():
-        options = _options(address, concurrency, data)
+        options = Options(address, concurrency, data)
         work.start_sweep(folder, name, resolved, options, earlier)
     return Sweep(folder.child(name))
-
-
-def _options(
-    address: str | None, concurrency: int | None, data: str | os.PathLike[str] | None
-) -> Options:
-    return Options(address, concurrency, None if data is None else Path(data))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What a user sees while a sweep runs: a live picture on a terminal, a few lines elsewhere."""
 
+import os
 import sys
 import time
 from collections import Counter
@@ -106,7 +107,9 @@ class TerminalScreen:
         return Display(ConfirmationView(confirmation, arms, seeds, slots), self._stream)
 
 
-def load_data(name: str, folder: Path | None, *, create: bool = False) -> TrainTest:
+def load_data(
+    name: str, folder: str | os.PathLike[str] | None, *, create: bool = False
+) -> TrainTest:
     """Load a dataset; download missing files, with a progress bar on standard error.
 
     The files are in `folder`, by default in the user's cache; `create` makes a missing folder.
@@ -123,4 +126,5 @@ def load_data(name: str, folder: Path | None, *, create: bool = False) -> TrainT
                 task, completed=done, total=total or None, visible=True
             ),
         )
-        return load_dataset(name, folder, create=create, progress=progress)
+        path = None if folder is None else Path(folder)
+        return load_dataset(name, path, create=create, progress=progress)
