@@ -1,16 +1,7 @@
 """The confirmation of a sweep, `confirm.jsonl`: finalists and baselines with fresh seeds.
 
-| kind           | written when                               | other fields                     |
-|----------------|--------------------------------------------|----------------------------------|
-| `confirmation` | the confirmation begins; always first      | `format`, `name`, `epochs`       |
-| `plan`         | a plan, the first or another, is adopted   | see `Plan`                       |
-| `arm`          | a finalist or a baseline is to be trained  | see `Arm`                        |
-| `run_epoch`    | a run has finished an epoch                | see `RunEpoch`                   |
-| `run_ended`    | a run has ended                            | `arm`, `seed`, `state`, `reason` |
-| `look`         | all runs up to a planned look have ended   | see `LookTaken`                  |
-| `notice`       | something happened that a user should know | `text`                           |
-
-Times are in seconds since 1970 (UTC), accuracies are fractions in [0, 1].
+Each kind of record is a class below, whose tag is the `kind`. Times are in seconds since 1970
+(UTC), accuracies are fractions in [0, 1].
 """
 
 import re

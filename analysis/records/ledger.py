@@ -1,17 +1,7 @@
 """The ledger of a sweep, `ledger.jsonl`: one JSON object per line.
 
-| kind            | written when                               | other fields                    |
-|-----------------|--------------------------------------------|---------------------------------|
-| `sweep`         | the sweep begins; always the first record  | see `SweepCreated`              |
-| `config`        | the sweep continues with another config    | `config`                        |
-| `session`       | a driver begins to work on the sweep       | `host`, `pid`, `slots`          |
-| `trial_started` | a trial gets its hyperparameters           | see `TrialStarted`              |
-| `epoch`         | a trial has finished an epoch              | see `EpochRecord`               |
-| `trial_ended`   | a trial has ended                          | `trial_id`, `state`, `reason`   |
-| `notice`        | something happened that a user should know | `trial_id`, `text`              |
-| `session_ended` | a driver stops cleanly                     | `reason`                        |
-
-Times are in seconds since 1970 (UTC), accuracies are fractions in [0, 1].
+Each kind of record is a class below, whose tag is the `kind`. Times are in seconds since 1970
+(UTC), accuracies are fractions in [0, 1].
 """
 
 from dataclasses import dataclass, field

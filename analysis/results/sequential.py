@@ -12,7 +12,6 @@ from math import exp, log
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 Look = tuple[float, int]
@@ -21,6 +20,7 @@ Look = tuple[float, int]
 _PLANNED = 0.8  # of the error, until the planned number of seeds; the rest is for extensions
 _FARTHEST = 9.0  # standard normal values beyond have a probability of less than 1e-18
 _STEPS = 45  # of a bisection, to 1e-12
+_quadrature = lru_cache(leggauss)
 
 
 def error_spent(fraction: float, level: float) -> float:
@@ -89,9 +89,3 @@ def sequential_p(looks: Sequence[Look], p: Sequence[float]) -> float:
         if excess(log(smallest)) > 0:
             smallest = exp(brentq(excess, log(own), log(smallest), xtol=1e-7, rtol=1e-9))
     return smallest
-
-
-@lru_cache
-def _quadrature(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    nodes, weights = leggauss(n)
-    return nodes, weights

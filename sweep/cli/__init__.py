@@ -70,11 +70,8 @@ _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
 }
 
 
-def _epilog(*examples: str) -> str:
-    """Return the end of a help text; the first line keeps the lines of the others apart."""
-    return "\n  ".join(["\b\nExamples:" if len(examples) > 1 else "\b\nExample:", *examples])
-
-
 for command, examples in _EXAMPLES.items():
     name = command.__name__.rstrip("_")
-    app.command(name, cls=Command, epilog=_epilog(*examples))(command)
+    # The first line keeps the lines of the examples apart.
+    epilog = "\n  ".join([f"\b\nExample{'s' if len(examples) > 1 else ''}:", *examples])
+    app.command(name, cls=Command, epilog=epilog)(command)
