@@ -8,10 +8,7 @@ class LedgerError(Exception):
 
 
 class StorageError(OSError):
-    """The storage cannot be read or written.
-
-    It takes an errno, a reason and a file, as any OSError, or a message alone.
-    """
+    """The storage cannot be read or written; made as any OSError, or with a message alone."""
 
 
 class InUseError(StorageError):

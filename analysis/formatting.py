@@ -57,10 +57,7 @@ def duration(seconds: float) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """Return a rounded estimate of the time left, such as `about 5 min left`; empty for None.
-
-    It is in seconds below two minutes, and in hours from two hours.
-    """
+    """Return a rounded estimate of the time left, such as `about 5 min left`; empty for None."""
     if seconds is None:
         return ""
     if seconds <= 120:

@@ -56,11 +56,7 @@ class Hyperparameter:
         return f"{words} ({self.unit})" if self.unit else words
 
     def check(self, value: object) -> Value:
-        """Return the value, as a float where the kind is float.
-
-        Raises:
-            ValueError: The value is not allowed; the message says which values are.
-        """
+        """Return the value, a float where the kind is float; ValueError if it is not allowed."""
         if self.kind == "own":
             if isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value)):
                 return value

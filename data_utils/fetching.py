@@ -96,10 +96,7 @@ def _complete(
     sources: Sequence[Source],
     progress: Progress,
 ) -> tuple[dict[str, bytes], list[str]]:
-    """Read good files, set bad ones aside, fetch and save the rest.
-
-    Return the contents by name, and why sources failed.
-    """
+    """Read good files, set bad ones aside, fetch and save the rest; return why sources failed."""
     contents, faults = {}, []
     for name, sha256 in files.items():
         if (data := _read_or_set_aside(folders, name, sha256, progress)) is not None:

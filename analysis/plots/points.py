@@ -147,11 +147,7 @@ def n_best(n: int) -> int:
 
 
 def points(ledger: Ledger) -> Points:
-    """Return the trials as points.
-
-    Raises:
-        NothingToDrawError: If no trial ran all its epochs, or nothing is searched.
-    """
+    """Return the trials as points; NothingToDrawError without a complete trial or a space."""
     searched, ranked = [], rank_trials(ledger)
     for name, drawn in distributions(ledger).items():
         if isinstance(drawn, CategoricalDistribution):

@@ -76,11 +76,7 @@ class Results:
         return self.confirmation
 
     def shown_finalist(self) -> tuple[Arm, dict[int, Predictions]]:
-        """Return the best trial's arm, and its predictions by seed.
-
-        Raises:
-            NothingToDrawError: If the best trial is not confirmed, or has no predictions.
-        """
+        """Return the best trial's arm and its predictions by seed, or raise NothingToDrawError."""
         arm = best_finalist(self.ledger, self.confirmed())
         if arm is None:
             raise NothingToDrawError(

@@ -93,10 +93,7 @@ _OTHER_BASELINES: tuple[Look, ...] = (
 
 
 def arm_looks(arms: Mapping[str, Arm]) -> dict[str, Look]:
-    """Return each arm's look.
-
-    The baselines that every sweep has look the same in every sweep.
-    """
+    """Return each arm's look; the baselines that every sweep has look the same in all of them."""
     finalists, others = itertools.cycle(_FINALISTS), itertools.cycle(_OTHER_BASELINES)
     return {
         name: next(finalists) if arm.role == "finalist" else _BASELINES.get(name) or next(others)

@@ -53,11 +53,7 @@ class TrialCurves:
 
 
 def trial_curves(ledger: Ledger) -> TrialCurves:
-    """Return the curves of all trials.
-
-    Raises:
-        NothingToDrawError: If no trial finished an epoch.
-    """
+    """Return the curves of all trials; NothingToDrawError if no trial finished an epoch."""
     trials = [trial for trial in ledger.trials.values() if trial.epochs]
     if not trials:
         raise NothingToDrawError("no trial has finished an epoch")

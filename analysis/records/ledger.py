@@ -308,11 +308,7 @@ class Ledger(Journal):
 
 
 def read_first_record(folder: Folder) -> SweepCreated | None:
-    """Return the record that begins the sweep in `folder`; None if there is no sweep.
-
-    Raises:
-        LedgerError: The record is damaged or cannot be read.
-    """
+    """Return the record that begins a sweep; None without a sweep, LedgerError if damaged."""
     path = folder.display_path(LEDGER_FILE)
     try:
         line = folder.read_first_line(LEDGER_FILE)
@@ -331,12 +327,7 @@ def read_first_record(folder: Folder) -> SweepCreated | None:
 
 
 def read_ledger(folder: Folder) -> Ledger:
-    """Read the ledger of the sweep in `folder`.
-
-    Raises:
-        FileNotFoundError: There is none, or none with a complete record.
-        LedgerError: A line is damaged.
-    """
+    """Read the ledger of a sweep; FileNotFoundError without one, LedgerError if damaged."""
     ledger = Ledger.read(folder)
     if ledger is None:
         raise FileNotFoundError(f"no sweep in {folder}")

@@ -12,11 +12,7 @@ DURATION = r"(?=\d)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?"
 
 
 def read_duration(text: str) -> int:
-    """Return a duration such as `1h30m` in seconds.
-
-    Raises:
-        ValueError: It is not a duration, or it is 0.
-    """
+    """Return a duration such as `1h30m` in seconds; ValueError if it is none, or 0."""
     found = re.fullmatch(DURATION, text, re.ASCII)
     hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
     total = 3600 * hours + 60 * minutes + seconds

@@ -84,10 +84,7 @@ def best_first(ledger: Ledger) -> list[Trial]:
 
 
 def best_finalist(ledger: Ledger, confirmation: Confirmation) -> Arm | None:
-    """Return the arm of the best trial; None if that trial is not confirmed.
-
-    An extended search may have found a better trial than the confirmed ones.
-    """
+    """Return the arm of the best trial; None if it is not confirmed, as after a longer search."""
     ranked = rank_trials(ledger)
     return confirmation.finalist(ranked[0].trial.trial_id) if ranked else None
 

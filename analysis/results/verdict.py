@@ -146,10 +146,7 @@ def _finding(comparison: Comparison, finalist: str, baseline: str) -> str:
 
 
 def _figures(comparison: Comparison, sign: int = 1) -> tuple[str, str]:
-    """Return the difference, and its interval with what it is based on.
-
-    Both have as many digits as it takes to tell the interval from 0.
-    """
+    """Return the difference, and its interval and basis, in enough digits to tell it from 0."""
     assert comparison.difference is not None
     ends, digits = _ends(comparison.interval, sign)
     details = f"95 % interval {ends}, {count(len(comparison.seeds), 'seed')}"

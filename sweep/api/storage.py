@@ -20,11 +20,7 @@ Storage = str | os.PathLike[str] | None
 
 
 def storage_folder(location: Storage = None) -> Folder:
-    """Return the folder that `--storage` names, by default `$SWEEP_STORAGE` or `./runs`.
-
-    Raises:
-        UsageError: It cannot be a folder.
-    """
+    """Return the folder that `--storage` names, by default `$SWEEP_STORAGE` or `./runs`."""
     if location is None:
         location = os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE)
     location = os.fspath(location)
@@ -49,12 +45,7 @@ def storage_folder(location: Storage = None) -> Folder:
 
 
 def find_sweep(storage: Storage, name: str | None) -> tuple[Folder, Ledger]:
-    """Return the folder and the ledger of a sweep, by default of the newest.
-
-    Raises:
-        UsageError: There is no such sweep.
-        LedgerError: Its ledger is damaged.
-    """
+    """Return folder and ledger of a sweep, by default of the newest; UsageError without one."""
     try:
         folder, ledger = open_sweep(storage_folder(storage), name)
     except FileNotFoundError as error:

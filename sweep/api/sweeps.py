@@ -75,10 +75,7 @@ class Sweep:
 
     @property
     def verdict(self) -> dict[str, Any] | None:
-        """How the best trial compares with its baseline: `verdict` of `sweep best --json`.
-
-        None if the best trial is not confirmed.
-        """
+        """How the best trial compares with its baseline, as in `best`; None if not confirmed."""
         confirmed = self.best.get("confirmed", {})
         verdict: dict[str, Any] | None = confirmed.get("verdict")
         return verdict

@@ -40,11 +40,7 @@ class Source:
 
 
 def read_yaml(text: str, name: str, at: Location = ()) -> Source:
-    """Read one YAML document; `at` is the location of the value that an option gives.
-
-    Raises:
-        UsageError: It is not YAML, uses unsupported features, or gives a key twice.
-    """
+    """Read one YAML document; `at` is the location of the value that an option gives."""
     if len(text) > _MAX_CHARACTERS:
         raise UsageError(f"{name} is longer than {_MAX_CHARACTERS // 1024} KiB")
     where = ""
@@ -69,11 +65,7 @@ def read_yaml(text: str, name: str, at: Location = ()) -> Source:
 
 
 def read_file(path: Path) -> Source:
-    """Read a config file.
-
-    Raises:
-        UsageError: It cannot be read, is empty, or is not a mapping in YAML.
-    """
+    """Read a config file, which must be a mapping."""
     name = printable(str(path), 500)
     try:
         with path.open("rb") as file:
@@ -97,11 +89,7 @@ def read_file(path: Path) -> Source:
 
 
 def read_setting(setting: str) -> Source:
-    """Read a value of `--set`, such as `space.rotation.high=20`.
-
-    Raises:
-        UsageError: It has no key, no value, or a value that is not YAML.
-    """
+    """Read a value of `--set`, such as `space.rotation.high=20`."""
     key, equals, text = setting.partition("=")
     first, *rest = (part.strip() for part in key.split("."))
     if first in ("space", "recipe") and rest[:1] == ["model"] and rest[1:]:

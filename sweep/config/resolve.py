@@ -118,11 +118,7 @@ class _Layers:
         self._sources: list[Source] = []
 
     def add(self, source: Source) -> None:
-        """Merge a source, which overrides those before it.
-
-        Raises:
-            UsageError: It both fixes and searches a hyperparameter.
-        """
+        """Merge a source, which overrides those before it."""
         self._sources.append(source)
         path = min(source.lines, key=len)
         if path:
@@ -164,13 +160,7 @@ class _Layers:
         return [text for _, text in sorted(lines, key=lambda line: line[0])]
 
     def read_network(self) -> None:
-        """Read the network of the user's own that the config names, and check its arguments.
-
-        Raises:
-            UsageError: There is no such file, or the config gives it an argument that it does not
-                take.
-            NetworkError: It cannot be used.
-        """
+        """Read the network of the user's own that the config names, and check its arguments."""
         model = self.value.get("model")
         source, at = self.find(("model",))
         found = re.fullmatch(r"(.*\.py)(?::(.*))?", model) if isinstance(model, str) else None

@@ -60,9 +60,6 @@ def extend(ledger: Ledger, trials: int | None, time_budget: str | None) -> Sweep
 
     The time budget `none` ends the search after its last trial alone. So do `trials` without
     a time budget where the budget is used up.
-
-    Raises:
-        UsageError: An option is invalid.
     """
     given: dict[str, Any] = {} if trials is None else {"trials": trials}
     if trials is not None and describe_budget(ledger) is not None:

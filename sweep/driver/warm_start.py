@@ -14,13 +14,10 @@ _SAME = ("epochs", "split_seed")
 
 
 def learn_from(ledger: Ledger, config: SweepConfig, data: DataRecord) -> EarlierSweep:
-    """Return the trials of an earlier sweep that a sweep of `data` can learn from.
+    """Return what a sweep of `data` can learn from an earlier one, or raise UsageError.
 
     A trial fits if its score is comparable: the same data, network, epochs and fixed
     hyperparameters. Its values of what is searched now must be in the search space.
-
-    Raises:
-        UsageError: The data is other data, or no trial fits.
     """
     if ledger.data.fingerprint != data.fingerprint:
         then = ledger.data

@@ -32,10 +32,7 @@ _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it
 
 
 class _LedgerStorage(InMemoryStorage):
-    """One study, whose `trials` by number have the numbers of the ledger.
-
-    Optuna's own storages number trials by position, from 0.
-    """
+    """One study, whose trials have the ledger's numbers; Optuna's own are positions from 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,10 +98,7 @@ class StudyMirror:
         self._ledger, self.storage.trials = ledger, trials
 
     def importances(self) -> list[dict[str, Any]]:
-        """Return the importances in the plot of the sweep, as the dashboard expects them.
-
-        There are none while the trials are too few.
-        """
+        """Return the importances in the plot, as the dashboard expects them, if there are any."""
         with self._lock:
             n_ended = 0 if self._ledger is None else self._ledger.n_ended
             if self._ledger is not None and n_ended != self._importances[0]:

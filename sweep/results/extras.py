@@ -7,11 +7,7 @@ from sweep.errors import UsageError
 
 
 def import_extra(module: str, purpose: str, requirement: str) -> Any:
-    """Import a module of an optional package. They have no types, or may not be installed.
-
-    Raises:
-        UsageError: The package is not installed; the message says how to install it.
-    """
+    """Import a module of an optional package; UsageError says how to install it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -30,8 +30,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tupl
 def predict_probabilities(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Return the probability of each class for each image, in order: [n, n_classes], on the CPU.
 
-    The batches are those of `evaluate`; the labels are not used. The model is put into
-    evaluation mode.
+    As in `evaluate`, the model is put into evaluation mode; the labels are not used.
     """
     model.eval()
     return torch.cat([model(images).softmax(1) for images, _ in batches]).cpu()

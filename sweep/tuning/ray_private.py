@@ -79,11 +79,7 @@ def limit_connection_attempts() -> None:
 
 
 def find_head() -> str:
-    """Return the address, HOST:PORT, of the cluster that this machine is a node of.
-
-    Raises:
-        ConnectionError: There is none, or more than one.
-    """
+    """Return the address, HOST:PORT, of this machine's cluster, or raise ConnectionError."""
     return str(services.canonicalize_bootstrap_address_or_die("auto"))
 
 
