@@ -84,6 +84,11 @@ def network_name(config: Mapping[str, Any]) -> str:
     return printable(name, 40) + (digest and f"@{digest[:8]}")
 
 
+def is_usual(config: Mapping[str, Any]) -> bool:
+    """Return whether a config has the dataset and the network that need not be named."""
+    return (config.get("dataset", "mnist"), config["model"]) == ("mnist", "lenet5")
+
+
 def printable(text: str, longest: int = 60) -> str:
     """Return a text with its control characters escaped, cut to a length."""
     clean = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: longest + 1])

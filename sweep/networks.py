@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from analysis.errors import StorageError
@@ -47,7 +48,14 @@ def load_network(folder: Folder, model: str) -> None:
     raise StorageError(errno.EINVAL, f"{reason}; bring that file back", path)
 
 
-def check_network(config: SweepConfig, data: "DataRecord | DatasetSpec") -> None:
+def spec_of(data: DataRecord) -> "DatasetSpec":
+    """Return what the images of a recorded dataset have in common."""
+    from data_utils.dataset import DatasetSpec
+
+    return DatasetSpec(**{f.name: getattr(data, f.name) for f in fields(DatasetSpec)})
+
+
+def check_network(config: SweepConfig, spec: "DatasetSpec") -> None:
     """Raise NetworkError if an own network cannot be trained on data of this shape."""
     if not own.is_own(config.model):
         return
@@ -57,8 +65,7 @@ def check_network(config: SweepConfig, data: "DataRecord | DatasetSpec") -> None
             tried[name] = list(dimension.choices)
         else:
             tried[name] = [dimension.low, dimension.high]
-    shape = {"n_channels": data.channels, "side": data.side, "n_classes": len(data.classes)}
-    own.check(config.model, shape, own_arguments(tried), tried["dropout"])
+    own.check(config.model, spec.network, own_arguments(tried), tried["dropout"])
 
 
 def _earlier_file(digest: str) -> str:

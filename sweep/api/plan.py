@@ -22,7 +22,7 @@ from sweep.driver.resume import describe_data
 from sweep.driver.warm_start import describe_learning, learn_from
 from sweep.environment import n_processors
 from sweep.errors import UsageError
-from sweep.networks import check_network
+from sweep.networks import check_network, spec_of
 from sweep.screen.display import load_data
 from sweep.screen.output import escape, print_json, say
 from sweep.screen.plan import describe_size, print_entry, print_space
@@ -75,7 +75,7 @@ def print_dry_run(
     data = replace(MNIST, fingerprint=config.dataset)
     if is_path(config.dataset):
         data = describe_data(load_data(config.dataset, options.data))
-    check_network(config, data)
+    check_network(config, spec_of(data))
     earlier = None if from_sweep is None else learn_from(from_sweep, config, data)
     if as_json:
         found = _estimate(config, options, data)

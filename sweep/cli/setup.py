@@ -72,13 +72,13 @@ def validate(
 ) -> None:
     """Check a config, and say what is searched, fixed and off."""
     from sweep.config.resolve import resolve_config
-    from sweep.networks import check_network
+    from sweep.networks import check_network, spec_of
     from sweep.screen.plan import describe_size, print_space
 
     try:
         config = resolve_config(path=file, notify=lambda note: say(f"note: {note}"))
         if not is_path(config.dataset):  # a dataset with a name has the shape of MNIST
-            check_network(config, MNIST)
+            check_network(config, spec_of(MNIST))
     except (UsageError, NetworkError) as error:
         if not as_json:
             raise

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
-from analysis.formatting import count, duration, interval, network_name, percent
+from analysis.formatting import count, duration, interval, is_usual, network_name, percent
 from analysis.hyperparameters import format_value
 from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE
@@ -32,7 +32,7 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
         console.print(escape(surprise[:1].upper() + surprise[1:]))
     values = document["hyperparameters"]
     rows = {name: format_value(name, value) for name, value in values.items()}
-    if (document["dataset"], document["model"]) != ("mnist", "lenet5"):
+    if not is_usual(document):
         rows |= {"dataset": document["dataset"], "network": network_name(document)}
     rows |= {"origin": ORIGINS[document["origin"]], "rule": document["selection"]}
     rows |= {"checkpoint": document["checkpoint"] or "none"}

@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from analysis.errors import LedgerError, describe_cause
-from analysis.formatting import count, dataset_name, duration, network_name, percent
+from analysis.formatting import count, dataset_name, duration, is_usual, network_name, percent
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import list_sweeps
@@ -138,8 +138,8 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
         print(f"there is no sweep in {storage} yet; start one with `sweep run`")
         return
     left = ("state", "sweep", "started")
-    about = [(document.get("dataset"), document.get("model")) for document in documents]
-    what = ("dataset", "network") if {*about} - {("mnist", "lenet5"), (None, None)} else ()
+    are_usual = all(is_usual(document) for document in documents if "error" not in document)
+    what = () if are_usual else ("dataset", "network")
     table = new_table(*left, *what, "trials", "time", "best validation", left=(*left, *what))
     for document in documents:
         name = escape(document["sweep"])

@@ -13,10 +13,11 @@ from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import Trial
 from analysis.results.budget import read_duration
 from analysis.results.selection import Selection
-from data_utils.dataset import DatasetSpec, ImageDataset
+from data_utils.dataset import ImageDataset
 from sweep.config import SweepConfig
 from sweep.config.dimensions import Choices
 from sweep.driver.arms import plan_arms
+from sweep.networks import spec_of
 
 _START_S = 8.0  # until Ray has started and its workers have loaded the data
 _N_STEPS = 16
@@ -96,7 +97,7 @@ def measure_speed(
 
     generator = np.random.default_rng(0)
     n = _N_STEPS * min(int(hyperparameters["batch_size"]), 1024)
-    spec = DatasetSpec(about.channels, about.side, about.classes)
+    spec = spec_of(about)
     images = generator.integers(0, 256, (n, *spec.shape), dtype=np.uint8)
     labels = generator.integers(0, len(spec.classes), n, dtype=np.uint16)
     data = ImageDataset(images, labels, spec)

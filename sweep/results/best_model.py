@@ -1,6 +1,6 @@
 """The network of a sweep's best trial, from the checkpoint of its training."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from data_utils.batches import normalize
 from data_utils.dataset import DatasetSpec
 from models import build_model
 from models.own import NetworkError
-from sweep.networks import load_network
+from sweep.networks import load_network, spec_of
 from sweep.training.checkpoints import unpack_checkpoint
 
 
@@ -109,7 +109,7 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
     try:
         content = unpack_checkpoint(data)
         history = content["run"]["history"]
-        spec = DatasetSpec(**{f.name: getattr(ledger.data, f.name) for f in fields(DatasetSpec)})
+        spec = spec_of(ledger.data)
         hyperparameters = complete(content["hyperparameters"])
         load_network(folder, content["model"])
         network = build_model(

@@ -93,7 +93,7 @@ def _contents(
     network = plain_network(best)
     weights = io.BytesIO()
     torch.save(dict(network.state_dict()), weights)
-    program = program_file(network, best.spec)
+    program = program_file(best, network)
     contents = (
         model_file(best),
         weights.getvalue(),

@@ -4,7 +4,6 @@ import ast
 import inspect
 import io
 from pkgutil import resolve_name
-from types import ModuleType
 
 import torch
 from torch import nn
@@ -12,7 +11,7 @@ from torch import nn
 from analysis.hyperparameters import own_arguments
 from data_utils import images
 from data_utils.batches import normalize
-from data_utils.dataset import MNIST, DatasetSpec
+from data_utils.dataset import MNIST
 from models import MODELS
 from models.own import accepted, find, is_own, source_of
 from sweep.results.best_model import BestModel, Classifier
@@ -53,20 +52,20 @@ def model_file(best: BestModel) -> bytes:
     return inspect.getsource(resolve_name(MODELS[best.model].partition(":")[0])).encode()
 
 
-def program_file(network: nn.Module, spec: DatasetSpec) -> bytes | None:
+def program_file(best: BestModel, network: nn.Module) -> bytes | None:
     """Return a program of `torch.export`, which takes any number of images.
 
     It is None for a network of the user's own that `torch.export` does not support.
     """
-    images = torch.zeros(2, *spec.shape, dtype=torch.uint8)
+    images = torch.zeros(2, *best.spec.shape, dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("n")},)
-    classifier = Classifier(network, spec)
+    classifier = Classifier(network, best.spec)
     try:
         program = torch.export.export(classifier, (images,), dynamic_shapes=shapes)
     except Exception:
-        if type(network).__module__.startswith("models."):
-            raise
-        return None
+        if is_own(best.model):
+            return None
+        raise
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # has paths of this machine
     buffer = io.BytesIO()
@@ -75,8 +74,17 @@ def program_file(network: nn.Module, spec: DatasetSpec) -> bytes | None:
 
 
 def images_file() -> str:
-    """Return the source that prepares an image as `sweep predict` does."""
-    return _without_imports_of(images, "data_utils")
+    """Return the source that prepares an image as `sweep predict` does.
+
+    What it imports from its package stands in place of the import.
+    """
+    source = inspect.getsource(images)
+    lines: list[str] = source.splitlines(keepends=True)
+    for statement in reversed(ast.parse(source).body):
+        if isinstance(statement, ast.ImportFrom) and "data_utils" in str(statement.module):
+            own = (inspect.getsource(getattr(images, alias.name)) for alias in statement.names)
+            lines[statement.lineno - 1 : statement.end_lineno] = [f"\n\n{text}" for text in own]
+    return "".join(lines)
 
 
 def predict_file(best: BestModel) -> str:
@@ -131,24 +139,3 @@ def main(paths: list[str]) -> int:
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
 '''
-
-
-def _without_imports_of(module: ModuleType, package: str) -> str:
-    """Return the source with the definitions of what it imports from a package in their place."""
-    source = inspect.getsource(module)
-    lines: list[str] = source.splitlines(keepends=True)
-    for statement in reversed(ast.parse(source).body):
-        if isinstance(statement, ast.ImportFrom) and f"{statement.module}.".startswith(
-            f"{package}."
-        ):
-            names = [alias.name for alias in statement.names]
-            lines[statement.lineno - 1 : statement.end_lineno] = [
-                _definition(name, getattr(module, name)) for name in names
-            ]
-    return "".join(lines)
-
-
-def _definition(name: str, value: object) -> str:
-    if inspect.isclass(value) or inspect.isfunction(value):
-        return f"\n\n{inspect.getsource(value)}"
-    return f"{name} = {value!r}\n"
