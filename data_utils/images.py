@@ -40,10 +40,8 @@ def read_digit(path: Path) -> NDArray[np.uint8]:
     The image must show the digit alone, on a plain or transparent background. It can have any size
     and colors, light on dark or dark on light. If it has several frames, the first is read.
 
-    The result is bright ink on black, uint8 [28, 28].
-
-    Raises:
-        DataError: The file is missing, not an image, blank or too large.
+    The result is bright ink on black, uint8 [28, 28]. DataError if the file is missing, not an
+    image, blank or too large.
     """
     gray = open_image(path, _brightness)
     border = np.concatenate((gray[0], gray[-1], gray[:, 0], gray[:, -1]))
@@ -57,10 +55,7 @@ def read_image(path: Path, *, channels: int, side: int) -> NDArray[np.uint8]:
     """Read an image in gray or in color, scaled and cropped to a square.
 
     The pixels, otherwise as they are, are uint8 [side, side] or, with three channels,
-    [3, side, side].
-
-    Raises:
-        DataError: The file is missing, not an image or too large.
+    [3, side, side]. DataError if the file is missing, not an image or too large.
     """
 
     def prepare(image: Image.Image) -> NDArray[np.uint8]:

@@ -215,7 +215,6 @@ class Ledger(Journal):
         records: The records after the first, in the order of the file. Their times
             decrease where a clock was set back.
         trials: By number, in the order in which they started.
-        ended: How the last session ended, if it did.
     """
 
     file = LEDGER_FILE

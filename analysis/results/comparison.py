@@ -38,7 +38,6 @@ class Comparison:
     Attributes:
         seeds: The seeds with which the runs of both arms were complete at the look.
         difference: The mean difference.
-        sd: The standard deviation of the differences.
         level: The nominal level of the look, which is below 0.05.
         interval: Student's interval of the mean difference, of 1 - `level`: the repeated
             confidence interval of C. Jennison and B. W. Turnbull, "Interim analyses: the
@@ -49,7 +48,6 @@ class Comparison:
             error has been spent, and a later look that contains 0 does not take back what an
             earlier one excluded. The later interval still shows what all seeds say.
         n_seeds_decided: With how many seeds that was.
-        n_comparisons: The number of comparisons that share the error.
         looks, p_of_looks: All looks so far, and `p` at each.
         new_images: The interval over seeds and images; see `with_new_images`.
     """

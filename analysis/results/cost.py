@@ -13,7 +13,6 @@ class Cost:
     """The cost of a search.
 
     Attributes:
-        epochs: Epochs that were trained.
         epochs_saved: Epochs that the stopped trials did not train.
         slot_seconds: Time of training and validation, summed over the slots, in seconds.
         elapsed_s: Time in which a driver was running, in seconds, without the pauses between

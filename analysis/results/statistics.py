@@ -108,14 +108,9 @@ def crossed_interval(differences: NDArray[np.int8], *, level: float = LEVEL) -> 
     Sankhyā A 23, 1961). Unlike with one quantile for the sum (F. E. Satterthwaite, Biometrics
     Bull. 2, 1946), it is never narrower than the interval over seeds alone.
 
-    Args:
-        differences: Whether the first network classifies an image correctly, less whether the
-            second does, both trained with the same seed: -1, 0 or 1, int8 [n_seeds, n_images].
-        level: The accepted probability that the interval misses the true mean.
-
-    Returns:
-        The interval; None for fewer than `MIN_SEEDS` seeds, for one image, and without spread
-        between seeds.
+    The differences are whether the first network classifies an image correctly, less whether the
+    second does, both trained with the same seed: -1, 0 or 1, int8 [n_seeds, n_images]. None for
+    fewer than `MIN_SEEDS` seeds, for one image, and without spread between seeds.
     """
     n_seeds, n_images = differences.shape
     of_seeds, of_images = differences.mean(axis=1), differences.mean(axis=0)

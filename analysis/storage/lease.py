@@ -40,10 +40,7 @@ def _now() -> float:
 
 
 class Lease:
-    """The lock of a folder, as one process wants it or has it.
-
-    Its `number` is higher than those of all that had the lock before.
-    """
+    """The lock of a folder, as one process wants it or has it; its `number` exceeds all before."""
 
     def __init__(self, store: Folder) -> None:
         self._store, self.number = store, 0

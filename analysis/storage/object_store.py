@@ -209,11 +209,7 @@ def open_store(uri: str) -> StoreFolder:
 
 
 def repeat(attempt: Callable[[], T], patience_s: float) -> T:
-    """Return what a function returns; repeat it for a while if the store does not answer.
-
-    Raises:
-        StorageError: As the function. The store has not answered for `patience_s` seconds.
-    """
+    """Return what a function returns; repeat it for `patience_s` if the store does not answer."""
     end = time.monotonic() + patience_s
     while True:
         try:
@@ -285,12 +281,7 @@ class ObjectAppender:
         repeat(self.flush, min(self._patience_s, _PATIENCE_AT_END_S))
 
     def flush(self) -> None:
-        """Replace the object, then delete the files that are obsolete.
-
-        Raises:
-            InUseError: Another process has taken the sweep over.
-            StorageError: The store does not answer.
-        """
+        """Replace the object, then delete the files that are obsolete."""
         n_obsolete = len(self._obsolete)
         if self._is_behind:
             self._is_behind = False

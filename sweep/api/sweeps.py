@@ -178,11 +178,8 @@ class Sweep:
 def open(name: str | None = None, *, storage: Storage = None) -> Sweep:
     """Return a sweep, by default the newest in `storage`.
 
-    `storage` is a folder or a URI, by default `$SWEEP_STORAGE` or `./runs`.
-
-    Raises:
-        UsageError: There is no such sweep.
-        LedgerError: Its ledger is damaged.
+    `storage` is a folder or a URI, by default `$SWEEP_STORAGE` or `./runs`. UsageError if there is
+    no such sweep.
     """
     folder, _ = find_sweep(storage, name)
     return Sweep(folder)

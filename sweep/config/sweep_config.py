@@ -179,9 +179,7 @@ class SweepConfig(Section):
     def hyperparameters(self, draw: Mapping[str, object]) -> dict[str, Any]:
         """Return all hyperparameters of a training: the recipe, overridden by the draw.
 
-        Raises:
-            ValueError: The draw lacks a searched name, has an unknown one, or a value that is
-                not allowed.
+        A ValueError says what the draw lacks, does not know or may not have.
         """
         missing = [name for name in self.space if name not in draw]
         if missing:

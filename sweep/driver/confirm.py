@@ -43,12 +43,7 @@ def run_confirmation(
     last epoch's. A look at the results is recorded before they are shown. If the plan is to add
     seeds until the verdict is clear, the next look follows.
 
-    The ledger must have a complete trial.
-
-    Raises:
-        StorageError: The storage cannot be read or written.
-        ClusterError: No node is left.
-        Interrupted: A signal came. Every epoch that was finished is recorded.
+    The ledger must have a complete trial. Errors are those of `run_search`.
     """
     engine = session.engine
     move_to = _name_for_other_epochs(engine.folder, config.epochs)

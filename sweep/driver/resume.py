@@ -38,12 +38,8 @@ _MAY_CHANGE = ("trials", "time_budget", "confirm", "resources")
 class Missing:
     """What is missing from a sweep; false if nothing.
 
-    Attributes:
-        n_trials: How many trials have not ended.
-        runs: Arm and seed of each run that is not complete, of the best trials so far, up to
-            the next look.
-        look: Whether only the look at complete runs is missing.
-        text: A sentence about it.
+    `runs` has arm and seed of each run that is not complete, of the best trials so far, up to the
+    next look. `look` says that only the look at complete runs is missing. `text` is a sentence.
     """
 
     n_trials: int

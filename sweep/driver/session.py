@@ -83,10 +83,8 @@ def open_session(
 
     An `address` is `auto` or HOST:PORT of a cluster that this machine is a node of. By default
     as many trainings run at a time as fit on the nodes. `advise` says how to continue when the
-    process exits immediately: when Ray dies, or after a second Ctrl-C if it `may_exit`.
-
-    Raises:
-        ClusterError: Ray cannot be started or reached, or the cluster cannot run the sweep.
+    process exits immediately: when Ray dies, or after a second Ctrl-C if it `may_exit`. If Ray
+    cannot be started or reached, or cannot run the sweep, it is a ClusterError.
     """
 
     def leave(death: str) -> None:

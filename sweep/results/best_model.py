@@ -46,10 +46,9 @@ class Classifier(nn.Module):
 class BestModel:
     """The network of the best trial, in evaluation mode, on the CPU.
 
-    Attributes:
-        origin: The training that the weights come from; the other attributes describe it.
-        accuracy: After the last epoch, a fraction: on the test images in the confirmation, on
-            the validation images in the search.
+    `origin` is the training that the weights come from, which the other attributes describe. The
+    accuracy is that of its last epoch, on the test images in the confirmation, on the validation
+    images in the search.
     """
 
     trial_id: int

@@ -19,7 +19,6 @@ class Assignment:
     Attributes:
         name: Unique in the sweep; names the checkpoint.
         epochs: Epochs of a training that is not stopped early.
-        hyperparameters: All of them, searched or not.
         key: The number of the trial, or the name of the run's arm; a worker does not need it.
         repeats: The number of the preview whose hyperparameters the trial has.
     """
@@ -43,10 +42,8 @@ class Report:
         epochs: The epoch just finished. After loading a checkpoint also those before it: a
             driver that was killed may not have recorded them. Empty after a failure.
         failure: Why the training cannot continue, in one line.
-        traceback: Python's traceback of an unexpected exception.
         is_storage_failure: Whether the storage failed, so that no training can continue.
         notice: Something the user should know.
-        is_last: Whether the training has all its epochs.
         predictions: Of the evaluation images, after the last epoch, if requested.
     """
 

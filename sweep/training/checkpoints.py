@@ -114,9 +114,7 @@ class Checkpoint:
 def unpack_checkpoint(data: bytes) -> dict[str, Any]:
     """Return the contents of a checkpoint, on the CPU: tensors and plain data, never code.
 
-    Raises:
-        Exception: The bytes are damaged, or contain something else. The kinds of exception
-            are a dozen, of zipfile, zlib, pickle and torch.
+    Damaged bytes raise a dozen kinds of exception, of zipfile, zlib, pickle and torch.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if archive.testzip() is not None:  # `torch.load` does not check the checksums

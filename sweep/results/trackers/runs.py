@@ -40,12 +40,9 @@ class TrackedRun:
 
 
 class Tracker(ABC):
-    """Mirrors the runs of the sweep `sweep`.
+    """Mirrors the runs of the sweep `sweep` to a place that a user gives with `option`.
 
-    Attributes:
-        option: The option with the place to write to.
-        errors: What its package raises if it cannot be used.
-        where: How to see what was mirrored.
+    Its package raises `errors` if it cannot be used. `where` says how to see what was mirrored.
     """
 
     option: ClassVar[str]
