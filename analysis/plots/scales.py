@@ -35,10 +35,7 @@ _EVEN_BELOW = 3  # the ratio of an axis' ends below which evenly spaced ticks fi
 
 
 def in_view(accuracies: Iterable[float]) -> list[float]:
-    """Return the accuracies without the few that are far below the others.
-
-    An accuracy is far below if its error is more than three times the third quartile of all.
-    """
+    """Return the accuracies whose error is at most three times the third quartile of all."""
     values = list(accuracies)
     errors = 1 + _HALF_AN_IMAGE - np.array(values)
     largest = _FAR_BELOW * np.quantile(errors, 0.75)
@@ -56,10 +53,7 @@ def _unstretch(position: Any) -> Array:
 
 
 class RoundLocator(Locator):
-    """About `n` round numbers above 0, for a logarithmic axis.
-
-    They are evenly spaced if the range is short, else 1, 2, 5, 10, 20, … or the like.
-    """
+    """About `n` round numbers above 0 for a logarithmic axis, evenly spaced in a short range."""
 
     def __init__(self, n: int = 6) -> None:
         self.n = n

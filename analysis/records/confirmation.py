@@ -54,10 +54,7 @@ class Plan(JournalRecord, frozen=True, tag="plan"):
         return self.seeds if self.max_seeds is None else self.max_seeds
 
     def next_look(self, n_seeds: int) -> int | None:
-        """Return the number of seeds at the first look with more than `n_seeds`.
-
-        With `max_seeds` there are at most six looks, at least `MIN_SEEDS` seeds apart.
-        """
+        """Return the seeds at the first of at most six looks with more than `n_seeds`."""
         step = self.n_planned
         if self.max_seeds is not None:
             step = max(MIN_SEEDS, -(-self.max_seeds // _MAX_LOOKS))

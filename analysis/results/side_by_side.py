@@ -40,10 +40,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Difference:
-    """The best trial of `sweep` against that of `baseline`, both names of sweeps.
-
-    `comparison` is None, and `reason` says why, if they cannot be compared.
-    """
+    """The best trial of one sweep against that of another, or the reason why there is none."""
 
     sweep: str
     baseline: str
