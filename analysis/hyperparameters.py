@@ -126,7 +126,7 @@ HAND_TUNED: Mapping[str, float] = MappingProxyType(
 """The regularizers of the hand-tuned baseline; its other values are `DEFAULTS`."""
 
 
-OWN = Hyperparameter("model.…", "own", 0)
+OWN = Hyperparameter("model.…", "own", 0, words="argument of a network of your own")
 """Stands for every hyperparameter of a network of the user's own, which has no default."""
 
 
@@ -143,10 +143,8 @@ def own_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
 def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return all hyperparameters, checked, in the table's order; a missing one gets its default.
 
-    Those of a network of the user's own follow.
-
-    Raises:
-        ValueError: A name is unknown, or a value is not allowed.
+    Those of a network of the user's own follow. ValueError if a name is unknown, or a value is
+    not allowed.
     """
     own = [name for name in values if is_own_argument(name)]
     for name in values.keys() - HYPERPARAMETERS.keys() - set(own):

@@ -163,10 +163,7 @@ def split_train_validation(
     Each class has the same share of the validation set as of `dataset`, rounded by largest
     remainder (ties go to the lower class). So the class counts depend only on the labels; `seed`
     draws which images of a class go where. Both parts keep the order of `dataset`. Every image
-    is in exactly one of them.
-
-    Raises:
-        DataError: `n_validation` or `seed` is out of range.
+    is in exactly one of them. DataError if `n_validation` or `seed` is out of range.
     """
     if not 1 <= n_validation < len(dataset):
         raise DataError(

@@ -115,10 +115,8 @@ def load_like_mnist(
     """Load a dataset in MNIST's format that torchvision has, from its addresses.
 
     The files, whose MD5 torchvision knows, are in the user's cache, or in torchvision's layout
-    under `folder`. In a config the dataset is called `name`, in torchvision `kind`.
-
-    Raises:
-        DataError: As `load_mnist`.
+    under `folder`. In a config the dataset is called `name`, in torchvision `kind`. Errors are
+    those of `load_mnist`.
     """
     from torchvision import datasets  # takes seconds
 

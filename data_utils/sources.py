@@ -63,11 +63,8 @@ Raises SourceError on failure.
 def check(data: bytes, sha256: str, *, gzipped: bool = False) -> bytes:
     """Check that `data` has this SHA-256, uncompressed, and return it uncompressed.
 
-    An MD5, which is half as long, is that of `data` itself.
-
-    Raises:
-        ValueError: It has another, or is not a complete gzip file; the message continues a
-            sentence that begins with the file's name.
+    An MD5, which is half as long, is that of `data` itself. If it has another, or is not a
+    complete gzip file, a ValueError continues a sentence that begins with the file's name.
     """
     if gzipped:
         try:

@@ -16,11 +16,8 @@ class Dropout(nn.Module):
     nothing is drawn.
 
     Args:
-        p: Probability of dropping an activation, in [0, 1).
+        p: Probability of dropping an activation, in [0, 1), or else a ValueError.
         generator: Draws the masks, on the activations' device. None: torch's global generator.
-
-    Raises:
-        ValueError: `p` is not in [0, 1).
     """
 
     def __init__(self, p: float, generator: Generator | None = None) -> None:

@@ -136,8 +136,7 @@ def accepted(make: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str
 def build(model: str, arguments: Mapping[str, Any], generator: "Generator | None") -> "nn.Module":
     """Build an own network on the device of `generator`, which seeds its weights.
 
-    Raises:
-        NetworkError: It cannot be made, or is not an `nn.Module`.
+    NetworkError if it cannot be made, or is not an `nn.Module`.
     """
     import torch
     from torch.nn.parameter import UninitializedParameter
@@ -174,11 +173,8 @@ def check(
 ) -> None:
     """Make a small batch pass through an own network, forward and back.
 
-    `choices` has by argument the values to try, such as the ends of a range.
-
-    Raises:
-        NetworkError: It fails, its output has another shape than [n, n_classes], or nothing of it
-            can be trained.
+    `choices` has by argument the values to try, such as the ends of a range. NetworkError if it
+    fails, its output has another shape than [n, n_classes], or nothing of it can be trained.
     """
     import torch
 

@@ -8,16 +8,12 @@ import msgspec
 class DataRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """The data of a sweep; the defaults are MNIST's, the only data of version 0.1.0.
 
+    The images, from `channels` on, are described as in `data_utils.dataset.DatasetSpec`.
+
     Attributes:
         fingerprint: A hash that tells the data from other data.
         n_train: Training images, with those for validation.
         n_validation: Training images that the search sets aside for validation.
-        channels: 1 (gray) or 3 (red, green, blue).
-        side: Height and width of an image in pixels.
-        classes: Names, in the order of the labels.
-        mean: Mean pixel of the training images, on the scale [0, 1].
-        std: Standard deviation of these pixels.
-        is_digits: Whether the images are digits, prepared as MNIST's.
     """
 
     fingerprint: str = "mnist"

@@ -30,9 +30,7 @@ def list_sweeps(storage: Folder) -> tuple[list[SweepCreated], dict[str, str]]:
 def open_sweep(storage: Folder, name: str | None) -> tuple[Folder, Ledger]:
     """Return the folder and the ledger of the sweep `name`, by default of the newest.
 
-    Raises:
-        FileNotFoundError: There is no such sweep; the message suggests one that exists.
-        LedgerError: Its ledger is damaged.
+    If there is no such sweep, a FileNotFoundError suggests one that exists.
     """
     if name is None:
         found, damaged = list_sweeps(storage)

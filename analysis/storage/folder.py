@@ -135,10 +135,8 @@ class Folder(ABC):
         """Replace a file if it is still a certain version, and return the new version.
 
         The version None is that of a file that does not exist. A file system replaces any
-        version: its lock is lost only by a process that has ended.
-
-        Raises:
-            ChangedError: Another process has written or deleted the file.
+        version: its lock is lost only by a process that has ended. ChangedError if another
+        process has written or deleted the file.
         """
         with self._errors_of(name, may_lack=False):
             return self._replace(name, data, version)

@@ -84,11 +84,7 @@ class Journal(ABC):
 
     @classmethod
     def read(cls, folder: Folder) -> Self | None:
-        """Read the journal in `folder`; None if there is no file with a complete record.
-
-        Raises:
-            LedgerError: A line is damaged; the message names the file and the line.
-        """
+        """Read the journal in `folder`; None without a complete record, LedgerError if damaged."""
         try:
             return cls.parse(folder.read(cls.file), folder.display_path(cls.file))
         except FileNotFoundError:

@@ -61,12 +61,7 @@ class Lease:
         raise in_use_error(str(self._store), other or b"")
 
     def beat(self) -> None:
-        """Replace the lock, which proves that this process has it.
-
-        Raises:
-            InUseError: Another process has taken it over.
-            StorageError: The store does not answer.
-        """
+        """Replace the lock, which proves that this process has it; InUseError if it has not."""
         with self._mutex:
             self.check()
             self._lost_to = self._replace()

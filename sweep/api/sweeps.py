@@ -92,10 +92,8 @@ class Sweep:
         """Draw a plot, one of `plots`. A notebook shows the figure that is returned.
 
         With `ax` it is drawn into these axes, if it has only one, with its title and legend.
-
-        Raises:
-            UsageError: There is no such plot, the sweep lacks what it shows, or the plot has
-                several axes, which do not fit into `ax`.
+        UsageError if there is no such plot, the sweep lacks what it shows, or the plot has several
+        axes, which do not fit into `ax`.
         """
         from analysis.plots.gallery import draw, list_plots
         from analysis.plots.results import NothingToDrawError, read_results

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, override
 
 from analysis.hyperparameters import (
     HYPERPARAMETERS,
@@ -60,9 +60,8 @@ class FloatRange(Section):
 
     def why_invalid(self, value: Value) -> str | None:
         """Return why a value is not in the search space, or None."""
-        if isinstance(value, str | bool) or (isinstance(self, IntRange) and value != round(value)):
-            number = "an integer" if isinstance(self, IntRange) else "a number"
-            return f"must be {number}, but got {show_value(value)}"
+        if isinstance(value, str | bool):
+            return f"must be a number, but got {show_value(value)}"
         if not self.low <= value <= self.high:
             bounds = f"{show_value(self.low)} to {show_value(self.high)}"
             return f"must be in the searched range, {bounds}, but got {show_value(value)}"
@@ -102,6 +101,12 @@ class IntRange(FloatRange):
     low: int
     high: int
     step: PositiveInt | None = None
+
+    @override
+    def why_invalid(self, value: Value) -> str | None:
+        if isinstance(value, str | bool) or value != round(value):
+            return f"must be an integer, but got {show_value(value)}"
+        return super().why_invalid(value)
 
 
 class Choices(Section):

@@ -47,11 +47,8 @@ def resolve_config(
     """Return the preset, overridden by the file, overridden by the command line.
 
     `settings` are the values of `--set`, in order. `notify` receives notes about settings that
-    are valid but may surprise, one sentence each.
-
-    Raises:
-        UsageError: The preset, the file or an option is invalid.
-        NetworkError: The network of the user's own cannot be used.
+    are valid but may surprise, one sentence each. UsageError if the preset, the file or an option
+    is invalid, NetworkError if the network of the user's own cannot be used.
     """
     layers = _Layers()
     layers.add(_read_preset(preset or "classic"))

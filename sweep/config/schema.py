@@ -66,8 +66,7 @@ def _dimension(row: Hyperparameter) -> dict[str, Any]:
         shape["properties"] |= {"low": bound, "high": bound}
         shapes.append(shape)
     shapes.append({"type": "null"})
-    label = "argument of a network of your own" if row.kind == "own" else row.label
-    about = f"{label}: a range or choices; null does not search it"
+    about = f"{row.label}: a range or choices; null does not search it"
     return {"description": about, "anyOf": shapes}
 
 

@@ -120,11 +120,8 @@ def check_changes(
     """Return the changes of config and versions since the sweep began, a sentence each.
 
     Trials, time budget, confirmation and resources may change: they leave the existing trials
-    as they are.
-
-    Raises:
-        UsageError: There are changes, and `accept_changes` is not set; or the config asks for
-            fewer trials than have started.
+    as they are. Changes without `accept_changes` are a UsageError, and so are fewer trials than
+    have started.
     """
     started = len(ledger.trials)
     least = started + has_only_previews(ledger)

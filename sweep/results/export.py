@@ -45,14 +45,11 @@ def write_export(
 ) -> tuple[list[str], dict[str, Any]]:
     """Write the network, its metrics and a guide, usable without this project.
 
-    Return the names of the files, of `FILES`, and the metrics.
-
-    Each file is replaced atomically. The metrics are written last and removed first, so that
-    they always describe the weights beside them. `summary` is the document that
-    `sweep best --json` prints. `out` may be new, empty, or written by an earlier export.
-
-    Raises:
-        UsageError: `out` contains other files, or cannot be written to.
+    Return the names of the files, of `FILES`, and the metrics. Each file is replaced atomically.
+    The metrics are written last and removed first, so that they always describe the weights
+    beside them. `summary` is the document that `sweep best --json` prints. `out` may be new,
+    empty, or written by an earlier export; UsageError if it contains other files, or cannot be
+    written to.
     """
     measured = "test_accuracy" if best.origin == "confirmation" else "val_accuracy"
     metrics = {

@@ -28,10 +28,8 @@ class TrainingRun:
 
     The same seed gives the same numbers, on a CPU bit for bit: `generator`, on the run's device,
     draws weights, order, augmentation and dropout. `model_name` is as in `models.build_model`. A
-    hyperparameter that is not given has its default.
-
-    Raises:
-        ValueError: There is no such model or hyperparameter, or a value is not allowed.
+    hyperparameter that is not given has its default. ValueError if there is no such model or
+    hyperparameter, or a value is not allowed.
     """
 
     def __init__(
@@ -73,9 +71,7 @@ class TrainingRun:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load a copy of a state, to continue the run that it was copied from.
 
-        Raises:
-            ValueError: The state is of a run with another model, other hyperparameters or
-                another kind of device.
+        ValueError for another model, other hyperparameters or another kind of device.
         """
         for name, own, found in (
             ("model_name", self.model_name, state["model_name"]),
@@ -96,10 +92,8 @@ def train_epochs(
     """Train a run up to its last epoch, `epochs`, continuing after the epochs in its history.
 
     Each epoch is measured on the images `evaluation`, and in the run's history before it is
-    yielded. In the last one a linear schedule ends.
-
-    Raises:
-        DivergenceError: The training or validation loss of the epoch is not finite.
+    yielded. In the last one a linear schedule ends. DivergenceError if the training or validation
+    loss of an epoch is not finite.
     """
     device = run.generator.device
     train_data, evaluation_data = to_device(train, device), to_device(evaluation, device)

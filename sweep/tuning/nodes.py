@@ -61,8 +61,7 @@ class Slots:
     def follow(self) -> str | None:
         """Look at the nodes again, at most every 2 seconds; return a sentence about a change.
 
-        Raises:
-            ClusterError: No node has been left for `patience_s`.
+        ClusterError if no node has been left for `patience_s`.
         """
         if time.monotonic() - self._looked < _LOOK_EVERY_S:
             return None

@@ -37,11 +37,9 @@ _DEFAULT_TOKEN = Path("~/.ray/auth_token")
 def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
     """Start Ray on this machine, or join the cluster at `address`, in a `with` block.
 
-    Everything that this process prints meanwhile goes to a file. A local Ray listens on
-    loopback alone, requires a token and has neither dashboard nor autoscaler.
-
-    Yields:
-        A scratch folder on this machine, which is removed at the end.
+    It yields a scratch folder on this machine, which is removed at the end. Everything that this
+    process prints meanwhile goes to a file. A local Ray listens on loopback alone, requires a
+    token and has neither dashboard nor autoscaler.
 
     Raises:
         ClusterError: Ray cannot be started or reached.

@@ -10,7 +10,6 @@ from analysis.storage.connection import mask_credentials
 from sweep.results.extras import import_extra
 from sweep.results.trackers.runs import TrackedRun, Tracker
 
-_REQUIREMENT = "mlflow-skinny>=3.1"
 # Tags by which a run is found again. The second one is written after what it is about.
 _ID, _PROGRESS = "sweep.run", "sweep.progress"
 _MAX_METRICS = 1000  # in one request
@@ -25,7 +24,7 @@ class MLflow(Tracker):
         # MLflow reports how it is used, and tries for minutes to reach a server.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        mlflow = import_extra("mlflow", "MLflow", _REQUIREMENT)
+        mlflow = import_extra("mlflow", "MLflow", "mlflow-skinny>=3.1")
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self.errors = (mlflow.exceptions.MlflowException,)
