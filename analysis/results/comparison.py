@@ -75,13 +75,9 @@ class Comparison:
             return None
         return min(1.0, self.n_comparisons * sequential_p(self.looks, self.p_of_looks))
 
-    @property
-    def outcome_on_new_images(self) -> Outcome:
-        """What the interval over seeds and images shows."""
-        return _outcome(self.new_images)
 
-
-def _outcome(interval: Interval | None) -> Outcome:
+def outcome_of(interval: Interval | None) -> Outcome:
+    """Return what an interval of a difference shows."""
     if interval is None or interval[0] <= 0 <= interval[1]:
         return "open"
     return "better" if interval[0] > 0 else "worse"
@@ -200,7 +196,7 @@ def _compare(
     for (_, differences), level in zip(counting, levels, strict=True):
         summary = summarize(np.array(list(differences.values())), level=level)
         p.append(1.0 if summary.p is None else summary.p)  # no test without spread
-        if outcome == "open" and (outcome := _outcome(summary.interval)) != "open":
+        if outcome == "open" and (outcome := outcome_of(summary.interval)) != "open":
             n_decided = summary.n
     return replace(
         _describe(pair, counting[-1][1]),

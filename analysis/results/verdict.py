@@ -6,7 +6,7 @@ from analysis.formatting import count, interval, points
 from analysis.hyperparameters import HAND_TUNED
 from analysis.records.confirmation import MIN_SEEDS, Arm, Confirmation
 from analysis.records.ledger import Ledger
-from analysis.results.comparison import Comparison, compare_arms, with_new_images
+from analysis.results.comparison import Comparison, compare_arms, outcome_of, with_new_images
 from analysis.results.selection import best_finalist, rank_trials
 from analysis.results.sequential import nominal_levels
 from analysis.results.statistics import LEVEL, Interval, seeds_needed
@@ -179,7 +179,7 @@ def _on_new_images(comparison: Comparison) -> str:
     ends, _ = _ends(comparison.new_images, sign)
     if comparison.outcome == "open":
         return f"on new ones the interval is {ends}"
-    if comparison.outcome_on_new_images == comparison.outcome:
+    if outcome_of(comparison.new_images) == comparison.outcome:
         return f"also on new ones ({ends})"
     return f"on new ones this is open ({ends})"
 
