@@ -26,7 +26,6 @@ OWN_MODEL = r"model\.py:([^\W\d]\w*)@([0-9a-f]{64})"
 GIVEN = ("dropout", "n_channels", "side", "n_classes")
 """What a network gets without a `model.X` in the config."""
 
-_MAX_POINTS = 8
 _sources: dict[str, tuple[bytes, str]] = {}
 _modules: dict[str, ModuleType] = {}
 
@@ -179,8 +178,7 @@ def check(
     import torch
 
     tried = {**choices, "dropout": dropout}
-    n_points = min(max(map(len, tried.values())), _MAX_POINTS)
-    for i in range(n_points):
+    for i in range(max(map(len, tried.values()))):
         point = {name: values[i % len(values)] for name, values in tried.items()}
         network = build(model, {**shape, **point}, torch.Generator().manual_seed(0))
         _check_batches(network, _file(model), shape, _made_with(point))

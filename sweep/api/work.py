@@ -64,6 +64,8 @@ def continue_sweep(
     changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
     missing = find_missing(folder, ledger, config)
     if not missing:
+        if config.dataset != ledger.config["dataset"]:
+            _prepare(config, options, ledger)
         say(f"{folder.name} is complete: nothing to do")
         if (early := describe_budget(ledger)) is not None:
             more = follow_up("resume --time-budget 30m", folder)

@@ -24,6 +24,7 @@ from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest
 from data_utils.errors import DataError
+from data_utils.registry import is_path
 from models.own import is_own, source_hash
 from sweep.config import Confirm, SweepConfig
 from sweep.config.messages import describe
@@ -120,8 +121,8 @@ def check_changes(
     """Return the changes of config and versions since the sweep began, a sentence each.
 
     Trials, time budget, confirmation and resources may change: they leave the existing trials
-    as they are. Changes without `accept_changes` are a UsageError, and so are fewer trials than
-    have started.
+    as they are. So may the path of the data, which `check_data` compares by its contents. Changes
+    without `accept_changes` are a UsageError, and so are fewer trials than have started.
     """
     started = len(ledger.trials)
     least = started + has_only_previews(ledger)
@@ -132,6 +133,8 @@ def check_changes(
             f"started {which}, but got {config.trials}"
         )
     then = SweepConfig.model_validate(ledger.config)
+    if is_path(then.dataset) and is_path(config.dataset):
+        then = then.model_copy(update={"dataset": config.dataset})
     changes = [
         *_differences(then.model_dump(mode="json"), config.model_dump(mode="json")),
         *(f"version of {change}" for change in _differences(_versions_then(folder), versions())),

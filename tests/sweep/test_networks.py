@@ -186,6 +186,11 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
         WITH_WIDTH.replace("low: 2", "low: 0"),
         "`a.0.weight` of `Net` of net.py has no elements with width=0",
     ),
+    "no width in the last choice": (
+        made("self.a = nn.Linear(784, 10, bias=10 % width)", init=", width"),
+        "model: net.py:Net\nspace: {model.width: [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]}",
+        "net.py:5: `Net` cannot be made with width=0: ZeroDivisionError",
+    ),
     "mixed range": (GOOD, WITH_WIDTH.replace("2", "x"), "`space.model.width.low` must be"),
     "fixed and searched": (
         GOOD,

@@ -52,9 +52,11 @@ def test_network_of_the_readme_survives_a_kill_and_is_exported(
     assert changed.exit_code == 2
     assert "`model`: model.py:Residual with SHA-256" in changed.err
 
-    resume = ("resume", "mine", "--json", "--concurrency", "1")
+    moved = str((tmp_path / "halves.npz").rename(tmp_path / "moved.npz"))
+    resume = (*again, "--dataset", moved, "--json", "--concurrency", "1")
     outcome = start_driver(*resume, storage=storage).wait()
     assert outcome.exit_code == 0, outcome
+    assert driver.ledger.config["dataset"] == moved
     after = driver.epochs()
     assert all(after[key][: len(epochs)] == epochs for key, epochs in before.items())
     best = json.loads(outcome.out)

@@ -32,6 +32,7 @@ from analysis.records.ledger import (
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import ImageDataset, TrainTest
+from data_utils.registry import is_path
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.estimate import Speed
 from sweep.driver.signals import Interrupted
@@ -73,7 +74,7 @@ class Pretended:
         self.data = DATA
 
     def load_data(self, name: str, folder: Path | None) -> object:
-        assert name == "mnist"
+        assert name == "mnist" or is_path(name)
         self.fetch()
         return self.data
 
@@ -296,10 +297,13 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
 
 
 def test_sweep_is_not_continued_with_other_data(call: Call, pretended: Pretended) -> None:
-    assert call("run", "--name", "mine", "--search-only", "--trials", "1").exit_code == 0
+    begin = ("run", "--name", "mine", "--search-only", "--trials", "1", "--dataset")
+    assert call(*begin, "./one.npz").exit_code == 0
+    assert call(*begin, "./moved/one.npz", "--resume").exit_code == 0
     pretended.data = TrainTest(_blank(500), _blank(100))
     done = list(pretended.done)
-    for command in (("resume", "mine", "--trials", "2"), ("confirm", "mine")):
+    complete = (*begin, "./two.npz", "--resume")
+    for command in (("resume", "mine", "--trials", "2"), ("confirm", "mine"), complete):
         outcome = call(*command)
         assert outcome.exit_code == 3
         assert outcome.err.splitlines()[-1].startswith(

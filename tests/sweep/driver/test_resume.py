@@ -138,6 +138,16 @@ def test_change_that_matters_is_told_and_needs_to_be_accepted(
     assert "".join(f"\n  {sentence}" for sentence in told) in str(raised.value)
 
 
+def test_path_of_the_data_may_change_but_not_its_name(
+    folder: Folder, make_ledger: MakeLedger
+) -> None:
+    ledger = make_ledger(SweepConfig(dataset="/old/own.npz"), "COMPLETE")
+    moved = SweepConfig(dataset="/new/own.npz")
+    assert check_changes(folder, ledger, moved, accept_changes=False) == []
+    with pytest.raises(UsageError, match="`dataset`: /old/own.npz then, mnist now"):
+        check_changes(folder, ledger, SweepConfig(), accept_changes=False)
+
+
 def test_other_versions_are_a_change(folder: Folder, make_ledger: MakeLedger) -> None:
     then = versions() | {"torch": "1.0"}
     folder.write("environment.json", json.dumps({"versions": then}).encode())
