@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recorded_problem import EPOCHS, SHORT, RecordedProblem
-from search import ARMS, SLOW
+from search import ARMS
 from simulated import SPACE, simulate
 
 
@@ -27,20 +27,20 @@ class Valley:
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.parametrize("arm", [arm for arm in ARMS if arm not in SLOW])
+@pytest.mark.parametrize("arm", [arm for arm in ARMS if arm != "`gp`, all epochs"])
 def test_every_arm_chooses_the_best_of_what_it_has_trained(arm: str) -> None:
     problem: Any = Valley()
-    chosen = simulate(ARMS[arm](240, 0), problem, 240, 0)
+    chosen = simulate(ARMS[arm](180, 0), problem, 180, 0)
     assert chosen is not None
     assert chosen.hyperparameters.keys() >= SPACE.keys()
     reached = [_reached(values) for values, epochs in problem.trained if epochs == EPOCHS]
-    assert min(reached) < chosen.shown <= max(reached)
+    assert np.median(reached) <= chosen.shown <= max(reached)
     assert chosen.shown == _reached(chosen.hyperparameters)
 
 
 def test_sweep_uses_up_its_budget_and_no_more() -> None:
     problem: Any = Valley()
-    simulate(ARMS["this project: preset `best`"](240, 0), problem, 240, 0)
+    simulate(ARMS["the same with `tpe`"](240, 0), problem, 240, 0)
     lengths = [epochs for _, epochs in problem.trained]
     assert set(lengths) == {SHORT, EPOCHS}
     assert 240 - EPOCHS < sum(lengths) <= 240
