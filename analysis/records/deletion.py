@@ -1,22 +1,12 @@
 """Deletion of a sweep."""
 
 from contextlib import closing
+from fnmatch import fnmatchcase
 
-from analysis.records.files import (
-    CHECKPOINTS_FOLDER,
-    CONFIG_FILE,
-    CONFIRMATION_FILE,
-    ENVIRONMENT_FILE,
-    FAILURES_FOLDER,
-    LEDGER_FILE,
-    PLOTS_FOLDER,
-    PREDICTIONS_FOLDER,
-    REPORT_FILE,
-)
+from analysis.records.files import FILES, FOLDERS, LEDGER_FILE
 from analysis.storage.folder import LOCK_FILE, Folder
 
-_FOLDERS = (CHECKPOINTS_FOLDER, PREDICTIONS_FOLDER, FAILURES_FOLDER, PLOTS_FOLDER)
-_FILES = (CONFIRMATION_FILE, REPORT_FILE, CONFIG_FILE, ENVIRONMENT_FILE)
+_UNFINISHED = ".*.part"  # what a killed process did not finish writing
 
 
 def linked_path(folder: Folder) -> str | None:
@@ -38,18 +28,15 @@ def delete_sweep(folder: Folder) -> list[str]:
     with folder.lock() as locked:
         with closing(locked.append_to(LEDGER_FILE)) as ledger:
             ledger.truncate(0)
-        for name in _FOLDERS:
+        for name in FOLDERS:
             part = locked.child(name)
             if not locked.is_link(name):
                 for file in part.files():
                     part.delete(file)
                 part.remove_if_empty()
-        for name in _FILES:
-            locked.delete(name)
-        # What a killed process did not finish writing.
-        others = [file for file in locked.files() if file not in (LOCK_FILE, LEDGER_FILE)]
-        for name in (file for file in others if file.startswith(".") and file.endswith(".part")):
-            locked.delete(name)
+        for name in locked.files():
+            if any(fnmatchcase(name, pattern) for pattern in (*FILES, _UNFINISHED)):
+                locked.delete(name)
         locked.delete(LEDGER_FILE)
         locked.remove_if_empty()
         return [name for name in (*locked.folders(), *locked.files()) if name != LOCK_FILE]

@@ -11,6 +11,13 @@ CHECKPOINTS_FOLDER = "checkpoints"
 PREDICTIONS_FOLDER = "predictions"
 FAILURES_FOLDER = "failures"
 
+FOLDERS = (CHECKPOINTS_FOLDER, PREDICTIONS_FOLDER, FAILURES_FOLDER, PLOTS_FOLDER)
+FILES = (
+    *(CONFIG_FILE, ENVIRONMENT_FILE, CONFIRMATION_FILE, REPORT_FILE, MODEL_FILE),
+    *("confirm-*-epochs*.jsonl", "model-????????.py"),  # earlier ones
+)
+"""Patterns of all files beside the ledger."""
+
 
 def trial_name(trial_id: int) -> str:
     """Return the stem of the names of a trial's files."""

@@ -10,12 +10,7 @@ from analysis.records.ledger import Ledger
 from analysis.records.predictions import load_predictions
 from analysis.records.seeds import trial_seed
 from analysis.results.budget import describe_budget, n_planned
-from analysis.results.comparison import (
-    Comparison,
-    compare_arms,
-    summarize_arm,
-    with_new_images,
-)
+from analysis.results.comparison import Comparison, compare_arms, summarize_arm, with_new_images
 from analysis.results.selection import (
     ORIGINS,
     best_finalist,

@@ -13,11 +13,7 @@ from analysis.records.ledger import Ledger, Trial
 from analysis.results.budget import describe_budget
 from analysis.results.comparison import summarize_arm
 from analysis.results.cost import describe_shortened, search_cost
-from analysis.results.selection import (
-    ORIGINS,
-    describe_origin,
-    searched_recipe,
-)
+from analysis.results.selection import ORIGINS, describe_origin, searched_recipe
 from analysis.results.verdict import describe_verdict, missing_step
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up

@@ -27,7 +27,12 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, synthetic: ModuleType
         storage = open_store(uri.replace("@sweeps", f"@sweeps/{tmp_path.name}"))
     folder = storage.child("made")
     synthetic.write_search(folder, synthetic.Search(n_trials=2, name="made"))
-    names = ("config.yaml", "environment.json", "report.html", "confirm.jsonl")
+    names = ("config.yaml", "environment.json", "report.html", "confirm.jsonl", "model.py")
+    names += (
+        "confirm-3-epochs-2.jsonl",
+        "model-0a1b2c3d.py",
+        ".report.html-0123456789abcdef.part",
+    )
     folders = ("checkpoints/trial-0001.pt", "predictions/a.npz", "plots/b.png", "failures/c.txt")
     for name in (*names, *folders):
         folder.write(name, b"x")
