@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis.errors import StorageError
 from analysis.hyperparameters import own_arguments
 from analysis.records.dataset import DataRecord
-from analysis.records.files import MODEL_FILE
+from analysis.records.files import MODEL_FILE, earlier_model_name
 from analysis.storage.folder import Folder
 from models import own
 from sweep.config import SweepConfig
@@ -24,7 +24,7 @@ def keep_network(locked: Folder, model: str) -> None:
         return
     text = own.source_of(model)
     if locked.exists(MODEL_FILE) and (earlier := locked.read(MODEL_FILE)) != text:
-        locked.write(_earlier_file(hashlib.sha256(earlier).hexdigest()), earlier)
+        locked.write(earlier_model_name(hashlib.sha256(earlier).hexdigest()), earlier)
     locked.write(MODEL_FILE, text)
 
 
@@ -37,7 +37,7 @@ def load_network(folder: Folder, model: str) -> None:
     if not own.is_own(model) or own.is_registered(model):
         return
     digest = own.source_hash(model)
-    for file in (MODEL_FILE, _earlier_file(digest)):
+    for file in (MODEL_FILE, earlier_model_name(digest)):
         if folder.exists(file):
             text = folder.read(file)
             if hashlib.sha256(text).hexdigest() == digest:
@@ -66,7 +66,3 @@ def check_network(config: SweepConfig, spec: "DatasetSpec") -> None:
         else:
             tried[name] = [dimension.low, dimension.high]
     own.check(config.model, spec.network, own_arguments(tried), tried["dropout"])
-
-
-def _earlier_file(digest: str) -> str:
-    return f"model-{digest[:8]}.py"

@@ -11,13 +11,6 @@ CHECKPOINTS_FOLDER = "checkpoints"
 PREDICTIONS_FOLDER = "predictions"
 FAILURES_FOLDER = "failures"
 
-FOLDERS = (CHECKPOINTS_FOLDER, PREDICTIONS_FOLDER, FAILURES_FOLDER, PLOTS_FOLDER)
-FILES = (
-    *(CONFIG_FILE, ENVIRONMENT_FILE, CONFIRMATION_FILE, REPORT_FILE, MODEL_FILE),
-    *("confirm-*-epochs*.jsonl", "model-????????.py"),  # earlier ones
-)
-"""Patterns of all files beside the ledger."""
-
 
 def trial_name(trial_id: int) -> str:
     """Return the stem of the names of a trial's files."""
@@ -42,3 +35,16 @@ def failure_name(name: str) -> str:
 def predictions_name(name: str) -> str:
     """Return the path of the predictions of a run."""
     return f"{PREDICTIONS_FOLDER}/{name}.npz"
+
+
+def earlier_model_name(digest: str) -> str:
+    """Return the name of an earlier network's text, by its SHA-256."""
+    return f"model-{digest[:8]}.py"
+
+
+FOLDERS = (CHECKPOINTS_FOLDER, PREDICTIONS_FOLDER, FAILURES_FOLDER, PLOTS_FOLDER)
+FILES = (
+    *(CONFIG_FILE, ENVIRONMENT_FILE, CONFIRMATION_FILE, REPORT_FILE, MODEL_FILE),
+    *("confirm-*-epochs*.jsonl", earlier_model_name("?" * 8)),  # earlier ones
+)
+"""Patterns of all files beside the ledger."""

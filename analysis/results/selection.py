@@ -16,7 +16,6 @@ ORIGINS: Mapping[Origin, str] = {
     "earlier sweep": "the best of an earlier sweep",
 }
 """Where a trial comes from, in words."""
-_LAST = 3
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def selection_score(val_accuracies: Sequence[float], *, schedule: str) -> float:
     decaying learning rate it is the last epoch's accuracy. The score is rounded, so that equal
     numbers of correct images give equal scores.
     """
-    shown = val_accuracies[-_LAST:] if schedule == "constant" else val_accuracies[-1:]
+    shown = val_accuracies[-3:] if schedule == "constant" else val_accuracies[-1:]
     return round(fmean(shown), 12)
 
 

@@ -80,8 +80,7 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
 def describe_time(config: SweepConfig, found: Estimate) -> str:
     """Return how long a sweep takes, such as `up to about 12 min at the present load`."""
     may_stop = config.scheduler.name == "asha" and config.scheduler.grace_period < config.epochs
-    text = f"{'up to ' * may_stop}about {_rough(found.total_s)}"
-    text += " at the present load"
+    text = f"{'up to ' * may_stop}about {_rough(found.total_s)} at the present load"
     if config.confirm is not None and found.total_s >= 90:  # rounded, shorter parts do not add up
         text += f": search {_rough(found.search_s)}, confirmation {_rough(found.confirmation_s)}"
     return text

@@ -10,8 +10,6 @@ from analysis.results.selection import preview_score, rank_trials, trial_score
 from sweep.config import SweepConfig
 from sweep.errors import UsageError
 
-_SAME = ("epochs", "split_seed")
-
 
 def learn_from(ledger: Ledger, config: SweepConfig, data: DataRecord) -> EarlierSweep:
     """Return what a sweep of `data` can learn from an earlier one, or raise UsageError.
@@ -76,7 +74,7 @@ def _why_unfit(trial: Trial, config: SweepConfig) -> str | None:
     if then.model != config.model:
         networks = [network_name(sweep.model_dump()) for sweep in (then, config)]
         return "the network was {}, now {}".format(*networks)
-    for name in _SAME:
+    for name in ("epochs", "split_seed"):
         before, now = getattr(then, name), getattr(config, name)
         if before != now:
             return f"`{name}` was {before}, now {now}"

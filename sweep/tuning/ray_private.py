@@ -15,7 +15,6 @@ import ray
 from ray._private import node, ray_constants, services, worker
 
 _VITAL = ("raylet", "gcs_server")
-_ATTEMPTS = 2
 
 
 class _Job(ray.job_config.JobConfig):
@@ -75,7 +74,7 @@ def limit_connection_attempts() -> None:
     The environment variable for this would also hold for a Ray that is started here, which
     may need more.
     """
-    ray_constants.NUM_REDIS_GET_RETRIES = _ATTEMPTS
+    ray_constants.NUM_REDIS_GET_RETRIES = 2
 
 
 def find_head() -> str:
