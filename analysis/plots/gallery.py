@@ -89,7 +89,11 @@ def list_plots(results: Results) -> list[Plot]:
 
 
 def draw(plot: Plot, results: Results, axes: Axes | None = None) -> Figure:
-    """Draw one plot with its title into `axes`, or in the style of all plots into a new figure."""
+    """Draw one plot with its title into `axes`, or in the style of all plots into a new figure.
+
+    NothingToDrawError if the results lack what it shows, SeveralAxesError if it has several axes
+    and `axes` are given.
+    """
     with plot_style(), drawing_into(axes):
         figure = plot.draw(results).figure
         if axes is None:
@@ -107,7 +111,7 @@ def render(
     """Return one plot as the bytes of a file, and its alternative text.
 
     The same results always give the same bytes. `dpi` is the resolution of a PNG, and of the
-    rasterized parts of a vector format.
+    rasterized parts of a vector format. NothingToDrawError if the results lack what it shows.
     """
     return render_drawing(lambda: plot.draw(results), plot.title, file_format, dpi=dpi)
 
@@ -142,6 +146,9 @@ def draw_all(
 
     Returns:
         The paths of the pictures, in order, and why each other plot is not drawn, by its name.
+
+    Raises:
+        FileNotFoundError, LedgerError: See `read_results`.
     """
     target = folder.child(PLOTS_FOLDER) if out is None else out
     results, files, skipped = read_results(folder), [], {}

@@ -40,7 +40,10 @@ def sweep_curve(ledger: Ledger) -> tuple[list[int], list[float]]:
 
 
 def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
-    """Draw the best score so far of each sweep, by name, against its epochs."""
+    """Draw the best score so far of each sweep, by name, against its epochs.
+
+    NothingToDrawError if no trial of any sweep ran all its epochs.
+    """
     found = {name: sweep_curve(ledger) for name, ledger in ledgers.items()}
     curves = {name: curve for name, curve in found.items() if curve[0]}
     if not curves:

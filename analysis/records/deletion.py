@@ -23,7 +23,7 @@ def delete_sweep(folder: Folder) -> list[str]:
     that was suspended cannot believe that it still has it.
 
     Files that are not a sweep's stay, and so do links to folders and what they lead to; the
-    names of these are returned.
+    names of these are returned. InUseError if another process is working on the sweep.
     """
     with folder.lock() as locked:
         with closing(locked.append_to(LEDGER_FILE)) as ledger:

@@ -30,7 +30,8 @@ def list_sweeps(storage: Folder) -> tuple[list[SweepCreated], dict[str, str]]:
 def open_sweep(storage: Folder, name: str | None) -> tuple[Folder, Ledger]:
     """Return the folder and the ledger of the sweep `name`, by default of the newest.
 
-    If there is no such sweep, a FileNotFoundError suggests one that exists.
+    If there is no such sweep, a FileNotFoundError suggests one that exists. LedgerError if
+    its ledger is damaged.
     """
     if name is None:
         found, damaged = list_sweeps(storage)

@@ -42,7 +42,7 @@ def write_report(folder: Folder) -> None:
     """Write the report of the sweep in `folder` into it, as `report.html`.
 
     The page needs no network, and is the same for the same files. Its only script sorts the
-    table of trials.
+    table of trials. Errors are those of `read_results`.
     """
     results = read_results(folder)
     ledger, confirmation = results.ledger, results.confirmation

@@ -53,7 +53,7 @@ def describe_verdict(
     """Return the verdict on the hyperparameters of the best trial, `trial_id`.
 
     With the `folder` of the sweep, whose predictions are then read, it is about these test
-    images and about new ones.
+    images and about new ones; LedgerError if they are damaged.
     """
     finalist = confirmation.finalist(trial_id)
     if finalist is None:

@@ -70,7 +70,7 @@ class Journal(ABC):
         """Add a record that has been checked."""
 
     def apply(self, record: Any) -> None:
-        """Check and add a record."""
+        """Check and add a record; LedgerError if it contradicts those before it."""
         self.check(record)
         self.add(record)
 

@@ -209,7 +209,7 @@ def open_store(uri: str) -> StoreFolder:
 
 
 def repeat(attempt: Callable[[], T], patience_s: float) -> T:
-    """Return what a function returns; repeat it for `patience_s` if the store does not answer."""
+    """Return what a function returns; repeat it for `patience_s` while it raises StorageError."""
     end = time.monotonic() + patience_s
     while True:
         try:
@@ -281,7 +281,7 @@ class ObjectAppender:
         repeat(self.flush, min(self._patience_s, _PATIENCE_AT_END_S))
 
     def flush(self) -> None:
-        """Replace the object, then delete the files that are obsolete."""
+        """Replace the object, then delete what is obsolete; InUseError if the lock is lost."""
         n_obsolete = len(self._obsolete)
         if self._is_behind:
             self._is_behind = False

@@ -118,7 +118,10 @@ def print_plan(
 
 
 def describe_start(resources: Resources, options: Options) -> str:
-    """Return what a session will do at its start, in a few words."""
+    """Return what a session will do at its start, in a few words.
+
+    UsageError if trials are to run on this machine, which does not have the resources.
+    """
     if options.address is not None:
         return f"joining Ray at {options.address}"
     return f"{_count_slots(resources, options.concurrency)} at a time; starting Ray"

@@ -20,7 +20,10 @@ Storage = str | os.PathLike[str] | None
 
 
 def storage_folder(location: Storage = None) -> Folder:
-    """Return the folder that `--storage` names, by default `$SWEEP_STORAGE` or `./runs`."""
+    """Return the folder that `--storage` names, by default `$SWEEP_STORAGE` or `./runs`.
+
+    UsageError if it cannot be a folder.
+    """
     if location is None:
         location = os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE)
     location = os.fspath(location)

@@ -40,7 +40,10 @@ class Source:
 
 
 def read_yaml(text: str, name: str, at: Location = ()) -> Source:
-    """Read one YAML document; `at` is the location of the value that an option gives."""
+    """Read one YAML document; `at` is the location of the value that an option gives.
+
+    UsageError if it is not YAML, uses what is not supported, or gives a key twice.
+    """
     if len(text) > _MAX_CHARACTERS:
         raise UsageError(f"{name} is longer than {_MAX_CHARACTERS // 1024} KiB")
     where = ""
@@ -65,7 +68,7 @@ def read_yaml(text: str, name: str, at: Location = ()) -> Source:
 
 
 def read_file(path: Path) -> Source:
-    """Read a config file, which must be a mapping."""
+    """Read a config file, which must be a mapping; UsageError if it is not."""
     name = printable(str(path), 500)
     try:
         with path.open("rb") as file:
@@ -89,7 +92,7 @@ def read_file(path: Path) -> Source:
 
 
 def read_setting(setting: str) -> Source:
-    """Read a value of `--set`, such as `space.rotation.high=20`."""
+    """Read a value of `--set`, such as `space.rotation.high=20`; UsageError if it is none."""
     key, equals, text = setting.partition("=")
     first, *rest = (part.strip() for part in key.split("."))
     if first in ("space", "recipe") and rest[:1] == ["model"] and rest[1:]:

@@ -56,7 +56,7 @@ def extend(ledger: Ledger, trials: int | None, time_budget: str | None) -> Sweep
     """Return the config to continue with: for `trials` in all, for `time_budget` from now.
 
     The time budget `none` ends the search after its last trial alone. So do `trials` without
-    a time budget where the budget is used up.
+    a time budget where the budget is used up. UsageError if an option is invalid.
     """
     given: dict[str, Any] = {} if trials is None else {"trials": trials}
     if trials is not None and describe_budget(ledger) is not None:

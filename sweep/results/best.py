@@ -27,7 +27,10 @@ def find_best(ledger: Ledger) -> Selection:
 
 
 def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
-    """Return the best trial as a JSON document, with its test accuracy if it is confirmed."""
+    """Return the best trial as a JSON document, with its test accuracy if it is confirmed.
+
+    NoTrialError if no trial ran all its epochs.
+    """
     best = find_best(ledger)
     checkpoint = checkpoint_name(trial_name(best.trial.trial_id))
     document = {

@@ -127,7 +127,8 @@ def serve(
     """Serve the dashboard of a sweep, and follow the sweep, until the process is interrupted.
 
     `port` 0 picks a free port. `on_ready` receives the address of the dashboard. `on_problem`
-    receives a line, from another thread, when the ledger cannot be read.
+    receives a line, from another thread, when the ledger cannot be read. UsageError if
+    optuna-dashboard is not installed, or the port is in use.
     """
     package = import_extra("optuna_dashboard", "the dashboard", "optuna-dashboard>=0.17")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
