@@ -16,21 +16,21 @@ from analysis.storage.folder import Folder
 def describe_comparison(
     confirmation: Confirmation, comparison: Comparison, *, has_images: bool = False
 ) -> str:
-    """Return the result of a comparison as one sentence.
+    """Return the result of a comparison in plain sentences.
 
     `has_images` says that `with_new_images` has looked for the interval over new images.
     """
     arms = [confirmation.arms[arm] for arm in (comparison.finalist, comparison.baseline)]
-    left_out = [_left_out(confirmation, arm) for arm in arms]
-    finding = _finding(comparison, *(arm.title for arm in arms))
+    sentences = _finding(comparison, *(arm.title for arm in arms))
     if has_images and comparison.interval is not None:
-        finding += f"; {_on_new_images(comparison)}"
-    return _sentence("; ".join([finding, *filter(None, left_out)]))
+        sentences.insert(1, _on_new_images(comparison))
+    sentences += filter(None, (_left_out(confirmation, arm) for arm in arms))
+    return " ".join(map(_sentence, sentences))
 
 
 def describe_difference(comparison: Comparison, finalist: str, baseline: str) -> str:
-    """Return the result of a comparison as one sentence, with titles for its two sides."""
-    return _sentence(_finding(comparison, finalist, baseline))
+    """Return the result of a comparison in plain sentences, with titles for its two sides."""
+    return " ".join(map(_sentence, _finding(comparison, finalist, baseline)))
 
 
 def decisive_comparison(confirmation: Confirmation, finalist: Arm | None) -> Comparison | None:
@@ -125,24 +125,28 @@ def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | Non
     return f"confirm --seeds {n_seeds}" if n_seeds > planned else "confirm"
 
 
-def _finding(comparison: Comparison, finalist: str, baseline: str) -> str:
+def _finding(comparison: Comparison, finalist: str, baseline: str) -> list[str]:
+    """Return sentences without their periods; the first states the difference."""
     difference, n_seeds = comparison.difference, count(len(comparison.seeds), "seed")
     if difference is None:
-        return f"{finalist} cannot be compared with {baseline}: no seed has finished in both arms"
+        return [
+            f"{finalist} cannot be compared with {baseline}: no seed has finished in both arms"
+        ]
     if comparison.outcome != "open":
         sign = 1 if comparison.outcome == "better" else -1
         verb = "beats" if comparison.outcome == "better" else "is worse than"
         size, details = _figures(comparison, sign)
-        return f"{finalist} {verb} {baseline} by {size} points on these images ({details})"
+        return [f"{finalist} {verb} {baseline} by {size} points on these images ({details})"]
     finding = f"no evidence that {finalist} beats {baseline}: difference "
     if comparison.interval is not None:
         size, details = _figures(comparison)
-        return f"{finding}{size} points on these images ({details}){_forecast(comparison)}"
+        known = f"{finding}{size} points on these images ({details})"
+        return [known, *_forecast(comparison)]
     if len(comparison.seeds) < MIN_SEEDS:
         needs = f"a comparison needs at least {MIN_SEEDS} seeds"
-        return f"{finding}{points(difference)} points with {n_seeds}; {needs}"
+        return [f"{finding}{points(difference)} points with {n_seeds}", needs]
     no_test = "equal differences allow no test"
-    return f"{finding}{points(difference)} points with each of {n_seeds}; {no_test}"
+    return [f"{finding}{points(difference)} points with each of {n_seeds}", no_test]
 
 
 def _figures(comparison: Comparison, sign: int = 1) -> tuple[str, str]:
@@ -178,13 +182,13 @@ def _on_new_images(comparison: Comparison) -> str:
     sign = -1 if comparison.outcome == "worse" else 1
     ends, _ = _ends(comparison.new_images, sign)
     if comparison.outcome == "open":
-        return f"on new ones the interval is {ends}"
+        return f"on new images the interval is {ends}"
     if outcome_of(comparison.new_images) == comparison.outcome:
-        return f"also on new ones ({ends})"
-    return f"on new ones this is open ({ends})"
+        return f"the same holds on new images ({ends})"
+    return f"on new images this is open ({ends})"
 
 
-def _forecast(comparison: Comparison) -> str:
+def _forecast(comparison: Comparison) -> list[str]:
     """Say how many seeds would probably show the difference of an open comparison."""
     assert comparison.difference is not None
     assert comparison.sd is not None
@@ -195,13 +199,11 @@ def _forecast(comparison: Comparison) -> str:
 
     needed = seeds_needed(comparison.difference, comparison.sd, level=level, n_known=n_known)
     if needed is None:
-        return ""
+        return []
     # A spread known from few seeds carries no more than two digits.
     unit = 10 ** max(0, floor(log10(needed)) - 1)
-    return (
-        f"; if the true difference is the observed one, {-(-needed // unit) * unit:,} seeds "
-        "would show it with probability 0.8"
-    )
+    seeds = f"{-(-needed // unit) * unit:,} seeds"
+    return [f"if the true difference is this one, {seeds} would show it with probability 0.8"]
 
 
 def _begun_since(confirmation: Confirmation) -> str:

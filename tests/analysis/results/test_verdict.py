@@ -18,9 +18,7 @@ from in_memory import by_seed, make_confirmation, make_ledger
 
 BASE = by_seed(0.992, 0.992, 0.992, 0.992)
 OPEN = "No evidence that the finalist-1 beats the hand-tuned: difference"
-FORECAST = (
-    "if the true difference is the observed one, {} seeds would show it with probability 0.8"
-)
+FORECAST = "If the true difference is this one, {} seeds would show it with probability 0.8."
 
 
 @pytest.mark.parametrize(
@@ -41,13 +39,13 @@ FORECAST = (
             # Differences 1, 6, 2, 7: mean 4; half: 3.4819 · 2.9439 / 2 = 5.1252.
             by_seed(0.9921, 0.9926, 0.9922, 0.9927),
             f"{OPEN} 0.04 points on these images (95 % interval -0.01 to 0.09, 4 seeds, "
-            f"allowing for later looks); {FORECAST.format(10)}.",
+            f"allowing for later looks). {FORECAST.format(10)}",
         ),
         (
             # More than two digits would claim too much.
             by_seed(0.99332, 0.99132, 0.99332, 0.99132),
             f"{OPEN} 0.03 points on these images (95 % interval -0.17 to 0.23, 4 seeds, "
-            f"allowing for later looks); {FORECAST.format(160)}.",
+            f"allowing for later looks). {FORECAST.format(160)}",
         ),
         (
             # Differences 0.5, 0.6, 0.7, 0.6: half 0.142; 0.0046 to 0.0074 points.
@@ -57,7 +55,7 @@ FORECAST = (
         ),
         (
             by_seed(0.9940, 0.9940, 0.9940, 0.9940),
-            f"{OPEN} 0.20 points with each of 4 seeds; equal differences allow no test.",
+            f"{OPEN} 0.20 points with each of 4 seeds. Equal differences allow no test.",
         ),
         (
             by_seed(0.9921, 0.9919, 0.9921, 0.9919),
@@ -66,23 +64,23 @@ FORECAST = (
         ),
         (
             by_seed(0.9917),
-            f"{OPEN} -0.03 points with 1 seed; a comparison needs at least 4 seeds; "
+            f"{OPEN} -0.03 points with 1 seed. A comparison needs at least 4 seeds. "
             "3 of 4 runs of the finalist-1 unfinished.",
         ),
         (
             by_seed(0.9940, None, 0.9942, None),
-            f"{OPEN} 0.21 points with 2 seeds; a comparison needs at least 4 seeds; "
+            f"{OPEN} 0.21 points with 2 seeds. A comparison needs at least 4 seeds. "
             "2 of 4 runs of the finalist-1 failed.",
         ),
         (
             by_seed(None, None),
             "The finalist-1 cannot be compared with the hand-tuned: no seed has finished in both "
-            "arms; 2 of 4 runs of the finalist-1 failed, "
+            "arms. 2 of 4 runs of the finalist-1 failed, "
             "2 of 4 runs of the finalist-1 unfinished.",
         ),
     ],
 )
-def test_verdict_is_a_plain_sentence(finalist, verdict):
+def test_verdict_is_in_plain_sentences(finalist, verdict):
     confirmation = make_confirmation({"finalist-1": finalist, "hand-tuned": BASE})
     assert describe_verdict(confirmation, 1) == verdict
 
@@ -240,7 +238,7 @@ def test_unfinished_runs_are_mentioned():
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": hand_tuned})
     confirmation.apply(RunEpoch(9.0, "hand-tuned", 1005, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
     assert describe_verdict(confirmation, 1).endswith(
-        "; 1 of 5 runs of the finalist-1 unfinished; "
+        ". 1 of 5 runs of the finalist-1 unfinished. "
         "1 of 5 runs of the hand-tuned failed, 1 of 5 runs of the hand-tuned unfinished."
     )
 
