@@ -112,6 +112,11 @@ def predict(
 
     data = ledger.data
     pixels, errors = _read_images(_list_images(paths), data)
+    listed, n = "\n  ".join(error for _, error in errors), len(errors) + len(pixels)
+    several = f"{len(errors)} of {n} images cannot be used:\n  " if n > 1 else ""
+    refusal = UsageError(f"{several}{listed}")
+    if not pixels and not as_json:
+        raise refusal
     best = load_best_model(folder, ledger, trial)
     probabilities = best.predict([image for _, image in pixels])
     predictions = [(path, row) for (path, _), row in zip(pixels, probabilities, strict=True)]
@@ -124,9 +129,7 @@ def predict(
         _print_predictions(predictions, data.classes)
         say(f"by trial {best.trial_id} of {folder.name}: {best.describe()}")
     if errors:
-        total = count(len(errors) + len(pixels), "image")
-        listed = "\n  ".join(error for _, error in errors)
-        raise UsageError(f"{len(errors)} of {total} cannot be used:\n  {listed}")
+        raise refusal
 
 
 def _prediction_document(

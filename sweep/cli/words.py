@@ -72,6 +72,8 @@ class Command(TyperCommand):
             rest = super().parse_args(ctx, args)
         except Exception as error:
             # Typer has its own copy of click, or not: the class of the error is not public.
+            if hasattr(error.__cause__, "errors"):  # pydantic's, of a value
+                raise UsageError(_describe_value(error)) from None
             option = getattr(error, "option_name", None)
             meant = None if option is None else self._meant_by_option(option, given)
             if meant is None:
@@ -118,6 +120,19 @@ class Command(TyperCommand):
             is_file = Path(word).suffix in (".yaml", ".yml") or Path(word).is_file()
             option = "--config" if is_file else "--name"
         return f"{wrong}; did you mean `{option} {shlex.quote(word)}`?"
+
+
+def _describe_value(error: Any) -> str:
+    """Describe a value of an option or argument that pydantic refuses."""
+    from sweep.config.messages import describe
+
+    (problem, *_) = error.__cause__.errors()
+    name = error.param.opts[0] if error.param.param_type_name == "option" else error.param.metavar
+    if problem["type"] == "value_error":
+        return f"`{name}`: {problem['ctx']['error']}".rstrip(".")
+    given = problem["input"]
+    is_number = str(given).lstrip("-").isdigit()
+    return describe(problem | {"loc": (name,), "input": int(given) if is_number else given})
 
 
 def _value_of(option: str, given: list[str]) -> str:

@@ -16,6 +16,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "confirm": Confirm,
 }
 _PHRASES = {
+    ", unable to parse string as an integer": "",
     "a valid tuple": "a list",
     "a valid integer": "an integer",
     "a valid": "a",

@@ -70,7 +70,8 @@ class BestModel:
             )
         return (
             f"the weights of the search, seed {self.seed}, trained without the validation "
-            f"images: validation accuracy {percent(self.accuracy)}, not confirmed"
+            f"images: validation accuracy {percent(self.accuracy)} after the last epoch, not "
+            "confirmed"
         )
 
     def predict(self, images: list[NDArray[np.uint8]]) -> list[list[float]]:

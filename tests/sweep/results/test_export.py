@@ -50,7 +50,7 @@ def test_export_has_the_trained_weights_and_their_metrics(
     accuracy = tiny_runs[0].history[-1].val_accuracy
     description = (
         "the weights of the search, seed 7, trained without the validation images: "
-        f"validation accuracy {100 * accuracy:.2f} %, not confirmed"
+        f"validation accuracy {100 * accuracy:.2f} % after the last epoch, not confirmed"
     )
     assert metrics == {
         "written_by": "sweep export",
