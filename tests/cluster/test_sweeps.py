@@ -73,6 +73,17 @@ def _trains(node: Node) -> bool:
     return node.run(["pgrep", "-f", "ray::.*Trainable"]).returncode == 0
 
 
+def _all_have_trained(cluster: Cluster) -> Callable[[], bool]:
+    """Return a condition: a trial has run on each node, at whatever time."""
+    seen: set[str] = set()
+
+    def condition() -> bool:
+        seen.update(name for name, node in cluster.nodes.items() if _trains(node))
+        return seen == set(cluster.nodes)
+
+    return condition
+
+
 def _ledger(store: ObjectStore, name: str) -> Records:
     """Return the records of a ledger; none before it exists."""
     return [json.loads(line) for line in store.read(f"{name}/ledger.jsonl").splitlines()]
@@ -128,13 +139,7 @@ def test_doctor_examines_the_cluster(cluster: Cluster, store: ObjectStore) -> No
 
 def test_sweep_runs_on_every_node(cluster: Cluster, store: ObjectStore) -> None:
     run = _popen_run(cluster.head, cluster, store, "everywhere", "--trials", "3", "--epochs", "5")
-    seen: set[str] = set()
-
-    def all_have_trained() -> bool:
-        seen.update(name for name, node in cluster.nodes.items() if _trains(node))
-        return seen == set(cluster.nodes)
-
-    _eventually(run, all_have_trained)
+    _eventually(run, _all_have_trained(cluster))
     done = finish(run, timeout=300)
     assert (done.returncode, "2 trials at a time" in done.stderr) == (0, True), done.stderr
     records = _ledger(store, "everywhere")
@@ -162,6 +167,46 @@ def test_another_node_resumes_the_sweep_of_a_killed_driver(
     assert records[: len(before)] == before
     _check_whole(records, 4)
     assert {record["host"] for record in _of_kind(records, "session")} == {"head", "worker-1"}
+
+
+OWN_FILES = """
+import sys
+import numpy as np
+
+rng = np.random.default_rng(0)
+images, labels = rng.integers(0, 256, (1000, 32, 32, 3), np.uint8), np.arange(1000) % 3
+np.savez("own.npz", x_train=images, y_train=labels, x_test=images[:9] // 2, y_test=labels[:9])
+open("residual.py", "w").write(sys.argv[1])
+"""
+
+
+@pytest.mark.long
+def test_images_and_network_on_the_drivers_machine_alone_reach_all_nodes(
+    cluster: Cluster, store: ObjectStore
+) -> None:
+    chapter = (CHECKOUT / "README.md").read_text().partition("## Your own network")[2]
+    network = chapter.partition("```python\n")[2].partition("```")[0]
+    cluster.head.run([sys.executable, "-c", OWN_FILES, network])
+    own = ("--dataset", "./own.npz", "--set", "model=residual.py:Residual")
+    own += ("--set", "space.model.width={low: 8, high: 32}", "--set", "recipe.batch_size=50")
+    own += ("--trials", "3", "--epochs", "12")
+    run = _popen_run(cluster.head, cluster, store, "own", *own)
+    _eventually(run, _all_have_trained(cluster))
+    _eventually(run, lambda: len(_of_kind(_ledger(store, "own"), "epoch")) > 2)
+    run.send_signal(signal.SIGKILL)
+    finish(run, timeout=10)
+    before = _ledger(store, "own")
+    cluster.head.run(["rm", "residual.py"])  # the sweep has kept it
+    given = ("resume", "own", "--storage", store.uri, "--address", cluster.address)
+    done = cluster.nodes["worker-1"].sweep(*given)
+    assert (done.returncode, "there is no file" in done.stderr) == (3, True), done.stderr
+    done = cluster.head.sweep(*given)
+    assert done.returncode == 0, done.stderr
+    records = _ledger(store, "own")
+    assert records[: len(before)] == before
+    _check_whole(records, 3)
+    trials = _of_kind(records, "trial_started")
+    assert len({trial["hyperparameters"]["model.width"] for trial in trials}) > 1
 
 
 OLD_RAY = """
