@@ -34,7 +34,8 @@ def data(
         counts = {"train_images": n_train, "test_images": n_test}
         print_json({"dataset": name, "folder": folder, **counts, **shape})
         return
-    counted = f"{count(n_train, 'training image')}, {count(n_test, 'test image')}"
+    own = f" ({found.n_own_validation:,} for validation)" if found.n_own_validation else ""
+    counted = f"{count(n_train, 'training image')}{own}, {count(n_test, 'test image')}"
     title = "MNIST is complete" if name == "mnist" else f"{name} is complete"
     about = title if is_path(name) else f"{title} in {folder}"
     print(escape(f"{about}: {counted}"))

@@ -132,15 +132,16 @@ def test_bad_answer_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize(
-    ("midway", "connect_timeout_s", "reason"),
-    [(False, 0.1, "no answer within 0.1 s"), (True, 30, "timed out")],
+    ("midway", "connect_timeout_s", "read_timeout_s", "reason"),
+    [(False, 0.1, 30, "no answer within 0.1 s"), (True, 30, 0.5, "timed out")],
 )
 def test_mirror_that_hangs_is_left_soon(
-    mirror: Mirror, midway: bool, connect_timeout_s: float, reason: str
+    mirror: Mirror, midway: bool, connect_timeout_s: float, read_timeout_s: float, reason: str
 ) -> None:
     mirror.answers["/first.gz"] = partial(mirror.hang, midway=midway)
+    pauses = {"connect_timeout_s": connect_timeout_s, "read_timeout_s": read_timeout_s}
     with pytest.raises(SourceError, match=f"first.gz cannot be downloaded: {reason}"):
-        fetch(FILES, mirror.host, connect_timeout_s=connect_timeout_s, read_timeout_s=0.1)
+        fetch(FILES, mirror.host, **pauses)
     assert mirror.requests == ["/first.gz"]
 
 

@@ -4,6 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from data_utils.mnist import default_folder
@@ -85,6 +86,17 @@ def test_data_is_verified_and_counted(call: Call) -> None:
     shape = {"classes": [*"0123456789"], "image_shape": [28, 28]}
     where = {"dataset": "mnist", "folder": str(default_folder())}
     assert document == {**where, **counts, **shape}
+
+
+def test_images_that_a_dataset_has_for_validation_are_named(call: Call, tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {}
+    for number, (part, n) in enumerate({"train": 12, "val": 4, "test": 6}.items()):
+        arrays[f"{part}_images"] = np.full((n, 28, 28), number, np.uint8)
+        arrays[f"{part}_images"][:, 0, 0] = np.arange(n)
+        arrays[f"{part}_labels"] = np.arange(n) % 2
+    np.savez(tmp_path / "own.npz", **arrays)
+    outcome = call("data", "--dataset", "own.npz")
+    assert "16 training images (4 for validation), 6 test images" in outcome.out
 
 
 def test_schema_is_printed(call: Call) -> None:
