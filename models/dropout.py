@@ -16,7 +16,7 @@ class Dropout(nn.Module):
     nothing is drawn.
 
     Args:
-        p: Probability of dropping an activation, in [0, 1), or else a ValueError.
+        p: Probability of dropping an activation, in [0, 1); ValueError for any other.
         generator: Draws the masks, on the activations' device. None: torch's global generator.
     """
 

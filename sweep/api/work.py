@@ -65,7 +65,7 @@ def continue_sweep(
     missing = find_missing(folder, ledger, config)
     if not missing:
         if config.dataset != ledger.config["dataset"]:
-            _prepare(config, options, ledger)
+            check_data(ledger, load_data(config.dataset, options.data))
         say(f"{folder.name} is complete: nothing to do")
         if (early := describe_budget(ledger)) is not None:
             more = follow_up("resume --time-budget 30m", folder)

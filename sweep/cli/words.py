@@ -1,5 +1,6 @@
 """Commands and groups that know the words of other tools, and say which are meant here."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,10 @@ def _describe_value(error: Any) -> str:
     name = error.param.opts[0] if error.param.param_type_name == "option" else error.param.metavar
     if problem["type"] == "value_error":
         return f"`{name}`: {problem['ctx']['error']}".rstrip(".")
-    given = problem["input"]
-    is_number = str(given).lstrip("-").isdigit()
-    return describe(problem | {"loc": (name,), "input": int(given) if is_number else given})
+    given: int | str = str(problem["input"])
+    if re.fullmatch("-?[0-9]{1,18}", given):
+        given = int(given)
+    return describe(problem | {"loc": (name,), "input": given})
 
 
 def _value_of(option: str, given: list[str]) -> str:

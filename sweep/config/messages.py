@@ -25,7 +25,7 @@ _PHRASES = {
     "greater than": "above",
     " after validation": "",
 }
-# For a name the words of other tools, and of this one where it has two.
+# For each name the words that other tools have for it, or this one elsewhere.
 _SYNONYMS = {
     word: name
     for name, words in {

@@ -95,7 +95,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("report nowhere", 2, "there is no sweep 'nowhere' in"),
         ("preset fast", 2, "there is no preset `fast`"),
         ("validate bad.yaml", 2, "`epoch` is unknown; did you mean `epochs`? (bad.yaml:2)"),
-        ("predict made bad.yaml", 2, "bad.yaml"),
+        ("predict made bad.yaml", 2, "bad.yaml is not a readable image"),
         (f"predict {300 * 'x'}", 2, "File name too long"),
         ("predict", 2, "give an image file: sweep predict"),
         ("predict made", 2, "'made' is a sweep; give an image file, too"),
