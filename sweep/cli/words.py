@@ -131,10 +131,9 @@ def _describe_value(error: Any) -> str:
     name = error.param.opts[0] if error.param.param_type_name == "option" else error.param.metavar
     if problem["type"] == "value_error":
         return f"`{name}`: {problem['ctx']['error']}".rstrip(".")
-    given: int | str = str(problem["input"])
-    if re.fullmatch("-?[0-9]{1,18}", given):
-        given = int(given)
-    return describe(problem | {"loc": (name,), "input": given})
+    given = str(problem["input"])
+    is_integer = re.fullmatch("-?[0-9]{1,18}", given)
+    return describe(problem | {"loc": (name,), "input": int(given) if is_integer else given})
 
 
 def _value_of(option: str, given: list[str]) -> str:
