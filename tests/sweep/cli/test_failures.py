@@ -73,6 +73,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("confirm nowhere", 2, "there is no sweep 'nowhere' in"),
         ("confirm young", 5, "no trial of young has run all its epochs yet"),
         ("confirm made --seeds 1001", 2, "`--seeds` must be at most 1000, but got 1001"),
+        ("confirm made --seeds=--5", 2, "`--seeds` must be an integer, but got '--5'"),
         ("confirm made --top-k one", 2, "`--top-k` must be an integer, but got 'one'"),
         ("confirm made --data nowhere", 3, "nowhere does not exist"),
         ("confirm made --concurrency 100000", 2, "`--concurrency` must be at most"),
