@@ -1,13 +1,17 @@
 """Commands and groups that know the words of other tools, and say which are meant here."""
 
+import contextlib
 import re
 import shlex
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
+from analysis.formatting import printable
 from sweep.errors import UsageError
 
 _COMMANDS = {
@@ -53,11 +57,19 @@ class Group(TyperGroup):
     """The command line: a command that other tools have gets the one that is meant."""
 
     @override
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _in_one_line("sweep"):
+            return super().parse_args(ctx, args)
+
+    @override
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        meant = _COMMANDS.get(args[0])
-        if args[0] not in self.commands and meant is not None:
-            better = f"sweep {shlex.join([meant, *args[1:]])}"
-            raise UsageError(f"there is no command `{args[0]}`; did you mean `{better}`?")
+        from sweep.config.messages import suggest
+
+        if args[0] not in self.commands:
+            meant = _COMMANDS.get(args[0])
+            better = meant and f"; did you mean `sweep {shlex.join([meant, *args[1:]])}`?"
+            hint = better or suggest(args[0], self.commands)
+            raise UsageError(f"there is no command `{printable(args[0])}`{hint}")
         return super().resolve_command(ctx, args)
 
 
@@ -69,18 +81,8 @@ class Command(TyperCommand):
     @override
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given = list(args)
-        try:
+        with _in_one_line(f"sweep {self.name}", partial(self._meant_by_option, given)):
             rest = super().parse_args(ctx, args)
-        except Exception as error:
-            # Typer has its own copy of click, or not: the class of the error is not public.
-            if hasattr(error.__cause__, "errors"):  # pydantic's, of a value
-                raise UsageError(_describe_value(error)) from None
-            option = getattr(error, "option_name", None)
-            meant = None if option is None else self._meant_by_option(option, given)
-            if meant is None:
-                raise
-            wrong = f"`sweep {self.name}` has no option `{option}`"
-            raise UsageError(f"{wrong}; did you mean `{meant[0]}`{meant[1]}?") from None
         if ctx.args and not ctx.resilient_parsing:
             raise UsageError(self._describe_extra(ctx.args[0]))
         return rest
@@ -89,7 +91,7 @@ class Command(TyperCommand):
     def _options(self) -> set[str]:
         return {option for parameter in self.params for option in parameter.opts}
 
-    def _meant_by_option(self, option: str, given: list[str]) -> tuple[str, str] | None:
+    def _meant_by_option(self, given: list[str], option: str) -> tuple[str, str] | None:
         """Return what to type for an unknown option, and what else it does."""
         from analysis.hyperparameters import HYPERPARAMETERS
         from sweep.config.messages import find_key
@@ -121,6 +123,32 @@ class Command(TyperCommand):
             is_file = Path(word).suffix in (".yaml", ".yml") or Path(word).is_file()
             option = "--config" if is_file else "--name"
         return f"{wrong}; did you mean `{option} {shlex.quote(word)}`?"
+
+
+@contextlib.contextmanager
+def _in_one_line(
+    command: str, meant_by: Callable[[str], tuple[str, str] | None] = lambda option: None
+) -> Iterator[None]:
+    """Turn an error of the library that reads the command line into a `UsageError`.
+
+    `meant_by` returns what to type for an unknown option, and what else it does, or None.
+    """
+    try:
+        yield
+    except Exception as error:
+        # Typer has its own copy of click, or not: the class of the error is not public.
+        if hasattr(error.__cause__, "errors"):  # pydantic's, of a value
+            raise UsageError(_describe_value(error)) from None
+        if not hasattr(error, "format_message"):  # `--help` ends in an exception, too
+            raise
+        hint = f"see `{command} --help`"
+        problem = error.format_message().rstrip(".").replace("'", "`")
+        if (option := getattr(error, "option_name", None)) and hasattr(error, "possibilities"):
+            problem = f"`{command}` has no option `{printable(option)}`"
+            close = [(meant, "") for meant in error.possibilities or ()]
+            if meant := meant_by(option) or next(iter(close), None):
+                hint = f"did you mean `{meant[0]}`{meant[1]}?"
+        raise UsageError(f"{problem[0].lower()}{problem[1:]}; {hint}") from None
 
 
 def _describe_value(error: Any) -> str:

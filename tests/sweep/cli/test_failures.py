@@ -121,9 +121,8 @@ def test_mistake_ends_in_a_line_or_two_and_makes_no_folder(
     assert outcome.out == ""
     assert says in outcome.err
     assert "Traceback" not in outcome.err
-    if not outcome.err.startswith("Usage: "):  # click's own
-        assert len(outcome.err.splitlines()) == 1
-        assert outcome.err.startswith("error: ")
+    assert len(outcome.err.splitlines()) == 1
+    assert outcome.err.startswith("error: ")
     after = [*surroundings.iterdir(), *(surroundings / "storage").iterdir()]
     assert sorted(after) == sorted(before)
 

@@ -11,7 +11,10 @@ Call = Callable[..., Any]
     [
         ("ls --json", "there is no command `ls`; did you mean `sweep list --json`?"),
         ("rm made", "did you mean `sweep delete made`?"),
-        ("bset", "Did you mean 'best'"),
+        ("bset", "there is no command `bset`; did you mean `best`?"),
+        ("nosuch", "there is no command `nosuch`; choose from run, resume, "),
+        ("--bset", "`sweep` has no option `--bset`; see `sweep --help`"),
+        ("delete", "missing argument `NAME`; see `sweep delete --help`"),
         ("run mine", "`sweep run` takes no argument `mine`; did you mean `--name mine`?"),
         ("run quick", "did you mean `--preset quick`?"),
         ("run mine.yaml", "did you mean `--config mine.yaml`?"),
@@ -22,10 +25,11 @@ Call = Callable[..., Any]
         ("run --searcher random", "did you mean `--set searcher=random`?"),
         ("run --seeds 9", "did you mean `--set confirm.seeds=9`?"),
         ("run --gpus 1", "did you mean `--set resources.gpu=1`?"),
-        ("run --epoch 3", "No such option: --epoch (Possible options: --epochs)"),
+        ("run --epoch 3", "`sweep run` has no option `--epoch`; did you mean `--epochs`?"),
+        ("run --epochs", "option `--epochs` requires an argument; see `sweep run --help`"),
         ("run --config classic", "to use the preset: --preset classic"),
         ("trials made 10", "`sweep trials` takes no argument `10`; see `sweep trials --help`"),
-        ("best --dropout 0.3", "No such option: --dropout"),
+        ("best --dropout 0.3", "`sweep best` has no option `--dropout`; see `sweep best --help`"),
     ],
 )
 def test_word_of_another_tool_gets_the_right_one(command: str, meant: str, call: Call) -> None:
