@@ -32,7 +32,8 @@ from sweep.driver.arms import missing_runs, needs_look, plan_runs
 from sweep.environment import versions
 from sweep.errors import UsageError
 
-_MAY_CHANGE = ("trials", "time_budget", "confirm", "resources")
+_MAY_CHANGE = ("trials", "time_budget", "confirm", "resources", "lenet-sweep")
+"""Keys of a config and names of packages; later versions of this one train as earlier ones do."""
 
 
 @dataclass(frozen=True)

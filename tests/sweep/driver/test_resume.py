@@ -148,8 +148,14 @@ def test_path_of_the_data_may_change_but_not_its_name(
         check_changes(folder, ledger, SweepConfig(), accept_changes=False)
 
 
-def test_other_versions_are_a_change(folder: Folder, make_ledger: MakeLedger) -> None:
-    then = versions() | {"torch": "1.0"}
+def test_other_versions_of_packages_are_a_change(folder: Folder, make_ledger: MakeLedger) -> None:
+    then = versions() | {"lenet-sweep": "0.1.0"}
+    folder.write("environment.json", json.dumps({"versions": then}).encode())
+    assert (
+        check_changes(folder, make_ledger(SweepConfig()), SweepConfig(), accept_changes=False)
+        == []
+    )
+    then["torch"] = "1.0"
     folder.write("environment.json", json.dumps({"versions": then}).encode())
     config = SweepConfig()
     with pytest.raises(UsageError, match="version of `torch`: 1.0 then, "):
