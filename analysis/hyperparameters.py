@@ -167,7 +167,7 @@ def format_value(name: str, value: Any) -> str:
     symbol = HYPERPARAMETERS[name].symbol if name in HYPERPARAMETERS else ""
     if not isinstance(value, float):
         return show_value(value).strip("'") + symbol
-    return (f"{value:.2e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}") + symbol
+    return f"{value:.3g}{symbol}"
 
 
 def show_value(value: object) -> str:

@@ -44,7 +44,7 @@ def test_complete_rejects_what_a_training_cannot_have(values: dict[str, object],
     [
         ("rotation", 10.0, "10°"),
         ("dropout", 0.25118, "0.251"),
-        ("weight_decay", 2.5e-6, "2.50e-06"),
+        ("weight_decay", 2.5e-6, "2.5e-06"),
         ("weight_decay", 0.0, "0"),
         ("batch_size", 64, "64"),
         ("nesterov", True, "true"),
