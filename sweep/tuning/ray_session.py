@@ -70,13 +70,15 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
                     job_config=ray_private.job_config(None if options else _CODE),
                     **(options or _local_options(scratch, n_cpus)),
                 )
-        except Exception as error:  # a bare one if a part of Ray starts too slowly
+        except Exception as error:
             what = f"join Ray at {address}" if address else "start Ray"
             reason = " ".join(str(error).split()) or repr(error)
             if _REFUSED_TOKEN in (scratch / _LOG).read_text(errors="replace"):
                 reason = (
                     "it refuses the token; set RAY_AUTH_TOKEN_PATH to the cluster's token file"
                 )
+            if address is None and type(error) is Exception:  # a part of Ray started too slowly
+                reason = reason.rstrip(".") + "; if this machine is busy, try again later"
             raise ClusterError(f"cannot {what}: {reason}") from error
         try:
             yield scratch

@@ -129,7 +129,7 @@ def test_session_joins_a_cluster_with_a_token(
     [
         (RuntimeError("too little\nmemory"), "cannot start Ray: too little memory"),
         (OSError(), r"cannot start Ray: OSError\(\)"),
-        (Exception("timed out"), "cannot start Ray: timed out"),
+        (Exception("slow."), "cannot start Ray: slow; if this machine is busy, try again later"),
     ],
 )
 def test_session_says_in_one_line_why_ray_did_not_start(
