@@ -27,6 +27,7 @@ from analysis.storage.journal import (
 )
 
 DIVERGED = "diverged"
+"""How the reason of a failure begins that would come again: the loss became infinite or NaN."""
 """The first word of the reason of a trial that failed because its loss was not finite."""
 
 EndState = Literal["COMPLETE", "STOPPED", "FAILED"]

@@ -10,6 +10,9 @@ from analysis.records.ledger import ConfigChanged, Ledger, Record, SessionStarte
 DURATION = r"(?=\d)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?"
 """The pattern of a duration, such as `90s`, `30m` or `1h30m`: hours, minutes, seconds."""
 
+LONGEST = 999_999 * 3600
+"""The longest duration in seconds that the pattern has room for, in hours alone."""
+
 
 def read_duration(text: str) -> int:
     """Return a duration such as `1h30m` in seconds; ValueError if it is none, or 0."""

@@ -39,7 +39,12 @@ def connect(uri: str) -> S3Store | GCSStore | AzureStore:
     credentials, _, bucket = parts.netloc.rpartition("@")
     if ":" in bucket:  # a bucket has no port
         raise ValueError("special characters in the password must be percent-encoded, `/` as %2F")
-    query = dict(parse_qsl(parts.query))
+    path = unquote(parts.path)
+    if parts.fragment or ".." in path.split("/") or not path.isprintable():
+        raise ValueError(
+            "it must not contain `..` or control characters, and `#` must be written as %23"
+        )
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
     known = _QUERY if parts.scheme == "s3" else ()
     if unknown := ", ".join(sorted(query.keys() - set(known))):
         allowed = f"allows only {', '.join(known)}" if known else "has no query"
@@ -67,7 +72,8 @@ def mask_credentials(text: str) -> str:
 
 def _s3_options(bucket: str, credentials: str, query: dict[str, str]) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    if endpoint := query.get("endpoint_override"):
+    endpoint = query.get("endpoint_override")
+    if endpoint is not None:
         scheme = "" if "://" in endpoint else f"{query.get('scheme', 'https')}://"
         options["endpoint"] = scheme + endpoint
         where = urlsplit(options["endpoint"])

@@ -82,8 +82,9 @@ class LocalFolder(Folder):
                     time.sleep(_RETRY_EVERY_S)
                 if not os.fstat(file).st_nlink:
                     raise InUseError(f"{self} has just been deleted; run the command again")
-                os.ftruncate(file, 0)
-                os.write(file, json.dumps(describe_owner()).encode())
+                with suppress(OSError):  # on a full disk it is held, too, but does not say by whom
+                    os.ftruncate(file, 0)
+                    os.write(file, json.dumps(describe_owner()).encode())
             self._delete_parts()
             yield self
         finally:

@@ -92,6 +92,18 @@ class StoreFolder(Folder):
             self.lease.check()
 
     @override
+    def exists(self, name: str) -> bool:
+        return repeat(lambda: super(StoreFolder, self).exists(name), self.patience_s)
+
+    @override
+    def files(self) -> list[str]:
+        return repeat(super().files, self.patience_s)
+
+    @override
+    def delete(self, name: str) -> None:
+        repeat(lambda: super(StoreFolder, self).delete(name), self.patience_s)
+
+    @override
     def read_version(self, name: str) -> tuple[bytes, Any]:
         return repeat(lambda: super(StoreFolder, self).read_version(name), self.patience_s)
 

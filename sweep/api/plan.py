@@ -122,6 +122,8 @@ def describe_start(resources: Resources, options: Options) -> str:
 
     UsageError if trials are to run on this machine, which does not have the resources.
     """
+    if options.concurrency is not None and options.concurrency < 1:
+        raise UsageError(f"`--concurrency` must be at least 1, but got {options.concurrency}")
     if options.address is not None:
         return f"joining Ray at {options.address}"
     return f"{_count_slots(resources, options.concurrency)} at a time; starting Ray"

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from analysis.errors import InUseError
+from analysis.errors import InUseError, StorageError
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import open_sweep
 from analysis.storage.folder import Folder
@@ -61,8 +61,10 @@ def find_sweep(storage: Storage, name: str | None) -> tuple[Folder, Ledger]:
 def follow_up(command: str, folder: Folder) -> str:
     """Return the next command to type for the sweep in `folder`, with its storage if necessary."""
     words = ["sweep", *command.split(), folder.name]
-    usual = storage_folder().child(folder.name)
-    return shlex.join(words if folder == usual else [*words, "--storage", folder.storage])
+    with contextlib.suppress(UsageError, StorageError):  # of `$SWEEP_STORAGE`
+        if folder == storage_folder().child(folder.name):
+            return shlex.join(words)
+    return shlex.join([*words, "--storage", folder.storage])
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from data_utils.dataset import TrainTest
 from sweep.api.plan import Options, describe_start, print_plan
 from sweep.api.storage import follow_up, watchable
 from sweep.config import Confirm, SweepConfig
+from sweep.config.messages import checked
 from sweep.driver.folders import new_folder, write_environment
 from sweep.driver.resume import (
     check_changes,
@@ -70,6 +71,9 @@ def continue_sweep(
         if (early := describe_budget(ledger)) is not None:
             more = follow_up("resume --time-budget 30m", folder)
             say(f"{early}; continue it for 30 more minutes with: {more}")
+        elif config.time_budget != ledger.config.get("time_budget"):
+            more = follow_up(f"resume --trials {2 * config.trials}", folder)
+            say(f"all of its trials have ended; for more trials: {more}")
         if folder.exists(REPORT_FILE):
             options.show(folder, ledger)
         else:
@@ -83,6 +87,8 @@ def continue_sweep(
         if config.model != ledger.config["model"]:
             keep_network(locked, config.model)
         say(f"resuming {folder.name}: {missing.text}")
+        if any(change.startswith("`initial_points`") for change in changes):
+            say("note: initial points are tried at the start of a sweep alone, not the new ones")
         say(f"sweep {folder.name}: {describe_size(config)}")
         with passing_line(start):
             ledger = _train(locked, config, options, data)
@@ -107,10 +113,12 @@ def confirm_sweep(
     if max_seeds is not None and not until_decided:
         raise UsageError("`--max-seeds` needs `--until-decided`; or give `--seeds`")
     if until_decided:
-        max_seeds = max_seeds or default.max_seeds or _MAX_SEEDS
+        max_seeds = default.max_seeds or _MAX_SEEDS if max_seeds is None else max_seeds
     elif seeds is None:
         max_seeds = default.max_seeds
-    plan = Confirm(top_k=top_k or default.top_k, seeds=seeds or default.seeds, max_seeds=max_seeds)
+    given: dict[str, int | None] = {"top_k": top_k, "seeds": seeds}
+    given = {name: n for name, n in given.items() if n is not None}
+    plan = checked(Confirm, {**default.model_dump(), **given, "max_seeds": max_seeds})
     find_best(ledger)
     config = config.model_copy(update={"confirm": plan})
     missing = find_missing(folder, ledger, config)
@@ -186,8 +194,8 @@ def _train(
 def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
     """Draw the plots, write the report and show the result.
 
-    The result is shown even if the plots cannot be written. Afterwards, a trial that failed
-    for a reason other than divergence is an error.
+    The result is shown even if the plots cannot be written. Afterwards, a trial or a run of the
+    confirmation that failed for a reason other than divergence is an error.
     """
     from analysis.plots.gallery import draw_all
     from analysis.report.page import write_report
@@ -205,10 +213,15 @@ def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
         raise
     finally:
         options.show(folder, ledger)
-    failed = [t for t in ledger.in_state("FAILED") if not (t.reason or "").startswith(DIVERGED)]
-    if failed:
-        first = f"trial {failed[0].trial_id}: {failed[0].reason}"
-        raise NoTrialError(f"{count(len(failed), 'trial')} of {ledger.name} failed, {first}")
+    confirmation = read_confirmation(folder)
+    runs = [] if confirmation is None else confirmation.runs.values()
+    trials = [(f"trial {t.trial_id}", t.reason) for t in ledger.in_state("FAILED")]
+    failed = [(f"{r.arm}, seed {r.seed}", r.reason) for r in runs if r.state == "FAILED"]
+    for noun, failures in (("trial", trials), ("confirmation run", failed)):
+        wrong = [(what, why) for what, why in failures if not (why or "").startswith(DIVERGED)]
+        if wrong:
+            first = ": ".join(map(str, wrong[0]))
+            raise NoTrialError(f"{count(len(wrong), noun)} of {ledger.name} failed, {first}")
 
 
 @contextlib.contextmanager

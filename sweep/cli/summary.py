@@ -71,9 +71,13 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     _print_cost(ledger)
     for trial in ledger.in_state("FAILED"):
         print(escape(f"trial {trial.trial_id} failed: {trial.reason}"))
+    confirmation = read_confirmation(folder)
+    for run in [] if confirmation is None else confirmation.runs.values():
+        if run.state == "FAILED":
+            print(escape(f"{run.arm}, seed {run.seed} failed: {run.reason}"))
     print(escape(f"files  {folder}\nreport {folder.display_path(REPORT_FILE)}"))
     steps = {"trials --top 10": "the ten best trials"}
-    missing = missing_step(ledger, read_confirmation(folder))
+    missing = missing_step(ledger, confirmation)
     if missing is not None:
         is_known = "confirmed" in document
         steps[missing] = f"the {'verdict' if is_known else 'test accuracy'}, against the baselines"

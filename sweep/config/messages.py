@@ -2,13 +2,18 @@
 
 import difflib
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from analysis.formatting import printable
 from analysis.hyperparameters import HYPERPARAMETERS, show_value
 from sweep.config.dimensions import FloatRange, Location, Section
 from sweep.config.sweep_config import Confirm, Resources, Scheduler, SweepConfig
+from sweep.errors import UsageError
+
+S = TypeVar("S", bound=Section)
 
 _SECTIONS: dict[str, type[Section]] = {
     "scheduler": Scheduler,
@@ -71,6 +76,14 @@ def describe(problem: Any, option: str = "") -> str:
     location: Location = problem["loc"]
     steps = (f"[{s}]" if isinstance(s, int) else f".{printable(s)}" for s in location)
     return f"`{''.join(steps).removeprefix('.')}` {_what_is_wrong(problem, location, option)}"
+
+
+def checked(kind: type[S], values: Mapping[str, Any]) -> S:
+    """Return a section of a config with these values; UsageError names the first that is wrong."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(describe(error.errors(include_url=False)[0])) from None
 
 
 def suggest(name: str, names: Iterable[str]) -> str:

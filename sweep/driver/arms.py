@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from analysis.hyperparameters import DEFAULTS, HAND_TUNED
 from analysis.records.confirmation import Arm, Confirmation, Plan
-from analysis.records.ledger import Ledger, Trial
+from analysis.records.ledger import DIVERGED, Ledger, Trial
 from analysis.records.seeds import confirmation_seeds
 from analysis.results.selection import Selection, rank_trials
 from analysis.results.verdict import is_decided
@@ -112,13 +112,17 @@ def needs_look(confirmation: Confirmation, arms: list[str], seeds: list[int]) ->
 def missing_runs(
     confirmation: Confirmation | None, arms: list[str], seeds: list[int]
 ) -> list[tuple[str, int]]:
-    """Return the runs that are not complete, seed by seed, so that arms stay comparable."""
+    """Return the runs that have not ended, seed by seed, so that arms stay comparable.
+
+    A run that failed is missing, unless it diverged: it would do so again.
+    """
     done = {} if confirmation is None else confirmation.runs
     return [
         (arm, seed)
         for seed in seeds
         for arm in arms
-        if (run := done.get((arm, seed))) is None or run.state != "COMPLETE"
+        if (run := done.get((arm, seed))) is None
+        or not (run.state == "COMPLETE" or (run.reason or "").startswith(DIVERGED))
     ]
 
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.dataset import DataRecord
 from analysis.records.files import ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
 from analysis.results.budget import (
+    LONGEST,
     describe_budget,
     has_only_previews,
     n_planned,
@@ -27,7 +26,7 @@ from data_utils.errors import DataError
 from data_utils.registry import is_path
 from models.own import is_own, source_hash
 from sweep.config import Confirm, SweepConfig
-from sweep.config.messages import describe
+from sweep.config.messages import checked
 from sweep.driver.arms import missing_runs, needs_look, plan_runs
 from sweep.environment import versions
 from sweep.errors import UsageError
@@ -64,15 +63,11 @@ def extend(ledger: Ledger, trials: int | None, time_budget: str | None) -> Sweep
         given["time_budget"] = None
     if time_budget is not None:
         given["time_budget"] = time_budget
-    try:
-        config = SweepConfig.model_validate(ledger.config | given)
-    except ValidationError as error:
-        problem = describe(error.errors(include_url=False)[0])
-        raise UsageError(problem) from None
+    config = checked(SweepConfig, ledger.config | given)
     if time_budget is None or config.time_budget is None:
         return config
-    total = write_duration(math.ceil(seconds_spent(ledger)) + read_duration(config.time_budget))
-    return config.model_copy(update={"time_budget": total})
+    total = math.ceil(seconds_spent(ledger)) + read_duration(config.time_budget)
+    return config.model_copy(update={"time_budget": write_duration(min(total, LONGEST))})
 
 
 def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing:

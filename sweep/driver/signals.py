@@ -82,7 +82,8 @@ class Interruption:
         if not self._may_exit:
             return
         if is_first:
-            self._timer = threading.Timer(_LIMIT_S, self.leave, (128 + number,))
+            text = "interrupted; every finished epoch is kept; continue with `sweep resume`\n"
+            self._timer = threading.Timer(_LIMIT_S, self.leave, (128 + number, text))
             self._timer.daemon = True
             self._timer.start()
         elif number == signal.SIGINT:

@@ -82,11 +82,12 @@ def _why_unfit(trial: Trial, config: SweepConfig) -> str | None:
     if trial.planned_epochs != learned:
         had = f"its schedule had {count(trial.planned_epochs, 'epoch')}, not {learned}"
         return had + (" as a preview: see `scheduler`" if config.preview_epochs else "")
-    for name, fixed in config.recipe.items():
-        value = trial.value(name)
+    for name in dict.fromkeys((*config.recipe, *config.space, *then.recipe, *then.space)):
+        value, fixed = trial.value(name), config.recipe.get(name)
         if name in config.space:
-            if config.space[name].why_invalid(value) is not None:
+            if value is None or config.space[name].why_invalid(value) is not None:
                 return f"`{name}` was outside the new range or choices"
         elif value != fixed:
-            return f"`{name}` was not {format_value(name, fixed)}, as it is now"
+            now = "its default" if fixed is None else format_value(name, fixed)
+            return f"`{name}` was not {now}, as it is now"
     return None

@@ -48,6 +48,10 @@ def _eventually(condition: Callable[[], bool]) -> None:
             "must be http://HOST:PORT, but got http://",
         ),
         ("s3://me:secret@b?endpoint_override=http://host:99999", "Port out of range"),
+        ("s3://me:secret@b/a?endpoint_override=", "must be http://HOST:PORT, but got "),
+        ("s3://me:secret@b/run#1?endpoint_override=http://host", "`#` must be written as %23"),
+        ("s3://me:secret@b/a/../b", "must not contain `..`"),
+        ("s3://me:secret@b/a%00b", "must not contain `..` or control characters"),
     ],
 )
 def test_invalid_uri_is_refused(uri: str, message: str) -> None:
@@ -270,6 +274,12 @@ def test_driver_waits_for_a_store_that_does_not_answer(unreliable: UnreliableFol
         worker = pickle.loads(pickle.dumps(replace(locked, unreliable=None)))
         client.lost = ["request"]
         replace(worker, unreliable=client).replace("b", b"1", None)
+        client.lost = ["request"]
+        assert locked.exists("a")
+        client.lost = ["request"]
+        assert "a" in locked.files()
+        client.lost = ["request"]
+        locked.delete("a")
         client.lost = ["request"]
     assert unreliable.read("lines") == b"one\ntwo\n"
 

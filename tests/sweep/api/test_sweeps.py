@@ -91,6 +91,16 @@ def test_mistakes_are_errors_before_anything_is_written(tmp_path: Path) -> None:
     assert not storage.exists()
 
 
+def test_numbers_of_seeds_and_trials_at_a_time_are_checked(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    make_sweep(n_trials=4)
+    opened = sweep.open("synthetic", storage=tmp_path)
+    for wrong in ({"seeds": 0}, {"top_k": 0}, {"seeds": 5000}, {"concurrency": 0}):
+        with pytest.raises(UsageError, match=f"`-*{next(iter(wrong))}` must be at "):
+            opened.confirm(**wrong)
+
+
 def _notebook(storage: Path, *cells: str) -> list[list[Any]]:
     """Execute the cells of a notebook; return the outputs of each."""
     imports = f"import sweep, threading, os, signal\nstorage = {str(storage)!r}"

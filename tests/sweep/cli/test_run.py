@@ -19,6 +19,7 @@ import sweep.driver.estimate
 import sweep.driver.search
 import sweep.driver.session
 from analysis.errors import StorageError
+from analysis.records.confirmation import ConfirmationBegun, ConfirmationWriter, RunEnded
 from analysis.records.ledger import (
     DIVERGED,
     FORMAT,
@@ -29,11 +30,13 @@ from analysis.records.ledger import (
     TrialEnded,
     TrialStarted,
 )
+from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import ImageDataset, TrainTest
 from data_utils.registry import is_path
 from sweep.config import Confirm, SweepConfig
+from sweep.driver.arms import plan_arms
 from sweep.driver.estimate import Speed
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError
@@ -57,6 +60,7 @@ class Pretended:
     Attributes:
         done: The calls, in order.
         failures: Reasons of the trials that fail.
+        failing_run: Reason for which the confirmation's only run fails.
         error: Raised in the middle of the search and of the confirmation.
         begins: Whether the ledger exists by then.
         drawing_error: Raised by the plots.
@@ -67,6 +71,7 @@ class Pretended:
         self.storage = LocalFolder(storage)
         self.done: list[tuple[Any, ...]] = []
         self.failures: dict[int, str] = {}
+        self.failing_run: str | None = None
         self.error: BaseException | None = None
         self.begins = True
         self.drawing_error: BaseException | None = None
@@ -114,6 +119,12 @@ class Pretended:
         if self.error is not None:
             raise self.error
         self.done.append(("confirm", config.confirm))
+        if self.failing_run is not None:
+            begun = ConfirmationBegun(1.0, FORMAT, session.name, config.epochs)
+            with ConfirmationWriter(session, begun) as writer:
+                arm, *_ = plan_arms(config, rank_trials(ledger)[:1])
+                writer.append(arm)
+                writer.append(RunEnded(2.0, arm.arm, 7, "FAILED", self.failing_run))
 
     def measure_speed(self, *given: Any) -> Speed:
         return Speed(training_s=1e-4, validation_s=2e-5)
@@ -203,6 +214,21 @@ def test_run_with_failed_trials_reports_its_result_before_it_fails(
         assert outcome.out == ""
     else:
         assert json.loads(outcome.out)["trial_id"] == 3
+
+
+@pytest.mark.parametrize(
+    ("reason", "exit_code"), [("out of memory", 5), (f"{DIVERGED}: loss became nan", 0)]
+)
+def test_confirmation_that_fails_is_an_error_after_its_result(
+    reason: str, exit_code: int, call: Call, pretended: Pretended
+) -> None:
+    pretended.failing_run = reason
+    outcome = call("run", "--name", "mine", "--trials", "3")
+    assert outcome.exit_code == exit_code
+    assert f"\ntrial-3, seed 7 failed: {reason}\n" in outcome.out
+    failure = f"error: 1 confirmation run of mine failed, trial-3, seed 7: {reason}\n"
+    assert outcome.err.endswith(failure) == bool(exit_code)
+    assert ", 1 failed" in call("status", "mine").out
 
 
 @pytest.mark.parametrize(

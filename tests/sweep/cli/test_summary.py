@@ -9,6 +9,7 @@ import pytest
 from analysis.records.ledger import DIVERGED, Ledger, read_ledger
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
+from sweep.api.storage import follow_up
 from sweep.cli.summary import print_result
 from sweep.results.best import best_document
 
@@ -73,6 +74,15 @@ def test_next_commands_can_be_typed_wherever_the_sweep_is(
         expected = ["trials --top 10", "confirm", "best --json"]
         assert commands == [f"sweep {command} synthetic{where}" for command in expected]
         monkeypatch.setenv("SWEEP_STORAGE", str(tmp_path))
+
+
+def test_storage_of_the_environment_need_not_be_one(
+    make_sweep: MakeSweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = make_sweep(n_trials=4)
+    for unusable in (str(Path(__file__)), "s3://"):
+        monkeypatch.setenv("SWEEP_STORAGE", unusable)
+        assert follow_up("best", folder) == f"sweep best synthetic --storage {tmp_path}"
 
 
 def test_result_of_a_renamed_folder_has_the_new_name(

@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from analysis.records.confirmation import Arm
-from analysis.records.ledger import Trial
+from analysis.records.confirmation import Arm, Confirmation, ConfirmationBegun, RunEnded
+from analysis.records.ledger import DIVERGED, FORMAT, Trial
 from analysis.results.selection import Selection
 from sweep.config import SweepConfig
-from sweep.driver.arms import plan_arms
+from sweep.driver.arms import missing_runs, plan_arms
 
 CLASSIC = {
     "batch_size": 64,
@@ -115,6 +115,15 @@ def test_finalist_keeps_the_recipe_of_its_own_config() -> None:
     assert best.model == own.model == "lenet5"
     assert best.hyperparameters == CLASSIC | {"nesterov": True} | FOUND
     assert own.hyperparameters == CLASSIC | {"nesterov": True} | HAND_TUNED
+
+
+def test_run_that_failed_is_missing_unless_it_diverged() -> None:
+    confirmation = Confirmation(ConfirmationBegun(1.0, FORMAT, "made", 1))
+    arm, *_ = plan_arms(SweepConfig(), _finalists(SweepConfig(), FOUND))
+    confirmation.add(arm)
+    confirmation.add(RunEnded(2.0, arm.arm, 1, "FAILED", "ran out of memory"))
+    confirmation.add(RunEnded(2.0, arm.arm, 2, "FAILED", f"{DIVERGED}: the loss became nan"))
+    assert missing_runs(confirmation, [arm.arm], [1, 2, 3]) == [(arm.arm, 1), (arm.arm, 3)]
 
 
 def test_what_is_recorded_is_not_planned_under_another_name() -> None:

@@ -123,14 +123,17 @@ def test_second_sigint_leaves_at_once_and_says_how_to_go_on(tmp_path: Path) -> N
     ],
 )
 def test_signal_ends_a_process_in_time_whatever_it_does(
-    how: str, number: signal.Signals, times: int, exit_code: int
+    how: str, number: signal.Signals, times: int, exit_code: int, tmp_path: Path
 ) -> None:
-    with _start(how, limit_s=0.5) as process:
+    screen = tmp_path / "screen"
+    with _start(how, screen, limit_s=0.5) as process:
         for _ in range(times):
             process.send_signal(number)
             time.sleep(0.1)
         output, _ = process.communicate(timeout=20)
     assert (process.returncode, output) == (exit_code, "")
+    if how != "without a terminal":
+        assert screen.read_text().startswith("interrupted; every finished epoch is kept; continue")
 
 
 def test_leaving_at_once_shows_the_cursor_on_a_terminal() -> None:

@@ -19,6 +19,7 @@ from sweep.tuning.engine import Recorder
 from sweep.tuning.searcher import StudySearcher
 
 MakeLedger = Callable[..., Ledger]
+WITH_WIDTH = SweepConfig().model_dump()["space"] | {"model.width": {"low": 16, "high": 64}}
 STATES = ("COMPLETE", "STOPPED", "FAILED", "COMPLETE", "RUNNING")
 
 
@@ -93,6 +94,23 @@ def test_another_network_is_refused_by_name(make_ledger: MakeLedger) -> None:
     own = SweepConfig(epochs=2, model=f"model.py:Net@{'ab' * 32}")
     with pytest.raises(UsageError, match="the network was lenet5, now Net@abababab"):
         learn_from(_earlier(make_ledger), own, MNIST)
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ({"recipe": {"model.width": 30}}, {}),
+        ({}, {"recipe": {"model.width": 30}}),
+        ({}, {"space": WITH_WIDTH}),
+    ],
+)
+def test_network_of_another_size_is_another_network(
+    then: dict[str, Any], now: dict[str, Any], make_ledger: MakeLedger
+) -> None:
+    model = {"model": f"model.py:Net@{64 * '0'}"}
+    config = SweepConfig.model_validate({"epochs": 2, **model, **now})
+    with pytest.raises(UsageError, match=r"`model\.width` was "):
+        learn_from(_earlier(make_ledger, **model, **then), config, MNIST)
 
 
 def test_warm_sweep_needs_the_earlier_one_only_at_its_start(
