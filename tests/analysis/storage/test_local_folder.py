@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -83,6 +84,14 @@ def test_lock_waits_while_its_state_is_read(folder: LocalFolder) -> None:
         began = time.monotonic()
         with folder.lock():
             assert time.monotonic() - began > 0.1
+
+
+def test_folder_can_be_locked_on_a_full_disk(
+    folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "write", Mock(side_effect=OSError(errno.ENOSPC, "full")))
+    with folder.lock(), pytest.raises(InUseError), folder.lock():
+        pass
 
 
 def test_line_is_complete_when_it_is_synced(

@@ -318,8 +318,20 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
     assert refused.exit_code == 2
     assert "`seed`: 0 then, 9 now" in refused.err
     assert call(*changed, "--accept-changes").exit_code == 0
+    points = ("--set", "initial_points=[]", "--accept-changes")
+    assert "note: initial points are tried at the start of a sweep alone" in (
+        call(*options, "6", "--seed", "9", *points).err
+    )
     searches = [step for step in pretended.done if step[0] == "search"]
-    assert [trials for _, _, trials, _ in searches] == [1, 2, 4, 5]
+    assert [trials for _, _, trials, _ in searches] == [1, 2, 4, 5, 6]
+
+
+def test_time_budget_alone_adds_no_trial(call: Call, pretended: Pretended) -> None:
+    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    longer = call("resume", "--time-budget", "999999h")
+    assert longer.exit_code == 0
+    more = "all of its trials have ended; for more trials: sweep resume --trials 4 mine\n"
+    assert more in longer.err
 
 
 def test_sweep_is_not_continued_with_other_data(call: Call, pretended: Pretended) -> None:
