@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         try:
-            app(arguments)
+            app(arguments, prog_name="sweep")
         finally:
             sys.stdout.flush()
     except Interrupted as interrupted:

@@ -18,7 +18,7 @@ from sweep.config import Resources, SweepConfig
 from sweep.config.resolve import resolve_config
 from sweep.driver.estimate import Estimate, describe_time, estimate_time
 from sweep.driver.folders import check_name, name_after
-from sweep.driver.resume import describe_data
+from sweep.driver.resume import Missing, describe_data
 from sweep.driver.warm_start import describe_learning, learn_from
 from sweep.environment import n_processors
 from sweep.errors import UsageError
@@ -64,12 +64,12 @@ def print_dry_run(
     name: str,
     config: SweepConfig,
     options: Options,
-    missing: str = "",
+    missing: Missing | None = None,
     from_sweep: Ledger | None = None,
     *,
     as_json: bool,
 ) -> None:
-    """Print what would run; write nothing. `missing` says what an existing sweep lacks."""
+    """Print what would run; write nothing. `missing` is what an existing sweep lacks."""
     describe_start(config.resources, options)
     # Another dataset with a name is as large as MNIST, and perhaps not here yet.
     data = replace(MNIST, fingerprint=config.dataset)
@@ -78,9 +78,10 @@ def print_dry_run(
     check_network(config, spec_of(data))
     earlier = None if from_sweep is None else learn_from(from_sweep, config, data)
     if as_json:
-        found = _estimate(config, options, data)
+        found = _estimate(config, options, data, missing)
         document = {
             "sweep": name,
+            "missing": None if missing is None else missing.text,
             "searched": list(config.space),
             "off": config.off(),
             "estimate_s": None if found is None else round(found.total_s, 1),
@@ -94,9 +95,9 @@ def print_dry_run(
         then = f"confirmation of {count(plan.top_k, 'finalist')}"
         then += f", {count(plan.seeds, 'seed')} per arm"
     print(f"sweep {name} would run {describe_size(config)}, then: {then}")
-    print_plan(config, options, from_sweep, earlier, data, sys.stdout)
-    if missing:
-        print(f"it would continue: {missing}")
+    print_plan(config, options, from_sweep, earlier, data, sys.stdout, missing)
+    if missing is not None:
+        print(f"it would continue: {missing.text}" if missing else "it is complete already")
     print("nothing was started or written")
 
 
@@ -107,10 +108,11 @@ def print_plan(
     earlier: EarlierSweep | None,
     data: DataRecord,
     stream: TextIO,
+    missing: Missing | None = None,
 ) -> None:
     """Print what is searched, how long it takes, and what is learned from another sweep."""
     print_space(config, stream)
-    if (found := _estimate(config, options, data)) is not None:
+    if (found := _estimate(config, options, data, missing)) is not None:
         print_entry("time", describe_time(config, found), stream)
     if from_sweep is not None and earlier is not None:
         learning = describe_learning(earlier, len(from_sweep.trials), config)
@@ -155,14 +157,24 @@ def _count_slots(resources: Resources, concurrency: int | None) -> int:
     return concurrency or slots
 
 
-def _estimate(config: SweepConfig, options: Options, data: DataRecord) -> Estimate | None:
-    """Return how long a sweep takes on this machine; None on a cluster, or if it diverges."""
-    if options.address is not None:
+def _estimate(
+    config: SweepConfig, options: Options, data: DataRecord, missing: Missing | None = None
+) -> Estimate | None:
+    """Return how long a sweep takes on this machine, or what is missing from it.
+
+    None on a cluster, if nothing is missing, or if it diverges.
+    """
+    if options.address is not None or (missing is not None and not missing):
         return None
     # Torch takes seconds to import.
     from sweep.training.loop import DivergenceError
 
     try:
-        return estimate_time(config, _count_slots(config.resources, options.concurrency), data)
+        found = estimate_time(config, _count_slots(config.resources, options.concurrency), data)
     except DivergenceError:  # of a user's own network; its trials record it
         return None
+    if missing is None:
+        return found
+    runs = 1.0 if missing.n_trials else len(missing.runs) / max(missing.n_runs, 1)
+    search_s = found.search_s * missing.n_trials / config.trials
+    return Estimate(search_s, found.confirmation_s * runs)

@@ -230,7 +230,7 @@ def run(
         preset=preset,
         path=None if config is None else Path(config),
         search_only=search_only,
-        settings=[f"{key}={json.dumps(value)}" for key, value in pairs],
+        settings=[f"{key}={json.dumps(value, default=_plain)}" for key, value in pairs],
         trials=trials,
         time_budget=time_budget,
         epochs=epochs,
@@ -243,6 +243,14 @@ def run(
         options = Options(address, concurrency, data)
         work.start_sweep(folder, name, resolved, options, earlier)
     return Sweep(folder.child(name))
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python; TypeError for anything else."""
+    try:
+        return value.item()
+    except AttributeError:
+        raise TypeError(f"a setting cannot be a {type(value).__name__}") from None
 
 
 @contextmanager

@@ -132,6 +132,8 @@ def _table(documents: Sequence[Mapping[str, Any]]) -> Table:
     )
     columns = [_column(document, names) for document in documents]
     table = new_table("", *(escape(document["sweep"]) for document in documents), left=("",))
+    for column in table.columns:
+        column.overflow = "fold"
     for label in columns[0]:
         table.add_row(escape(label), *(column[label] for column in columns))
     return table

@@ -57,7 +57,11 @@ def _is_confirmed(folder: Folder) -> bool:
     question = f"delete {folder} ({_describe(folder)})"
     if not sys.stdin.isatty():
         raise UsageError(f"to {question}, add --yes")
-    return typer.confirm(escape(question[:1].upper() + question[1:]) + "?", err=True)
+    try:
+        return typer.confirm(escape(question[:1].upper() + question[1:]) + "?", err=True)
+    except typer.Abort:  # Ctrl-C or Ctrl-D
+        print("\nnothing was deleted", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def _describe(folder: Folder) -> str:

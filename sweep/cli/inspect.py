@@ -45,7 +45,11 @@ def status(
     from sweep.screen.search_view import SearchView
 
     folder, ledger = find_sweep(storage, name)
-    if follow and not as_json:
+    if follow and as_json:
+        while folder.is_locked():
+            time.sleep(pause_after(0.0))
+        ledger = find_sweep(storage, folder.name)[1]
+    elif follow:
         ledger = _follow(folder, ledger)
     state = sweep_state(folder, ledger)
     now = time.time() if state == "running" else None
@@ -94,7 +98,10 @@ def _follow(folder: Folder, ledger: Ledger) -> Ledger:
             display.update()
             time.sleep(pause)
             began = time.monotonic()
-            ledger = read_sweep(folder)
+            try:
+                ledger = read_sweep(folder)
+            except FileNotFoundError as error:
+                raise UsageError(f"{error}: it was deleted") from error
             pause = pause_after(time.monotonic() - began)
             display.view = SearchView(ledger)
             found = read_confirmation(folder)

@@ -191,6 +191,8 @@ def _list_images(paths: list[Path]) -> list[Path]:
             if not path.is_dir():
                 files.append(path)
                 continue
+            if (path / LEDGER_FILE).exists():
+                raise UsageError(f"{path} is the folder of a sweep, not of images; give its name")
             inside = sorted(path.iterdir())
             if not any(is_image_name(item.name) for item in inside):
                 inside = sorted(path.rglob("*"))  # they may be in folders by class

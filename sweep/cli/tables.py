@@ -110,6 +110,8 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
         try:
             ledger = read_ledger(storage.child(entry.name))
             state, now = sweep_state(storage.child(entry.name), ledger), time.time()
+        except FileNotFoundError:  # just deleted
+            continue
         except LedgerError as error:
             documents.append({"sweep": entry.name, "error": str(error)})
             continue

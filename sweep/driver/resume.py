@@ -40,11 +40,13 @@ class Missing:
     """What is missing from a sweep; false if nothing.
 
     `runs` has arm and seed of each run that is not complete, of the best trials so far, up to the
-    next look. `look` says that only the look at complete runs is missing. `text` is a sentence.
+    next look, which has `n_runs`. `look` says that only the look at complete runs is missing.
+    `text` is a sentence.
     """
 
     n_trials: int
     runs: list[tuple[str, int]]
+    n_runs: int
     text: str
     look: bool = False
 
@@ -91,7 +93,7 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
         text = f"{planned - n_trials} of {planned} trials have ended"
         if cut_off := ledger.in_state("RUNNING"):
             text += f", {len(cut_off)} interrupted"
-    return Missing(n_trials, runs, text, look)
+    return Missing(n_trials, runs, n_runs, text, look)
 
 
 def with_recorded_plan(

@@ -23,6 +23,8 @@ from models.own import NetworkError
 from sweep.networks import load_network, spec_of
 from sweep.training.checkpoints import unpack_checkpoint
 
+_BATCH = 256  # images that are classified at once
+
 
 class Classifier(nn.Module):
     """A network together with what comes before and after it."""
@@ -70,17 +72,17 @@ class BestModel:
             )
         return (
             f"the weights of the search, seed {self.seed}, trained without the validation "
-            f"images: validation accuracy {percent(self.accuracy)} after the last epoch, not "
-            "confirmed"
+            f"images: validation accuracy {percent(self.accuracy)} after the last epoch"
         )
 
     def predict(self, images: list[NDArray[np.uint8]]) -> list[list[float]]:
         """Return for each image, uint8 [*shape], the probabilities of the classes."""
-        if not images:
-            return []
-        pixels = torch.from_numpy(np.stack(images))
+        probabilities: list[list[float]] = []
+        classify = Classifier(self.network, self.spec)
         with torch.inference_mode():
-            probabilities: list[list[float]] = Classifier(self.network, self.spec)(pixels).tolist()
+            for first in range(0, len(images), _BATCH):
+                pixels = torch.from_numpy(np.stack(images[first : first + _BATCH]))
+                probabilities += classify(pixels).tolist()
         return probabilities
 
 
@@ -99,7 +101,7 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
         name, record, remedy = run_name(run.arm, run.seed), run, ""
     else:
         name, record = trial_name(trial.trial_id), trial
-        remedy = f"; train it again with: sweep confirm {folder.name}"
+        remedy = f"; `sweep confirm {folder.name}` trains it again"
     where = f"the checkpoint {folder.display_path(checkpoint_name(name))}"
     try:
         data = folder.read(checkpoint_name(name))

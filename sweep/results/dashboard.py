@@ -81,7 +81,7 @@ class StudyMirror:
                 return
             try:
                 self.update(read_ledger(self._folder))
-            except (LedgerError, StorageError) as error:
+            except (LedgerError, StorageError, FileNotFoundError) as error:
                 if str(error) != self._problem:
                     self._problem = str(error)
                     self._on_problem(self._problem)

@@ -134,7 +134,8 @@ def _readme(best: BestModel, summary: Mapping[str, Any], *, has_program: bool) -
     if confirmed := summary.get("confirmed"):
         mean, ends = percent(confirmed["test_accuracy_mean"]), confirmed["test_accuracy_ci95"]
         within = f" (95 % interval {interval(ends, percent)})" if ends else ""
-        accuracy = f" Mean over {count(confirmed['n_seeds'], 'seed')}: {mean}{within}."
+        seeds = count(confirmed["n_seeds"], "seed")
+        accuracy = f" The confirmation's mean test accuracy, over {seeds}: {mean}{within}."
     program = f"""\
 - `model.pt2` is the same for raw pixels, on the CPU: uint8 [n, {image}], {pixels}. Output: probabilities of the classes, float32 [n, {n_classes}]. It loads with PyTorch alone; version {torch.__version__.partition("+")[0]} wrote it.
 ```python

@@ -1,5 +1,6 @@
 """Sweeps in TensorBoard: one event file per run."""
 
+import shlex
 import struct
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class TensorBoard(Tracker):
     def __init__(self, sweep: str, place: str | None) -> None:
         import_extra("tensorboardX", "TensorBoard", "tensorboardX>=2.6")
         root = Path(place or "runs-tensorboard")
-        self._folder, self.where = root / sweep, f"tensorboard --logdir {root}"
+        self._folder, self.where = root / sweep, f"tensorboard --logdir {shlex.quote(str(root))}"
 
     @override
     def update(self, run: TrackedRun) -> None:

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 from matplotlib import pyplot
 from nbclient import NotebookClient
@@ -81,9 +82,12 @@ def test_plot_is_a_figure_or_is_drawn_into_axes(make_sweep: MakeSweep, tmp_path:
     assert "confusion-matrix" in made.plots
 
 
+NO_IMAGES = {"settings": {"recipe.batch_size": np.int64(0)}}
+
+
 def test_mistakes_are_errors_before_anything_is_written(tmp_path: Path) -> None:
     storage = tmp_path / "storage"
-    for wrong in ({"preset": "fast"}, {"settings": {"dropout": 0.3}}, {"name": "a/b"}):
+    for wrong in ({"preset": "fast"}, {"settings": {"dropout": 0.3}}, {"name": "a/b"}, NO_IMAGES):
         with pytest.raises(UsageError):
             sweep.run(storage=storage, **wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="at most"):

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,7 @@ from analysis.records.ledger import (
     TrialStarted,
     read_ledger,
 )
+from analysis.records.sweeps import list_sweeps
 from analysis.storage.folder import Folder
 from analysis.storage.journal import encode_record
 from analysis.storage.local_folder import LocalFolder
@@ -304,6 +306,47 @@ def test_status_follows_a_search_and_its_confirmation_until_they_end(
     begun.insert(1, Plan(begun[0].time, 1, 5, None))
     confirm()
     assert json.loads(call("list", "--json").out)["sweeps"][0]["state"] == "finished"
+
+
+def test_status_as_json_waits_for_the_end_too(
+    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = add_sweep("made", n_trials=3)
+    with ExitStack() as stack:
+        stack.enter_context(folder.lock())
+        monkeypatch.setattr("time.sleep", lambda seconds: stack.close())
+        assert json.loads(call("status", "--follow", "--json").out)["state"] == "finished"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_sweep_that_is_deleted_while_it_is_followed_ends_in_a_line(
+    form: list[str], call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = add_sweep("made", n_trials=3)
+    with ExitStack() as stack:
+        stack.enter_context(folder.lock())
+
+        def delete(seconds: float) -> None:
+            shutil.rmtree(folder.path)
+            stack.close()
+
+        monkeypatch.setattr("time.sleep", delete)
+        outcome = call("status", "made", "--follow", *form)
+    assert (outcome.exit_code, len(outcome.err.splitlines())) == (2, 1)
+
+
+def test_sweep_that_is_deleted_while_it_is_listed_is_left_out(
+    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = add_sweep("gone", n_trials=1)
+    add_sweep("made", n_trials=1)
+    monkeypatch.setattr(
+        "sweep.cli.tables.list_sweeps",
+        lambda storage: [list_sweeps(storage), shutil.rmtree(gone.path)][0],
+    )
+    assert [found["sweep"] for found in json.loads(call("list", "--json").out)["sweeps"]] == [
+        "made"
+    ]
 
 
 def test_storage_comes_from_the_environment_or_the_option(

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,7 @@ def test_predict_reads_the_images_of_a_folder(
     by_class.mkdir(parents=True)
     (by_class / "a.png").write_bytes(digit.read_bytes())
     assert call("predict", "test").out.startswith(r"test/new\nline/a.png  ")
+    assert "is the folder of a sweep" in call("predict", os.path.relpath(trained.path), digit).err
     (tmp_path / "empty").mkdir()
     assert "the folder empty has no images" in call("predict", "empty").err
 

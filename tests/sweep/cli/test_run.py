@@ -19,7 +19,7 @@ import sweep.driver.estimate
 import sweep.driver.search
 import sweep.driver.session
 from analysis.errors import StorageError
-from analysis.records.confirmation import ConfirmationBegun, ConfirmationWriter, RunEnded
+from analysis.records.confirmation import ConfirmationBegun, ConfirmationWriter, Plan, RunEnded
 from analysis.records.ledger import (
     DIVERGED,
     FORMAT,
@@ -428,6 +428,28 @@ def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
     call("run", "--name", "mine", "--trials", "1", "--search-only")
     assert call(*options).exit_code == 2, "the sweep exists"
+
+
+def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(
+    call: Call, pretended: Pretended
+) -> None:
+    begin = ("run", "--name", "mine", "--trials", "1", "--search-only")
+    call(*begin)
+    again = ("--resume", "--dry-run", "--concurrency", "1")
+    outcome = call(*begin, *again)
+    assert "it is complete already\n" in outcome.out
+    assert "  time  " not in outcome.out
+    document = json.loads(call(*begin, *again, "--trials", "3", "--json").out)
+    assert document["missing"] == "1 of 3 trials have ended"
+    assert document["estimate_s"] == pytest.approx((8 + 3 * 15 * 5.2) * 2 / 3, abs=0.1)
+
+    call("run", "--name", "other", "--trials", "1")
+    begun = ConfirmationBegun(1.0, FORMAT, "other", 15)
+    with ConfirmationWriter(pretended.storage.child("other"), begun) as writer:
+        writer.append(Plan(1.0, 1, 9, None))
+    outcome = call("run", "--name", "other", "--trials", "1", *again)
+    assert "confirmation of 1 finalist, 9 seeds per arm\n" in outcome.out
+    assert "36 of 36 confirmation runs are missing" in outcome.out
 
 
 def test_sweep_that_learns_from_another_is_continued_without_it(

@@ -71,7 +71,7 @@ def test_weights_are_those_of_the_search_until_the_first_seed_is_complete(
 @pytest.mark.parametrize(
     ("confirmed", "name", "remedy"),
     [
-        ([], trial_name(1), "; train it again with: sweep confirm trained"),
+        ([], trial_name(1), "; `sweep confirm trained` trains it again"),
         ([1], run_name("trial-1", *confirmation_seeds(0, 1)), ""),
     ],
 )
@@ -139,7 +139,7 @@ def test_checkpoint_that_is_damaged_or_of_another_training_is_refused(
     with pytest.raises(StorageError) as caught:
         load(folder)
     where = f"the checkpoint {folder}/{CHECKPOINT}"
-    remedy = "train it again with: sweep confirm trained"
+    remedy = "`sweep confirm trained` trains it again"
     assert str(caught.value) == f"{where} {problem}; {remedy}"
 
 

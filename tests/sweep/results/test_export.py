@@ -50,7 +50,7 @@ def test_export_has_the_trained_weights_and_their_metrics(
     accuracy = tiny_runs[0].history[-1].val_accuracy
     description = (
         "the weights of the search, seed 7, trained without the validation images: "
-        f"validation accuracy {100 * accuracy:.2f} % after the last epoch, not confirmed"
+        f"validation accuracy {100 * accuracy:.2f} % after the last epoch"
     )
     assert metrics == {
         "written_by": "sweep export",
@@ -151,7 +151,7 @@ def test_guide_states_the_confirmed_accuracy_with_its_interval(make: Make, tmp_p
     write_export(best, summary, tmp_path / "out")
     guide = (tmp_path / "out" / "README.md").read_text()
     assert "the weights of the confirmation's first seed" in guide
-    assert "Mean over 5 seeds: 99.00 % (95 % interval 98.00 % to 99.50 %)." in guide
+    assert "mean test accuracy, over 5 seeds: 99.00 % (95 % interval 98.00 % to 99.50 %)." in guide
 
 
 @pytest.mark.parametrize(
