@@ -1,7 +1,7 @@
 """Formats of numbers, times and names in messages, tables and plots."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -87,6 +87,17 @@ def network_name(config: Mapping[str, Any]) -> str:
 def is_usual(config: Mapping[str, Any]) -> bool:
     """Return whether a config has the dataset and the network that need not be named."""
     return (config.get("dataset", "mnist"), config["model"]) == ("mnist", "lenet5")
+
+
+def short_names(names: Iterable[str], longest: int) -> list[str]:
+    """Return names cut in the middle, or nearby if that tells more of them apart."""
+    whole = [printable(name, 200) for name in names]
+    heads = sorted(range(1, longest - 1), key=lambda head: abs(head - longest // 2))
+    cuts = (
+        [n if len(n) <= longest else f"{n[:head]}…{n[head + 1 - longest :]}" for n in whole]
+        for head in heads
+    )
+    return max(cuts, key=lambda cut: len(set(cut)))
 
 
 def printable(text: str, longest: int = 60) -> str:

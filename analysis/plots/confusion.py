@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from analysis.formatting import count, percent, printable
+from analysis.formatting import count, percent, printable, short_names
 from analysis.plots.results import Picture, Results
 from analysis.plots.style import GRID, INK, MUTED, new_figure
 from analysis.records.predictions import Predictions
@@ -46,7 +46,7 @@ def draw_confusion(results: Results) -> Picture:
         f"{title} · {seeds}: {count(errors.sum(), 'error')} in {counts.sum():,} predictions",
         note,
     )
-    _draw_matrix(figure.subplots(), counts, [printable(name, 14) for name in data.classes], noun)
+    _draw_matrix(figure.subplots(), counts, short_names(data.classes, 20), noun)
     alt = f"Confusion matrix of {title}, {seeds}: {count(errors.sum(), 'error')}."
     if errors.any():
         row, column = np.unravel_index(np.argmax(errors), errors.shape)
@@ -89,8 +89,8 @@ def _write_numbers(
     for row, column in np.ndindex(n, n):
         k = int(counts[row, column])
         if row == column:
-            part = k / max(1, counts[row].sum())
-            recognized = percent(part, 1) if n <= 12 else f"{100 * part:.0f}"
+            part = k / counts[row].sum() if counts[row].any() else None
+            recognized = percent(part, 1) if part is None or n <= 12 else f"{100 * part:.0f}"
             axes.text(column, row, recognized, size=8.5 * scale, color=MUTED, **_CENTERED)
         elif k:
             axes.text(column, row, f"{k:,}", size=10.5 * scale, **_CENTERED)

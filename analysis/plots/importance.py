@@ -111,7 +111,8 @@ def draw_importance(results: Results) -> Picture:
         f"Importance: how far the values of the best {n_best(n)} are from those of all {trials} "
         f"that {which} (PED-ANOVA, Pearson divergence). Chance: exceeded by 1 in 20 "
         "shuffles of the scores. Few trials show only strong effects"
-        f"{', and early stopping has already removed the worst values' if data.stopped else ''}."
+        f"{', and early stopping has already removed the worst values' if data.stopped else ''}. "
+        f"{data.about_left_out}"
     )
     about = f"{results.about_search} · above chance: {clear or 'none'}"
     figure = new_figure(2.1 + 0.42 * len(rows), about, note, legend_rows=1)

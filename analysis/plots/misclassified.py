@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from analysis.formatting import percent, printable
+from analysis.formatting import percent, printable, short_names
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.style import GRID, MUTED, new_figure
 from analysis.records.predictions import Predictions, ShownImages
@@ -39,7 +39,7 @@ def draw_misclassified(results: Results) -> Picture:
     run = f"{printable(arm.title)}, seed {seed}"
     data = results.ledger.data
     noun, labels = "digit" if data.is_digits else "class", predictions.labels
-    n_rows = -(-len(shown) // _COLUMNS)
+    names, n_rows = short_names(data.classes, 12), -(-len(shown) // _COLUMNS)
     figure = new_figure(
         1.22 + 1.35 * n_rows,
         f"{run} · {len(shown)} of {n_total:,} errors",
@@ -53,9 +53,7 @@ def draw_misclassified(results: Results) -> Picture:
         row, column = divmod(i, _COLUMNS)
         left, top = column * (1 + _GAP), row * (1 + _TEXT)
         _draw_image(axes, results.images, index, left, top)
-        true, seen = (
-            printable(data.classes[found[index]], 12) for found in (labels, predictions.predicted)
-        )
+        true, seen = names[labels[index]], names[predictions.predicted[index]]
         is_short = len(true + seen) <= 3
         above = f"{true}, seen as {seen}" if is_short else f"{true}\n→ {seen}"
         size = 9 if is_short else 7.5

@@ -71,7 +71,7 @@ def draw_parallel(results: Results) -> Picture:
     stopped = [*previews, *data.points.stopped]
     kinds = (("previews", previews), ("stopped early", data.points.stopped))
     what = " or ".join(kind for kind, trials in kinds if trials)
-    note = f"{results.about_score} {AXIS_NOTE}"
+    note = f"{results.about_score} {data.points.about_left_out}{AXIS_NOTE}"
     if failed:
         note += f" Not drawn: {count(len(failed), 'trial')} that failed."
     if n_below := len(data.points.far_below):
@@ -84,7 +84,7 @@ def draw_parallel(results: Results) -> Picture:
             note += f" Of {n:,} trials that {which}, {n_drawn} are drawn."
     figure = new_figure(4.9, results.about_search, note, legend_rows=1)
     _draw_axes(figure.subplots(), data)
-    label = f"best: trial {ranked[0].trial.trial_id}"
+    label = f"{data.points.best_words}: trial {ranked[0].trial.trial_id}"
     legend = [Line2D([], [], color=INK, lw=2.6, label=label)]
     if n := len(ranked) - 1:
         label = f"others that ran all epochs, colored by score ({n:,})"
@@ -113,7 +113,7 @@ def _draw_axes(axes: Axes, data: Parallel) -> None:
         bar = _BAR if x == last else 0.0
         side = -1 if x == 0 else 1  # no line is in the way left of the first axis
         axes.plot([x, x], [0, 1], color=INK, linewidth=1, zorder=3)
-        for height, label in axis.ticks().items():
+        for height, label in axis.ticks(width).items():
             axes.plot([x + bar, x + bar + 0.02 * side], [height] * 2, color=INK, lw=1, zorder=3)
             axes.text(
                 x + bar + 0.035 * side,

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.ticker import Formatter, FuncFormatter
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from analysis.formatting import percent_number, printable
+from analysis.formatting import count, percent_number, printable, short_names
 from analysis.hyperparameters import HYPERPARAMETERS, format_value
 from analysis.plots.results import NothingToDrawError
 from analysis.plots.scales import (
@@ -26,6 +26,8 @@ from analysis.results.study import distributions
 
 Scale = Literal["linear", "log", "accuracy"]
 _FEWEST = 8  # fewer points do not show where good values are
+_MOST_EARLIER = 4  # choices of an earlier config that are shown one by one
+_EARLIER = "earlier"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -34,7 +36,8 @@ class Dimension:
     """One axis of the search space, or the axis of the score.
 
     It extends from the lowest to the highest value that the space or a trial has. With
-    `choices` the values are the indices of these.
+    `choices` the values are the indices of these; the last may stand for all others. The values
+    are integers if both ends are.
     """
 
     name: str
@@ -64,7 +67,9 @@ class Dimension:
 
     def position(self, value: Any) -> float:
         """Return the position of a value: 0 at the low end or below it, 1 at the high end."""
-        number = float(self.choices.index(value) if self.choices else value)
+        if self.choices:
+            value = self.choices.index(value) if value in self.choices else self.high
+        number = float(value)
         if number < self.low:
             return 0.0
         if self.high == self.low:
@@ -75,10 +80,11 @@ class Dimension:
         low, middle, high = numbers.tolist()
         return float((middle - low) / (high - low))
 
-    def ticks(self) -> dict[float, str]:
+    def ticks(self, longest: int = 16) -> dict[float, str]:
         """Return the positions of a few round values, or of all choices, with their labels."""
         if self.choices:
-            return {self.position(choice): self.format(choice) for choice in self.choices}
+            labels = short_names((format_value(self.name, c) for c in self.choices), longest)
+            return dict(zip(map(self.position, self.choices), labels, strict=True))
         formatter: Formatter = RoundFormatter(100 if self.scale == "accuracy" else 1)
         if self.low == self.high:
             label = self.format(self.low)
@@ -92,6 +98,8 @@ class Dimension:
             formatter = FuncFormatter(_power)
         else:
             ticks = even_ticks(self.low, self.high, 5)
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            ticks = [tick for tick in ticks if tick == round(tick)]
         labels = formatter.format_ticks(ticks)
         return {self.position(tick): label for tick, label in zip(ticks, labels, strict=True)}
 
@@ -108,6 +116,8 @@ def _power(value: float, _: int | None = None) -> str:
 class Points:
     """The ended trials of a search, and the hyperparameters in its space, in their order.
 
+    Trials of an earlier config that have no value of one of them are `left_out`.
+
     Of the `ranked` trials, best first, an axis of scores should show the first `n_in_view`;
     the others are far below. The same holds for the `previews`, which are not among the `stopped`.
     """
@@ -119,6 +129,25 @@ class Points:
     n_previews_in_view: int
     stopped: Sequence[Trial]
     failed: Sequence[Trial]
+    left_out: Sequence[Trial]
+
+    @property
+    def about_left_out(self) -> str:
+        """How many trials are left out, as a sentence; empty if none."""
+        if not self.left_out:
+            return ""
+        trials = count(len(self.left_out), "trial")
+        names = (
+            dimension.words
+            for dimension in self.dimensions
+            if any(trial.value(dimension.name) is None for trial in self.left_out)
+        )
+        return f"Left out: {trials} without a value of {', '.join(names)}. "
+
+    @property
+    def best_words(self) -> str:
+        """How the best trial of these is called."""
+        return "best drawn" if self.left_out else "best"
 
     @property
     def far_below(self) -> list[Trial]:
@@ -148,22 +177,32 @@ def n_best(n: int) -> int:
 
 def points(ledger: Ledger) -> Points:
     """Return the trials as points; NothingToDrawError without a complete trial or a space."""
-    searched, ranked = [], rank_trials(ledger)
+    searched = []
     for name, drawn in distributions(ledger).items():
         if isinstance(drawn, CategoricalDistribution):
-            searched.append(Dimension(name, 0, len(drawn.choices) - 1, choices=drawn.choices))
+            choices = tuple(drawn.choices)
+            now = len(ledger.config["space"][name])
+            if len(choices) > now + _MOST_EARLIER:
+                choices = (*choices[:now], _EARLIER)
+            searched.append(Dimension(name, 0, len(choices) - 1, choices=choices))
         else:
-            assert isinstance(drawn, FloatDistribution)
+            assert isinstance(drawn, FloatDistribution | IntDistribution)
             scale: Scale = "log" if drawn.log else "linear"
             searched.append(Dimension(name, drawn.low, drawn.high, scale))
     if not searched:
         raise NothingToDrawError("no hyperparameter is searched")
+
+    def has_values(trial: Trial) -> bool:
+        return all(trial.value(dimension.name) is not None for dimension in searched)
+
+    trials = [*filter(has_values, ledger.trials.values())]
+    left_out = [trial for trial in ledger.trials.values() if not has_values(trial)]
+    ranked = [selection for selection in rank_trials(ledger) if has_values(selection.trial)]
     if not ranked:
-        raise NothingToDrawError("no trial has run all its epochs")
+        with_values = " with a value of every hyperparameter" if left_out else ""
+        raise NothingToDrawError(f"no trial{with_values} has run all its epochs")
     previews = [
-        Selection(trial, score)
-        for trial in ledger.trials.values()
-        if (score := preview_score(trial)) is not None
+        Selection(trial, score) for trial in trials if (score := preview_score(trial)) is not None
     ]
     previews.sort(key=lambda selection: selection.rank)
     return Points(
@@ -172,6 +211,7 @@ def points(ledger: Ledger) -> Points:
         n_in_view=len(in_view(selection.score for selection in ranked)),
         previews=previews,
         n_previews_in_view=len(in_view(preview.score for preview in previews)) if previews else 0,
-        stopped=[trial for trial in ledger.trials.values() if trial.outcome == "stopped"],
-        failed=ledger.in_state("FAILED"),
+        stopped=[trial for trial in trials if trial.outcome == "stopped"],
+        failed=[trial for trial in trials if trial.state == "FAILED"],
+        left_out=left_out,
     )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -29,6 +30,8 @@ from analysis.records.ledger import Trial
 # The fraction of a panel, at its bottom, for trials without a score or with a very low one.
 _STRIP = 0.14
 _MANY = 60
+_CHARACTERS = 96  # of the labels of choices that fit side by side, in a row of panels
+_MOST_INCLINED = 7
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _BEST: dict[str, Any] = {"ls": "", "marker": "*", "ms": 12, "mew": 0, "color": INK}
 _GOOD: dict[str, Any] = {"ls": "", "marker": "o", "ms": 6, "mew": 0, "color": BLUE}
@@ -45,30 +48,33 @@ def draw_slices(results: Results) -> Picture:
     n = len(data.dimensions)
     n_columns = 2 if n in (2, 4) else min(n, 3)
     n_rows = math.ceil(n / n_columns)
-    note = f"{results.about_score} "
+    note = f"{results.about_score} {data.about_left_out}"
     below = (data.stopped, data.failed, data.far_below, data.previews_far_below)
     strip = _STRIP if any(below) else 0.0
     if strip:
         note += "Below the line: trials without a score, or with one far below the others. "
-    figure = new_figure(1.4 + 2.5 * n_rows, results.about_search, note + AXIS_NOTE, legend_rows=1)
+    height = 1.4 + n_rows * (2.9 if any(_rotation(d, n_columns) for d in data.dimensions) else 2.5)
+    figure = new_figure(height, results.about_search, note + AXIS_NOTE, legend_rows=1)
     panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
     for axes in panels.flat[n:]:
         axes.set_visible(False)
     for axes, dimension in zip(panels.flat, data.dimensions, strict=False):
-        _draw_slice(axes, data, dimension, strip)
+        _draw_slice(axes, data, dimension, strip, _rotation(dimension, n_columns))
     for row in panels:
         row[0].set_ylabel("validation accuracy (%)")
     add_legend(figure, _legend(data))
     best = data.ranked[0]
     values = ", ".join(f"{d.words} {d.format(best.trial.value(d.name))}" for d in data.dimensions)
     alt = (
-        f"Validation accuracy against each hyperparameter. The best trial, {best.trial.trial_id}, "
-        f"reached {percent(best.score)} with {values}."
+        f"Validation accuracy against each hyperparameter. The {data.best_words} trial, "
+        f"{best.trial.trial_id}, reached {percent(best.score)} with {values}."
     )
     return Picture(figure, alt)
 
 
-def _draw_slice(axes: Axes, data: Points, dimension: Dimension, strip: float) -> None:
+def _draw_slice(
+    axes: Axes, data: Points, dimension: Dimension, strip: float, rotation: int
+) -> None:
     """Draw one panel; `strip` is the fraction of its height for trials without a score."""
     shown, n_best = data.ranked[: data.n_in_view], data.n_best
     scores = [selection.score for selection in shown]
@@ -78,7 +84,11 @@ def _draw_slice(axes: Axes, data: Points, dimension: Dimension, strip: float) ->
     ticks = dimension.ticks()
     margin = 0.5 / max(len(dimension.choices) - 1, 1) if dimension.choices else 0.04
     axes.set_xlim(-margin, 1 + margin)
-    axes.set_xticks(list(ticks), list(ticks.values()))
+    look: dict[str, Any] = {}
+    if rotation:
+        look = {"rotation": rotation, "size": 8, "rotation_mode": "anchor", "ha": "right"}
+        look["va"] = "top" if rotation < 90 else "center"
+    axes.set_xticks(list(ticks), list(ticks.values()), **look)
     axes.set_xlabel(dimension.label)
     if data.has_range:
         _shade_best(axes, data, dimension, strip)
@@ -96,6 +106,15 @@ def _draw_slice(axes: Axes, data: Points, dimension: Dimension, strip: float) ->
         set_titles(marks, (trial_title(selection.trial) for selection in shown[part]))
     if strip:
         _draw_strip(axes, data, dimension)
+
+
+def _rotation(dimension: Dimension, n_columns: int) -> int:
+    """Return by how many degrees the labels of its choices are rotated, so that all fit."""
+    lengths = [len(label) for label in dimension.ticks().values()] if dimension.choices else []
+    widest = max((sum(pair) / 2 for pair in pairwise(lengths)), default=0)
+    if len(lengths) * (widest + 1) <= _CHARACTERS / n_columns:
+        return 0
+    return 30 if len(lengths) <= _MOST_INCLINED else 90
 
 
 def _spread(dimension: Dimension, trials: Iterable[Trial]) -> list[float]:
@@ -136,7 +155,7 @@ def _draw_strip(axes: Axes, data: Points, dimension: Dimension) -> None:
 def _legend(data: Points) -> list[Line2D]:
     n_best = data.n_best
     entries: list[tuple[str, int, dict[str, Any]]] = [
-        (f"best: trial {data.ranked[0].trial.trial_id}", 1, _BEST),
+        (f"{data.best_words}: trial {data.ranked[0].trial.trial_id}", 1, _BEST),
         (f"best {n_best}{', with their range' if data.has_range else ''}", n_best - 1, _GOOD),
         ("other finished", data.n_in_view - n_best, _OTHER),
         ("far below", len(data.far_below), _FAR_BELOW),

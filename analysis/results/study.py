@@ -1,9 +1,15 @@
 """The trials of a ledger as Optuna trials."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from analysis.records.ledger import Ledger, Trial
@@ -21,8 +27,7 @@ STATES = {
 def distributions(ledger: Ledger) -> dict[str, BaseDistribution]:
     """Return the distribution of each searched hyperparameter, in the config's order.
 
-    A distribution also covers trials of an earlier config. An integer range is a float
-    distribution.
+    A distribution also covers trials of an earlier config.
     """
     found: dict[str, BaseDistribution] = {}
     for name, spec in ledger.config["space"].items():
@@ -33,7 +38,13 @@ def distributions(ledger: Ledger) -> dict[str, BaseDistribution]:
             continue
         low, high = min([spec["low"], *known]), max([spec["high"], *known])
         is_log = bool(spec.get("log")) and low > 0
-        found[name] = FloatDistribution(float(low), float(high), log=is_log)
+        numbers = [low, spec["high"], *known]
+        if all(isinstance(number, int) for number in numbers):
+            # Values of an earlier config may lie between the steps.
+            step = math.gcd(spec.get("step") or 1, *(number - low for number in numbers))
+            found[name] = IntDistribution(low, high, log=is_log, step=step)
+        else:
+            found[name] = FloatDistribution(float(low), float(high), log=is_log)
     return found
 
 

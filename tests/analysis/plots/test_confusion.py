@@ -25,7 +25,7 @@ def test_confusion_adds_up_the_runs():
         (
             [4, 9, 9, 9],
             # The cell with errors, and the sums of its row, of its column and of all.
-            {"33.3 %": 1, "100.0 %": 1, "2": 4},
+            {"33.3 %": 1, "100.0 %": 1, "–": 8, "2": 4},
             "1 seed: 2 errors. The most frequent error: 4 predicted as 9, 2 times.",
         ),
         ([4, 4, 4, 9], {"100.0 %": 2}, "1 seed: 0 errors."),

@@ -3,7 +3,7 @@ import pytest
 from analysis.plots.points import Dimension, points
 from analysis.plots.results import NothingToDrawError
 from analysis.results.selection import Selection
-from in_memory import make_ledger
+from in_memory import CONFIG, make_ledger
 
 
 def test_points_group_trials_by_how_they_ended(some_ledger):
@@ -35,6 +35,31 @@ def test_points_complete_trials_that_did_not_draw_a_value():
     trials = [ledger.trials[2], ledger.trials[1]]
     assert (dropout.high, dropout.positions(trials)) == (0.75, pytest.approx([1.0, 0.1 / 0.75]))
     assert (shift.low, shift.positions(trials)) == (0.0, [0.0, 1.0])
+
+
+def test_trials_without_a_value_are_left_out_and_counted():
+    space = CONFIG["space"] | {"model.width": {"low": 1, "high": 3}}
+    drawn = {"dropout": 0.25, "weight_decay": 1e-4}
+    ledger = make_ledger(
+        ("COMPLETE", drawn, [0.99]), ("COMPLETE", drawn | {"model.width": 2}, [0.9]), space=space
+    )
+    data = points(ledger)
+    assert [selection.trial.trial_id for selection in data.ranked] == [2]
+    assert data.dimensions[-1].ticks() == {0.0: "1", 0.5: "2", 1.0: "3"}
+    assert (data.about_left_out, data.best_words) == (
+        "Left out: 1 trial without a value of model.width. ",
+        "best drawn",
+    )
+    with pytest.raises(NothingToDrawError, match="no trial with a value of every"):
+        points(make_ledger(("COMPLETE", drawn, [0.99]), space=space))
+
+
+def test_many_earlier_values_are_one_choice():
+    trials = [("COMPLETE", {"learning_rate": i / 100}, [0.9]) for i in range(1, 11)]
+    ledger = make_ledger(*trials, space={"learning_rate": [0.02, 0.04]})
+    (dimension,) = points(ledger).dimensions
+    assert list(dimension.ticks().values()) == ["0.02", "0.04", "earlier"]
+    assert [dimension.position(value) for value in (0.04, 0.05)] == [0.5, 1.0]
 
 
 def test_points_need_something_searched():

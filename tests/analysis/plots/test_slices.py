@@ -58,3 +58,16 @@ def test_slices_shade_the_range_of_the_best_of_many_trials(show):
     ends = shade.get_window_extent().transformed(dropout.transData.inverted())
     assert (ends.x0, ends.x1) == pytest.approx((0.2, 0.27), abs=0.01)
     assert shown.legend == ["best: trial 1", "best 8, with their range", "other finished (72)"]
+
+
+def test_long_labels_of_choices_do_not_overlap(show):
+    choices = [f"normalization number {i}" for i in range(6)]
+    space = {"model.norm": choices, "dropout": {"low": 0.0, "high": 0.5}}
+    shown = show(
+        draw_slices, make_ledger(("COMPLETE", {"model.norm": choices[0]}, [0.9]), space=space)
+    )
+    norm, dropout = shown.figure.axes
+    assert [axes.get_xticklabels()[0].get_rotation() for axes in (norm, dropout)] == [30, 0]
+    labels = [label.get_text() for label in norm.get_xticklabels()]
+    assert labels[0] == "normaliz…umber 0"
+    assert len(set(labels)) == 6

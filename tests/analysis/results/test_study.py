@@ -2,7 +2,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from analysis.results.study import distributions, optuna_trial
@@ -42,9 +42,19 @@ def test_distributions_cover_the_space_and_all_trials(drawn, expected):
     assert list(distributions(ledger).items()) == list(zip(SPACE, expected, strict=True))
 
 
-def test_distributions_of_integers_are_ranges_of_numbers():
-    ledger = make_ledger(space={"batch_size": {"low": 16, "high": 128}})
-    assert distributions(ledger) == {"batch_size": FloatDistribution(16.0, 128.0)}
+@pytest.mark.parametrize(
+    ("spec", "drawn", "expected"),
+    [
+        ({"low": 16, "high": 128, "log": True}, 32, IntDistribution(16, 128, log=True)),
+        ({"low": 16, "high": 128, "step": 16}, 64, IntDistribution(16, 128, step=16)),
+        # under an earlier space
+        ({"low": 16, "high": 128, "step": 16}, 24, IntDistribution(16, 128, step=8)),
+        ({"low": 16, "high": 128}, 24.5, FloatDistribution(16.0, 128.0)),
+    ],
+)
+def test_distributions_of_integers_have_their_steps(spec, drawn, expected):
+    ledger = make_ledger(("COMPLETE", {"batch_size": drawn}, [0.9]), space={"batch_size": spec})
+    assert distributions(ledger) == {"batch_size": expected}
 
 
 @pytest.mark.parametrize(
