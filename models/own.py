@@ -195,6 +195,8 @@ def _check_batches(network: "nn.Module", file: str, shape: Mapping[str, int], ma
     for name, parameter in network.named_parameters():
         if not parameter.numel():
             raise NetworkError(f"`{name}` of `{kind}` of {file} has no elements{made}")
+        if not parameter.is_floating_point():
+            raise NetworkError(f"`{name}` of `{kind}` of {file} must be real floats{made}")
     for name, value in network.state_dict().items():
         if not isinstance(value, torch.Tensor):
             raise NetworkError(f"`{name}` in the `state_dict` of `{kind}` of {file} is no tensor")

@@ -14,6 +14,7 @@ from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import EarlierSweep, Ledger
 from analysis.storage.folder import Folder
 from data_utils.registry import is_path
+from models.own import is_own
 from sweep.config import Resources, SweepConfig
 from sweep.config.resolve import resolve_config
 from sweep.driver.estimate import Estimate, describe_time, estimate_time
@@ -162,17 +163,17 @@ def _estimate(
 ) -> Estimate | None:
     """Return how long a sweep takes on this machine, or what is missing from it.
 
-    None on a cluster, if nothing is missing, or if it diverges.
+    None on a cluster, if nothing is missing, or if training fails.
     """
     if options.address is not None or (missing is not None and not missing):
         return None
-    # Torch takes seconds to import.
-    from sweep.training.loop import DivergenceError
-
+    slots = _count_slots(config.resources, options.concurrency)
     try:
-        found = estimate_time(config, _count_slots(config.resources, options.concurrency), data)
-    except DivergenceError:  # of a user's own network; its trials record it
-        return None
+        found = estimate_time(config, slots, data)
+    except Exception:
+        if is_own(config.model):  # its trials record the reason
+            return None
+        raise
     if missing is None:
         return found
     runs = 1.0 if missing.n_trials else len(missing.runs) / max(missing.n_runs, 1)

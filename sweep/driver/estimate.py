@@ -1,6 +1,8 @@
 """How long a sweep will take on this machine, from a few measured steps of training."""
 
+import contextlib
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean, median, median_low
@@ -20,7 +22,6 @@ from sweep.driver.arms import plan_arms
 from sweep.networks import spec_of
 
 _START_S = 8.0  # until Ray has started and its workers have loaded the data
-_N_STEPS = 16
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Speed:
 
 
 def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> Estimate:
-    """Estimate the time of a sweep of `slots` trials at a time, in about a second."""
+    """Estimate the time of a sweep of `slots` trials at a time."""
     draw = {name: _typical(name, dimension) for name, dimension in config.space.items()}
     known: dict[tuple[Any, ...], Speed] = {}
 
@@ -89,29 +90,38 @@ def describe_time(config: SweepConfig, found: Estimate) -> str:
 def measure_speed(
     model: str, hyperparameters: Mapping[str, Any], device: str, about: DataRecord = MNIST
 ) -> Speed:
-    """Train on random images with one thread, as a trial does, and return the speed."""
+    """Train on random images with one thread, as a trial does, and return the speed.
+
+    It takes about a second, or as long as 64 images take.
+    """
     import torch
 
     from sweep.training.loop import TrainingRun, train_epochs
 
     generator = np.random.default_rng(0)
-    n = _N_STEPS * min(int(hyperparameters["batch_size"]), 1024)
     spec = spec_of(about)
-    images = generator.integers(0, 256, (n, *spec.shape), dtype=np.uint8)
-    labels = generator.integers(0, len(spec.classes), n, dtype=np.uint16)
-    data = ImageDataset(images, labels, spec)
     calm = {**hyperparameters, "learning_rate": 1e-6}  # it must not diverge
+    speeds: list[Speed] = []
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        run = TrainingRun(model, calm, seed=0, device=device, spec=spec)
-        _, *epochs = train_epochs(run, data, data, epochs=4)  # the first one warms up
+        with contextlib.redirect_stdout(sys.stderr):  # what a user's network prints
+            run = TrainingRun(model, calm, seed=0, device=device, spec=spec)
+            for n in (64, 64, 128, 256, 512, 1024, 1024, 1024):
+                images = generator.integers(0, 256, (n, *spec.shape), dtype=np.uint8)
+                labels = generator.integers(0, len(spec.classes), n, dtype=np.uint16)
+                data = ImageDataset(images, labels, spec)
+                (epoch,) = train_epochs(run, data, data, epochs=len(speeds) + 1)
+                training_s = 1 / epoch.images_per_s
+                speeds.append(Speed(training_s, epoch.seconds / n - training_s))
+                # The first images warm up; on a GPU, they load libraries.
+                spent_s = sum(epoch.seconds for epoch in run.history[1:])
+                if spent_s > 0.5 or (device == "cpu" and run.history[0].seconds > 2):
+                    break
     finally:
         torch.set_num_threads(n_threads)
-    return Speed(
-        median(1 / epoch.images_per_s for epoch in epochs),
-        median(epoch.seconds / n - 1 / epoch.images_per_s for epoch in epochs),
-    )
+    last = speeds[1:][-3:] or speeds
+    return Speed(median(s.training_s for s in last), median(s.validation_s for s in last))
 
 
 def _typical(name: str, dimension: Any) -> Any:

@@ -1,5 +1,7 @@
 """The network of a sweep's best trial, from the checkpoint of its training."""
 
+import contextlib
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -79,7 +81,7 @@ class BestModel:
         """Return for each image, uint8 [*shape], the probabilities of the classes."""
         probabilities: list[list[float]] = []
         classify = Classifier(self.network, self.spec)
-        with torch.inference_mode():
+        with torch.inference_mode(), contextlib.redirect_stdout(sys.stderr):
             for first in range(0, len(images), _BATCH):
                 pixels = torch.from_numpy(np.stack(images[first : first + _BATCH]))
                 probabilities += classify(pixels).tolist()

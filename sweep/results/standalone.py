@@ -1,8 +1,10 @@
 """Files that use an exported network without this project, made from the project's own code."""
 
 import ast
+import contextlib
 import inspect
 import io
+import sys
 from pkgutil import resolve_name
 
 import torch
@@ -61,7 +63,8 @@ def program_file(best: BestModel, network: nn.Module) -> bytes | None:
     shapes = ({0: torch.export.Dim("n")},)
     classifier = Classifier(network, best.spec)
     try:
-        program = torch.export.export(classifier, (images,), dynamic_shapes=shapes)
+        with contextlib.redirect_stdout(sys.stderr):
+            program = torch.export.export(classifier, (images,), dynamic_shapes=shapes)
     except Exception:
         if is_own(best.model):
             return None

@@ -191,6 +191,11 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
         "model: net.py:Net\nspace: {model.width: [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]}",
         "net.py:5: `Net` cannot be made with width=0: ZeroDivisionError",
     ),
+    "complex": (
+        made(f"{LINEAR}; self.w = nn.Parameter(self.a.weight.cfloat())"),
+        "",
+        "`w` of `Net` of net.py must be real floats",
+    ),
     "mixed range": (GOOD, WITH_WIDTH.replace("2", "x"), "`space.model.width.low` must be"),
     "fixed and searched": (
         GOOD,

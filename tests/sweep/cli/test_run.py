@@ -452,6 +452,25 @@ def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(
     assert "36 of 36 confirmation runs are missing" in outcome.out
 
 
+def test_own_network_that_prints_and_fails_in_training_has_no_estimate(
+    call: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(784, 10)\n"
+        "    def forward(self, images):\n"
+        "        print('printed')\n"
+        "        assert len(images) <= 3\n"
+        "        return super().forward(images.flatten(1))\n"
+    )
+    outcome = call("run", "--dry-run", "--set", "model=net.py:Net", "--json")
+    assert outcome.exit_code == 0, outcome
+    assert json.loads(outcome.out)["estimate_s"] is None
+    assert outcome.err.count("printed") == 3  # two of them in the check
+
+
 def test_sweep_that_learns_from_another_is_continued_without_it(
     call: Call, pretended: Pretended, tmp_path: Path
 ) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -5,8 +6,11 @@ import pytest
 import sweep.driver.estimate
 from analysis.hyperparameters import complete
 from analysis.records.dataset import DataRecord
+from analysis.records.epochs import Epoch
+from data_utils.dataset import ImageDataset
 from sweep.config import SweepConfig
 from sweep.driver.estimate import Speed, estimate_time, measure_speed
+from sweep.training.loop import TrainingRun
 
 START_S = 8.0
 
@@ -66,3 +70,24 @@ def test_speed_of_a_training_that_would_diverge_is_measured() -> None:
     speed = measure_speed("mlp", complete({"learning_rate": 100.0, "rotation": 5.0}), "cpu")
     assert 0 < speed.training_s < 0.1
     assert 0 < speed.validation_s < 0.1
+
+
+@pytest.mark.parametrize(
+    ("image_s", "n_images"),
+    [(0.1, [64]), (0.01, [64, 64]), (0.005, [64, 64, 128]), (1e-5, [64, 64, 128, 256, 512])],
+)
+def test_slow_training_is_measured_on_few_images(
+    image_s: float, n_images: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def train(run: TrainingRun, data: ImageDataset, *_: Any, epochs: int) -> Iterator[Epoch]:
+        seen.append(len(data))
+        seconds = image_s * len(data)
+        run.history.append(Epoch(epochs, 0.1, 0.9, 0.1, 0.9, seconds, 2 / image_s))
+        yield run.history[-1]
+
+    monkeypatch.setattr("sweep.training.loop.train_epochs", train)
+    speed = measure_speed("mlp", complete({"batch_size": 1024}), "cpu")
+    assert (speed.training_s, speed.validation_s) == pytest.approx((image_s / 2, image_s / 2))
+    assert seen == n_images + 3 * [1024] * (image_s < 1e-4)

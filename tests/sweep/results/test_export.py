@@ -20,7 +20,7 @@ from sweep.errors import UsageError
 from sweep.results.best import best_document
 from sweep.results.best_model import BestModel, load_best_model
 from sweep.results.export import FILES, write_export
-from sweep.results.standalone import predict_file
+from sweep.results.standalone import predict_file, program_file
 from sweep.training.loop import TrainingRun
 
 Make = Callable[..., Folder]
@@ -204,3 +204,24 @@ def test_exported_program_makes_an_own_network_by_the_name_in_its_file() -> None
     program = predict_file(best)
     assert "from model import Net\n" in program
     assert "model = Net(width=3)\n" in program
+
+
+def test_what_an_own_network_prints_stays_out_of_standard_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = b"""from torch import nn
+class Net(nn.Linear):
+    def forward(self, images):
+        print("printed")
+        return super().forward(images.flatten(1))
+def make():
+    return Net(784, 10)
+"""
+    model = f"model.py:make@{own.register(text)}"
+    network = build_model(model).eval()
+    best = BestModel(1, model, {"dropout": 0.0}, 7, 1, "search", 0.9, network, DatasetSpec())
+    best.predict([np.zeros((28, 28), np.uint8)])
+    assert program_file(best, network) is not None
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("printed") >= 2
