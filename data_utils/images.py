@@ -28,10 +28,11 @@ _MIN_CONTRAST = 8  # of 255 gray levels
 _EDGE = 0.2  # fainter pixels, as a fraction of the darkest ink, do not extend the digit's box
 
 
-def is_image_name(name: str) -> bool:
-    """Return whether a file has the extension of an image that can be read here."""
+def is_image(path: Path) -> bool:
+    """Return whether a path in a folder is not hidden and has the extension of an image."""
+    is_hidden = any(part.startswith(".") for part in path.parts)
     formats = Image.registered_extensions()
-    return formats.get(Path(name).suffix.lower()) in _FORMATS
+    return not is_hidden and formats.get(path.suffix.lower()) in _FORMATS
 
 
 def read_digit(path: Path) -> NDArray[np.uint8]:
@@ -54,18 +55,27 @@ def read_digit(path: Path) -> NDArray[np.uint8]:
 def read_image(path: Path, *, channels: int, side: int) -> NDArray[np.uint8]:
     """Read an image in gray or in color, scaled and cropped to a square.
 
-    The pixels, otherwise as they are, are uint8 [side, side] or, with three channels,
-    [3, side, side]. DataError if the file is missing, not an image or too large.
+    What is transparent becomes white. The pixels, otherwise as they are, are uint8 [side, side]
+    or, with three channels, [3, side, side]. DataError if the file is missing, not an image or too
+    large.
     """
 
     def prepare(image: Image.Image) -> NDArray[np.uint8]:
-        image = image.convert("L" if channels == 1 else "RGB")
+        image = opaque(image).convert("L" if channels == 1 else "RGB")
         if image.size != (side, side):
             image = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
         pixels: NDArray[np.uint8] = np.array(image)  # torch warns about what is read-only
         return pixels if channels == 1 else np.moveaxis(pixels, -1, 0)
 
     return open_image(path, prepare)
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """Return an image without transparency: on a white background, if it has any."""
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 def open_image(path: Path, prepare: Callable[[Image.Image], T]) -> T:

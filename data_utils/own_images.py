@@ -19,7 +19,7 @@ from PIL import Image
 
 from data_utils.dataset import ImageDataset, TrainTest, describe_pixels, split_train_validation
 from data_utils.errors import DataError
-from data_utils.images import is_image_name, open_image
+from data_utils.images import is_image, opaque, open_image
 from data_utils.sources import Progress
 
 MIN_SIDE, MAX_SIDE = 28, 64
@@ -102,7 +102,8 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
         for folder in _folders(path / part):
             if folder.name not in classes:
                 raise DataError(f"{folder} has no images in {path / 'train' / folder.name}")
-            here = sorted(file for file in folder.rglob("*") if is_image_name(file.name))
+            below = folder.rglob("*")
+            here = sorted(file for file in below if is_image(file.relative_to(folder)))
             if not here:
                 raise DataError(f"{folder} has no images; use PNG or JPEG files")
             files += here
@@ -128,7 +129,7 @@ def _stack(files: list[Path]) -> NDArray[np.uint8]:
     def prepare(image: Image.Image) -> NDArray[np.uint8]:
         if image.mode.startswith(("I", "F")):
             raise ValueError("more than 8 bits per channel; save it with 8")
-        return np.asarray(image.convert("RGB"))
+        return np.asarray(opaque(image).convert("RGB"))
 
     pixels: list[NDArray[np.uint8]] = []
     for file in files:

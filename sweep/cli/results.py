@@ -183,7 +183,7 @@ def _name_and_images(
 
 def _list_images(paths: list[Path]) -> list[Path]:
     """Return the files, with the images of a folder in its place; say what is left out there."""
-    from data_utils.images import is_image_name
+    from data_utils.images import is_image
 
     files: list[Path] = []
     for path in paths:
@@ -194,12 +194,12 @@ def _list_images(paths: list[Path]) -> list[Path]:
             if (path / LEDGER_FILE).exists():
                 raise UsageError(f"{path} is the folder of a sweep, not of images; give its name")
             inside = sorted(path.iterdir())
-            if not any(is_image_name(item.name) for item in inside):
+            if not any(is_image(item.relative_to(path)) for item in inside):
                 inside = sorted(path.rglob("*"))  # they may be in folders by class
             found = [item for item in inside if item.is_file()]
         except OSError as error:
             raise UsageError(f"cannot look into {path}: {describe_cause(error)}") from error
-        images = [file for file in found if is_image_name(file.name)]
+        images = [file for file in found if is_image(file.relative_to(path))]
         if not images:
             raise UsageError(f"the folder {path} has no images; use PNG or JPEG files")
         if len(found) > len(images):

@@ -76,7 +76,10 @@ def test_folder_is_gray_unless_an_image_has_color(is_color: bool, tmp_path: Path
     test = np.repeat(_images(4, 2, 30, 30)[..., None], 3, axis=-1)
     test[0, 0, 0, 0] ^= is_color
     _fill(tmp_path, "test", test, "cat")
-    (tmp_path / "train" / "cat" / "notes.txt").write_text("")
+    for name in ("notes.txt", "._000.png", ".ipynb_checkpoints/000.png"):
+        other = tmp_path / "train" / "cat" / name
+        other.parent.mkdir(exist_ok=True)
+        other.write_text("")
     data = load_folder(tmp_path, Progress())
     assert data.spec.classes == ("cat", "dog")
     assert data.spec.channels == (3 if is_color else 1)
@@ -87,6 +90,28 @@ def test_folder_is_gray_unless_an_image_has_color(is_color: bool, tmp_path: Path
     read = read_image(path, channels=channels, side=30)
     np.testing.assert_array_equal(read, data.train.images[0])
     assert read_image(path, channels=3, side=28).shape == (3, 28, 28)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_pixels_are_white(mode: str, tmp_path: Path) -> None:
+    _fill(tmp_path, "train", _images(8, 1), "cat", "dog")
+    _fill(tmp_path, "test", _images(4, 2), "cat")
+    path = tmp_path / "test" / "cat" / "000.png"
+    image = Image.new(mode, (28, 28))
+    if mode == "P":
+        image.save(path, transparency=0)
+    else:
+        image.putpixel((0, 0), (50, 255) if mode == "LA" else (50, 50, 50, 255))
+        image.putpixel((1, 0), (50, 51) if mode == "LA" else (50, 50, 50, 51))
+        image.save(path)
+    expected = np.full((28, 28), 255)
+    expected[0, :2] = (50, 0.8 * 255 + 0.2 * 50) if mode != "P" else 255
+    for pixels in (
+        load_folder(tmp_path, Progress()).test.images[0],
+        read_image(path, channels=1, side=28),
+        read_image(path, channels=3, side=28)[2],
+    ):
+        np.testing.assert_array_equal(pixels, expected)
 
 
 def test_names_of_classes_are_escaped_and_folders_of_other_names_are_said(tmp_path: Path) -> None:

@@ -109,13 +109,14 @@ def test_predict_reads_the_images_of_a_folder(
     folder.mkdir()
     for name in ("b.png", "a.PNG"):
         (folder / name).write_bytes(digit.read_bytes())
-    (folder / "notes.txt").write_text("not an image")
+    for name in ("notes.txt", "._a.png"):
+        (folder / name).write_text("not an image")
     for arguments in (["digits"], ["trained", "digits"], ["digits", digit]):
         outcome = call("predict", *arguments)
         assert outcome.exit_code == 0
         shown = [line.split()[0] for line in outcome.out.splitlines()]
         assert shown[:2] == ["digits/a.PNG", "digits/b.png"]
-        assert outcome.err.startswith("note: 1 other file in digits left out\n")
+        assert outcome.err.startswith("note: 2 other files in digits left out\n")
     by_class = tmp_path / "test" / "new\nline"
     by_class.mkdir(parents=True)
     (by_class / "a.png").write_bytes(digit.read_bytes())
