@@ -221,6 +221,10 @@ class SweepConfig(Section):
         if "warmup_epochs" not in self.space and warmup >= self.epochs:
             given = f"`recipe.warmup_epochs` is {warmup:g}, {epochs}"
             yield f"the learning rate will warm up until the end: {given}"
+        if self.searcher == "tpe" and n_points < self.trials <= 10:
+            yield f"`tpe` draws 10 trials at random first, and there are {self.trials}: try gp"
+        if self.searcher == "gp" and self.scheduler.name == "asha" and grace_period < self.epochs:
+            yield "`gp` learns nothing from trials that `asha` stops: try the scheduler preview"
         if n_points > self.trials:
             yield f"only {self.trials} of the {n_points} initial points will be tried"
 

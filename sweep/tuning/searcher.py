@@ -66,7 +66,10 @@ class StudySearcher(NotPickled, Searcher):
         self._distributions = {name: _distribution(d) for name, d in config.space.items()}
         n_past, points = max(ledger.trials, default=0), list(config.initial_points)
         make_sampler = resolve_name(SEARCHERS[config.searcher])
-        sampler = make_sampler(seed=sampler_seed(config.seed, n_past))
+        options = {}
+        if config.searcher == "gp":  # Optuna's 10 random trials may be all of them
+            options["n_startup_trials"] = max(3, min(10, config.trials // 3))
+        sampler = make_sampler(seed=sampler_seed(config.seed, n_past), **options)
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
         self._running: dict[str, tuple[optuna.Trial, Assignment]] = {}
         earlier, self._n_earlier = ledger.created.earlier, 0

@@ -166,6 +166,9 @@ def test_scheduler_may_be_named_alone_and_none_has_one_form(raw, name):
         ({"epochs": 3, "scheduler": "preview"}, ["no trial is a preview"]),
         ({"scheduler": "preview", "recipe": {"warmup_epochs": 3}}, ["previews only warm up"]),
         ({"recipe": {"warmup_epochs": 15}}, ["warm up"]),
+        ({"trials": 8}, ["at random"]),
+        ({"trials": 8, "searcher": "gp"}, ["learns nothing from"]),
+        ({"searcher": "gp", "scheduler": "preview"}, []),
         ({"trials": 1, "initial_points": [{"shift": 0.1}, {"shift": 0}]}, ["only 1 of the 2"]),
     ],
 )

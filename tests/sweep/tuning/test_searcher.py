@@ -95,6 +95,21 @@ def test_initial_points_come_first_and_what_they_lack_is_drawn(make_driven: Make
         _require_inside_space(values)
 
 
+@pytest.mark.parametrize(("trials", "learns"), [(8, True), (40, False)])
+def test_gaussian_process_learns_early_in_a_short_sweep(
+    trials: int, learns: bool, make_driven: MakeDriven
+) -> None:
+    def fourth(is_better: Callable[[float], float]) -> Any:
+        driven = make_driven(
+            searcher="gp", trials=trials, epochs=1, space=DROPOUT, initial_points=[]
+        )
+        return driven.draw(4, lambda values: 0.9 + 0.1 * is_better(values["dropout"]))[3][
+            "dropout"
+        ]
+
+    assert (fourth(lambda dropout: dropout) != fourth(lambda dropout: 0.5 - dropout)) == learns
+
+
 def test_assignment_has_number_and_seed_and_what_is_fixed(make_driven: MakeDriven) -> None:
     driven = make_driven(
         model="mlp",
