@@ -6,9 +6,11 @@ from matplotlib.figure import Figure
 
 from analysis.formatting import count, printable
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
-from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, ShownImages, load_images, load_predictions
+from analysis.records.sweeps import read_sweep
 from analysis.results.selection import best_finalist, describe_rule, rank_trials
+from analysis.results.verdict import confirm_command
 from analysis.storage.folder import Folder
 
 
@@ -66,22 +68,24 @@ class Results:
         """How a trial's score is computed, as a sentence."""
         return f"Score: {self.rule.removeprefix('highest ')}."
 
+    @property
+    def _next_step(self) -> str:
+        """The command that completes the verdict, as a sentence; empty if nothing is missing."""
+        command = confirm_command(self.ledger, self.confirmation)
+        return "" if command is None else f". Run `{command}`"
+
     def confirmed(self) -> Confirmation:
         """Return the confirmation; NothingToDrawError if there is none."""
         if self.confirmation is None:
-            raise NothingToDrawError(
-                "the sweep is not confirmed yet, so no test image was used. "
-                f"Run `sweep confirm {self.name}`"
-            )
+            message = "the sweep is not confirmed yet, so no test image was used"
+            raise NothingToDrawError(message + self._next_step)
         return self.confirmation
 
     def shown_finalist(self) -> tuple[Arm, dict[int, Predictions]]:
         """Return the best trial's arm and its predictions by seed, or raise NothingToDrawError."""
         arm = best_finalist(self.ledger, self.confirmed())
         if arm is None:
-            raise NothingToDrawError(
-                f"the best trial is not confirmed yet. Run `sweep confirm {self.name}`"
-            )
+            raise NothingToDrawError(f"the best trial is not confirmed yet{self._next_step}")
         if not self.predictions:
             raise NothingToDrawError(
                 f"no run of {printable(arm.title)} has finished and saved its predictions"
@@ -91,7 +95,7 @@ class Results:
 
 def read_results(folder: Folder) -> Results:
     """Read the results of a sweep; FileNotFoundError if there is none, LedgerError if damaged."""
-    ledger, confirmation = read_ledger(folder), read_confirmation(folder)
+    ledger, confirmation = read_sweep(folder), read_confirmation(folder)
     arm = best_finalist(ledger, confirmation) if confirmation else None
     predictions = {}
     if confirmation is not None and arm is not None:

@@ -77,28 +77,37 @@ Look = dict[str, Any]
 """How one arm is drawn in every picture: the properties of its lines."""
 
 _FINALISTS: tuple[Look, ...] = (
-    {"color": BLUE, "ls": "-", "marker": "o"},
-    {"color": SKY, "ls": (0, (5, 1.5)), "marker": "P"},
-    {"color": ORANGE, "ls": (0, (3, 1, 1, 1)), "marker": "X"},
+    {"color": BLUE, "ls": "-"},
+    {"color": SKY, "ls": (0, (5, 1.5))},
+    {"color": ORANGE, "ls": (0, (3, 1, 1, 1))},
 )
+# The number of looks does not divide that of markers, so that no arms look the same.
+_FINALIST_MARKERS = "oPXd<*>"
 _BASELINES: dict[str, Look] = {
     "hand-tuned": {"color": VERMILLION, "ls": (0, (5, 1.5)), "marker": "s"},
     "lenet5": {"color": PURPLE, "ls": (0, (1.5, 1.2)), "marker": "D"},
     "mlp": {"color": "#4D4D4D", "ls": (0, (3, 1.2, 1, 1.2, 1, 1.2)), "marker": "v"},
 }
 _OTHER_BASELINES: tuple[Look, ...] = (
-    {"color": GREEN, "ls": (0, (6, 1.5, 1.5, 1.5)), "marker": "^"},
-    {"color": "#8C6D31", "ls": (0, (8, 2)), "marker": "p"},
+    {"color": GREEN, "ls": (0, (6, 1.5, 1.5, 1.5))},
+    {"color": "#8C6D31", "ls": (0, (8, 2))},
 )
+_OTHER_MARKERS = "^ph"
 
 
 def arm_looks(arms: Mapping[str, Arm]) -> dict[str, Look]:
     """Return each arm's look; the baselines that every sweep has look the same in all of them."""
-    finalists, others = itertools.cycle(_FINALISTS), itertools.cycle(_OTHER_BASELINES)
+    finalists = _in_turn(_FINALISTS, _FINALIST_MARKERS)
+    others = _in_turn(_OTHER_BASELINES, _OTHER_MARKERS)
     return {
         name: next(finalists) if arm.role == "finalist" else _BASELINES.get(name) or next(others)
         for name, arm in arms.items()
     }
+
+
+def _in_turn(looks: Sequence[Look], markers: str) -> Iterator[Look]:
+    pairs = zip(itertools.cycle(looks), itertools.cycle(markers), strict=False)
+    return (look | {"marker": marker} for look, marker in pairs)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from analysis.results.progress import finishes
 from analysis.results.selection import describe_rule
 
 _COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
+_SHORT = 28  # characters of a label of which three fit side by side
 _STYLES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 
 
@@ -54,7 +55,8 @@ def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
         note += " Their datasets differ: the accuracies cannot be compared."
     if missing := [printable(name, 40) for name in found if name not in curves]:
         note += f" Not drawn, because no trial ran all its epochs: {', '.join(missing)}."
-    n_rows = -(-len(curves) // 3)
+    labels = [f"{printable(name, 30)}: {percent(best[-1])}" for name, (_, best) in curves.items()]
+    n_rows = -(-len(curves) // (3 if max(map(len, labels)) <= _SHORT else 2))
     figure = new_figure(
         4.0 + 0.2 * n_rows,
         "Best validation accuracy of the trials that ran all their epochs",
@@ -64,9 +66,8 @@ def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
     axes = figure.subplots()
     shown = [score for _, best in curves.values() for score in in_view(best)]
     set_accuracy_scale(axes, "y", shown)
-    for number, (name, (epochs, best)) in enumerate(curves.items()):
+    for number, (label, (epochs, best)) in enumerate(zip(labels, curves.values(), strict=True)):
         color, style = _COLORS[number % len(_COLORS)], _STYLES[number % len(_STYLES)]
-        label = f"{printable(name, 30)}: {percent(best[-1])}"
         axes.step(epochs, best, where="post", color=color, ls=style, label=label)
         reached = best.index(best[-1])
         axes.plot(epochs[reached], best[-1], marker="*", ms=10, color=color)

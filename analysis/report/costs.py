@@ -4,14 +4,14 @@ import json
 import shlex
 import statistics
 
-from analysis.formatting import count, duration, percent
+from analysis.formatting import duration, percent
 from analysis.records.confirmation import Confirmation
-from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE
+from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE, MODEL_FILE
 from analysis.records.ledger import Ledger
 from analysis.report.facts import Row
-from analysis.results.cost import search_cost
+from analysis.results.cost import describe_shortened, search_cost
 from analysis.results.selection import rank_trials
-from analysis.results.verdict import missing_step
+from analysis.results.verdict import confirm_command
 from analysis.storage.folder import Folder
 from analysis.yaml_text import yaml_text
 
@@ -22,12 +22,12 @@ def cost_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
     """Return what search and confirmation cost."""
     cost = search_cost(ledger)
     planned = cost.epochs + cost.epochs_saved
-    saved = count(cost.epochs_saved, "epoch")
+    saved = f"{cost.epochs_saved:,} of {planned:,}"
     if cost.epochs_saved:
-        saved += f", {percent(cost.epochs_saved / planned, 0)} of {planned:,}"
+        saved += f", {percent(cost.epochs_saved / planned, 0)}: {describe_shortened(ledger)}"
     rows = [
         ("Search: epochs trained", f"{cost.epochs:,}"),
-        ("Search: saved by early stopping", saved),
+        ("Search: epochs saved", saved),
         ("Search: core time", _core_time(ledger, cost.slot_seconds)),
         ("Search: elapsed time without pauses", duration(cost.elapsed_s)),
     ]
@@ -95,16 +95,17 @@ def resolved_config(folder: Folder, ledger: Ledger) -> str:
     """Return the sweep's config as YAML: the text of its file, or else the ledger's."""
     if folder.exists(CONFIG_FILE):
         return folder.read(CONFIG_FILE).decode("utf-8", "replace")
-    return yaml_text(ledger.config)
+    return yaml_text(ledger.config | {"model": ledger.config["model"].partition("@")[0]})
 
 
 def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str]:
     """Return the next commands with their purposes."""
     name = shlex.quote(ledger.name)
+    save = f"search again; first save the config below as {CONFIG_FILE}"
+    if "@" in ledger.config["model"]:
+        save += f", and beside it the sweep's {MODEL_FILE}"
     found = {
-        f"sweep run --config {CONFIG_FILE} --concurrency 1": (
-            f"search again; first save the config below as {CONFIG_FILE}"
-        ),
+        f"sweep run --config {CONFIG_FILE} --concurrency 1": save,
         f"sweep plot {name}": "draw these plots again, from the sweep's files",
         f"sweep report {name}": "write this page again",
     }
@@ -113,12 +114,6 @@ def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str
     if rank_trials(ledger):
         found[f"sweep export {name} --out model"] = "export the weights of the best model"
     return found
-
-
-def confirm_command(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
-    """Return the command that completes the verdict; None if nothing is missing."""
-    step = missing_step(ledger, confirmation)
-    return None if step is None else f"sweep {step} {shlex.quote(ledger.name)}"
 
 
 def _environment_row(name: str, value: object) -> Row:

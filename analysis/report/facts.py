@@ -6,6 +6,7 @@ from typing import Any
 from analysis.formatting import count, percent, percent_number
 from analysis.hyperparameters import DEFAULTS, format_value
 from analysis.records.confirmation import Confirmation
+from analysis.records.files import MODEL_FILE, earlier_model_name
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import load_predictions
 from analysis.records.seeds import trial_seed
@@ -147,8 +148,9 @@ def trial_table(ledger: Ledger) -> tuple[list[str], list[list[str]]]:
 def find_best(ledger: Ledger) -> dict[str, Any] | None:
     """Return the best trial, None if no trial ran all its epochs.
 
-    The dictionary describes the trial, and has a `config` that trains it again. All of it is
-    from the trial's own config: the sweep's may have changed since.
+    The dictionary describes the trial, and has a `config` that trains it again, with the
+    sweep's file `model_file` if the network is the user's own. All of it is from the trial's own
+    config: the sweep's may have changed since.
     """
     ranked = rank_trials(ledger)
     if not ranked:
@@ -160,6 +162,8 @@ def find_best(ledger: Ledger) -> dict[str, Any] | None:
     others = {k: value for k, value in {**DEFAULTS, **fixed}.items() if k not in searched}
     # With one trial, only the first initial point is trained.
     config |= {"trials": 1, "recipe": fixed, "initial_points": [searched], "scheduler": "none"}
+    config["model"], _, digest = trial.config["model"].partition("@")
+    is_earlier = digest not in ledger.config["model"]
     config.pop("first", None)  # what version 0.1.0 calls them
     return {
         "trial_id": trial.trial_id,
@@ -170,6 +174,7 @@ def find_best(ledger: Ledger) -> dict[str, Any] | None:
         "searched": [(k, format_value(k, value)) for k, value in searched.items()],
         "fixed": [(k, format_value(k, value)) for k, value in others.items()],
         "config": yaml_text(config),
+        "model_file": digest and (earlier_model_name(digest) if is_earlier else MODEL_FILE),
         "seed": trial.seed,
         "config_seed": trial_seed(config["seed"], 1),
     }

@@ -30,6 +30,7 @@ from analysis.plots.gallery import (
 from analysis.plots.results import NothingToDrawError, Results, read_results
 from analysis.records.files import REPORT_FILE
 from analysis.report import costs, facts
+from analysis.results.verdict import confirm_command
 from analysis.storage.folder import Folder
 
 # An SVG of many marks is larger than a PNG, and slow.
@@ -78,7 +79,7 @@ def write_report(folder: Folder) -> None:
         verdict=facts.find_verdict(folder, ledger, confirmation),
         confirmed=confirmation is not None,
         data=ledger.data,
-        highest=max((row["summary"].mean for row in arms if row["summary"]), default=0.0),
+        highest=max((row["summary"].mean for row in arms if row["summary"]), default=None),
         arms=arms,
         arm_notes=arm_notes,
         comparisons=comparisons,
@@ -89,7 +90,7 @@ def write_report(folder: Folder) -> None:
         notices=costs.notice_rows(ledger, confirmation),
         environment=costs.environment_rows(folder),
         config=costs.resolved_config(folder, ledger),
-        confirm_command=costs.confirm_command(ledger, confirmation),
+        confirm_command=confirm_command(ledger, confirmation),
         commands=costs.commands(ledger, confirmation),
         confirmation_pictures=_pictures(CONFIRMATION_PLOTS, results),
         arm_pictures=_pictures(arm_plots(results), results),

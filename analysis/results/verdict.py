@@ -1,5 +1,6 @@
 """The verdict of a confirmation, in plain sentences."""
 
+import shlex
 from math import floor, log10
 
 from analysis.formatting import count, interval, points
@@ -25,6 +26,7 @@ def describe_comparison(
     if has_images and comparison.interval is not None:
         sentences.insert(1, _on_new_images(comparison))
     sentences += filter(None, (_left_out(confirmation, arm) for arm in arms))
+    sentences += _too_late(confirmation, comparison)
     return " ".join(map(_sentence, sentences))
 
 
@@ -125,6 +127,12 @@ def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | Non
     return f"confirm --seeds {n_seeds}" if n_seeds > planned else "confirm"
 
 
+def confirm_command(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
+    """Return the command that completes the verdict; None if nothing is missing."""
+    step = missing_step(ledger, confirmation)
+    return None if step is None else f"sweep {step} {shlex.quote(ledger.name)}"
+
+
 def _finding(comparison: Comparison, finalist: str, baseline: str) -> list[str]:
     """Return sentences without their periods; the first states the difference."""
     difference, n_seeds = comparison.difference, count(len(comparison.seeds), "seed")
@@ -223,6 +231,16 @@ def _left_out(confirmation: Confirmation, arm: Arm) -> str:
     n_complete = sum(run.state == "COMPLETE" for run in runs)
     counts = ((n_failed, "failed"), (n_seeds - n_failed - n_complete, "unfinished"))
     return ", ".join(f"{n} of {n_seeds} runs of {arm.title} {what}" for n, what in counts if n)
+
+
+def _too_late(confirmation: Confirmation, comparison: Comparison) -> list[str]:
+    """Say with how many seeds of the last look both arms have finished only since."""
+    seeds = confirmation.looks[-1].seeds
+    for arm in (comparison.finalist, comparison.baseline):
+        seeds &= confirmation.test_accuracies(arm).keys()
+    n_late = len(seeds - set(comparison.seeds))
+    late = f"{count(n_late, 'seed')} left out, because a run finished only after the look"
+    return [late] if n_late else []
 
 
 def _sentence(text: str) -> str:

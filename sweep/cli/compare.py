@@ -1,5 +1,6 @@
 """Sweeps side by side: as JSON, as a table and as a picture."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -77,7 +78,7 @@ def draw_comparison(out: Path, ledgers: Mapping[str, Ledger]) -> None:
 
 def _document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
     """Return what a sweep cost and found as a JSON document."""
-    cost = search_cost(ledger)
+    cost, n = search_cost(ledger), Counter(trial.outcome for trial in ledger.trials.values())
     try:
         best = best_document(folder, ledger)
     except NoTrialError:
@@ -89,7 +90,8 @@ def _document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         "trials": int(ledger.config["trials"]),
         "trials_ended": ledger.n_ended,
         "complete": len(ledger.in_state("COMPLETE")),
-        "stopped": len(ledger.in_state("STOPPED")),
+        "previews": n["preview"],
+        "stopped": n["stopped"],
         "failed": len(ledger.in_state("FAILED")),
         "epochs": cost.epochs,
         "elapsed_s": round(cost.elapsed_s, 3),
@@ -147,6 +149,7 @@ def _column(document: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]
         "dataset": dataset_name(document),
         "network": network_name(document),
         "trials": f"{document['trials_ended']}/{document['trials']}",
+        "previews": str(document["previews"]),
         "stopped": str(document["stopped"]),
         "failed": str(document["failed"]),
         "epochs": str(document["epochs"]),

@@ -61,7 +61,7 @@ def test_draw_all_of_an_unconfirmed_sweep_deletes_what_cannot_be_drawn_any_more(
     written = [file.rpartition("/")[2] for file in files]
     assert written == ["learning-curves.png"]
     assert own.files() == sorted([*written, "mine.png", "misclassified.svg"])
-    unconfirmed = [name for name, reason in skipped.items() if "`sweep confirm" in reason]
+    unconfirmed = [name for name, reason in skipped.items() if "not confirmed" in reason]
     assert unconfirmed == [plot.name for plot in (*CONFIRMATION_PLOTS, *MODEL_PLOTS)]
     draw_all(folder, "png", elsewhere)
     assert elsewhere.read("misclassified.png") == b"old"
@@ -83,7 +83,7 @@ def test_plots_say_what_they_lack(n_trials):
             render(plot, results, "png")
         reasons[plot.name] = str(nothing.value)
     no_trial = "no trial has run all its epochs"
-    no_finalist = "the best trial is not confirmed yet. Run `sweep confirm made`"
+    no_finalist = "the best trial is not confirmed yet"
     assert reasons == {
         "final-accuracies": "no run of the confirmation has finished",
         "comparison": "no run of the confirmation has finished",

@@ -1,12 +1,14 @@
 import dataclasses
 
 import pytest
+from msgspec.structs import replace
 
 from analysis.plots.results import NothingToDrawError, Results, read_results
 from analysis.records.predictions import ShownImages
 from analysis.records.seeds import confirmation_seeds
 from analysis.results.selection import rank_trials
-from in_memory import make_confirmation
+from analysis.storage.local_folder import LocalFolder
+from in_memory import make_confirmation, make_ledger
 
 SEED = 1
 
@@ -31,6 +33,23 @@ def test_shown_finalist_is_the_best_trial_or_nothing(some_ledger):
     confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)
     with pytest.raises(NothingToDrawError, match="no run of the finalist has finished"):
         dataclasses.replace(results, confirmation=confirmation).shown_finalist()
+
+
+def test_next_step_names_the_folder_in_full_or_is_left_out(confirmed_folder):
+    folder = confirmed_folder({"n_trials": 2, "epochs": 2}, n_seeds=1)
+    results = dataclasses.replace(read_results(folder), confirmation=None)
+    results.ledger.created = replace(results.ledger.created, name="a" * 41)
+    with pytest.raises(NothingToDrawError, match=f"`sweep confirm {'a' * 41}`"):
+        results.confirmed()
+    failed = make_ledger(("FAILED", {}, []))
+    with pytest.raises(NothingToDrawError, match="no test image was used$"):
+        dataclasses.replace(results, ledger=failed).confirmed()
+
+
+def test_renamed_sweep_has_its_new_name(confirmed_folder):
+    folder = confirmed_folder({"n_trials": 1, "epochs": 2}, n_seeds=1)
+    renamed = LocalFolder(folder.path.rename(folder.path.with_name("renamed")))
+    assert read_results(renamed).ledger.name == "renamed"
 
 
 def test_first_predictions_are_those_of_the_first_derived_seed(confirmed_folder):

@@ -13,6 +13,8 @@ def test_arm_looks_are_all_different():
     assert list(looks) == names
     for part in ("color", "marker"):
         assert len({look[part] for look in looks.values()}) == len(names)
+    many = arm_looks(make_confirmation({f"finalist-{i}": {} for i in range(20)}).arms)
+    assert len({(look["color"], look["marker"]) for look in many.values()}) == 20
     # The looks of the common baselines do not depend on the other arms.
     few = arm_looks(make_confirmation({"finalist": {}, "lenet5": {}}).arms)
     assert few["lenet5"] == looks["lenet5"]

@@ -1,4 +1,5 @@
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from analysis.plots.results import NothingToDrawError
 from analysis.plots.style import plot_style
@@ -21,3 +22,11 @@ def test_every_sweep_with_a_complete_trial_is_drawn(some_ledger):
     assert "because no trial ran all its epochs: b." in note
     with pytest.raises(NothingToDrawError):
         draw_sweeps_so_far({"b": young})
+
+
+def test_legend_of_long_names_fits_the_picture(some_ledger):
+    names = [f"{i} fashion-mnist-residual-network" for i in range(4)]
+    with plot_style():
+        figure = draw_sweeps_so_far(dict.fromkeys(names, some_ledger)).figure
+        legend = figure.legends[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    assert legend.x1 < figure.bbox.x1

@@ -4,7 +4,14 @@ import pytest
 import yaml
 
 from analysis.records.confirmation import read_confirmation
-from analysis.records.ledger import Ledger, Notice, read_ledger
+from analysis.records.ledger import (
+    EpochRecord,
+    Ledger,
+    Notice,
+    TrialEnded,
+    TrialStarted,
+    read_ledger,
+)
 from analysis.records.seeds import confirmation_seeds
 from analysis.report.costs import (
     commands,
@@ -14,7 +21,8 @@ from analysis.report.costs import (
     notice_rows,
     resolved_config,
 )
-from analysis.results.cost import search_cost
+from analysis.results.cost import describe_shortened, search_cost
+from in_memory import make_ledger
 
 
 def test_costs_of_a_search_count_every_core(search_folder):
@@ -23,10 +31,18 @@ def test_costs_of_a_search_count_every_core(search_folder):
     cost, rows = search_cost(ledger), dict(cost_rows(ledger, None))
     assert rows["Search: epochs trained"] == f"{cost.epochs}"
     planned = cost.epochs + cost.epochs_saved
-    saved = f"{cost.epochs_saved} epochs, {100 * cost.epochs_saved / planned:.0f} % of {planned}"
-    assert rows["Search: saved by early stopping"] == saved
+    saved = f"{cost.epochs_saved} of {planned}, {100 * cost.epochs_saved / planned:.0f} %"
+    assert rows["Search: epochs saved"] == f"{saved}: {describe_shortened(ledger)}"
     assert rows["Search: core time"].startswith(f"{4 * cost.slot_seconds:,.0f} core-seconds (")
     assert not any(name.startswith("Confirmation") for name in rows)
+
+
+def test_previews_are_not_called_early_stopping():
+    ledger = make_ledger(("COMPLETE", {}, [0.9] * 4))
+    ledger.apply(TrialStarted(200.0, 2, 2, {}, preview_epochs=1))
+    ledger.apply(EpochRecord(201.0, 2, 1, 0.1, 0.9, 0.05, 0.9, 2.0, 1e4))
+    ledger.apply(TrialEnded(202.0, 2, "STOPPED", None))
+    assert dict(cost_rows(ledger, None))["Search: epochs saved"] == "3 of 8, 38 %: 1 preview"
 
 
 def test_costs_of_a_confirmation(confirmed_folder):
@@ -109,3 +125,10 @@ def test_commands_confirm_only_what_is_there_to_confirm(confirmed_folder):
         "sweep plot 'two words'",
         "sweep report 'two words'",
     ]
+
+
+def test_own_network_needs_its_file(search_folder):
+    ledger = read_ledger(search_folder(n_trials=1))
+    ledger.config["model"] = f"model.py:Net@{'ab' * 32}"
+    purposes = commands(ledger, None).values()
+    assert any("beside it the sweep's model.py" in purpose for purpose in purposes)

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -128,6 +129,21 @@ def test_best_has_a_config_that_trains_it_alone(ledger, tmp_path):
     assert [dict(point) for point in config.initial_points] == [trial.hyperparameters]
     recipe = trial.config["recipe"] | trial.hyperparameters
     assert config.hyperparameters(trial.hyperparameters) == recipe
+
+
+def test_best_of_an_own_network_is_trained_again_with_its_file(ledger, tmp_path):
+    text = "class Net: pass"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    model = {"model": f"model.py:Net@{digest}"}
+    drawn = rank_trials(ledger)[0].trial.hyperparameters
+    own = make_ledger(("COMPLETE", drawn, [0.9]), **ledger.config | model)
+    best = find_best(own)
+    assert best["model_file"] == "model.py"
+    (tmp_path / "again.yaml").write_text(best["config"])
+    (tmp_path / "model.py").write_text(text)
+    assert resolve_config(path=tmp_path / "again.yaml").model == model["model"]
+    own.apply(ConfigChanged(2e9, own.config | {"model": f"model.py:Net@{'ab' * 32}"}))
+    assert find_best(own)["model_file"] == f"model-{digest[:8]}.py"
 
 
 def test_best_is_stated_with_its_own_config_after_the_sweeps_has_changed(ledger):

@@ -234,18 +234,22 @@ def test_unconfirmed_sweep_without_a_best_trial_has_a_report(search_folder):
     assert len(texts(page, "figure") + texts(page, "strong")) == len(SEARCH_PLOTS)
 
 
+def test_report_of_the_first_runs_claims_no_accuracy(confirmed_folder):
+    folder = confirmed_folder({"n_trials": 1, "epochs": 2}, n_seeds=1, predictions=False)
+    lines = folder.read("confirm.jsonl").splitlines(keepends=True)
+    folder.write("confirm.jsonl", b"".join(line for line in lines if b'"run_' not in line))
+    report = report_of(folder)
+    assert "with a seed that the search did not use" in report
+    assert "standard error" not in report
+
+
 def test_report_escapes_names_reasons_and_files(confirmed_folder):
-    evil = "<script>alert(1)</script>&\"'"
-    folder = confirmed_folder({"n_trials": 3}, n_seeds=7, predictions=False)
-    for name, harmless in (
-        ("ledger.jsonl", ('"synthetic"', '"lenet5"')),
-        ("confirm.jsonl", ('"synthetic"', '"plain LeNet-5"')),
-    ):
+    evil = "<script>alert(1)&\"'"
+    folder = confirmed_folder({"n_trials": 3, "name": evil}, n_seeds=7, predictions=False)
+    for name, harmless in (("ledger.jsonl", '"lenet5"'), ("confirm.jsonl", '"plain LeNet-5"')):
         text = folder.read(name).decode()
-        for word in harmless:
-            assert word in text
-            text = text.replace(word, json.dumps(evil))
-        folder.write(name, text.encode())
+        assert harmless in text
+        folder.write(name, text.replace(harmless, json.dumps(evil)).encode())
     folder.write("config.yaml", evil.encode())
     folder.write("environment.json", b'{"<script>": {"<b>": "<script>x</script>"}}')
     report = report_of(folder)
@@ -261,7 +265,7 @@ def test_report_escapes_names_reasons_and_files(confirmed_folder):
 
 def test_same_files_give_the_same_bytes_wherever_they_are_drawn(confirmed_report, tmp_path):
     folder, report = confirmed_report
-    copy, rc = tmp_path / "else where", tmp_path / "matplotlibrc"
+    copy, rc = tmp_path / "else where" / folder.name, tmp_path / "matplotlibrc"
     shutil.copytree(folder.path, copy)
     rc.write_text(RC)
     environment = {"PYTHONHASHSEED": "7", "TZ": "Asia/Kolkata", "LC_ALL": "C"}

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from analysis.records.confirmation import LookTaken, Plan, RunEpoch
+from analysis.records.confirmation import LookTaken, Plan, RunEnded, RunEpoch
 from analysis.results.comparison import compare_arms
 from analysis.results.verdict import (
     decisive_comparison,
@@ -241,6 +241,23 @@ def test_unfinished_runs_are_mentioned():
         ". 1 of 5 runs of the finalist-1 unfinished. "
         "1 of 5 runs of the hand-tuned failed, 1 of 5 runs of the hand-tuned unfinished."
     )
+
+
+def test_run_that_finished_after_the_look_is_mentioned():
+    hand_tuned = by_seed(None, 0.992, 0.992, 0.992, 0.992)
+    finalist = by_seed(0.99, 0.991, 0.992, 0.991, 0.99)
+    confirmation = make_confirmation({"finalist-1": finalist, "hand-tuned": hand_tuned})
+    for record in (
+        Plan(1.0, 1, 5, None),
+        LookTaken(4.0, 5, 5),
+        RunEpoch(9.0, "hand-tuned", 1001, 2, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0),
+        RunEnded(9.0, "hand-tuned", 1001, "COMPLETE", None),
+        LookTaken(9.0, 5, 5),  # it does not count: there is no error left to spend
+    ):
+        confirmation.apply(record)
+    verdict = describe_verdict(confirmation, 1)
+    assert ", 4 seeds," in verdict
+    assert verdict.endswith(" 1 seed left out, because a run finished only after the look.")
 
 
 accuracies = st.none() | st.integers(0, 10_000).map(lambda n: n / 10_000)

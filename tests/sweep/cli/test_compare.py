@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from analysis.records.ledger import read_ledger
+from analysis.records.ledger import EpochRecord, TrialEnded, TrialStarted, read_ledger
 from analysis.storage.folder import Folder
+from analysis.storage.journal import encode_record
 
 Call = Callable[..., Any]
 
@@ -39,6 +40,20 @@ def test_sweeps_are_shown_side_by_side(
     assert "he best of b" in outcome.out
     assert "the best of young and the best of a: the best trial of young" in outcome.out
     assert (tmp_path / "so-far.svg").read_text().count("<svg") == 1
+
+
+def test_previews_are_counted_apart(call: Call, add_sweep: Callable[..., Folder]) -> None:
+    preview = (
+        TrialStarted(2e9, 3, 3, {}, preview_epochs=1),
+        EpochRecord(2e9, 3, 1, 0.1, 0.9, 0.1, 0.9, 2.0, 1e4),
+        TrialEnded(2e9, 3, "STOPPED", None),
+    )
+    for name in ("a", "b"):
+        folder = add_sweep(name, n_trials=2, scheduler="none", failure_rate=0)
+        text = folder.read("ledger.jsonl")
+        folder.write("ledger.jsonl", text + b"".join(map(encode_record, preview)))
+    document = json.loads(call("compare", "a", "b", "--json").out)
+    assert [(d["previews"], d["stopped"]) for d in document["sweeps"]] == [(1, 0)] * 2
 
 
 def test_other_data_and_another_network_are_named_and_never_compared(
