@@ -1,8 +1,16 @@
 """Plain data as readable YAML."""
 
+import re
 from typing import Any
 
 import yaml
+
+EXPONENT = (
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+"""The resolver of numbers such as `1e-3`, which are texts in YAML 1.1 and not in 1.2."""
 
 
 def yaml_text(config: dict[str, Any]) -> str:
@@ -32,3 +40,6 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+_Dumper.add_implicit_resolver(*EXPONENT)

@@ -6,7 +6,6 @@ values are those of YAML 1.1 (`yes` is true, `010` is 8, `1:30` is 90), except t
 `1e-3` is a number and that dates are text. Keys are always text.
 """
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from yaml.reader import ReaderError
 
 from analysis.formatting import printable
 from analysis.hyperparameters import show_value
+from analysis.yaml_text import EXPONENT
 from sweep.config.dimensions import Location
 from sweep.config.registry import RENAMED
 from sweep.errors import UsageError
@@ -152,8 +152,4 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if "timestamp" not in tag]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+_Loader.add_implicit_resolver(*EXPONENT)

@@ -84,8 +84,10 @@ def resolve_config(
         folder = layers.find(("dataset",))[0].folder
         path = (folder / Path(config.dataset).expanduser()).absolute()
         path = path.resolve() if ".." in path.parts else path
-    except RuntimeError as error:
-        raise UsageError(f"`dataset` cannot be {printable(config.dataset)}: {error}") from None
+        str(path).encode()
+    except (RuntimeError, UnicodeEncodeError) as error:
+        why = error if isinstance(error, RuntimeError) else "its path must be UTF-8"
+        raise UsageError(f"`dataset` cannot be {printable(config.dataset)}: {why}") from None
     return config.model_copy(update={"dataset": str(path)})
 
 
@@ -117,6 +119,7 @@ class _Layers:
     def add(self, source: Source) -> None:
         """Merge a source, which overrides those before it."""
         self._sources.append(source)
+        old_scheduler = self.value.get("scheduler")
         path = min(source.lines, key=len)
         if path:
             self.value = _replace(self.value, path, source.value)
@@ -125,6 +128,11 @@ class _Layers:
                 old: Any = self.value.get(key)
                 is_merged = isinstance(value, dict) and isinstance(old, dict) and key != "space"
                 self.value[key] = {**old, **value} if is_merged else value
+        scheduler = self.value.get("scheduler")
+        if isinstance(scheduler, str | None):  # the same one keeps its parameters
+            name, old = scheduler or "none", old_scheduler
+            is_same = isinstance(old, dict) and old.get("name") == name
+            self.value["scheduler"] = old if is_same else {"name": name}
         self._fix_or_search(source)
 
     def find(self, location: Location) -> tuple[Source, Location]:
@@ -179,14 +187,15 @@ class _Layers:
         try:
             make = own.find(self.value["model"])
             self._check_arguments(make)
-            sections = [self.value.get(key) for key in ("space", "recipe")]
-            given = [n for s in sections if isinstance(s, dict) for n in own_arguments(s)]
+            both = [self.value.get(key) for key in ("space", "recipe")]
+            sections = [section for section in both if isinstance(section, dict)]
+            given = [name for section in sections for name in own_arguments(section)]
             own.check_arguments(self.value["model"], given)
         except own.NetworkError as error:
             raise own.NetworkError(f"{error} ({mark})") from None
-        if not own.takes(make, "dropout") and "dropout" in (self.value.get("space") or ()):
+        if not own.takes(make, "dropout") and any(s.get("dropout") for s in sections):
             self.add(read_setting("recipe.dropout=0"))
-            self.notes.append(f"`dropout` is not searched: `{name}` of {shown} does not take it")
+            self.notes.append(f"`dropout` is not used: `{name}` of {shown} does not take it")
         return None
 
     def _check_arguments(self, make: Callable[..., Any] | None) -> None:

@@ -257,12 +257,17 @@ def test_network_trains_with_a_last_batch_of_one_and_continues_bit_for_bit(tmp_p
     assert whole.model.state_dict()["layers.1.weight"].shape == (3, 784)
 
 
-def test_dropout_that_the_network_does_not_take_is_not_searched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fixed", [[], ["recipe.dropout=0.25"]])
+def test_dropout_that_the_network_does_not_take_is_not_used(
+    fixed: list[str], tmp_path: Path
+) -> None:
     notes: list[str] = []
     (tmp_path / "net.py").write_text(made(LINEAR))
-    config = resolve_config(settings=[f"model={tmp_path}/net.py:Net"], notify=notes.append)
+    settings = [f"model={tmp_path}/net.py:Net", *fixed]
+    config = resolve_config(settings=settings, notify=notes.append)
     assert "dropout" not in config.space
-    assert notes == [f"`dropout` is not searched: `Net` of {tmp_path}/net.py does not take it"]
+    assert config.recipe["dropout"] == 0
+    assert notes == [f"`dropout` is not used: `Net` of {tmp_path}/net.py does not take it"]
 
 
 def test_config_of_a_sweep_names_the_file_that_is_kept_there(tmp_path: Path) -> None:

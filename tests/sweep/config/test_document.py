@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from analysis.yaml_text import yaml_text
 from sweep.config.document import read_yaml
 from sweep.errors import UsageError
 
@@ -67,3 +68,8 @@ def test_read_yaml_rejects_and_says_where(text, message):
     with pytest.raises(UsageError) as caught:
         read_yaml(text, "a.yaml")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["1e3", "+1.E-3", "1:30", "2020-01-01", "yes"])
+def test_text_that_looks_like_another_value_stays_text_in_a_config(text):
+    assert read_yaml(yaml_text({"act": text}), "a.yaml").value == {"act": text}

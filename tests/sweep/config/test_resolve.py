@@ -134,8 +134,29 @@ def test_settings_switch_the_scheduler_and_the_confirmation_on_and_off():
     config = _load("{}", "scheduler=none", "confirm=none")
     assert (config.scheduler, config.confirm) == (Scheduler(name="none"), None)
     assert _load("{}", "scheduler.name=none").scheduler == Scheduler(name="none")
-    on = _load("scheduler: none\nconfirm: none", "scheduler.grace_period=2", "confirm.seeds=2")
-    assert (on.scheduler, on.confirm) == (Scheduler(grace_period=2), Confirm(seeds=2))
+    on = _load("scheduler: none\nconfirm: none", "scheduler.name=asha", "confirm.seeds=2")
+    assert (on.scheduler, on.confirm) == (Scheduler(), Confirm(seeds=2))
+
+
+@pytest.mark.parametrize(
+    ("text", "setting", "scheduler"),
+    [
+        ("scheduler: none", "scheduler.grace_period=2", Scheduler(name="none")),
+        ("scheduler:", "scheduler.grace_period=2", Scheduler(name="none")),
+        ("scheduler: asha", "scheduler.grace_period=2", Scheduler(grace_period=2)),
+        ("scheduler: preview", "trials=3", resolve_config(preset="best").scheduler),
+        ("{}", "scheduler=preview", resolve_config(preset="best").scheduler),
+        ("{}", "scheduler=asha", Scheduler()),
+    ],
+)
+def test_scheduler_keeps_its_name_and_with_it_its_parameters(text, setting, scheduler):
+    assert _load(text, setting, preset="best").scheduler == scheduler
+
+
+@pytest.mark.parametrize("name", ["h\udce4.npz", "./\udce4"])
+def test_path_of_a_dataset_must_be_utf8(name):
+    with pytest.raises(UsageError, match=r"`dataset` cannot be .*\\udce4.*must be UTF-8"):
+        resolve_config(dataset=name)
 
 
 _ERRORS = [
