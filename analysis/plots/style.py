@@ -82,7 +82,7 @@ _FINALISTS: tuple[Look, ...] = (
     {"color": ORANGE, "ls": (0, (3, 1, 1, 1))},
 )
 # The number of looks does not divide that of markers, so that no arms look the same.
-_FINALIST_MARKERS = "oPXd<*>"
+_FINALIST_MARKERS = "oPXd<h>"
 _BASELINES: dict[str, Look] = {
     "hand-tuned": {"color": VERMILLION, "ls": (0, (5, 1.5)), "marker": "s"},
     "lenet5": {"color": PURPLE, "ls": (0, (1.5, 1.2)), "marker": "D"},

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import accumulate
 
-from analysis.formatting import percent, printable
+from analysis.formatting import percent, printable, short_names
 from analysis.plots.results import NothingToDrawError, Picture
 from analysis.plots.scales import AXIS_NOTE, in_view, set_accuracy_scale
 from analysis.plots.style import (
@@ -55,7 +55,8 @@ def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
         note += " Their datasets differ: the accuracies cannot be compared."
     if missing := [printable(name, 40) for name in found if name not in curves]:
         note += f" Not drawn, because no trial ran all its epochs: {', '.join(missing)}."
-    labels = [f"{printable(name, 30)}: {percent(best[-1])}" for name, (_, best) in curves.items()]
+    names = zip(short_names(curves, 30), curves.values(), strict=True)
+    labels = [f"{name}: {percent(best[-1])}" for name, (_, best) in names]
     n_rows = -(-len(curves) // (3 if max(map(len, labels)) <= _SHORT else 2))
     figure = new_figure(
         4.0 + 0.2 * n_rows,

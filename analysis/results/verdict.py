@@ -239,7 +239,8 @@ def _too_late(confirmation: Confirmation, comparison: Comparison) -> list[str]:
     for arm in (comparison.finalist, comparison.baseline):
         seeds &= confirmation.test_accuracies(arm).keys()
     n_late = len(seeds - set(comparison.seeds))
-    late = f"{count(n_late, 'seed')} left out, because a run finished only after the look"
+    verb = "is" if n_late == 1 else "are"
+    late = f"{count(n_late, 'seed')} {verb} left out, because a run finished only after the look"
     return [late] if n_late else []
 
 

@@ -257,7 +257,7 @@ def test_run_that_finished_after_the_look_is_mentioned():
         confirmation.apply(record)
     verdict = describe_verdict(confirmation, 1)
     assert ", 4 seeds," in verdict
-    assert verdict.endswith(" 1 seed left out, because a run finished only after the look.")
+    assert verdict.endswith(" 1 seed is left out, because a run finished only after the look.")
 
 
 accuracies = st.none() | st.integers(0, 10_000).map(lambda n: n / 10_000)
