@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 # An error of standard output has one of these codes and names no file.
 _OUTPUT_FAILS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -60,4 +61,8 @@ def _repair_streams() -> None:
 
 
 if __name__ == "__main__":
+    # `python -m` adds the current folder. A network that imports a file from it would work in no
+    # other folder: it is refused, as by the command `sweep`.
+    if not sys.flags.safe_path and sys.path[0] != str(Path(__file__).parents[1]):
+        del sys.path[0]
     main()

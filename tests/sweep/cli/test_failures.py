@@ -200,3 +200,13 @@ def test_command_copes_with_its_standard_streams(
         text=True,
     )
     assert (run.returncode, run.stderr.strip(), run.stdout) == (exit_code, says, "")
+
+
+def test_network_that_imports_a_file_of_the_current_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("")
+    (tmp_path / "net.py").write_text("import beside\n")
+    command = [sys.executable, "-m", "sweep", "run", "--dry-run", "--set", "model=net.py:Net"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "net.py:1: it cannot be imported: ModuleNotFoundError: No module" in run.stderr
+    assert "'beside'" in run.stderr
