@@ -25,7 +25,7 @@ def test_every_sweep_with_a_complete_trial_is_drawn(some_ledger):
 
 
 def test_legend_of_long_names_fits_the_picture(some_ledger):
-    names = [f"{i} fashion-mnist-residual-network" for i in range(4)]
+    names = [f"{i} fashion-mnist-residual-network" for i in range(3)]
     with plot_style():
         figure = draw_sweeps_so_far(dict.fromkeys(names, some_ledger)).figure
         legend = figure.legends[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
