@@ -34,12 +34,12 @@ def test_version_is_that_of_the_package(call: Call) -> None:
 
 def test_validate_says_what_is_searched_fixed_and_off(call: Call, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
-        "{trials: 4, epochs: 7, initial_points: [{dropout: 0.25}], recipe: {shift: 0.05},"
+        "{trials: 12, epochs: 7, initial_points: [{dropout: 0.25}], recipe: {shift: 0.05},"
         " space: {dropout: {low: 0, high: 0.5}, batch_size: [32, 64]}}"
     )
     outcome = call("validate", "mine.yaml")
     assert outcome.out == (
-        "mine.yaml is a valid config: 4 trials of up to 7 epochs\n"
+        "mine.yaml is a valid config: 12 trials of up to 7 epochs\n"
         "  searched  dropout 0 to 0.5, batch_size 32 or 64\n"
         "  fixed     shift 0.05, learning_rate 0.01, schedule constant, warmup_epochs 0, "
         "momentum 0.9, nesterov false\n"
