@@ -225,6 +225,7 @@ def brief() -> tuple[str, ...]:
         "model=mlp",
         "recipe.batch_size=1000",
         "space={weight_decay: {low: 1.0e-6, high: 1.0e-2, log: true}}",
+        "searcher=random",
         "scheduler=none",
     )
     options = [word for setting in settings for word in ("--set", setting)]
