@@ -24,7 +24,7 @@ def real(start_driver: Callable[..., Any]) -> Any:
 
     The folder it is started in has a `models.py` of somebody else's.
     """
-    small = ("--trials", "2", "--epochs", "1")
+    small = ("--trials", "2", "--epochs", "1", "--set", "searcher=random")
     plan = ("--set", "confirm={top_k: 1, seeds: 1}")
     # As for the installed command, which unlike `python -m` does not look for modules here.
     safe = {"PYTHONSAFEPATH": "1"}
