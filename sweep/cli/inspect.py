@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -55,16 +56,18 @@ def status(
     now = time.time() if state == "running" else None
     if as_json:
         best = next(iter(rank_trials(ledger)), None)
+        n = Counter(trial.outcome for trial in ledger.trials.values())
         print_json(
             {
                 "sweep": ledger.name,
                 "state": state,
                 "at_work": state == "running",
                 "trials": int(ledger.config["trials"]),
-                "complete": len(ledger.in_state("COMPLETE")),
-                "stopped": len(ledger.in_state("STOPPED")),
-                "failed": len(ledger.in_state("FAILED")),
-                "running": len(ledger.in_state("RUNNING")),
+                "complete": n["complete"],
+                "previews": n["preview"],
+                "stopped": n["stopped"],
+                "failed": n["failed"],
+                "running": n["running"],
                 "epochs": sum(len(trial.epochs) for trial in ledger.trials.values()),
                 "elapsed_s": round(seconds_spent(ledger, now), 3),
                 "best_trial_id": best.trial.trial_id if best else None,

@@ -249,6 +249,7 @@ def test_status_counts_the_trials(call: Call, add_sweep: AddSweep) -> None:
         "at_work": False,
         "trials": 20,
         "complete": states.count("COMPLETE"),
+        "previews": 0,
         "stopped": states.count("STOPPED"),
         "failed": states.count("FAILED"),
         "running": 2,
