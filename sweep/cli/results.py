@@ -292,8 +292,6 @@ def track(
             raise UsageError(f"`{option}` is not for --to {to}; use {TRACKERS[to].option}")
     try:
         n_runs, where = mirror(folder, to, place, follow=follow)
-    except FileNotFoundError as error:
-        raise UsageError(f"{error}: it was deleted") from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     print(escape(f"{count(n_runs, 'run')} of {folder.name}: {where}"))

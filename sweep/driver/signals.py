@@ -82,7 +82,7 @@ class Interruption:
         if not self._may_exit:
             return
         if is_first:
-            text = "interrupted; every finished epoch is kept; continue with `sweep resume`\n"
+            text = "interrupted in the middle of its work; the sweep can be resumed\n"
             self._timer = threading.Timer(_LIMIT_S, self.leave, (128 + number, text))
             self._timer.daemon = True
             self._timer.start()

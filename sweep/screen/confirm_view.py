@@ -45,7 +45,7 @@ class ConfirmationView:
 
     def fraction(self) -> float:
         """Return the fraction of the epochs that are done."""
-        return self._n_epochs() / self._n_planned
+        return 1 - self._n_left() / self._n_planned
 
     def line(self) -> str:
         """Return the progress in one line."""
@@ -88,17 +88,26 @@ class ConfirmationView:
     def _n_epochs(self) -> int:
         return sum(len(run.epochs) for run in self._runs())
 
+    def _n_left(self, *arms: str) -> int:
+        """Return how many epochs of the arms are to come, by default of all."""
+        names = arms or self._arms
+        planned = len(self._seeds) * sum(self._confirmation.arms[name].epochs for name in names)
+        return planned - sum(
+            self._confirmation.arms[run.arm].epochs if run.state == "FAILED" else len(run.epochs)
+            for run in self._runs()
+            if run.arm in names
+        )
+
     def _seconds_left(self) -> float | None:
         """Estimate the time from the epochs that are done: of the same arm, if it has any."""
         known = [epoch.seconds for run in self._runs() for epoch in run.epochs]
-        if not known or len(known) == self._n_planned:
+        if not known or not self._n_left():
             return None
         left = 0.0
         for name in self._arms:
             own = (run for run in self._runs() if run.arm == name)
             seconds = [epoch.seconds for run in own for epoch in run.epochs]
-            planned = self._confirmation.arms[name].epochs * len(self._seeds)
-            left += (planned - len(seconds)) * fmean(seconds or known)
+            left += self._n_left(name) * fmean(seconds or known)
         return left / self._slots
 
 

@@ -72,7 +72,7 @@ class Slots:
         elif self._looked - self._last_able >= self._patience_s:
             waited = f" for {minutes}" if self._patience_s else ""
             raise ClusterError(f"no node could run a trial{waited}")
-        if self._available == before:
+        if self._available == before or (self._concurrency and self._available and before):
             return None
         if not self._available:
             return f"no node can run a trial; waiting for one, {minutes} at most"

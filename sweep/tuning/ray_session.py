@@ -133,12 +133,12 @@ def _join_options(address: str) -> dict[str, Any]:
 def _check_answer(address: str) -> None:
     """Find out in seconds whether anything answers; Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
-    if "/" in host or not host or not port.isdigit():
+    if "/" in host or not host or not (port.isascii() and port.isdigit()):
         hint = "; from outside a cluster use `ray job submit`" if "://" in address else ""
         raise UsageError(f"`--address` must be auto or HOST:PORT, but got {address!r}{hint}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_S).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ClusterError(
             f"cannot reach Ray at {address}: {reason.lower()}; is Ray running there "

@@ -4,11 +4,11 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from analysis.errors import StorageError
+from analysis.errors import LedgerError, StorageError
 from analysis.records.confirmation import read_confirmation
 from analysis.records.sweeps import pause_after, read_sweep
 from analysis.storage.folder import Folder
-from sweep.errors import TrackerError
+from sweep.errors import TrackerError, UsageError
 from sweep.results.trackers.mlflow import MLflow
 from sweep.results.trackers.runs import Tracker, tracked_runs
 from sweep.results.trackers.tensorboard import TensorBoard
@@ -28,16 +28,18 @@ def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple
     sweep has, and how to see them.
 
     Raises:
-        UsageError: A package is missing, or the place is of another sweep.
+        UsageError: A package is missing, the place is of another sweep, or the sweep was deleted.
         TrackerError: The tracker cannot be used.
     """
-    tracker = TRACKERS[to](folder.name, place)
     done: dict[str, tuple[int, str]] = {}
-    with _failing_as(to, tracker), contextlib.closing(tracker):
+    with _failing_as(to), contextlib.closing(TRACKERS[to](folder.name, place)) as tracker:
         while True:
             is_last = not (follow and folder.is_locked())
             began = time.monotonic()
-            runs = [*tracked_runs(read_sweep(folder), read_confirmation(folder))]
+            try:
+                runs = [*tracked_runs(read_sweep(folder), read_confirmation(folder))]
+            except FileNotFoundError as error:
+                raise UsageError(f"{error}: it was deleted") from error
             pause = pause_after(time.monotonic() - began)
             for run in runs:
                 progress = (len(run.metrics), run.state)
@@ -50,11 +52,12 @@ def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple
 
 
 @contextlib.contextmanager
-def _failing_as(name: str, tracker: Tracker) -> Iterator[None]:
+def _failing_as(name: str) -> Iterator[None]:
+    """Raise what the package of a tracker raises, which may be anything, as a TrackerError."""
     try:
         yield
-    except StorageError:  # the sweep's own
+    except (UsageError, LedgerError, StorageError):  # ours
         raise
-    except tracker.errors as error:
+    except Exception as error:
         reason = str(error).strip() or type(error).__name__
         raise TrackerError(f"{name} cannot be used: {reason.splitlines()[0]}") from error

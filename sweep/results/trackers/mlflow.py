@@ -27,7 +27,6 @@ class MLflow(Tracker):
         mlflow = import_extra("mlflow", "MLflow", "mlflow-skinny>=3.1")
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        self.errors = (mlflow.exceptions.MlflowException,)
         uri = place or mlflow.get_tracking_uri()
         self.where = f"MLflow experiment {sweep} at {mask_credentials(uri)}"
         self._mlflow, self._uri, self._sweep = mlflow, uri, sweep

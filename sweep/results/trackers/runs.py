@@ -42,11 +42,10 @@ class TrackedRun:
 class Tracker(ABC):
     """Mirrors the runs of the sweep `sweep` to a place that a user gives with `option`.
 
-    Its package raises `errors` if it cannot be used. `where` says how to see what was mirrored.
+    `where` says how to see what was mirrored.
     """
 
     option: ClassVar[str]
-    errors: tuple[type[Exception], ...]
     where: str
 
     @abstractmethod

@@ -22,7 +22,6 @@ class TensorBoard(Tracker):
     """
 
     option = "--out"
-    errors = (OSError,)
 
     def __init__(self, sweep: str, place: str | None) -> None:
         import_extra("tensorboardX", "TensorBoard", "tensorboardX>=2.6")

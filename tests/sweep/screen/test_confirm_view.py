@@ -77,6 +77,18 @@ def test_estimate_for_an_arm_without_epochs_is_from_the_others(confirmation: Con
     assert _view(confirmation, slots=1).line().endswith("about 7 min left")
 
 
+def test_nothing_is_left_of_a_run_that_failed(confirmation: Confirmation) -> None:
+    view = _view(confirmation)
+    (arm, seed), *others = itertools.product(ARMS, SEEDS)
+    for run in others:
+        _train(confirmation, *run, 0.97, 0.98)
+    assert view.fraction() < 1
+    confirmation.apply(RunEnded(2.0, arm, seed, "FAILED", "diverged"))
+    assert view.fraction() == 1
+    assert view.line().startswith("confirmed: ")
+    assert view.line().endswith(" elapsed")
+
+
 def test_view_has_notices_and_failures(confirmation: Confirmation) -> None:
     view = _view(confirmation)
     confirmation.apply(ConfirmationNotice(2.0, "mlp, seed 12: its process died"))

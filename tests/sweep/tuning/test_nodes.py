@@ -69,6 +69,14 @@ def test_slots_follow_the_nodes(present: Set, clock: Clock) -> None:
     assert slots.follow() == "nodes have changed: 1 trial at a time instead of 4"
 
 
+def test_number_that_the_user_gave_does_not_follow_the_nodes(present: Set, clock: Clock) -> None:
+    present(2)
+    slots = Slots(Resources(), concurrency=2, patience_s=60)
+    present(2, 2)
+    clock.now += 9
+    assert (slots.follow(), slots.count) == (None, 2)
+
+
 def test_cluster_without_a_node_is_waited_for_and_then_given_up(
     present: Set, clock: Clock
 ) -> None:

@@ -74,7 +74,7 @@ def test_session_starts_ray_here_and_ends_it_after_an_error(
     assert not list(temporary.iterdir())
 
 
-@pytest.mark.parametrize("address", ["head", "ray://head:10001", ":6379", "head:port", "a/b:1"])
+@pytest.mark.parametrize("address", ["head", "ray://head:1", ":6379", "head:port", "a/b:1", "a:²"])
 def test_malformed_address_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match=r"`--address` must be auto or HOST:PORT, but got") as no:
         _open(address)

@@ -1,3 +1,4 @@
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,7 +30,6 @@ class Recorded(Tracker):
     """A tracker that keeps what it is given, and fails for a trial that is named."""
 
     option = "--out"
-    errors = (ConnectionError,)
     where = "here"
     updates: ClassVar[list[tuple[str, int, str]]] = []
     n_closed: ClassVar[int] = 0
@@ -83,6 +83,16 @@ def test_sweep_is_followed_to_its_end(
         ("trial-0003", 0, "FAILED"),
     ]
     assert recorded.n_closed == 1
+
+
+def test_sweep_that_is_deleted_meanwhile_is_named(
+    make_sweep: MakeSweep, recorded: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = make_sweep(n_trials=1)
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: shutil.rmtree(folder.path))
+    monkeypatch.setattr(type(folder), "is_locked", lambda _: True)
+    with pytest.raises(UsageError, match=r"synthetic: it was deleted$"):
+        mirror(folder, "recorded", None, follow=True)
 
 
 def test_tracker_that_fails_ends_in_one_line(

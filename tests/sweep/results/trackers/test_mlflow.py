@@ -67,6 +67,15 @@ def test_sweep_is_mirrored_once_and_grows(
     assert runs["trial-0003"].data.tags["reason"] == "diverged"
 
 
+@pytest.mark.parametrize("uri", ["http://[::1", "sqlite:////proc/nowhere/runs.db"])
+def test_place_that_cannot_be_used_ends_in_one_line(
+    uri: str, make_sweep: Callable[..., tuple[Folder, Ledger]]
+) -> None:
+    folder, _ = make_sweep(n_trials=1)
+    with pytest.raises(TrackerError, match=r"^mlflow cannot be used: .+"):
+        mirror(folder, "mlflow", uri, follow=False)
+
+
 def test_server_that_does_not_answer_ends_in_one_line(
     make_sweep: Callable[..., tuple[Folder, Ledger]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
