@@ -58,7 +58,7 @@ def test_run_prints_one_json_document_and_few_lines_on_stderr(outcome: Any) -> N
     assert lines[0].startswith("note: no trial will be stopped early: ")
     assert lines[1] == "sweep real: 2 trials of up to 1 epoch"
     start = next(n for n, line in enumerate(lines) if re.fullmatch(r"\d at a time; .*", line))
-    assert all(re.match("  (searched|fixed|off) ", line) for line in lines[2:start])
+    assert all(re.match("  (searched|fixed|off|time) ", line) for line in lines[2:start])
     progress = (
         r"(search(ing|ed): [12]/2 trials, 0 stopped early, [12] epochs?|"
         r"confirm(ing|ed): \d/[34] runs, \d/[34] epochs)"
@@ -83,7 +83,7 @@ def test_run_leaves_only_the_files_of_a_sweep(real: Any, folder: Folder, outcome
     assert len(checkpoints) == 2
     written = yaml.safe_load(folder.read("config.yaml"))
     assert (written["trials"], written["epochs"]) == (2, 1)
-    assert written["confirm"] == {"top_k": 1, "seeds": 1}
+    assert written["confirm"] == {"top_k": 1, "seeds": 1, "max_seeds": None}
     versions = json.loads(folder.read("environment.json"))["versions"]
     assert set(versions) >= {"python", "torch", "ray", "optuna"}
 
