@@ -27,7 +27,7 @@ from analysis.storage.journal import (
 )
 
 DIVERGED = "diverged"
-"""How the reason of a failure begins that would come again: the loss became infinite or NaN."""
+"""How the reason of a failure begins if the loss became infinite or NaN."""
 """The first word of the reason of a trial that failed because its loss was not finite."""
 
 EndState = Literal["COMPLETE", "STOPPED", "FAILED"]
@@ -133,6 +133,11 @@ class SessionEnded(JournalRecord, frozen=True, tag="session_ended"):
     """A driver stops cleanly: `finished`, `interrupted` or what went wrong."""
 
     reason: str
+
+
+def has_diverged(reason: str | None) -> bool:
+    """Return whether a failure for this reason is a divergence, which would come again."""
+    return (reason or "").startswith(DIVERGED)
 
 
 Record = (

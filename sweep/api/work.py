@@ -8,7 +8,7 @@ from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
 from analysis.records.confirmation import read_confirmation
 from analysis.records.files import REPORT_FILE
-from analysis.records.ledger import DIVERGED, EarlierSweep, Ledger, read_first_record
+from analysis.records.ledger import EarlierSweep, Ledger, has_diverged, read_first_record
 from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
@@ -88,7 +88,7 @@ def continue_sweep(
             keep_network(locked, config.model)
         say(f"resuming {folder.name}: {missing.text}")
         if any(change.startswith("`initial_points`") for change in changes):
-            say("note: initial points are tried at the start of a sweep alone, not the new ones")
+            say("note: the new initial points are not tried: a sweep tries them at its start")
         say(f"sweep {folder.name}: {describe_size(config)}")
         with passing_line(start):
             ledger = _train(locked, config, options, data)
@@ -218,7 +218,7 @@ def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
     trials = [(f"trial {t.trial_id}", t.reason) for t in ledger.in_state("FAILED")]
     failed = [(f"{r.arm}, seed {r.seed}", r.reason) for r in runs if r.state == "FAILED"]
     for noun, failures in (("trial", trials), ("confirmation run", failed)):
-        wrong = [(what, why) for what, why in failures if not (why or "").startswith(DIVERGED)]
+        wrong = [(what, why) for what, why in failures if not has_diverged(why)]
         if wrong:
             first = ": ".join(map(str, wrong[0]))
             raise NoTrialError(f"{count(len(wrong), noun)} of {ledger.name} failed, {first}")

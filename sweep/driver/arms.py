@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from analysis.hyperparameters import DEFAULTS, HAND_TUNED
 from analysis.records.confirmation import Arm, Confirmation, Plan
-from analysis.records.ledger import DIVERGED, Ledger, Trial
+from analysis.records.ledger import Ledger, Trial, has_diverged
 from analysis.records.seeds import confirmation_seeds
 from analysis.results.selection import Selection, rank_trials
 from analysis.results.verdict import is_decided
@@ -122,7 +122,7 @@ def missing_runs(
         for seed in seeds
         for arm in arms
         if (run := done.get((arm, seed))) is None
-        or not (run.state == "COMPLETE" or (run.reason or "").startswith(DIVERGED))
+        or not (run.state == "COMPLETE" or has_diverged(run.reason))
     ]
 
 

@@ -319,7 +319,7 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
     assert "`seed`: 0 then, 9 now" in refused.err
     assert call(*changed, "--accept-changes").exit_code == 0
     points = ("--set", "initial_points=[]", "--accept-changes")
-    assert "note: initial points are tried at the start of a sweep alone" in (
+    assert "note: the new initial points are not tried" in (
         call(*options, "6", "--seed", "9", *points).err
     )
     searches = [step for step in pretended.done if step[0] == "search"]
