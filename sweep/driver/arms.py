@@ -112,9 +112,9 @@ def needs_look(confirmation: Confirmation, arms: list[str], seeds: list[int]) ->
 def missing_runs(
     confirmation: Confirmation | None, arms: list[str], seeds: list[int]
 ) -> list[tuple[str, int]]:
-    """Return the runs that have not ended, seed by seed, so that arms stay comparable.
+    """Return the runs still to be trained, seed by seed, so that arms stay comparable.
 
-    A run that failed is missing, unless it diverged: it would do so again.
+    A run that failed is trained again, unless it diverged, which would come again.
     """
     done = {} if confirmation is None else confirmation.runs
     return [
