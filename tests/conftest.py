@@ -15,10 +15,14 @@ from s3_server import s3_server
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a file in one process, but let each long test go where there is room."""
+    """Run the tests of a file in one process, and those that share a Ray.
+
+    Each long test goes where there is room.
+    """
     for item in items:
         if not (item.get_closest_marker("long") or item.get_closest_marker("xdist_group")):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+            group = "ray" if "ray_scratch" in getattr(item, "fixturenames", ()) else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

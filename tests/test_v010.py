@@ -54,9 +54,13 @@ def test_name_that_is_not_utf8_is_read(storage: Path) -> None:
     assert len(_document(storage, "trials")["trials"]) == 7
 
 
-def test_it_is_reported_and_exported(storage: Path) -> None:
+def test_it_is_reported(storage: Path) -> None:
     page = Path(_sweep(storage, "report").strip()).read_text()
     assert page.count("<img ") + page.count("<svg ") >= 8
+
+
+@pytest.mark.long
+def test_it_is_exported(storage: Path) -> None:
     exported = _document(storage, "export", "--out", str(storage / "exported"))
     assert exported["metrics"]["weights"]["seed"] == 2613022947
     assert exported["metrics"]["weights"]["test_accuracy"] == 0.9858

@@ -263,6 +263,7 @@ def test_report_escapes_names_reasons_and_files(confirmed_folder):
     assert not any("McNemar" in text for text in texts(page, "summary"))  # no predictions
 
 
+@pytest.mark.long
 def test_same_files_give_the_same_bytes_wherever_they_are_drawn(confirmed_report, tmp_path):
     folder, report = confirmed_report
     copy, rc = tmp_path / "else where" / folder.name, tmp_path / "matplotlibrc"

@@ -92,6 +92,8 @@ def test_auto_is_the_cluster_of_this_machine(
         _open("auto")
     with pytest.raises(ClusterError, match="^Ray is not running on this machine: start it with"):
         _open("auto")
+    with pytest.raises(ClusterError, match=r"^cannot reach Ray at a\.\.b:6379: no host name; is "):
+        _open("a..b:6379")
     with pytest.raises(ClusterError, match="^cannot reach Ray at 127.0.0.1:99999: "):
         _open("127.0.0.1:99999")
 
