@@ -19,8 +19,11 @@ from sweep.tuning.ray_session import ray_session
 
 
 @pytest.fixture
-def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def temporary(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """Python's temporary folder, with a name that is short enough for Ray's sockets."""
+    tmp_path_factory.getbasetemp()  # not within it
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
