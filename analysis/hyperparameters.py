@@ -29,6 +29,7 @@ class Hyperparameter:
         unit: What the numbers count, for messages and axes.
         symbol: Unit that follows a number directly, such as `°`.
         words: Name in words; if empty, `name` with spaces.
+        is_extra: Whether it is left unsaid where it is fixed to its default.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Hyperparameter:
     unit: str = ""
     symbol: str = ""
     words: str = ""
+    is_extra: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -102,18 +104,38 @@ _TABLE = (
     Hyperparameter("shift", "float", 0.0, high=1, unit="of the image side"),
     # L2 coefficient of SGD.
     Hyperparameter("weight_decay", "float", 0.0, high=100),
+    # Largest change of an image's size, as a fraction of it, to either side.
+    Hyperparameter(
+        "scale", "float", 0.0, high=1, below_high=True, unit="of the image size", is_extra=True
+    ),
+    # Largest angle by which an image is sheared along its rows, to either side.
+    Hyperparameter(
+        "shear", "float", 0.0, high=90, below_high=True, unit="degrees", symbol="°", is_extra=True
+    ),
+    # Probability that is taken from a label and spread over all classes, in training.
+    Hyperparameter("label_smoothing", "float", 0.0, high=1, below_high=True, is_extra=True),
     # Images per step.
     Hyperparameter("batch_size", "int", 64, low=1, high=50_000, unit="images"),
     # Highest learning rate that the schedule reaches.
     Hyperparameter("learning_rate", "float", 0.01, high=100, above_low=True),
-    # Learning rate after the warm-up; linear falls to 0 in the last step.
-    Hyperparameter("schedule", "choice", "constant", choices=("constant", "linear")),
+    # Learning rate after the warm-up; linear and cosine fall to 0 in the last step.
+    Hyperparameter("schedule", "choice", "constant", choices=("constant", "linear", "cosine")),
     # Epochs in which the learning rate climbs from 0; may be a fraction.
     Hyperparameter("warmup_epochs", "float", 0.0, high=10_000, unit="epochs", words="warm-up"),
     # Momentum of SGD.
     Hyperparameter("momentum", "float", 0.9, high=1, below_high=True),
     # Whether the momentum is Nesterov's, which needs a momentum above 0.
     Hyperparameter("nesterov", "bool", False),
+    # Share of the average of the weights that a step keeps; the average is measured and exported.
+    Hyperparameter(
+        "ema_decay",
+        "float",
+        0.0,
+        high=1,
+        below_high=True,
+        words="decay of the average of the weights",
+        is_extra=True,
+    ),
 )
 
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType({row.name: row for row in _TABLE})
@@ -124,6 +146,8 @@ HAND_TUNED: Mapping[str, float] = MappingProxyType(
     {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
 )
 """The regularizers of the hand-tuned baseline; its other values are `DEFAULTS`."""
+REGULARIZERS = (*HAND_TUNED, "scale", "shear", "label_smoothing")
+"""What is 0 in a network without regularizers."""
 
 
 OWN = Hyperparameter("model.…", "own", 0, words="argument of a network of your own")
@@ -158,6 +182,12 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     if completed["nesterov"] and not completed["momentum"]:
         raise ValueError("`nesterov` must be false where `momentum` is 0")
     return completed
+
+
+def worth_saying(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return hyperparameters without the extra ones that have no effect."""
+    unsaid = {name: row.default for name, row in HYPERPARAMETERS.items() if row.is_extra}
+    return {k: value for k, value in values.items() if k not in unsaid or value != unsaid[k]}
 
 
 def format_value(name: str, value: Any) -> str:

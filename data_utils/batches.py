@@ -45,9 +45,9 @@ def to_device(dataset: ImageDataset, device: torch.device | str) -> DeviceImages
 
 
 def training_batches(
-    data: DeviceImages, *, batch_size: int, rotation: float, shift: float, generator: Generator
+    data: DeviceImages, *, batch_size: int, generator: Generator, **amounts: float
 ) -> Iterator[Batch]:
-    """Yield every image once, shuffled, augmented as `augment` does, and normalized.
+    """Yield every image once, shuffled, augmented by the amounts of `augment`, and normalized.
 
     The data is on the device of `generator`, which shuffles and augments.
 
@@ -58,7 +58,7 @@ def training_batches(
     for indices in torch.split(order, max(1, _CHUNK // batch_size) * batch_size):
         # index_select is ten times as fast as indexing with brackets.
         pixels = data.images.index_select(0, indices).float()
-        pixels = augment(pixels, rotation=rotation, shift=shift, generator=generator)
+        pixels = augment(pixels, generator=generator, **amounts)
         images = normalize(pixels, data.spec.mean, data.spec.std)
         labels = data.labels.index_select(0, indices)
         yield from _split(images, labels, batch_size)

@@ -63,11 +63,11 @@ def test_hyperparameter_is_added_in_the_table_and_the_loop(tree: Path) -> None:
     Checkpoint(LocalFolder(tree / "old"), old).save(run)
 
     table = "_TABLE = (\n"
-    row = '    Hyperparameter("label_smoothing", "float", 0.0, high=1),\n'
+    row = '    Hyperparameter("z_loss", "float", 0.0, high=1),\n'
     edit(tree / "analysis/hyperparameters.py", table, table + row)
-    loss = "F.cross_entropy(logits, labels{})"
-    argument = ", label_smoothing=run.hyperparameters['label_smoothing']"
-    edit(tree / "sweep/training/loop.py", loss.format(""), loss.format(argument))
+    loss = 'label_smoothing=own["label_smoothing"])'
+    term = ' + own["z_loss"] * logits.logsumexp(1).square().mean()'
+    edit(tree / "sweep/training/loop.py", loss, loss + term)
     printed = run_python(
         tree,
         """
@@ -82,31 +82,31 @@ from sweep.config.resolve import resolve_config
 from sweep.training.assignment import Assignment
 from sweep.training.worker import Worker
 
-config = resolve_config(settings=["space={label_smoothing: {low: 0, high: 0.2}}", "model=mlp"])
+config = resolve_config(settings=["space={z_loss: {low: 0, high: 0.2}}", "model=mlp"])
 data = ImageDataset(**np.load("data.npz"))
 
 def train(folder, value):
     worker = Worker(data, data, folder, device="cpu", predict=False)
-    hyperparameters = config.hyperparameters({"label_smoothing": value})
+    hyperparameters = config.hyperparameters({"z_loss": value})
     worker.assign(Assignment("trial-0001", 1, config.model, 2, hyperparameters))
     reports = [worker.step(), worker.step()]
     assert not any(report.failure or report.notice for report in reports), reports
     return [report.epochs[-1].train_loss for report in reports]
 
-smooth, plain = train(LocalFolder(Path("new")), 0.2), train(LocalFolder(Path("plain")), 0.0)
-assert smooth != plain
+penalized, plain = train(LocalFolder(Path("new")), 0.2), train(LocalFolder(Path("plain")), 0.0)
+assert penalized != plain
 assert train(LocalFolder(Path("old")), 0.0) == plain, "it must go on from the old checkpoint"
 
-old = {name: value for name, value in DEFAULTS.items() if name != "label_smoothing"}
+old = {name: value for name, value in DEFAULTS.items() if name != "z_loss"}
 arms = [
     Arm(time=0.0, arm="a", title="a", role="baseline", model="mlp", trial_id=None,
         hyperparameters=values, epochs=2, reference=False)
     for values in (old, dict(DEFAULTS))
 ]
-print(arms[0].differences(arms[1]), HYPERPARAMETERS["label_smoothing"].label)
+print(arms[0].differences(arms[1]), HYPERPARAMETERS["z_loss"].label)
 """,
     )
-    assert printed == "0 label smoothing\n"
+    assert printed == "0 z loss\n"
 
 
 def test_network_and_data_set_are_each_a_file_and_a_line_in_a_registry(tree: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from analysis.formatting import count, percent, percent_number
-from analysis.hyperparameters import DEFAULTS, format_value
+from analysis.hyperparameters import DEFAULTS, format_value, worth_saying
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import MODEL_FILE, earlier_model_name
 from analysis.records.ledger import Ledger
@@ -159,7 +159,9 @@ def find_best(ledger: Ledger) -> dict[str, Any] | None:
     config = dict(trial.config)
     searched = {k: v for k, v in trial.hyperparameters.items() if k in config["space"]}
     fixed = {k: v for k, v in config["recipe"].items() if k not in searched}
-    others = {k: value for k, value in {**DEFAULTS, **fixed}.items() if k not in searched}
+    others = worth_saying(
+        {k: value for k, value in {**DEFAULTS, **fixed}.items() if k not in searched}
+    )
     # With one trial, only the first initial point is trained.
     config |= {"trials": 1, "recipe": fixed, "initial_points": [searched], "scheduler": "none"}
     config["model"], _, digest = trial.config["model"].partition("@")

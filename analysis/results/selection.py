@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from analysis.formatting import count
-from analysis.hyperparameters import HAND_TUNED
+from analysis.hyperparameters import REGULARIZERS
 from analysis.records.confirmation import Arm, Confirmation
 from analysis.records.ledger import Ledger, Origin, Trial
 
@@ -111,7 +111,7 @@ def searched_recipe(trial: Trial, baseline: Arm) -> list[str]:
     learning rate. They were searched together with the trial's regularizers, not with those of
     the baseline. Other baselines have nothing from the search.
     """
-    names = [name for name in trial.config["space"] if name not in HAND_TUNED]
+    names = [name for name in trial.config["space"] if name not in REGULARIZERS]
     is_shared = baseline.role == "baseline" and baseline.reference
     is_shared &= all(baseline.hyperparameters.get(name) == trial.value(name) for name in names)
     return names if is_shared else []

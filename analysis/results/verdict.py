@@ -4,7 +4,7 @@ import shlex
 from math import floor, log10
 
 from analysis.formatting import count, interval, points
-from analysis.hyperparameters import HAND_TUNED
+from analysis.hyperparameters import REGULARIZERS
 from analysis.records.confirmation import MIN_SEEDS, Arm, Confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison, compare_arms, outcome_of, with_new_images
@@ -77,7 +77,7 @@ def describe_verdict(
         return f"No verdict on {finalist.title} yet: {seeds} {verb} ended."
     if confirmation.reference_of(finalist) is None:
         return _sentence(f"{finalist.title} was not compared with a reference")
-    is_off = all(finalist.hyperparameters.get(name) == 0 for name in HAND_TUNED)
+    is_off = not any(finalist.hyperparameters.get(name) for name in REGULARIZERS)
     point = "The network without regularizers" if is_off else "The hand-tuned point"
     return (
         f"{point}, trial {trial_id}, is the best of the sweep: no other trial "

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
-from analysis.hyperparameters import DEFAULTS, HAND_TUNED
+from analysis.hyperparameters import DEFAULTS, HAND_TUNED, REGULARIZERS
 from analysis.records.confirmation import Arm, Confirmation, Plan
 from analysis.records.ledger import Ledger, Trial, has_diverged
 from analysis.records.seeds import confirmation_seeds
@@ -53,14 +53,14 @@ def plan_arms(
         reference=True,
     )
     planned = [_finalist(finalist.trial, plain) for finalist in finalists]
-    best = planned[0]
+    best, without = planned[0], dict.fromkeys(REGULARIZERS, 0.0)
     if config.dataset != "mnist" or best.model not in MODELS:
         off = replace(
             plain,
             arm=f"plain-{best.arm}",
             title=f"{best.title} without regularizers",
             model=best.model,
-            hyperparameters={**best.hyperparameters, **dict.fromkeys(HAND_TUNED, 0.0)},
+            hyperparameters={**best.hyperparameters, **without},
             reference=True,
         )
         return _without_equals(planned, [off], recorded)
@@ -69,7 +69,7 @@ def plan_arms(
         arm=f"hand-tuned-recipe-of-trial-{best.trial_id}",
         title=f"hand-tuned, recipe of trial {best.trial_id}",
         model=best.model,
-        hyperparameters={**best.hyperparameters, **HAND_TUNED},
+        hyperparameters={**best.hyperparameters, **without, **HAND_TUNED},
     )
     references = [own, tuned] if own.differences(tuned) else [tuned]
     return [*_without_equals(planned, references, recorded), plain, mlp]
@@ -156,6 +156,6 @@ def _marked(finalist: Arm, references: list[Arm]) -> Arm:
     """Mark a finalist with the values of a reference as one."""
     if all(finalist.differences(reference) for reference in references):
         return finalist
-    is_tuned = any(finalist.hyperparameters[name] for name in HAND_TUNED)
+    is_tuned = any(finalist.hyperparameters.get(name) for name in REGULARIZERS)
     point = "the hand-tuned point" if is_tuned else "without regularizers"
     return replace(finalist, title=f"{finalist.title} ({point})", reference=True)

@@ -1,5 +1,6 @@
 """The training loop: a generator of epochs, which the caller may stop after any epoch."""
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -54,15 +55,49 @@ class TrainingRun:
         settings = {key: own[key] for key in ("momentum", "nesterov", "weight_decay")}
         trained = (p for p in self.model.parameters() if p.requires_grad)
         self.optimizer = SGD(trained, **settings)
+        is_averaged = own["ema_decay"] > 0
+        self._average = [p.detach().clone() for p in self.optimizer.parameters if is_averaged]
         self.history: list[Epoch] = []
 
+    def average(self, step: int) -> None:
+        """Move the average of the weights, if there is one, towards the weights after a step.
+
+        The first steps count more, so that the initial weights are soon forgotten. Buffers, such
+        as those of a batch norm, are not averaged.
+        """
+        if self._average:
+            decay = min(self.hyperparameters["ema_decay"], (1 + step) / (10 + step))
+            weights = [p.detach() for p in self.optimizer.parameters]
+            torch._foreach_lerp_(self._average, weights, 1 - decay)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the model have the average of its weights, if there is one, in a `with` block."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        for i, average in enumerate(self._average):
+            weights = self.optimizer.parameters[i]
+            weights.data, self._average[i] = average, weights.data
+
     def state_dict(self) -> dict[str, Any]:
-        """Return a copy of the state: tensors on the CPU and plain data."""
+        """Return a copy of the state: tensors on the CPU and plain data.
+
+        `model` is what was measured. Where that is an average, `weights` are those to go on from.
+        """
+        with self.averaged():
+            model = {k: v.to("cpu", copy=True) for k, v in self.model.state_dict().items()}
+            weights = [v.to("cpu", copy=True) for v in self._average]
         return {
             "model_name": self.model_name,
             "hyperparameters": dict(self.hyperparameters),
             "device": self.generator.device.type,
-            "model": {k: v.to("cpu", copy=True) for k, v in self.model.state_dict().items()},
+            "model": model,
+            "weights": weights,
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "history": [msgspec.structs.asdict(metrics) for metrics in self.history],
@@ -80,7 +115,10 @@ class TrainingRun:
         ):
             if found != own:
                 raise ValueError(f"the state's `{name}` must be {own}, but is {found}")
-        self.model.load_state_dict(state["model"])
+        with self.averaged():
+            self.model.load_state_dict(state["model"])
+            for weights, saved in zip(self._average, state.get("weights", []), strict=True):
+                weights.copy_(saved)
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.history = [Epoch(**metrics) for metrics in state["history"]]
@@ -92,8 +130,8 @@ def train_epochs(
     """Train a run up to its last epoch, `epochs`, continuing after the epochs in its history.
 
     Each epoch is measured on the images `evaluation`, and in the run's history before it is
-    yielded. In the last one a linear schedule ends. DivergenceError if the training or validation
-    loss of an epoch is not finite.
+    yielded. A schedule that falls ends in the last one. DivergenceError if the training or
+    validation loss of an epoch is not finite.
     """
     device = run.generator.device
     train_data, evaluation_data = to_device(train, device), to_device(evaluation, device)
@@ -101,7 +139,8 @@ def train_epochs(
         start = time.perf_counter()
         train_loss, train_accuracy = _train_one_epoch(run, train_data, epoch, epochs)
         trained = time.perf_counter()
-        val_loss, val_accuracy = evaluate(run.model, evaluation_batches(evaluation_data))
+        with run.averaged():
+            val_loss, val_accuracy = evaluate(run.model, evaluation_batches(evaluation_data))
         for which, loss in (("training", train_loss), ("validation", val_loss)):
             if not math.isfinite(loss):
                 raise DivergenceError(f"{which} loss became {loss} in epoch {epoch}")
@@ -121,15 +160,17 @@ def train_epochs(
 def schedule_factor(schedule: str, step: int, *, n_steps: int, n_warmup_steps: int) -> float:
     """Return the fraction of the learning rate to use in a step.
 
-    It climbs to 1 in the last warm-up step. Then it stays there (`constant`) or falls by the
-    same amount in every step (`linear`). It is 0 in no step: a linear schedule would reach 0 in
-    the step after the last. Steps count from 0. A warm-up may be longer than the run.
+    It climbs to 1 in the last warm-up step. Then it stays there (`constant`), falls by the same
+    amount in every step (`linear`), or as half a period of a cosine does (`cosine`). It is 0 in
+    no step: it would reach 0 in the step after the last. Steps count from 0. A warm-up may be
+    longer than the run.
     """
     if step < n_warmup_steps:
         return (step + 1) / n_warmup_steps
     if schedule == "constant":
         return 1.0
-    return (n_steps - step) / (n_steps - n_warmup_steps)
+    left = (n_steps - step) / (n_steps - n_warmup_steps)
+    return left if schedule == "linear" else (1 - math.cos(math.pi * left)) / 2
 
 
 def _train_one_epoch(
@@ -154,9 +195,8 @@ def _train_one_epoch(
     batches = training_batches(
         data,
         batch_size=own["batch_size"],
-        rotation=own["rotation"],
-        shift=own["shift"],
         generator=run.generator,
+        **{name: own[name] for name in ("rotation", "shift", "scale", "shear")},
     )
     for step, (images, labels) in enumerate(batches, start=(epoch - 1) * steps_per_epoch):
         factor = schedule_factor(
@@ -165,9 +205,10 @@ def _train_one_epoch(
         if is_users and len(labels) == 1 < own["batch_size"]:
             continue
         logits = run.model(images)
-        loss = F.cross_entropy(logits, labels)
+        loss = F.cross_entropy(logits, labels, label_smoothing=own["label_smoothing"])
         gradients = torch.autograd.grad(loss, run.optimizer.parameters, materialize_grads=is_users)
         run.optimizer.step(gradients, factor * own["learning_rate"])
+        run.average(step)
         loss_sum += loss.detach() * len(labels)
         n_correct += (logits.detach().argmax(1) == labels).sum()
         n_seen += len(labels)

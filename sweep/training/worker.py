@@ -91,7 +91,8 @@ class Worker:
         is_last, predictions = len(run.history) == self._assignment.epochs, None
         if is_last and self._predict:
             images = to_device(self._evaluation, self._device)
-            probabilities = predict_probabilities(run.model, evaluation_batches(images))
+            with run.averaged():
+                probabilities = predict_probabilities(run.model, evaluation_batches(images))
             confidence, predicted = probabilities.max(dim=1)
             predictions = Predictions(
                 predicted=predicted.numpy().astype(self._evaluation.labels.dtype),

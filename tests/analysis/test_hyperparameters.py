@@ -28,7 +28,7 @@ def test_complete_fills_in_defaults_in_the_order_of_the_table():
         ({"batch_size": 0}, "`batch_size` must be between 1 and 50,000 images, but got 0"),
         ({"batch_size": 1.5}, "`batch_size` must be an integer between 1 and 50,000 images"),
         ({"learning_rate": 0}, "`learning_rate` must be above 0 and at most 100, but got 0"),
-        ({"schedule": "cosine"}, "`schedule` must be constant or linear, but got 'cosine'"),
+        ({"schedule": "step"}, "`schedule` must be constant, linear or cosine, but got 'step'"),
         ({"nesterov": 1}, "`nesterov` must be true or false, but got 1"),
         ({"lr": 0.1}, "there is no hyperparameter `lr`"),
         ({"nesterov": True, "momentum": 0.0}, "`nesterov` must be false where `momentum` is 0"),

@@ -1,6 +1,7 @@
 import itertools
 import math
 
+import pytest
 import torch
 from torch import Generator
 from torchvision.transforms import InterpolationMode
@@ -11,28 +12,33 @@ from data_utils.augment import augment, transform
 SIDE = 28
 
 
-def test_transform_agrees_with_torchvision():
+@pytest.mark.parametrize("is_affine", [False, True])
+def test_transform_agrees_with_torchvision(is_affine: bool):
     n = 16
     generator = Generator().manual_seed(n)
     images = torch.rand(n, 1, SIDE, SIDE, generator=generator)
     angles = (torch.rand(n, generator=generator) - 0.5) * 360
     shifts = (torch.rand(n, 2, generator=generator) - 0.5) * 0.6
+    scales = 0.5 + torch.rand(n, generator=generator)
+    shears = (torch.rand(n, generator=generator) - 0.5) * 100
+    amounts = (angles, shifts, scales, shears) if is_affine else (angles, shifts)
     expected = [
         TF.affine(
             image,
             angle=angle,
             translate=[SIDE * right, SIDE * down],
-            scale=1.0,
-            shear=[0.0, 0.0],
+            scale=more[0] if more else 1.0,
+            shear=[more[1] if more else 0.0, 0.0],
             interpolation=InterpolationMode.BILINEAR,
         )
-        for image, angle, (right, down) in zip(
-            images, angles.tolist(), shifts.tolist(), strict=True
+        for image, angle, (right, down), *more in zip(
+            images, *(amount.tolist() for amount in amounts), strict=True
         )
     ]
     # Coordinates differ by about 1e-6 of half a side, interpolated pixels by ten times that.
-    ours = transform(images, angles=angles, shifts=shifts)
-    torch.testing.assert_close(ours, torch.stack(expected), rtol=0, atol=5e-5)
+    names = ("angles", "shifts", "scales", "shears")
+    ours = transform(images, **dict(zip(names, amounts, strict=False)))
+    torch.testing.assert_close(ours, torch.stack(expected), rtol=0, atol=1e-4)
 
 
 def test_augment_without_ranges_returns_its_images_and_draws_nothing():
@@ -41,6 +47,26 @@ def test_augment_without_ranges_returns_its_images_and_draws_nothing():
     images = torch.rand(4, 1, SIDE, SIDE)
     assert augment(images, rotation=0, shift=0, generator=generator) is images
     assert torch.equal(generator.get_state(), before)
+
+
+def test_augment_scales_and_shears_within_their_ranges():
+    # The difference between neighbors of a ramp is the factor by which they were moved apart.
+    n, side = 20_000, 12
+    centers = (torch.arange(side) * 2 + 1) / side - 1
+    y, x = torch.meshgrid(centers, centers, indexing="ij")
+    amounts = {"rotation": 0, "shift": 0, "scale": 0.2, "shear": 15.0}
+    source_x, source_y = (
+        augment(ramp.expand(n, 1, side, side), generator=Generator().manual_seed(8), **amounts)
+        for ramp in (x, y)
+    )
+    down = source_y[:, 0, 6, 5] - source_y[:, 0, 5, 5]
+    scales, shears = 2 / side / down, (source_x[:, 0, 6, 5] - source_x[:, 0, 5, 5]) / down
+    drawn = (scales - 1) / 0.2, torch.atan(shears) * 180 / math.pi / 15
+    for values in drawn:
+        assert values.abs().max() <= 1 + 1e-4
+        assert abs(values.mean()) < 5 * math.sqrt(1 / (3 * n))
+        assert abs(values.square().mean() - 1 / 3) < 5 * math.sqrt(4 / (45 * n))
+    assert abs((drawn[0] * drawn[1]).mean()) < 5 / (3 * math.sqrt(n))
 
 
 def test_augment_draws_angles_and_shifts_uniformly_and_independently():

@@ -15,6 +15,10 @@ CLASSIC = {
     "warmup_epochs": 0.0,
     "momentum": 0.9,
     "nesterov": False,
+    "ema_decay": 0.0,
+    "scale": 0.0,
+    "shear": 0.0,
+    "label_smoothing": 0.0,
 }
 PLAIN = {"dropout": 0.0, "rotation": 0.0, "shift": 0.0, "weight_decay": 0.0}
 HAND_TUNED = {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
@@ -41,6 +45,7 @@ def _names(arms: list[Arm]) -> list[str]:
     ("config", "draws", "names"),
     [
         ({}, [FOUND], ["trial-1", "hand-tuned*"]),
+        ({}, [FOUND | {"scale": 0.1}], ["trial-1", "hand-tuned*"]),
         ({}, [FOUND, FOUND, FOUND], ["trial-1", "hand-tuned*"]),
         ({}, [HAND_TUNED], ["trial-1*"]),
         ({}, [HAND_TUNED, FOUND], ["trial-1*", "trial-2"]),
@@ -97,10 +102,10 @@ def test_arms_of_the_classic_recipe() -> None:
 def test_reference_in_another_recipe_is_the_best_finalists_with_the_hand_tuned_point() -> None:
     recipe = {"batch_size": 128, "schedule": "linear", "momentum": 0.95, "nesterov": True}
     config = SweepConfig.model_validate({"recipe": recipe, "space": SPACE | RATE})
-    draws = [FOUND | {"learning_rate": rate} for rate in (0.04, 0.03)]
+    draws = [FOUND | {"learning_rate": rate, "shear": 5.0} for rate in (0.04, 0.03)]
     best, _, reference, published, *_ = plan_arms(config, _finalists(config, *draws))
     own = CLASSIC | recipe | {"learning_rate": 0.04}
-    assert best.hyperparameters == own | FOUND
+    assert best.hyperparameters == own | FOUND | {"shear": 5.0}
     assert reference.hyperparameters == own | HAND_TUNED
     assert reference.title == "hand-tuned, recipe of trial 1"
     assert published.hyperparameters == CLASSIC | HAND_TUNED

@@ -10,8 +10,10 @@ import torch
 from torch import Generator, nn
 
 from analysis.records.epochs import Epoch
+from data_utils.batches import evaluation_batches, to_device
 from data_utils.dataset import ImageDataset
 from models import build_model
+from sweep.training.evaluation import evaluate
 from sweep.training.loop import DivergenceError, TrainingRun, schedule_factor, train_epochs
 from sweep.training.sgd import SGD
 
@@ -29,6 +31,10 @@ CONSTANT: dict[str, Any] = {
 }
 LINEAR = dict(CONSTANT, schedule="linear", warmup_epochs=1.5, nesterov=True)
 PLAIN = dict(CONSTANT, dropout=0.0, rotation=0.0, shift=0.0)
+EXTRA = dict(LINEAR, schedule="cosine", scale=0.1, shear=5.0, label_smoothing=0.1, ema_decay=0.9)
+RECIPES = pytest.mark.parametrize(
+    "hyperparameters", [CONSTANT, LINEAR, EXTRA], ids=["constant", "linear", "extra"]
+)
 
 
 def _squares(n: int, seed: int) -> ImageDataset:
@@ -77,7 +83,7 @@ def test_train_epochs_learns_and_numbers_its_epochs(model: str):
     assert all(metrics.images_per_s * metrics.seconds >= len(TRAIN) for metrics in yielded)
 
 
-@pytest.mark.parametrize("hyperparameters", [CONSTANT, LINEAR], ids=["constant", "linear"])
+@RECIPES
 @pytest.mark.parametrize("model", ["lenet5", "mlp"])
 def test_train_epochs_repeats_a_seed_to_the_bit(model: str, hyperparameters: dict[str, Any]):
     runs = [TrainingRun(model, hyperparameters, seed=seed) for seed in (5, 5, 6)]
@@ -87,7 +93,7 @@ def test_train_epochs_repeats_a_seed_to_the_bit(model: str, hyperparameters: dic
     assert first != other
 
 
-@pytest.mark.parametrize("hyperparameters", [CONSTANT, LINEAR], ids=["constant", "linear"])
+@RECIPES
 @pytest.mark.parametrize("stop", [0, 2])
 def test_train_epochs_resumed_from_a_file_goes_on_to_the_same_numbers(
     hyperparameters: dict[str, Any], stop: int
@@ -162,15 +168,17 @@ def test_train_epochs_raises_where_a_loss_is_not_finite(which: str, batch_size: 
         ("linear", 2, [1 / 2, 1, 1, 3 / 4, 2 / 4, 1 / 4]),
         ("linear", 6, [1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1]),
         ("linear", 12, [1 / 12, 2 / 12, 3 / 12, 4 / 12, 5 / 12, 6 / 12]),
+        ("cosine", 3, [1 / 3, 2 / 3, 1, 1, 3 / 4, 1 / 4]),
     ],
 )
 def test_schedule_factor_climbs_then_falls(
     schedule: str, n_warmup_steps: int, factors: list[float]
 ):
-    assert factors == [
+    found = [
         schedule_factor(schedule, step, n_steps=6, n_warmup_steps=n_warmup_steps)
         for step in range(6)
     ]
+    assert found == pytest.approx(factors, rel=1e-15)
 
 
 def test_train_epochs_ends_a_linear_schedule_with_its_last_epoch():
@@ -186,6 +194,42 @@ def test_train_epochs_ends_a_linear_schedule_with_its_last_epoch():
     n_steps = 3 * math.ceil(len(TRAIN) / LINEAR["batch_size"])
     assert len(rates) == n_steps
     assert rates[-1] == pytest.approx(LINEAR["learning_rate"] / n_steps, rel=1e-12)
+
+
+def test_average_of_the_weights_is_measured_and_kept():
+    run = TrainingRun("mlp", dict(PLAIN, ema_decay=0.6), seed=0)
+    averages = [_parameters(run)]
+
+    class Recorded(SGD):
+        def step(self, gradients: Sequence[torch.Tensor], learning_rate: float) -> None:
+            super().step(gradients, learning_rate)
+            n = len(averages)
+            decay = min(0.6, n / (9 + n))
+            averages.append(decay * averages[-1] + (1 - decay) * _parameters(run))
+
+    run.optimizer = Recorded(
+        run.optimizer.parameters, momentum=0.9, nesterov=False, weight_decay=0.0
+    )
+    _train(run, epochs=2)
+    last = _parameters(run)
+    with run.averaged():
+        torch.testing.assert_close(_parameters(run), averages[-1])
+    assert torch.equal(_parameters(run), last)
+    assert not torch.equal(last, averages[-1])
+    kept = build_model("mlp", dropout=0.0)
+    kept.load_state_dict(run.state_dict()["model"])
+    measured = evaluate(kept, evaluation_batches(to_device(VALIDATION, "cpu")))
+    assert measured == (run.history[-1].val_loss, run.history[-1].val_accuracy)
+
+
+def test_smoothed_labels_change_the_training_loss_alone():
+    plain, smoothed = (
+        TrainingRun("mlp", dict(PLAIN, learning_rate=1e-9, label_smoothing=value), seed=0)
+        for value in (0.0, 0.5)
+    )
+    (first,), (second,) = _train(plain, epochs=1), _train(smoothed, epochs=1)
+    assert second.val_loss == pytest.approx(first.val_loss, rel=1e-5)
+    assert second.train_loss != pytest.approx(first.train_loss, rel=1e-3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
