@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from analysis.hyperparameters import HAND_TUNED
 from analysis.records.confirmation import LookTaken, Plan, RunEnded, RunEpoch
 from analysis.results.comparison import compare_arms
 from analysis.results.verdict import (
@@ -148,11 +149,11 @@ def test_verdict_without_a_comparison(arms, verdict):
 def test_hand_tuned_point_is_not_compared_with_itself(is_trained_twice):
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE, "mlp": BASE})
     arms = confirmation.arms
-    finalist, hand_tuned = arms["finalist-1"], arms["hand-tuned"]
+    arms["finalist-1"] = replace(arms["finalist-1"], hyperparameters=dict(HAND_TUNED))
     if is_trained_twice:
-        arms["hand-tuned"] = replace(hand_tuned, hyperparameters=finalist.hyperparameters)
+        arms["hand-tuned"] = replace(arms["hand-tuned"], hyperparameters=dict(HAND_TUNED))
     else:
-        arms["finalist-1"] = replace(finalist, reference=True)
+        arms["finalist-1"] = replace(arms["finalist-1"], reference=True)
         del arms["hand-tuned"]
     assert describe_verdict(confirmation, 1).startswith(
         "The hand-tuned point, trial 1, is the best"
