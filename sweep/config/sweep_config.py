@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from analysis.formatting import printable
-from analysis.hyperparameters import DEFAULTS, HAND_TUNED, complete, show_value
+from analysis.hyperparameters import DEFAULTS, HAND_TUNED, REGULARIZERS, complete, show_value
 from analysis.results.budget import DURATION, read_duration
 from analysis.yaml_text import yaml_text
 from data_utils.registry import DATASETS, is_path
@@ -299,6 +299,7 @@ class SweepConfig(Section):
 
 
 def _fit_hand_tuned(space: Space) -> tuple[Point, ...]:
-    point = {name: value for name, value in HAND_TUNED.items() if name in space}
+    everything = {**dict.fromkeys(REGULARIZERS, 0.0), **HAND_TUNED}
+    point = {name: value for name, value in everything.items() if name in space}
     is_inside = all(space[name].why_invalid(value) is None for name, value in point.items())
     return (point,) if point and is_inside else ()

@@ -71,12 +71,16 @@ def test_reported_begins_with_what_is_searched_and_has_all_regularizers():
     ]
 
 
+FROM_0 = {"low": 0, "high": 0.2}
+
+
 @pytest.mark.parametrize(
     ("space", "points"),
     [
         (SweepConfig().space, (HAND_TUNED,)),
         ({"dropout": {"low": 0, "high": 0.5}}, ({"dropout": 0.25},)),
         ({"dropout": {"low": 0.3, "high": 0.5}}, ()),
+        ({"shift": FROM_0, "scale": FROM_0}, ({"shift": 0.05, "scale": 0.0},)),
         ({"momentum": [0.8, 0.9]}, ()),
     ],
 )
