@@ -31,6 +31,7 @@ _MANTISSAS = (
 )
 _FAR_BELOW = 3  # times the third quartile of the errors
 _MARGIN = 0.06  # at both ends, as a fraction of the range of the values
+_MOST_EMPTY = 0.15  # of an accuracy axis at its high end, without a tick
 _EVEN_BELOW = 3  # the ratio of an axis' ends below which evenly spaced ticks fit best
 
 
@@ -89,6 +90,12 @@ class AccuracyLocator(RoundLocator):
         if largest_error < smallest_error:
             return [1.0]
         errors = super().tick_values(smallest_error, largest_error)
+        # Without a tick near the high end, where the best are, their values are hard to read.
+        unit = 10.0 ** np.floor(np.log10(smallest_error))
+        first = float(np.ceil(smallest_error / unit) * unit)
+        empty = np.log(errors[0] / smallest_error) / np.log(largest_error / smallest_error)
+        if first < errors[0] and empty > _MOST_EMPTY:
+            errors = [first, *errors]
         ticks = [1 - error for error in reversed(errors)]
         return [*ticks, 1.0] if vmax >= 1 else ticks
 
