@@ -23,6 +23,9 @@ def draw_best_so_far(results: Results) -> Picture:
     winner = [finish.trial_id for finish in data].index(ranked[0].trial.trial_id)
     final = percent(ranked[0].score)
     note = f"{results.about_score} {AXIS_NOTE}"
+    trials = results.ledger.trials
+    if n := sum(trial.outcome == "preview" for trial in trials.values()):
+        note += f" Not drawn: {count(n, 'preview')}, whose epochs and time count, too."
     shown = in_view(scores)
     drawn = [i for i, score in enumerate(scores) if score >= min(shown)]
     if n := len(scores) - len(drawn):
@@ -38,10 +41,10 @@ def draw_best_so_far(results: Results) -> Picture:
     times = [*(finish.seconds / unit for finish in data), cost.elapsed_s / unit]
     for axes, used in ((left, epochs), (right, times)):
         set_accuracy_scale(axes, "y", shown)
-        label = "a trial that ran all its epochs"
+        label = f"trials that ran all their epochs ({len(scores):,} of {len(trials):,})"
         x, y = [used[i] for i in drawn], [scores[i] for i in drawn]
         (dots,) = axes.plot(x, y, ls="", marker="o", ms=4, color=FAINT, label=label)
-        set_titles(dots, (trial_title(results.ledger.trials[data[i].trial_id]) for i in drawn))
+        set_titles(dots, (trial_title(trials[data[i].trial_id]) for i in drawn))
         axes.step(used, [*best, best[-1]], where="post", color=BLUE, label="best so far")
         (star,) = axes.plot(
             used[winner], best[-1], ls="", marker="*", ms=11, color=INK, label="the best"

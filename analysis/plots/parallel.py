@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from analysis.formatting import count, percent_number
@@ -90,7 +91,7 @@ def draw_parallel(results: Results) -> Picture:
         label = f"others that ran all epochs, colored by score ({n:,})"
         legend.append(Line2D([], [], color=sequence(np.array([0.5]))[0], label=label))
     if stopped:
-        label = f"{what}, no score ({len(stopped):,})"
+        label = f"{what}, not ranked ({len(stopped):,})"
         legend.append(Line2D([], [], color=_PALE, lw=1.2, label=label))
     add_legend(figure, legend)
     names = ", ".join(dimension.label for dimension in data.points.dimensions)
@@ -123,7 +124,7 @@ def _draw_axes(axes: Axes, data: Parallel) -> None:
                 ha="right" if side < 0 else "left",
                 va="center",
                 zorder=5,
-                bbox={"facecolor": "white", "pad": 0.6, "linewidth": 0},
+                path_effects=[withStroke(linewidth=2, foreground="white")],
             )
         name, _, unit = axis.label.partition(" (")
         lines = textwrap.wrap(name, width) + textwrap.wrap(f"({unit}" if unit else "", width)

@@ -27,7 +27,7 @@ from analysis.plots.style import (
 from analysis.plots.titles import set_titles, trial_title
 from analysis.records.ledger import Trial
 
-# The fraction of a panel, at its bottom, for trials without a score or with a very low one.
+# The fraction of a panel, at its bottom, for trials below the line.
 _STRIP = 0.14
 _MANY = 60
 _CHARACTERS = 96  # of the labels of choices that fit side by side, in a row of panels
@@ -49,10 +49,17 @@ def draw_slices(results: Results) -> Picture:
     n_columns = 2 if n in (2, 4) else min(n, 3)
     n_rows = math.ceil(n / n_columns)
     note = f"{results.about_score} {data.about_left_out}"
-    below = (data.stopped, data.failed, data.far_below, data.previews_far_below)
-    strip = _STRIP if any(below) else 0.0
+    if data.previews:
+        note += "Open circles: previews, with the accuracy after their epochs. "
+    kinds = {
+        "were stopped early": data.stopped,
+        "failed": data.failed,
+        "are far below the others": [*data.far_below, *data.previews_far_below],
+    }
+    below = [kind for kind, trials in kinds.items() if trials]
+    strip = _STRIP if below else 0.0
     if strip:
-        note += "Below the line: trials without a score, or with one far below the others. "
+        note += f"Below the line: trials that {' or '.join(below)}. "
     height = 1.4 + n_rows * (2.9 if any(_rotation(d, n_columns) for d in data.dimensions) else 2.5)
     figure = new_figure(height, results.about_search, note + AXIS_NOTE, legend_rows=1)
     panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
@@ -75,7 +82,7 @@ def draw_slices(results: Results) -> Picture:
 def _draw_slice(
     axes: Axes, data: Points, dimension: Dimension, strip: float, rotation: int
 ) -> None:
-    """Draw one panel; `strip` is the fraction of its height for trials without a score."""
+    """Draw one panel; `strip` is the fraction of its height below the line."""
     shown, n_best = data.ranked[: data.n_in_view], data.n_best
     scores = [selection.score for selection in shown]
     previews = data.previews[: data.n_previews_in_view]
@@ -138,7 +145,7 @@ def _shade_best(axes: Axes, data: Points, dimension: Dimension, strip: float) ->
 
 
 def _draw_strip(axes: Axes, data: Points, dimension: Dimension) -> None:
-    """Draw the trials without a score, or with a very low one; their height has no meaning."""
+    """Draw the trials below the line, where their height has no meaning."""
     axes.plot([0, 1], [_STRIP, _STRIP], color=MUTED, linewidth=0.8, transform=axes.transAxes)
     mixed = blended_transform_factory(axes.transData, axes.transAxes)
     for trials, look in (

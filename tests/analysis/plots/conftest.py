@@ -31,6 +31,17 @@ def ledger_with_a_wreck() -> Ledger:
     return make_ledger(*[good] * 5, wreck)
 
 
+@pytest.fixture(scope="session")
+def ledger_with_previews() -> Ledger:
+    """Five previews, of which one is far below the others, and a trial that ran all epochs."""
+    values = {"dropout": 0.25, "weight_decay": 1e-4}
+    previews = [("STOPPED", values, [accuracy]) for accuracy in (0.97, 0.97, 0.97, 0.97, 0.5)]
+    ledger = make_ledger(*previews, ("COMPLETE", values, [0.95, 0.96, 0.97, 0.98]))
+    for trial_id in range(1, 6):
+        ledger.trials[trial_id].preview_epochs = 1
+    return ledger
+
+
 class Shown(Picture):
     """A drawn picture, and what a reader sees of it."""
 

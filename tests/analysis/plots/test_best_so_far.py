@@ -22,3 +22,9 @@ def test_best_so_far_says_what_is_far_below(ledger_with_a_wreck, show):
     shown = show(draw_best_so_far, ledger_with_a_wreck)
     assert "Not drawn: 1 trial far below." in shown.text
     assert shown.figure.axes[0].get_ylim()[0] > 0.97
+
+
+def test_best_so_far_says_how_many_trials_it_draws(ledger_with_previews, show):
+    shown = show(draw_best_so_far, ledger_with_previews)
+    assert shown.legend[0] == "trials that ran all their epochs (1 of 6)"
+    assert "Not drawn: 5 previews, whose epochs and time count, too." in shown.text

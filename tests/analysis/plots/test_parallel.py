@@ -47,3 +47,13 @@ def test_parallel_has_a_bar_of_the_colors_and_no_bar_of_one_score(some_ledger, s
     values = {"dropout": 0.1, "weight_decay": 1e-4}
     (axes,) = show(draw_parallel, make_ledger(("COMPLETE", values, [0.9]), epochs=1)).figure.axes
     assert not axes.get_images()
+
+
+def test_parallel_does_not_call_previews_without_a_score(ledger_with_previews, show):
+    shown = show(draw_parallel, ledger_with_previews)
+    assert shown.legend == ["best: trial 6", "previews, not ranked (5)"]
+
+
+def test_parallel_labels_do_not_cut_the_lines_with_a_box(some_ledger, show):
+    (axes,) = show(draw_parallel, some_ledger).figure.axes
+    assert all(text.get_bbox_patch() is None for text in axes.texts)

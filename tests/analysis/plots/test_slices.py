@@ -30,6 +30,15 @@ def test_slices_show_a_very_low_score_below_the_others(ledger_with_a_wreck, show
     assert shown.legend == ["best: trial 1", "other finished (4)", "far below (1)"]
 
 
+def test_slices_tell_previews_from_what_is_below_the_line(some_ledger, ledger_with_previews, show):
+    text = show(draw_slices, ledger_with_previews).text
+    assert "Open circles: previews, with the accuracy after their epochs." in text
+    assert "Below the line: trials that are far below the others." in text
+    text = show(draw_slices, some_ledger).text
+    assert "Below the line: trials that were stopped early or failed." in text
+    assert "previews" not in text
+
+
 def test_slices_mark_the_best_trials(show):
     trials = [
         ("COMPLETE", {"dropout": d, "weight_decay": 1e-3}, [0.9, 0.9, 0.9, 0.99 - d / 10])
