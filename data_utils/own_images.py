@@ -92,9 +92,14 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
     for folder in _folders(path):
         if folder.name not in _PARTS:
             progress.message(f"note: {folder} is not used; parts are called train, val and test")
+    if path.is_file():
+        raise DataError(f"{path} is neither a folder of images nor an .npz file")
     if not (path / "train").is_dir():
         what = "there is no folder" if not path.exists() else "there is no folder train in"
         raise DataError(f"{what} {path}; put the images into {path / 'train' / 'CLASS'}")
+    for part in _PARTS:
+        if n := sum(is_image(p.relative_to(path)) for p in (path / part).glob("*")):
+            progress.message(f"note: images without a class are not used: {n:,} in {path / part}")
     classes = [folder.name for folder in _folders(path / "train")]
     parts = {}
     for part in _PARTS:
@@ -176,6 +181,10 @@ def _assemble(
     """Check the parts together, and make the dataset."""
     for problem in _problems(where, parts, classes):
         raise DataError(problem)
+    for name, part in parts.items():
+        if missing := [c for i, c in enumerate(classes) if i not in part.labels]:
+            few = ", ".join(map(_printable, missing[:5])) + ", …" * (len(missing) > 5)
+            progress.message(f"note: {where} has no images of {few} for {name}")
     kind = np.uint8 if len(classes) <= 256 else np.uint16
     names = tuple(map(_printable, classes))
     spec = describe_pixels(_channels_first(parts["train"].images), names)

@@ -17,7 +17,7 @@ from data_utils.registry import is_path
 from models.own import is_own
 from sweep.config import Resources, SweepConfig
 from sweep.config.resolve import resolve_config
-from sweep.driver.estimate import Estimate, describe_time, estimate_time
+from sweep.driver.estimate import Estimate, describe_time, estimate_time, n_training_steps
 from sweep.driver.folders import check_name, name_after
 from sweep.driver.resume import Missing, describe_data
 from sweep.driver.warm_start import describe_learning, learn_from
@@ -27,6 +27,8 @@ from sweep.networks import check_network, spec_of
 from sweep.screen.display import load_data
 from sweep.screen.output import escape, print_json, say
 from sweep.screen.plan import describe_size, print_entry, print_space
+
+_FEW_STEPS = 500  # in three epochs of MNIST are 2,300
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,9 @@ def print_plan(
     print_space(config, stream)
     if (found := _estimate(config, options, data, missing)) is not None:
         print_entry("time", describe_time(config, found), stream)
+    if is_path(config.dataset) and (n := n_training_steps(config, data)) < _FEW_STEPS:
+        more = "more epochs or smaller batches will likely be better"
+        print_entry("note", f"{count(n, 'step')} of training per trial: {more}", stream)
     if from_sweep is not None and earlier is not None:
         learning = describe_learning(earlier, len(from_sweep.trials), config)
         print(escape(learning), file=stream, flush=True)

@@ -51,7 +51,7 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
     known: dict[tuple[Any, ...], Speed] = {}
 
     def epoch_s(model: str, values: Mapping[str, Any], n_training: int, n_other: int) -> float:
-        is_augmented = bool(values["rotation"] or values["shift"])
+        is_augmented = any(values[name] for name in ("rotation", "shift", "scale", "shear"))
         key = (model, values["batch_size"], is_augmented, *own_arguments(values).values())
         if key not in known:
             device = "cuda" if config.resources.gpu else "cpu"
@@ -76,6 +76,14 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
     each = [epoch_s(arm.model, arm.hyperparameters, *counts) for arm in arms]
     runs_s = config.epochs * config.confirm.seeds * sum(each)
     return Estimate(_START_S + search_s, runs_s / slots)
+
+
+def n_training_steps(config: SweepConfig, data: DataRecord) -> int:
+    """Return the steps of a trial that runs all its epochs, with batches of a typical size."""
+    size = config.recipe["batch_size"]
+    if "batch_size" in config.space:
+        size = _typical("batch_size", config.space["batch_size"])
+    return config.epochs * math.ceil((data.n_train - data.n_validation) / size)
 
 
 def describe_time(config: SweepConfig, found: Estimate) -> str:

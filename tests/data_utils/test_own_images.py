@@ -242,6 +242,20 @@ def test_folder_with_a_fault_is_refused_with_the_reason(
         load_folder(tmp_path, Progress())
 
 
+def test_what_the_accuracy_does_not_speak_of_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    np.savez(tmp_path / "a.npz", **_arrays(y_test=np.arange(6) % 2))
+    load_npz(tmp_path / "a.npz", Progress(message=said.append))
+    assert said == [f"note: {tmp_path / 'a.npz'} has no images of 2 for test"]
+    with pytest.raises(DataError, match=r"a\.npz is neither a folder of images nor an \.npz file"):
+        load_folder(tmp_path / "a.npz", Progress())
+    _fill(tmp_path, "train", _images(8, 1), "a", "b")
+    _fill(tmp_path, "test", _images(4, 2), "a", "b")
+    Image.fromarray(_images(1, 3)[0]).save(tmp_path / "test" / "loose.png")
+    load_folder(tmp_path, Progress(message=said.append))
+    assert said[1] == f"note: images without a class are not used: 1 in {tmp_path / 'test'}"
+
+
 def test_folder_without_classes_is_refused(tmp_path: Path) -> None:
     for message in ("there is no folder ", "there is no folder train in ", "has no classes"):
         with pytest.raises(DataError, match=message):
