@@ -47,7 +47,7 @@ class Speed:
 
 def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> Estimate:
     """Estimate the time of a sweep of `slots` trials at a time."""
-    draw = {name: _typical(name, dimension) for name, dimension in config.space.items()}
+    draw = _typical_draw(config)
     known: dict[tuple[Any, ...], Speed] = {}
 
     def epoch_s(model: str, values: Mapping[str, Any], n_training: int, n_other: int) -> float:
@@ -80,9 +80,7 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
 
 def n_training_steps(config: SweepConfig, data: DataRecord) -> int:
     """Return the steps of a trial that runs all its epochs, with batches of a typical size."""
-    size = config.recipe["batch_size"]
-    if "batch_size" in config.space:
-        size = _typical("batch_size", config.space["batch_size"])
+    size = config.hyperparameters(_typical_draw(config))["batch_size"]
     return config.epochs * math.ceil((data.n_train - data.n_validation) / size)
 
 
@@ -130,6 +128,10 @@ def measure_speed(
         torch.set_num_threads(n_threads)
     last = speeds[1:][-3:] or speeds
     return Speed(median(s.training_s for s in last), median(s.validation_s for s in last))
+
+
+def _typical_draw(config: SweepConfig) -> dict[str, Any]:
+    return {name: _typical(name, dimension) for name, dimension in config.space.items()}
 
 
 def _typical(name: str, dimension: Any) -> Any:

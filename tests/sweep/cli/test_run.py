@@ -335,10 +335,10 @@ def test_time_budget_alone_adds_no_trial(call: Call, pretended: Pretended) -> No
 
 
 def test_few_steps_of_training_are_said(call: Call, pretended: Pretended) -> None:
-    begin = ("run", "--search-only", "--trials", "1", "--epochs", "2", "--dataset", "./own.npz")
-    assert "of training per trial" not in call(*begin).err
+    begin = ("run", "--search-only", "--epochs", "2", "--dataset", "./own.npz", "--name")
+    assert "of training per trial" not in call(*begin, "many").err
     pretended.data = TrainTest(_blank(500), _blank(100))
-    assert "  note      14 steps of training per trial: " in call(*begin).err
+    assert "  note      14 steps of training per trial: " in call(*begin, "few").err
 
 
 def test_sweep_is_not_continued_with_other_data(call: Call, pretended: Pretended) -> None:
