@@ -80,7 +80,7 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
 
 def n_training_steps(config: SweepConfig, data: DataRecord) -> int:
     """Return the steps of a trial that runs all its epochs, with batches of a typical size."""
-    size = config.hyperparameters(_typical_draw(config))["batch_size"]
+    size: int = config.hyperparameters(_typical_draw(config))["batch_size"]
     return config.epochs * math.ceil((data.n_train - data.n_validation) / size)
 
 

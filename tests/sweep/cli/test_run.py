@@ -334,11 +334,14 @@ def test_time_budget_alone_adds_no_trial(call: Call, pretended: Pretended) -> No
     assert more in longer.err
 
 
-def test_few_steps_of_training_are_said(call: Call, pretended: Pretended) -> None:
-    begin = ("run", "--search-only", "--epochs", "2", "--dataset", "./own.npz", "--name")
-    assert "of training per trial" not in call(*begin, "many").err
-    pretended.data = TrainTest(_blank(500), _blank(100))
-    assert "  note      14 steps of training per trial: " in call(*begin, "few").err
+@pytest.mark.usefixtures("pretended")
+def test_few_steps_of_training_are_said(call: Call, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), np.uint8)
+    x, y = np.split(images, [300]), np.split(np.arange(400) % 2, [300])
+    np.savez(tmp_path / "own.npz", x_train=x[0], y_train=y[0], x_test=x[1], y_test=y[1])
+    plan = ("run", "--dry-run", "--dataset", "./own.npz", "--epochs")
+    assert "  note      8 steps of training per trial: " in call(*plan, "2").out
+    assert "of training per trial" not in call(*plan, "200").out
 
 
 def test_sweep_is_not_continued_with_other_data(call: Call, pretended: Pretended) -> None:
