@@ -27,6 +27,9 @@ DatasetOption = Annotated[
         "an .npz file. [default: mnist]",
     ),
 ]
+PresetOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="quick, classic or best. [default: classic]")
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document and nothing else.")
 ]

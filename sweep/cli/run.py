@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="quick, classic or best. [default: classic]")
-    ] = None,
+    preset: options.PresetOption = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Config file that overrides the preset.")
     ] = None,

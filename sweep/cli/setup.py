@@ -69,6 +69,7 @@ def preset(
 
 def validate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The config file, in YAML.")],
+    preset: options.PresetOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Check a config, and say what is searched, fixed and off."""
@@ -77,7 +78,7 @@ def validate(
     from sweep.screen.plan import describe_size, print_space
 
     try:
-        config = resolve_config(path=file, notify=lambda note: say(f"note: {note}"))
+        config = resolve_config(preset=preset, path=file, notify=lambda note: say(f"note: {note}"))
         if not is_path(config.dataset):  # a dataset with a name has the shape of MNIST
             check_network(config, spec_of(MNIST))
     except (UsageError, NetworkError) as error:

@@ -46,6 +46,8 @@ def test_validate_says_what_is_searched_fixed_and_off(call: Call, tmp_path: Path
         "  off       rotation, weight_decay\n"
     )
     assert outcome.err == ""
+    quick = json.loads(call("validate", "mine.yaml", "--preset", "quick", "--json").out)
+    assert quick["config"]["searcher"] == "gp"
     document = json.loads(call("validate", "mine.yaml", "--json").out)
     assert (document["searched"], document["off"]) == (
         ["dropout", "batch_size"],
