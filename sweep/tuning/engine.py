@@ -225,6 +225,7 @@ class Engine:
         resources = {"cpu": self.resources.cpu, "gpu": self.resources.gpu}
         limiter = ConcurrencyLimiter(searcher, self.slots())
         recorder.begin(limiter, self.slots, n_trainings)
+        ray_private.report_no_callbacks()
         try:
             tuner = tune.Tuner(
                 tune.with_resources(trainable, resources),

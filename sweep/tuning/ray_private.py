@@ -68,6 +68,16 @@ def small_node() -> Iterator[None]:
         node.Node, ray_constants.ENABLE_RAY_CLUSTER = usual
 
 
+def report_no_callbacks() -> None:
+    """Keep Tune from importing MLflow and W&B, where they are installed, to count its callbacks.
+
+    That would take 2 s of each sweep.
+    """
+    from ray.air._internal import usage  # which takes a second, unless Tune is imported
+
+    usage.tag_callbacks = lambda callbacks: False
+
+
 def limit_connection_attempts() -> None:
     """Make `ray.init` give up on a cluster after 2 attempts; by default it makes 20 of 41 s.
 
