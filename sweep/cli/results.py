@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_CONFIDENT = 0.9  # less is called a low confidence
-
 
 def plot(
     name: options.NameArgument = None,
@@ -149,6 +147,8 @@ def _print_predictions(
     predictions: list[tuple[Path, list[float]]], classes: tuple[str, ...]
 ) -> None:
     """Print one line per image: its three most probable classes, and a warning in doubt."""
+    from sweep.results.best_model import CONFIDENT
+
     names = [printable(str(path), 500) for path, _ in predictions]
     width = max(map(len, names))
     for name, (_, probabilities) in zip(names, predictions, strict=True):
@@ -157,7 +157,7 @@ def _print_predictions(
             f"{printable(classes[label], 40)} {probability(value):>9}"
             for label, value in ranking[:3]
         ]
-        doubt = "   low confidence" if ranking[0][1] < _CONFIDENT else ""
+        doubt = "   low confidence" if ranking[0][1] < CONFIDENT else ""
         print(f"{name:{width}}  {first}   (then {', '.join(others)}){doubt}")
 
 

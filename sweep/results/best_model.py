@@ -25,6 +25,9 @@ from models.own import NetworkError
 from sweep.networks import load_network, spec_of
 from sweep.training.checkpoints import unpack_checkpoint
 
+CONFIDENT = 0.9
+"""A smaller probability is called a low confidence."""
+
 _BATCH = 256  # images that are classified at once
 
 

@@ -153,7 +153,7 @@ An image classifier, `{maker(best)}`: {best.describe()}.{accuracy}
 
 Its {n_classes} classes, in the order of its outputs: {classes}.
 
-- `predict.py` classifies image files: `python predict.py IMAGE...`. It needs `torch`, `numpy` and `pillow`, and the files `images.py` ({prepares}), `model.py` and `model.pt`.
+- `predict.py` classifies image files, or all in a folder: `python predict.py IMAGE...`. It needs `torch`, `numpy` and `pillow`, and the files `images.py` ({prepares}), `model.py` and `model.pt`.
 - `model.py` is the {"file of the network" if is_own(best.model) else "network in plain PyTorch"}, and `model.pt` its weights: `model = {constructor(best)}`, `model.load_state_dict(torch.load("model.pt", weights_only=True))`, then `model.eval()`. Input: float32 [n, {spec.channels}, {spec.side}, {spec.side}], (pixel / 255 - {spec.mean}) / {spec.std}. Output: logits [n, {n_classes}].
 {program}- `hyperparameters.json` has the hyperparameters of the training, and `metrics.json` the accuracies.
 """  # noqa: E501

@@ -16,7 +16,7 @@ from data_utils.batches import normalize
 from data_utils.dataset import MNIST
 from models import MODELS
 from models.own import accepted, find, is_own, source_of
-from sweep.results.best_model import BestModel, Classifier
+from sweep.results.best_model import CONFIDENT, BestModel, Classifier
 
 
 def plain_network(best: BestModel) -> nn.Module:
@@ -96,15 +96,16 @@ def predict_file(best: BestModel) -> str:
     reader = "read_digit" if spec.is_digits else "read_image"
     read = f"channels={spec.channels}, side={spec.side}"
     return f'''\
-"""Classify image files: python predict.py IMAGE..."""
+"""Classify image files with the exported network."""
 
+import argparse
 import sys
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from images import DataError, {reader}
+from images import DataError, is_image, {reader}
 from model import {maker(best)}
 
 CLASSES = {list(spec.classes)}
@@ -112,11 +113,21 @@ CLASSES = {list(spec.classes)}
 
 {inspect.getsource(normalize)}
 
-def main(paths: list[str]) -> int:
+def images_at(path: Path) -> list[Path]:
+    """Return the images in a folder, in order of their names, or the file itself."""
+    if not path.is_dir():
+        return [path]
+    return [file for file in sorted(path.iterdir()) if is_image(Path(file.name))]
+
+
+def main() -> int:
     """Print for each image the most probable class and its probability."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    text = "image file, or folder of them"
+    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help=text)
+    paths = [path for given in parser.parse_args().images for path in images_at(given)]
     if not paths:
-        print(__doc__, file=sys.stderr)
-        return 2
+        parser.error("the folder has no images; use PNG or JPEG files")
     model = {constructor(best)}
     weights = Path(__file__).with_name("model.pt")
     model.load_state_dict(torch.load(weights, weights_only=True))
@@ -124,7 +135,7 @@ def main(paths: list[str]) -> int:
     status = 0
     for path in paths:
         try:
-            image = torch.from_numpy({reader}(Path(path){"" if spec.is_digits else f", {read}"}))
+            image = torch.from_numpy({reader}(path{"" if spec.is_digits else f", {read}"}))
         except DataError as error:
             print(error, file=sys.stderr)
             status = 2
@@ -135,10 +146,11 @@ def main(paths: list[str]) -> int:
             probabilities = model(normalized).softmax(1)[0]
         probability, label = (value.item() for value in probabilities.max(0))
         percent = min(100 * probability, 99.99)  # no network is certain
-        print(f"{{path}}  {{CLASSES[label]}}  {{percent:.2f}} %")
+        doubt = "   low confidence" if probability < {CONFIDENT} else ""
+        print(f"{{path}}  {{CLASSES[label]}}  {{percent:.2f}} %{{doubt}}")
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
 '''

@@ -90,11 +90,12 @@ import json, runpy, sys
 sys.path[:0] = [".", *json.loads(sys.argv.pop(1))]
 for name in ("models", "data_utils", "analysis", "sweep", "ray", "optuna", "torchvision"):
     sys.modules[name] = None  # importing it fails
-sys.argv = ["predict.py", "digit.png", "missing.png"]
-try:
-    runpy.run_path("predict.py", run_name="__main__")
-except SystemExit as end:
-    print(end.code)
+for arguments in (["digit.png", "missing.png", "more"], ["empty"], ["--help"]):
+    sys.argv = ["predict.py", *arguments]
+    try:
+        runpy.run_path("predict.py", run_name="__main__")
+    except SystemExit as end:
+        print(end.code)
 exec(open("README.md").read().split("```python\\n")[1].split("```")[0])
 """
 
@@ -107,6 +108,11 @@ def test_export_works_without_the_project(
     image = Image.new("L", (40, 40))
     ImageDraw.Draw(image).line((20, 5, 15, 35), fill=255, width=4)
     image.save(out / "digit.png")
+    for name in ("more", "empty"):
+        (out / name).mkdir()
+        (out / name / "notes.txt").write_text("")
+    for name in ("b.png", "a.png"):
+        image.save(out / "more" / name)
     installed = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     ran = subprocess.run(
         [sys.executable, "-I", "-S", "-c", ALONE, json.dumps(installed)],
@@ -120,9 +126,15 @@ def test_export_works_without_the_project(
     best = load_best_model(folder, ledger, ledger.trials[1])
     drawn, blank = best.predict([read_digit(out / "digit.png"), np.zeros((28, 28), np.uint8)])
     digit, nothing = np.argmax(drawn), np.argmax(blank)
-    shown = f"digit.png  {digit}  {100 * max(drawn):.2f} %"
-    assert ran.stdout.splitlines() == [shown, "2", f"tensor([{nothing}])"]
-    assert ran.stderr == "missing.png does not exist\n"
+    assert max(drawn) < 0.9
+    shown = f"{digit}  {100 * max(drawn):.2f} %   low confidence"
+    *lines, code, no_images, usage = ran.stdout.splitlines()[:6]
+    assert lines == [f"{name}  {shown}" for name in ("digit.png", "more/a.png", "more/b.png")]
+    assert (code, no_images, usage) == ("2", "2", "usage: predict.py [-h] IMAGE [IMAGE ...]")
+    assert ran.stdout.splitlines()[-2:] == ["0", f"tensor([{nothing}])"]
+    missing, *_, empty = ran.stderr.splitlines()
+    assert missing == "missing.png does not exist"
+    assert empty == "predict.py: error: the folder has no images; use PNG or JPEG files"
 
 
 @pytest.mark.parametrize("model", MODELS)
