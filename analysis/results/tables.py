@@ -1,4 +1,4 @@
-"""A sweep as tables: its trials, their epochs, its confirmation runs. Missing values are NaN."""
+"""A sweep as tables: its trials, epochs and confirmation runs. Missing values are NaN or NA."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from analysis.results.selection import trial_accuracy
 _TYPES = {
     **dict.fromkeys((*Epoch.__struct_fields__, "test_accuracy"), "float64"),
     **dict.fromkeys(("trial_id", "seed", "epoch", "epochs", "planned_epochs"), "int64"),
-    "repeats": "float64",
+    "repeats": "Int64",
     **dict.fromkeys(("arm", "title", "role", "state", "origin", "reason"), "object"),
 }
 

@@ -1,4 +1,3 @@
-import math
 import subprocess
 import sys
 
@@ -29,7 +28,7 @@ def test_tables_of_a_search():
         "rotation": [10.0, 0.0, 0.0],
         "epochs": [1, 2, 0],
         "planned_epochs": [4, 4, 4],
-        "repeats": [math.nan] * 3,
+        "repeats": pd.array([None] * 3, "Int64"),
         "val_accuracy": [0.75, 1.0, None],
         "seconds": [2.0, 4.0, 0.0],
         "reason": texts(None, None, "loss became nan"),
