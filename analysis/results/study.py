@@ -51,16 +51,18 @@ def distributions(ledger: Ledger) -> dict[str, BaseDistribution]:
 def optuna_trial(trial: Trial, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
     """Return a trial as an Optuna trial, with its score or, if it was stopped, its last accuracy.
 
-    The reason of its failure is a user attribute. A hyperparameter without a value is left out.
+    Its outcome, origin, what it repeats and the reason of its failure are user attributes. A
+    hyperparameter without a value is left out.
     """
     values = {name: trial.value(name) for name in distributions}
     known = {name: value for name, value in values.items() if value is not None}
+    about = {name: getattr(trial, name) for name in ("outcome", "origin", "repeats", "reason")}
     made = create_trial(
         state=STATES[trial.state],
         value=trial_accuracy(trial) if trial.state in ("COMPLETE", "STOPPED") else None,
         params=known,
         distributions={name: distributions[name] for name in known},
-        user_attrs={} if trial.reason is None else {"reason": trial.reason},
+        user_attrs={name: value for name, value in about.items() if value is not None},
         intermediate_values={epoch.epoch: epoch.val_accuracy for epoch in trial.epochs},
     )
     made.datetime_start = datetime.fromtimestamp(trial.started)

@@ -73,11 +73,23 @@ def test_trial_has_its_state_its_value_and_its_curve(state, expected, value):
     assert (found.state, found.value) == (expected, value)
     assert found.intermediate_values == {1: 0.90, 2: 0.97, 3: 0.98, 4: 0.99}
     assert found.params == {"dropout": 0.1, "weight_decay": 1e-3, "batch_size": 32}
-    reason = {"reason": "loss became nan"} if state == "FAILED" else {}
-    assert found.user_attrs == reason
+    about = {"outcome": (state or "RUNNING").lower(), "origin": "proposed"}
+    about |= {"reason": "loss became nan"} if state == "FAILED" else {}
+    assert found.user_attrs == about
     assert found.datetime_start == datetime.fromtimestamp(100)
     ended = datetime.fromtimestamp(108) if state else None
     assert found.datetime_complete == ended
+
+
+def test_previews_and_their_repeats_are_told_apart():
+    ledger = make_ledger(("STOPPED", DRAWN, [0.97]), ("COMPLETE", DRAWN, [0.99]), space=SPACE)
+    preview, repeat = ledger.trials.values()
+    preview.preview_epochs, repeat.repeats = 1, 1
+    preview_attrs, repeat_attrs = (
+        optuna_trial(trial, distributions(ledger)).user_attrs for trial in (preview, repeat)
+    )
+    assert preview_attrs == {"outcome": "preview", "origin": "proposed"}
+    assert repeat_attrs == {"outcome": "complete", "origin": "proposed", "repeats": 1}
 
 
 def test_trial_without_an_epoch_and_without_all_values():
