@@ -269,10 +269,19 @@ def track(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for the files of the tracker, if it has some."),
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the files of TensorBoard or W&B, by default runs-tensorboard or "
+            "wandb in the current folder.",
+        ),
     ] = None,
     tracking_uri: Annotated[
-        str | None, typer.Option(metavar="URI", help="Server or database of MLflow.")
+        str | None,
+        typer.Option(
+            metavar="URI",
+            help="Server or database of MLflow, by default $MLFLOW_TRACKING_URI or else mlflow.db "
+            "in the current folder.",
+        ),
     ] = None,
     storage: options.StorageOption = DEFAULT_STORAGE,
 ) -> None:
@@ -291,7 +300,7 @@ def track(
         if value is not None:
             raise UsageError(f"`{option}` is not for --to {to}; use {TRACKERS[to].option}")
     try:
-        n_runs, where = mirror(folder, to, place, follow=follow)
+        n_runs, n_new, where = mirror(folder, to, place, follow=follow)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    print(escape(f"{count(n_runs, 'run')} of {folder.name}: {where}"))
+    print(escape(f"{count(n_runs, 'run')} of {folder.name}, {n_new:,} new: {where}"))

@@ -21,17 +21,18 @@ TRACKERS: dict[str, type[Tracker]] = {
 }
 
 
-def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple[int, str]:
+def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple[int, int, str]:
     """Add what is new in a sweep to the tracker `to`; with `follow` until no driver works on it.
 
     `place` is where the tracker writes, by default a place of its own. Return how many runs the
-    sweep has, and how to see them.
+    sweep has, how many of them had anything new, and how to see them.
 
     Raises:
         UsageError: A package is missing, the place is of another sweep, or the sweep was deleted.
         TrackerError: The tracker cannot be used.
     """
     done: dict[str, tuple[int, str]] = {}
+    new: set[str] = set()
     with _failing_as(to), contextlib.closing(TRACKERS[to](folder.name, place)) as tracker:
         while True:
             is_last = not (follow and folder.is_locked())
@@ -44,10 +45,11 @@ def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple
             for run in runs:
                 progress = (len(run.metrics), run.state)
                 if done.get(run.id) != progress:
-                    tracker.update(run)
+                    if tracker.update(run):
+                        new.add(run.id)
                     done[run.id] = progress
             if is_last:
-                return len(done), tracker.where
+                return len(done), len(new), tracker.where
             time.sleep(pause)
 
 

@@ -34,13 +34,13 @@ class MLflow(Tracker):
         self._runs: dict[str, tuple[str, str]] = {}  # MLflow's id, and the progress, by our id
 
     @override
-    def update(self, run: TrackedRun) -> None:
+    def update(self, run: TrackedRun) -> bool:
         if self._client is None:
             self._connect()
         progress = f"{len(run.metrics)} {run.state}"
         run_id, before = self._runs.get(run.id, ("", ""))
         if before == progress:
-            return
+            return False
         if not run_id:
             created = self._client.create_run(
                 self._experiment,
@@ -55,6 +55,7 @@ class MLflow(Tracker):
             run_id, tags=[self._mlflow.entities.RunTag(*tag) for tag in tags.items()]
         )
         self._runs[run.id] = (run_id, progress)
+        return True
 
     def _connect(self) -> None:
         """Find the experiment and its runs, or make the experiment."""

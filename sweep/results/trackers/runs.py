@@ -22,7 +22,8 @@ class TrackedRun:
 
     Its name is unique in its sweep, its `id`, of 16 hexadecimal digits, among all sweeps, also
     those that had this name before. The parameters are all hyperparameters, then the model, the
-    seed and the origin. Only a complete trial has a score.
+    seed and the origin. Only a complete trial has a score. The state
+    of a preview that has ended is PREVIEW.
     """
 
     name: str
@@ -52,8 +53,8 @@ class Tracker(ABC):
     def __init__(self, sweep: str, place: str | None) -> None: ...
 
     @abstractmethod
-    def update(self, run: TrackedRun) -> None:
-        """Add what is new of a run; a run that has not begun begins."""
+    def update(self, run: TrackedRun) -> bool:
+        """Add what is new of a run, which begins if it has not; return whether anything is."""
 
     def close(self) -> None:  # noqa: B027
         """Finish writing."""
@@ -76,7 +77,7 @@ def tracked_runs(ledger: Ledger, confirmation: Confirmation | None) -> Iterator[
             parameters | about,
             trial.started,
             [_metrics(epoch) for epoch in trial.epochs],
-            trial.state,
+            trial.outcome.upper(),
             trial.reason,
             trial_score(trial),
         )

@@ -29,7 +29,7 @@ class TensorBoard(Tracker):
         self._folder, self.where = root / sweep, f"tensorboard --logdir {shlex.quote(str(root))}"
 
     @override
-    def update(self, run: TrackedRun) -> None:
+    def update(self, run: TrackedRun) -> bool:
         events = [_frame(event) for event in _events(run)]
         path = self._folder / run.name / _FILE
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ class TensorBoard(Tracker):
             path.unlink()
             found = b""
         with path.open("ab") as file:
-            file.write(expected[len(found) :])
+            return file.write(expected[len(found) :]) > 0
 
 
 def _events(run: TrackedRun) -> list[Any]:

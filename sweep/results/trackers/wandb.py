@@ -55,10 +55,10 @@ class WeightsAndBiases(Tracker):
         self._open: dict[str, Any] = {}
 
     @override
-    def update(self, run: TrackedRun) -> None:
+    def update(self, run: TrackedRun) -> bool:
         n_before, state = self._done.get(run.id, (0, ""))
         if (n_before, state) == (len(run.metrics), run.state):
-            return
+            return False
         mirrored = self._open.get(run.id) or self._begin(run)
         for number in range(max(n_before + 1, mirrored.starting_step), len(run.metrics) + 1):
             mirrored.log(run.metrics[number - 1], step=number)
@@ -69,6 +69,7 @@ class WeightsAndBiases(Tracker):
         if run.state != "RUNNING":
             self._open.pop(run.id).finish(exit_code=int(run.state == "FAILED"))
             self._save()
+        return True
 
     @override
     def close(self) -> None:

@@ -37,10 +37,11 @@ class Recorded(Tracker):
     def __init__(self, sweep: str, place: str | None) -> None:
         self.failing = place
 
-    def update(self, run: TrackedRun) -> None:
+    def update(self, run: TrackedRun) -> bool:
         if run.name == self.failing:
             raise ConnectionError("no route to the server\nat some line")
         self.updates.append((run.name, len(run.metrics), run.state))
+        return run.name != "trial-0001"  # it is there already
 
     def close(self) -> None:
         Recorded.n_closed += 1
@@ -59,11 +60,11 @@ def test_sweep_is_followed_to_its_end(
 ) -> None:
     folder, _ = make_sweep(n_trials=2, n_running=1)
     created = read_ledger(folder).created
-    trial = TrialStarted(0.0, 3, 5, {"dropout": 0.1})
+    trial = TrialStarted(0.0, 3, 5, {"dropout": 0.1}, preview_epochs=1)
     steps = [
         [EpochRecord(0.0, 2, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4), trial],
         [],
-        [TrialEnded(0.0, 2, "STOPPED", None), TrialEnded(0.0, 3, "FAILED", "diverged")],
+        [TrialEnded(0.0, 2, "FAILED", "diverged"), TrialEnded(0.0, 3, "STOPPED", None)],
     ]
 
     def work(seconds: float) -> None:
@@ -74,13 +75,13 @@ def test_sweep_is_followed_to_its_end(
 
     monkeypatch.setattr(module.time, "sleep", work)
     monkeypatch.setattr(type(folder), "is_locked", lambda _: bool(steps))
-    assert mirror(folder, "recorded", None, follow=True) == (3, "here")
+    assert mirror(folder, "recorded", None, follow=True) == (3, 2, "here")
     assert recorded.updates[1:] == [
         ("trial-0002", 2, "RUNNING"),
         ("trial-0002", 3, "RUNNING"),
         ("trial-0003", 0, "RUNNING"),
-        ("trial-0002", 3, "STOPPED"),
-        ("trial-0003", 0, "FAILED"),
+        ("trial-0002", 3, "FAILED"),
+        ("trial-0003", 0, "PREVIEW"),
     ]
     assert recorded.n_closed == 1
 

@@ -46,10 +46,11 @@ def test_sweep_is_mirrored_once_and_grows(
     synthetic.write_confirmed(folder, ledger, 1)
     confirmation = read_confirmation(folder)
     assert confirmation is not None
-    for _ in range(2):
-        n_runs, where = mirror(folder, "mlflow", uri, follow=False)
+    for n_left in (1 + len(confirmation.runs), 0):
+        n_runs, n_new, where = mirror(folder, "mlflow", uri, follow=False)
         client, runs = runs_of(uri, folder.name)
         assert n_runs == len(runs) == 3 + len(confirmation.runs)
+        assert n_new == n_left
         assert where == f"MLflow experiment {folder.name} at {uri}"
         assert all(runs[name].info.run_id == run.info.run_id for name, run in before.items())
         for trial in ledger.trials.values():

@@ -38,8 +38,8 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
     synthetic.write_confirmed(folder, ledger, 1)
     confirmation = read_confirmation(folder)
     assert confirmation is not None
-    n_runs, where = mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
-    assert n_runs == len(ledger.trials) + len(confirmation.runs)
+    n_runs, n_new, where = mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
+    assert n_new == n_runs == len(ledger.trials) + len(confirmation.runs)
     assert where == f"tensorboard --logdir {tmp_path}/out"
     root = tmp_path / "out" / folder.name
     assert len(contents(root)) == n_runs

@@ -66,7 +66,7 @@ def test_second_mirror_adds_only_what_is_new_to_the_same_runs(
     out = tmp_path / "out"
     found = track(folder, out, offline)
     assert (found.returncode, found.stderr) == (0, "")
-    assert found.stdout.startswith("2 runs of synthetic: W&B group synthetic in project ")
+    assert found.stdout.startswith("2 runs of synthetic, 2 new: W&B group synthetic in project ")
     files = sorted(out.glob("wandb/offline-run-*/run-*.wandb"))
     assert len(files) == 2
     by_name = {}
