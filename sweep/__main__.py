@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from sweep.cli import app
     from sweep.driver.signals import Interrupted
     from sweep.errors import describe_failure
-    from sweep.screen.output import escape
+    from sweep.screen.output import say
 
     _repair_streams()
     # It warns about a read-only home folder, but works without one.
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if failure is None:
             raise
         message, exit_code = failure
-        print(escape(f"error: {message}"), file=sys.stderr)
+        say(f"error: {message}")
         sys.exit(exit_code)
 
 

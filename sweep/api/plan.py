@@ -25,7 +25,7 @@ from sweep.environment import n_processors
 from sweep.errors import UsageError
 from sweep.networks import check_network, spec_of
 from sweep.screen.display import load_data
-from sweep.screen.output import escape, print_json, say
+from sweep.screen.output import print_json, say
 from sweep.screen.plan import describe_size, print_entry, print_space
 
 _FEW_STEPS = 500  # in three epochs of MNIST are 2,300
@@ -97,7 +97,7 @@ def print_dry_run(
     if plan is not None:
         then = f"confirmation of {count(plan.top_k, 'finalist')}"
         then += f", {count(plan.seeds, 'seed')} per arm"
-    print(f"sweep {name} would run {describe_size(config)}, then: {then}")
+    say(f"sweep {name} would run {describe_size(config)}, then: {then}", sys.stdout)
     print_plan(config, options, from_sweep, earlier, data, sys.stdout, missing)
     if missing is not None:
         print(f"it would continue: {missing.text}" if missing else "it is complete already")
@@ -122,7 +122,7 @@ def print_plan(
         print_entry("note", f"{count(n, 'step')} of training per trial: {more}", stream)
     if from_sweep is not None and earlier is not None:
         learning = describe_learning(earlier, len(from_sweep.trials), config)
-        print(escape(learning), file=stream, flush=True)
+        say(learning, stream)
 
 
 def describe_start(resources: Resources, options: Options) -> str:

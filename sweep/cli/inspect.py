@@ -83,7 +83,7 @@ def status(
     if (confirmation := read_confirmation(folder)) is not None:
         console.print(describe_runs(confirmation, is_running=state == "running"))
     if state == "interrupted":
-        print(escape(f"continue with: {follow_up('resume', folder)}"))
+        say(f"continue with: {follow_up('resume', folder)}", sys.stdout)
 
 
 def _follow(folder: Folder, ledger: Ledger) -> Ledger:

@@ -1,5 +1,6 @@
 """`sweep plot`, `report`, `export`, `predict`, `dashboard`, `track`: they use a sweep's result."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -48,7 +49,7 @@ def plot(
     for file in files:
         print(file)
     for plot_name, reason in skipped.items():
-        print(escape(f"not drawn: {plot_name}: {reason}"))
+        say(f"not drawn: {plot_name}: {reason}", sys.stdout)
 
 
 def report(
@@ -303,4 +304,4 @@ def track(
         n_runs, n_new, where = mirror(folder, to, place, follow=follow)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    print(escape(f"{count(n_runs, 'run')} of {folder.name}, {n_new:,} new: {where}"))
+    say(f"{count(n_runs, 'run')} of {folder.name}, {n_new:,} new: {where}", sys.stdout)

@@ -13,7 +13,7 @@ from data_utils.registry import is_path
 from sweep.api.storage import DEFAULT_STORAGE, storage_folder
 from sweep.cli import options
 from sweep.errors import EXIT_CODES, ClusterError, NetworkError, UsageError
-from sweep.screen.output import escape, print_json, say
+from sweep.screen.output import print_json, say
 
 
 def data(
@@ -38,10 +38,10 @@ def data(
     counted = f"{count(n_train, 'training image')}{own}, {count(n_test, 'test image')}"
     title = "MNIST is complete" if name == "mnist" else f"{name} is complete"
     about = title if is_path(name) else f"{title} in {folder}"
-    print(escape(f"{about}: {counted}"))
+    say(f"{about}: {counted}", sys.stdout)
     spec = found.spec
     size = f"{'gray' if spec.channels == 1 else 'color'}, {spec.side}×{spec.side} pixels"
-    print(escape(f"{size}, {len(spec.classes)} classes: {', '.join(spec.classes)}"[:2000]))
+    say(f"{size}, {len(spec.classes)} classes: {', '.join(spec.classes)}"[:2000], sys.stdout)
 
 
 def _resolved(dataset: str | None) -> str:
@@ -90,7 +90,7 @@ def validate(
         shown = {"searched": list(config.space), "off": config.off()}
         print_json({"valid": True, **shown, "config": config.model_dump(mode="json")})
         return
-    print(f"{file} is a valid config: {describe_size(config)}")
+    say(f"{file} is a valid config: {describe_size(config)}", sys.stdout)
     print_space(config, sys.stdout)
 
 
@@ -120,7 +120,7 @@ def doctor(
         findings.append(finding)
         if not as_json:
             mark = "problem" if finding.is_problem else "ok"
-            print(escape(f"{mark:8}{finding.check:12}{finding.text}"))
+            say(f"{mark:8}{finding.check:12}{finding.text}", sys.stdout)
     problems = [finding.check for finding in findings if finding.is_problem]
     if as_json:
         print_json({"ok": not problems, "findings": [asdict(finding) for finding in findings]})

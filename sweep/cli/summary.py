@@ -1,5 +1,6 @@
 """The result of a sweep: as JSON and as text."""
 
+import sys
 import textwrap
 from typing import Any
 
@@ -18,7 +19,7 @@ from analysis.results.verdict import describe_verdict, missing_step
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up
 from sweep.results.best import best_document
-from sweep.screen.output import escape, open_console, print_json
+from sweep.screen.output import escape, open_console, print_json, say
 
 
 def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None:
@@ -70,11 +71,11 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     print()
     _print_cost(ledger)
     for trial in ledger.in_state("FAILED"):
-        print(escape(f"trial {trial.trial_id} failed: {trial.reason}"))
+        say(f"trial {trial.trial_id} failed: {trial.reason}", sys.stdout)
     confirmation = read_confirmation(folder)
     for run in [] if confirmation is None else confirmation.runs.values():
         if run.state == "FAILED":
-            print(escape(f"{run.arm}, seed {run.seed} failed: {run.reason}"))
+            say(f"{run.arm}, seed {run.seed} failed: {run.reason}", sys.stdout)
     print(escape(f"files  {folder}\nreport {folder.display_path(REPORT_FILE)}"))
     steps = {"trials --top 10": "the ten best trials"}
     missing = missing_step(ledger, confirmation)

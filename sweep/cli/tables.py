@@ -19,7 +19,7 @@ from analysis.results.state import SweepState, sweep_state
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
 from sweep.screen.layout import Fitted, TrialTable, new_table
-from sweep.screen.output import escape, open_console
+from sweep.screen.output import escape, open_console, say
 
 _STATE_COLORS = {"running": "bold green", "interrupted": "yellow", "finished": "green"}
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
@@ -137,7 +137,7 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
 def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
     """Print sweeps as a table."""
     if not documents:
-        print(f"there is no sweep in {storage} yet; start one with `sweep run`")
+        say(f"there is no sweep in {storage} yet; start one with `sweep run`", sys.stdout)
         return
     left = ("state", "sweep", "started")
     are_usual = all(is_usual(document) for document in documents if "error" not in document)

@@ -17,7 +17,7 @@ from data_utils.dataset import TrainTest
 from data_utils.registry import load_dataset
 from data_utils.sources import Progress as FetchProgress
 from sweep.screen.confirm_view import ConfirmationView
-from sweep.screen.output import erase_line, escape, follow_size, is_live, open_console
+from sweep.screen.output import erase_line, escape, follow_size, is_live, open_console, wrap
 from sweep.screen.search_view import SearchView
 
 _REFRESH_S = 0.5
@@ -68,7 +68,8 @@ class Display:
         self._print(line, style="yellow" if self._is_live else "")
 
     def _print(self, line: str, style: str = "") -> None:
-        self._console.print(Text(escape(line), style=style), soft_wrap=not self._is_live)
+        text = wrap(escape(line), self._console.width) if self._is_live else escape(line)
+        self._console.print(Text(text, style=style), soft_wrap=True)
 
     def update(self) -> None:
         """Show what is new."""

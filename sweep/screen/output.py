@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import re
 import sys
+import textwrap
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from analysis.formatting import WIDEST, printable
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LONGEST = 2000  # characters of a line
+_TO_COPY = re.compile(r"(?<=: )sweep .*|`[^`\n]*`")
 
 
 def escape(text: str) -> str:
@@ -20,9 +23,22 @@ def escape(text: str) -> str:
     return "\n".join(printable(line, _LONGEST) for line in text.split("\n"))
 
 
-def say(text: str) -> None:
-    """Print a message on standard error."""
-    print(escape(text), file=sys.stderr, flush=True)
+def wrap(text: str, width: int) -> str:
+    """Wrap a text between words; what the user copies, such as a command, stays in one piece."""
+    text = _TO_COPY.sub(lambda found: found[0].replace(" ", "\xa0"), text)
+    lines = [
+        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    ]
+    return "\n".join(lines).replace("\xa0", " ")
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print a message, by default on standard error; a terminal breaks no word of it."""
+    stream, text = stream or sys.stderr, escape(text)
+    if size := _terminal_size(stream):
+        text = wrap(text, size.columns)
+    print(text, file=stream, flush=True)
 
 
 def print_json(document: Any) -> None:
@@ -45,10 +61,15 @@ def open_console(stream: TextIO | None = None) -> "Console":
 
 def follow_size(console: "Console") -> None:
     """Give a console the size of its terminal; Rich knows only that of standard input."""
+    if size := _terminal_size(console.file):
+        console.size = size
+
+
+def _terminal_size(stream: IO[str]) -> os.terminal_size | None:
     with contextlib.suppress(OSError, ValueError):
-        size = os.get_terminal_size(console.file.fileno())
-        if all(size):
-            console.size = size
+        size = os.get_terminal_size(stream.fileno())
+        return size if all(size) else None
+    return None
 
 
 def is_live(stream: TextIO) -> bool:

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sweep.screen.display import Display
-from sweep.screen.output import open_console
+from sweep.screen.output import open_console, say
 
 
 class _Terminal(io.StringIO):
@@ -162,3 +162,32 @@ def test_live_display_puts_the_cursor_back_after_an_error(monkeypatch: pytest.Mo
     with pytest.raises(KeyboardInterrupt), Display(_View(), stream):
         raise KeyboardInterrupt
     assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h") == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "lines"),
+    [
+        (
+            "interrupted; continue with: sweep resume b1",
+            ["interrupted; continue with:", "sweep resume b1"],
+        ),
+        (
+            "continue with: sweep resume a-sweep --storage /a/folder",
+            ["continue with:", "sweep resume a-sweep --storage /a/folder"],
+        ),
+        (
+            "did you mean the command `sweep run --trials 3` of today?",
+            ["did you mean the command", "`sweep run --trials 3` of", "today?"],
+        ),
+        ("two-words are broken between-words", ["two-words are broken", "between-words"]),
+        ("it fits: sweep best\n\nso it", ["it fits: sweep best", "", "so it"]),
+    ],
+)
+def test_terminal_breaks_no_word_and_no_command(message: str, lines: list[str]) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb"), os.fdopen(theirs, "w") as terminal, io.StringIO() as elsewhere:
+        termios.tcsetwinsize(theirs, (24, 30))
+        say(message, terminal)
+        assert os.read(ours, 1000).decode().splitlines() == lines
+        say(message, elsewhere)
+        assert elsewhere.getvalue() == message + "\n"
