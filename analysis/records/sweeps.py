@@ -1,6 +1,7 @@
 """The sweeps in a storage folder."""
 
 import difflib
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -38,9 +39,7 @@ def open_sweep(storage: Folder, name: str | None) -> tuple[Folder, Ledger]:
         if not found and damaged:
             raise LedgerError(next(iter(damaged.values())))
         if not found:
-            raise FileNotFoundError(
-                f"there is no sweep in {storage} yet; start one with `sweep run`"
-            )
+            raise no_such_sweep(storage)
         name = found[0].name
     elif "/" in name or name in ("", ".", "..") or not read_first_record(storage.child(name)):
         raise no_such_sweep(storage, name)
@@ -56,17 +55,23 @@ def pause_after(seconds: float) -> float:
     return max(2.0, 10 * seconds)
 
 
-def no_such_sweep(storage: Folder, name: str) -> FileNotFoundError:
-    """Return the error for a name that no sweep has; it suggests one that exists."""
+def no_such_sweep(storage: Folder, name: str | None = None) -> FileNotFoundError:
+    """Return the error for a name that no sweep has, or for a storage without sweeps.
+
+    It suggests a sweep that exists.
+    """
     names = [created.name for created in list_sweeps(storage)[0]]
     similar = [known for known in names if known.startswith(name)] if name else []
-    similar += difflib.get_close_matches(name[:100], names, n=1)
+    similar += difflib.get_close_matches((name or "")[:100], names, n=1)
     hint = f"choose from {', '.join(names[:5])}" + (", …" if len(names) > 5 else "")
     if not names:
         hint = "start one with `sweep run`"
     elif similar:
         hint = f"did you mean {similar[0]}?"
-    return FileNotFoundError(f"there is no sweep {name!r} in {storage}; {hint}")
+    what = "sweep" if name is None else f"sweep {name!r}"
+    if isinstance(storage.path, Path) and not storage.path.exists():
+        hint = f"the folder does not exist; {hint}"
+    return FileNotFoundError(f"there is no {what} in {storage}; {hint}")
 
 
 def read_sweep(folder: Folder) -> Ledger:

@@ -293,7 +293,9 @@ def track(
     notice.
     """
     if to not in TRACKERS:
-        raise UsageError(f"`--to` must be one of {', '.join(TRACKERS)}, but got {to!r}")
+        from sweep.config.messages import suggest
+
+        raise UsageError(f"`--to` cannot be {to!r}{suggest(to, TRACKERS)}")
     folder, _ = find_sweep(storage, name)
     places = {"--out": None if out is None else str(out), "--tracking-uri": tracking_uri}
     place = places.pop(TRACKERS[to].option)

@@ -12,7 +12,7 @@ from analysis.errors import LedgerError, describe_cause
 from analysis.formatting import count, dataset_name, duration, is_usual, network_name, percent
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, Trial, read_ledger
-from analysis.records.sweeps import list_sweeps
+from analysis.records.sweeps import list_sweeps, no_such_sweep
 from analysis.results.budget import n_planned, seconds_spent
 from analysis.results.selection import best_first, describe_rule, rank_trials, trial_accuracy
 from analysis.results.state import SweepState, sweep_state
@@ -137,7 +137,7 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
 def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
     """Print sweeps as a table."""
     if not documents:
-        say(f"there is no sweep in {storage} yet; start one with `sweep run`", sys.stdout)
+        say(str(no_such_sweep(storage)), sys.stdout)
         return
     left = ("state", "sweep", "started")
     are_usual = all(is_usual(document) for document in documents if "error" not in document)

@@ -58,7 +58,7 @@ class Group(TyperGroup):
 
     @override
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        with _in_one_line("sweep"):
+        with _in_one_line("sweep") if args else contextlib.nullcontext():  # prints the help
             return super().parse_args(ctx, args)
 
     @override

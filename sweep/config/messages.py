@@ -89,11 +89,15 @@ def checked(kind: type[S], values: Mapping[str, Any]) -> S:
 def suggest(name: str, names: Iterable[str]) -> str:
     """Return `; did you mean …?`, or all names where none is close."""
     known = list(names)
+    return _similar(name, known) or f"; choose from {', '.join(known)}"
+
+
+def _similar(name: str, known: list[str]) -> str:
     meant = _SYNONYMS.get(name.lower())
     close = difflib.get_close_matches(name[:60].lower(), known, n=1)
     if meant in known or close:
         return f"; did you mean `{meant if meant in known else close[0]}`?"
-    return f"; choose from {', '.join(known)}"
+    return ""
 
 
 def find_key(word: str) -> str | None:
@@ -124,6 +128,9 @@ def _what_is_wrong(problem: Any, location: Location, option: str) -> str:
             return str(problem["ctx"]["error"]) + hint
         case "too_short" if name == "space":
             return "must search at least one hyperparameter, but is empty"
+        case "too_short" if name == "choices" and location[0] == "space":
+            n = len(value)
+            return f"must have at least 2 choices, but got {n}; a fixed value belongs in `recipe`"
         case "model_type" | "dict_type":
             must = "must be a mapping"
             must += " or `none`" if name in ("scheduler", "confirm") else ""
@@ -131,7 +138,9 @@ def _what_is_wrong(problem: Any, location: Location, option: str) -> str:
             must = re.sub(r"^\w+ should", "must", problem["msg"])
             for theirs, ours in _PHRASES.items():
                 must = must.replace(theirs, ours)
-    return f"{must}, but got {show_value(value)}"
+    is_word = problem["type"] == "literal_error" and isinstance(value, str)
+    hint = _similar(value, re.findall("'(.+?)'", must)) if is_word else ""
+    return f"{must}, but got {show_value(value)}{hint}"
 
 
 def _unknown(location: Location, value: object, option: str) -> str:

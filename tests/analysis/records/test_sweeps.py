@@ -36,10 +36,10 @@ def test_sweeps_are_listed_newest_first_and_the_newest_is_opened(storage: Folder
 
 def test_storage_that_does_not_exist_has_no_sweeps(storage: Folder) -> None:
     assert list_sweeps(storage) == ([], {})
-    with pytest.raises(FileNotFoundError, match=r"there is no sweep in .*runs yet"):
+    with pytest.raises(FileNotFoundError, match=r"there is no sweep in .*runs; "):
         open_sweep(storage, None)
     with pytest.raises(
-        FileNotFoundError, match=r"no sweep 'a' in .*runs; start one with `sweep run`"
+        FileNotFoundError, match=r"no sweep 'a' in .*runs; .*start one with `sweep run`"
     ):
         open_sweep(storage, "a")
     storage.write("file", b"")

@@ -21,6 +21,7 @@ def test_help_fits_a_terminal_and_has_a_sentence_and_examples_that_are_understoo
     assert outcome.exit_code == 0
     assert max(map(len, outcome.out.splitlines())) <= 80
     overview = call()
+    assert (overview.exit_code, overview.err[:6]) == (2, "Usage:")
     sentence = GROUP.commands[name].help.split("\n")[0]
     assert f"\n  {name} {sentence}\n" in re.sub(" {2,}(?=[A-Z])", " ", overview.out + overview.err)
     _, _, examples = outcome.out.rpartition("Example")

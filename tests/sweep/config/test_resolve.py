@@ -196,6 +196,7 @@ _ERRORS = [
     ("recipe:\n  nesterov: yes\n  momentum: 0", "`recipe.momentum` must be above 0 where"),
     ("space: {nesterov: [true, false]}\nrecipe: {momentum: 0}", "`recipe.momentum` must be"),
     ("space: {momentum: [0, 0.9]}\nrecipe: {nesterov: true}", "`space.momentum` must be above"),
+    ("searcher: tpee", "or 'gp', but got 'tpee'; did you mean `tpe`? (sweep.yaml:1)"),
     ("searcher: grid", "`searcher` must be 'tpe', 'random' or 'gp', but got 'grid'"),
     ("scheduler: 3", "`scheduler` must be a mapping or `none`, but got 3 (sweep.yaml:1)"),
     (
@@ -236,7 +237,10 @@ _ERRORS = [
         "not have both a `step` and `log: true`",
     ),
     ("space: {batch_size: {low: 1.5, high: 4}}", "`space.batch_size.low` must be an integer"),
-    ("space: {batch_size: [64]}", "must have at least 2 items, not 1"),
+    (
+        "space: {batch_size: [64]}",
+        "must have at least 2 choices, but got 1; a fixed value",
+    ),
     (f"space: {{batch_size: {list(range(1, 102))}}}", "must have at most 100 items, not 101"),
     ("space: {momentum: [0, 0.0]}", "`space.momentum[1]` repeats the choice 0.0"),
     ("space: {momentum: {choices: 0.9}}", "`space.momentum.choices` must be a list, but got 0.9"),
