@@ -149,7 +149,7 @@ def _finding(comparison: Comparison, finalist: str, baseline: str) -> list[str]:
     if comparison.interval is not None:
         size, details = _figures(comparison)
         known = f"{finding}{size} points on these images ({details})"
-        return [known, *_forecast(comparison)]
+        return [known, *_forecast(comparison, finalist)]
     if len(comparison.seeds) < MIN_SEEDS:
         needs = f"a comparison needs at least {MIN_SEEDS} seeds"
         return [f"{finding}{points(difference)} points with {n_seeds}", needs]
@@ -196,7 +196,7 @@ def _on_new_images(comparison: Comparison) -> str:
     return f"on new images this is open ({ends})"
 
 
-def _forecast(comparison: Comparison) -> list[str]:
+def _forecast(comparison: Comparison, finalist: str) -> list[str]:
     """Say how many seeds would probably show the difference of an open comparison."""
     assert comparison.difference is not None
     assert comparison.sd is not None
@@ -211,7 +211,8 @@ def _forecast(comparison: Comparison) -> list[str]:
     # A spread known from few seeds carries no more than two digits.
     unit = 10 ** max(0, floor(log10(needed)) - 1)
     seeds = f"{-(-needed // unit) * unit:,} seeds"
-    return [f"if the true difference is this one, {seeds} would show it with probability 0.8"]
+    what = "it" if comparison.difference > 0 else f"that {finalist} is worse"
+    return [f"if the true difference is this one, {seeds} would show {what} with probability 0.8"]
 
 
 def _begun_since(confirmation: Confirmation) -> str:

@@ -43,6 +43,12 @@ FORECAST = "If the true difference is this one, {} seeds would show it with prob
             f"allowing for later looks). {FORECAST.format(10)}",
         ),
         (
+            by_seed(0.9919, 0.9914, 0.9918, 0.9913),
+            f"{OPEN} -0.04 points on these images (95 % interval -0.09 to 0.01, 4 seeds, "
+            "allowing for later looks). If the true difference is this one, 10 seeds would show "
+            "that the finalist-1 is worse with probability 0.8.",
+        ),
+        (
             # More than two digits would claim too much.
             by_seed(0.99332, 0.99132, 0.99332, 0.99132),
             f"{OPEN} 0.03 points on these images (95 % interval -0.17 to 0.23, 4 seeds, "
