@@ -58,14 +58,17 @@ def duration(seconds: float) -> str:
 
 def time_left(seconds: float | None) -> str:
     """Return a rounded estimate of the time left, such as `about 5 min left`; empty for None."""
-    if seconds is None:
-        return ""
+    return "" if seconds is None else f"about {rough_duration(seconds)} left"
+
+
+def rough_duration(seconds: float) -> str:
+    """Return an estimated time, rounded up, such as `90 s`, `5 min`, `1 h 15 min`."""
     if seconds <= 120:
-        return f"about {max(5, 5 * math.ceil(seconds / 5))} s left"
+        return f"{max(5, 5 * math.ceil(seconds / 5))} s"
     minutes = math.ceil(seconds / 60)
-    if minutes < 120:
-        return f"about {minutes} min left"
-    return f"about {duration(300 * math.ceil(minutes / 5))} left"
+    if minutes < 60:
+        return f"{minutes} min"
+    return duration(300 * math.ceil(minutes / 5))
 
 
 def count(n: int, noun: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.formatting import rough_duration
 from analysis.hyperparameters import own_arguments
 from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import Trial
@@ -87,9 +88,12 @@ def n_training_steps(config: SweepConfig, data: DataRecord) -> int:
 def describe_time(config: SweepConfig, found: Estimate) -> str:
     """Return how long a sweep takes, such as `up to about 12 min at the present load`."""
     may_stop = config.scheduler.name == "asha" and config.scheduler.grace_period < config.epochs
-    text = f"{'up to ' * may_stop}about {_rough(found.total_s)} at the present load"
+    total, search, confirmation = map(
+        rough_duration, (found.total_s, found.search_s, found.confirmation_s)
+    )
+    text = f"{'up to ' * may_stop}about {total} at the present load"
     if config.confirm is not None and found.total_s >= 90:  # rounded, shorter parts do not add up
-        text += f": search {_rough(found.search_s)}, confirmation {_rough(found.confirmation_s)}"
+        text += f": search {search}, confirmation {confirmation}"
     return text
 
 
@@ -141,9 +145,3 @@ def _typical(name: str, dimension: Any) -> Any:
             return median_low(dimension.choices)
         return round(math.sqrt(dimension.low * dimension.high))
     return dimension.choices[-1] if isinstance(dimension, Choices) else dimension.high
-
-
-def _rough(seconds: float) -> str:
-    if seconds < 90:
-        return f"{10 * math.ceil(seconds / 10)} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

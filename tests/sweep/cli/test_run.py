@@ -163,7 +163,7 @@ def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> 
     assert searched.startswith("  searched  dropout 0 to 0.5, rotation 0° to 30°, ")
     assert fixed.startswith("  fixed     batch_size 64, ")
     assert time == (  # 3 trials, and 4 arms with 5 seeds, of 5 epochs of 5.2 s and 6.2 s
-        "  time      up to about 12 min at the present load: search 90 s, confirmation 10 min"
+        "  time      up to about 12 min at the present load: search 90 s, confirmation 11 min"
     )
     assert start == "1 at a time; starting Ray"
     assert report == WRITING
