@@ -67,7 +67,8 @@ class ConfirmationView:
                 f"{epochs}/{arm.epochs * len(self._seeds)}",
                 percent(fmean(done) if done else None),
             )
-        head = Flow("confirming", progress_bar(self.fraction()), *self._progress())
+        wait = "" if self._runs() else "waiting for the first epoch"
+        head = Flow("confirming", progress_bar(self.fraction()), *self._progress(), wait)
         return Group(head, Text(), Fitted(table))
 
     def _progress(self) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from statistics import fmean
 
 from rich.console import Group, RenderableType
@@ -19,7 +20,7 @@ from sweep.screen.output import escape
 
 _OTHER_LINES = 9  # of a picture, at most, on a terminal of 60 columns
 _BARS = "▁▂▃▄▅▆▇█"
-_WORST_ERROR, _BEST_ERROR = 0.1, 0.005
+_SMALLEST_ERROR = 0.001  # that a sparkline can show
 
 
 class SearchView:
@@ -99,9 +100,11 @@ class SearchView:
 
     def _open(self) -> str:
         """Return how many trials have begun and not ended."""
-        n_open = self._count("RUNNING")
+        n_open, sessions = self._count("RUNNING"), self.ledger.sessions
         if self._is_running:
-            return f"{n_open} running"
+            began = max((trial.started for trial in self.ledger.trials.values()), default=0.0)
+            is_starting = not n_open and (not sessions or began < sessions[-1].time)
+            return "starting workers" if is_starting else f"{n_open} running"
         return f"{n_open} interrupted" if n_open else ""
 
     def _epochs(self) -> str:
@@ -139,17 +142,19 @@ def seconds_left(ledger: Ledger) -> float | None:
     return to_come + open_epochs * per_epoch
 
 
-def sparkline(trial: Trial, width: int) -> str:
-    """Return the last `width` validation accuracies, on a log scale of the error.
+def sparklines(trials: Sequence[Trial], width: int) -> list[str]:
+    """Return the last `width` validation accuracies of trials, on a log scale of the error.
 
-    The lowest bar is an error of 10 % or more, the highest 0.5 % or less.
+    The lowest bar is the largest error of all of them, the highest bar the smallest.
     """
-    bars = []
-    for epoch in trial.epochs[-width:]:
-        error = min(max(1 - epoch.val_accuracy, _BEST_ERROR), _WORST_ERROR)
-        height = math.log(_WORST_ERROR / error) / math.log(_WORST_ERROR / _BEST_ERROR)
-        bars.append(_BARS[round(height * (len(_BARS) - 1))])
-    return "".join(bars).ljust(width, "·")
+    curves = [
+        [math.log(max(1 - epoch.val_accuracy, _SMALLEST_ERROR)) for epoch in trial.epochs[-width:]]
+        for trial in trials
+    ]
+    worst = max(chain(*curves), default=0.0)
+    per_bar = (worst - min(chain(*curves), default=0.0)) / (len(_BARS) - 1) or 1.0
+    bars = ([_BARS[round((worst - error) / per_bar)] for error in curve] for curve in curves)
+    return ["".join(curve).ljust(width, "·") for curve in bars]
 
 
 def _open_trials(trials: list[Trial], max_lines: int | None) -> TrialTable:
@@ -162,12 +167,12 @@ def _open_trials(trials: list[Trial], max_lines: int | None) -> TrialTable:
         optional=("curve",),
         max_lines=max_lines,
     )
-    for trial in trials:
+    for trial, curve in zip(trials, sparklines(trials, width=min(longest, 20)), strict=True):
         cells = (
             str(trial.trial_id),
             f"{len(trial.epochs)}/{trial.planned_epochs}",
             percent(trial.val_accuracy),
-            sparkline(trial, width=min(longest, 20)),
+            curve,
         )
         drawn = trial.hyperparameters
         table.add_row(cells, [escape(format_value(name, drawn.get(name))) for name in names])

@@ -48,7 +48,9 @@ def test_view_at_the_beginning(confirmation: Confirmation, render: Render) -> No
     assert (view.fraction(), view.news()) == (0.0, [])
     assert view.line() == "confirming: 0/4 runs, 0/8 epochs, 4 s elapsed"
     lines = render(view.picture())
-    assert lines[0] == f"confirming  {'─' * 24}  0/4 runs  0/8 epochs  4 s elapsed"
+    assert lines[0] == f"confirming  {'─' * 24}  0/4 runs  0/8 epochs  4 s elapsed" + (
+        "  waiting for the first epoch"
+    )
     assert lines[2:] == [
         "arm      runs  epochs  mean test accuracy",
         "trial 3   0/2     0/4                   –",

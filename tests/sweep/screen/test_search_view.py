@@ -16,7 +16,7 @@ from analysis.records.ledger import (
     TrialEnded,
     TrialStarted,
 )
-from sweep.screen.search_view import SearchView, seconds_left, sparkline
+from sweep.screen.search_view import SearchView, seconds_left, sparklines
 
 Render = Callable[..., list[str]]
 FIVE = {
@@ -74,6 +74,8 @@ def see(story: Story) -> SearchView:
 def test_view_of_a_running_search(render: Render) -> None:
     story = Story(n_trials=4, epochs=5)
     view = see(story)
+    counts = "0 complete  0 stopped early  {}  0 failed  {} epochs"
+    assert render(view.picture())[1] == counts.format("starting workers", 0)
     story.start(1, 2)
     story.epoch(1, 0.9, 0.95)
     # 5 s later than the session's own beginning, two trials wait with 3 and 5 epochs to go.
@@ -81,10 +83,10 @@ def test_view_of_a_running_search(render: Render) -> None:
         "searching: 0/4 trials, 0 stopped early, 2 epochs, 1 min 05 s elapsed, about 90 s left"
     )
     picture = render(view.picture())
-    assert picture[1] == "0 complete  0 stopped early  2 running  0 failed  2 epochs"
+    assert picture[1] == counts.format("2 running", 2)
     assert picture[3:] == [
         "trial  epoch  validation  curve  dropout",
-        "    1    2/5     95.00 %  ▁▃···     0.25",
+        "    1    2/5     95.00 %  ▁█···     0.25",
         "    2    0/5           –  ·····     0.25",
     ]
 
@@ -165,20 +167,22 @@ def test_nothing_is_running_without_a_driver(render: Render) -> None:
 
 
 @pytest.mark.parametrize(
-    ("accuracies", "bars"),
+    ("curves", "bars"),
     [
-        ([], "····"),
-        ([0.1, 0.9], "▁▁··"),
-        # On a log scale of the error from 10 % to 0.5 %: half-way lies 2.2 %.
-        ([0.9, 0.978, 0.995, 1.0], "▁▅██"),
-        ([0.0, 0.9, 0.9, 0.9, 0.999], "▁▁▁█"),
+        ([[], []], ["····", "····"]),
+        ([[0.5]], ["▁···"]),
+        # On a log scale of the error from 80 % to 20 %: 40 % is half-way.
+        ([[0.2, 0.62, 0.8], [0.2, 0.2]], ["▁▅█·", "▁▁··"]),
+        # From 10 % to 0.1 % or less; the first epoch of five is not shown.
+        ([[0.0, 0.9, 0.9, 0.992, 1.0]], ["▁▁▅█"]),
     ],
 )
-def test_sparkline_shows_the_last_accuracies(accuracies: list[float], bars: str) -> None:
+def test_sparklines_show_the_last_accuracies(curves: list[list[float]], bars: list[str]) -> None:
     story = Story(epochs=9)
-    story.start(1)
-    story.epoch(1, *accuracies)
-    assert sparkline(story.ledger.trials[1], width=4) == bars
+    for number, accuracies in enumerate(curves, start=1):
+        story.start(number)
+        story.epoch(number, *accuracies)
+    assert sparklines([*story.ledger.trials.values()], width=4) == bars
 
 
 def test_elapsed_time_excludes_the_pauses_between_sessions() -> None:
