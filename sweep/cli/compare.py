@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,7 +19,7 @@ from analysis.formatting import (
     percent,
     percent_number,
 )
-from analysis.hyperparameters import format_value
+from analysis.hyperparameters import DEFAULTS, format_value
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison
@@ -27,7 +29,7 @@ from analysis.results.side_by_side import Contender, Difference, compare_sweeps
 from analysis.results.verdict import describe_difference
 from analysis.storage.folder import Folder
 from sweep.errors import NoTrialError, UsageError
-from sweep.results.best import best_document, comparison_document
+from sweep.results.best import best_document, comparison_document, find_best
 from sweep.screen.layout import new_table
 from sweep.screen.output import escape, open_console
 
@@ -79,10 +81,11 @@ def draw_comparison(out: Path, ledgers: Mapping[str, Ledger]) -> None:
 def _document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
     """Return what a sweep cost and found as a JSON document."""
     cost, n = search_cost(ledger), Counter(trial.outcome for trial in ledger.trials.values())
-    try:
-        best = best_document(folder, ledger)
-    except NoTrialError:
-        best = None
+    best, fixed = None, {}
+    with suppress(NoTrialError):
+        best, trial = best_document(folder, ledger), find_best(ledger).trial
+        names = dict.fromkeys((*DEFAULTS, *trial.config["recipe"]))
+        fixed = {n: trial.value(n) for n in names if n not in trial.hyperparameters}
     return {
         "sweep": folder.name,
         "dataset": ledger.config.get("dataset", "mnist"),
@@ -96,6 +99,7 @@ def _document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         "epochs": cost.epochs,
         "elapsed_s": round(cost.elapsed_s, 3),
         "best": best,
+        "fixed": fixed,
         "best_so_far": [
             {
                 "trial_id": finish.trial_id,
@@ -129,10 +133,15 @@ def _describe(difference: Difference) -> str:
 def _table(documents: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table with one column per sweep."""
     best = [document["best"] or {} for document in documents]
-    names = list(
-        dict.fromkeys(name for trial in best for name in trial.get("hyperparameters", ()))
-    )
-    columns = [_column(document, names) for document in documents]
+    searched = [trial.get("hyperparameters", {}) for trial in best]
+    values = [
+        document["fixed"] | drawn for document, drawn in zip(documents, searched, strict=True)
+    ]
+    names = dict.fromkeys(chain(*searched))
+    for name in chain(*values):  # of the recipes, too, where they differ
+        if len({trial.get(name) for trial in values if trial}) > 1:
+            names[name] = None
+    columns = [_column(*both, [*names]) for both in zip(documents, values, strict=True)]
     table = new_table("", *(escape(document["sweep"]) for document in documents), left=("",))
     for column in table.columns:
         column.overflow = "fold"
@@ -141,10 +150,12 @@ def _table(documents: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _column(document: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+def _column(
+    document: Mapping[str, Any], values: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, str]:
     """Return what the table says about a sweep, by the label of the row."""
     so_far, best = document["best_so_far"], document["best"] or {}
-    values, confirmed = best.get("hyperparameters", {}), best.get("confirmed", {})
+    confirmed = best.get("confirmed", {})
     return {
         "dataset": dataset_name(document),
         "network": network_name(document),

@@ -56,6 +56,22 @@ def test_previews_are_counted_apart(call: Call, add_sweep: Callable[..., Folder]
     assert [(d["previews"], d["stopped"]) for d in document["sweeps"]] == [(1, 0)] * 2
 
 
+def test_value_that_only_one_sweep_searched_or_has_in_its_recipe_is_shown(
+    call: Call, add_sweep: Callable[..., Folder]
+) -> None:
+    add_sweep("classic", n_trials=3, scheduler="none", failure_rate=0)
+    add_sweep("decaying", n_trials=3, scheduler="none", failure_rate=0, decaying=True)
+    rows = dict(
+        line.split(maxsplit=1)
+        for line in call("compare", "classic", "decaying").out.splitlines()[1:]
+        if line.strip()
+    )
+    assert rows["learning_rate"].split()[0] == "0.01"
+    assert rows["learning_rate"].split()[1] != "–"
+    assert rows["schedule"].split() == ["constant", "linear"]
+    assert "momentum" not in rows
+
+
 def test_other_data_and_another_network_are_named_and_never_compared(
     call: Call, add_sweep: Callable[..., Folder], synthetic: ModuleType, tmp_path: Path
 ) -> None:
