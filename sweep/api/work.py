@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Plan, read_confirmation
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import EarlierSweep, Ledger, has_diverged, read_first_record
 from analysis.results.budget import describe_budget
@@ -126,11 +126,10 @@ def confirm_sweep(
         say(f"{ledger.name} is already confirmed")
         options.show(folder, ledger)
         return
-    n_seeds, how_many = f"--seeds {plan.seeds}", f"{count(plan.seeds, 'seed')} per arm"
+    how_many = f"{count(plan.seeds, 'seed')} per arm"
     if max_seeds is not None:
-        n_seeds = f"--until-decided --max-seeds {max_seeds}"
         how_many = f"until the verdict is clear, at most {count(max_seeds, 'seed')} per arm"
-    again = f"confirm --top-k {plan.top_k} {n_seeds}"
+    again = _confirm_command(plan)
     _load_networks(folder, ledger, config)
     with watchable(folder), _advising(folder, again), folder.lock() as locked:
         start, data = _prepare(config, options, ledger)
@@ -238,8 +237,19 @@ def _advising(folder: Folder, again: str = "resume") -> Iterator[None]:
         raise
 
 
+def _confirm_command(plan: Confirm | Plan) -> str:
+    """Return the command that confirms by a plan, without program and sweep."""
+    n_seeds = f"--seeds {plan.seeds}"
+    if plan.max_seeds is not None:
+        n_seeds = f"--until-decided --max-seeds {plan.max_seeds}"
+    return f"confirm --top-k {plan.top_k} {n_seeds}"
+
+
 def _how_to_continue(folder: Folder, again: str) -> str:
     with contextlib.suppress(StorageError, LedgerError):  # the storage may be what has failed
         if read_first_record(folder) is None:
             return f"the sweep {folder.name} has not started"
+        found = read_confirmation(folder)
+        if found is not None and found.plan is not None and _confirm_command(found.plan) == again:
+            again = "resume"  # the plan is recorded
     return f"every finished epoch is kept; continue with: {follow_up(again, folder)}"

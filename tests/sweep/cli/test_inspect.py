@@ -297,7 +297,7 @@ def test_status_follows_a_search_and_its_confirmation_until_they_end(
         outcome = call("status", "made", "--follow")
     assert (outcome.exit_code, outcome.err) == (0, "")
     assert "confirming: 14/15 runs" in outcome.out
-    assert "sweep made: interrupted\n" in outcome.out
+    assert "sweep made: search finished, confirmation interrupted\n" in outcome.out
     assert "continue with: sweep resume made" in outcome.out
     assert json.loads(call("status", "--json").out)["state"] == "interrupted"
     with folder.lock():

@@ -415,6 +415,13 @@ def test_interrupted_confirm_says_how_to_continue(call: Call, pretended: Pretend
         "interrupted; every finished epoch is kept; continue with: "
         "sweep confirm --top-k 1 --seeds 3 mine"
     )
+    # Once the plan is recorded, `sweep status` knows it, too.
+    begun = ConfirmationBegun(1.0, FORMAT, "mine", 15)
+    with ConfirmationWriter(pretended.storage.child("mine"), begun) as writer:
+        writer.append(Plan(1.0, 1, 3, None))
+    told = call("confirm", "--seeds", "3").err.splitlines()[-1].partition("; continue")[2]
+    assert told == " with: sweep resume mine"
+    assert call("status").out.splitlines()[-1] == f"continue{told}"
 
 
 def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(
