@@ -19,6 +19,7 @@ from analysis.results.verdict import describe_verdict, missing_step
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up
 from sweep.results.best import best_document
+from sweep.screen.layout import Flow, new_table
 from sweep.screen.output import escape, open_console, print_json, say
 
 
@@ -86,13 +87,12 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     commands = [follow_up(step, folder) for step in steps]
     width = max(map(len, commands))
     for label, command, does in zip(["next", "", ""], commands, steps.values(), strict=False):
-        print(f"{label:6} {command:{width}}  {does}")
+        step = Flow(f"{label:6} {command:{width}}", does)
+        open_console().print(step, soft_wrap=True)
 
 
 def _print_arms(confirmation: Confirmation, best: Trial) -> None:
     """Print the accuracies of the arms, and what a baseline has from the search of the best."""
-    from sweep.screen.layout import new_table
-
     left = ("test accuracy", "95 % interval")
     table = new_table("test accuracy", "mean", "95 % interval", "seeds", left=left)
     for arm in confirmation.arms.values():

@@ -1,5 +1,9 @@
 import json
+import os
+import pty
 import re
+import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -74,6 +78,21 @@ def test_next_commands_can_be_typed_wherever_the_sweep_is(
         expected = ["trials --top 10", "confirm", "best --json"]
         assert commands == [f"sweep {command} synthetic{where}" for command in expected]
         monkeypatch.setenv("SWEEP_STORAGE", str(tmp_path))
+
+
+def test_next_commands_stay_whole_on_a_narrow_terminal(
+    make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ledger = make_sweep(n_trials=4)
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 60))
+    with os.fdopen(ours, "rb"), os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        print_result(folder, ledger, as_json=False)
+        terminal.flush()
+        lines = [line.rstrip() for line in os.read(ours, 10_000).decode().splitlines()]
+    assert f"next   {follow_up('trials --top 10', folder)}" in lines
+    assert "the ten best trials" in lines
 
 
 def test_storage_of_the_environment_need_not_be_one(
