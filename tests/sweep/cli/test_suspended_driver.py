@@ -212,7 +212,7 @@ def test_random_pauses_lose_nothing(team: Team) -> None:
     One of the two goes on and is the next to be suspended. The other says who has the sweep.
     """
     seed = os.environ.get("PAUSE_SEED", "1")
-    n_pauses, n_sweeps = int(os.environ.get("PAUSES", "4")), 4
+    n_pauses, n_sweeps = int(os.environ.get("PAUSES", "4")), 2  # more are too many for Ray
     print(f"PAUSE_SEED={seed}")
     starting = threading.Lock()
 
