@@ -244,6 +244,7 @@ class Lines(Tracker):
 
     def update(self, run):
         print(run.name, len(run.metrics), run.state)
+        return True
 """)
     mirror, following = tree / "sweep/results/trackers/mirror.py", "from sweep.results.trackers.ml"
     edit(mirror, following, f"from sweep.results.trackers.lines import Lines\n{following}")
@@ -253,4 +254,4 @@ class Lines(Tracker):
     code = "from sweep.__main__ import main; main(['track', 'old', '--to', 'lines'])"
     sweep, first, *_, last = run_python(tree, code).splitlines()
     assert (sweep, first) == ("old", "trial-0001 3 COMPLETE")
-    assert last.endswith("runs of old: the lines above")
+    assert last.endswith("runs of old, 13 new: the lines above")
