@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from analysis.formatting import count, percent_number
@@ -124,7 +123,8 @@ def _draw_axes(axes: Axes, data: Parallel) -> None:
                 ha="right" if side < 0 else "left",
                 va="center",
                 zorder=5,
-                path_effects=[withStroke(linewidth=2, foreground="white")],
+                # A halo would turn the text of an SVG into paths.
+                bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.6, "linewidth": 0},
             )
         name, _, unit = axis.label.partition(" (")
         lines = textwrap.wrap(name, width) + textwrap.wrap(f"({unit}" if unit else "", width)
