@@ -110,7 +110,9 @@ def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str
         f"sweep report {name}": "write this page again",
     }
     if (confirm := confirm_command(ledger, confirmation)) is not None:
-        found = {confirm: "test the best trial on fresh seeds, against the baselines"} | found
+        is_begun = confirm.startswith("sweep resume")
+        test = "test the best trial on fresh seeds, against the baselines"
+        found = {confirm: "finish the confirmation" if is_begun else test} | found
     if rank_trials(ledger):
         found[f"sweep export {name} --out model"] = "export the weights of the best model"
     return found

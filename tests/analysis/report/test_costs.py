@@ -3,7 +3,7 @@ import json
 import pytest
 import yaml
 
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Plan, read_confirmation
 from analysis.records.ledger import (
     EpochRecord,
     Ledger,
@@ -118,7 +118,11 @@ def test_commands_confirm_only_what_is_there_to_confirm(confirmed_folder):
     folder = confirmed_folder({"n_trials": 2, "name": "two words"}, n_seeds=4, predictions=False)
     ledger = read_ledger(folder)
     assert next(iter(commands(ledger, None))) == "sweep confirm 'two words'"
-    assert not any("confirm" in command for command in commands(ledger, read_confirmation(folder)))
+    confirmation = read_confirmation(folder)
+    assert confirmation is not None
+    assert not any("confirm" in command for command in commands(ledger, confirmation))
+    confirmation.apply(Plan(1.0, 1, 5, None))  # one seed more
+    assert commands(ledger, confirmation)["sweep resume 'two words'"] == "finish the confirmation"
     nothing = Ledger(ledger.created)
     assert list(commands(nothing, None)) == [
         "sweep run --config config.yaml --concurrency 1",
