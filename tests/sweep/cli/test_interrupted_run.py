@@ -43,7 +43,7 @@ PICTURE = [
         r"trial \d: its process died .*",
         r"",
         r"searching  [━─]{24}  \d of 3 trials  (\d+ min )?\d+ s elapsed(  about .* left)?",
-        r"\d complete +0 stopped early +[012] running +0 failed +\d+ epochs?",
+        r"\d complete +0 stopped early +([012] running|starting workers) +0 failed +\d+ epochs?",
         r"trial  epoch  validation  curve +(dropout|rotation|shift|weight_decay| )+",
         r" +\d +\d/6 +(–|\d\d\.\d\d %) +[▁▂▃▄▅▆▇█·]{6} .*",
         r"best so far \d\d\.\d\d % \(trial \d\)  .*",
