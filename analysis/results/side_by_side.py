@@ -86,7 +86,7 @@ def _why_not(one: Contender, other: Contender) -> str | None:
         return "their datasets differ, and accuracies on different images cannot be compared"
     for contender in (one, other):
         if not contender.test_accuracies:
-            return f"the best trial of {contender.name} is not confirmed"
+            return f"the confirmation of the best trial of {contender.name} is not complete"
     if not one.test_accuracies.keys() & other.test_accuracies.keys():
         return "their confirmations share no seed, because the sweeps have different seeds"
     return None

@@ -29,7 +29,7 @@ def test_sweeps_are_shown_side_by_side(
     against_b, against_young = document["differences"]
     assert (against_b["sweep"], against_b["baseline"], against_b["n_seeds"]) == ("b", "a", 4)
     assert against_b["difference"] is not None
-    assert against_young["reason"] == "the best trial of young is not confirmed"
+    assert against_young["reason"] == "the confirmation of the best trial of young is not complete"
 
     outcome = call("compare", "a", "b", "young", "--out", "so-far.svg")
     assert outcome.exit_code == 0
