@@ -38,7 +38,7 @@ def test_sweeps_are_shown_side_by_side(
     assert ["trials", "8/8", "12/12", "1/3"] in rows
     assert ["seeds", "4", "5", "–"] in rows
     assert "he best of b" in outcome.out
-    assert "the best of young and the best of a: the best trial of young" in outcome.out
+    assert "the best of young and the best of a: the confirmation of the best" in outcome.out
     assert (tmp_path / "so-far.svg").read_text().count("<svg") == 1
 
 
