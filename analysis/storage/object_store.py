@@ -221,13 +221,18 @@ def open_store(uri: str) -> StoreFolder:
 
 
 def repeat(attempt: Callable[[], T], patience_s: float) -> T:
-    """Return what a function returns; repeat it for `patience_s` while it raises StorageError."""
+    """Return what a function returns; repeat it for `patience_s` while the store does not answer.
+
+    The last attempt begins after that time. So a process that was suspended in an attempt, whose
+    connection is lost then, makes another one.
+    """
     end = time.monotonic() + patience_s
     while True:
+        is_last = time.monotonic() >= end
         try:
             return attempt()
         except StorageError as error:
-            if error.errno != errno.ETIMEDOUT or time.monotonic() >= end:
+            if error.errno != errno.ETIMEDOUT or is_last:
                 raise
         time.sleep(_RETRY_EVERY_S)
 

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import json
 import pickle
 import time
@@ -15,7 +16,7 @@ from analysis.errors import InUseError, StorageError
 from analysis.storage.connection import connect, mask_credentials
 from analysis.storage.folder import LOCK_FILE, ChangedError
 from analysis.storage.lease import Version
-from analysis.storage.object_store import ObjectAppender, StoreFolder, open_store
+from analysis.storage.object_store import ObjectAppender, StoreFolder, open_store, repeat
 
 UNREACHABLE = "s3://sweeper:a-secret@sweeps?endpoint_override=http://127.0.0.1:9"
 OTHER = json.dumps({"host": "elsewhere", "pid": 7, "token": "theirs"}).encode()
@@ -282,6 +283,21 @@ def test_driver_waits_for_a_store_that_does_not_answer(unreliable: UnreliableFol
         locked.delete("a")
         client.lost = ["request"]
     assert unreliable.read("lines") == b"one\ntwo\n"
+
+
+def test_request_in_which_the_process_was_suspended_is_made_again() -> None:
+    error = StorageError(errno.ETIMEDOUT, "the store does not answer", "x")
+    unanswered = [error, error]
+
+    def request() -> str:
+        if unanswered:
+            time.sleep(0.02)  # longer than the patience
+            raise unanswered.pop()
+        return "answer"
+
+    with pytest.raises(StorageError):
+        repeat(request, 0.0)
+    assert repeat(request, 0.01) == "answer"
 
 
 def test_store_without_conditions_is_refused(unreliable: UnreliableFolder) -> None:
