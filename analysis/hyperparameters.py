@@ -29,7 +29,7 @@ class Hyperparameter:
         unit: What the numbers count, for messages and axes.
         symbol: Unit that follows a number directly, such as `°`.
         words: Name in words; if empty, `name` with spaces.
-        is_extra: Whether it is left unsaid where it is fixed to its default.
+        is_extra: Whether texts leave it out where it is fixed to its default.
     """
 
     name: str
@@ -126,7 +126,7 @@ _TABLE = (
     Hyperparameter("momentum", "float", 0.9, high=1, below_high=True),
     # Whether the momentum is Nesterov's, which needs a momentum above 0.
     Hyperparameter("nesterov", "bool", False),
-    # Share of the average of the weights that a step keeps; the average is measured and exported.
+    # How much of the average of the weights each step keeps. It is measured and exported.
     Hyperparameter(
         "ema_decay",
         "float",
@@ -148,6 +148,8 @@ HAND_TUNED: Mapping[str, float] = MappingProxyType(
 """The regularizers of the hand-tuned baseline; its other values are `DEFAULTS`."""
 REGULARIZERS = (*HAND_TUNED, "scale", "shear", "label_smoothing")
 """What is 0 in a network without regularizers."""
+AUGMENTATIONS = ("rotation", "shift", "scale", "shear")
+"""The amounts of `data_utils.augment`."""
 
 
 OWN = Hyperparameter("model.…", "own", 0, words="argument of a network of your own")
@@ -184,7 +186,7 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     return completed
 
 
-def worth_saying(values: Mapping[str, Any]) -> dict[str, Any]:
+def without_idle_extras(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return hyperparameters without the extra ones that have no effect."""
     unsaid = {name: row.default for name, row in HYPERPARAMETERS.items() if row.is_extra}
     return {k: value for k, value in values.items() if k not in unsaid or value != unsaid[k]}

@@ -31,15 +31,14 @@ def augment(
     """
     if not any((rotation, shift, scale, shear)):
         return images
-    is_affine = bool(scale or shear)
-    uniform = torch.empty(5 if is_affine else 3, len(images), device=images.device)
+    uniform = torch.empty(5 if scale or shear else 3, len(images), device=images.device)
     uniform.uniform_(-1, 1, generator=generator)
     return transform(
         images,
         angles=uniform[0] * rotation,
         shifts=uniform[1:3].T * shift,
-        scales=1 + uniform[3] * scale if is_affine else None,
-        shears=uniform[4] * shear if is_affine else None,
+        scales=1 + uniform[3] * scale if scale else None,
+        shears=uniform[4] * shear if shear else None,
     )
 
 
@@ -59,7 +58,7 @@ def transform(
         images: Square images [n, channels, side, side], float.
         angles: [n], in degrees, clockwise.
         shifts: [n, 2], right and down, as fractions of the side.
-        scales: [n], factors of the size; with `shears` or not at all.
+        scales: [n], factors of the size.
         shears: [n], in degrees, along the rows.
     """
     radians = angles * (math.pi / 180)
@@ -71,9 +70,11 @@ def transform(
     side = images.shape[-1]
     # One matrix product is twenty times as fast as affine_grid's product per image.
     grid = (inverse @ _coordinates(side, images.device)).view(-1, side, side, 2)
-    if scales is not None and shears is not None:
-        x, y = (grid / scales.view(-1, 1, 1, 1)).unbind(-1)
-        grid = torch.stack((x + (shears * (math.pi / 180)).tan().view(-1, 1, 1) * y, y), dim=-1)
+    if scales is not None:
+        grid = grid / scales.view(-1, 1, 1, 1)
+    if shears is not None:
+        x, y = grid.unbind(-1)
+        grid = torch.stack((x + shears.deg2rad().tan().view(-1, 1, 1) * y, y), dim=-1)
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 

@@ -98,7 +98,7 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
         what = "there is no folder" if not path.exists() else "there is no folder train in"
         raise DataError(f"{what} {path}; put the images into {path / 'train' / 'CLASS'}")
     for part in _PARTS:
-        if n := sum(is_image(p.relative_to(path)) for p in (path / part).glob("*")):
+        if n := sum(p.is_file() and is_image(Path(p.name)) for p in (path / part).glob("*")):
             progress.message(f"note: images without a class are not used: {n:,} in {path / part}")
     classes = [folder.name for folder in _folders(path / "train")]
     parts = {}
@@ -182,9 +182,10 @@ def _assemble(
     for problem in _problems(where, parts, classes):
         raise DataError(problem)
     for name, part in parts.items():
-        if missing := [c for i, c in enumerate(classes) if i not in part.labels]:
+        counts = np.bincount(part.labels, minlength=len(classes))
+        if missing := [c for c, n in zip(classes, counts, strict=True) if not n]:
             few = ", ".join(map(_printable, missing[:5])) + ", …" * (len(missing) > 5)
-            progress.message(f"note: {where} has no images of {few} for {name}")
+            progress.message(f"note: {where} has no {name} images of class {few}")
     kind = np.uint8 if len(classes) <= 256 else np.uint16
     names = tuple(map(_printable, classes))
     spec = describe_pixels(_channels_first(parts["train"].images), names)

@@ -28,7 +28,6 @@ from analysis.storage.journal import (
 
 DIVERGED = "diverged"
 """How the reason of a failure begins if the loss became infinite or NaN."""
-"""The first word of the reason of a trial that failed because its loss was not finite."""
 
 EndState = Literal["COMPLETE", "STOPPED", "FAILED"]
 State = Literal["RUNNING", "COMPLETE", "STOPPED", "FAILED"]

@@ -69,9 +69,9 @@ def no_such_sweep(storage: Folder, name: str | None = None) -> FileNotFoundError
     elif similar:
         hint = f"did you mean {similar[0]}?"
     what = "sweep" if name is None else f"sweep {name!r}"
-    if isinstance(storage.path, Path) and not storage.path.exists():
-        hint = f"the folder does not exist; {hint}"
-    return FileNotFoundError(f"there is no {what} in {storage}; {hint}")
+    is_missing = isinstance(storage.path, Path) and not storage.path.exists()
+    where = f"{storage}, which does not exist" if is_missing else f"{storage}"
+    return FileNotFoundError(f"there is no {what} in {where}; {hint}")
 
 
 def read_sweep(folder: Folder) -> Ledger:

@@ -11,7 +11,7 @@ from analysis.records.ledger import Ledger
 from analysis.report.facts import Row
 from analysis.results.cost import describe_shortened, search_cost
 from analysis.results.selection import rank_trials
-from analysis.results.verdict import confirm_command
+from analysis.results.verdict import confirm_command, missing_step
 from analysis.storage.folder import Folder
 from analysis.yaml_text import yaml_text
 
@@ -110,7 +110,7 @@ def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str
         f"sweep report {name}": "write this page again",
     }
     if (confirm := confirm_command(ledger, confirmation)) is not None:
-        is_begun = confirm.startswith("sweep resume")
+        is_begun = missing_step(ledger, confirmation) == "resume"
         test = "test the best trial on fresh seeds, against the baselines"
         found = {confirm: "finish the confirmation" if is_begun else test} | found
     if rank_trials(ledger):

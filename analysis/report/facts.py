@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from analysis.formatting import count, percent, percent_number
-from analysis.hyperparameters import DEFAULTS, format_value, worth_saying
+from analysis.hyperparameters import DEFAULTS, format_value, without_idle_extras
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import MODEL_FILE, earlier_model_name
 from analysis.records.ledger import Ledger
@@ -159,7 +159,7 @@ def find_best(ledger: Ledger) -> dict[str, Any] | None:
     config = dict(trial.config)
     searched = {k: v for k, v in trial.hyperparameters.items() if k in config["space"]}
     fixed = {k: v for k, v in config["recipe"].items() if k not in searched}
-    others = worth_saying(
+    others = without_idle_extras(
         {k: value for k, value in {**DEFAULTS, **fixed}.items() if k not in searched}
     )
     # With one trial, only the first initial point is trained.

@@ -28,7 +28,7 @@ from sweep.screen.display import load_data
 from sweep.screen.output import print_json, say
 from sweep.screen.plan import describe_size, print_entry, print_space
 
-_FEW_STEPS = 500  # in three epochs of MNIST are 2,300
+_FEW_STEPS = 500  # three epochs of MNIST have 2,300
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from analysis.results.side_by_side import Contender, Difference, compare_sweeps
 from analysis.results.verdict import describe_difference
 from analysis.storage.folder import Folder
 from sweep.errors import NoTrialError, UsageError
-from sweep.results.best import best_document, comparison_document, find_best
+from sweep.results.best import best_document, comparison_document
 from sweep.screen.layout import new_table
 from sweep.screen.output import escape, open_console
 
@@ -83,9 +83,10 @@ def _document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
     cost, n = search_cost(ledger), Counter(trial.outcome for trial in ledger.trials.values())
     best, fixed = None, {}
     with suppress(NoTrialError):
-        best, trial = best_document(folder, ledger), find_best(ledger).trial
+        best = best_document(folder, ledger)
+        trial = ledger.trials[best["trial_id"]]
         names = dict.fromkeys((*DEFAULTS, *trial.config["recipe"]))
-        fixed = {n: trial.value(n) for n in names if n not in trial.hyperparameters}
+        fixed = {name: trial.value(name) for name in names if name not in trial.hyperparameters}
     return {
         "sweep": folder.name,
         "dataset": ledger.config.get("dataset", "mnist"),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from analysis.formatting import rough_duration
-from analysis.hyperparameters import own_arguments
+from analysis.hyperparameters import AUGMENTATIONS, own_arguments
 from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import Trial
 from analysis.results.budget import read_duration
@@ -52,7 +52,7 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
     known: dict[tuple[Any, ...], Speed] = {}
 
     def epoch_s(model: str, values: Mapping[str, Any], n_training: int, n_other: int) -> float:
-        is_augmented = any(values[name] for name in ("rotation", "shift", "scale", "shear"))
+        is_augmented = any(values[name] for name in AUGMENTATIONS)
         key = (model, values["batch_size"], is_augmented, *own_arguments(values).values())
         if key not in known:
             device = "cuda" if config.resources.gpu else "cpu"

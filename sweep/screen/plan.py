@@ -5,7 +5,7 @@ from functools import partial
 from typing import TextIO
 
 from analysis.formatting import count
-from analysis.hyperparameters import format_value, worth_saying
+from analysis.hyperparameters import format_value, without_idle_extras
 from sweep.config import SweepConfig
 from sweep.screen.output import escape, open_console
 
@@ -29,7 +29,7 @@ def print_space(config: SweepConfig, stream: TextIO) -> None:
     ]
     fixed = [
         f"{name} {format_value(name, value)}"
-        for name, value in worth_saying(config.recipe).items()
+        for name, value in without_idle_extras(config.recipe).items()
         if name not in config.space and name not in off
     ]
     for label, names in (("searched", searched), ("fixed", fixed), ("off", off)):

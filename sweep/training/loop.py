@@ -10,7 +10,7 @@ import msgspec
 import torch
 import torch.nn.functional as F
 
-from analysis.hyperparameters import complete, own_arguments
+from analysis.hyperparameters import AUGMENTATIONS, complete, own_arguments
 from analysis.records.epochs import Epoch
 from data_utils.batches import DeviceImages, evaluation_batches, to_device, training_batches
 from data_utils.dataset import MNIST, DatasetSpec, ImageDataset
@@ -55,11 +55,11 @@ class TrainingRun:
         settings = {key: own[key] for key in ("momentum", "nesterov", "weight_decay")}
         trained = (p for p in self.model.parameters() if p.requires_grad)
         self.optimizer = SGD(trained, **settings)
-        is_averaged = own["ema_decay"] > 0
-        self._average = [p.detach().clone() for p in self.optimizer.parameters if is_averaged]
+        averaged = self.optimizer.parameters if own["ema_decay"] else []
+        self._average = [weights.detach().clone() for weights in averaged]
         self.history: list[Epoch] = []
 
-    def average(self, step: int) -> None:
+    def update_average(self, step: int) -> None:
         """Move the average of the weights, if there is one, towards the weights after a step.
 
         The first steps count more, so that the initial weights are soon forgotten. Buffers, such
@@ -196,7 +196,7 @@ def _train_one_epoch(
         data,
         batch_size=own["batch_size"],
         generator=run.generator,
-        **{name: own[name] for name in ("rotation", "shift", "scale", "shear")},
+        **{name: own[name] for name in AUGMENTATIONS},
     )
     for step, (images, labels) in enumerate(batches, start=(epoch - 1) * steps_per_epoch):
         factor = schedule_factor(
@@ -208,7 +208,7 @@ def _train_one_epoch(
         loss = F.cross_entropy(logits, labels, label_smoothing=own["label_smoothing"])
         gradients = torch.autograd.grad(loss, run.optimizer.parameters, materialize_grads=is_users)
         run.optimizer.step(gradients, factor * own["learning_rate"])
-        run.average(step)
+        run.update_average(step)
         loss_sum += loss.detach() * len(labels)
         n_correct += (logits.detach().argmax(1) == labels).sum()
         n_seen += len(labels)

@@ -139,8 +139,9 @@ def _check_answer(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_S).close()
     except (OSError, OverflowError, UnicodeError) as error:
-        is_name = not isinstance(error, UnicodeError)
-        reason = (getattr(error, "strerror", None) or str(error)) if is_name else "no host name"
+        reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, UnicodeError):
+            reason = "no host name"
         raise ClusterError(
             f"cannot reach Ray at {address}: {reason.lower()}; is Ray running there "
             "(`ray start --head`), and is the port open?"

@@ -246,7 +246,7 @@ def test_what_the_accuracy_does_not_speak_of_is_said(tmp_path: Path) -> None:
     said: list[str] = []
     np.savez(tmp_path / "a.npz", **_arrays(y_test=np.arange(6) % 2))
     load_npz(tmp_path / "a.npz", Progress(message=said.append))
-    assert said == [f"note: {tmp_path / 'a.npz'} has no images of 2 for test"]
+    assert said == [f"note: {tmp_path / 'a.npz'} has no test images of class 2"]
     with pytest.raises(DataError, match=r"a\.npz is neither a folder of images nor an \.npz file"):
         load_folder(tmp_path / "a.npz", Progress())
     _fill(tmp_path, "train", _images(8, 1), "a", "b")

@@ -22,8 +22,8 @@ class TrackedRun:
 
     Its name is unique in its sweep, its `id`, of 16 hexadecimal digits, among all sweeps, also
     those that had this name before. The parameters are all hyperparameters, then the model, the
-    seed and the origin. Only a complete trial has a score. The state
-    of a preview that has ended is PREVIEW.
+    seed and the origin. Only a complete trial has a score. The state of a
+    preview that has ended is PREVIEW.
     """
 
     name: str

@@ -87,7 +87,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("trials made --csv file/below", 2, "cannot write file/below: Not a directory"),
         ("trials made --csv - --json", 2, "choose one"),
         ("list --storage file", 2, "file is a file"),
-        ("best --storage nowhere", 2, "nowhere; the folder does not exist; start one"),
+        ("best --storage nowhere", 2, "nowhere, which does not exist; start one"),
         ("track made --to wandbb", 2, "`--to` cannot be 'wandbb'; did you mean `wandb`?"),
         ("list --storage ~nosuchuser/x", 2, "`--storage` cannot be ~nosuchuser/x: "),
         (f"list --storage {300 * 'x'}", 2, "File name too long"),
