@@ -13,11 +13,11 @@ def initialize(model: nn.Module, generator: Generator | None) -> None:
     `nn.Linear.reset_parameters` and `nn.Conv2d.reset_parameters` draw.
 
     Args:
-        model: Its layers may be on the meta device; they are moved to the generator's device.
+        model: Its layers are moved to the generator's device.
         generator: Drawn from in the order of `model.modules()`, weight before bias. None:
             torch's global generator, on torch's default device.
     """
-    model.to_empty(device=generator.device if generator else torch.get_default_device())
+    model.to(generator.device if generator else torch.get_default_device())
     for layer in model.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             bound = 1 / math.sqrt(layer.weight[0].numel())

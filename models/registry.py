@@ -54,7 +54,7 @@ def build_model(
 
     Dropout(dropout)  # raises the ValueError
     network = resolve_name(_FAST.get(name, MODELS[name]))  # not within the block below
-    with torch.device("meta"):  # where nothing is drawn
+    with torch.random.fork_rng(devices=[]):  # the layers draw weights too, which are replaced
         model: nn.Module = network(dropout=dropout, **own.accepted(network, shape))
     draw_from(model, generator)
     initialize(model, generator)

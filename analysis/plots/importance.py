@@ -13,7 +13,6 @@ import optuna
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from optuna.importance import PedAnovaImportanceEvaluator
 
 from analysis.formatting import count
 from analysis.plots.points import Points, n_best, points
@@ -78,7 +77,8 @@ def importances(ledger: Ledger) -> list[Importance]:
     trials = [replace(one.trial, state="COMPLETE") for one in counted]
     study.add_trials([optuna_trial(trial, space) for trial in trials])
     # Half a trial less, so that rounding does not add one.
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=(n_best(n) - 0.5) / n)
+    quantile = (n_best(n) - 0.5) / n
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=quantile)
 
     def evaluate(scores: np.ndarray) -> dict[str, float]:
         return evaluator.evaluate(study, target=lambda trial: -float(scores[trial.number]))

@@ -102,7 +102,7 @@ def measure_speed(
 ) -> Speed:
     """Train on random images with one thread, as a trial does, and return the speed.
 
-    It takes about a second, or as long as 64 images take.
+    It takes a fifth of a second, or as long as 64 images take.
     """
     import torch
 
@@ -126,7 +126,7 @@ def measure_speed(
                 speeds.append(Speed(training_s, epoch.seconds / n - training_s))
                 # The first images warm up; on a GPU, they load libraries.
                 spent_s = sum(epoch.seconds for epoch in run.history[1:])
-                if spent_s > 0.5 or (device == "cpu" and run.history[0].seconds > 2):
+                if spent_s > 0.15 or (device == "cpu" and run.history[0].seconds > 2):
                     break
     finally:
         torch.set_num_threads(n_threads)

@@ -74,7 +74,7 @@ def test_speed_of_a_training_that_would_diverge_is_measured() -> None:
 
 @pytest.mark.parametrize(
     ("image_s", "n_images"),
-    [(0.1, [64]), (0.01, [64, 64]), (0.005, [64, 64, 128]), (1e-5, [64, 64, 128, 256, 512])],
+    [(0.1, [64]), (0.01, [64, 64]), (0.002, [64, 64, 128]), (1e-5, [64, 64, 128, 256, 512])],
 )
 def test_slow_training_is_measured_on_few_images(
     image_s: float, n_images: list[int], monkeypatch: pytest.MonkeyPatch

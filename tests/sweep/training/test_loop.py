@@ -1,5 +1,7 @@
 import io
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -246,3 +248,17 @@ def test_train_epochs_learns_and_resumes_on_cuda(model: str):
     assert [metrics.epoch for metrics in resumed.history] == list(range(1, 9))
     assert resumed.history[-1].val_accuracy > 0.9
     assert all(tensor.device.type == "cpu" for tensor in run.state_dict()["model"].values())
+
+
+@pytest.mark.long
+def test_training_loads_neither_the_compiler_nor_sympy():
+    code = f"""
+import sys, numpy as np
+from data_utils.dataset import ImageDataset
+from sweep.training.loop import TrainingRun, train_epochs
+data = ImageDataset(np.zeros((8, 28, 28), np.uint8), np.zeros(8, np.uint8))
+(epoch,) = train_epochs(TrainingRun("lenet5", {EXTRA}, seed=0), data, data, epochs=1)
+assert epoch.train_loss > 0
+sys.exit(bool({{"torch._dynamo", "sympy"}} & {{*sys.modules}}))
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
