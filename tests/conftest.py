@@ -15,14 +15,15 @@ from s3_server import s3_server
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a file in one process, and those that share a Ray.
+    """Run those that start Ray one after the other, from the first; others by file.
 
-    Each long test goes where there is room.
+    Ray gives up if its start takes 30 s. Each long test goes where there is room.
     """
     for item in items:
         if not (item.get_closest_marker("long") or item.get_closest_marker("xdist_group")):
-            group = "ray" if "ray_scratch" in getattr(item, "fixturenames", ()) else str(item.path)
-            item.add_marker(pytest.mark.xdist_group(group))
+            starts_ray = {"ray_scratch", "start_driver"} & {*getattr(item, "fixturenames", ())}
+            item.add_marker(pytest.mark.xdist_group("ray" if starts_ray else str(item.path)))
+    items.sort(key=lambda item: ("ray",) not in [m.args for m in item.iter_markers("xdist_group")])
 
 
 @pytest.fixture(scope="session")

