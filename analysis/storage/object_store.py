@@ -238,8 +238,8 @@ def repeat(attempt: Callable[[], T], patience_s: float) -> T:
 
 
 def _tag(error: Exception, tag: str) -> str | None:
-    """Return what a store says in an error about itself."""
-    found = re.search(f"<{tag}>(.*?)</{tag}>", mask_credentials(str(error)))
+    """Return the first line of what a store says in an error about itself."""
+    found = re.search(rf"<{tag}>(.*?)(?:\\n|</{tag}>)", mask_credentials(str(error)))
     return found[1] if found else None
 
 

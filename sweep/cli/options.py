@@ -8,7 +8,9 @@ import typer
 StorageOption = Annotated[
     str,
     typer.Option(
-        metavar="DIR", envvar="SWEEP_STORAGE", help="Folder or URI (s3://, gs://) of the sweeps."
+        metavar="DIR",
+        envvar="SWEEP_STORAGE",
+        help="Folder or URI (s3://, gs://, az://) of the sweeps.",
     ),
 ]
 DataOption = Annotated[

@@ -103,7 +103,7 @@ def examine_answers(answers: Answers, storage: Folder, *, n_nodes: int) -> Itera
         if isinstance(storage, LocalFolder) and n_nodes > 1:
             text += (
                 f"; it is a folder of {socket.gethostname()} alone: with several nodes "
-                "--storage must be s3://…, gs://… or a folder that all of them share"
+                "--storage must be s3://…, gs://…, az://… or a folder that all of them share"
             )
     yield Finding("storage", text, is_problem=bool(unusable))
 

@@ -1,3 +1,4 @@
+import os
 import secrets
 from pathlib import Path, PurePosixPath
 
@@ -50,8 +51,18 @@ def _model(request: pytest.FixtureRequest) -> tuple[Folder, Folder]:
     return folder, elsewhere
 
 
+def _given(request: pytest.FixtureRequest) -> tuple[Folder, Folder]:
+    name = secrets.token_hex(4)
+    return tuple(open_store(os.environ["STORAGE"]).child(name) for _ in range(2))
+
+
 STORAGES = {"disk": _disk, "shared": _shared, "s3": _s3, "model": _model}
-"""What `test_folder.py` tests: makers of an empty folder, and of the same one elsewhere."""
+"""What `test_folder.py` tests: makers of an empty folder, and of the same one elsewhere.
+
+A store that the tests cannot start is in `$STORAGE`, such as `az://CONTAINER/tests`.
+"""
+if "STORAGE" in os.environ:
+    STORAGES["given"] = _given
 
 
 @pytest.fixture(params=STORAGES)

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from obstore.exceptions import PreconditionError
+from obstore.exceptions import GenericError, PreconditionError
 
 from analysis.errors import InUseError, StorageError
+from analysis.storage import object_store
 from analysis.storage.connection import connect, mask_credentials
 from analysis.storage.folder import LOCK_FILE, ChangedError
 from analysis.storage.lease import Version
@@ -96,6 +98,14 @@ def test_error_of_the_store_names_the_object_and_no_credentials(s3: str) -> None
         with pytest.raises(StorageError, match=r"NoSuchBucket: .*s3://elsewhere") as caught:
             attempt()
         assert "secret" not in str(caught.value)
+
+
+def test_error_of_azure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = r"Generic: <Code>ContainerNotFound</Code><Message>It is gone.\nRequestId:1</Message>"
+    client = Mock(get=Mock(side_effect=GenericError(said)))
+    monkeypatch.setattr(object_store, "connect", lambda uri: client)
+    with pytest.raises(StorageError, match=r"says ContainerNotFound: It is gone\.: 'az://c/a'$"):
+        StoreFolder(PurePosixPath("c"), "az://c").read("a")
 
 
 @pytest.mark.parametrize("source", ["environment", "file"])
