@@ -170,7 +170,8 @@ def _where(key: str, value: object, option: str) -> str:
     shown = "…" if is_range else show_value(value)
     if section != "recipe":
         return f"write `{option}{key}={shown}`" if option else f"it belongs in `{section}`"
-    dimension = "…" if is_range else "{low: …, high: …}"
+    row = HYPERPARAMETERS[name]
+    dimension = "…" if is_range else "{low: …, high: …}" if row.is_number else "[…, …]"
     fix, search = f"recipe: {{{name}: {shown}}}", f"space: {{{name}: {dimension}}}"
     if option:
         fix, search = f"{option}recipe.{name}={shown}", f"{option}'space.{name}={dimension}'"

@@ -174,6 +174,7 @@ _ERRORS = [
     ("seed: 1\ntrails: 3", "`trails` is unknown; did you mean `trials`? (sweep.yaml:2)"),
     ('"\\e[2J": 3', "`\\x1b[2J` is unknown"),
     ("lr: 3", "write `recipe: {learning_rate: 3}` to fix it, so that it is not searched, or"),
+    ("nesterov: yes", "or `space: {nesterov: […, …]}` to search it"),
     ("dropout: [0, 1]", "`dropout` is unknown: write `space: {dropout: …}` to search it"),
     ("parameters: {}", "`parameters` is unknown; did you mean `space`?"),
     ("top_k: 2", "`top_k` is unknown: it belongs in `confirm` (sweep.yaml:1)"),
