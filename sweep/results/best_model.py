@@ -112,6 +112,8 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
         data = folder.read(checkpoint_name(name))
     except FileNotFoundError as error:
         lost = f"the weights of trial {trial.trial_id}"
+        if folder.is_locked():
+            remedy = "; the running sweep has perhaps found a better trial: try again"
         raise StorageError(f"{where}, with {lost}, is missing{remedy}") from error
     try:
         content = unpack_checkpoint(data)

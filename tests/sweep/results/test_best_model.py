@@ -86,6 +86,8 @@ def test_missing_checkpoint_is_named(
         f"the checkpoint {folder}/checkpoints/{name}.pt, with the weights of trial 1, "
         f"is missing{remedy}"
     )
+    with folder.lock(), pytest.raises(StorageError, match="better trial: try again$"):
+        load(folder)
 
 
 def flipped(data: bytes) -> bytes:
