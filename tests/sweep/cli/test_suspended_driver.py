@@ -171,7 +171,10 @@ def test_driver_that_was_taken_over_changes_nothing(
     files = team.files()
     process.resume()
     first.ends(4, *TAKEN_OVER, within_s=ANSWER_S)
-    assert team.files() == files
+    after = team.files()
+    new = after.keys() - files  # a worker may finish the first epoch of a training
+    assert {name: data for name, data in after.items() if name not in new} == files
+    assert all(name.startswith("checkpoints/") for name in new)
     _check_whole(team.folder, 3 if second == EXTEND else 2)
     assert files["/ledger.jsonl"].startswith(recorded["/ledger.jsonl"])
 
