@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from analysis.records.confirmation import Confirmation, Look
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison, compare_at_looks
-from analysis.results.selection import best_finalist
+from analysis.results.selection import best_finalist, rank_trials
+from analysis.results.verdict import confirm_command
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,17 @@ def _why_not(one: Contender, other: Contender) -> str | None:
         return "their datasets differ, and accuracies on different images cannot be compared"
     for contender in (one, other):
         if not contender.test_accuracies:
-            return f"the confirmation of the best trial of {contender.name} is not complete"
+            return _why_unconfirmed(contender)
     if not one.test_accuracies.keys() & other.test_accuracies.keys():
         return "their confirmations share no seed, because the sweeps have different seeds"
     return None
+
+
+def _why_unconfirmed(one: Contender) -> str:
+    """Return what a sweep without test accuracies lacks, with the command that adds it."""
+    if not rank_trials(one.ledger):
+        return f"no trial of {one.name} has run all its epochs"
+    is_begun = one.confirmation and best_finalist(one.ledger, one.confirmation)
+    what = f"the best trial of {one.name} is not {'completely ' if is_begun else ''}confirmed"
+    command = confirm_command(one.ledger, one.confirmation)
+    return what if command is None else f"{what}; run `{command}`"

@@ -55,7 +55,8 @@ def _events(run: TrackedRun) -> list[Any]:
     from tensorboardX.proto.summary_pb2 import Summary
     from tensorboardX.summary import text
 
-    session = SessionStartInfo(start_time_secs=run.started, group_name=run.id)
+    # Without a name of its group, the plugin shows the run's folder as its trial.
+    session = SessionStartInfo(start_time_secs=run.started)
     for name, value in run.parameters.items():
         kind = "bool" if isinstance(value, bool) else "number"
         if not isinstance(value, bool | int | float):
@@ -65,7 +66,9 @@ def _events(run: TrackedRun) -> list[Any]:
     version = Event(wall_time=run.started, file_version="brain.Event:2")
     events = [version, started]
     for number, metrics in enumerate(run.metrics, start=1):
-        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in metrics.items()]
+        values = [
+            Summary.Value(tag=_tag(name), simple_value=value) for name, value in metrics.items()
+        ]
         summary = Summary(value=values)
         events.append(Event(wall_time=run.time(number), step=number, summary=summary))
     if run.state != "RUNNING":
@@ -79,6 +82,12 @@ def _events(run: TrackedRun) -> list[Any]:
         info = SessionEndInfo(status=status, end_time_secs=end)
         events.append(_session("end", end, session_end_info=info))
     return events
+
+
+def _tag(metric: str) -> str:
+    """Return the tag of a metric; TensorBoard sorts by tags, so that the accuracy comes first."""
+    split, _, kind = metric.partition("_")
+    return f"{kind}/{split}" if kind in ("accuracy", "loss") else f"speed/{metric}"
 
 
 def _session(name: str, time: float, **info: Any) -> Any:

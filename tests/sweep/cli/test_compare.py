@@ -29,7 +29,10 @@ def test_sweeps_are_shown_side_by_side(
     against_b, against_young = document["differences"]
     assert (against_b["sweep"], against_b["baseline"], against_b["n_seeds"]) == ("b", "a", 4)
     assert against_b["difference"] is not None
-    assert against_young["reason"] == "the confirmation of the best trial of young is not complete"
+    assert (
+        against_young["reason"]
+        == "the best trial of young is not confirmed; run `sweep confirm young`"
+    )
 
     outcome = call("compare", "a", "b", "young", "--out", "so-far.svg")
     assert outcome.exit_code == 0
@@ -38,7 +41,7 @@ def test_sweeps_are_shown_side_by_side(
     assert ["trials", "8/8", "12/12", "1/3"] in rows
     assert ["seeds", "4", "5", "–"] in rows
     assert "he best of b" in outcome.out
-    assert "the best of young and the best of a: the confirmation of the best" in outcome.out
+    assert "the best of young and the best of a: the best trial of young is" in outcome.out
     assert (tmp_path / "so-far.svg").read_text().count("<svg") == 1
 
 

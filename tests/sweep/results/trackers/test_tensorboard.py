@@ -46,7 +46,8 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
     for trial in ledger.trials.values():
         events = read(root / f"trial-{trial.trial_id:04}")
         expected = {epoch.epoch: epoch.val_accuracy for epoch in trial.epochs}
-        assert curve(events, "val_accuracy") == pytest.approx(expected)
+        assert curve(events, "accuracy/val") == pytest.approx(expected)
+        assert min(events.Tags()["scalars"]).startswith("accuracy/")
         session = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
         values = HParamsPluginData.FromString(session).session_start_info.hparams
         assert values["dropout"].number_value == trial.hyperparameters["dropout"]
@@ -59,8 +60,8 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
     for run in confirmation.runs.values():
         events = read(root / f"confirm-{run.arm}-seed-{run.seed}")
         expected = {epoch.epoch: epoch.val_accuracy for epoch in run.epochs}
-        assert curve(events, "test_accuracy") == pytest.approx(expected)
-        assert "val_accuracy" not in events.Tags()["scalars"]
+        assert curve(events, "accuracy/test") == pytest.approx(expected)
+        assert "accuracy/val" not in events.Tags()["scalars"]
 
 
 def test_second_mirror_adds_only_what_is_new(make_sweep: MakeSweep, tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_second_mirror_adds_only_what_is_new(make_sweep: MakeSweep, tmp_path: Pa
     assert second.keys() == first.keys()
     assert [path for path in first if second[path] != first[path]] == [torn]
     assert second[torn].startswith(first[torn])
-    assert len(curve(read(torn.parent), "val_accuracy")) == 2
+    assert len(curve(read(torn.parent), "accuracy/val")) == 2
 
 
 def test_failed_run_that_continues_is_written_again(make_sweep: MakeSweep, tmp_path: Path) -> None:
