@@ -89,14 +89,14 @@ def load_folder(path: Path, progress: Progress) -> TrainTest:
 
 def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[str]]:
     """Read a folder's parts, in color, and the names of its classes."""
-    for folder in _folders(path):
-        if folder.name not in _PARTS:
-            progress.message(f"note: {folder} is not used; parts are called train, val and test")
     if path.is_file():
         raise DataError(f"{path} is neither a folder of images nor an .npz file")
     if not (path / "train").is_dir():
         what = "there is no folder" if not path.exists() else "there is no folder train in"
         raise DataError(f"{what} {path}; put the images into {path / 'train' / 'CLASS'}")
+    for folder in _folders(path):
+        if folder.name not in _PARTS:
+            progress.message(f"note: {folder} is not used; parts are called train, val and test")
     for part in _PARTS:
         if n := sum(p.is_file() and is_image(Path(p.name)) for p in (path / part).glob("*")):
             progress.message(f"note: images without a class are not used: {n:,} in {path / part}")

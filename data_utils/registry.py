@@ -22,8 +22,9 @@ A class of torchvision's, for data in MNIST's format, stands for its files and c
 
 
 def is_path(dataset: str) -> bool:
-    """Return whether a config's dataset is a path: it has a slash, or ends in `.npz`."""
-    return dataset not in DATASETS and ("/" in dataset or os.sep in dataset or _is_npz(dataset))
+    """Return whether a config's dataset is a path: `.`, `..`, `~`, with a slash, or an `.npz`."""
+    is_folder = dataset in (".", "..", "~") or "/" in dataset or os.sep in dataset
+    return dataset not in DATASETS and (is_folder or _is_npz(dataset))
 
 
 def load_dataset(

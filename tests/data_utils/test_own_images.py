@@ -257,8 +257,15 @@ def test_what_the_accuracy_does_not_speak_of_is_said(tmp_path: Path) -> None:
 
 
 def test_folder_without_classes_is_refused(tmp_path: Path) -> None:
-    for message in ("there is no folder ", "there is no folder train in ", "has no classes"):
+    mine, said = tmp_path / "mine", list[str]()
+    for message, next_folder in (
+        ("there is no folder ", mine / "photos"),
+        ("there is no folder train in ", mine / "train"),
+        ("has no classes", None),
+    ):
+        assert said == []  # of folders that are not used, unless there is one that is
         with pytest.raises(DataError, match=message):
-            load_folder(tmp_path / "mine", Progress())
-        missing = tmp_path / "mine"
-        (missing / "train" if missing.exists() else missing).mkdir(exist_ok=True)
+            load_folder(mine, Progress(said.append))
+        if next_folder is not None:
+            next_folder.mkdir(parents=True)
+    assert said == [f"note: {mine}/photos is not used; parts are called train, val and test"]

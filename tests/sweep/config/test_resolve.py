@@ -390,5 +390,8 @@ def test_path_is_relative_to_the_file_or_else_to_the_current_folder(tmp_path, mo
     assert resolve_config(path=file).dataset == str(tmp_path / "images")
     for options in ({"dataset": "./images"}, {"settings": ["dataset=./images"]}):
         assert resolve_config(path=file, **options).dataset == str(tmp_path / "images")
+    assert resolve_config(path=file, dataset=".").dataset == str(tmp_path)
+    file.write_text("dataset: ..")
+    assert resolve_config(path=file).dataset == str(tmp_path)
     file.write_text(f"dataset: {tmp_path / 'else.npz'}")
     assert resolve_config(path=file).dataset == str(tmp_path / "else.npz")
