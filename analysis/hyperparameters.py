@@ -193,13 +193,16 @@ def without_idle_extras(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def format_value(name: str, value: Any) -> str:
-    """Return a value in three significant digits, such as `10°`, or a dash for None."""
+    """Return a value in three significant digits, such as `10°`, or a dash for None.
+
+    Just below 1 they are six: a decay of 0.9995 is not 1.
+    """
     if value is None:
         return "–"
     symbol = HYPERPARAMETERS[name].symbol if name in HYPERPARAMETERS else ""
     if not isinstance(value, float):
         return show_value(value).strip("'") + symbol
-    return f"{value:.3g}{symbol}"
+    return f"{value:.{6 if 0.99 < value < 1 else 3}g}{symbol}"
 
 
 def show_value(value: object) -> str:

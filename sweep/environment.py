@@ -15,6 +15,8 @@ from urllib.request import url2pathname
 
 import psutil
 
+from sweep.errors import UsageError
+
 PACKAGES = ("lenet-sweep", "torch", "torchvision", "ray", "optuna", "numpy", "pandas")
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
@@ -42,6 +44,15 @@ def versions() -> dict[str, str]:
 def needs_no_quotes(path: str) -> bool:
     """Return whether a shell can read `path` unquoted, as Ray passes it to its workers."""
     return re.fullmatch(r"[\w./+@%:,=-]+", path) is not None
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of a Ray cluster's address; UsageError if it is not HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    if "/" in host or not host or not (port.isascii() and port.isdigit()):
+        hint = "; from outside a cluster use `ray job submit`" if "://" in address else ""
+        raise UsageError(f"`--address` must be auto or HOST:PORT, but got {address!r}{hint}")
+    return host.strip("[]"), int(port)
 
 
 def n_processors() -> int:

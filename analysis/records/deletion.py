@@ -28,15 +28,20 @@ def delete_sweep(folder: Folder) -> list[str]:
     with folder.lock() as locked:
         with closing(locked.append_to(LEDGER_FILE)) as ledger:
             ledger.truncate(0)
-        for name in FOLDERS:
-            part = locked.child(name)
-            if not locked.is_link(name):
-                for file in part.files():
-                    part.delete(file)
-                part.remove_if_empty()
-        for name in locked.files():
-            if any(fnmatchcase(name, pattern) for pattern in (*FILES, _UNFINISHED)):
-                locked.delete(name)
-        locked.delete(LEDGER_FILE)
-        locked.remove_if_empty()
+        delete_files(locked)
         return [name for name in (*locked.folders(), *locked.files()) if name != LOCK_FILE]
+
+
+def delete_files(locked: Folder) -> None:
+    """Delete the files of a locked sweep without records, and its folder if that is empty then."""
+    for name in FOLDERS:
+        part = locked.child(name)
+        if not locked.is_link(name):
+            for file in part.files():
+                part.delete(file)
+            part.remove_if_empty()
+    for name in locked.files():
+        if any(fnmatchcase(name, pattern) for pattern in (*FILES, _UNFINISHED)):
+            locked.delete(name)
+    locked.delete(LEDGER_FILE)
+    locked.remove_if_empty()

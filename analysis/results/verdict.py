@@ -85,6 +85,22 @@ def describe_verdict(
     )
 
 
+def describe_wins(confirmation: Confirmation, trial_id: int) -> str:
+    """Return which other baselines a trial beats, and by how many points; "" if none."""
+    finalist = confirmation.finalist(trial_id)
+    decisive = decisive_comparison(confirmation, finalist)
+    wins = [
+        f"{confirmation.arms[found.baseline].title} by {points(found.difference)}"
+        for found in compare_arms(confirmation)
+        if finalist is not None
+        and found.finalist == finalist.arm
+        and found.outcome == "better"
+        and found.difference is not None
+        and found != decisive
+    ]
+    return f"Trial {trial_id} beats {', '.join(wins)} points." if wins else ""
+
+
 def is_decided(ledger: Ledger, confirmation: Confirmation) -> bool:
     """Return whether more seeds cannot change the verdict on the best trial."""
     comparison = decisive_comparison(confirmation, best_finalist(ledger, confirmation))

@@ -15,13 +15,13 @@ from analysis.records.ledger import EarlierSweep, Ledger
 from analysis.storage.folder import Folder
 from data_utils.registry import is_path
 from models.own import is_own
-from sweep.config import Resources, SweepConfig
+from sweep.config import Confirm, Resources, SweepConfig
 from sweep.config.resolve import resolve_config
 from sweep.driver.estimate import Estimate, describe_time, estimate_time, n_training_steps
 from sweep.driver.folders import check_name, name_after
 from sweep.driver.resume import Missing, describe_data
 from sweep.driver.warm_start import describe_learning, learn_from
-from sweep.environment import n_processors
+from sweep.environment import n_processors, split_address
 from sweep.errors import UsageError
 from sweep.networks import check_network, spec_of
 from sweep.screen.display import load_data
@@ -95,8 +95,7 @@ def print_dry_run(
     plan = config.confirm
     then = "no confirmation"
     if plan is not None:
-        then = f"confirmation of {count(plan.top_k, 'finalist')}"
-        then += f", {count(plan.seeds, 'seed')} per arm"
+        then = f"confirmation of {count(plan.top_k, 'finalist')}, {describe_seeds(plan)}"
     say(f"sweep {name} would run {describe_size(config)}, then: {then}", sys.stdout)
     print_plan(config, options, from_sweep, earlier, data, sys.stdout, missing)
     if missing is not None:
@@ -125,14 +124,25 @@ def print_plan(
         say(learning, stream)
 
 
+def describe_seeds(plan: Confirm) -> str:
+    """Return how many seeds a confirmation trains, in a few words."""
+    if plan.max_seeds is not None:
+        return f"until the verdict is clear, at most {count(plan.max_seeds, 'seed')} per arm"
+    return f"{count(plan.seeds, 'seed')} per arm"
+
+
 def describe_start(resources: Resources, options: Options) -> str:
     """Return what a session will do at its start, in a few words.
 
-    UsageError if trials are to run on this machine, which does not have the resources.
+    UsageError if an option cannot be, or trials are to run on this machine, which does not have
+    the resources.
     """
-    if options.concurrency is not None and options.concurrency < 1:
-        raise UsageError(f"`--concurrency` must be at least 1, but got {options.concurrency}")
+    n = options.concurrency
+    if n is not None and (type(n) is not int or n < 1):
+        raise UsageError(f"`--concurrency` must be at least 1, and an integer, but got {n!r}")
     if options.address is not None:
+        if options.address != "auto":
+            split_address(options.address)
         return f"joining Ray at {options.address}"
     return f"{_count_slots(resources, options.concurrency)} at a time; starting Ray"
 

@@ -13,7 +13,7 @@ from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest
-from sweep.api.plan import Options, describe_start, print_plan
+from sweep.api.plan import Options, describe_seeds, describe_start, print_plan
 from sweep.api.storage import follow_up, watchable
 from sweep.config import Confirm, SweepConfig
 from sweep.config.messages import checked
@@ -126,14 +126,11 @@ def confirm_sweep(
         say(f"{ledger.name} is already confirmed")
         options.show(folder, ledger)
         return
-    how_many = f"{count(plan.seeds, 'seed')} per arm"
-    if max_seeds is not None:
-        how_many = f"until the verdict is clear, at most {count(max_seeds, 'seed')} per arm"
     again = _confirm_command(plan)
     _load_networks(folder, ledger, config)
     with watchable(folder), _advising(folder, again), folder.lock() as locked:
         start, data = _prepare(config, options, ledger)
-        say(f"confirming {ledger.name}: {how_many}")
+        say(f"confirming {ledger.name}: {describe_seeds(plan)}")
         with passing_line(start):
             _train(locked, config, options, data, ledger, again=again)
     _finish(folder, ledger, options)
@@ -228,7 +225,7 @@ def _advising(folder: Folder, again: str = "resume") -> Iterator[None]:
     """Say what to do if a signal, the storage or the cluster ends the block."""
     try:
         yield
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
         say(f"interrupted; {_how_to_continue(folder, again)}")
         raise
     except (StorageError, ClusterError) as error:

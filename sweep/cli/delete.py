@@ -8,7 +8,7 @@ import typer
 from analysis.errors import InUseError, LedgerError
 from analysis.formatting import count
 from analysis.records.deletion import delete_sweep, linked_path
-from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE, LEDGER_FILE
+from analysis.records.files import CONFIG_FILE, CONFIRMATION_FILE, ENVIRONMENT_FILE, LEDGER_FILE
 from analysis.records.ledger import read_first_record
 from analysis.records.sweeps import no_such_sweep, read_sweep
 from analysis.storage.folder import Folder
@@ -47,9 +47,10 @@ def delete(
 
 
 def _is_sweep(folder: Folder) -> bool:
-    """Return whether a folder has a ledger, or the files of a sweep that did not start."""
+    """Return whether a folder has files of a sweep, which perhaps did not start."""
     started = (CONFIG_FILE, ENVIRONMENT_FILE)
-    return folder.exists(LEDGER_FILE) or all(folder.exists(name) for name in started)
+    is_begun = any(folder.exists(name) for name in (LEDGER_FILE, CONFIRMATION_FILE))
+    return is_begun or all(folder.exists(name) for name in started)
 
 
 def _is_confirmed(folder: Folder) -> bool:

@@ -160,7 +160,7 @@ def best(
 
     The verdict and the test accuracies are known once the sweep is confirmed.
     """
-    from sweep.cli.summary import print_best
+    from sweep.cli.summary import print_best, print_unfinished
     from sweep.results.best import best_document
 
     folder, ledger = find_sweep(storage, name)
@@ -168,6 +168,7 @@ def best(
     if as_json:
         print_json(document)
     else:
+        print_unfinished(folder, ledger)
         print_best(folder, ledger, document)
 
 

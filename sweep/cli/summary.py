@@ -11,11 +11,12 @@ from analysis.hyperparameters import format_value
 from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import Ledger, Trial
-from analysis.results.budget import describe_budget
+from analysis.results.budget import describe_budget, n_planned
 from analysis.results.comparison import summarize_arm
 from analysis.results.cost import describe_shortened, search_cost
 from analysis.results.selection import ORIGINS, describe_origin, searched_recipe
-from analysis.results.verdict import describe_verdict, missing_step
+from analysis.results.state import sweep_state
+from analysis.results.verdict import describe_verdict, describe_wins, missing_step
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up
 from sweep.results.best import best_document
@@ -34,13 +35,15 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
         rows |= {"dataset": document["dataset"], "network": network_name(document)}
     rows |= {"origin": ORIGINS[document["origin"]], "rule": document["selection"]}
     rows |= {"checkpoint": document["checkpoint"] or "none"}
-    rows["test accuracy"] = "not known yet: `sweep confirm` measures it"
+    is_searched = ledger.n_ended >= n_planned(ledger)
+    rows["test accuracy"] = "not known yet" + ": `sweep confirm` measures it" * is_searched
     if confirmed := document.get("confirmed"):
         text, ends = percent(confirmed["test_accuracy_mean"]), confirmed["test_accuracy_ci95"]
         if ends is not None:
             text += f" (95 % interval {interval(ends, percent)})"
         rows["test accuracy"] = f"{text}, mean of {count(confirmed['n_seeds'], 'seed')}"
-    title = f"best of {document['sweep']}: trial {document['trial_id']}, "
+    best = "best" if is_searched else "best so far"
+    title = f"{best} of {document['sweep']}: trial {document['trial_id']}, "
     accuracy = percent(document["val_accuracy"])
     head = Text.assemble(escape(title), (accuracy, "bold green"), " on the validation images")
     console.print(head, soft_wrap=True)
@@ -60,6 +63,20 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
         _print_arms(confirmation, ledger.trials[document["trial_id"]])
         print()
         console.print(escape(describe_verdict(confirmation, document["trial_id"], folder)))
+        if wins := describe_wins(confirmation, document["trial_id"]):
+            console.print(escape(wins))
+
+
+def print_unfinished(folder: Folder, ledger: Ledger) -> None:
+    """Print the state of a sweep that is not finished, and how to continue it."""
+    if (state := sweep_state(folder, ledger)) == "finished":
+        return
+    what = "its confirmation is not complete"
+    if ledger.n_ended < (planned := n_planned(ledger)):
+        verb = "has" if planned == 1 else "have"
+        what = f"{ledger.n_ended:,} of {count(planned, 'trial')} {verb} ended"
+    hint = f"; continue with: {follow_up('resume', folder)}" if state == "interrupted" else ""
+    say(f"{ledger.name} is {state}: {what}{hint}", sys.stdout)
 
 
 def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rich.text import Text
@@ -11,10 +12,17 @@ from rich.text import Text
 from analysis.errors import LedgerError, describe_cause
 from analysis.formatting import count, dataset_name, duration, is_usual, network_name, percent
 from analysis.hyperparameters import format_value
+from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import list_sweeps, no_such_sweep
 from analysis.results.budget import n_planned, seconds_spent
-from analysis.results.selection import best_first, describe_rule, rank_trials, trial_accuracy
+from analysis.results.selection import (
+    Selection,
+    best_first,
+    describe_rule,
+    rank_trials,
+    trial_accuracy,
+)
 from analysis.results.state import SweepState, sweep_state
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
@@ -87,7 +95,8 @@ def print_trials(
         )
         table.add_row(cells, [escape(format_value(name, trial.value(name))) for name in names])
     console.print(table)
-    rule = describe_rule(ledger.config)
+    ranked = rank_trials(ledger)
+    rule = describe_rule(ranked[0].trial.config if ranked else ledger.config)
     note = f"best first: {rule}; the others have that of their last epoch"
     console.print(note, style="dim")
 
@@ -108,14 +117,17 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
     documents: list[dict[str, Any]] = []
     for entry in found:
         try:
-            ledger = read_ledger(storage.child(entry.name))
-            state, now = sweep_state(storage.child(entry.name), ledger), time.time()
+            folder = storage.child(entry.name)
+            ledger = read_ledger(folder)
+            state, now = sweep_state(folder, ledger), time.time()
+            best = next(iter(rank_trials(ledger)), None)
+            test_accuracy = _test_accuracy(folder, best)
         except FileNotFoundError:  # just deleted
             continue
         except LedgerError as error:
             documents.append({"sweep": entry.name, "error": str(error)})
             continue
-        best, n_trials = next(iter(rank_trials(ledger)), None), int(ledger.config["trials"])
+        n_trials = int(ledger.config["trials"])
         documents.append(
             {
                 "sweep": entry.name,
@@ -129,9 +141,19 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
                 "elapsed_s": round(seconds_spent(ledger, now if state == "running" else None), 3),
                 "best_trial_id": best.trial.trial_id if best else None,
                 "best_val_accuracy": best.score if best else None,
+                "test_accuracy_mean": test_accuracy,
             }
         )
     return documents + [{"sweep": name, "error": reason} for name, reason in damaged.items()]
+
+
+def _test_accuracy(folder: Folder, best: Selection | None) -> float | None:
+    """Return the mean test accuracy of the best trial, None if it is not confirmed."""
+    if best is None or (confirmation := read_confirmation(folder)) is None:
+        return None
+    arm = confirmation.finalist(best.trial.trial_id)
+    accuracies = confirmation.test_accuracies(arm.arm).values() if arm else ()
+    return fmean(accuracies) if accuracies else None
 
 
 def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
@@ -142,7 +164,10 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
     left = ("state", "sweep", "started")
     are_usual = all(is_usual(document) for document in documents if "error" not in document)
     what = () if are_usual else ("dataset", "network")
-    table = new_table(*left, *what, "trials", "time", "best validation", left=(*left, *what))
+    table = new_table(
+        *left, *what, "trials", "time", "best validation", "test", left=(*left, *what)
+    )
+    table.columns[1].overflow = "fold"  # names that differ at their ends
     for document in documents:
         name = escape(document["sweep"])
         if "error" in document:
@@ -156,6 +181,7 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
             f"{document['trials_ended']}/{document['trials']}",
             duration(document["elapsed_s"]),
             percent(document["best_val_accuracy"]),
+            percent(document["test_accuracy_mean"]),
         )
     console = open_console()
     console.print(Fitted(table, optional=("time", "started")))

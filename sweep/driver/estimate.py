@@ -27,7 +27,7 @@ _START_S = 8.0  # until Ray has started and its workers have loaded the data
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long a sweep takes in which no trial is stopped early, in seconds."""
+    """How long a sweep takes in which nothing is stopped early, in seconds."""
 
     search_s: float
     confirmation_s: float
@@ -75,7 +75,8 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
     arms += arms[:1] * (config.confirm.top_k - 1)
     counts = data.n_train, data.n_test
     each = [epoch_s(arm.model, arm.hyperparameters, *counts) for arm in arms]
-    runs_s = config.epochs * config.confirm.seeds * sum(each)
+    n_seeds = config.confirm.max_seeds or config.confirm.seeds
+    runs_s = config.epochs * n_seeds * sum(each)
     return Estimate(_START_S + search_s, runs_s / slots)
 
 
@@ -88,6 +89,7 @@ def n_training_steps(config: SweepConfig, data: DataRecord) -> int:
 def describe_time(config: SweepConfig, found: Estimate) -> str:
     """Return how long a sweep takes, such as `up to about 12 min at the present load`."""
     may_stop = config.scheduler.name == "asha" and config.scheduler.grace_period < config.epochs
+    may_stop = may_stop or (config.confirm is not None and config.confirm.max_seeds is not None)
     total, search, confirmation = map(
         rough_duration, (found.total_s, found.search_s, found.confirmation_s)
     )

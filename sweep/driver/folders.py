@@ -4,10 +4,11 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from analysis.errors import InUseError, StorageError, describe_cause
-from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE
+from analysis.records.deletion import delete_files
+from analysis.records.files import CONFIG_FILE, CONFIRMATION_FILE, ENVIRONMENT_FILE, LEDGER_FILE
 from analysis.records.ledger import read_first_record
 from analysis.storage.folder import Folder
 from sweep.config import SweepConfig
@@ -34,17 +35,26 @@ def name_after(stem: str) -> str:
 
 
 def check_is_new(storage: Folder, name: str) -> None:
-    """Raise UsageError if a sweep of this name exists already."""
-    if read_first_record(storage.child(name)) is not None:
+    """Raise UsageError if a sweep of this name exists already, or the confirmation of one."""
+    folder = storage.child(name)
+    if read_first_record(folder) is not None:
         raise UsageError(
             f"the sweep {name!r} already exists in {storage}; choose another --name, or "
             f"continue it: sweep resume {name}"
+        )
+    if folder.exists(CONFIRMATION_FILE):
+        raise UsageError(
+            f"{folder} has the confirmation of a sweep whose ledger is gone; choose another "
+            f"--name, or delete it: sweep delete {name}"
         )
 
 
 @contextmanager
 def new_folder(storage: Folder, name: str, config: SweepConfig) -> Iterator[Folder]:
     """Create and lock the folder of a new sweep, with its config and environment; yield it.
+
+    A folder that was empty is so again if the block ends with an exception before the sweep has
+    a ledger.
 
     Raises:
         UsageError: The sweep exists already. Nothing is changed then.
@@ -53,6 +63,7 @@ def new_folder(storage: Folder, name: str, config: SweepConfig) -> Iterator[Fold
     """
     check_is_new(storage, name)
     folder = storage.child(name)
+    was_empty = not folder.files() and not folder.folders()
     with ExitStack() as stack:
         try:
             locked = stack.enter_context(folder.lock())
@@ -67,7 +78,13 @@ def new_folder(storage: Folder, name: str, config: SweepConfig) -> Iterator[Fold
                 f"cannot write to {folder}: {describe_cause(error)}; "
                 "choose another folder with --storage"
             ) from error
-        yield locked
+        try:
+            yield locked
+        except BaseException:
+            with suppress(StorageError):
+                if was_empty and not locked.exists(LEDGER_FILE):
+                    delete_files(locked)
+            raise
 
 
 def write_environment(folder: Folder) -> None:

@@ -57,10 +57,10 @@ class Display:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._show()
         self._live.stop()
-        if self._is_live and kind is None and not self._ends_silently:
+        if self._is_live and not self._ends_silently:
             self._print(self.view.line())
 
     def say(self, line: str) -> None:

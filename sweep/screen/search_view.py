@@ -14,7 +14,7 @@ from analysis.hyperparameters import format_value
 from analysis.records.ledger import Ledger, State, Trial
 from analysis.results.budget import n_planned, read_duration, seconds_spent
 from analysis.results.cost import describe_shortened
-from analysis.results.selection import rank_trials
+from analysis.results.selection import preview_score, rank_trials
 from sweep.screen.layout import Flow, TrialTable, progress_bar
 from sweep.screen.output import escape
 
@@ -58,7 +58,9 @@ class SearchView:
             f"{n_failed} failed" if n_failed else "",
             self._epochs(),
             *self._times(),
-            f"best {percent(best.score)} (trial {best.trial.trial_id})" if best else "",
+            f"best {percent(best.score)} (trial {best.trial.trial_id})"
+            if best
+            else self._best_preview(),
         ]
         return ", ".join(part for part in parts if part)
 
@@ -90,10 +92,18 @@ class SearchView:
             best = Text.assemble("best so far ", accuracy, f" (trial {trial.trial_id})")
             values = trial.hyperparameters.items()
             parts.append(Flow(best, *(escape(f"{k} {format_value(k, v)}") for k, v in values)))
+        elif preview := self._best_preview():
+            parts.append(Text(preview))
         if running := ledger.in_state("RUNNING"):
             max_lines = None if height is None else max(4, height - _OTHER_LINES)
             parts += [Text(), _open_trials(running, max_lines)]
         return Group(*parts)
+
+    def _best_preview(self) -> str:
+        """Return the best score of the previews, as long as no other trial has one."""
+        scores = [(preview_score(t) or 0.0, -t.trial_id) for t in self.ledger.trials.values()]
+        score, number = max(scores, default=(0.0, 0))
+        return f"best preview so far {percent(score)} (trial {-number})" if score else ""
 
     def _count(self, state: State) -> int:
         return len(self.ledger.in_state(state))

@@ -18,8 +18,8 @@ from typing import Any, TextIO
 import ray
 
 from analysis.errors import describe_cause
-from sweep.environment import needs_no_quotes
-from sweep.errors import ClusterError, UsageError
+from sweep.environment import needs_no_quotes, split_address
+from sweep.errors import ClusterError
 from sweep.tuning import ray_private
 
 _CODE = Path(__file__).parents[2]
@@ -132,12 +132,8 @@ def _join_options(address: str) -> dict[str, Any]:
 
 def _check_answer(address: str) -> None:
     """Find out in seconds whether anything answers; Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if "/" in host or not host or not (port.isascii() and port.isdigit()):
-        hint = "; from outside a cluster use `ray job submit`" if "://" in address else ""
-        raise UsageError(f"`--address` must be auto or HOST:PORT, but got {address!r}{hint}")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_S).close()
+        socket.create_connection(split_address(address), _CONNECT_TIMEOUT_S).close()
     except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, UnicodeError):

@@ -50,6 +50,8 @@ def test_complete_rejects_what_a_training_cannot_have(values: dict[str, object],
         ("nesterov", True, "true"),
         ("schedule", "linear", "linear"),
         ("unknown", 3, "3"),
+        ("ema_decay", 0.9995, "0.9995"),
+        ("ema_decay", 1.0, "1"),
     ],
 )
 def test_format_value_writes_three_digits_and_the_unit(name: str, value: object, text: str):

@@ -46,12 +46,13 @@ def test_slots_are_as_many_as_fit_on_this_machine(
             f"`--concurrency` must be at most {2 * CORES} on this machine, "
             f"but got {2 * CORES + 1}",
         ),
+        (Resources(), 1.0, "`--concurrency` must be at least 1, and an integer, but got 1.0"),
     ],
-    ids=["cpu", "gpu", "concurrency"],
+    ids=["cpu", "gpu", "concurrency", "fraction"],
 )
 def test_resources_that_this_machine_lacks_are_refused(
     resources: Resources,
-    concurrency: int | None,
+    concurrency: float | None,
     message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -61,5 +62,7 @@ def test_resources_that_this_machine_lacks_are_refused(
     with pytest.raises(UsageError) as raised:
         describe_start(resources, Options(None, concurrency, data=None))
     assert str(raised.value).startswith(message)
-    joining = describe_start(resources, Options("10.0.0.1:6379", concurrency, data=None))
+    joining = describe_start(resources, Options("10.0.0.1:6379", None, data=None))
     assert joining == "joining Ray at 10.0.0.1:6379"
+    with pytest.raises(UsageError, match="`--address` must be auto or HOST:PORT, but got 'head'"):
+        describe_start(resources, Options("head", None, data=None))

@@ -106,6 +106,17 @@ def test_best_says_first_that_no_proposal_beat_the_initial_point(
     assert second.startswith("best of lost: trial 1, ")
 
 
+def test_best_of_a_sweep_that_is_not_finished_says_so(
+    call: Call, add_sweep: AddSweep, synthetic: ModuleType
+) -> None:
+    folder = add_sweep("cut", n_trials=6, n_running=2)
+    first, *rest = call("best", "cut").out.splitlines()
+    assert first == "cut is interrupted: 4 of 6 trials have ended; continue with: sweep resume cut"
+    assert any(line.startswith("best so far of cut: trial ") for line in rest)
+    with folder.lock():
+        assert call("best", "cut").out.startswith("cut is running: 4 of 6 trials have ended\n")
+
+
 def test_best_has_the_baselines_and_the_verdict(
     call: Call, add_sweep: AddSweep, synthetic: ModuleType
 ) -> None:
@@ -121,6 +132,13 @@ def test_best_has_the_baselines_and_the_verdict(
     assert document["confirmed"]["verdict"]["text"] in text
     for title, arm in baselines.items():
         assert re.search(rf"{title} +{100 * arm['test_accuracy_mean']:.2f} %", text)
+    wins = ", ".join(rf"{title} by \d\.\d\d" for title in list(baselines)[1:])
+    pattern = rf"\nTrial {document['trial_id']} beats {wins} points\."
+    assert re.search(pattern, text)
+    mean = document["confirmed"]["test_accuracy_mean"]
+    (listed,) = json.loads(call("list", "--json").out)["sweeps"]
+    assert listed["test_accuracy_mean"] == pytest.approx(mean)
+    assert f"  {100 * mean:.2f} %\n" in call("list").out
     searched = f"searched for trial {document['trial_id']}, not for this baseline: learning_rate"
     assert f"{own}: {searched}\n" in text
 
@@ -206,6 +224,7 @@ def test_list_shows_every_sweep_newest_first(
         "elapsed_s": json.loads(call("status", "newer", "--json").out)["elapsed_s"],
         "best_trial_id": best["trial_id"],
         "best_val_accuracy": best["val_accuracy"],
+        "test_accuracy_mean": None,
     }
     assert (documents[2]["trials_ended"], documents[2]["finished"]) == (4, False)
     assert documents[2]["state"] == "interrupted"
@@ -215,10 +234,10 @@ def test_list_shows_every_sweep_newest_first(
         assert set(document) == {"sweep", "error"}
         assert "ledger.jsonl:" in document["error"]
     header, *rows = words(call("list").out)
-    assert header == ["state", "sweep", "started", "trials", "time", "best", "validation"]
+    assert header == ["state", "sweep", "started", "trials", "time", "best", "validation", "test"]
     assert [row[1] for row in rows[:4]] == names
     assert [row[0] for row in rows[:4]] == ["finished", "damaged", "interrupted", "damaged"]
-    assert rows[0][-2:] == [f"{100 * best['val_accuracy']:.2f}", "%"]
+    assert rows[0][-3:] == [f"{100 * best['val_accuracy']:.2f}", "%", "–"]
     assert [" ".join(row[:3]) for row in rows[4:]] == [
         "damaged is damaged:",
         "unreadable is damaged:",

@@ -140,7 +140,9 @@ def test_sweep_on_a_terminal_survives_a_dead_worker_and_ctrl_c(
     assert any(told in picture for picture in pictures)
     assert any("2 at a time; starting Ray" in screen for screen in terminal.screens)
     header = [line for line in pictures[0] if line.startswith(("sweep mine", "  "))]
-    assert terminal.lines() == [*header, told, f"interrupted; {ADVICE}"]
+    *above, state, end = terminal.lines()
+    assert (above, end) == ([*header, told], f"interrupted; {ADVICE}")
+    assert re.fullmatch(r"searching: \d/3 trials, .* elapsed, .*best \d\d\.\d\d % .*", state)
     assert not terminal.screen.cursor.hidden
 
     finish(driver, driver.epochs())  # as if nothing had happened

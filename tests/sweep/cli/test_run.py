@@ -236,6 +236,7 @@ def test_confirmation_that_fails_is_an_error_after_its_result(
     [
         (Interrupted(signal.SIGINT), 130, "interrupted; {}\n"),
         (Interrupted(signal.SIGTERM), 143, "interrupted; {}\n"),
+        (KeyboardInterrupt(), 130, "interrupted; {}\n"),  # before signals are caught
         (ClusterError("no node"), 4, "error: no node\n{}\n"),
         (StorageError(30, "Read-only", "/a/b"), 4, "error: storage /a/b: Read-only\n{}\n"),
     ],

@@ -61,6 +61,23 @@ def test_folder_of_a_sweep_is_left_alone(
     assert [storage.child(name).files() for name in ("mine", "damaged")] == [["ledger.jsonl"]] * 2
 
 
+def test_sweep_that_does_not_start_leaves_nothing_and_deletes_nothing(tmp_path: Path) -> None:
+    storage = LocalFolder(tmp_path)
+
+    def fail() -> None:
+        with pytest.raises(KeyboardInterrupt), new_folder(storage, "mine", SweepConfig()):
+            raise KeyboardInterrupt
+
+    fail()
+    assert storage.folders() == []
+    storage.child("mine").write("checkpoints/trial-0001.pt", b"old")
+    fail()
+    assert storage.child("mine").read("checkpoints/trial-0001.pt") == b"old"
+    storage.child("mine").write("confirm.jsonl", b"{}\n")  # of a sweep whose ledger is gone
+    with pytest.raises(UsageError, match="ledger is gone; .* delete it: sweep delete mine"):
+        new_folder(storage, "mine", SweepConfig()).__enter__()
+
+
 def test_storage_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine" / "config.yaml").mkdir(parents=True)
     with pytest.raises(StorageError, match="^cannot write to .*/mine: Is a directory; "):

@@ -109,6 +109,21 @@ def test_view_of_a_finished_search(render: Render) -> None:
     assert picture[2] == "best so far 99.25 % (trial 2)  dropout 0.2  rotation 12°"
 
 
+def test_best_preview_is_shown_until_a_trial_has_run_all_its_epochs(render: Render) -> None:
+    story = Story(n_trials=3, epochs=4)
+    view = see(story)
+    for trial_id, accuracy in ((1, 0.97), (2, 0.96)):
+        story.ledger.apply(TrialStarted(story.now, trial_id, trial_id, {"dropout": 0.1}, 1))
+        story.epoch(trial_id, accuracy)
+        story.end(trial_id, "STOPPED")
+    assert render(view.picture())[2] == "best preview so far 97.00 % (trial 1)"
+    assert view.line().endswith(", best preview so far 97.00 % (trial 1)")
+    story.start(3)
+    story.epoch(3, 0.9, 0.95, 0.95, 0.95)
+    story.end(3)
+    assert render(view.picture())[2].startswith("best so far 95.00 % (trial 3)")
+
+
 def test_view_has_notices_and_counts_failures_and_stopped_trials(render: Render) -> None:
     story = Story(n_trials=8)
     view = see(story)
