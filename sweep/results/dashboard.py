@@ -16,11 +16,16 @@ from optuna.trial import FrozenTrial, TrialState
 from typing_extensions import override
 
 from analysis.errors import LedgerError, StorageError
+from analysis.formatting import count, dataset_name, interval, network_name, percent
 from analysis.plots.importance import importances
 from analysis.plots.results import NothingToDrawError
+from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.sweeps import pause_after
+from analysis.results.comparison import summarize_arm
+from analysis.results.selection import best_finalist
 from analysis.results.study import distributions, optuna_trial
+from analysis.results.verdict import describe_verdict
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
 from sweep.results.extras import import_extra
@@ -71,6 +76,7 @@ class StudyMirror:
         self._folder, self._on_problem = folder, on_problem
         self._lock, self._due, self._problem = threading.Lock(), 0.0, ""
         self._ledger: Ledger | None = None
+        self._confirmed: tuple[Confirmation | None, Arm | None] | None = None
         self._importances: tuple[int, list[dict[str, Any]]] = (0, [])
 
     def follow(self) -> None:
@@ -89,13 +95,20 @@ class StudyMirror:
             self._due = now + pause_after(now - began)
 
     def update(self, ledger: Ledger) -> None:
-        """Add what is new in a ledger, which only grows."""
+        """Add what is new in a ledger, which only grows, and in the sweep's confirmation."""
         space, trials = distributions(ledger), dict(self.storage.trials)
         for number, trial in ledger.trials.items():
             if number not in trials or not trials[number].state.is_finished():
                 trials[number] = optuna_trial(trial, space)
                 trials[number].number = trials[number]._trial_id = number
         self._ledger, self.storage.trials = ledger, trials
+        confirmation = read_confirmation(self._folder)
+        arm = best_finalist(ledger, confirmation) if confirmation else None
+        if (confirmation, arm) != self._confirmed:  # because a verdict reads predictions
+            about = _study_attributes(self._folder, ledger, confirmation, arm)
+            for name, text in about.items():
+                self.storage.set_study_user_attr(self.study_id, name, text)
+            self._confirmed = (confirmation, arm)
 
     def importances(self) -> list[dict[str, Any]]:
         """Return the importances in the plot, as the dashboard expects them, if there are any."""
@@ -159,6 +172,25 @@ def serve(
     with server:
         on_ready(f"http://{HOST}:{server.server_port}/dashboard/studies/{mirror.study_id}")
         server.serve_forever()
+
+
+def _study_attributes(
+    folder: Folder, ledger: Ledger, confirmation: Confirmation | None, finalist: Arm | None
+) -> dict[str, str]:
+    """Return what the dashboard says about a sweep, by title."""
+    accuracy = verdict = "not confirmed"
+    if confirmation and finalist and (summary := summarize_arm(confirmation, finalist.arm)):
+        assert finalist.trial_id is not None
+        ends = f"95 % interval {interval(summary.interval, percent)}, " if summary.interval else ""
+        accuracy = f"{percent(summary.mean)} ({ends}mean of {count(summary.n, 'seed')})"
+        verdict = describe_verdict(confirmation, finalist.trial_id, folder)
+    return {
+        "Verdict": verdict,
+        "Test accuracy of the best": accuracy,
+        "Network": network_name(ledger.config),
+        "Dataset": dataset_name(ledger.config),
+        "Pruned": "stopped early, or a preview",
+    }
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 from optuna import load_study
@@ -26,6 +27,7 @@ from analysis.records.ledger import (
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
+from sweep.results.best import best_document
 from sweep.results.dashboard import StudyMirror, serve
 
 MakeSweep = Callable[..., tuple[Folder, Ledger]]
@@ -71,8 +73,27 @@ def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
                 (2, TrialState.FAIL, None, {1: 0.5}),
                 (3, TrialState.PRUNED, None, {}),
             ]
+    assert mirror.storage.get_study_user_attrs(0)["Verdict"] == "not confirmed"
     reasons = [t.user_attrs.get("reason") for t in mirror.storage.get_all_trials(0)]
     assert reasons == [None, "training loss became nan in epoch 2", None]
+
+
+def test_attributes_of_the_study_follow_the_confirmation(
+    make_sweep: MakeSweep, synthetic: ModuleType
+) -> None:
+    folder, ledger = make_sweep(n_trials=3, failure_rate=0.0)
+    mirror = StudyMirror(folder, print)
+    mirror.follow()
+    before = mirror.storage.get_study_user_attrs(0)
+    assert (before["Network"], before["Dataset"]) == ("lenet5", "mnist")
+    assert before["Verdict"] == before["Test accuracy of the best"] == "not confirmed"
+    synthetic.write_confirmed(folder, ledger, 4)
+    mirror.update(ledger)
+    after = mirror.storage.get_study_user_attrs(0)
+    confirmed = best_document(folder, ledger)["confirmed"]
+    assert after["Verdict"] == confirmed["verdict"]["text"]
+    mean = f"{100 * confirmed['test_accuracy_mean']:.2f} %"
+    assert after["Test accuracy of the best"].startswith(f"{mean} (95 % interval ")
 
 
 def test_mirror_has_the_numbers_the_best_trial_and_the_importances_of_the_sweep(
