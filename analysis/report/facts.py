@@ -13,11 +13,11 @@ from analysis.records.seeds import trial_seed
 from analysis.results.budget import describe_budget, n_planned
 from analysis.results.comparison import Comparison, compare_arms, summarize_arm, with_new_images
 from analysis.results.selection import (
-    ORIGINS,
     best_finalist,
     best_first,
     describe_origin,
     describe_rule,
+    origin_in_words,
     rank_trials,
     searched_recipe,
     trial_accuracy,
@@ -139,7 +139,7 @@ def trial_table(ledger: Ledger) -> tuple[list[str], list[list[str]]]:
                 *(format_value(name, trial.value(name)) for name in names),
                 str(len(trial.epochs)),
                 f"{trial.seconds:.1f}" if trial.epochs else "–",
-                trial.origin,
+                trial.origin if trial.repeats is None else f"repeats {trial.repeats}",
             ]
         )
     return ["Trial", "Accuracy (%)", "State", *names, "Epochs", "Seconds", "Origin"], rows
@@ -170,7 +170,7 @@ def find_best(ledger: Ledger) -> dict[str, Any] | None:
     return {
         "trial_id": trial.trial_id,
         "accuracy": percent(ranked[0].score),
-        "origin": ORIGINS[trial.origin],
+        "origin": origin_in_words(trial),
         "surprise": describe_origin(ledger),
         "rule": describe_rule(trial.config),
         "searched": [(k, format_value(k, value)) for k, value in searched.items()],

@@ -18,6 +18,14 @@ ORIGINS: Mapping[Origin, str] = {
 """Where a trial comes from, in words."""
 
 
+def origin_in_words(trial: Trial) -> str:
+    """Return where a trial comes from, and which preview it repeats."""
+    if trial.repeats is None:
+        return ORIGINS[trial.origin]
+    epochs = count(trial.planned_epochs, "epoch")
+    return f"{ORIGINS[trial.origin]}, repeats preview {trial.repeats} in all {epochs}"
+
+
 @dataclass(frozen=True)
 class Selection:
     """A trial with the score that it is ranked by, a fraction in [0, 1]."""

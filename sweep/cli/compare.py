@@ -170,6 +170,7 @@ def _column(
         "": "",
         "best trial": str(best.get("trial_id", "–")),
         "origin": best.get("origin", "–"),
+        "repeats": str(best.get("repeats") or "–"),
         "its epochs": str(best.get("epoch", "–")),
         "validation": percent(best.get("val_accuracy")),
         **{name: escape(format_value(name, values.get(name))) for name in names},

@@ -14,7 +14,7 @@ from analysis.records.ledger import Ledger, Trial
 from analysis.results.budget import describe_budget, n_planned
 from analysis.results.comparison import summarize_arm
 from analysis.results.cost import describe_shortened, search_cost
-from analysis.results.selection import ORIGINS, describe_origin, searched_recipe
+from analysis.results.selection import describe_origin, origin_in_words, searched_recipe
 from analysis.results.state import sweep_state
 from analysis.results.verdict import describe_verdict, describe_wins, missing_step
 from analysis.storage.folder import Folder
@@ -33,7 +33,8 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
     rows = {name: format_value(name, value) for name, value in values.items()}
     if not is_usual(document):
         rows |= {"dataset": document["dataset"], "network": network_name(document)}
-    rows |= {"origin": ORIGINS[document["origin"]], "rule": document["selection"]}
+    trial = ledger.trials[document["trial_id"]]
+    rows |= {"origin": origin_in_words(trial), "rule": document["selection"]}
     rows |= {"checkpoint": document["checkpoint"] or "none"}
     is_searched = ledger.n_ended >= n_planned(ledger)
     rows["test accuracy"] = "not known yet" + ": `sweep confirm` measures it" * is_searched
@@ -60,7 +61,7 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
     confirmation = read_confirmation(folder)
     if confirmation is not None:
         print()
-        _print_arms(confirmation, ledger.trials[document["trial_id"]])
+        _print_arms(confirmation, trial)
         print()
         console.print(escape(describe_verdict(confirmation, document["trial_id"], folder)))
         if wins := describe_wins(confirmation, document["trial_id"]):

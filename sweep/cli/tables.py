@@ -82,17 +82,22 @@ def print_trials(
         return
     # The space may have changed since the first trials.
     names = list(dict.fromkeys(name for d in documents for name in d["hyperparameters"]))
-    headings = ("trial", "state", "epochs", "validation", "time")
-    table = TrialTable(headings, map(escape, names), left=("state",), optional=("time",))
+    headings = ["trial", "state", "epochs", "validation", "time"]
+    if with_repeats := any(document["repeats"] for document in documents):
+        headings.append("repeats")
+    optional = ("time", "repeats")
+    table = TrialTable(headings, map(escape, names), left=("state",), optional=optional)
     for document in documents:
         trial = ledger.trials[document["trial_id"]]
-        cells = (
+        cells: list[Text | str] = [
             str(trial.trial_id),
             Text(*_shown_state(trial, state)),
             f"{len(trial.epochs)}/{trial.planned_epochs}",
             percent(document["val_accuracy"]),
             duration(trial.seconds),
-        )
+        ]
+        if with_repeats:
+            cells.append(str(trial.repeats or "–"))
         table.add_row(cells, [escape(format_value(name, trial.value(name))) for name in names])
     console.print(table)
     ranked = rank_trials(ledger)

@@ -39,6 +39,7 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         "model": best.trial.config["model"],
         "trial_id": best.trial.trial_id,
         "origin": best.trial.origin,
+        "repeats": best.trial.repeats,
         "hyperparameters": best.trial.hyperparameters,
         "val_accuracy": best.score,
         "epoch": len(best.trial.epochs),

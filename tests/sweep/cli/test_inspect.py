@@ -96,6 +96,32 @@ def test_best_as_text_says_the_same_as_json(
     assert rows[6][1:] == ["none"]
 
 
+def test_trial_that_repeats_a_preview_says_so(call: Call, add_sweep: AddSweep) -> None:
+    folder = add_sweep("made", n_trials=2, epochs=2, scheduler="none", failure_rate=0)
+    drawn = read_ledger(folder).trials[2].hyperparameters
+    more = (
+        TrialStarted(2e9, 3, 3, drawn, preview_epochs=1),
+        EpochRecord(2e9, 3, 1, 0.1, 0.9, 0.1, 0.9, 2.0, 1e4),
+        TrialEnded(2e9, 3, "STOPPED", None),
+        TrialStarted(2e9, 4, 4, drawn, repeats=3),
+        *(EpochRecord(2e9, 4, epoch, 0.1, 0.9, 0.1, 1.0, 2.0, 1e4) for epoch in (1, 2)),
+        TrialEnded(2e9, 4, "COMPLETE", None),
+    )
+    text = folder.read("ledger.jsonl")
+    folder.write("ledger.jsonl", text + b"".join(map(encode_record, more)))
+    origin = "proposed by the searcher, repeats preview 3 in all 2 epochs"
+    assert f"\n  origin         {origin}\n" in call("best").out
+    document = json.loads(call("best", "--json").out)
+    assert (document["origin"], document["repeats"]) == ("proposed", 3)
+    _, header, *rows, _ = words(call("trials").out)
+    repeats = {row[0]: row[header.index("repeats") - len(header)] for row in rows}
+    assert repeats == {"1": "–", "2": "–", "3": "–", "4": "3"}
+    call("report")
+    report = folder.read("report.html").decode()
+    assert f"<p>Trial 4, {origin}: 100.00\u00a0%" in report
+    assert "<td>repeats 3</td></tr>" in report
+
+
 def test_best_says_first_that_no_proposal_beat_the_initial_point(
     call: Call, add_sweep: AddSweep
 ) -> None:
