@@ -7,7 +7,6 @@ from analysis.records.confirmation import Confirmation, Look
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison, compare_at_looks
 from analysis.results.selection import best_finalist, rank_trials
-from analysis.results.verdict import confirm_command
 
 
 @dataclass(frozen=True)
@@ -94,10 +93,8 @@ def _why_not(one: Contender, other: Contender) -> str | None:
 
 
 def _why_unconfirmed(one: Contender) -> str:
-    """Return what a sweep without test accuracies lacks, with the command that adds it."""
+    """Return what a sweep without test accuracies lacks."""
     if not rank_trials(one.ledger):
         return f"no trial of {one.name} has run all its epochs"
     is_begun = one.confirmation and best_finalist(one.ledger, one.confirmation)
-    what = f"the best trial of {one.name} is not {'completely ' if is_begun else ''}confirmed"
-    command = confirm_command(one.ledger, one.confirmation)
-    return what if command is None else f"{what}; run `{command}`"
+    return f"the best trial of {one.name} is not {'completely ' if is_begun else ''}confirmed"

@@ -1,5 +1,6 @@
 """Sweeps side by side: as JSON, as a table and as a picture."""
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,25 +27,34 @@ from analysis.results.comparison import Comparison
 from analysis.results.cost import search_cost
 from analysis.results.progress import improvements
 from analysis.results.side_by_side import Contender, Difference, compare_sweeps
-from analysis.results.verdict import describe_difference
+from analysis.results.verdict import describe_difference, missing_step
 from analysis.storage.folder import Folder
+from sweep.api.storage import follow_up
 from sweep.errors import NoTrialError, UsageError
 from sweep.results.best import best_document, comparison_document
 from sweep.screen.layout import new_table
-from sweep.screen.output import escape, open_console
+from sweep.screen.output import escape, open_console, say
 
 
 def comparison_of_sweeps(
     sweeps: Sequence[tuple[Folder, Ledger]],
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return sweeps side by side as a JSON document, and their differences as sentences."""
+    """Return sweeps side by side as a JSON document, and their differences as sentences.
+
+    Commands that confirm the sweeps without test accuracies follow.
+    """
     contenders = [Contender(ledger, read_confirmation(folder)) for folder, ledger in sweeps]
     differences = compare_sweeps(contenders)
     document = {
         "sweeps": [_document(folder, ledger) for folder, ledger in sweeps],
         "differences": [_difference_document(difference) for difference in differences],
     }
-    return document, [_describe(difference) for difference in differences]
+    sentences = [_describe(difference) for difference in differences]
+    for (folder, _), one in zip(sweeps, contenders, strict=True):
+        step = missing_step(one.ledger, one.confirmation)
+        if step is not None and not one.test_accuracies:
+            sentences.append(f"confirm {one.name} with: {follow_up(step, folder)}")
+    return document, sentences
 
 
 def print_comparison(document: Mapping[str, Any], sentences: Sequence[str]) -> None:
@@ -53,7 +63,7 @@ def print_comparison(document: Mapping[str, Any], sentences: Sequence[str]) -> N
     console.print(_table(document["sweeps"]))
     console.print()
     for sentence in sentences:
-        console.print(escape(sentence))
+        say(sentence, sys.stdout)
 
 
 def draw_comparison(out: Path, ledgers: Mapping[str, Ledger]) -> None:

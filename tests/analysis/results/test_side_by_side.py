@@ -61,7 +61,7 @@ def test_comparison_allows_for_the_looks_at_both_sweeps() -> None:
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (contender("b", None), "the best trial of b is not confirmed; run `sweep confirm b`"),
+        (contender("b", None), "the best trial of b is not confirmed"),
         (contender("b", {7: 0.99, 8: 0.99}), "their confirmations share no seed"),
         (contender("b", HIGH, dataset="kmnist"), "their datasets differ"),
     ],
