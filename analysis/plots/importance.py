@@ -54,7 +54,7 @@ class Importance:
 
 
 def importances(ledger: Ledger) -> list[Importance]:
-    """Return every searched hyperparameter's importance, highest first.
+    """Return every searched hyperparameter's importance: those above chance first, by value.
 
     The trials that ran all their epochs count, or the previews if they are more. Raises
     NothingToDrawError if they are too few or have the same score, or nothing is searched.
@@ -92,7 +92,7 @@ def importances(ledger: Ledger) -> list[Importance]:
         Importance(d.name, values[d.name], sorted(s[d.name] for s in shuffled)[-2])
         for d in data.dimensions
     ]
-    return sorted(found, key=lambda importance: -importance.value)
+    return sorted(found, key=lambda importance: (not importance.is_clear, -importance.value))
 
 
 def _counted(data: Points) -> Sequence[Selection]:

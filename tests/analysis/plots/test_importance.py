@@ -48,6 +48,18 @@ def test_importances_stay_within_chance_where_nothing_matters():
     assert above <= 5
 
 
+def test_importances_above_chance_are_before_larger_ones_within_chance():
+    rng, trials = random.Random(38), []
+    for _ in range(24):
+        drawn = {"nesterov": rng.random() < 0.5, "dropout": rng.uniform(0, 0.5)}
+        score = rng.gauss(0.95, 0.01) + 0.02 * drawn["nesterov"]
+        trials.append(("COMPLETE", drawn, [0.9, 0.9, 0.9, score]))
+    space = {"dropout": {"low": 0.0, "high": 0.5}, "nesterov": [True, False]}
+    nesterov, dropout = importances(make_ledger(*trials, space=space))
+    assert (nesterov.name, nesterov.is_clear, dropout.is_clear) == ("nesterov", True, False)
+    assert dropout.value > nesterov.value
+
+
 @pytest.mark.parametrize(
     ("trials", "reason"),
     [
