@@ -19,7 +19,7 @@ from analysis.errors import LedgerError
 from analysis.hyperparameters import format_value
 from analysis.plots.gallery import MODEL_PLOTS, SEARCH_PLOTS, render
 from analysis.plots.results import read_results
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Plan, read_confirmation
 from analysis.records.ledger import (
     EpochRecord,
     LedgerWriter,
@@ -32,6 +32,7 @@ from analysis.report.page import write_report
 from analysis.results.comparison import compare_arms, summarize_arm
 from analysis.results.selection import rank_trials, trial_accuracy
 from analysis.storage.folder import Folder
+from analysis.storage.journal import encode_record
 from analysis.storage.local_folder import LocalFolder
 
 N_PICTURES = 13
@@ -127,6 +128,7 @@ def test_tables_show_the_statistics(confirmed_report):
     assert "McNemar" in texts(page, "summary")[0]
     assert page.findall(".//pre") == page.findall(".//details/pre")
     assert "Exact p" not in texts(page, "th")
+    assert not any(text.startswith("There is no comparison") for text in texts(page, "p"))
 
 
 def test_table_of_trials_has_all_of_them_with_the_best_first(confirmed_report):
@@ -241,6 +243,9 @@ def test_report_of_the_first_runs_claims_no_accuracy(confirmed_folder):
     report = report_of(folder)
     assert "with a seed that the search did not use" in report
     assert "standard error" not in report
+    text = folder.read("confirm.jsonl") + encode_record(Plan(2e9, 1, 1, None))
+    folder.write("confirm.jsonl", text)
+    assert "<p>There is no comparison yet: the arms are compared when" in report_of(folder)
 
 
 def test_report_escapes_names_reasons_and_files(confirmed_folder):
