@@ -79,6 +79,17 @@ def machine() -> dict[str, str | int]:
     }
 
 
+def gpus() -> dict[str, str | int | None]:
+    """Describe the GPUs of this machine that are usable with CUDA; empty without any."""
+    import torch  # slow, and only needed if trials train on GPUs
+
+    if not torch.cuda.is_available():
+        return {}
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    kinds = ", ".join(dict.fromkeys(names))
+    return {"gpu": kinds, "gpus": len(names), "cuda": torch.version.cuda}
+
+
 def commit() -> str | None:
     """Return the commit of the checkout that this program was installed from, if any.
 

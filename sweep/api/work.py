@@ -83,7 +83,7 @@ def continue_sweep(
     with watchable(folder), _advising(folder), folder.lock() as locked:
         start, data = _prepare(config, options, ledger)
         if changes:
-            write_environment(locked)
+            write_environment(locked, config)
         if config.model != ledger.config["model"]:
             keep_network(locked, config.model)
         say(f"resuming {folder.name}: {missing.text}")

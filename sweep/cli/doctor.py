@@ -15,7 +15,7 @@ from data_utils.mnist import default_folder
 from data_utils.registry import is_path, load_dataset
 from data_utils.sources import Progress, SourceError, mirror_urls
 from sweep.config import Resources
-from sweep.environment import Finding, machine, needs_no_quotes, versions
+from sweep.environment import Finding, gpus, machine, needs_no_quotes, versions
 from sweep.errors import ClusterError
 
 _PROBE = ".doctor"
@@ -57,13 +57,13 @@ def examine(
 
 def _check_gpu() -> Finding:
     try:
-        import torch
+        found = gpus()
     except (ImportError, OSError) as error:
         return Finding("gpu", f"torch cannot be imported: {error}", is_problem=True)
-    if not torch.cuda.is_available():
+    if not found:
         return Finding("gpu", "none usable with CUDA; trials train on CPUs")
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return Finding("gpu", f"{', '.join(names)}; 4 trials share one with --set resources.gpu=0.25")
+    share = "4 trials share one with --set resources.gpu=0.25"
+    return Finding("gpu", f"{found['gpus']} ({found['gpu']}, CUDA {found['cuda']}); {share}")
 
 
 def _check_data(dataset: str, data: Path | None) -> tuple[Finding, bool]:

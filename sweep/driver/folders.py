@@ -12,7 +12,7 @@ from analysis.records.files import CONFIG_FILE, CONFIRMATION_FILE, ENVIRONMENT_F
 from analysis.records.ledger import read_first_record
 from analysis.storage.folder import Folder
 from sweep.config import SweepConfig
-from sweep.environment import commit, machine, versions
+from sweep.environment import commit, gpus, machine, versions
 from sweep.errors import UsageError
 from sweep.networks import keep_network
 
@@ -69,7 +69,7 @@ def new_folder(storage: Folder, name: str, config: SweepConfig) -> Iterator[Fold
             locked = stack.enter_context(folder.lock())
             check_is_new(storage, name)  # another process may have been faster
             locked.write(CONFIG_FILE, config.to_yaml().encode())
-            write_environment(locked)
+            write_environment(locked, config)
             keep_network(locked, config.model)
         except InUseError:
             raise
@@ -87,7 +87,8 @@ def new_folder(storage: Folder, name: str, config: SweepConfig) -> Iterator[Fold
             raise
 
 
-def write_environment(folder: Folder) -> None:
+def write_environment(folder: Folder, config: SweepConfig) -> None:
     """Write the versions, the machine and the commit that the sweep runs with."""
-    environment = {"versions": versions(), "commit": commit(), "machine": machine()}
+    here = machine() | (gpus() if config.resources.gpu else {})
+    environment = {"versions": versions(), "commit": commit(), "machine": here}
     folder.write(ENVIRONMENT_FILE, json.dumps(environment, indent=2).encode())

@@ -3,12 +3,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from analysis.errors import LedgerError, StorageError
+from analysis.report.costs import environment_rows
 from analysis.storage.local_folder import LocalFolder
-from sweep.config import SweepConfig
-from sweep.driver.folders import check_name, name_after, new_folder
+from sweep.config import Resources, SweepConfig
+from sweep.driver.folders import check_name, name_after, new_folder, write_environment
 from sweep.environment import versions
 from sweep.errors import UsageError
 
@@ -45,6 +47,24 @@ def test_folder_begins_with_config_and_environment(tmp_path: Path) -> None:
     with new_folder(storage, "mine", SweepConfig(trials=8)):
         pass
     assert yaml.safe_load(folder.read("config.yaml"))["trials"] == 8
+
+
+def test_environment_of_a_sweep_on_gpus_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "NVIDIA H200")
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    folder, on_gpu = LocalFolder(tmp_path), SweepConfig(resources=Resources(gpu=0.5))
+    write_environment(folder, SweepConfig())
+    without = environment_rows(folder)
+    write_environment(folder, on_gpu)
+    shown = [row for row in environment_rows(folder) if row not in without]
+    assert shown == [("gpu", "NVIDIA H200"), ("gpus", "2"), ("cuda", "13.0")]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    write_environment(folder, on_gpu)  # as by a driver whose cluster has the GPUs
+    assert environment_rows(folder) == without
 
 
 def test_folder_of_a_sweep_is_left_alone(

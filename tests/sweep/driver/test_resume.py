@@ -24,7 +24,7 @@ MakeLedger = Callable[..., Ledger]
 def folder(tmp_path: Path) -> Folder:
     """The folder of a sweep that began with the versions of today."""
     folder = LocalFolder(tmp_path)
-    write_environment(folder)
+    write_environment(folder, SweepConfig())
     return folder
 
 
