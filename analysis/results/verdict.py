@@ -87,13 +87,13 @@ def describe_verdict(
 
 def describe_wins(confirmation: Confirmation, trial_id: int) -> str:
     """Return which other baselines a trial beats, and by how many points; "" if none."""
-    finalist = confirmation.finalist(trial_id)
+    if (finalist := confirmation.finalist(trial_id)) is None:
+        return ""
     decisive = decisive_comparison(confirmation, finalist)
     wins = [
         f"{confirmation.arms[found.baseline].title} by {points(found.difference)}"
         for found in compare_arms(confirmation)
-        if finalist is not None
-        and found.finalist == finalist.arm
+        if found.finalist == finalist.arm
         and found.outcome == "better"
         and found.difference is not None
         and found != decisive
