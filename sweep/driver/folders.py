@@ -80,9 +80,12 @@ def new_folder(storage: Folder, name: str, config: SweepConfig) -> Iterator[Fold
             ) from error
         try:
             yield locked
+        except StorageError:  # nothing is known about the ledger
+            raise
         except BaseException:
             with suppress(StorageError):
-                if was_empty and not locked.exists(LEDGER_FILE):
+                # Not by way of `locked`, which waits for a store that does not answer.
+                if was_empty and not folder.exists(LEDGER_FILE):
                     delete_files(locked)
             raise
 
