@@ -1,7 +1,5 @@
 """Accuracy and loss by epoch, of one arm (on training and test images) and of all arms."""
 
-from collections.abc import Iterable
-
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -11,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.formatting import count, percent, printable
-from analysis.plots.final_accuracies import describe_summary
+from analysis.plots.final_accuracies import describe_summary, left_out
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale, set_loss_scale
 from analysis.plots.style import Look, add_legend, arm_looks, new_figure
@@ -46,7 +44,7 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     note = (
         f"Trained on all {results.ledger.data.n_train:,} training images. Training accuracy and "
         f"loss are averages over the epoch, with dropout and augmentation. {AXIS_NOTE}"
-        f"{_left_out(confirmation, [arm])}"
+        f"{left_out(confirmation, [arm])}"
     )
     about = f"{seeds} · test accuracy after the last epoch: {final}"
     figure = new_figure(6.3, about, note, legend_rows=1)
@@ -88,7 +86,7 @@ def draw_comparison_curves(results: Results) -> Picture:
     data = results.ledger.data
     note = (
         f"Trained on all {data.n_train:,} training images, tested on the {data.n_test:,} test "
-        f"images. {AXIS_NOTE}{_left_out(confirmation, curves)}"
+        f"images. {AXIS_NOTE}{left_out(confirmation, curves)}"
     )
     if missing := [title for name, title in titles.items() if name not in curves]:
         note += f" No finished run yet: {', '.join(missing)}."
@@ -118,11 +116,6 @@ def draw_comparison_curves(results: Results) -> Picture:
     add_legend(figure, legend, n_rows)
     alt = f"Test accuracy and loss by epoch. After the last epoch: {', '.join(finals)}."
     return Picture(figure, alt)
-
-
-def _left_out(confirmation: Confirmation, arms: Iterable[str]) -> str:
-    n = sum(len(confirmation.runs_of(a)) - len(confirmation.test_accuracies(a)) for a in arms)
-    return f" Left out: {count(n, 'run')} that did not finish." if n else ""
 
 
 def _draw_band(axes: Axes, values: NDArray[np.float64], look: Look) -> None:

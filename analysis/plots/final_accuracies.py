@@ -1,5 +1,7 @@
 """The arms' final test accuracies: every seed, the mean and its interval."""
 
+from collections.abc import Iterable
+
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -50,6 +52,7 @@ def draw_final_accuracies(results: Results) -> Picture:
     error = f"{points(data.image_error(highest))} points at {percent(highest, 1)}"
     note += f"Other test images would shift all arms alike (standard error {error}). "
     note += AXIS_NOTE
+    note += left_out(confirmation, confirmation.arms)
     if references:
         note += " The published results are of single runs."
     about = (
@@ -69,6 +72,12 @@ def draw_final_accuracies(results: Results) -> Picture:
     add_legend(figure, legend)
     words = "; ".join(f"{_title(arm)} {describe_summary(summary)}" for arm, summary in rows)
     return Picture(figure, f"Final test accuracy by arm and seed: {words}.")
+
+
+def left_out(confirmation: Confirmation, arms: Iterable[str]) -> str:
+    """Return a sentence about the runs of some arms that have no result; "" if there are none."""
+    n = sum(len(confirmation.runs_of(a)) - len(confirmation.test_accuracies(a)) for a in arms)
+    return f" Left out: {count(n, 'run')} that did not finish." if n else ""
 
 
 def _draw_rows(

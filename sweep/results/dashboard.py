@@ -190,6 +190,8 @@ def _study_attributes(
         "Network": network_name(ledger.config),
         "Dataset": dataset_name(ledger.config),
         "Pruned": "stopped early, or a preview",
+        # Optuna-dashboard 0.21 takes their hyperparameters for those of complete trials.
+        "Contour and Rank": "wrong here for sweeps with pruned trials; Slice is right",
     }
 
 

@@ -19,6 +19,7 @@ def test_final_accuracies_are_the_last_epochs(some_ledger, show):
     seeds, mean = shown.figure.axes[0].get_lines()
     assert (seeds.get_xdata().tolist(), mean.get_xdata().tolist()) == ([0.992, 0.99], [0.991])
     assert shown.alt.endswith("seed: the finalist 99.10 % (2 seeds, no interval).")
+    assert "Left out: 2 runs that did not finish." in shown.text
 
 
 def test_a_single_seed_has_no_mean(some_ledger, show):
