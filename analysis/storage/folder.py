@@ -13,8 +13,8 @@ written:
 
 Records within those 20 s are repeated: their trials continue from checkpoints. A driver and its
 workers wait 60 s for a store that does not answer; its records of that time come on top of those
-20 s. A driver that has lost the lock in an object store can write nothing more (`lease`). A worker
-of its may still create the checkpoint of a training that has ended, which does no harm.
+20 s. A driver that has lost the lock in an object store can write nothing more (`lease`). One of
+its workers may still create the checkpoint of a training that has ended, which does no harm.
 
 What a machine keeps is what it has synced. A disk must not lie about that, and an NFS server must
 not be exported with `async`. After a failed sync a driver stops. A deletion is not synced: a

@@ -157,6 +157,7 @@ def _test_accuracy(folder: Folder, best: Selection | None) -> float | None:
     if best is None or (confirmation := read_confirmation(folder)) is None:
         return None
     arm = confirmation.finalist(best.trial.trial_id)
+    # Not by `summarize_arm`, which imports SciPy: that takes as long as all the rest.
     accuracies = confirmation.test_accuracies(arm.arm).values() if arm else ()
     return fmean(accuracies) if accuracies else None
 

@@ -89,7 +89,8 @@ def n_training_steps(config: SweepConfig, data: DataRecord) -> int:
 def describe_time(config: SweepConfig, found: Estimate) -> str:
     """Return how long a sweep takes, such as `up to about 12 min at the present load`."""
     may_stop = config.scheduler.name == "asha" and config.scheduler.grace_period < config.epochs
-    may_stop = may_stop or (config.confirm is not None and config.confirm.max_seeds is not None)
+    if config.confirm is not None and config.confirm.max_seeds is not None:
+        may_stop = True
     total, search, confirmation = map(
         rough_duration, (found.total_s, found.search_s, found.confirmation_s)
     )

@@ -101,9 +101,10 @@ class SearchView:
 
     def _best_preview(self) -> str:
         """Return the best score of the previews, as long as no other trial has one."""
-        scores = [(preview_score(t) or 0.0, -t.trial_id) for t in self.ledger.trials.values()]
-        score, number = max(scores, default=(0.0, 0))
-        return f"best preview so far {percent(score)} (trial {-number})" if score else ""
+        scores = {t.trial_id: preview_score(t) or 0.0 for t in self.ledger.trials.values()}
+        best = max(scores, key=scores.__getitem__, default=0)
+        score = scores.get(best)
+        return f"best preview so far {percent(score)} (trial {best})" if score else ""
 
     def _count(self, state: State) -> int:
         return len(self.ledger.in_state(state))
