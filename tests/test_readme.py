@@ -33,6 +33,11 @@ def _commands() -> list[str]:
     return sorted({" ".join(line.split()) for line in lines})
 
 
+def _program(call: str) -> str:
+    (program,) = [text for kind, text in BLOCKS if kind == "python" and call in text]
+    return program
+
+
 COMMANDS = [line for line in _commands() if "/" not in line.split()[0]]
 
 
@@ -58,7 +63,7 @@ def test_config_is_valid(tmp_path: Path) -> None:
 
 
 def test_python_runs_on_a_sweep(tmp_path: Path, synthetic: ModuleType) -> None:
-    *_, program = [text for kind, text in BLOCKS if kind == "python"]
+    program = _program("sweep.open(")
     synthetic.write_search(LocalFolder(tmp_path / "runs/NAME"), synthetic.Search(n_trials=8))
     code = f"{program}\nassert len(trials) == 8 and len(epochs) > 8"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
@@ -66,7 +71,7 @@ def test_python_runs_on_a_sweep(tmp_path: Path, synthetic: ModuleType) -> None:
 
 @pytest.mark.long
 def test_own_images_are_swept(tmp_path: Path) -> None:
-    program, *_ = [text for kind, text in BLOCKS if kind == "python"]
+    program = _program("sweep.run(dataset")
     assert len(program.splitlines()) <= 20
     code = f"{program}\nprint(mine.verdict['baseline'], len(mine.trials))"
     ran = subprocess.run(

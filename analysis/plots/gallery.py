@@ -21,6 +21,7 @@ from analysis.plots.confusion import draw_confusion
 from analysis.plots.final_accuracies import draw_final_accuracies
 from analysis.plots.importance import draw_importance
 from analysis.plots.misclassified import draw_misclassified
+from analysis.plots.pairs import draw_pairs
 from analysis.plots.parallel import draw_parallel
 from analysis.plots.results import NothingToDrawError, Picture, Results, read_results
 from analysis.plots.slices import draw_slices
@@ -61,6 +62,7 @@ SEARCH_PLOTS = (
     Plot("best-so-far", "Best so far", draw_best_so_far),
     Plot("learning-curves", "Learning curves of the search", draw_trial_curves),
     Plot("slices", "Score against each hyperparameter", draw_slices),
+    Plot("pairs", "Score against each pair of hyperparameters", draw_pairs),
     Plot("parallel-coordinates", "Parallel coordinates", draw_parallel),
     Plot("importance", "Hyperparameter importance", draw_importance),
 )

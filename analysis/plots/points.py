@@ -25,9 +25,10 @@ from analysis.results.selection import Selection, preview_score, rank_trials
 from analysis.results.study import distributions
 
 Scale = Literal["linear", "log", "accuracy"]
-_FEWEST = 8  # fewer points do not show where good values are
+FEWEST = 8  # fewer points do not show where good values are
 _MOST_EARLIER = 4  # choices of an earlier config that are shown one by one
 _EARLIER = "earlier"
+GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, are spread evenly
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -56,6 +57,11 @@ class Dimension:
         """The name in words, with its unit."""
         known = HYPERPARAMETERS.get(self.name)
         return known.label if known else self.words
+
+    @property
+    def margin(self) -> float:
+        """How much space an axis needs at both ends."""
+        return 0.5 / max(len(self.choices) - 1, 1) if self.choices else 0.04
 
     def positions(self, trials: Iterable[Trial]) -> list[float]:
         """Return the positions of the trials' values."""
@@ -167,12 +173,21 @@ class Points:
     @property
     def has_range(self) -> bool:
         """Whether the best are enough for the range of their values to be more than chance."""
-        return self.n_best >= _FEWEST
+        return self.n_best >= FEWEST
+
+
+def spread(dimension: Dimension, trials: Iterable[Trial]) -> list[float]:
+    """Return the positions of trials; those with the same choice are spread around it."""
+    positions = dimension.positions(trials)
+    if not dimension.choices:
+        return positions
+    width = 0.3 / max(len(dimension.choices) - 1, 1)
+    return [p + width * ((i * GOLDEN + 0.5) % 1 - 0.5) for i, p in enumerate(positions)]
 
 
 def n_best(n: int) -> int:
     """Return how many of n trials count as the best."""
-    return max(3, math.ceil(n / 10)) if n >= _FEWEST else 1
+    return max(3, math.ceil(n / 10)) if n >= FEWEST else 1
 
 
 def points(ledger: Ledger) -> Points:

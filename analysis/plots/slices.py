@@ -1,7 +1,6 @@
 """A panel for each hyperparameter: the score of the trials against its value."""
 
 import math
-from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
 from analysis.formatting import percent
-from analysis.plots.points import Dimension, Points, points
+from analysis.plots.points import GOLDEN, Dimension, Points, points, spread
 from analysis.plots.results import Picture, Results
 from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale
 from analysis.plots.style import (
@@ -25,14 +24,12 @@ from analysis.plots.style import (
     new_figure,
 )
 from analysis.plots.titles import set_titles, trial_title
-from analysis.records.ledger import Trial
 
 # The fraction of a panel, at its bottom, for trials below the line.
 _STRIP = 0.14
 _MANY = 60
 _CHARACTERS = 96  # of the labels of choices that fit side by side, in a row of panels
 _MOST_INCLINED = 7
-_GOLDEN = (math.sqrt(5) - 1) / 2
 _BEST: dict[str, Any] = {"ls": "", "marker": "*", "ms": 12, "mew": 0, "color": INK}
 _GOOD: dict[str, Any] = {"ls": "", "marker": "o", "ms": 6, "mew": 0, "color": BLUE}
 _OTHER = _GOOD | {"color": SKY}
@@ -89,8 +86,7 @@ def _draw_slice(
     heights = [preview.score for preview in previews]
     set_accuracy_scale(axes, "y", scores + heights, strip=strip)
     ticks = dimension.ticks()
-    margin = 0.5 / max(len(dimension.choices) - 1, 1) if dimension.choices else 0.04
-    axes.set_xlim(-margin, 1 + margin)
+    axes.set_xlim(-dimension.margin, 1 + dimension.margin)
     look: dict[str, Any] = {}
     if rotation:
         look = {"rotation": rotation, "size": 8, "rotation_mode": "anchor", "ha": "right"}
@@ -99,10 +95,10 @@ def _draw_slice(
     axes.set_xlabel(dimension.label)
     if data.has_range:
         _shade_best(axes, data, dimension, strip)
-    x = _spread(dimension, (preview.trial for preview in previews))
+    x = spread(dimension, (preview.trial for preview in previews))
     (marks,) = axes.plot(x, heights, **_PREVIEW)
     set_titles(marks, (trial_title(preview.trial) for preview in previews))
-    x = _spread(dimension, (selection.trial for selection in shown))
+    x = spread(dimension, (selection.trial for selection in shown))
     size = {"ms": 4} if len(shown) > _MANY else {}
     for part, look in (
         (slice(n_best, None), _OTHER | size),
@@ -122,15 +118,6 @@ def _rotation(dimension: Dimension, n_columns: int) -> int:
     if len(lengths) * (widest + 1) <= _CHARACTERS / n_columns:
         return 0
     return 30 if len(lengths) <= _MOST_INCLINED else 90
-
-
-def _spread(dimension: Dimension, trials: Iterable[Trial]) -> list[float]:
-    """Return the positions of trials; those with the same choice are spread around it."""
-    positions = dimension.positions(trials)
-    if not dimension.choices:
-        return positions
-    width = 0.3 / max(len(dimension.choices) - 1, 1)
-    return [p + width * ((i * _GOLDEN + 0.5) % 1 - 0.5) for i, p in enumerate(positions)]
 
 
 def _shade_best(axes: Axes, data: Points, dimension: Dimension, strip: float) -> None:
@@ -154,8 +141,8 @@ def _draw_strip(axes: Axes, data: Points, dimension: Dimension) -> None:
         (data.stopped, _STOPPED),
         (data.failed, _FAILED),
     ):
-        heights = [_STRIP * (0.22 + 0.56 * (i * _GOLDEN % 1)) for i in range(len(trials))]
-        (marks,) = axes.plot(_spread(dimension, trials), heights, transform=mixed, **look)
+        heights = [_STRIP * (0.22 + 0.56 * (i * GOLDEN % 1)) for i in range(len(trials))]
+        (marks,) = axes.plot(spread(dimension, trials), heights, transform=mixed, **look)
         set_titles(marks, map(trial_title, trials))
 
 

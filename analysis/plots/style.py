@@ -140,10 +140,12 @@ class _Borrowed(Figure):
         self.given = axes
 
     @override
-    def subplots(self, nrows: int = 1, ncols: int = 1, **options: Any) -> Any:
+    def subplots(
+        self, nrows: int = 1, ncols: int = 1, *, squeeze: bool = True, **options: Any
+    ) -> Any:
         if nrows * ncols > 1:
             raise SeveralAxesError
-        return self.given
+        return self.given if squeeze else np.array([[self.given]])
 
 
 _given_axes: ContextVar[Axes | None] = ContextVar("_given_axes", default=None)

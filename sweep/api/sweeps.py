@@ -179,6 +179,8 @@ def open(name: str | None = None, *, storage: Storage = None) -> Sweep:
     `storage` is a folder or a URI, by default `$SWEEP_STORAGE` or `./runs`. UsageError if there is
     no such sweep.
     """
+    if not isinstance(name, str | None):
+        raise UsageError(f"a sweep is opened by its name, not by {name!r}; `storage` is a folder")
     folder, _ = find_sweep(storage, name)
     return Sweep(folder)
 
@@ -224,6 +226,8 @@ def run(
         concurrency: Trials at a time, by default as many as fit.
         data: Folder of the dataset's files, by default the user's cache.
     """
+    if not isinstance(settings, Mapping | None):
+        raise UsageError("`settings` must be a dict, such as {'recipe.momentum': 0.95}")
     pairs = (settings or {}).items()
     name, resolved = plan_sweep(
         name,

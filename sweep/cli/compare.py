@@ -154,7 +154,8 @@ def _table(documents: Sequence[Mapping[str, Any]]) -> Table:
             names[name] = None
     columns = [_column(*both, [*names]) for both in zip(documents, values, strict=True)]
     table = new_table("", *(escape(document["sweep"]) for document in documents), left=("",))
-    for column in table.columns:
+    table.columns[0].no_wrap = True
+    for column in table.columns[1:]:
         column.overflow = "fold"
     for label in columns[0]:
         table.add_row(escape(label), *(column[label] for column in columns))
@@ -175,7 +176,7 @@ def _column(
         "stopped": str(document["stopped"]),
         "failed": str(document["failed"]),
         "epochs": str(document["epochs"]),
-        "time": duration(document["elapsed_s"]),
+        "search time": duration(document["elapsed_s"]),
         "best after": count(so_far[-1]["epochs"], "epoch") if so_far else "–",
         "": "",
         "best trial": str(best.get("trial_id", "–")),

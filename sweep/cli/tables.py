@@ -170,7 +170,7 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
     left = ("state", "sweep", "started")
     are_usual = all(is_usual(document) for document in documents if "error" not in document)
     what = () if are_usual else ("dataset", "network")
-    table = new_table(*left, *what, "trials", "time", "validation", "test", left=(*left, *what))
+    table = new_table(*left, *what, "trials", "search", "validation", "test", left=(*left, *what))
     table.columns[1].overflow = "fold"  # names that differ at their ends
     for document in documents:
         name = escape(document["sweep"])
@@ -188,7 +188,7 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
             percent(document["test_accuracy_mean"]),
         )
     console = open_console()
-    console.print(Fitted(table, optional=("time", "started")))
+    console.print(Fitted(table, optional=("search", "started")))
     for document in documents:
         if "error" in document:
             console.print(escape(f"{document['sweep']} is damaged: {document['error']}"))

@@ -120,7 +120,7 @@ class StudyMirror:
                     found = importances(self._ledger)
                 rows = [
                     {
-                        "name": row.name,
+                        "name": row.name if row.is_clear else f"{row.name} (within chance)",
                         "importance": row.value,
                         "distribution": type(space[row.name]).__name__,
                     }
@@ -156,7 +156,7 @@ def serve(
             return [_CHANGE_REFUSED]
         mirror.follow()
         if environ["PATH_INFO"] == f"/api/studies/{mirror.study_id}/param_importances":
-            # The dashboard's own are relative, and of trials that are too few, too.
+            # The dashboard's own are relative, of too few trials, too, and do not know chance.
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps({"param_importances": [mirror.importances()]}).encode()]
         answer: Iterable[bytes] = app(environ, start_response)
@@ -191,7 +191,7 @@ def _study_attributes(
         "Dataset": dataset_name(ledger.config),
         "Pruned": "stopped early, or a preview",
         # Optuna-dashboard 0.21 takes their hyperparameters for those of complete trials.
-        "Contour and Rank": "wrong here for sweeps with pruned trials; Slice is right",
+        "Contour and Rank": "wrong if trials were pruned; see Slice, and `pairs` of `sweep plot`",
     }
 
 

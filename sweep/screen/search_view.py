@@ -89,7 +89,8 @@ class SearchView:
         ]
         if ranking := rank_trials(ledger):
             trial, accuracy = ranking[0].trial, Text(percent(ranking[0].score), "bold green")
-            best = Text.assemble("best so far ", accuracy, f" (trial {trial.trial_id})")
+            words = "best" if ledger.n_ended >= n_trials else "best so far"
+            best = Text.assemble(f"{words} ", accuracy, f" (trial {trial.trial_id})")
             values = trial.hyperparameters.items()
             parts.append(Flow(best, *(escape(f"{k} {format_value(k, v)}") for k, v in values)))
         elif preview := self._best_preview():
@@ -129,19 +130,20 @@ class SearchView:
 
 
 def seconds_left(ledger: Ledger) -> float | None:
-    """Return the seconds left, if the trials to come take as long as those that ended.
+    """Return the seconds left, if the trials to come take as long as those before.
 
-    None before the first epoch, and at the end.
+    Of these, an open one counts as if it will run to its end: at first, only trials that were
+    stopped early have ended. None before the first epoch, and at the end.
     """
     running = ledger.in_state("RUNNING")
     ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
     seconds = [trial.epochs[-1].seconds for trial in running if trial.epochs]
     if not seconds:
         seconds = [trial.epochs[-1].seconds for trial in ended if trial.epochs][-1:]
-    typical = fmean(len(t.epochs) for t in ended) if ended else int(ledger.config["epochs"])
     waiting = max(0, n_planned(ledger) - len(ledger.trials))
     if not seconds or not (waiting or running):
         return None
+    typical = fmean([*(len(t.epochs) for t in ended), *(t.planned_epochs for t in running)])
     per_epoch = fmean(seconds) / (ledger.sessions[-1].slots if ledger.sessions else 1)
     to_come = waiting * typical * per_epoch
     if (budget := ledger.config.get("time_budget")) is not None:

@@ -38,6 +38,7 @@ def test_draw_all_writes_every_plot(confirmed_folder, tmp_path):
         "best-so-far.png",
         "learning-curves.png",
         "slices.png",
+        "pairs.png",
         "parallel-coordinates.png",
         "importance.png",
         "confusion-matrix.png",
@@ -91,6 +92,7 @@ def test_plots_say_what_they_lack(n_trials):
         "best-so-far": no_trial,
         "learning-curves": "no trial has finished an epoch",
         "slices": no_trial,
+        "pairs": no_trial,
         "parallel-coordinates": no_trial,
         "importance": no_trial,
         "confusion-matrix": no_finalist,
@@ -184,8 +186,9 @@ def test_texts_are_legible_in_a_wide_space_with_hostile_names(monkeypatch):
     trials = [
         ("COMPLETE", dict.fromkeys(numbers, 0.1 / i) | drawn, [0.1 * i] * 4) for i in range(1, 11)
     ]
-    ledger = make_ledger(*trials, space=space | choices)
-    assert_legible(Results(ledger, None, {}, ShownImages.none()), monkeypatch)
+    for both in (space | choices, choices | space):
+        ledger = make_ledger(*trials, space=both)
+        assert_legible(Results(ledger, None, {}, ShownImages.none()), monkeypatch)
 
 
 @pytest.mark.long

@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from analysis.plots.gallery import SEARCH_PLOTS, draw
+from analysis.plots.results import Results
 from analysis.plots.slices import draw_slices
 from analysis.plots.style import BLUE, SKY, STOPPED, VERMILLION
+from analysis.records.predictions import ShownImages
 from in_memory import make_ledger
 
 
@@ -67,6 +71,15 @@ def test_slices_shade_the_range_of_the_best_of_many_trials(show):
     ends = shade.get_window_extent().transformed(dropout.transData.inverted())
     assert (ends.x0, ends.x1) == pytest.approx((0.2, 0.27), abs=0.01)
     assert shown.legend == ["best: trial 1", "best 8, with their range", "other finished (72)"]
+
+
+def test_slices_of_one_hyperparameter_are_drawn_into_axes():
+    space = {"dropout": {"low": 0.0, "high": 0.5}}
+    ledger = make_ledger(("COMPLETE", {"dropout": 0.1}, [0.9] * 4), space=space)
+    (plot,) = [plot for plot in SEARCH_PLOTS if plot.name == "slices"]
+    axes = Figure().subplots()
+    draw(plot, Results(ledger, None, {}, ShownImages.none()), axes)
+    assert (axes.get_xlabel(), axes.get_title("left")) == ("dropout", plot.title)
 
 
 def test_long_labels_of_choices_do_not_overlap(show):

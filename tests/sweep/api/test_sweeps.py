@@ -59,6 +59,8 @@ def test_unfinished_sweep_has_no_best_trial_and_no_runs(
         _ = made.best
     with pytest.raises(UsageError, match="there is no sweep 'mad'.*; did you mean made"):
         sweep.open("mad", storage=tmp_path)
+    with pytest.raises(UsageError, match="opened by its name"):
+        sweep.open(tmp_path / "made")  # type: ignore[arg-type]
 
 
 def test_plot_is_a_figure_or_is_drawn_into_axes(make_sweep: MakeSweep, tmp_path: Path) -> None:
@@ -82,12 +84,18 @@ def test_plot_is_a_figure_or_is_drawn_into_axes(make_sweep: MakeSweep, tmp_path:
     assert "confusion-matrix" in made.plots
 
 
-NO_IMAGES = {"settings": {"recipe.batch_size": np.int64(0)}}
+WRONG = (
+    {"preset": "fast"},
+    {"settings": {"dropout": 0.3}},
+    {"settings": ["recipe.dropout=0.3"]},
+    {"name": "a/b"},
+    {"settings": {"recipe.batch_size": np.int64(0)}},
+)
 
 
 def test_mistakes_are_errors_before_anything_is_written(tmp_path: Path) -> None:
     storage = tmp_path / "storage"
-    for wrong in ({"preset": "fast"}, {"settings": {"dropout": 0.3}}, {"name": "a/b"}, NO_IMAGES):
+    for wrong in WRONG:
         with pytest.raises(UsageError):
             sweep.run(storage=storage, **wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="at most"):

@@ -260,7 +260,7 @@ def test_list_shows_every_sweep_newest_first(
         assert set(document) == {"sweep", "error"}
         assert "ledger.jsonl:" in document["error"]
     header, *rows = words(call("list").out)
-    assert header == ["state", "sweep", "started", "trials", "time", "validation", "test"]
+    assert header == ["state", "sweep", "started", "trials", "search", "validation", "test"]
     assert [row[1] for row in rows[:4]] == names
     assert [row[0] for row in rows[:4]] == ["finished", "damaged", "interrupted", "damaged"]
     assert rows[0][-3:] == [f"{100 * best['val_accuracy']:.2f}", "%", "–"]

@@ -107,7 +107,10 @@ def test_mirror_has_the_numbers_the_best_trial_and_the_importances_of_the_sweep(
     study = load_study(study_name=folder.name, storage=mirror.storage)
     assert study.best_trial.number == rank_trials(ledger)[0].trial.trial_id
     shown = [(row["name"], row["importance"]) for row in mirror.importances()]
-    assert shown == [(row.name, row.value) for row in importances(ledger)]
+    suffix = {True: "", False: " (within chance)"}
+    found = importances(ledger)
+    assert {row.is_clear for row in found} == {True, False}
+    assert shown == [(row.name + suffix[row.is_clear], row.value) for row in found]
     # Of too few trials there are none.
     few = StudyMirror(folder, print)
     few.update(make_sweep(n_trials=3)[1])
