@@ -37,6 +37,12 @@ def interval(ends: tuple[float, float] | None, show: Callable[[float], str]) -> 
     return "–" if ends is None else " to ".join(map(show, ends))
 
 
+def mean_accuracy(mean: float, ends: tuple[float, float] | None, n_seeds: int) -> str:
+    """Return a mean test accuracy with its interval, if it has one, and its number of seeds."""
+    within = "" if ends is None else f" (95 % interval {interval(ends, percent)})"
+    return f"{percent(mean)}{within}, mean of {count(n_seeds, 'seed')}"
+
+
 def p_value(p: float | None) -> str:
     """Return a p value in three digits, or a dash for None."""
     if p is None:

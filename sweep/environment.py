@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -79,10 +80,11 @@ def machine() -> dict[str, str | int]:
     }
 
 
-def gpus() -> dict[str, str | int | None]:
+def gpus() -> dict[str, Any]:
     """Describe the GPUs of this machine that are usable with CUDA; empty without any."""
     import torch  # slow, and only needed if trials train on GPUs
 
+    # Alone, `device_count` also counts what a broken driver cannot use.
     if not torch.cuda.is_available():
         return {}
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

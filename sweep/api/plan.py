@@ -21,7 +21,7 @@ from sweep.driver.estimate import Estimate, describe_time, estimate_time, n_trai
 from sweep.driver.folders import check_name, name_after
 from sweep.driver.resume import Missing, describe_data
 from sweep.driver.warm_start import describe_learning, learn_from
-from sweep.environment import n_processors, split_address
+from sweep.environment import gpus, n_processors, split_address
 from sweep.errors import UsageError
 from sweep.networks import check_network, spec_of
 from sweep.screen.display import load_data
@@ -156,10 +156,7 @@ def _count_slots(resources: Resources, concurrency: int | None) -> int:
             f"`resources.cpu` is {resources.cpu:g}, but this machine has {available} processors"
         )
     if resources.gpu:
-        import torch
-
-        # Alone, `device_count` also counts what a broken driver cannot use.
-        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        n_gpus = gpus().get("gpus", 0)
         slots = min(slots, int(n_gpus / resources.gpu))
         if slots == 0:
             raise UsageError(

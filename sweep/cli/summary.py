@@ -6,7 +6,15 @@ from typing import Any
 
 from rich.text import Text
 
-from analysis.formatting import count, duration, interval, is_usual, network_name, percent
+from analysis.formatting import (
+    count,
+    duration,
+    interval,
+    is_usual,
+    mean_accuracy,
+    network_name,
+    percent,
+)
 from analysis.hyperparameters import format_value
 from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE
@@ -39,10 +47,8 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
     is_searched = ledger.n_ended >= n_planned(ledger)
     rows["test accuracy"] = "not known yet" + ": `sweep confirm` measures it" * is_searched
     if confirmed := document.get("confirmed"):
-        text, ends = percent(confirmed["test_accuracy_mean"]), confirmed["test_accuracy_ci95"]
-        if ends is not None:
-            text += f" (95 % interval {interval(ends, percent)})"
-        rows["test accuracy"] = f"{text}, mean of {count(confirmed['n_seeds'], 'seed')}"
+        mean, ends = confirmed["test_accuracy_mean"], confirmed["test_accuracy_ci95"]
+        rows["test accuracy"] = mean_accuracy(mean, ends, confirmed["n_seeds"])
     best = "best" if is_searched else "best so far"
     title = f"{best} of {document['sweep']}: trial {document['trial_id']}, "
     accuracy = percent(document["val_accuracy"])

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from typing_extensions import override
 
 from analysis.errors import LedgerError, StorageError
-from analysis.formatting import count, dataset_name, interval, network_name, percent
+from analysis.formatting import dataset_name, mean_accuracy, network_name
 from analysis.plots.importance import importances
 from analysis.plots.results import NothingToDrawError
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
@@ -181,8 +181,7 @@ def _study_attributes(
     accuracy = verdict = "not confirmed"
     if confirmation and finalist and (summary := summarize_arm(confirmation, finalist.arm)):
         assert finalist.trial_id is not None
-        ends = f"95 % interval {interval(summary.interval, percent)}, " if summary.interval else ""
-        accuracy = f"{percent(summary.mean)} ({ends}mean of {count(summary.n, 'seed')})"
+        accuracy = mean_accuracy(summary.mean, summary.interval, summary.n)
         verdict = describe_verdict(confirmation, finalist.trial_id, folder)
     return {
         "Verdict": verdict,

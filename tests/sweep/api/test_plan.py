@@ -27,6 +27,7 @@ def test_slots_are_as_many_as_fit_on_this_machine(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "NVIDIA H200")
     start = describe_start(resources, Options(None, concurrency, data=None))
     assert start == f"{slots} at a time; starting Ray"
 
