@@ -110,7 +110,7 @@ def draw_importance(results: Results) -> Picture:
     note = (
         f"Importance: how far the values of the best {n_best(n)} are from those of all {trials} "
         f"that {which} (PED-ANOVA, Pearson divergence). Chance: exceeded by 1 in 20 "
-        "shuffles of the scores. Few trials show only strong effects"
+        "shuffles of the scores. With few trials only strong effects show"
         f"{', and early stopping has already removed the worst values' if data.stopped else ''}. "
         f"{data.about_left_out}"
     )

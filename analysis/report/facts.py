@@ -4,7 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from analysis.formatting import count, percent, percent_number
-from analysis.hyperparameters import DEFAULTS, format_value, without_idle_extras
+from analysis.hyperparameters import (
+    DEFAULTS,
+    REGULARIZERS,
+    format_value,
+    without_idle_extras,
+)
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import MODEL_FILE, earlier_model_name
 from analysis.records.ledger import Ledger
@@ -75,15 +80,20 @@ def arm_rows(ledger: Ledger, confirmation: Confirmation) -> Iterator[dict[str, A
 
 
 def arm_notes(ledger: Ledger, confirmation: Confirmation) -> Iterator[str]:
-    """Yield a note on each baseline that has values from the search of the best trial."""
-    for selection in rank_trials(ledger)[:1]:
-        for arm in confirmation.in_role("baseline"):
-            if names := searched_recipe(selection.trial, arm):
-                values = ", ".join(names).replace("_", " ")
-                yield (
-                    f"“{arm.title}” has the {values} of trial {selection.trial.trial_id}, as "
-                    "searched for that trial, not for this baseline."
-                )
+    """Yield a note on the regularizers of each baseline, and on what it has from the search."""
+    best = next((selection.trial for selection in rank_trials(ledger)), None)
+    for arm in confirmation.in_role("baseline"):
+        used = [(name, arm.hyperparameters.get(name)) for name in REGULARIZERS]
+        values = [f"{_words(name)} {format_value(name, value)}" for name, value in used if value]
+        note = f"“{arm.title}”: {', '.join(values) or 'no regularizers'}"
+        if best is not None and (names := searched_recipe(best, arm)):
+            searched = ", ".join(map(_words, names))
+            note += f"; the {searched} that the search chose for trial {best.trial_id}"
+        yield f"{note}."
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def comparison_rows(

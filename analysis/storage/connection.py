@@ -107,7 +107,7 @@ def _s3_options(bucket: str, credentials: str, query: dict[str, str]) -> dict[st
 
 
 def _find_region(bucket: str) -> str:
-    """Return the region of a bucket of Amazon's, as its answer to anybody says."""
+    """Return the region of a bucket of Amazon's, which it tells without credentials."""
     request = Request(f"https://{bucket}.s3.amazonaws.com", method="HEAD")
     try:
         with urlopen(request, timeout=5) as answer:

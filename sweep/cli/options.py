@@ -18,7 +18,7 @@ DataOption = Annotated[
     typer.Option(
         metavar="DIR",
         envvar="SWEEP_DATA",
-        help="Folder of the files of a dataset with a name. [default: the user's cache]",
+        help="Folder of downloaded data. [default: the user's cache]",
     ),
 ]
 DatasetOption = Annotated[

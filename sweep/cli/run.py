@@ -26,7 +26,7 @@ def run(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Set one key, such as recipe.momentum=0.95; repeatable.",
+            help="Set a key of the preset, such as recipe.momentum=0.95; repeatable.",
         ),
     ] = None,
     dataset: options.DatasetOption = None,
@@ -40,7 +40,11 @@ def run(
     time_budget: options.TimeBudgetOption = None,
     from_sweep: Annotated[
         str | None,
-        typer.Option("--from", metavar="SWEEP", help="Learn from the trials of an earlier sweep."),
+        typer.Option(
+            "--from",
+            metavar="SWEEP",
+            help="Learn from an earlier sweep of the same data and network.",
+        ),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="Epochs of a trial. [default: the preset's]")
@@ -116,7 +120,9 @@ def resume(
     ] = None,
     time_budget: Annotated[
         str | None,
-        typer.Option(metavar="T", help="Search for this long from now, such as 30m, or none."),
+        typer.Option(
+            metavar="T", help="Search for this long from now, such as 30m; none is no limit."
+        ),
     ] = None,
     accept_changes: options.AcceptOption = False,
     address: options.AddressOption = None,
@@ -152,7 +158,8 @@ def confirm(
     until_decided: Annotated[
         bool,
         typer.Option(
-            "--until-decided", help="Add seeds in steps until the verdict is better or worse."
+            "--until-decided",
+            help="Add seeds until the best trial is clearly better or worse than its baseline.",
         ),
     ] = False,
     max_seeds: Annotated[
@@ -170,7 +177,7 @@ def confirm(
     storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Compare finalists and baselines on the test images."""
+    """Retrain the best trials and the baselines with fresh seeds, and test them."""
     from sweep.api.work import confirm_sweep
 
     how = _options(address, concurrency, data, as_json=as_json)

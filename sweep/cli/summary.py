@@ -116,7 +116,7 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
 
 
 def _print_arms(confirmation: Confirmation, best: Trial) -> None:
-    """Print the accuracies of the arms, and what a baseline has from the search of the best."""
+    """Print the accuracies of the arms, and which values of the best trial a baseline uses."""
     left = ("test accuracy", "95 % interval")
     table = new_table("test accuracy", "mean", "95 % interval", "seeds", left=left)
     for arm in confirmation.arms.values():
@@ -128,7 +128,7 @@ def _print_arms(confirmation: Confirmation, best: Trial) -> None:
     for arm in confirmation.in_role("baseline"):
         if names := searched_recipe(best, arm):
             searched = ", ".join(names)
-            note = f"searched for trial {best.trial_id}, not for this baseline: {searched}"
+            note = f"uses what was searched for trial {best.trial_id}: {searched}"
             open_console().print(escape(f"{arm.title}: {note}"))
 
 

@@ -134,7 +134,7 @@ Dimension = FloatRange | IntRange | Choices
 
 
 def reject(problems: Mapping[Location, str]) -> None:
-    """Raise pydantic's ValidationError for problems, if any, inside the validated value."""
+    """Raise pydantic's ValidationError if there are problems, each at its location."""
     details = [
         InitErrorDetails(
             type=PydanticCustomError("rejected", "{text}", {"text": text}),

@@ -22,7 +22,7 @@ class Node:
     gpus: float
 
     def slots(self, resources: Resources) -> int:
-        """Return how many trainings fit on it at a time."""
+        """Return how many trainings fit on the node at a time."""
         slots = int(self.cpus / resources.cpu)
         return min(slots, int(self.gpus / resources.gpu)) if resources.gpu else slots
 

@@ -20,10 +20,10 @@ from analysis.results.selection import trial_score
 class TrackedRun:
     """A trial or a confirmation run.
 
-    Its name is unique in its sweep, its `id`, of 16 hexadecimal digits, among all sweeps, also
-    those that had this name before. The parameters are all hyperparameters, then the model, the
-    seed and the origin. Only a complete trial has a score. The state of a
-    preview that has ended is PREVIEW.
+    Its name is unique in its sweep. Its `id`, of 16 hexadecimal digits, is unique among all
+    sweeps, also those that were deleted. The parameters are all hyperparameters, then the model,
+    the seed and the origin. Only a complete trial has a score. The state of a preview that has
+    ended is PREVIEW.
     """
 
     name: str

@@ -164,10 +164,14 @@ def test_best_does_not_repeat_searched_hyperparameters(search_folder):
     assert "learning_rate" not in yaml.safe_load(best["config"])["recipe"]
 
 
-def test_baseline_says_what_was_searched_for_the_winner(confirmed_folder):
+def test_baselines_say_their_regularizers_and_what_was_searched_for_the_winner(confirmed_folder):
     search = {"n_trials": 32, "decaying": True, "failure_rate": 0, "scheduler": "none"}
     folder = confirmed_folder(search, n_seeds=1, predictions=False)
     ledger, confirmation = read_ledger(folder), read_confirmation(folder)
     assert best_id(ledger) != 1
-    (note,) = arm_notes(ledger, confirmation)
-    assert f"has the learning rate of trial {best_id(ledger)}, as searched" in note
+    own, tuned, plain, mlp = arm_notes(ledger, confirmation)
+    values = "dropout 0.25, rotation 10°, shift 0.05, weight decay 0.001"
+    searched = f"; the learning rate that the search chose for trial {best_id(ledger)}."
+    assert own == f"“hand-tuned, recipe of trial {best_id(ledger)}”: {values}{searched}"
+    assert tuned == f"“hand-tuned LeNet-5”: {values}."
+    assert (plain, mlp) == ("“plain LeNet-5”: no regularizers.", "“MLP”: no regularizers.")

@@ -165,7 +165,7 @@ def test_best_has_the_baselines_and_the_verdict(
     (listed,) = json.loads(call("list", "--json").out)["sweeps"]
     assert listed["test_accuracy_mean"] == pytest.approx(mean)
     assert f"  {100 * mean:.2f} %\n" in call("list").out
-    searched = f"searched for trial {document['trial_id']}, not for this baseline: learning_rate"
+    searched = f"uses what was searched for trial {document['trial_id']}: learning_rate"
     assert f"{own}: {searched}\n" in text
 
 
