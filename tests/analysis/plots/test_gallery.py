@@ -1,6 +1,7 @@
 import itertools
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from analysis.plots.gallery import (
     CONFIRMATION_PLOTS,
     MODEL_PLOTS,
     SEARCH_PLOTS,
+    Plot,
     arm_plots,
     draw_all,
     list_plots,
@@ -116,11 +118,13 @@ def drawn_texts(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[tuple[s
     return texts
 
 
-def assert_legible(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def assert_legible(
+    results: Results, monkeypatch: pytest.MonkeyPatch, plots: Sequence[Plot] = ()
+) -> None:
     """Asserts that in no picture a text leaves the figure or overlaps another."""
     # The arms' curves only differ in their lines.
-    plots = [*CONFIRMATION_PLOTS, *arm_plots(results)[:1], *SEARCH_PLOTS, *MODEL_PLOTS]
-    for plot in plots:
+    every = [*CONFIRMATION_PLOTS, *arm_plots(results)[:1], *SEARCH_PLOTS, *MODEL_PLOTS]
+    for plot in plots or every:
         with plot_style():
             try:
                 figure = plot.draw(results).figure
@@ -186,9 +190,12 @@ def test_texts_are_legible_in_a_wide_space_with_hostile_names(monkeypatch):
     trials = [
         ("COMPLETE", dict.fromkeys(numbers, 0.1 / i) | drawn, [0.1 * i] * 4) for i in range(1, 11)
     ]
-    for both in (space | choices, choices | space):
-        ledger = make_ledger(*trials, space=both)
-        assert_legible(Results(ledger, None, {}, ShownImages.none()), monkeypatch)
+    results = Results(make_ledger(*trials, space=space | choices), None, {}, ShownImages.none())
+    assert_legible(results, monkeypatch)
+    # The pairs of the choices, too, which are the last of the hyperparameters above.
+    (pairs,) = [plot for plot in SEARCH_PLOTS if plot.name == "pairs"]
+    results = Results(make_ledger(*trials, space=choices | space), None, {}, ShownImages.none())
+    assert_legible(results, monkeypatch, [pairs])
 
 
 @pytest.mark.long
