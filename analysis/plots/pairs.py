@@ -39,7 +39,7 @@ def draw_pairs(results: Results) -> Picture:
     if len(shown) < len(data.dimensions):
         note += f"The first {_MOST} of {len(data.dimensions)} hyperparameters. "
     if max(len(data.ranked), len(data.previews), len(data.stopped)) > _MOST_DRAWN:
-        note += f"At most {_MOST_DRAWN} trials of each kind are drawn, the best ones. "
+        note += f"At most {_MOST_DRAWN} trials of each kind are drawn. "
     if data.failed:
         note += f"Not drawn: {count(len(data.failed), 'trial')} that failed."
     figure = new_figure(1.8 + 1.75 * side, results.about_search, note, legend_rows=1)
