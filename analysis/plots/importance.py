@@ -1,32 +1,29 @@
 """The importance of each hyperparameter, and the level of chance.
 
-The importance is PED-ANOVA's, as Optuna computes it: Watanabe, Bansal, Hutter, "PED-ANOVA:
-Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces", IJCAI 2023.
+The importance is the coefficient of determination of a parabola through the ranks of the scores
+(for choices, of their means): what a hyperparameter explains alone, its main effect.
 """
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import optuna
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from analysis.formatting import count
-from analysis.plots.points import Points, n_best, points
+from analysis.plots.points import Dimension, Points, points
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.style import BLUE, INK, add_legend, new_figure
 from analysis.records.ledger import Ledger
 from analysis.results.selection import Selection
-from analysis.results.study import distributions, optuna_trial
 
-# Of ten trials, chance hides even a hyperparameter that alone determines the score every sixth
-# time; of twenty never.
-_FEWEST = 20
-# By chance, a value exceeds the second highest of 39 shuffled ones once in 20 times.
-_SHUFFLES = 39
+_FEWEST = 12  # of fewer trials, chance explains more than half
+# By chance, a value exceeds the tenth highest of 199 shuffled ones once in 20 times.
+_SHUFFLES = 199
 _PALE_BLUE = "#C4D6E2"
 
 
@@ -34,8 +31,9 @@ _PALE_BLUE = "#C4D6E2"
 class Importance:
     """The importance of the hyperparameter `name`.
 
-    `value` is the Pearson divergence of the best trials' values from all trials', at least 0.
-    It exceeds `by_chance` once in 20 times if scores do not depend on hyperparameters.
+    `value`, from 0 to 1, is the share of the differences between the scores' ranks that it
+    explains alone. If scores do not depend on hyperparameters, the largest of all exceeds
+    `by_chance` once in 20 times.
     """
 
     name: str
@@ -54,7 +52,7 @@ class Importance:
 
 
 def importances(ledger: Ledger) -> list[Importance]:
-    """Return every searched hyperparameter's importance: those above chance first, by value.
+    """Return the importance of every searched hyperparameter, the largest first.
 
     The trials that ran all their epochs count, or the previews if they are more. Raises
     NothingToDrawError if they are too few or have the same score, or nothing is searched.
@@ -65,34 +63,19 @@ def importances(ledger: Ledger) -> list[Importance]:
         raise NothingToDrawError(
             f"only {count(n, 'trial')} to compare; at least {_FEWEST} are needed"
         )
-    scores = np.array([selection.score for selection in counted])
-    if np.all(scores == scores[0]):
+    ranks = rankdata([selection.score for selection in counted])
+    if np.all(ranks == ranks[0]):
         raise NothingToDrawError("all trials have the same score")
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize")
-    optuna.logging.set_verbosity(verbosity)
-    space, generator = distributions(ledger), np.random.default_rng(0)
-    # To Optuna's importance a preview is as complete as any other trial.
-    trials = [replace(one.trial, state="COMPLETE") for one in counted]
-    study.add_trials([optuna_trial(trial, space) for trial in trials])
-    # Half a trial less, so that rounding does not add one.
-    quantile = (n_best(n) - 0.5) / n
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=quantile)
-
-    def evaluate(scores: np.ndarray) -> dict[str, float]:
-        return evaluator.evaluate(study, target=lambda trial: -float(scores[trial.number]))
-
-    with warnings.catch_warnings():
-        # Optuna warns that it minimizes, and if ties make all trials the best (importance 0).
-        warnings.filterwarnings("ignore", message="PedAnova|Target and region quantiles")
-        values = evaluate(scores)
-        shuffled = [evaluate(generator.permutation(scores)) for _ in range(_SHUFFLES)]
+    generator = np.random.default_rng(0)
+    shuffled = [generator.permutation(ranks) for _ in range(_SHUFFLES)]
+    columns = np.column_stack([ranks, *shuffled])
+    explained = np.array([_explained(d, counted, columns) for d in data.dimensions])
+    by_chance = float(np.sort(explained[:, 1:].max(axis=0))[-(_SHUFFLES + 1) // 20])
     found = [
-        Importance(d.name, values[d.name], sorted(s[d.name] for s in shuffled)[-2])
-        for d in data.dimensions
+        Importance(dimension.name, float(value), by_chance)
+        for dimension, value in zip(data.dimensions, explained[:, 0], strict=True)
     ]
-    return sorted(found, key=lambda importance: (not importance.is_clear, -importance.value))
+    return sorted(found, key=lambda importance: -importance.value)
 
 
 def _counted(data: Points) -> Sequence[Selection]:
@@ -100,39 +83,52 @@ def _counted(data: Points) -> Sequence[Selection]:
     return max(data.ranked, data.previews, key=len)
 
 
+def _explained(
+    dimension: Dimension, trials: Sequence[Selection], columns: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the share of the variance of each column, [n, k], that a hyperparameter explains."""
+    x = np.array(dimension.positions(selection.trial for selection in trials))
+    basis = np.vander(x, 3)
+    if dimension.choices:
+        basis = (x[:, np.newaxis] == np.unique(x)).astype(float)
+    left, sizes, _ = np.linalg.svd(basis, full_matrices=False)
+    directions = left[:, sizes > 1e-9 * sizes[0]]
+    centered = columns - columns.mean(axis=0)
+    return np.asarray(((directions.T @ centered) ** 2).sum(axis=0) / (centered**2).sum(axis=0))
+
+
 def draw_importance(results: Results) -> Picture:
     """Draw the importances as bars, with the level of chance."""
     data, rows = points(results.ledger), importances(results.ledger)
-    counted = _counted(data)
+    counted, chance = _counted(data), rows[0].by_chance
     n, which = len(counted), "ran all epochs" if counted is data.ranked else "were previews"
     trials = count(n, "trial")
     clear = ", ".join(row.label for row in rows if row.is_clear)
     note = (
-        f"Importance: how far the values of the best {n_best(n)} are from those of all {trials} "
-        f"that {which} (PED-ANOVA, Pearson divergence). Chance: exceeded by 1 in 20 "
-        "shuffles of the scores. With few trials only strong effects show"
+        "Importance: the share of the differences in score, by rank, that a hyperparameter "
+        f"explains alone (R² of a parabola), of {trials} that {which}. Chance: the largest bar "
+        "exceeds it in 1 of 20 shuffles of the scores. With few trials only strong effects show"
         f"{', and early stopping has already removed the worst values' if data.stopped else ''}. "
         f"{data.about_left_out}"
     )
     about = f"{results.about_search} · above chance: {clear or 'none'}"
     figure = new_figure(2.1 + 0.42 * len(rows), about, note, legend_rows=1)
-    _draw_bars(figure.subplots(), rows[::-1])
-    chance = Line2D([], [], color=INK, ls="", marker="|", ms=11, mew=1.8, label="chance")
+    _draw_bars(figure.subplots(), rows[::-1], chance)
     bars = (
         Patch(color=BLUE, label="above chance"),
         Patch(color=_PALE_BLUE, label="within chance"),
     )
-    add_legend(figure, [*bars, chance])
-    words = ", ".join(f"{r.label} {r.value:.3g} (chance {r.by_chance:.3g})" for r in rows)
-    return Picture(figure, f"Importance by PED-ANOVA of {trials}: {words}.")
+    add_legend(figure, [*bars, Line2D([], [], color=INK, ls="--", lw=1.4, label="chance")])
+    words = ", ".join(f"{row.label} {row.value:.2f}" for row in rows)
+    return Picture(figure, f"Importance in {trials}: {words}; chance {chance:.2f}.")
 
 
-def _draw_bars(axes: Axes, rows: list[Importance]) -> None:
+def _draw_bars(axes: Axes, rows: list[Importance], chance: float) -> None:
     for y, row in enumerate(rows):
         axes.barh(y, row.value, height=0.56, color=BLUE if row.is_clear else _PALE_BLUE)
-        axes.plot([row.by_chance] * 2, [y - 0.38, y + 0.38], color=INK, lw=1.8)
+    axes.axvline(chance, color=INK, ls="--", lw=1.4)
     axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=10)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-    largest = max(max(row.value, row.by_chance) for row in rows)
+    largest = max(chance, *(row.value for row in rows))
     axes.set(xlabel="importance", xlim=(0, largest * 1.04), ylim=(-0.6, len(rows) - 0.4))
