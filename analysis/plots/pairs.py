@@ -34,8 +34,10 @@ def draw_pairs(results: Results) -> Picture:
             f"only {count(n, 'trial')} with a score; at least {FEWEST} are needed"
         )
     side = len(shown) - 1
-    note = f"{results.about_score} {data.about_left_out}Color: the score"
+    note = f"{results.about_score} {data.about_left_out}Color, logarithmic in the error: the score"
     note += ", of previews the accuracy after their epochs. " if data.previews else ". "
+    if below := [*data.far_below, *data.previews_far_below]:
+        note += f"{count(len(below), 'trial')} far below the others: in the lowest color. "
     if len(shown) < len(data.dimensions):
         note += f"The first {_MOST} of {len(data.dimensions)} hyperparameters. "
     if max(len(data.ranked), len(data.previews), len(data.stopped)) > _MOST_DRAWN:

@@ -150,7 +150,11 @@ def _legend(data: Points) -> list[Line2D]:
     n_best = data.n_best
     entries: list[tuple[str, int, dict[str, Any]]] = [
         (f"{data.best_words}: trial {data.ranked[0].trial.trial_id}", 1, _BEST),
-        (f"best {n_best}{', with their range' if data.has_range else ''}", n_best - 1, _GOOD),
+        (
+            f"rest of the best {n_best}{', with their range' if data.has_range else ''}",
+            n_best - 1,
+            _GOOD,
+        ),
         ("other finished", data.n_in_view - n_best, _OTHER),
         ("far below", len(data.far_below), _FAR_BELOW),
         ("previews", len(data.previews), _PREVIEW),

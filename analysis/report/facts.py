@@ -4,12 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from analysis.formatting import count, percent, percent_number
-from analysis.hyperparameters import (
-    DEFAULTS,
-    REGULARIZERS,
-    format_value,
-    without_idle_extras,
-)
+from analysis.hyperparameters import DEFAULTS, format_value, without_idle_extras
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import MODEL_FILE, earlier_model_name
 from analysis.records.ledger import Ledger
@@ -20,15 +15,20 @@ from analysis.results.comparison import Comparison, compare_arms, summarize_arm,
 from analysis.results.selection import (
     best_finalist,
     best_first,
+    describe_baseline,
     describe_origin,
     describe_rule,
     origin_in_words,
     rank_trials,
-    searched_recipe,
     trial_accuracy,
 )
 from analysis.results.statistics import McNemar, mcnemar
-from analysis.results.verdict import decisive_comparison, describe_comparison, describe_verdict
+from analysis.results.verdict import (
+    decisive_comparison,
+    describe_comparison,
+    describe_verdict,
+    describe_wins,
+)
 from analysis.storage.folder import Folder
 from analysis.yaml_text import yaml_text
 
@@ -40,10 +40,11 @@ def find_verdict(
 ) -> dict[str, str]:
     """Return the verdict on the sweep.
 
-    The dictionary has the `text`, a `note` on how to read it, and the `outcome` of the best
-    trial against its reference, which is `none` where they are not compared.
+    The dictionary has the `text`, the `wins` over other baselines, a `note` on how to read it,
+    and the `outcome` of the best trial against its reference, which is `none` where they are not
+    compared.
     """
-    ranked, outcome, note = rank_trials(ledger), "none", ""
+    ranked, outcome, note, wins = rank_trials(ledger), "none", "", ""
     if not ranked:
         text = "No trial has run all its epochs, so there is no best trial."
     elif confirmation is None:
@@ -60,11 +61,12 @@ def find_verdict(
         text = describe_verdict(confirmation, ranked[0].trial.trial_id, folder)
         decisive = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
         outcome = decisive.outcome if decisive else "none"
+        wins = describe_wins(confirmation, ranked[0].trial.trial_id)
     if ledger.n_ended < (planned := n_planned(ledger)):
         note += f"The search is not finished: {ledger.n_ended:,} of {planned:,} trials have ended."
     elif (early := describe_budget(ledger)) is not None:
         note += f"{early[:1].upper()}{early[1:]}."
-    return {"text": text, "outcome": outcome, "note": note.rstrip()}
+    return {"text": text, "wins": wins, "outcome": outcome, "note": note.rstrip()}
 
 
 def arm_rows(ledger: Ledger, confirmation: Confirmation) -> Iterator[dict[str, Any]]:
@@ -80,20 +82,10 @@ def arm_rows(ledger: Ledger, confirmation: Confirmation) -> Iterator[dict[str, A
 
 
 def arm_notes(ledger: Ledger, confirmation: Confirmation) -> Iterator[str]:
-    """Yield a note on the regularizers of each baseline, and on what it has from the search."""
+    """Yield what each baseline has; see `describe_baseline`."""
     best = next((selection.trial for selection in rank_trials(ledger)), None)
     for arm in confirmation.in_role("baseline"):
-        used = [(name, arm.hyperparameters.get(name)) for name in REGULARIZERS]
-        values = [f"{_words(name)} {format_value(name, value)}" for name, value in used if value]
-        note = f"“{arm.title}”: {', '.join(values) or 'no regularizers'}"
-        if best is not None and (names := searched_recipe(best, arm)):
-            searched = ", ".join(map(_words, names))
-            note += f"; the {searched} that the search chose for trial {best.trial_id}"
-        yield f"{note}."
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+        yield f"“{arm.title}”: {describe_baseline(arm, best)}."
 
 
 def comparison_rows(

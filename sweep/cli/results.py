@@ -241,14 +241,16 @@ def dashboard(
     """Show the sweep in optuna-dashboard, until Ctrl-C."""
     folder, _ = find_sweep(storage, name)
     try:
-        from sweep.results.dashboard import serve
+        from sweep.results.dashboard import CAUTION, CAUTION_TEXT, serve
+
+        def on_ready(url: str) -> None:
+            print(escape(f"{folder.name}: {url}  (Ctrl-C to stop)"), flush=True)
+            say(f"note: {CAUTION} are {CAUTION_TEXT}")
 
         serve(
             folder,
             port=port,
-            on_ready=lambda url: print(
-                escape(f"{folder.name}: {url}  (Ctrl-C to stop)"), flush=True
-            ),
+            on_ready=on_ready,
             on_problem=lambda line: say(f"warning: the dashboard may be out of date: {line}"),
         )
     except KeyboardInterrupt:

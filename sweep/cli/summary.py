@@ -22,7 +22,12 @@ from analysis.records.ledger import Ledger, Trial
 from analysis.results.budget import describe_budget, n_planned
 from analysis.results.comparison import summarize_arm
 from analysis.results.cost import describe_shortened, search_cost
-from analysis.results.selection import describe_origin, origin_in_words, searched_recipe
+from analysis.results.selection import (
+    describe_baseline,
+    describe_origin,
+    origin_in_words,
+    searched_recipe,
+)
 from analysis.results.state import sweep_state
 from analysis.results.verdict import describe_verdict, describe_wins, missing_step
 from analysis.storage.folder import Folder
@@ -116,7 +121,7 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
 
 
 def _print_arms(confirmation: Confirmation, best: Trial) -> None:
-    """Print the accuracies of the arms, and which values of the best trial a baseline uses."""
+    """Print the accuracies of the arms, and what the baseline in the best's recipe has."""
     left = ("test accuracy", "95 % interval")
     table = new_table("test accuracy", "mean", "95 % interval", "seeds", left=left)
     for arm in confirmation.arms.values():
@@ -126,10 +131,8 @@ def _print_arms(confirmation: Confirmation, best: Trial) -> None:
     if table.row_count:
         open_console().print(table, soft_wrap=True)
     for arm in confirmation.in_role("baseline"):
-        if names := searched_recipe(best, arm):
-            searched = ", ".join(names)
-            note = f"uses what was searched for trial {best.trial_id}: {searched}"
-            open_console().print(escape(f"{arm.title}: {note}"))
+        if searched_recipe(best, arm):
+            open_console().print(escape(f"{arm.title}: {describe_baseline(arm, best)}"))
 
 
 def _print_cost(ledger: Ledger) -> None:

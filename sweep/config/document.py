@@ -99,6 +99,10 @@ def read_setting(setting: str) -> Source:
         rest[:2] = [".".join(rest[:2])]  # `model.width` is one name
     at = (RENAMED.get(first, first), *rest)
     name = printable(f"--set {setting}")
+    if first == "model" and rest and equals:
+        argument = ".".join(["model", *rest])
+        how = f"fixed by `recipe.{argument}=…`, searched by `space.{argument}={{low: …, high: …}}`"
+        raise UsageError(f"`{argument}`, of a network of your own, is {how} ({name})")
     if not equals or not all(at) or len(at) > 4:
         raise UsageError(f"`--set` takes KEY=VALUE, such as `trials=8` ({name})")
     return read_yaml(text, name, at)

@@ -1,6 +1,7 @@
 """The config of a sweep: what is fixed, what is searched, and how."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import (
@@ -98,7 +99,10 @@ def _check_duration(raw: object) -> str | None:
 def _check_dataset(name: str) -> str:
     if name not in DATASETS and not is_path(name):
         names, path = ", ".join(DATASETS), printable(f"./{name or 'images'}")
-        raise ValueError(f"must be {names} or a path such as {path}, but got {show_value(name)}")
+        close = get_close_matches(name.lower().replace("_", "-"), DATASETS, n=1)
+        meant = f"; did you mean `{close[0]}`?" if close else ""
+        got = f"but got {show_value(name)}{meant}"
+        raise ValueError(f"must be {names} or a path such as {path}, {got}")
     return name
 
 

@@ -25,13 +25,16 @@ from analysis.records.sweeps import pause_after
 from analysis.results.comparison import summarize_arm
 from analysis.results.selection import best_finalist
 from analysis.results.study import distributions, optuna_trial
-from analysis.results.verdict import describe_verdict
+from analysis.results.verdict import describe_verdict, describe_wins
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
 from sweep.results.extras import import_extra
 
 HOST = "127.0.0.1"
 
+# Optuna-dashboard 0.21 takes the hyperparameters of pruned trials for those of complete ones.
+CAUTION = "Contour and Rank"
+CAUTION_TEXT = "wrong if trials were pruned; see Slice, and the plot `pairs` of `sweep plot`"
 _METRIC = "validation accuracy"
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
 
@@ -183,14 +186,14 @@ def _study_attributes(
         assert finalist.trial_id is not None
         accuracy = mean_accuracy(summary.mean, summary.interval, summary.n)
         verdict = describe_verdict(confirmation, finalist.trial_id, folder)
+        verdict = f"{verdict} {describe_wins(confirmation, finalist.trial_id)}".rstrip()
     return {
+        CAUTION: CAUTION_TEXT,  # first, because the page shows five
         "Verdict": verdict,
         "Test accuracy of the best": accuracy,
         "Network": network_name(ledger.config),
         "Dataset": dataset_name(ledger.config),
         "Pruned": "stopped early, or a preview",
-        # Optuna-dashboard 0.21 takes their hyperparameters for those of complete trials.
-        "Contour and Rank": "wrong if trials were pruned; see Slice, and `pairs` of `sweep plot`",
     }
 
 

@@ -11,7 +11,14 @@ from rich.text import Text
 
 from analysis.formatting import count, duration, percent, time_left
 from analysis.hyperparameters import format_value
-from analysis.records.ledger import Ledger, State, Trial
+from analysis.records.ledger import (
+    EpochRecord,
+    Ledger,
+    SessionStarted,
+    State,
+    Trial,
+    TrialStarted,
+)
 from analysis.results.budget import n_planned, read_duration, seconds_spent
 from analysis.results.cost import describe_shortened
 from analysis.results.selection import preview_score, rank_trials
@@ -112,12 +119,15 @@ class SearchView:
 
     def _open(self) -> str:
         """Return how many trials have begun and not ended."""
-        n_open, sessions = self._count("RUNNING"), self.ledger.sessions
-        if self._is_running:
-            began = max((trial.started for trial in self.ledger.trials.values()), default=0.0)
-            is_starting = not n_open and (not sessions or began < sessions[-1].time)
-            return "starting workers" if is_starting else f"{n_open} running"
-        return f"{n_open} interrupted" if n_open else ""
+        n_open = self._count("RUNNING")
+        if not self._is_running:
+            return f"{n_open} interrupted" if n_open else ""
+        for record in reversed(self.ledger.records):
+            if isinstance(record, TrialStarted | EpochRecord):
+                return f"{n_open} running"
+            if isinstance(record, SessionStarted):
+                break
+        return "starting workers"
 
     def _epochs(self) -> str:
         return count(sum(len(trial.epochs) for trial in self.ledger.trials.values()), "epoch")

@@ -55,7 +55,7 @@ def test_slices_mark_the_best_trials(show):
     assert xs(dropout, BLUE) == pytest.approx([0.4, 0.5])
     # The range of three values says little.
     assert not dropout.patches
-    assert shown.legend == ["best: trial 2", "best 3", "other finished (5)"]
+    assert shown.legend == ["best: trial 2", "rest of the best 3", "other finished (5)"]
     assert "trial, 2, reached 98.00 % with dropout 0.1, weight decay 0.001" in shown.alt
 
 
@@ -70,7 +70,11 @@ def test_slices_shade_the_range_of_the_best_of_many_trials(show):
     (shade,) = dropout.patches
     ends = shade.get_window_extent().transformed(dropout.transData.inverted())
     assert (ends.x0, ends.x1) == pytest.approx((0.2, 0.27), abs=0.01)
-    assert shown.legend == ["best: trial 1", "best 8, with their range", "other finished (72)"]
+    assert shown.legend == [
+        "best: trial 1",
+        "rest of the best 8, with their range",
+        "other finished (72)",
+    ]
 
 
 def test_slices_of_one_hyperparameter_are_drawn_into_axes():

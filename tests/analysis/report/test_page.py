@@ -35,7 +35,7 @@ from analysis.storage.folder import Folder
 from analysis.storage.journal import encode_record
 from analysis.storage.local_folder import LocalFolder
 
-N_PICTURES = 13
+N_PICTURES = 14
 SMALL = {"n_trials": 22, "epochs": 3, "scheduler": "none"}
 # A user's own settings of matplotlib.
 RC = """
@@ -104,7 +104,10 @@ def test_best_hyperparameters_follow_the_verdict(confirmed_report):
     page, best = ET.fromstring(report), rank_trials(read_ledger(folder))[0].trial
     assert best.trial_id != 1
     assert texts(page, "h2")[:3] == ["Verdict", "Best hyperparameters", "Test accuracy"]
-    assert texts(page, "p")[2].startswith(f"Trial {best.trial_id}, proposed by the searcher: ")
+    wins, about = texts(page, "p")[2:4]
+    pattern = rf"Trial {best.trial_id} beats plain LeNet-5 by 0\.\d\d, MLP by \d\.\d\d points\."
+    assert re.fullmatch(pattern, wins)
+    assert about.startswith(f"Trial {best.trial_id}, proposed by the searcher: ")
     values = page.find(".//dl")
     shown = dict(zip(texts(values, "dt"), texts(values, "dd"), strict=True))
     values = best.hyperparameters.items()

@@ -165,8 +165,9 @@ def test_best_has_the_baselines_and_the_verdict(
     (listed,) = json.loads(call("list", "--json").out)["sweeps"]
     assert listed["test_accuracy_mean"] == pytest.approx(mean)
     assert f"  {100 * mean:.2f} %\n" in call("list").out
-    searched = f"uses what was searched for trial {document['trial_id']}: learning_rate"
-    assert f"{own}: {searched}\n" in text
+    values = "dropout 0.25, rotation 10°, shift 0.05, weight decay 0.001"
+    searched = f"the learning rate that the search chose for trial {document['trial_id']}"
+    assert f"{own}: {values}; {searched}\n" in text
 
 
 def test_trials_as_text_are_one_row_each(

@@ -272,6 +272,12 @@ def test_config_file_says_what_is_wrong_and_where(text, message):
         (("space.rotation.high=200",), {}, "but got 200.0 (--set space.rotation.high=200)"),
         (("trials",), {}, "`--set` takes KEY=VALUE, such as `trials=8` (--set trials)"),
         (("=3",), {}, "`--set` takes KEY=VALUE"),
+        (
+            ("model.width=32", "model=net.py:Net"),
+            {},
+            "`model.width`, of a network of your own, is fixed by `recipe.model.width=…`",
+        ),
+        (("dataset=fashion_mnist",), {}, "did you mean `fashion-mnist`? (--set dataset"),
         (("space..high=3",), {}, "`--set` takes KEY=VALUE"),
         (("a.b.c.d.e=3",), {}, "`--set` takes KEY=VALUE"),
         (("trials=[",), {}, "but found '<stream end>' (--set trials=[)"),

@@ -12,7 +12,7 @@ from sweep.config import SweepConfig
 from sweep.driver.estimate import Speed, estimate_time, measure_speed
 from sweep.training.loop import TrainingRun
 
-START_S = 8.0
+START_S = 15.0
 
 
 @pytest.fixture

@@ -91,6 +91,20 @@ def test_view_of_a_running_search(render: Render) -> None:
     ]
 
 
+def test_trials_of_a_session_before_run_again_once_an_epoch_has_ended(render: Render) -> None:
+    story = Story(n_trials=4, epochs=5)
+    view = see(story)
+    story.start(1, 2)
+    story.epoch(1, 0.9)
+    story.session()
+    assert "starting workers" in render(view.picture())[1]
+    story.epoch(2, 0.9)
+    assert "2 running" in render(view.picture())[1]
+    story.end(1, "STOPPED")
+    story.end(2, "STOPPED")
+    assert "0 running" in render(view.picture())[1]
+
+
 def test_view_of_a_finished_search(render: Render) -> None:
     story = Story(n_trials=2, epochs=1)
     view = see(story)
