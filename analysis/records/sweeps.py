@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from analysis.errors import LedgerError
+from analysis.records.files import LEDGER_FILE
 from analysis.records.ledger import Ledger, SweepCreated, read_first_record, read_ledger
 from analysis.storage.folder import Folder
 
@@ -68,6 +69,8 @@ def no_such_sweep(storage: Folder, name: str | None = None) -> FileNotFoundError
         hint = "start one with `sweep run`"
     elif similar:
         hint = f"did you mean {similar[0]}?"
+    if name in storage.folders():
+        hint = f"the folder of this name has no readable {LEDGER_FILE}"
     what = "sweep" if name is None else f"sweep {name!r}"
     is_missing = isinstance(storage.path, Path) and not storage.path.exists()
     where = f"{storage}, which does not exist" if is_missing else f"{storage}"

@@ -88,10 +88,7 @@ def _why_not(one: Contender, other: Contender) -> str | None:
         if not contender.test_accuracies:
             return _why_unconfirmed(contender)
     if not one.test_accuracies.keys() & other.test_accuracies.keys():
-        return (
-            "their confirmations share no seed; sweeps that were run with the same `--seed` can be "
-            "compared"
-        )
+        return "their confirmations share no seed; those of sweeps with the same `--seed` do"
     return None
 
 

@@ -140,3 +140,12 @@ def test_message_lists_five_of_many_sweeps(storage: Folder) -> None:
     assert str(caught.value) == (
         f"there is no sweep '../s1' in {storage}; choose from s6, s5, s4, s3, s2, …"
     )
+
+
+def test_folder_without_a_ledger_is_said_to_have_none(storage: Folder) -> None:
+    begin(storage, "good", 1.0)
+    storage.write("bare/config.yaml", b"trials: 8\n")
+    storage.write(f"cut/{LEDGER_FILE}", b'{"kind": "sw')
+    for name in ("bare", "cut"):
+        with pytest.raises(FileNotFoundError, match="of this name has no readable ledger.jsonl"):
+            open_sweep(storage, name)
