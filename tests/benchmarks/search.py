@@ -1,5 +1,6 @@
 """How good the configurations are that searches find, on a problem of recorded trainings."""
 
+import logging
 import multiprocessing
 import warnings
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import optuna
 
 from recorded_problem import RecordedProblem
 from results import Row, Section, Target
-from simulated import OptunaLoop, Project, RayDefaults, Tuner, simulate
+from simulated import OptunaLoop, Project, RayDefaults, SyneTune, Tuner, simulate
 
 BUDGETS = (120, 240, 480, 960)  # epochs
 SWEEPS = 68  # of an arm, at each budget and a round
@@ -35,6 +36,8 @@ ARMS: dict[str, Callable[[int, int], Tuner]] = {
     ),
     _RAY: RayDefaults,
     "Optuna: TPE, median pruner": OptunaLoop,
+    "Syne Tune: ASHA, conformal regression": partial(SyneTune, method="ASHACQR"),
+    "Syne Tune: BOHB": partial(SyneTune, method="BOHB"),
 }
 
 _problem: RecordedProblem
@@ -75,6 +78,7 @@ def measure(rounds: int) -> Section:
 def _lose(arm: str, budget: int, seed: int) -> tuple[float, float]:
     """Return what a sweep's choice lacks to the best, and how much its score flatters."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("syne_tune").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     chosen = simulate(ARMS[arm](budget, seed), _problem, budget, seed)
     if chosen is None:

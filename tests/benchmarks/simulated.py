@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -167,7 +168,7 @@ class RayDefaults:
         return suggested, EPOCHS, None
 
     def result(self, training: Training) -> bool:
-        result = self._result(training)
+        result = _result(training)
         trial = SimpleNamespace(trial_id=training.name)
         decision = self._scheduler.on_trial_result(None, trial, result)
         if decision == TrialScheduler.CONTINUE:
@@ -175,14 +176,51 @@ class RayDefaults:
         return bool(decision == TrialScheduler.CONTINUE)
 
     def end(self, training: Training) -> None:
-        self._searcher.on_trial_complete(training.name, self._result(training))
+        self._searcher.on_trial_complete(training.name, _result(training))
         self._last.append((_last(training), training.hyperparameters))
 
     def choose(self) -> Chosen | None:
         return _highest(self._last)
 
-    def _result(self, training: Training) -> dict[str, Any]:
-        return {METRIC: _last(training), TIME_ATTRIBUTE: training.epoch}
+
+class SyneTune:
+    """Syne Tune's asynchronous successive halving with a model: one of its `baselines`."""
+
+    def __init__(self, budget: int, seed: int, method: str) -> None:
+        from syne_tune.config_space import loguniform, uniform
+        from syne_tune.optimizer import baselines
+
+        space = {
+            name: (loguniform if dimension.log else uniform)(dimension.low, dimension.high)
+            for name, dimension in SPACE.items()
+            if isinstance(dimension, FloatRange)
+        }
+        make = getattr(baselines, method)
+        options = {"do_minimize": False, "random_seed": seed}
+        self._scheduler = make(space, METRIC, TIME_ATTRIBUTE, EPOCHS, **options)
+        self._open: dict[str, Any] = {}
+        self._last: list[tuple[float, dict[str, Any]]] = []
+
+    def start(self, name: str) -> tuple[dict[str, Any], int, Assignment | None] | None:
+        from syne_tune.backend.trial_status import Trial
+
+        hyperparameters = self._scheduler.suggest().config
+        number = len(self._last) + len(self._open)
+        self._open[name] = Trial(number, hyperparameters, datetime.now())
+        self._scheduler.on_trial_add(self._open[name])
+        return hyperparameters, EPOCHS, None
+
+    def result(self, training: Training) -> bool:
+        result = _result(training)
+        decision = self._scheduler.on_trial_result(self._open[training.name], result)
+        return bool(decision == "CONTINUE")
+
+    def end(self, training: Training) -> None:
+        self._scheduler.on_trial_remove(self._open.pop(training.name))
+        self._last.append((_last(training), training.hyperparameters))
+
+    def choose(self) -> Chosen | None:
+        return _highest(self._last)
 
 
 class OptunaLoop:
@@ -235,6 +273,10 @@ def _report(training: Training) -> Report:
     accuracy, is_last = _last(training), training.epoch == len(training.accuracies)
     epoch = Epoch(training.epoch, 0.1, 0.9, 0.05, accuracy, 1.0, 1e4)
     return Report((epoch,), is_last=is_last)
+
+
+def _result(training: Training) -> dict[str, Any]:
+    return {METRIC: _last(training), TIME_ATTRIBUTE: training.epoch}
 
 
 def _last(training: Training) -> float:
