@@ -23,7 +23,7 @@ class TrackedRun:
     Its name is unique in its sweep. Its `id`, of 16 hexadecimal digits, is unique among all
     sweeps, also those that were deleted. The parameters are all hyperparameters, then the model,
     the seed and the origin. Only a complete trial has a score. The state of a preview that has
-    ended is PREVIEW.
+    ended is PREVIEW. `searched` are the names of a trial's hyperparameters that were searched.
     """
 
     name: str
@@ -34,6 +34,7 @@ class TrackedRun:
     state: str
     reason: str | None = None
     score: float | None = None
+    searched: tuple[str, ...] = ()
 
     def time(self, n_epochs: int) -> float:
         """Return when an epoch ended, without the pauses between sessions."""
@@ -80,6 +81,7 @@ def tracked_runs(ledger: Ledger, confirmation: Confirmation | None) -> Iterator[
             trial.outcome.upper(),
             trial.reason,
             trial_score(trial),
+            tuple(trial.hyperparameters),
         )
     if confirmation is None:
         return

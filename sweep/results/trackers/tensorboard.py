@@ -48,7 +48,7 @@ class TensorBoard(Tracker):
 
 
 def _events(run: TrackedRun) -> list[Any]:
-    """Return the events: the version and the hyperparameters, the epochs, the end."""
+    """Return the events: version and hyperparameters, their columns, the epochs, the end."""
     from tensorboardX.proto.api_pb2 import Status
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.plugin_hparams_pb2 import SessionEndInfo, SessionStartInfo
@@ -58,13 +58,13 @@ def _events(run: TrackedRun) -> list[Any]:
     # Without a name of its group, the plugin shows the run's folder as its trial.
     session = SessionStartInfo(start_time_secs=run.started)
     for name, value in run.parameters.items():
-        kind = "bool" if isinstance(value, bool) else "number"
-        if not isinstance(value, bool | int | float):
-            kind, value = "string", str(value)
-        setattr(session.hparams[name], f"{kind}_value", value)
-    started = _session("start", run.started, session_start_info=session)
+        kind = _kind(value)
+        setattr(session.hparams[name], f"{kind}_value", str(value) if kind == "string" else value)
+    started = _plugin_event("session_start_info", run.started, session_start_info=session)
     version = Event(wall_time=run.started, file_version="brain.Event:2")
     events = [version, started]
+    if run.searched:
+        events.append(_plugin_event("experiment", run.started, experiment=_columns(run)))
     for number, metrics in enumerate(run.metrics, start=1):
         values = [
             Summary.Value(tag=_tag(name), simple_value=value) for name, value in metrics.items()
@@ -80,8 +80,29 @@ def _events(run: TrackedRun) -> list[Any]:
         events.append(Event(wall_time=end, step=n_epochs, summary=summary))
         status = Status.Value(f"STATUS_{'FAILURE' if run.state == 'FAILED' else 'SUCCESS'}")
         info = SessionEndInfo(status=status, end_time_secs=end)
-        events.append(_session("end", end, session_end_info=info))
+        events.append(_plugin_event("session_end_info", end, session_end_info=info))
     return events
+
+
+def _columns(run: TrackedRun) -> Any:
+    """Return the columns of TensorBoard's table: what was searched, and the accuracies."""
+    from tensorboardX.proto.api_pb2 import DataType, Experiment, HParamInfo, MetricInfo, MetricName
+
+    types = {"bool": "BOOL", "number": "FLOAT64", "string": "STRING"}
+    kinds = {name: types[_kind(run.parameters[name])] for name in run.searched}
+    parameters = [
+        HParamInfo(name=name, type=DataType.Value(f"DATA_TYPE_{kind}"))
+        for name, kind in kinds.items()
+    ]
+    tags = ("score", "accuracy/val", "accuracy/test")
+    metrics = [MetricInfo(name=MetricName(tag=tag)) for tag in tags]
+    return Experiment(hparam_infos=parameters, metric_infos=metrics)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    return "number" if isinstance(value, int | float) else "string"
 
 
 def _tag(metric: str) -> str:
@@ -90,7 +111,7 @@ def _tag(metric: str) -> str:
     return f"{kind}/{split}" if kind in ("accuracy", "loss") else f"speed/{metric}"
 
 
-def _session(name: str, time: float, **info: Any) -> Any:
+def _plugin_event(name: str, time: float, **info: Any) -> Any:
     """Return an event of TensorBoard's plugin for hyperparameters."""
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
@@ -99,9 +120,7 @@ def _session(name: str, time: float, **info: Any) -> Any:
     # The order of a map is not fixed otherwise.
     content = HParamsPluginData(**info).SerializeToString(deterministic=True)
     data = SummaryMetadata.PluginData(plugin_name="hparams", content=content)
-    value = Summary.Value(
-        tag=f"_hparams_/session_{name}_info", metadata=SummaryMetadata(plugin_data=data)
-    )
+    value = Summary.Value(tag=f"_hparams_/{name}", metadata=SummaryMetadata(plugin_data=data))
     return Event(wall_time=time, summary=Summary(value=[value]))
 
 

@@ -53,6 +53,10 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
         assert values["dropout"].number_value == trial.hyperparameters["dropout"]
         assert values["learning_rate"].number_value == 0.01
         assert values["origin"].string_value == trial.origin
+        content = events.SummaryMetadata("_hparams_/experiment").plugin_data.content
+        table = HParamsPluginData.FromString(content).experiment
+        assert [info.name for info in table.hparam_infos] == [*trial.hyperparameters]
+        assert table.metric_infos[0].name.tag == "score"
         (state,) = events.Tensors("state/text_summary")
         assert state.tensor_proto.string_val[0].decode().startswith(trial.state)
         if (score := trial_score(trial)) is not None:
