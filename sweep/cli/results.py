@@ -239,13 +239,13 @@ def dashboard(
     storage: options.StorageOption = DEFAULT_STORAGE,
 ) -> None:
     """Show the sweep in optuna-dashboard, until Ctrl-C."""
-    folder, _ = find_sweep(storage, name)
+    folder, ledger = find_sweep(storage, name)
     try:
-        from sweep.results.dashboard import CAUTION, CAUTION_TEXT, serve
+        from sweep.results.dashboard import CAUTION, describe_caution, serve
 
         def on_ready(url: str) -> None:
             print(escape(f"{folder.name}: {url}  (Ctrl-C to stop)"), flush=True)
-            say(f"note: {CAUTION} are {CAUTION_TEXT}")
+            say(f"note: {CAUTION} are {describe_caution(ledger)}")
 
         serve(
             folder,

@@ -1,7 +1,9 @@
 """A sweep in optuna-dashboard, served from its ledger to this machine alone."""
 
 import contextlib
+import copy
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Container, Iterable
@@ -22,6 +24,7 @@ from analysis.plots.results import NothingToDrawError
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.sweeps import pause_after
+from analysis.results.budget import n_planned
 from analysis.results.comparison import summarize_arm
 from analysis.results.selection import best_finalist
 from analysis.results.study import distributions, optuna_trial
@@ -32,19 +35,21 @@ from sweep.results.extras import import_extra
 
 HOST = "127.0.0.1"
 
-# Optuna-dashboard 0.21 takes the hyperparameters of pruned trials for those of complete ones.
 CAUTION = "Contour and Rank"
-CAUTION_TEXT = "wrong if trials were pruned; see Slice, and the plot `pairs` of `sweep plot`"
+_PREVIEW_IDS = 10_000_000  # ids of trials in the study of the previews begin here
 _METRIC = "validation accuracy"
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
 
 
 class _LedgerStorage(InMemoryStorage):
-    """One study, whose trials have the ledger's numbers; Optuna's own are positions from 0."""
+    """Studies whose trials have the ledger's numbers; Optuna's own are positions from 0.
+
+    `trials` are those of each study, by id.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.trials: dict[int, FrozenTrial] = {}
+        self.trials: dict[int, dict[int, FrozenTrial]] = {}
 
     @override
     def get_all_trials(
@@ -53,11 +58,12 @@ class _LedgerStorage(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        return [t for t in self.trials.values() if states is None or t.state in states]
+        trials = self.trials.get(study_id, {}).values()
+        return [trial for trial in trials if states is None or trial.state in states]
 
     @override
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        return self.trials[trial_id]
+        return next(trials[trial_id] for trials in self.trials.values() if trial_id in trials)
 
     @override
     def get_best_trial(self, study_id: int) -> FrozenTrial:
@@ -66,21 +72,28 @@ class _LedgerStorage(InMemoryStorage):
 
 
 class StudyMirror:
-    """An Optuna study in memory that follows the ledger of a sweep; `storage` has only this study.
+    """An Optuna study in memory that follows the ledger of a sweep.
 
-    `on_problem` receives a line when the ledger cannot be read.
+    A sweep with previews has a second study in `storage`, of these alone, as complete trials:
+    Optuna-dashboard analyzes only complete ones. `on_problem` receives a line when the ledger
+    cannot be read.
     """
 
     def __init__(self, folder: Folder, on_problem: Callable[[str], None]) -> None:
         self.storage = _LedgerStorage()
-        self.study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], folder.name)
-        # As `Study.set_metric_names` does, without its warning that it is experimental.
-        self.storage.set_study_system_attr(self.study_id, "study:metric_names", [_METRIC])
+        self.study_id = self._new_study(folder.name)
+        self._previews_id: int | None = None
         self._folder, self._on_problem = folder, on_problem
         self._lock, self._due, self._problem = threading.Lock(), 0.0, ""
         self._ledger: Ledger | None = None
         self._confirmed: tuple[Confirmation | None, Arm | None] | None = None
         self._importances: tuple[int, list[dict[str, Any]]] = (0, [])
+
+    def _new_study(self, name: str) -> int:
+        study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], name)
+        # As `Study.set_metric_names` does, without its warning that it is experimental.
+        self.storage.set_study_system_attr(study_id, "study:metric_names", [_METRIC])
+        return study_id
 
     def follow(self) -> None:
         """Add what is new in the ledger, unless it has just been read."""
@@ -99,12 +112,16 @@ class StudyMirror:
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows, and in the sweep's confirmation."""
-        space, trials = distributions(ledger), dict(self.storage.trials)
+        space, trials = distributions(ledger), dict(self.storage.trials.get(self.study_id, {}))
         for number, trial in ledger.trials.items():
             if number not in trials or not trials[number].state.is_finished():
                 trials[number] = optuna_trial(trial, space)
                 trials[number].number = trials[number]._trial_id = number
-        self._ledger, self.storage.trials = ledger, trials
+        if ledger.n_ended >= n_planned(ledger):
+            ordered = sorted(trials.items(), key=lambda item: item[1].state != TrialState.COMPLETE)
+            trials = dict(ordered)
+        self._ledger, self.storage.trials[self.study_id] = ledger, trials
+        self._update_previews(ledger, trials)
         confirmation = read_confirmation(self._folder)
         arm = best_finalist(ledger, confirmation) if confirmation else None
         if (confirmation, arm) != self._confirmed:  # because a verdict reads predictions
@@ -112,6 +129,20 @@ class StudyMirror:
             for name, text in about.items():
                 self.storage.set_study_user_attr(self.study_id, name, text)
             self._confirmed = (confirmation, arm)
+
+    def _update_previews(self, ledger: Ledger, trials: dict[int, FrozenTrial]) -> None:
+        ended = [n for n, trial in ledger.trials.items() if trial.outcome == "preview"]
+        if not ended:
+            return
+        if self._previews_id is None:
+            self._previews_id = self._new_study(f"{self._folder.name}: previews")
+            self.storage.trials[self._previews_id] = {}
+        known = self.storage.trials[self._previews_id]
+        for number in ended:
+            if _PREVIEW_IDS + number not in known:
+                preview = copy.copy(trials[number])
+                preview.state, preview._trial_id = TrialState.COMPLETE, _PREVIEW_IDS + number
+                known[_PREVIEW_IDS + number] = preview
 
     def importances(self) -> list[dict[str, Any]]:
         """Return the importances in the plot, as the dashboard expects them, if there are any."""
@@ -131,6 +162,16 @@ class StudyMirror:
                 ]
                 self._importances = (n_ended, rows)
             return self._importances[1]
+
+
+def describe_caution(ledger: Ledger) -> str:
+    """Return what a reader must know of the dashboard's contours and ranks."""
+    # Version 0.21 skips values of 0. Its contours are of the first trials in the list, as many as
+    # are complete: their order must not change while trials are added.
+    more = "see the study of the previews, too"
+    if not any(trial.preview_epochs for trial in ledger.trials.values()):
+        more = "right only after the search has ended"
+    return f"of complete trials alone, without values of 0; {more}"
 
 
 def serve(
@@ -158,7 +199,7 @@ def serve(
             start_response("405 Method Not Allowed", [("Content-Type", "application/json")])
             return [_CHANGE_REFUSED]
         mirror.follow()
-        if environ["PATH_INFO"] == f"/api/studies/{mirror.study_id}/param_importances":
+        if re.fullmatch("/api/studies/[0-9]+/param_importances", environ["PATH_INFO"]):
             # The dashboard's own are relative, of too few trials, too, and do not know chance.
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps({"param_importances": [mirror.importances()]}).encode()]
@@ -188,7 +229,7 @@ def _study_attributes(
         verdict = describe_verdict(confirmation, finalist.trial_id, folder)
         verdict = f"{verdict} {describe_wins(confirmation, finalist.trial_id)}".rstrip()
     return {
-        CAUTION: CAUTION_TEXT,  # first, because the page shows five
+        CAUTION: describe_caution(ledger),  # first, because the page shows five
         "Verdict": verdict,
         "Test accuracy of the best": accuracy,
         "Network": network_name(ledger.config),

@@ -100,6 +100,41 @@ def test_attributes_of_the_study_follow_the_confirmation(
     assert after["Test accuracy of the best"].startswith(f"{mean} (95 % interval ")
 
 
+def test_complete_trials_come_first_once_the_search_has_ended(make_sweep: MakeSweep) -> None:
+    """Because the dashboard's contours take the first trials for the complete ones."""
+    folder, ledger = make_sweep(n_trials=8, n_running=1)
+    mirror = StudyMirror(folder, print)
+    mirror.update(ledger)
+    assert [number for number, *_ in trials_of(mirror)] == [*range(1, 9)]
+    (running,) = ledger.in_state("RUNNING")
+    ledger.apply(TrialEnded(0.0, running.trial_id, "STOPPED", None))
+    mirror.update(ledger)
+    states = [state for _, state, *_ in trials_of(mirror)]
+    n_complete = len(ledger.in_state("COMPLETE"))
+    assert n_complete < 8
+    assert states[:n_complete] == [TrialState.COMPLETE] * n_complete
+    assert TrialState.COMPLETE not in states[n_complete:]
+
+
+def test_previews_have_a_study_of_their_own(make_sweep: MakeSweep) -> None:
+    folder, ledger = make_sweep(n_trials=6, failure_rate=0.0, scheduler="none")
+    previews = [*ledger.trials.values()][:4]
+    for trial in previews:
+        trial.preview_epochs, trial.state = len(trial.epochs), "STOPPED"
+    mirror = StudyMirror(folder, print)
+    mirror.update(ledger)
+    mirror.update(ledger)
+    first, second = mirror.storage.get_all_studies()
+    assert (first.study_name, second.study_name) == (folder.name, f"{folder.name}: previews")
+    assert len(mirror.storage.get_all_trials(first._study_id)) == 6
+    shown = mirror.storage.get_all_trials(second._study_id)
+    assert [(trial.number, trial.value) for trial in shown] == [
+        (trial.trial_id, pytest.approx(trial.val_accuracy)) for trial in previews
+    ]
+    assert {trial.state for trial in shown} == {TrialState.COMPLETE}
+    assert all(mirror.storage.get_trial(trial._trial_id) is trial for trial in shown)
+
+
 def test_mirror_has_the_numbers_the_best_trial_and_the_importances_of_the_sweep(
     make_sweep: MakeSweep,
 ) -> None:
@@ -199,7 +234,8 @@ def test_dashboard_shows_a_sweep_and_follows_it(
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=20)
     assert (process.returncode, output) == (130, "")
-    assert re.fullmatch("note: Contour and Rank are wrong if trials were pruned; .*\n", errors)
+    about = "of complete trials alone, without values of 0; right only after the search has ended"
+    assert errors == f"note: Contour and Rank are {about}\n"
 
 
 def serve_quietly(folder: Folder, port: int) -> None:
