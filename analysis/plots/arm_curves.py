@@ -43,7 +43,7 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     seeds, final = count(summary.n, "seed"), describe_summary(summary)
     note = (
         f"Trained on all {results.ledger.data.n_train:,} training images. Training accuracy and "
-        f"loss are averages over the epoch, with dropout and augmentation. {AXIS_NOTE}"
+        f"loss are averages over the epoch, with dropout and augmentation, if any. {AXIS_NOTE}"
         f"{left_out(confirmation, [arm])}"
     )
     about = f"{seeds} · test accuracy after the last epoch: {final}"

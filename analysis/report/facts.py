@@ -26,8 +26,8 @@ from analysis.results.statistics import McNemar, mcnemar
 from analysis.results.verdict import (
     decisive_comparison,
     describe_comparison,
+    describe_others,
     describe_verdict,
-    describe_wins,
 )
 from analysis.storage.folder import Folder
 from analysis.yaml_text import yaml_text
@@ -40,11 +40,11 @@ def find_verdict(
 ) -> dict[str, str]:
     """Return the verdict on the sweep.
 
-    The dictionary has the `text`, the `wins` over other baselines, a `note` on how to read it,
-    and the `outcome` of the best trial against its reference, which is `none` where they are not
-    compared.
+    The dictionary has the `text`, a sentence on the `others`, which are the other baselines, a
+    `note` on how to read it, and the `outcome` of the best trial against its reference, which is
+    `none` where they are not compared.
     """
-    ranked, outcome, note, wins = rank_trials(ledger), "none", "", ""
+    ranked, outcome, note, others = rank_trials(ledger), "none", "", ""
     if not ranked:
         text = "No trial has run all its epochs, so there is no best trial."
     elif confirmation is None:
@@ -61,12 +61,12 @@ def find_verdict(
         text = describe_verdict(confirmation, ranked[0].trial.trial_id, folder)
         decisive = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
         outcome = decisive.outcome if decisive else "none"
-        wins = describe_wins(confirmation, ranked[0].trial.trial_id)
+        others = describe_others(confirmation, ranked[0].trial.trial_id)
     if ledger.n_ended < (planned := n_planned(ledger)):
         note += f"The search is not finished: {ledger.n_ended:,} of {planned:,} trials have ended."
     elif (early := describe_budget(ledger)) is not None:
         note += f"{early[:1].upper()}{early[1:]}."
-    return {"text": text, "wins": wins, "outcome": outcome, "note": note.rstrip()}
+    return {"text": text, "others": others, "outcome": outcome, "note": note.rstrip()}
 
 
 def arm_rows(ledger: Ledger, confirmation: Confirmation) -> Iterator[dict[str, Any]]:

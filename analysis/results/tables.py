@@ -13,6 +13,7 @@ from analysis.results.selection import trial_accuracy
 _TYPES = {
     **dict.fromkeys((*Epoch.__struct_fields__, "test_accuracy"), "float64"),
     **dict.fromkeys(("trial_id", "seed", "epoch", "epochs", "planned_epochs"), "int64"),
+    "preview": "bool",
     "repeats": "Int64",
     **dict.fromkeys(("arm", "title", "role", "state", "origin", "reason"), "object"),
 }
@@ -22,9 +23,9 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
     """Return one row per trial, by number.
 
     Columns: `trial_id`, `state`, `origin`, one for each hyperparameter that any trial has,
-    `epochs` (number trained), `planned_epochs` (fewer of a preview), `repeats` (the preview whose
-    hyperparameters it has), `val_accuracy` (the score, or else that of the last epoch; a
-    fraction), `seconds`, `reason` (of its failure).
+    `epochs` (number trained), `planned_epochs`, `preview` (whether it is one; its state at the end
+    is STOPPED), `repeats` (the preview with its hyperparameters), `val_accuracy` (the score, or
+    else that of the last epoch; a fraction), `seconds`, `reason` (of its failure).
     """
     trials = [ledger.trials[trial_id] for trial_id in sorted(ledger.trials)]
     names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
@@ -36,6 +37,7 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
             *(trial.value(name) for name in names),
             len(trial.epochs),
             trial.planned_epochs,
+            trial.preview_epochs is not None,
             trial.repeats,
             trial_accuracy(trial),
             trial.seconds,
@@ -44,7 +46,15 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
         for trial in trials
     ]
     names = ["trial_id", "state", "origin", *names]
-    names += ["epochs", "planned_epochs", "repeats", "val_accuracy", "seconds", "reason"]
+    names += [
+        "epochs",
+        "planned_epochs",
+        "preview",
+        "repeats",
+        "val_accuracy",
+        "seconds",
+        "reason",
+    ]
     return _table(rows, *names)
 
 

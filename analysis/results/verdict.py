@@ -85,20 +85,25 @@ def describe_verdict(
     )
 
 
-def describe_wins(confirmation: Confirmation, trial_id: int) -> str:
-    """Return which other baselines a trial beats, and by how many points; "" if none."""
+def describe_others(confirmation: Confirmation, trial_id: int) -> str:
+    """Return which baselines, beside that of the verdict, a trial beats, or is worse than.
+
+    It is one sentence, with the differences in points; "" if all are open.
+    """
     if (finalist := confirmation.finalist(trial_id)) is None:
         return ""
-    decisive = decisive_comparison(confirmation, finalist)
-    wins = [
-        f"{confirmation.arms[found.baseline].title} by {points(found.difference)}"
-        for found in compare_arms(confirmation)
-        if found.finalist == finalist.arm
-        and found.outcome == "better"
-        and found.difference is not None
-        and found != decisive
-    ]
-    return f"Trial {trial_id} beats {', '.join(wins)} points." if wins else ""
+    decisive, parts = decisive_comparison(confirmation, finalist), []
+    for outcome, verb in (("better", "beats"), ("worse", "is worse than")):
+        found = [
+            f"{confirmation.arms[other.baseline].title} by {points(abs(other.difference))}"
+            for other in compare_arms(confirmation)
+            if (other.finalist, other.outcome) == (finalist.arm, outcome)
+            and other.difference is not None
+            and other != decisive
+        ]
+        if found:
+            parts.append(f"{verb} {', '.join(found)}")
+    return f"Trial {trial_id} {', and '.join(parts)} points." if parts else ""
 
 
 def is_decided(ledger: Ledger, confirmation: Confirmation) -> bool:

@@ -29,7 +29,7 @@ from analysis.results.selection import (
     searched_recipe,
 )
 from analysis.results.state import sweep_state
-from analysis.results.verdict import describe_verdict, describe_wins, missing_step
+from analysis.results.verdict import describe_others, describe_verdict, missing_step
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up
 from sweep.results.best import best_document
@@ -75,8 +75,8 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
         _print_arms(confirmation, trial)
         print()
         console.print(escape(describe_verdict(confirmation, document["trial_id"], folder)))
-        if wins := describe_wins(confirmation, document["trial_id"]):
-            console.print(escape(wins))
+        if others := describe_others(confirmation, document["trial_id"]):
+            console.print(escape(others))
 
 
 def print_unfinished(folder: Folder, ledger: Ledger) -> None:

@@ -43,6 +43,7 @@ def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
             "hyperparameters": trial.hyperparameters,
             "epochs": len(trial.epochs),
             "planned_epochs": trial.planned_epochs,
+            "preview": trial.preview_epochs is not None,
             "repeats": trial.repeats,
             "val_accuracy": trial_accuracy(trial),
             "seconds": round(trial.seconds, 3),

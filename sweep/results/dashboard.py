@@ -28,7 +28,7 @@ from analysis.results.budget import n_planned
 from analysis.results.comparison import summarize_arm
 from analysis.results.selection import best_finalist
 from analysis.results.study import distributions, optuna_trial
-from analysis.results.verdict import describe_verdict, describe_wins
+from analysis.results.verdict import describe_others, describe_verdict
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
 from sweep.results.extras import import_extra
@@ -227,7 +227,7 @@ def _study_attributes(
         assert finalist.trial_id is not None
         accuracy = mean_accuracy(summary.mean, summary.interval, summary.n)
         verdict = describe_verdict(confirmation, finalist.trial_id, folder)
-        verdict = f"{verdict} {describe_wins(confirmation, finalist.trial_id)}".rstrip()
+        verdict = f"{verdict} {describe_others(confirmation, finalist.trial_id)}".rstrip()
     return {
         CAUTION: describe_caution(ledger),  # first, because the page shows five
         "Verdict": verdict,

@@ -21,7 +21,7 @@ from analysis.records.ledger import (
 )
 from analysis.results.budget import n_planned, read_duration, seconds_spent
 from analysis.results.cost import describe_shortened
-from analysis.results.selection import preview_score, rank_trials
+from analysis.results.selection import Selection, preview_score, rank_trials
 from sweep.screen.layout import Flow, TrialTable, progress_bar
 from sweep.screen.output import escape
 
@@ -56,7 +56,7 @@ class SearchView:
 
     def line(self) -> str:
         """Return the progress in one line."""
-        n_failed, best = self._count("FAILED"), next(iter(rank_trials(self.ledger)), None)
+        n_failed, best = self._count("FAILED"), self._best()
         n_trials = n_planned(self.ledger)
         stage = "searching" if self.ledger.n_ended < n_trials else "searched"
         parts = [
@@ -65,9 +65,10 @@ class SearchView:
             f"{n_failed} failed" if n_failed else "",
             self._epochs(),
             *self._times(),
-            f"best {percent(best.score)} (trial {best.trial.trial_id})"
+            f"best {'preview ' * bool(best.trial.preview_epochs)}{percent(best.score)} "
+            f"(trial {best.trial.trial_id})"
             if best
-            else self._best_preview(),
+            else "",
         ]
         return ", ".join(part for part in parts if part)
 
@@ -94,25 +95,30 @@ class SearchView:
                 Text(self._epochs(), "dim"),
             ),
         ]
-        if ranking := rank_trials(ledger):
-            trial, accuracy = ranking[0].trial, Text(percent(ranking[0].score), "bold green")
+        if best := self._best():
             words = "best" if ledger.n_ended >= n_trials else "best so far"
-            best = Text.assemble(f"{words} ", accuracy, f" (trial {trial.trial_id})")
-            values = trial.hyperparameters.items()
-            parts.append(Flow(best, *(escape(f"{k} {format_value(k, v)}") for k, v in values)))
-        elif preview := self._best_preview():
-            parts.append(Text(preview))
+            if best.trial.preview_epochs:
+                words = "best preview so far"
+            number, accuracy = best.trial.trial_id, Text(percent(best.score), "bold green")
+            values = best.trial.hyperparameters.items()
+            parts.append(
+                Flow(
+                    Text.assemble(f"{words} ", accuracy, f" (trial {number})"),
+                    *(escape(f"{name} {format_value(name, value)}") for name, value in values),
+                )
+            )
         if running := ledger.in_state("RUNNING"):
             max_lines = None if height is None else max(4, height - _OTHER_LINES)
             parts += [Text(), _open_trials(running, max_lines)]
         return Group(*parts)
 
-    def _best_preview(self) -> str:
-        """Return the best score of the previews, as long as no other trial has one."""
-        scores = {t.trial_id: preview_score(t) or 0.0 for t in self.ledger.trials.values()}
-        best = max(scores, key=scores.__getitem__, default=0)
-        score = scores.get(best)
-        return f"best preview so far {percent(score)} (trial {best})" if score else ""
+    def _best(self) -> Selection | None:
+        """Return the best trial, or the best preview as long as no other trial has a score."""
+        if ranking := rank_trials(self.ledger):
+            return ranking[0]
+        scores = ((trial, preview_score(trial)) for trial in self.ledger.trials.values())
+        previews = [Selection(trial, score) for trial, score in scores if score is not None]
+        return min(previews, key=lambda preview: preview.rank, default=None)
 
     def _count(self, state: State) -> int:
         return len(self.ledger.in_state(state))
@@ -136,6 +142,8 @@ class SearchView:
         """Return the time of work so far, and an estimate of the time left."""
         now = self._clock() if self._is_running else None
         left = time_left(seconds_left(self.ledger)) if self._is_running else ""
+        if left and self.ledger.config.get("confirm") is not None:
+            left += ", then the confirmation"
         return f"{duration(seconds_spent(self.ledger, now))} elapsed", left
 
 

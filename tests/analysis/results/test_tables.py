@@ -28,6 +28,7 @@ def test_tables_of_a_search():
         "rotation": [10.0, 0.0, 0.0],
         "epochs": [1, 2, 0],
         "planned_epochs": [4, 4, 4],
+        "preview": [False, False, False],
         "repeats": pd.array([None] * 3, "Int64"),
         "val_accuracy": [0.75, 1.0, None],
         "seconds": [2.0, 4.0, 0.0],
@@ -74,7 +75,7 @@ def test_empty_sweep_has_tables_of_the_same_columns():
         runs_table(None),
     ]
     assert [len(table) for table in tables] == [0, 0, 0, 0]
-    assert [len(table.columns) for table in tables] == [9, 8, 9, 9]
+    assert [len(table.columns) for table in tables] == [10, 8, 9, 9]
     kinds = [
         table.dtypes[name]
         for table, name in zip(tables, ("epochs", "epoch", "seed", "seed"), strict=True)

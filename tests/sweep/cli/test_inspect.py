@@ -69,7 +69,7 @@ def test_trials_are_documents_with_the_best_first(call: Call, tmp_path: Path) ->
         (1, "STOPPED", "initial", values, 1, 0.91, 1.25),
         (3, "RUNNING", "proposed", values, 0, None, 0.0),
     ]
-    more = {"planned_epochs": 4, "repeats": None}
+    more = {"planned_epochs": 4, "preview": False, "repeats": None}
     assert document == {"trials": [dict(zip(names, row, strict=True)) | more for row in rows]}
     for n in (1, 3, 100):
         top = json.loads(call("trials", "--json", "--top", n).out)
@@ -212,8 +212,9 @@ def test_csv_is_the_same_table(call: Call, add_sweep: AddSweep, tmp_path: Path) 
     assert (to_stdout.exit_code, to_stdout.out) == (0, text)
     rows = list(csv.DictReader(io.StringIO(text)))
     names = list(documents[0]["hyperparameters"])
-    first, last = ["trial_id", "state", "origin"], ["val_accuracy", "seconds", "reason"]
-    assert list(rows[0]) == [*first, *names, "epochs", "planned_epochs", "repeats", *last]
+    first, counts = ["trial_id", "state", "origin"], ["epochs", "planned_epochs", "preview"]
+    last = ["repeats", "val_accuracy", "seconds", "reason"]
+    assert list(rows[0]) == [*first, *names, *counts, *last]
     for row, document in zip(rows, documents, strict=True):
         assert (row["state"], row["origin"]) == (document["state"], document["origin"])
         assert {n: float(row[n]) for n in names} == document["hyperparameters"]

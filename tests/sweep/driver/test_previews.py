@@ -198,7 +198,7 @@ def test_sweep_learns_from_previews_only_if_its_own_are_as_long(
 def test_estimate_counts_the_epochs_of_previews(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sweep.driver.estimate.measure_speed", lambda *_: Speed(1 / 50_000, 0.0))
     found = estimate_time(CONFIG, slots=1)
-    assert found.search_s - 8 == pytest.approx(6 * 2 + 3 * 3)
+    assert found.search_s - 15 == pytest.approx(6 * 2 + 3 * 3)
 
 
 def test_trials_that_are_asked_for_at_once_repeat_different_previews(
@@ -248,6 +248,7 @@ def test_results_tell_previews_from_other_trials(
     ledger, _ = play(CONFIG.model_copy(update={"trials": 36}))
     table = trials_table(ledger).set_index("trial_id")
     assert list(table.loc[[1, 6], "planned_epochs"]) == [2, 3]
+    assert list(table.loc[[1, 6], "preview"]) == [True, False]
     repeats = table.loc[[1, 6], "repeats"].to_csv(header=False)
     assert repeats == f"1,\n6,{ledger.trials[6].repeats}\n"
     assert trial_title(ledger.trials[1]).startswith("trial 1: preview, ")

@@ -130,8 +130,8 @@ def test_best_preview_is_shown_until_a_trial_has_run_all_its_epochs(render: Rend
         story.ledger.apply(TrialStarted(story.now, trial_id, trial_id, {"dropout": 0.1}, 1))
         story.epoch(trial_id, accuracy)
         story.end(trial_id, "STOPPED")
-    assert render(view.picture())[2] == "best preview so far 97.00 % (trial 1)"
-    assert view.line().endswith(", best preview so far 97.00 % (trial 1)")
+    assert render(view.picture())[2] == "best preview so far 97.00 % (trial 1)  dropout 0.1"
+    assert view.line().endswith(", best preview 97.00 % (trial 1)")
     story.start(3)
     story.epoch(3, 0.9, 0.95, 0.95, 0.95)
     story.end(3)
@@ -222,6 +222,14 @@ def test_elapsed_time_excludes_the_pauses_between_sessions() -> None:
     story.now += 50
     story.session()
     assert " 15 s elapsed" in see(story).line()
+
+
+def test_time_left_says_that_the_confirmation_follows() -> None:
+    story = Story(n_trials=4, epochs=5)
+    story.ledger.config["confirm"] = {"top_k": 1, "seeds": 5}
+    story.start(1, 2)
+    story.epoch(1, 0.9, 0.95)
+    assert see(story).line().endswith("about 90 s left, then the confirmation")
 
 
 def test_estimate_ends_with_the_time_budget() -> None:
