@@ -36,7 +36,7 @@ ARMS: dict[str, Callable[[int, int], Tuner]] = {
     ),
     _RAY: RayDefaults,
     "Optuna: TPE, median pruner": OptunaLoop,
-    "Syne Tune: ASHA, conformal regression": partial(SyneTune, method="ASHACQR"),
+    "Syne Tune: ASHA, BORE": partial(SyneTune, method="ASHABORE"),
     "Syne Tune: BOHB": partial(SyneTune, method="BOHB"),
 }
 

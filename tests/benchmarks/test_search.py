@@ -32,7 +32,6 @@ class Valley:
 def test_every_arm_chooses_the_best_of_what_it_has_trained(arm: str) -> None:
     if arm.startswith("Syne Tune"):
         pytest.importorskip("syne_tune")
-        pytest.importorskip("huggingface_hub")
     problem: Any = Valley()
     chosen = simulate(ARMS[arm](180, 0), problem, 180, 0)
     assert chosen is not None
