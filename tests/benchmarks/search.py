@@ -16,7 +16,8 @@ from simulated import OptunaLoop, Project, RayDefaults, SyneTune, Tuner, simulat
 BUDGETS = (120, 240, 480, 960)  # epochs
 SWEEPS = 68  # of an arm, at each budget and a round
 OURS = "this project: preset `best`"
-SLOW = (OURS, "`gp`, all epochs")  # a quarter of the sweeps, up to 480 epochs
+_BORE = "Syne Tune: ASHA, BORE"
+SLOW = (OURS, "`gp`, all epochs", _BORE)  # a quarter of the sweeps, up to 480 epochs
 _BEFORE = "version 0.1.0: TPE, all epochs"
 _RAY = "Ray Tune: OptunaSearch, ASHA"
 _OPTUNA = optuna.samplers
@@ -36,7 +37,7 @@ ARMS: dict[str, Callable[[int, int], Tuner]] = {
     ),
     _RAY: RayDefaults,
     "Optuna: TPE, median pruner": OptunaLoop,
-    "Syne Tune: ASHA, BORE": partial(SyneTune, method="ASHABORE"),
+    _BORE: partial(SyneTune, method="ASHABORE"),
     "Syne Tune: BOHB": partial(SyneTune, method="BOHB"),
 }
 
