@@ -69,7 +69,7 @@ def export(
     storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Write the best network, with a program that uses it without this project."""
+    """Write the best network, with a program to use it."""
     from sweep.results.best import best_document, find_best
 
     folder, ledger = find_sweep(storage, name)

@@ -177,7 +177,7 @@ def confirm(
     storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Retrain the best trials and the baselines with fresh seeds, and test them."""
+    """Retrain and test the best trials and the baselines."""
     from sweep.api.work import confirm_sweep
 
     how = _options(address, concurrency, data, as_json=as_json)

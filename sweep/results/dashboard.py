@@ -120,8 +120,9 @@ class StudyMirror:
         if ledger.n_ended >= n_planned(ledger):
             ordered = sorted(trials.items(), key=lambda item: item[1].state != TrialState.COMPLETE)
             trials = dict(ordered)
-        self._ledger, self.storage.trials[self.study_id] = ledger, trials
-        self._update_previews(ledger, trials)
+        self._ledger = ledger
+        # Another thread may be reading these dictionaries, so that they are replaced whole.
+        self.storage.trials = {self.study_id: trials, **self._previews(ledger, trials)}
         confirmation = read_confirmation(self._folder)
         arm = best_finalist(ledger, confirmation) if confirmation else None
         if (confirmation, arm) != self._confirmed:  # because a verdict reads predictions
@@ -130,19 +131,23 @@ class StudyMirror:
                 self.storage.set_study_user_attr(self.study_id, name, text)
             self._confirmed = (confirmation, arm)
 
-    def _update_previews(self, ledger: Ledger, trials: dict[int, FrozenTrial]) -> None:
-        ended = [n for n, trial in ledger.trials.items() if trial.outcome == "preview"]
+    def _previews(
+        self, ledger: Ledger, trials: dict[int, FrozenTrial]
+    ) -> dict[int, dict[int, FrozenTrial]]:
+        """Return the study of the previews that have ended, if there are any, by its id."""
+        ended = [number for number, trial in ledger.trials.items() if trial.outcome == "preview"]
         if not ended:
-            return
+            return {}
         if self._previews_id is None:
             self._previews_id = self._new_study(f"{self._folder.name}: previews")
-            self.storage.trials[self._previews_id] = {}
-        known = self.storage.trials[self._previews_id]
+        previews = dict(self.storage.trials.get(self._previews_id, {}))
         for number in ended:
-            if _PREVIEW_IDS + number not in known:
-                preview = copy.copy(trials[number])
-                preview.state, preview._trial_id = TrialState.COMPLETE, _PREVIEW_IDS + number
-                known[_PREVIEW_IDS + number] = preview
+            trial_id = _PREVIEW_IDS + number
+            if trial_id not in previews:
+                previews[trial_id] = copy.copy(trials[number])
+                previews[trial_id].state = TrialState.COMPLETE
+                previews[trial_id]._trial_id = trial_id
+        return {self._previews_id: previews}
 
     def importances(self) -> list[dict[str, Any]]:
         """Return the importances in the plot, as the dashboard expects them, if there are any."""

@@ -163,7 +163,7 @@ def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> 
     assert searched.startswith("  searched  dropout 0 to 0.5, rotation 0° to 30°, ")
     assert fixed.startswith("  fixed     batch_size 64, ")
     assert time == (  # 3 trials, and 4 arms with 5 seeds, of 5 epochs of 5.2 s and 6.2 s
-        "  time      up to about 12 min at the present load: search 90 s, confirmation 11 min"
+        "  time      up to about 12 min at the present load: search 95 s, confirmation 11 min"
     )
     assert start == "1 at a time; starting Ray"
     assert report == WRITING
@@ -441,7 +441,7 @@ def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(
     document = json.loads(call(*options, "--concurrency", "1", "--json").out)
     assert document["off"] == ["shift"]
     # The start, 3 trials of 15 epochs of 5.2 s, and 4 arms with 5 seeds of 15 epochs of 6.2 s.
-    assert document["estimate_s"] == pytest.approx(8 + 3 * 15 * 5.2 + 4 * 5 * 15 * 6.2)
+    assert document["estimate_s"] == pytest.approx(15 + 3 * 15 * 5.2 + 4 * 5 * 15 * 6.2)
     assert pretended.done == []
     assert list(tmp_path.iterdir()) == []
     call("run", "--name", "mine", "--trials", "1", "--search-only")
@@ -459,7 +459,7 @@ def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(
     assert "  time  " not in outcome.out
     document = json.loads(call(*begin, *again, "--trials", "3", "--json").out)
     assert document["missing"] == "1 of 3 trials have ended"
-    assert document["estimate_s"] == pytest.approx((8 + 3 * 15 * 5.2) * 2 / 3, abs=0.1)
+    assert document["estimate_s"] == pytest.approx((15 + 3 * 15 * 5.2) * 2 / 3, abs=0.1)
 
     call("run", "--name", "other", "--trials", "1")
     begun = ConfirmationBegun(1.0, FORMAT, "other", 15)
