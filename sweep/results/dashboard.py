@@ -1,6 +1,5 @@
 """A sweep in optuna-dashboard, served from its ledger to this machine alone."""
 
-import contextlib
 import copy
 import json
 import re
@@ -12,6 +11,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna
+from optuna.distributions import FloatDistribution
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -39,6 +39,14 @@ CAUTION = "Contour and Rank"
 _PREVIEW_IDS = 10_000_000  # ids of trials in the study of the previews begin here
 _METRIC = "validation accuracy"
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
+
+
+class _NonzeroFloats(FloatDistribution):
+    """A distribution that shows 0 as almost 0: the page leaves out what is exactly 0."""
+
+    @override
+    def to_internal_repr(self, param_value_in_external_repr: Any) -> float:
+        return super().to_internal_repr(param_value_in_external_repr) or 1e-12
 
 
 class _LedgerStorage(InMemoryStorage):
@@ -112,14 +120,20 @@ class StudyMirror:
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows, and in the sweep's confirmation."""
-        space, trials = distributions(ledger), dict(self.storage.trials.get(self.study_id, {}))
+        trials = dict(self.storage.trials.get(self.study_id, {}))
+        space = {
+            name: _NonzeroFloats(found.low, found.high, found.log)
+            if isinstance(found, FloatDistribution)
+            else found
+            for name, found in distributions(ledger).items()
+        }
         for number, trial in ledger.trials.items():
             if number not in trials or not trials[number].state.is_finished():
                 trials[number] = optuna_trial(trial, space)
                 trials[number].number = trials[number]._trial_id = number
         if ledger.n_ended >= n_planned(ledger):
-            ordered = sorted(trials.items(), key=lambda item: item[1].state != TrialState.COMPLETE)
-            trials = dict(ordered)
+            order = {n: (trials[n].state != TrialState.COMPLETE, n) for n in trials}
+            trials = {number: trials[number] for number in sorted(trials, key=order.__getitem__)}
         self._ledger = ledger
         # Another thread may be reading these dictionaries, so that they are replaced whole.
         self.storage.trials = {self.study_id: trials, **self._previews(ledger, trials)}
@@ -135,11 +149,15 @@ class StudyMirror:
         self, ledger: Ledger, trials: dict[int, FrozenTrial]
     ) -> dict[int, dict[int, FrozenTrial]]:
         """Return the study of the previews that have ended, if there are any, by its id."""
-        ended = [number for number, trial in ledger.trials.items() if trial.outcome == "preview"]
+        ended = [n for n in sorted(ledger.trials) if ledger.trials[n].outcome == "preview"]
         if not ended:
             return {}
         if self._previews_id is None:
             self._previews_id = self._new_study(f"{self._folder.name}: previews")
+            epochs, total = ledger.trials[ended[0]].planned_epochs, ledger.config["epochs"]
+            about = f"accuracies after {epochs} of {total} epochs; for the best trial see"
+            text = f"{about} the study {self._folder.name}"
+            self.storage.set_study_user_attr(self._previews_id, "Previews", text)
         previews = dict(self.storage.trials.get(self._previews_id, {}))
         for number in ended:
             trial_id = _PREVIEW_IDS + number
@@ -155,8 +173,12 @@ class StudyMirror:
             n_ended = 0 if self._ledger is None else self._ledger.n_ended
             if self._ledger is not None and n_ended != self._importances[0]:
                 space, found = distributions(self._ledger), []
-                with contextlib.suppress(NothingToDrawError):
+                about = "as in `sweep plot`: of the previews, or of the complete trials if more"
+                try:
                     found = importances(self._ledger)
+                except NothingToDrawError as nothing:
+                    about = str(nothing)
+                self.storage.set_study_user_attr(self.study_id, "Importance", about)
                 rows = [
                     {
                         "name": row.name if row.is_clear else f"{row.name} (within chance)",
@@ -171,12 +193,12 @@ class StudyMirror:
 
 def describe_caution(ledger: Ledger) -> str:
     """Return what a reader must know of the dashboard's contours and ranks."""
-    # Version 0.21 skips values of 0. Its contours are of the first trials in the list, as many as
-    # are complete: their order must not change while trials are added.
+    # The contours of version 0.21 are of the first trials in the list, as many as are complete:
+    # their order must not change while trials are added.
     more = "see the study of the previews, too"
     if not any(trial.preview_epochs for trial in ledger.trials.values()):
         more = "right only after the search has ended"
-    return f"of complete trials alone, without values of 0; {more}"
+    return f"of complete trials alone; {more}"
 
 
 def serve(
@@ -235,11 +257,10 @@ def _study_attributes(
         verdict = f"{verdict} {describe_others(confirmation, finalist.trial_id)}".rstrip()
     return {
         CAUTION: describe_caution(ledger),  # first, because the page shows five
-        "Verdict": verdict,
+        "Pruned": "stopped early, or a preview; its value is that of its last epoch",
         "Test accuracy of the best": accuracy,
-        "Network": network_name(ledger.config),
-        "Dataset": dataset_name(ledger.config),
-        "Pruned": "stopped early, or a preview",
+        "Verdict": verdict,
+        "Network and dataset": f"{network_name(ledger.config)}, {dataset_name(ledger.config)}",
     }
 
 

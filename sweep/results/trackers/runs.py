@@ -22,8 +22,9 @@ class TrackedRun:
 
     Its name is unique in its sweep. Its `id`, of 16 hexadecimal digits, is unique among all
     sweeps, also those that were deleted. The parameters are all hyperparameters, then the model,
-    the seed and the origin. Only a complete trial has a score. The state of a preview that has
-    ended is PREVIEW. `searched` are the names of a trial's hyperparameters that were searched.
+    the seed, the origin, the planned epochs, and the preview that a trial repeats. Only a complete
+    trial has a score. The state of a preview that has ended is PREVIEW. `searched` are the names
+    of a trial's hyperparameters that were searched.
     """
 
     name: str
@@ -72,6 +73,9 @@ def tracked_runs(ledger: Ledger, confirmation: Confirmation | None) -> Iterator[
         name = trial_name(trial.trial_id)
         parameters = {name: trial.value(name) for name in {**DEFAULTS, **trial.hyperparameters}}
         about = {"model": trial.config.get("model"), "seed": trial.seed, "origin": trial.origin}
+        about["planned_epochs"] = trial.planned_epochs
+        if trial.repeats is not None:
+            about["repeats"] = trial.repeats
         yield TrackedRun(
             name,
             identify(name),

@@ -61,7 +61,9 @@ class WeightsAndBiases(Tracker):
             return False
         mirrored = self._open.get(run.id) or self._begin(run)
         for number in range(max(n_before + 1, mirrored.starting_step), len(run.metrics) + 1):
-            mirrored.log(run.metrics[number - 1], step=number)
+            # The time of the training, not that of the mirroring.
+            values = run.metrics[number - 1] | {"_timestamp": run.time(number)}
+            mirrored.log(values, step=number)
         mirrored.summary.update({"state": run.state, "reason": run.reason or ""})
         if run.score is not None:
             mirrored.summary["score"] = run.score
@@ -86,6 +88,7 @@ class WeightsAndBiases(Tracker):
             group=self._sweep,
             id=run.id,
             name=run.name,
+            job_type="confirmation" if "arm" in run.parameters else "trial",
             config=run.parameters,
             resume="allow",
             reinit="create_new",

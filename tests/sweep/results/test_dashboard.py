@@ -85,7 +85,10 @@ def test_attributes_of_the_study_follow_the_confirmation(
     mirror = StudyMirror(folder, print)
     mirror.follow()
     before = mirror.storage.get_study_user_attrs(0)
-    assert (before["Network"], before["Dataset"]) == ("lenet5", "mnist")
+    assert before["Network and dataset"] == "lenet5, mnist"
+    assert mirror.importances() == []
+    reason = mirror.storage.get_study_user_attrs(0)["Importance"]
+    assert re.fullmatch(r"only \d trials? to compare; at least 12 are needed", reason)
     assert before["Verdict"] == before["Test accuracy of the best"] == "not confirmed"
     synthetic.write_confirmed(folder, ledger, 4)
     mirror.update(ledger)
@@ -133,6 +136,19 @@ def test_previews_have_a_study_of_their_own(make_sweep: MakeSweep) -> None:
     ]
     assert {trial.state for trial in shown} == {TrialState.COMPLETE}
     assert all(mirror.storage.get_trial(trial._trial_id) is trial for trial in shown)
+    about = mirror.storage.get_study_user_attrs(second._study_id)["Previews"]
+    assert about.startswith(f"accuracies after {previews[0].planned_epochs} of 15 epochs; ")
+
+
+def test_zero_is_shown_as_almost_zero(make_sweep: MakeSweep) -> None:
+    """Because the dashboard's contours leave out what is exactly 0."""
+    folder, ledger = make_sweep(n_trials=2, failure_rate=0.0, scheduler="none")
+    ledger.trials[1].hyperparameters["dropout"] = 0.0
+    mirror = StudyMirror(folder, print)
+    mirror.update(ledger)
+    trial = mirror.storage.get_trial(1)
+    assert trial.params["dropout"] == 0.0
+    assert 0 < trial.distributions["dropout"].to_internal_repr(0.0) < 1e-9
 
 
 def test_mirror_has_the_numbers_the_best_trial_and_the_importances_of_the_sweep(
@@ -234,7 +250,7 @@ def test_dashboard_shows_a_sweep_and_follows_it(
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=20)
     assert (process.returncode, output) == (130, "")
-    about = "of complete trials alone, without values of 0; right only after the search has ended"
+    about = "of complete trials alone; right only after the search has ended"
     assert errors == f"note: Contour and Rank are {about}\n"
 
 
