@@ -93,9 +93,8 @@ class StudyMirror:
         self._previews_id: int | None = None
         self._folder, self._on_problem = folder, on_problem
         self._lock, self._due, self._problem = threading.Lock(), 0.0, ""
-        self._ledger: Ledger | None = None
-        self._confirmed: tuple[Confirmation | None, Arm | None] | None = None
-        self._importances: tuple[int, list[dict[str, Any]]] = (0, [])
+        self._shown: tuple[Confirmation | None, Arm | None, dict[str, str]] | None = None
+        self._importances: tuple[int, list[dict[str, Any]], str] = (-1, [], "")
 
     def _new_study(self, name: str) -> int:
         study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], name)
@@ -134,16 +133,22 @@ class StudyMirror:
         if ledger.n_ended >= n_planned(ledger):
             order = {n: (trials[n].state != TrialState.COMPLETE, n) for n in trials}
             trials = {number: trials[number] for number in sorted(trials, key=order.__getitem__)}
-        self._ledger = ledger
         # Another thread may be reading these dictionaries, so that they are replaced whole.
         self.storage.trials = {self.study_id: trials, **self._previews(ledger, trials)}
         confirmation = read_confirmation(self._folder)
         arm = best_finalist(ledger, confirmation) if confirmation else None
-        if (confirmation, arm) != self._confirmed:  # because a verdict reads predictions
-            about = _study_attributes(self._folder, ledger, confirmation, arm)
+        if ledger.n_ended != self._importances[0]:
+            self._importances = (ledger.n_ended, *_importance_rows(ledger))
+        notes = {  # first, because the page shows five attributes
+            CAUTION: describe_caution(ledger),
+            "Pruned": "stopped early, or a preview; Slice has its last value",
+            "Importance": self._importances[2],
+        }
+        if (confirmation, arm, notes) != self._shown:  # because a verdict reads predictions
+            about = notes | _study_attributes(self._folder, ledger, confirmation, arm)
             for name, text in about.items():
                 self.storage.set_study_user_attr(self.study_id, name, text)
-            self._confirmed = (confirmation, arm)
+            self._shown = (confirmation, arm, notes)
 
     def _previews(
         self, ledger: Ledger, trials: dict[int, FrozenTrial]
@@ -170,35 +175,35 @@ class StudyMirror:
     def importances(self) -> list[dict[str, Any]]:
         """Return the importances in the plot, as the dashboard expects them, if there are any."""
         with self._lock:
-            n_ended = 0 if self._ledger is None else self._ledger.n_ended
-            if self._ledger is not None and n_ended != self._importances[0]:
-                space, found = distributions(self._ledger), []
-                about = "as in `sweep plot`: of the previews, or of the complete trials if more"
-                try:
-                    found = importances(self._ledger)
-                except NothingToDrawError as nothing:
-                    about = str(nothing)
-                self.storage.set_study_user_attr(self.study_id, "Importance", about)
-                rows = [
-                    {
-                        "name": row.name if row.is_clear else f"{row.name} (within chance)",
-                        "importance": row.value,
-                        "distribution": type(space[row.name]).__name__,
-                    }
-                    for row in found
-                ]
-                self._importances = (n_ended, rows)
             return self._importances[1]
+
+
+def _importance_rows(ledger: Ledger) -> tuple[list[dict[str, Any]], str]:
+    """Return the importances as the dashboard expects them, and what they are of, or lack."""
+    try:
+        found, space = importances(ledger), distributions(ledger)
+    except NothingToDrawError as nothing:
+        return [], f"not shown: {nothing}"
+    rows = [
+        {
+            "name": row.name if row.is_clear else f"{row.name} (within chance)",
+            "importance": row.value,
+            "distribution": type(space[row.name]).__name__,
+        }
+        for row in found
+    ]
+    return rows, "as in `sweep plot`, of previews if there are more of them"
 
 
 def describe_caution(ledger: Ledger) -> str:
     """Return what a reader must know of the dashboard's contours and ranks."""
     # The contours of version 0.21 are of the first trials in the list, as many as are complete:
     # their order must not change while trials are added.
-    more = "see the study of the previews, too"
-    if not any(trial.preview_epochs for trial in ledger.trials.values()):
-        more = "right only after the search has ended"
-    return f"of complete trials alone; {more}"
+    if ledger.n_ended < n_planned(ledger):
+        return "of complete trials alone; Contour is wrong until the search has ended"
+    if any(trial.preview_epochs for trial in ledger.trials.values()):
+        return "of complete trials alone; see the previews, too"
+    return "of complete trials alone"
 
 
 def serve(
@@ -256,8 +261,6 @@ def _study_attributes(
         verdict = describe_verdict(confirmation, finalist.trial_id, folder)
         verdict = f"{verdict} {describe_others(confirmation, finalist.trial_id)}".rstrip()
     return {
-        CAUTION: describe_caution(ledger),  # first, because the page shows five
-        "Pruned": "stopped early, or a preview; its value is that of its last epoch",
         "Test accuracy of the best": accuracy,
         "Verdict": verdict,
         "Network and dataset": f"{network_name(ledger.config)}, {dataset_name(ledger.config)}",
