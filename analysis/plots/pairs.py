@@ -13,13 +13,12 @@ from matplotlib.lines import Line2D
 from analysis.formatting import count
 from analysis.plots.points import FEWEST, Dimension, Points, points, spread
 from analysis.plots.results import NothingToDrawError, Picture, Results
-from analysis.plots.style import FAINT, INK, add_legend, new_figure, sequence
+from analysis.plots.style import FAINT, STAR, add_legend, new_figure, sequence
 from analysis.plots.titles import set_titles, trial_title
 from analysis.records.ledger import Trial
 
 _MOST = 5  # hyperparameters whose pairs are legible
 _MOST_DRAWN = 300  # trials of each kind
-_BEST: dict[str, Any] = {"ls": "", "marker": "*", "ms": 12, "mew": 0, "color": INK}
 _STOPPED: dict[str, Any] = {"ls": "", "marker": "|", "ms": 4, "color": FAINT}
 
 
@@ -88,7 +87,7 @@ def _draw_pair(axes: Axes, data: Points, x: Dimension, y: Dimension, score: Dime
         dots = axes.scatter(*positions(trials), size, colors, linewidths=0, zorder=2)
         set_titles(dots, map(trial_title, trials))
     best = [data.ranked[0].trial]
-    (star,) = axes.plot(*positions(best), **_BEST)
+    (star,) = axes.plot(*positions(best), **STAR)
     set_titles(star, map(trial_title, best))
     for dimension, set_ticks, set_limits in (
         (x, axes.set_xticks, axes.set_xlim),
@@ -109,6 +108,6 @@ def _legend(data: Points) -> list[Line2D]:
     ]
     best = f"{data.best_words}: trial {data.ranked[0].trial.trial_id}"
     return [
-        Line2D([], [], label=best, **_BEST),
+        Line2D([], [], label=best, **STAR),
         *(Line2D([], [], label=f"{label} ({n:,})", **look) for label, n, look in entries if n),
     ]

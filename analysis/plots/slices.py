@@ -14,10 +14,10 @@ from analysis.plots.results import Picture, Results
 from analysis.plots.scales import AXIS_NOTE, set_accuracy_scale
 from analysis.plots.style import (
     BLUE,
-    INK,
     MUTED,
     SHADE,
     SKY,
+    STAR,
     STOPPED,
     VERMILLION,
     add_legend,
@@ -30,7 +30,6 @@ _STRIP = 0.14
 _MANY = 60
 _CHARACTERS = 96  # of the labels of choices that fit side by side, in a row of panels
 _MOST_INCLINED = 7
-_BEST: dict[str, Any] = {"ls": "", "marker": "*", "ms": 12, "mew": 0, "color": INK}
 _GOOD: dict[str, Any] = {"ls": "", "marker": "o", "ms": 6, "mew": 0, "color": BLUE}
 _OTHER = _GOOD | {"color": SKY}
 _FAR_BELOW = _OTHER | {"marker": "v", "ms": 5}
@@ -103,7 +102,7 @@ def _draw_slice(
     for part, look in (
         (slice(n_best, None), _OTHER | size),
         (slice(1, n_best), _GOOD | size),
-        (slice(1), _BEST),
+        (slice(1), STAR),
     ):
         (marks,) = axes.plot(x[part], scores[part], **look)
         set_titles(marks, (trial_title(selection.trial) for selection in shown[part]))
@@ -149,7 +148,7 @@ def _draw_strip(axes: Axes, data: Points, dimension: Dimension) -> None:
 def _legend(data: Points) -> list[Line2D]:
     n_best = data.n_best
     entries: list[tuple[str, int, dict[str, Any]]] = [
-        (f"{data.best_words}: trial {data.ranked[0].trial.trial_id}", 1, _BEST),
+        (f"{data.best_words}: trial {data.ranked[0].trial.trial_id}", 1, STAR),
         (
             f"rest of the best {n_best}{', with their range' if data.has_range else ''}",
             n_best - 1,
@@ -162,7 +161,7 @@ def _legend(data: Points) -> list[Line2D]:
         ("failed", len(data.failed), _FAILED),
     ]
     return [
-        Line2D([], [], label=label if look in (_BEST, _GOOD) else f"{label} ({n:,})", **look)
+        Line2D([], [], label=label if look in (STAR, _GOOD) else f"{label} ({n:,})", **look)
         for label, n, look in entries
         if n > 0
     ]

@@ -73,6 +73,9 @@ _STYLE: Any = {
     "pdf.fonttype": 42,
 }
 
+STAR: dict[str, Any] = {"ls": "", "marker": "*", "ms": 12, "mew": 0, "color": INK}
+"""How the best trial is marked."""
+
 Look = dict[str, Any]
 """How one arm is drawn in every picture: the properties of its lines."""
 

@@ -22,7 +22,7 @@ from sweep.config.dimensions import Choices
 from sweep.driver.arms import plan_arms
 from sweep.networks import spec_of
 
-_START_S = 15.0  # at most, until Ray has started and its workers have loaded the data
+_START_S = 15.0  # on a slow machine, until Ray has started and its workers have the data
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ class StudyMirror:
         self.storage = _LedgerStorage()
         self.study_id = self._new_study(folder.name)
         self._previews_id: int | None = None
+        self._caution = ""
         self._folder, self._on_problem = folder, on_problem
         self._lock, self._due, self._problem = threading.Lock(), 0.0, ""
         self._shown: tuple[Confirmation | None, Arm | None, dict[str, str]] | None = None
@@ -119,7 +120,8 @@ class StudyMirror:
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows, and in the sweep's confirmation."""
-        trials = dict(self.storage.trials.get(self.study_id, {}))
+        known = self.storage.trials.get(self.study_id)
+        trials = dict(known or {})
         space = {
             name: _NonzeroFloats(found.low, found.high, found.log)
             if isinstance(found, FloatDistribution)
@@ -130,9 +132,13 @@ class StudyMirror:
             if number not in trials or not trials[number].state.is_finished():
                 trials[number] = optuna_trial(trial, space)
                 trials[number].number = trials[number]._trial_id = number
-        if ledger.n_ended >= n_planned(ledger):
-            order = {n: (trials[n].state != TrialState.COMPLETE, n) for n in trials}
-            trials = {number: trials[number] for number in sorted(trials, key=order.__getitem__)}
+        if known is None:
+            self._caution = describe_caution(ledger)
+            if _has_ended(ledger):
+                # The contours of version 0.21 are of the first trials in the list, as many as are
+                # complete. An open page asks only for what is new: the order never changes then.
+                order = sorted(trials, key=lambda n: (trials[n].state != TrialState.COMPLETE, n))
+                trials = {number: trials[number] for number in order}
         # Another thread may be reading these dictionaries, so that they are replaced whole.
         self.storage.trials = {self.study_id: trials, **self._previews(ledger, trials)}
         confirmation = read_confirmation(self._folder)
@@ -140,7 +146,7 @@ class StudyMirror:
         if ledger.n_ended != self._importances[0]:
             self._importances = (ledger.n_ended, *_importance_rows(ledger))
         notes = {  # first, because the page shows five attributes
-            CAUTION: describe_caution(ledger),
+            CAUTION: self._caution,
             "Pruned": "stopped early, or a preview; Slice has its last value",
             "Importance": self._importances[2],
         }
@@ -195,12 +201,14 @@ def _importance_rows(ledger: Ledger) -> tuple[list[dict[str, Any]], str]:
     return rows, "as in `sweep plot`, of previews if there are more of them"
 
 
+def _has_ended(ledger: Ledger) -> bool:
+    return ledger.n_ended >= n_planned(ledger)
+
+
 def describe_caution(ledger: Ledger) -> str:
-    """Return what a reader must know of the dashboard's contours and ranks."""
-    # The contours of version 0.21 are of the first trials in the list, as many as are complete:
-    # their order must not change while trials are added.
-    if ledger.n_ended < n_planned(ledger):
-        return "of complete trials alone; Contour is wrong until the search has ended"
+    """Return what a reader must know of the contours and ranks of a dashboard that begins now."""
+    if not _has_ended(ledger):
+        return "of complete trials alone; for a right Contour, begin again after the search"
     if any(trial.preview_epochs for trial in ledger.trials.values()):
         return "of complete trials alone; see the previews, too"
     return "of complete trials alone"

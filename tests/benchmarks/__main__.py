@@ -2,8 +2,8 @@
 
     python tests/benchmarks [NAME …] [--rounds N] [--out DIR]
 
-Writes `benchmarks.md`, `benchmarks.json` and `benchmarks.png` in about an hour. Nothing else
-should run meanwhile. Ends with exit code 1 if a target is missed.
+Writes `benchmarks.md`, `benchmarks.json` and `benchmarks.png` in about an hour; `search` takes a
+few more. Nothing else should run meanwhile. Ends with exit code 1 if a target is missed.
 """
 
 import argparse
