@@ -239,13 +239,13 @@ def dashboard(
     storage: options.StorageOption = DEFAULT_STORAGE,
 ) -> None:
     """Show the sweep in optuna-dashboard, until Ctrl-C."""
-    folder, ledger = find_sweep(storage, name)
+    folder, _ = find_sweep(storage, name)
     try:
-        from sweep.results.dashboard import CAUTION, describe_caution, serve
+        from sweep.results.dashboard import serve
 
         def on_ready(url: str) -> None:
             print(escape(f"{folder.name}: {url}  (Ctrl-C to stop)"), flush=True)
-            say(f"note: {CAUTION} are {describe_caution(ledger)}")
+            say(f"verdict, and how to read the plots: {url}/note")
 
         serve(
             folder,

@@ -5,7 +5,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -18,27 +18,30 @@ from optuna.trial import FrozenTrial, TrialState
 from typing_extensions import override
 
 from analysis.errors import LedgerError, StorageError
-from analysis.formatting import dataset_name, mean_accuracy, network_name
+from analysis.formatting import dataset_name, network_name, percent
 from analysis.plots.importance import importances
 from analysis.plots.results import NothingToDrawError
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.sweeps import pause_after
 from analysis.results.budget import n_planned
-from analysis.results.comparison import summarize_arm
-from analysis.results.selection import best_finalist
+from analysis.results.selection import best_finalist, rank_trials
 from analysis.results.study import distributions, optuna_trial
-from analysis.results.verdict import describe_others, describe_verdict
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
+from sweep.results.best import describe_result
 from sweep.results.extras import import_extra
 
 HOST = "127.0.0.1"
 
-CAUTION = "Contour and Rank"
 _PREVIEW_IDS = 10_000_000  # ids of trials in the study of the previews begin here
 _METRIC = "validation accuracy"
+_IN_NOTE = "in the Note of this study (icon at the left)"
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
+
+
+def _package() -> Any:
+    return import_extra("optuna_dashboard", "the dashboard", "optuna-dashboard>=0.17")
 
 
 class _NonzeroFloats(FloatDistribution):
@@ -133,7 +136,7 @@ class StudyMirror:
                 trials[number] = optuna_trial(trial, space)
                 trials[number].number = trials[number]._trial_id = number
         if known is None:
-            self._caution = describe_caution(ledger)
+            self._caution = _describe_caution(ledger)
             if _has_ended(ledger):
                 # The contours of version 0.21 are of the first trials in the list, as many as are
                 # complete. An open page asks only for what is new: the order never changes then.
@@ -145,16 +148,28 @@ class StudyMirror:
         arm = best_finalist(ledger, confirmation) if confirmation else None
         if ledger.n_ended != self._importances[0]:
             self._importances = (ledger.n_ended, *_importance_rows(ledger))
-        notes = {  # first, because the page shows five attributes
-            CAUTION: self._caution,
-            "Pruned": "stopped early, or a preview; Slice has its last value",
-            "Importance": self._importances[2],
+        notes = {
+            "Contour and Rank": f"{self._caution}.",
+            "Pruned trials": "stopped early, or previews. History, Slice and EDF show their last "
+            "accuracy; where there is a switch for pruned trials, turn it off to compare trials "
+            "of equal length.",
+            "Importance": f"{self._importances[2]}.",
         }
         if (confirmation, arm, notes) != self._shown:  # because a verdict reads predictions
-            about = notes | _study_attributes(self._folder, ledger, confirmation, arm)
-            for name, text in about.items():
+            result = _describe(self._folder, ledger, confirmation, arm)
+            sections = {"Result": result, "How to read the plots": notes}
+            text = "\n\n".join(f"### {title}\n{_bullets(of)}" for title, of in sections.items())
+            self._annotate(self.study_id, text)
+            # The page shows five of them, and cuts off long ones.
+            shown = {"Contour and Rank": self._caution} | result | {"Verdict": _IN_NOTE}
+            for name, text in shown.items():
                 self.storage.set_study_user_attr(self.study_id, name, text)
             self._shown = (confirmation, arm, notes)
+
+    def _annotate(self, study_id: int, text: str) -> None:
+        """Set the note of a study, in Markdown."""
+        name = self.storage.get_study_name_from_id(study_id)
+        _package().save_note(optuna.load_study(study_name=name, storage=self.storage), text)
 
     def _previews(
         self, ledger: Ledger, trials: dict[int, FrozenTrial]
@@ -166,9 +181,10 @@ class StudyMirror:
         if self._previews_id is None:
             self._previews_id = self._new_study(f"{self._folder.name}: previews")
             epochs, total = ledger.trials[ended[0]].planned_epochs, ledger.config["epochs"]
-            about = f"accuracies after {epochs} of {total} epochs; for the best trial see"
-            text = f"{about} the study {self._folder.name}"
+            text = f"accuracies after {epochs} of {total} epochs"
             self.storage.set_study_user_attr(self._previews_id, "Previews", text)
+            text = f"Previews: {text}. The best trial is in the study {self._folder.name}."
+            self._annotate(self._previews_id, text)
         previews = dict(self.storage.trials.get(self._previews_id, {}))
         for number in ended:
             trial_id = _PREVIEW_IDS + number
@@ -205,13 +221,13 @@ def _has_ended(ledger: Ledger) -> bool:
     return ledger.n_ended >= n_planned(ledger)
 
 
-def describe_caution(ledger: Ledger) -> str:
+def _describe_caution(ledger: Ledger) -> str:
     """Return what a reader must know of the contours and ranks of a dashboard that begins now."""
     if not _has_ended(ledger):
-        return "of complete trials alone; for a right Contour, begin again after the search"
+        return "Contour is right only if started after the search"
     if any(trial.preview_epochs for trial in ledger.trials.values()):
-        return "of complete trials alone; see the previews, too"
-    return "of complete trials alone"
+        return "complete trials only; previews: a second study"
+    return "complete trials only"
 
 
 def serve(
@@ -227,7 +243,7 @@ def serve(
     receives a line, from another thread, when the ledger cannot be read. UsageError if
     optuna-dashboard is not installed, or the port is in use.
     """
-    package = import_extra("optuna_dashboard", "the dashboard", "optuna-dashboard>=0.17")
+    package = _package()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     mirror = StudyMirror(folder, on_problem)
     app = package.wsgi(mirror.storage)
@@ -258,21 +274,26 @@ def serve(
         server.serve_forever()
 
 
-def _study_attributes(
+def _describe(
     folder: Folder, ledger: Ledger, confirmation: Confirmation | None, finalist: Arm | None
 ) -> dict[str, str]:
     """Return what the dashboard says about a sweep, by title."""
-    accuracy = verdict = "not confirmed"
-    if confirmation and finalist and (summary := summarize_arm(confirmation, finalist.arm)):
-        assert finalist.trial_id is not None
-        accuracy = mean_accuracy(summary.mean, summary.interval, summary.n)
-        verdict = describe_verdict(confirmation, finalist.trial_id, folder)
-        verdict = f"{verdict} {describe_others(confirmation, finalist.trial_id)}".rstrip()
+    accuracy, verdict = describe_result(folder, confirmation, finalist)
+    ranked = rank_trials(ledger)
+    best = "none yet"
+    if ranked:
+        score = percent(ranked[0].score)
+        best = f"trial {ranked[0].trial.trial_id}, validation accuracy {score}"
     return {
-        "Test accuracy of the best": accuracy,
+        "Best": best,
+        "Test accuracy": accuracy,
         "Verdict": verdict,
-        "Network and dataset": f"{network_name(ledger.config)}, {dataset_name(ledger.config)}",
+        "Network": f"{network_name(ledger.config)}, on {dataset_name(ledger.config)}",
     }
+
+
+def _bullets(texts: Mapping[str, str]) -> str:
+    return "\n".join(f"* **{title}:** {text}" for title, text in texts.items())
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -5,8 +5,7 @@ import time
 from collections.abc import Iterator
 
 from analysis.errors import LedgerError, StorageError
-from analysis.records.confirmation import read_confirmation
-from analysis.records.sweeps import pause_after, read_sweep
+from analysis.records.sweeps import pause_after
 from analysis.storage.folder import Folder
 from sweep.errors import TrackerError, UsageError
 from sweep.results.trackers.mlflow import MLflow
@@ -31,19 +30,20 @@ def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple
         UsageError: A package is missing, the place is of another sweep, or the sweep was deleted.
         TrackerError: The tracker cannot be used.
     """
-    done: dict[str, tuple[int, str]] = {}
+    done: dict[str, tuple[int, str, str]] = {}
     new: set[str] = set()
     with _failing_as(to), contextlib.closing(TRACKERS[to](folder.name, place)) as tracker:
         while True:
-            is_last = not (follow and folder.is_locked())
+            is_running = folder.is_locked()
+            is_last = not (follow and is_running)
             began = time.monotonic()
             try:
-                runs = [*tracked_runs(read_sweep(folder), read_confirmation(folder))]
+                runs = [*tracked_runs(folder, is_running=is_running)]
             except FileNotFoundError as error:
                 raise UsageError(f"{error}: it was deleted") from error
             pause = pause_after(time.monotonic() - began)
             for run in runs:
-                progress = (len(run.metrics), run.state)
+                progress = (len(run.metrics), run.state, run.result)
                 if done.get(run.id) != progress:
                     if tracker.update(run):
                         new.add(run.id)

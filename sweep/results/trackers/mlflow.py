@@ -3,6 +3,7 @@
 import logging
 import os
 from typing import Any
+from zlib import crc32
 
 from typing_extensions import override
 
@@ -12,6 +13,7 @@ from sweep.results.trackers.runs import TrackedRun, Tracker
 
 # Tags by which a run is found again. The second one is written after what it is about.
 _ID, _PROGRESS = "sweep.run", "sweep.progress"
+_NOTE = "mlflow.note.content"  # shown as the description of a run or an experiment
 _MAX_METRICS = 1000  # in one request
 
 
@@ -37,7 +39,7 @@ class MLflow(Tracker):
     def update(self, run: TrackedRun) -> bool:
         if self._client is None:
             self._connect()
-        progress = f"{len(run.metrics)} {run.state}"
+        progress = f"{len(run.metrics)} {run.state} {crc32(run.result.encode())}"
         run_id, before = self._runs.get(run.id, ("", ""))
         if before == progress:
             return False
@@ -50,7 +52,10 @@ class MLflow(Tracker):
             )
             run_id = created.info.run_id
         self._write(run_id, run, int(before.split()[0]) if before else 0)
-        tags = {"state": run.state, "reason": (run.reason or "")[:500], _PROGRESS: progress}
+        tags = {"state": run.state, "reason": (run.reason or "")[:500]}
+        tags |= {"best": str(bool(run.result)).lower(), _NOTE: run.result, _PROGRESS: progress}
+        if run.result:
+            self._client.set_experiment_tag(self._experiment, _NOTE, run.result)
         self._client.log_batch(
             run_id, tags=[self._mlflow.entities.RunTag(*tag) for tag in tags.items()]
         )
@@ -91,11 +96,11 @@ class MLflow(Tracker):
             client.log_batch(run_id, params=parameters)
         for begin in range(0, len(metrics), _MAX_METRICS):
             client.log_batch(run_id, metrics=metrics[begin : begin + _MAX_METRICS])
-        if run.state == "RUNNING":
-            client.update_run(run_id, status="RUNNING")
-        else:
-            status = "FAILED" if run.state == "FAILED" else "FINISHED"
+        if run.has_ended:
+            status = {"FAILED": "FAILED", "INTERRUPTED": "KILLED"}.get(run.state, "FINISHED")
             client.set_terminated(run_id, status, end)
+        else:
+            client.update_run(run_id, status="RUNNING")
 
 
 def _milliseconds(seconds: float) -> int:

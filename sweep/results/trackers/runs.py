@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 from msgspec.structs import asdict
 
 from analysis.hyperparameters import DEFAULTS
-from analysis.records.confirmation import Confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.epochs import Epoch
 from analysis.records.files import run_name, trial_name
 from analysis.records.ledger import Ledger
-from analysis.results.selection import trial_score
+from analysis.records.sweeps import read_sweep
+from analysis.results.selection import best_finalist, rank_trials, trial_score
+from analysis.storage.folder import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,9 @@ class TrackedRun:
     Its name is unique in its sweep. Its `id`, of 16 hexadecimal digits, is unique among all
     sweeps, also those that were deleted. The parameters are all hyperparameters, then the model,
     the seed, the origin, the planned epochs, and the preview that a trial repeats. Only a complete
-    trial has a score. The state of a preview that has ended is PREVIEW. `searched` are the names
-    of a trial's hyperparameters that were searched.
+    trial has a score. The state of a preview that has ended is PREVIEW, that of a run on which no
+    process works INTERRUPTED. `searched` are the names of a trial's hyperparameters that were
+    searched. The best trial alone has a `result`: its test accuracy and the verdict.
     """
 
     name: str
@@ -36,6 +39,17 @@ class TrackedRun:
     reason: str | None = None
     score: float | None = None
     searched: tuple[str, ...] = ()
+    result: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more happens to it, at least until the sweep is resumed."""
+        return self.state != "RUNNING"
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it did not come to its end."""
+        return self.state in ("FAILED", "INTERRUPTED")
 
     def time(self, n_epochs: int) -> float:
         """Return when an epoch ended, without the pauses between sessions."""
@@ -62,12 +76,21 @@ class Tracker(ABC):
         """Finish writing."""
 
 
-def tracked_runs(ledger: Ledger, confirmation: Confirmation | None) -> Iterator[TrackedRun]:
-    """Yield the trials in order, then the confirmation runs."""
+def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
+    """Yield the trials of a sweep in order, then the confirmation runs.
+
+    `is_running` says whether a process works on the sweep.
+    """
+    ledger, confirmation = read_sweep(folder), read_confirmation(folder)
+    ranked = rank_trials(ledger)
+    best = ranked[0].trial if ranked else None
 
     def identify(name: str) -> str:
         key = f"{ledger.name} {ledger.created.time!r} {name}"
         return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+    def in_words(state: str) -> str:
+        return "INTERRUPTED" if state == "RUNNING" and not is_running else state
 
     for trial in ledger.trials.values():
         name = trial_name(trial.trial_id)
@@ -82,10 +105,11 @@ def tracked_runs(ledger: Ledger, confirmation: Confirmation | None) -> Iterator[
             parameters | about,
             trial.started,
             [_metrics(epoch) for epoch in trial.epochs],
-            trial.outcome.upper(),
+            in_words(trial.outcome.upper()),
             trial.reason,
             trial_score(trial),
             tuple(trial.hyperparameters),
+            _result(folder, ledger, confirmation) if trial is best else "",
         )
     if confirmation is None:
         return
@@ -102,9 +126,20 @@ def tracked_runs(ledger: Ledger, confirmation: Confirmation | None) -> Iterator[
             dict(arm.hyperparameters) | about,
             run.started or arm.time,
             metrics,
-            run.state,
+            in_words(run.state),
             run.reason,
         )
+
+
+def _result(folder: Folder, ledger: Ledger, confirmation: Confirmation | None) -> str:
+    from sweep.results.best import describe_result  # SciPy takes a while to import
+
+    finalist = best_finalist(ledger, confirmation) if confirmation else None
+    accuracy, verdict = describe_result(folder, confirmation, finalist)
+    text = f"The best trial of the sweep {folder.name}; "
+    if accuracy == verdict:
+        return f"{text}{verdict}."
+    return f"{text}test accuracy {accuracy}. {verdict}"
 
 
 def _metrics(epoch: Epoch) -> dict[str, float]:

@@ -40,7 +40,7 @@ class TensorBoard(Tracker):
                 f"{path.parent} is of another sweep with this name; delete {self._folder}, or "
                 "choose another folder with --out"
             )
-        if not expected.startswith(found):  # a failed run that continues
+        if not expected.startswith(found):  # a run that continues, or another is the best now
             path.unlink()
             found = b""
         with path.open("ab") as file:
@@ -71,14 +71,16 @@ def _events(run: TrackedRun) -> list[Any]:
         ]
         summary = Summary(value=values)
         events.append(Event(wall_time=run.time(number), step=number, summary=summary))
-    if run.state != "RUNNING":
+    if run.has_ended:
         n_epochs = len(run.metrics)
         end = run.time(n_epochs)
         summary = text("state", ": ".join(filter(None, [run.state, run.reason])))
         if run.score is not None:
             summary.value.append(Summary.Value(tag="score", simple_value=run.score))
+        if run.result:
+            summary.value.extend(text("result", run.result).value)
         events.append(Event(wall_time=end, step=n_epochs, summary=summary))
-        status = Status.Value(f"STATUS_{'FAILURE' if run.state == 'FAILED' else 'SUCCESS'}")
+        status = Status.Value(f"STATUS_{'FAILURE' if run.has_failed else 'SUCCESS'}")
         info = SessionEndInfo(status=status, end_time_secs=end)
         events.append(_plugin_event("session_end_info", end, session_end_info=info))
     return events

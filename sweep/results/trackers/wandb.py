@@ -11,6 +11,8 @@ from sweep.errors import UsageError
 from sweep.results.extras import import_extra
 from sweep.results.trackers.runs import TrackedRun, Tracker
 
+_BEST = "best"  # a tag
+
 
 class WeightsAndBiases(Tracker):
     """Writes to the server, or offline if W&B is set to, into files for `wandb sync`.
@@ -49,15 +51,17 @@ class WeightsAndBiases(Tracker):
         if not self._needs_login:
             self.where += f"; upload: wandb sync {settings.wandb_dir}/offline-run-*"
         self._file = Path(settings.wandb_dir) / f"sweep-{settings.mode}-{self._project}.json"
-        self._done: dict[str, tuple[int, str]] = {}
+        self._done: dict[str, tuple[int, str, str]] = {}
         with contextlib.suppress(FileNotFoundError, ValueError):
-            self._done = {name: tuple(n) for name, n in json.loads(self._file.read_text()).items()}
+            found = json.loads(self._file.read_text())
+            self._done = {name: (*done, "")[:3] for name, done in found.items()}
         self._open: dict[str, Any] = {}
 
     @override
     def update(self, run: TrackedRun) -> bool:
-        n_before, state = self._done.get(run.id, (0, ""))
-        if (n_before, state) == (len(run.metrics), run.state):
+        done = (len(run.metrics), run.state, run.result)
+        n_before, _, result = before = self._done.get(run.id, (0, "", ""))
+        if before == done:
             return False
         mirrored = self._open.get(run.id) or self._begin(run)
         for number in range(max(n_before + 1, mirrored.starting_step), len(run.metrics) + 1):
@@ -67,9 +71,13 @@ class WeightsAndBiases(Tracker):
         mirrored.summary.update({"state": run.state, "reason": run.reason or ""})
         if run.score is not None:
             mirrored.summary["score"] = run.score
-        self._done[run.id] = (len(run.metrics), run.state)
-        if run.state != "RUNNING":
-            self._open.pop(run.id).finish(exit_code=int(run.state == "FAILED"))
+        if run.result != result:
+            tags = {*(mirrored.tags or ())} - {_BEST}
+            mirrored.tags = (*sorted(tags), *[_BEST][: bool(run.result)])
+            mirrored.notes = run.result
+        self._done[run.id] = done
+        if run.has_ended:
+            self._open.pop(run.id).finish(exit_code=int(run.has_failed))
             self._save()
         return True
 

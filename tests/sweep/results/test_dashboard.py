@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 from optuna import load_study
 from optuna.trial import TrialState
+from optuna_dashboard import get_note
 
 from analysis.plots.importance import importances
 from analysis.records.files import LEDGER_FILE
@@ -31,13 +32,17 @@ from sweep.results.best import best_document
 from sweep.results.dashboard import StudyMirror, serve
 
 MakeSweep = Callable[..., tuple[Folder, Ledger]]
-FIRST = ("Contour and Rank", "Pruned", "Importance")
 VALUES = {"dropout": 0.1, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
 
 
 def trials_of(mirror: StudyMirror) -> list[tuple[int, TrialState, float | None, dict[int, float]]]:
     trials = mirror.storage.get_all_trials(mirror.study_id)
     return [(t.number, t.state, t.value, t.intermediate_values) for t in trials]
+
+
+def note_of(mirror: StudyMirror, study_id: int = 0) -> str:
+    name = mirror.storage.get_study_name_from_id(study_id)
+    return get_note(load_study(study_name=name, storage=mirror.storage))
 
 
 def epoch(trial_id: int, number: int, accuracy: float) -> EpochRecord:
@@ -74,34 +79,37 @@ def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
                 (2, TrialState.FAIL, None, {1: 0.5}),
                 (3, TrialState.PRUNED, None, {}),
             ]
-    assert mirror.storage.get_study_user_attrs(0)["Verdict"] == "not confirmed"
+    assert "**Verdict:** not confirmed\n" in note_of(mirror)
     reasons = [t.user_attrs.get("reason") for t in mirror.storage.get_all_trials(0)]
     assert reasons == [None, "training loss became nan in epoch 2", None]
 
 
-def test_attributes_of_the_study_follow_the_confirmation(
+def test_attributes_and_note_of_the_study_follow_the_confirmation(
     make_sweep: MakeSweep, synthetic: ModuleType
 ) -> None:
     folder, ledger = make_sweep(n_trials=3, failure_rate=0.0)
     mirror = StudyMirror(folder, print)
     mirror.follow()
     before = mirror.storage.get_study_user_attrs(0)
-    assert before["Network and dataset"] == "lenet5, mnist"
-    assert (mirror.importances(), [*before][:3]) == ([], [*FIRST])
-    reason = mirror.storage.get_study_user_attrs(0)["Importance"]
-    assert re.fullmatch(r"not shown: only \d trials? to compare; at least 12 are needed", reason)
-    assert before["Verdict"] == before["Test accuracy of the best"] == "not confirmed"
+    assert before["Network"] == "lenet5, on mnist"
+    assert mirror.importances() == []
+    reason = r"\*\*Importance:\*\* not shown: only \d trials? to compare; at least 12 are needed"
+    assert re.search(reason, note_of(mirror))
+    assert "**Verdict:** not confirmed\n" in note_of(mirror)
+    assert before["Test accuracy"] == "not confirmed"
     synthetic.write_confirmed(folder, ledger, 4)
     mirror.update(ledger)
     after = mirror.storage.get_study_user_attrs(0)
     confirmed = best_document(folder, ledger)["confirmed"]
-    assert next(iter(after)) == "Contour and Rank"  # the page shows the first five
-    text = confirmed["verdict"]["text"]
-    assert after["Verdict"].startswith(
-        f"{text} Trial {rank_trials(ledger)[0].trial.trial_id} beats "
+    assert len(after) == 5  # as many as the page shows
+    text, best = confirmed["verdict"]["text"], rank_trials(ledger)[0]
+    assert f"**Verdict:** {text} Trial {best.trial.trial_id} beats " in note_of(mirror)
+    assert (
+        after["Best"]
+        == f"trial {best.trial.trial_id}, validation accuracy {100 * best.score:.2f} %"
     )
     mean = f"{100 * confirmed['test_accuracy_mean']:.2f} %"
-    assert after["Test accuracy of the best"].startswith(f"{mean} (95 % interval ")
+    assert after["Test accuracy"].startswith(f"{mean} (95 % interval ")
 
 
 def test_complete_trials_come_first_if_the_search_has_ended_before(make_sweep: MakeSweep) -> None:
@@ -144,7 +152,8 @@ def test_previews_have_a_study_of_their_own(make_sweep: MakeSweep) -> None:
     assert {trial.state for trial in shown} == {TrialState.COMPLETE}
     assert all(mirror.storage.get_trial(trial._trial_id) is trial for trial in shown)
     about = mirror.storage.get_study_user_attrs(second._study_id)["Previews"]
-    assert about.startswith(f"accuracies after {previews[0].planned_epochs} of 15 epochs; ")
+    assert about == f"accuracies after {previews[0].planned_epochs} of 15 epochs"
+    assert note_of(mirror, second._study_id).startswith(f"Previews: {about}. ")
 
 
 def test_zero_is_shown_as_almost_zero(make_sweep: MakeSweep) -> None:
@@ -257,8 +266,8 @@ def test_dashboard_shows_a_sweep_and_follows_it(
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=20)
     assert (process.returncode, output) == (130, "")
-    about = "of complete trials alone; for a right Contour, begin again after the search"
-    assert errors == f"note: Contour and Rank are {about}\n"
+    assert errors.endswith("/dashboard/studies/0/note\n")
+    assert "is right only if started after" in json.dumps(study["user_attrs"])
 
 
 def serve_quietly(folder: Folder, port: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import EpochRecord, Ledger, LedgerWriter, TrialEnded, read_ledger
+from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.errors import TrackerError
 from sweep.results.trackers.mirror import mirror
@@ -36,9 +37,13 @@ def test_sweep_is_mirrored_once_and_grows(
 ) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     folder, ledger = make_sweep(n_trials=3, n_running=1)
-    assert mirror(folder, "mlflow", uri, follow=False)[0] == 3
+    with folder.lock():
+        assert mirror(folder, "mlflow", uri, follow=False)[0] == 3
     _, before = runs_of(uri, folder.name)
     assert before["trial-0003"].info.status == "RUNNING"
+    assert mirror(folder, "mlflow", uri, follow=False)[1] == 1
+    _, before = runs_of(uri, folder.name)
+    assert before["trial-0003"].info.status == "KILLED"
     with LedgerWriter(folder, read_ledger(folder).created) as writer:
         writer.append(EpochRecord(0.0, 3, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4))
         writer.append(TrialEnded(0.0, 3, "FAILED", "diverged"))
@@ -46,7 +51,7 @@ def test_sweep_is_mirrored_once_and_grows(
     synthetic.write_confirmed(folder, ledger, 1)
     confirmation = read_confirmation(folder)
     assert confirmation is not None
-    for n_left in (1 + len(confirmation.runs), 0):
+    for n_left in (2 + len(confirmation.runs), 0):  # the best trial, too, has a result now
         n_runs, n_new, where = mirror(folder, "mlflow", uri, follow=False)
         client, runs = runs_of(uri, folder.name)
         assert n_runs == len(runs) == 3 + len(confirmation.runs)
@@ -60,12 +65,17 @@ def test_sweep_is_mirrored_once_and_grows(
             assert float(run.data.params["dropout"]) == trial.hyperparameters["dropout"]
             assert run.data.params["origin"] == trial.origin
             assert run.data.tags["state"] == trial.state
+            is_best = trial is rank_trials(ledger)[0].trial
+            assert run.data.tags["best"] == str(is_best).lower()
+            assert bool(run.data.tags["mlflow.note.content"]) == is_best
             assert run.info.status == ("FAILED" if trial.state == "FAILED" else "FINISHED")
         for confirmed in confirmation.runs.values():
             run = runs[f"confirm-{confirmed.arm}-seed-{confirmed.seed}"]
             expected = [(epoch.epoch, epoch.val_accuracy) for epoch in confirmed.epochs]
             assert curve(client, run, "test_accuracy") == expected
     assert runs["trial-0003"].data.tags["reason"] == "diverged"
+    about = client.get_experiment_by_name(folder.name).tags["mlflow.note.content"]
+    assert "test accuracy" in about
 
 
 @pytest.mark.parametrize("uri", ["http://[::1", "sqlite:////proc/nowhere/runs.db"])

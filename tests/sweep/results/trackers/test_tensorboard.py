@@ -9,7 +9,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger, LedgerWriter, TrialEnded, read_ledger
-from analysis.results.selection import trial_score
+from analysis.results.selection import rank_trials, trial_score
 from analysis.storage.folder import Folder
 from sweep.errors import TrackerError, UsageError
 from sweep.results.trackers.mirror import mirror
@@ -59,6 +59,11 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
         assert table.metric_infos[0].name.tag == "score"
         (state,) = events.Tensors("state/text_summary")
         assert state.tensor_proto.string_val[0].decode().startswith(trial.state)
+        is_best = trial is rank_trials(ledger)[0].trial
+        assert ("result/text_summary" in events.Tags()["tensors"]) == is_best
+        if is_best:
+            (result,) = events.Tensors("result/text_summary")
+            assert b"test accuracy" in result.tensor_proto.string_val[0]
         if (score := trial_score(trial)) is not None:
             assert curve(events, "score") == {len(trial.epochs): pytest.approx(score)}
     for run in confirmation.runs.values():
@@ -70,10 +75,11 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
 
 def test_second_mirror_adds_only_what_is_new(make_sweep: MakeSweep, tmp_path: Path) -> None:
     folder, _ = make_sweep(n_trials=3, n_running=1)
-    mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
-    first = contents(tmp_path / "out")
-    mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
-    assert contents(tmp_path / "out") == first
+    with folder.lock():
+        mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
+        first = contents(tmp_path / "out")
+        mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
+        assert contents(tmp_path / "out") == first
     with LedgerWriter(folder, read_ledger(folder).created) as writer:
         writer.append(TrialEnded(0.0, 3, "STOPPED", None))
     # As left by a process that was killed while it wrote.
@@ -85,6 +91,20 @@ def test_second_mirror_adds_only_what_is_new(make_sweep: MakeSweep, tmp_path: Pa
     assert [path for path in first if second[path] != first[path]] == [torn]
     assert second[torn].startswith(first[torn])
     assert len(curve(read(torn.parent), "accuracy/val")) == 2
+
+
+def test_interrupted_run_that_continues_is_written_again(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    folder, _ = make_sweep(n_trials=2, n_running=1)
+    run = tmp_path / "out" / folder.name / "trial-0002"
+    for ended, state in ((False, b"INTERRUPTED"), (True, b"STOPPED")):
+        if ended:
+            with LedgerWriter(folder, read_ledger(folder).created) as writer:
+                writer.append(TrialEnded(0.0, 2, "STOPPED", None))
+        mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
+        (text,) = read(run).Tensors("state/text_summary")
+        assert text.tensor_proto.string_val[0] == state
 
 
 def test_failed_run_that_continues_is_written_again(make_sweep: MakeSweep, tmp_path: Path) -> None:

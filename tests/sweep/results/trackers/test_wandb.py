@@ -64,22 +64,31 @@ def test_second_mirror_adds_only_what_is_new_to_the_same_runs(
     offline = clean_environment | {"WANDB_MODE": "offline"}
     folder, ledger = make_sweep(n_trials=2, n_running=1)
     out = tmp_path / "out"
-    found = track(folder, out, offline)
+    with folder.lock():
+        found = track(folder, out, offline)
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("2 runs of synthetic, 2 new: W&B group synthetic in project ")
     files = sorted(out.glob("wandb/offline-run-*/run-*.wandb"))
     assert len(files) == 2
     by_name = {}
     for path in files:
-        (run,) = [one.run for one in records(path) if one.WhichOneof("record_type") == "run"]
+        run, *changed = [
+            one.run for one in records(path) if one.WhichOneof("record_type") == "run"
+        ]
         assert run.run_group == "synthetic"
+        is_best = run.display_name == "trial-0001"
+        assert len(changed) == 2 * is_best
+        if is_best:
+            assert [*changed[-1].tags] == ["best"]
+            assert "not confirmed" in changed[-1].notes
         by_name[run.display_name] = path
         trial = ledger.trials[int(run.display_name.removeprefix("trial-"))]
         config = {item.key: item.value_json for item in run.config.update}
         assert json.loads(config["dropout"]) == trial.hyperparameters["dropout"]
         curve = [(step, values["val_accuracy"]) for step, values in history(path)]
         assert curve == [(epoch.epoch, epoch.val_accuracy) for epoch in trial.epochs]
-    assert track(folder, out, offline).returncode == 0
+    with folder.lock():
+        assert track(folder, out, offline).returncode == 0
     assert sorted(out.glob("wandb/offline-run-*/run-*.wandb")) == files
     with LedgerWriter(folder, read_ledger(folder).created) as writer:
         writer.append(EpochRecord(0.0, 2, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4))
