@@ -1,12 +1,14 @@
-"""Sweeps side by side: the paired differences between what they have confirmed."""
+"""Sweeps side by side: the differences between what they have confirmed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.records.confirmation import Confirmation, Look
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison, compare_at_looks
 from analysis.results.selection import best_finalist, rank_trials
+
+_Looks = list[tuple[Look, dict[int, float]]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Contender:
         return self.ledger.name
 
     @property
-    def looks(self) -> list[tuple[Look, dict[int, float]]]:
+    def looks(self) -> _Looks:
         """The looks at its confirmation, each with the best trial's test accuracies by seed."""
         if self.confirmation is None:
             return []
@@ -40,35 +42,55 @@ class Contender:
 
 @dataclass(frozen=True)
 class Difference:
-    """The best trial of one sweep against that of another, or the reason why there is none."""
+    """The best trial of one sweep against that of another, or the reason why there is none.
+
+    `is_paired` says that the two were trained with the same seeds.
+    """
 
     sweep: str
     baseline: str
     comparison: Comparison | None
     reason: str | None
+    is_paired: bool
 
 
 def compare_sweeps(contenders: Sequence[Contender]) -> list[Difference]:
     """Compare the best trial of each sweep with that of the first one, paired by seed.
 
-    Sweeps with the same `seed` are confirmed with the same seeds. The intervals of all
+    Sweeps with the same `seed` are confirmed with the same seeds. The runs of two sweeps that
+    share no seed are independent, and paired in their order: no result determines the pairs, so
+    that Student's test holds for them as well (H. Scheffé, "On solutions of the Behrens-Fisher
+    problem", Ann. Math. Stat. 14, 1943), but nothing common cancels out. The intervals of all
     comparisons, at all numbers of seeds that a look at one of the sweeps had, cover together, as
     those of `compare_at_looks`. The names must be different.
     """
     first, *others = contenders
     reasons = {other.name: _why_not(other, first) for other in others}
-    comparable = [name for name, reason in reasons.items() if reason is None]
-    looks = _common_looks([c for c in contenders if c.name in (first.name, *comparable)])
-    comparisons = {c.finalist: c for c in compare_at_looks(looks, comparable, [first.name])}
+    paired = {o.name: bool(o.test_accuracies.keys() & first.test_accuracies) for o in others}
+    known = {first.name: first.looks} | {
+        other.name: other.looks if paired[other.name] else _with_seeds_of(first, other)
+        for other in others
+        if reasons[other.name] is None
+    }
+    compared = compare_at_looks(_common_looks(known), [*known][1:], [first.name])
+    comparisons = {comparison.finalist: comparison for comparison in compared}
     return [
-        Difference(name, first.name, comparisons.get(name), reason)
+        Difference(name, first.name, comparisons.get(name), reason, paired[name])
         for name, reason in reasons.items()
     ]
 
 
-def _common_looks(contenders: Sequence[Contender]) -> list[Look]:
+def _with_seeds_of(first: Contender, other: Contender) -> _Looks:
+    """Return the looks at `other`, with the names of the seeds of `first` in their order."""
+    names = dict(zip(other.test_accuracies, first.test_accuracies, strict=False))
+    return [
+        (look, {names[seed]: value for seed, value in accuracies.items() if seed in names})
+        for look, accuracies in other.looks
+    ]
+
+
+def _common_looks(known: Mapping[str, _Looks]) -> list[Look]:
     """Return what could be compared at each number of seeds that a look had."""
-    known = {contender.name: contender.looks for contender in contenders}
     every = [look for looks in known.values() for look, _ in looks]
     common, n_planned = [], min((look.n_planned for look in every), default=0)
     for n_seeds in sorted({look.n_seeds for look in every}):
@@ -87,8 +109,6 @@ def _why_not(one: Contender, other: Contender) -> str | None:
     for contender in (one, other):
         if not contender.test_accuracies:
             return _why_unconfirmed(contender)
-    if not one.test_accuracies.keys() & other.test_accuracies.keys():
-        return "their confirmations share no seed; those of sweeps with the same `--seed` do"
     return None
 
 

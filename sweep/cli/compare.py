@@ -35,6 +35,8 @@ from sweep.results.best import best_document, comparison_document
 from sweep.screen.layout import new_table
 from sweep.screen.output import escape, open_console, say
 
+_UNPAIRED = "The seeds of the two differ; with the same seeds the interval may be narrower."
+
 
 def comparison_of_sweeps(
     sweeps: Sequence[tuple[Folder, Ledger]],
@@ -130,6 +132,7 @@ def _difference_document(difference: Difference) -> dict[str, Any]:
         "baseline": difference.baseline,
         "n_seeds": len(found.seeds),
         **comparison_document(found),
+        "paired": difference.is_paired,
         "reason": difference.reason,
     }
 
@@ -138,7 +141,8 @@ def _describe(difference: Difference) -> str:
     one, other = f"the best of {difference.sweep}", f"the best of {difference.baseline}"
     if difference.comparison is None:
         return f"No difference is known between {one} and {other}: {difference.reason}."
-    return describe_difference(difference.comparison, one, other)
+    text = describe_difference(difference.comparison, one, other)
+    return text if difference.is_paired else f"{text} {_UNPAIRED}"
 
 
 def _table(documents: Sequence[Mapping[str, Any]]) -> Table:

@@ -187,7 +187,7 @@ def compare(
     """Compare sweeps: cost, best trials, confirmed test accuracies.
 
     Sweeps with the same seed are confirmed with the same seeds. Their best trials are then
-    compared in pairs.
+    compared in pairs, which may tell smaller differences.
     """
     from sweep.cli.compare import comparison_of_sweeps, draw_comparison, print_comparison
 

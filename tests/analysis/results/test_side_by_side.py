@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from analysis.records.confirmation import Look, LookTaken, Plan
 from analysis.records.dataset import DataRecord
@@ -58,11 +60,40 @@ def test_comparison_allows_for_the_looks_at_both_sweeps() -> None:
     assert len(found.comparison.looks) == 2
 
 
+def test_sweeps_without_a_common_seed_are_compared_in_the_order_of_their_seeds() -> None:
+    names = {seed: seed + 100 for seed in HIGH}
+    shifted = {names[seed]: accuracy for seed, accuracy in HIGH.items()}
+    first, same = contender("a", LOW), contender("b", HIGH)
+    (paired,), (unpaired,) = (compare_sweeps([first, c]) for c in (same, contender("b", shifted)))
+    assert unpaired.comparison == paired.comparison
+    assert (paired.is_paired, unpaired.is_paired) == (True, False)
+    # Beside a sweep that shares the seeds, neither changes the other.
+    both = compare_sweeps([first, same, contender("c", shifted)])
+    assert [difference.is_paired for difference in both] == [True, False]
+    found = [difference.comparison for difference in both]
+    assert all(c is not None and c.n_comparisons == 2 for c in found)
+    assert len({c.interval for c in found if c is not None}) == 1
+
+
+def test_interval_of_independent_runs_holds() -> None:
+    """With other numbers of seeds and other spreads of the two, too."""
+    rng, n_missed, n_sweeps = np.random.default_rng(0), 0, 2000
+    for _ in range(n_sweeps):
+        a, b = rng.normal(0.99, 0.0002, 5), rng.normal(0.992, 0.0008, 7)
+        first = contender("a", by_seed(*a))
+        other = contender("b", {seed + 100: x for seed, x in by_seed(*b).items()})
+        (found,) = compare_sweeps([first, other])
+        assert found.comparison is not None
+        assert found.comparison.interval is not None
+        low, high = found.comparison.interval
+        n_missed += not low <= 0.002 <= high
+    assert binomtest(n_missed, n_sweeps, 0.05, alternative="greater").pvalue > 0.001
+
+
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
         (contender("b", None), "the best trial of b is not confirmed"),
-        (contender("b", {7: 0.99, 8: 0.99}), "their confirmations share no seed"),
         (contender("b", HIGH, dataset="kmnist"), "their datasets differ"),
     ],
 )

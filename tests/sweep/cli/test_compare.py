@@ -29,6 +29,7 @@ def test_sweeps_are_shown_side_by_side(
     against_b, against_young = document["differences"]
     assert (against_b["sweep"], against_b["baseline"], against_b["n_seeds"]) == ("b", "a", 4)
     assert against_b["difference"] is not None
+    assert against_b["paired"] is True
     assert against_young["reason"] == "the best trial of young is not confirmed"
 
     outcome = call("compare", "a", "b", "young", "--out", "so-far.svg")
@@ -41,6 +42,18 @@ def test_sweeps_are_shown_side_by_side(
     assert "the best of young and the best of a: the best trial of young is" in outcome.out
     assert outcome.out.endswith("confirm young with: sweep confirm young\n")
     assert (tmp_path / "so-far.svg").read_text().count("<svg") == 1
+
+
+def test_sweeps_with_other_seeds_are_compared_and_it_is_said(
+    call: Call, add_sweep: Callable[..., Folder], synthetic: ModuleType
+) -> None:
+    for seed, name in enumerate(("a", "b")):
+        folder = add_sweep(name, n_trials=4, scheduler="none", failure_rate=0, seed=seed)
+        synthetic.write_confirmed(folder, read_ledger(folder), 4, predictions=False)
+    (difference,) = json.loads(call("compare", "a", "b", "--json").out)["differences"]
+    assert (difference["n_seeds"], difference["paired"]) == (4, False)
+    assert difference["ci95"] is not None
+    assert "The seeds of the two differ" in call("compare", "a", "b").out
 
 
 def test_previews_are_counted_apart(call: Call, add_sweep: Callable[..., Folder]) -> None:
