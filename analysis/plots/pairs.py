@@ -33,10 +33,7 @@ def draw_pairs(results: Results) -> Picture:
             f"only {count(n, 'trial')} with a score; at least {FEWEST} are needed"
         )
     side = len(shown) - 1
-    note = f"{results.about_score} {data.about_left_out}Color, logarithmic in the error: the score"
-    note += ", of previews the accuracy after their epochs. " if data.previews else ". "
-    if below := [*data.far_below, *data.previews_far_below]:
-        note += f"{count(len(below), 'trial')} far below the others: in the lowest color. "
+    note = f"{results.about_score} {data.about_left_out}{data.about_score}"
     if len(shown) < len(data.dimensions):
         note += f"The first {_MOST} of {len(data.dimensions)} hyperparameters. "
     if max(len(data.ranked), len(data.previews), len(data.stopped)) > _MOST_DRAWN:
@@ -47,7 +44,7 @@ def draw_pairs(results: Results) -> Picture:
     panels = figure.subplots(side, side, sharex="col", sharey="row", squeeze=False)
     for axes in panels[np.triu_indices(side, 1)]:
         axes.set_visible(False)
-    score = _score(data)
+    score = data.score
     for column, row in combinations(range(side + 1), 2):
         _draw_pair(panels[row - 1, column], data, shown[column], shown[row], score)
     for axes, dimension in zip(panels[-1], shown[:-1], strict=True):
@@ -64,13 +61,6 @@ def draw_pairs(results: Results) -> Picture:
     add_legend(figure, _legend(data))
     names = ", ".join(dimension.words for dimension in shown)
     return Picture(figure, f"The trials by each pair of {names}, colored by score.")
-
-
-def _score(data: Points) -> Dimension:
-    """Return the axis of the colors: from the lowest score that is not far below the others."""
-    in_view = [*data.ranked[: data.n_in_view], *data.previews[: data.n_previews_in_view]]
-    scores = [selection.score for selection in in_view]
-    return Dimension("validation accuracy (%)", min(scores), max(scores), "accuracy")
 
 
 def _draw_pair(axes: Axes, data: Points, x: Dimension, y: Dimension, score: Dimension) -> None:

@@ -1,7 +1,9 @@
 """Parallel coordinates: every trial a line through its hyperparameters to its score."""
 
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,15 +14,16 @@ from numpy.typing import NDArray
 from analysis.formatting import count, percent_number
 from analysis.plots.points import Dimension, Points, points
 from analysis.plots.results import Picture, Results
-from analysis.plots.scales import AXIS_NOTE
 from analysis.plots.style import INK, add_legend, new_figure, sequence
 from analysis.plots.titles import set_titles, trial_title
 from analysis.records.ledger import Ledger, Trial
+from analysis.results.selection import Selection
 
 _MOST = 150  # lines that can be told apart
 _MANY = 60
 _BAR = 0.06  # width of the color bar
 _PALE = "#C4C4C4"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -28,69 +31,75 @@ class Parallel:
     """The lines' heights, from 0 to 1 on each axis.
 
     The axes are the searched hyperparameters, and the score. `scored`, [n, axes], has the trials
-    that ran all epochs, best first; of many trials n is 150, evenly spaced by rank. `stopped`,
-    [n, axes - 1], has those that were stopped early, chosen alike. `trials` are both.
+    that ran all epochs, best first; of many trials n is 150, evenly spaced by rank. `previews`
+    are chosen alike, and `stopped`, [n, axes - 1], those that were stopped early. `trials` are
+    those of the three, in this order.
     """
 
     points: Points
     axes: tuple[Dimension, ...]
     scored: NDArray[np.float64]
+    previews: NDArray[np.float64]
     stopped: NDArray[np.float64]
-    trials: tuple[list[Trial], list[Trial]]
+    trials: tuple[list[Trial], list[Trial], list[Trial]]
 
 
 def parallel(ledger: Ledger) -> Parallel:
     """Return the lines; NothingToDrawError where `points` raises it."""
     data = points(ledger)
-    best, worst = data.ranked[0].score, data.ranked[data.n_in_view - 1].score
-    score = Dimension("score (%)", worst, best, "accuracy")
-    ranked = [data.ranked[i] for i in _thinned(len(data.ranked))]
-    all_stopped = [*(preview.trial for preview in data.previews), *data.stopped]
-    stopped = [all_stopped[i] for i in _thinned(len(all_stopped))]
-    columns = [d.positions(selection.trial for selection in ranked) for d in data.dimensions]
-    columns.append([score.position(selection.score) for selection in ranked])
+    score = replace(data.score, name="score (%)")
+    ranked, previews = _thinned(data.ranked), _thinned(data.previews)
+    stopped = _thinned(data.stopped)
+
+    def heights(selections: Sequence[Selection]) -> NDArray[np.float64]:
+        trials = [selection.trial for selection in selections]
+        columns = [dimension.positions(trials) for dimension in data.dimensions]
+        return np.column_stack([*columns, [score.position(s.score) for s in selections]])
+
     return Parallel(
         data,
         (*data.dimensions, score),
-        np.column_stack(columns),
+        heights(ranked),
+        heights(previews),
         np.column_stack([dimension.positions(stopped) for dimension in data.dimensions]),
-        ([selection.trial for selection in ranked], stopped),
+        ([s.trial for s in ranked], [s.trial for s in previews], stopped),
     )
 
 
-def _thinned(n: int) -> list[int]:
-    """Return as many indices below n as lines can be told apart, the first and the last too."""
-    indices: list[int] = np.linspace(0, n - 1, min(n, _MOST)).round().astype(int).tolist()
-    return indices
+def _thinned(trials: Sequence[_T]) -> list[_T]:
+    """Return as many as lines can be told apart, the first and the last too."""
+    indices = np.linspace(0, len(trials) - 1, min(len(trials), _MOST)).round().astype(int)
+    return [trials[i] for i in indices]
 
 
 def draw_parallel(results: Results) -> Picture:
     """Draw every trial as a line."""
     data = parallel(results.ledger)
-    ranked, failed, previews = data.points.ranked, data.points.failed, data.points.previews
-    stopped = [*previews, *data.points.stopped]
-    kinds = (("previews", previews), ("stopped early", data.points.stopped))
-    what = " or ".join(kind for kind, trials in kinds if trials)
-    note = f"{results.about_score} {data.points.about_left_out}{AXIS_NOTE}"
+    ranked, failed = data.points.ranked, data.points.failed
+    previews, stopped = data.points.previews, data.points.stopped
+    note = f"{results.about_score} {data.points.about_left_out}{data.points.about_score}"
     if failed:
-        note += f" Not drawn: {count(len(failed), 'trial')} that failed."
-    if n_below := len(data.points.far_below):
-        note += f" The score of {count(n_below, 'trial')} is below the axis."
-    for n_drawn, n, which in (
-        (len(data.scored), len(ranked), "ran all epochs"),
-        (len(data.stopped), len(stopped), f"were {what}"),
+        note += f"Not drawn: {count(len(failed), 'trial')} that failed. "
+    for trials, n, which in zip(
+        data.trials,
+        map(len, (ranked, previews, stopped)),
+        ("ran all epochs", "were previews", "were stopped early"),
+        strict=True,
     ):
-        if n_drawn < n:
-            note += f" Of {n:,} trials that {which}, {n_drawn} are drawn."
+        if len(trials) < n:
+            note += f"Of {n:,} trials that {which}, {len(trials)} are drawn. "
     figure = new_figure(4.9, results.about_search, note, legend_rows=1)
     _draw_axes(figure.subplots(), data)
     label = f"{data.points.best_words}: trial {ranked[0].trial.trial_id}"
     legend = [Line2D([], [], color=INK, lw=2.6, label=label)]
     if n := len(ranked) - 1:
-        label = f"others that ran all epochs, colored by score ({n:,})"
+        label = f"others that ran all epochs ({n:,})"
         legend.append(Line2D([], [], color=sequence(np.array([0.5]))[0], label=label))
-    if stopped:
-        label = f"{what}, not ranked ({len(stopped):,})"
+    if n := len(previews):
+        color = sequence(np.array([0.5]))[0]
+        legend.append(Line2D([], [], color=color, lw=0.7, label=f"previews ({n:,})"))
+    if n := len(stopped):
+        label = f"stopped early, without a score ({n:,})"
         legend.append(Line2D([], [], color=_PALE, lw=1.2, label=label))
     add_legend(figure, legend)
     names = ", ".join(dimension.label for dimension in data.points.dimensions)
@@ -137,7 +146,7 @@ def _draw_axes(axes: Axes, data: Parallel) -> None:
                 size=9.5,
                 ha="center",
             )
-    if len(data.scored) > 1:
+    if data.axes[-1].low < data.axes[-1].high:
         colors = sequence(np.linspace(1, 0, 64))[:, np.newaxis]
         axes.imshow(colors, extent=(last, last + _BAR, 0, 1), aspect="auto", zorder=2)
     _draw_lines(axes, data)
@@ -145,10 +154,11 @@ def _draw_axes(axes: Axes, data: Parallel) -> None:
 
 
 def _draw_lines(axes: Axes, data: Parallel) -> None:
-    scored, stopped = data.trials
-    colors = sequence(data.scored[:0:-1, -1])
+    scored, previews, stopped = data.trials
+    colors, pale = sequence(data.scored[:0:-1, -1]), sequence(data.previews[::-1, -1])
     for heights, trials, color, linewidth in (
         (data.stopped, stopped, _PALE, 0.7 if len(stopped) <= _MANY else 0.4),
+        (data.previews[::-1], previews[::-1], pale, 0.7 if len(previews) <= _MANY else 0.5),
         # The best is drawn last, so that nothing hides it.
         (data.scored[:0:-1], scored[:0:-1], colors, 1.3 if len(scored) <= _MANY else 0.9),
         (data.scored[:1], scored[:1], INK, 2.6),

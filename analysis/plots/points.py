@@ -166,6 +166,23 @@ class Points:
         return [selection.trial for selection in self.previews[self.n_previews_in_view :]]
 
     @property
+    def score(self) -> Dimension:
+        """An axis of the scores of trials and previews, without those that are far below."""
+        in_view = [*self.ranked[: self.n_in_view], *self.previews[: self.n_previews_in_view]]
+        scores = [selection.score for selection in in_view]
+        return Dimension("validation accuracy (%)", min(scores), max(scores), "accuracy")
+
+    @property
+    def about_score(self) -> str:
+        """What a color that stands for the score means, as sentences."""
+        text = "Color, logarithmic in the error: the score"
+        text += ", of previews the accuracy after their epochs. " if self.previews else ". "
+        if below := [*self.far_below, *self.previews_far_below]:
+            trials = count(len(below), "trial")
+            text += f"{trials} far below the others: in the lowest color. "
+        return text
+
+    @property
     def n_best(self) -> int:
         """How many trials count as the best: a tenth, at least three; one of fewer than eight."""
         return n_best(len(self.ranked))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.plots.parallel import draw_parallel, parallel
+from analysis.plots.points import points
 from in_memory import make_ledger
 
 
@@ -32,7 +33,7 @@ def test_parallel_thins_many_lines_but_keeps_the_ends():
 def test_parallel_says_which_scores_are_below_the_axis(ledger_with_a_wreck, show):
     shown = show(draw_parallel, ledger_with_a_wreck)
     assert parallel(ledger_with_a_wreck).scored[:, -1].tolist() == [0.5] * 5 + [0.0]
-    assert "The score of 1 trial is below the axis." in shown.text
+    assert "1 trial far below the others: in the lowest color." in shown.text
     assert "from 10.00 to 98.00 %" in shown.alt
 
 
@@ -49,9 +50,13 @@ def test_parallel_has_a_bar_of_the_colors_and_no_bar_of_one_score(some_ledger, s
     assert not axes.get_images()
 
 
-def test_parallel_does_not_call_previews_without_a_score(ledger_with_previews, show):
+def test_parallel_shows_previews_by_their_scores(ledger_with_previews, show):
     shown = show(draw_parallel, ledger_with_previews)
-    assert shown.legend == ["best: trial 6", "previews, not ranked (5)"]
+    assert shown.legend == ["best: trial 6", "previews (5)"]
+    data, scores = parallel(ledger_with_previews), points(ledger_with_previews).score
+    expected = [scores.position(preview.score) for preview in data.points.previews]
+    assert data.previews[:, -1].tolist() == expected
+    assert "of previews the accuracy after their epochs" in shown.text
 
 
 def test_parallel_shows_lines_behind_labels_which_stay_text(some_ledger, show):
