@@ -54,7 +54,7 @@ class Hyperparameter:
     @property
     def label(self) -> str:
         """Name in words with the unit, for axes."""
-        words = self.words or self.name.replace("_", " ")
+        words = self.words or in_words(self.name)
         return f"{words} ({self.unit})" if self.unit else words
 
     def check(self, value: object) -> Value:
@@ -184,6 +184,11 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     if completed["nesterov"] and not completed["momentum"]:
         raise ValueError("`nesterov` must be false where `momentum` is 0")
     return completed
+
+
+def in_words(name: str) -> str:
+    """Return the name of a hyperparameter as words."""
+    return name.replace("_", " ")
 
 
 def without_idle_extras(values: Mapping[str, Any]) -> dict[str, Any]:

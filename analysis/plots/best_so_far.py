@@ -5,7 +5,7 @@ from itertools import accumulate
 from analysis.formatting import count, percent
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, in_view, set_accuracy_scale
-from analysis.plots.style import BLUE, FAINT, INK, add_legend, new_figure
+from analysis.plots.style import BLUE, FAINT, STAR, add_legend, new_figure
 from analysis.plots.titles import set_titles, trial_title
 from analysis.results.cost import search_cost
 from analysis.results.progress import finishes
@@ -46,9 +46,7 @@ def draw_best_so_far(results: Results) -> Picture:
         (dots,) = axes.plot(x, y, ls="", marker="o", ms=4, color=FAINT, label=label)
         set_titles(dots, (trial_title(trials[data[i].trial_id]) for i in drawn))
         axes.step(used, [*best, best[-1]], where="post", color=BLUE, label="best so far")
-        (star,) = axes.plot(
-            used[winner], best[-1], ls="", marker="*", ms=11, color=INK, label="the best"
-        )
+        (star,) = axes.plot(used[winner], best[-1], **STAR, label="the best")
         set_titles(star, trial_title(ranked[0].trial))
         axes.set_xlim(0, used[-1] * 1.03)
     left.set(xlabel="epochs of all trials", ylabel="validation accuracy (%)")

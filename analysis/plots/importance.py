@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from analysis.formatting import count
+from analysis.hyperparameters import in_words
 from analysis.plots.points import Dimension, Points, points
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.style import BLUE, INK, add_legend, new_figure
@@ -43,7 +44,7 @@ class Importance:
     @property
     def label(self) -> str:
         """The name in words."""
-        return self.name.replace("_", " ")
+        return in_words(self.name)
 
     @property
     def is_clear(self) -> bool:

@@ -10,7 +10,7 @@ from matplotlib.ticker import Formatter, FuncFormatter
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from analysis.formatting import count, percent_number, printable, short_names
-from analysis.hyperparameters import HYPERPARAMETERS, format_value
+from analysis.hyperparameters import HYPERPARAMETERS, format_value, in_words
 from analysis.plots.results import NothingToDrawError
 from analysis.plots.scales import (
     AccuracyLocator,
@@ -50,7 +50,7 @@ class Dimension:
     @property
     def words(self) -> str:
         """The name in words."""
-        return self.name.replace("_", " ")
+        return in_words(self.name)
 
     @property
     def label(self) -> str:

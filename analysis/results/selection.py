@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from analysis.formatting import count
-from analysis.hyperparameters import REGULARIZERS, format_value
+from analysis.hyperparameters import REGULARIZERS, format_value, in_words
 from analysis.records.confirmation import Arm, Confirmation
 from analysis.records.ledger import Ledger, Origin, Trial
 
@@ -128,16 +128,12 @@ def searched_recipe(trial: Trial, baseline: Arm) -> list[str]:
 def describe_baseline(baseline: Arm, best: Trial | None) -> str:
     """Return the regularizers of a baseline in words, and what it has from the search."""
     used = [(name, baseline.hyperparameters.get(name)) for name in REGULARIZERS]
-    values = [f"{_words(name)} {format_value(name, value)}" for name, value in used if value]
+    values = [f"{in_words(name)} {format_value(name, value)}" for name, value in used if value]
     text = ", ".join(values) or "no regularizers"
     if best is not None and (names := searched_recipe(best, baseline)):
-        searched = ", ".join(map(_words, names))
+        searched = ", ".join(map(in_words, names))
         text += f"; the {searched} that the search chose for trial {best.trial_id}"
     return text
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def describe_rule(config: Mapping[str, Any]) -> str:

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from analysis.formatting import mean_accuracy
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.files import checkpoint_name, trial_name
 from analysis.records.ledger import Ledger, Trial
 from analysis.results.comparison import Comparison, summarize_arm, with_new_images
 from analysis.results.selection import Selection, describe_rule, rank_trials, searched_recipe
-from analysis.results.verdict import decisive_comparison, describe_others, describe_verdict
+from analysis.results.verdict import decisive_comparison, describe_verdict
 from analysis.storage.folder import Folder
 from sweep.errors import NoTrialError
 
@@ -58,20 +57,6 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
             "baselines": _baseline_documents(confirmation, best.trial),
         }
     return document
-
-
-def describe_result(
-    folder: Folder, confirmation: Confirmation | None, finalist: Arm | None
-) -> tuple[str, str]:
-    """Return the test accuracy of the best trial, and the verdict on it, in words."""
-    summary = summarize_arm(confirmation, finalist.arm) if confirmation and finalist else None
-    if not confirmation or not finalist or not summary:
-        return "not confirmed", "not confirmed"
-    assert finalist.trial_id is not None
-    verdict = describe_verdict(confirmation, finalist.trial_id, folder)
-    others = describe_others(confirmation, finalist.trial_id)
-    accuracy = mean_accuracy(summary.mean, summary.interval, summary.n)
-    return accuracy, f"{verdict} {others}".rstrip()
 
 
 def _verdict_document(folder: Folder, confirmation: Confirmation, finalist: Arm) -> dict[str, Any]:

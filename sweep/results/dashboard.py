@@ -3,9 +3,10 @@
 import copy
 import json
 import re
+import textwrap
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -18,25 +19,25 @@ from optuna.trial import FrozenTrial, TrialState
 from typing_extensions import override
 
 from analysis.errors import LedgerError, StorageError
-from analysis.formatting import dataset_name, network_name, percent
+from analysis.formatting import mean_accuracy, percent
 from analysis.plots.importance import importances
 from analysis.plots.results import NothingToDrawError
-from analysis.records.confirmation import Arm, Confirmation, read_confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.sweeps import pause_after
-from analysis.results.budget import n_planned
+from analysis.results.comparison import summarize_arm
 from analysis.results.selection import best_finalist, rank_trials
+from analysis.results.state import SweepState, sweep_state
 from analysis.results.study import distributions, optuna_trial
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
-from sweep.results.best import describe_result
 from sweep.results.extras import import_extra
+from sweep.results.note import describe_state, result_note
 
 HOST = "127.0.0.1"
 
-_PREVIEW_IDS = 10_000_000  # ids of trials in the study of the previews begin here
+_ALIKE_IDS = 10_000_000  # ids of trials in the second study begin here
 _METRIC = "validation accuracy"
-_IN_NOTE = "in the Note of this study (icon at the left)"
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
 
 
@@ -85,19 +86,19 @@ class _LedgerStorage(InMemoryStorage):
 class StudyMirror:
     """An Optuna study in memory that follows the ledger of a sweep.
 
-    A sweep with previews has a second study in `storage`, of these alone, as complete trials:
-    Optuna-dashboard analyzes only complete ones. `on_problem` receives a line when the ledger
-    cannot be read.
+    Optuna-dashboard analyzes complete trials, and its contours (of version 0.21) are right only
+    if a study has no others. So a sweep with others has a second study in `storage`: its
+    previews, or else the trials that ran all their epochs, as complete trials. `on_problem`
+    receives a line when the ledger cannot be read.
     """
 
     def __init__(self, folder: Folder, on_problem: Callable[[str], None]) -> None:
         self.storage = _LedgerStorage()
         self.study_id = self._new_study(folder.name)
-        self._previews_id: int | None = None
-        self._caution = ""
+        self._alike_id: int | None = None
         self._folder, self._on_problem = folder, on_problem
         self._lock, self._due, self._problem = threading.Lock(), 0.0, ""
-        self._shown: tuple[Confirmation | None, Arm | None, dict[str, str]] | None = None
+        self._shown: tuple[Any, ...] = ()
         self._importances: tuple[int, list[dict[str, Any]], str] = (-1, [], "")
 
     def _new_study(self, name: str) -> int:
@@ -123,8 +124,8 @@ class StudyMirror:
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows, and in the sweep's confirmation."""
-        known = self.storage.trials.get(self.study_id)
-        trials = dict(known or {})
+        state = sweep_state(self._folder, ledger)
+        trials = dict(self.storage.trials.get(self.study_id, {}))
         space = {
             name: _NonzeroFloats(found.low, found.high, found.log)
             if isinstance(found, FloatDistribution)
@@ -135,67 +136,90 @@ class StudyMirror:
             if number not in trials or not trials[number].state.is_finished():
                 trials[number] = optuna_trial(trial, space)
                 trials[number].number = trials[number]._trial_id = number
-        if known is None:
-            self._caution = _describe_caution(ledger)
-            if _has_ended(ledger):
-                # The contours of version 0.21 are of the first trials in the list, as many as are
-                # complete. An open page asks only for what is new: the order never changes then.
-                order = sorted(trials, key=lambda n: (trials[n].state != TrialState.COMPLETE, n))
-                trials = {number: trials[number] for number in order}
+                if trial.state == "RUNNING" and state != "running":
+                    trials[number].state = TrialState.WAITING
+                    trials[number].user_attrs["outcome"] = "interrupted"
         # Another thread may be reading these dictionaries, so that they are replaced whole.
-        self.storage.trials = {self.study_id: trials, **self._previews(ledger, trials)}
-        confirmation = read_confirmation(self._folder)
-        arm = best_finalist(ledger, confirmation) if confirmation else None
+        self.storage.trials = {self.study_id: trials, **self._alike(ledger, trials)}
         if ledger.n_ended != self._importances[0]:
             self._importances = (ledger.n_ended, *_importance_rows(ledger))
-        notes = {
-            "Contour and Rank": f"{self._caution}.",
-            "Pruned trials": "stopped early, or previews. History, Slice and EDF show their last "
-            "accuracy; where there is a switch for pruned trials, turn it off to compare trials "
-            "of equal length.",
-            "Importance": f"{self._importances[2]}.",
+        confirmation = read_confirmation(self._folder)
+        shown = (state, ledger.n_ended, self._importances, confirmation)
+        if shown != self._shown:  # because a verdict reads predictions
+            self._describe(ledger, state, confirmation)
+            self._shown = shown
+
+    def _alike(
+        self, ledger: Ledger, trials: dict[int, FrozenTrial]
+    ) -> dict[int, dict[int, FrozenTrial]]:
+        """Return the study of the trials of equal length, by its id, if the other has others."""
+        ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
+        kind = "preview" if any(trial.outcome == "preview" for trial in ended) else "complete"
+        alike = [trial for trial in ended if trial.outcome == kind]
+        if len(alike) in (0, len(ended)):
+            return {}
+        if self._alike_id is None:
+            name = {"preview": "previews", "complete": "complete trials"}[kind]
+            self._alike_id = self._new_study(f"{self._folder.name}: {name}")
+            epochs, total = alike[0].planned_epochs, ledger.config["epochs"]
+            which = f"{name}: {epochs} epochs"
+            which += f" instead of {total}" if kind == "preview" else ""
+            where = f"the study {self._folder.name}"
+            self._annotate(self._alike_id, f"The {which}. Timeline, best trial, result: {where}.")
+            about = {"Trials": which, "Timeline, result": where}
+            for key, text in about.items():
+                self.storage.set_study_user_attr(self._alike_id, key, text)
+        # An open page asks only for what is new at the end, so that the order never changes.
+        found = dict(self.storage.trials.get(self._alike_id, {}))
+        for trial in alike:
+            trial_id = _ALIKE_IDS + trial.trial_id
+            if trial_id not in found:
+                found[trial_id] = copy.copy(trials[trial.trial_id])
+                found[trial_id].state = TrialState.COMPLETE
+                found[trial_id]._trial_id = trial_id
+        return {self._alike_id: found}
+
+    def _describe(
+        self, ledger: Ledger, state: SweepState, confirmation: Confirmation | None
+    ) -> None:
+        """Say in the study of the sweep what its result is, and how to read the plots."""
+        plots, alike = {"Importance": self._importances[2]}, ""
+        if self._alike_id is not None:
+            alike = f"see the study {self.storage.get_study_name_from_id(self._alike_id)}"
+            plots["Contour, Rank, EDF"] = f"{alike}; here they mix trials of different lengths"
+            plots["Pruned trials"] = "stopped early, or previews; shown with their last accuracy"
+        if state != "running" and ledger.in_state("RUNNING"):
+            plots["Waiting trials"] = "interrupted; `sweep resume` continues them"
+        bullets = "\n".join(f"* **{title}:** {text}." for title, text in plots.items())
+        note = result_note(self._folder, ledger, state)
+        self._annotate(self.study_id, f"{note}\n\n### How to read the plots\n{bullets}")
+        best, accuracy = "none yet", "not confirmed"
+        if ranked := rank_trials(ledger):
+            score = percent(ranked[0].score)
+            best = f"trial {ranked[0].trial.trial_id}, validation accuracy {score}"
+        arm = best_finalist(ledger, confirmation) if confirmation else None
+        if confirmation and arm and (summary := summarize_arm(confirmation, arm.arm)):
+            accuracy = mean_accuracy(summary.mean, summary.interval, summary.n)
+        about = {  # The page shows five of them, and cuts off long ones.
+            "Sweep": describe_state(ledger, state),
+            "Best": best,
+            "Test accuracy": accuracy,
+            "Verdict": "in the Note of this study (icon at the left)",
+            "Contour, Rank": alike or "of all trials",
         }
-        if (confirmation, arm, notes) != self._shown:  # because a verdict reads predictions
-            result = _describe(self._folder, ledger, confirmation, arm)
-            sections = {"Result": result, "How to read the plots": notes}
-            text = "\n\n".join(f"### {title}\n{_bullets(of)}" for title, of in sections.items())
-            self._annotate(self.study_id, text)
-            # The page shows five of them, and cuts off long ones.
-            shown = {"Contour and Rank": self._caution} | result | {"Verdict": _IN_NOTE}
-            for name, text in shown.items():
-                self.storage.set_study_user_attr(self.study_id, name, text)
-            self._shown = (confirmation, arm, notes)
+        for key, text in about.items():
+            self.storage.set_study_user_attr(self.study_id, key, text)
 
     def _annotate(self, study_id: int, text: str) -> None:
         """Set the note of a study, in Markdown."""
         name = self.storage.get_study_name_from_id(study_id)
         _package().save_note(optuna.load_study(study_name=name, storage=self.storage), text)
 
-    def _previews(
-        self, ledger: Ledger, trials: dict[int, FrozenTrial]
-    ) -> dict[int, dict[int, FrozenTrial]]:
-        """Return the study of the previews that have ended, if there are any, by its id."""
-        ended = [n for n in sorted(ledger.trials) if ledger.trials[n].outcome == "preview"]
-        if not ended:
-            return {}
-        if self._previews_id is None:
-            self._previews_id = self._new_study(f"{self._folder.name}: previews")
-            epochs, total = ledger.trials[ended[0]].planned_epochs, ledger.config["epochs"]
-            text = f"accuracies after {epochs} of {total} epochs"
-            self.storage.set_study_user_attr(self._previews_id, "Previews", text)
-            text = f"Previews: {text}. The best trial is in the study {self._folder.name}."
-            self._annotate(self._previews_id, text)
-        previews = dict(self.storage.trials.get(self._previews_id, {}))
-        for number in ended:
-            trial_id = _PREVIEW_IDS + number
-            if trial_id not in previews:
-                previews[trial_id] = copy.copy(trials[number])
-                previews[trial_id].state = TrialState.COMPLETE
-                previews[trial_id]._trial_id = trial_id
-        return {self._previews_id: previews}
-
     def importances(self) -> list[dict[str, Any]]:
-        """Return the importances in the plot, as the dashboard expects them, if there are any."""
+        """Return the importances in the plot, as the dashboard expects them.
+
+        Without importances one bar of length 0 says why.
+        """
         with self._lock:
             return self._importances[1]
 
@@ -205,7 +229,9 @@ def _importance_rows(ledger: Ledger) -> tuple[list[dict[str, Any]], str]:
     try:
         found, space = importances(ledger), distributions(ledger)
     except NothingToDrawError as nothing:
-        return [], f"not shown: {nothing}"
+        why = "<br>".join(textwrap.wrap(f"not shown: {nothing}", 20))
+        row = {"name": why, "importance": 0.0, "distribution": "FloatDistribution"}
+        return [row], f"not shown: {nothing}"
     rows = [
         {
             "name": row.name if row.is_clear else f"{row.name} (within chance)",
@@ -215,19 +241,6 @@ def _importance_rows(ledger: Ledger) -> tuple[list[dict[str, Any]], str]:
         for row in found
     ]
     return rows, "as in `sweep plot`, of previews if there are more of them"
-
-
-def _has_ended(ledger: Ledger) -> bool:
-    return ledger.n_ended >= n_planned(ledger)
-
-
-def _describe_caution(ledger: Ledger) -> str:
-    """Return what a reader must know of the contours and ranks of a dashboard that begins now."""
-    if not _has_ended(ledger):
-        return "Contour is right only if started after the search"
-    if any(trial.preview_epochs for trial in ledger.trials.values()):
-        return "complete trials only; previews: a second study"
-    return "complete trials only"
 
 
 def serve(
@@ -272,28 +285,6 @@ def serve(
     with server:
         on_ready(f"http://{HOST}:{server.server_port}/dashboard/studies/{mirror.study_id}")
         server.serve_forever()
-
-
-def _describe(
-    folder: Folder, ledger: Ledger, confirmation: Confirmation | None, finalist: Arm | None
-) -> dict[str, str]:
-    """Return what the dashboard says about a sweep, by title."""
-    accuracy, verdict = describe_result(folder, confirmation, finalist)
-    ranked = rank_trials(ledger)
-    best = "none yet"
-    if ranked:
-        score = percent(ranked[0].score)
-        best = f"trial {ranked[0].trial.trial_id}, validation accuracy {score}"
-    return {
-        "Best": best,
-        "Test accuracy": accuracy,
-        "Verdict": verdict,
-        "Network": f"{network_name(ledger.config)}, on {dataset_name(ledger.config)}",
-    }
-
-
-def _bullets(texts: Mapping[str, str]) -> str:
-    return "\n".join(f"* **{title}:** {text}" for title, text in texts.items())
 
 
 class _Server(ThreadingMixIn, WSGIServer):

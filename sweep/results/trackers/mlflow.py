@@ -52,10 +52,14 @@ class MLflow(Tracker):
             )
             run_id = created.info.run_id
         self._write(run_id, run, int(before.split()[0]) if before else 0)
-        tags = {"state": run.state, "reason": (run.reason or "")[:500]}
-        tags |= {"best": str(bool(run.result)).lower(), _NOTE: run.result, _PROGRESS: progress}
-        if run.result:
-            self._client.set_experiment_tag(self._experiment, _NOTE, run.result)
+        tags = {"state": run.state, "best": str(bool(run.note)).lower(), _NOTE: run.note}
+        if run.reason or before:  # a failed run may have been continued
+            tags["reason"] = (run.reason or "")[:500]
+        tags[_PROGRESS] = progress
+        if run.note:
+            self._client.set_experiment_tag(self._experiment, _NOTE, run.note)
+        for name, content in run.files.items():
+            self._client.log_text(run_id, content.decode(), name)
         self._client.log_batch(
             run_id, tags=[self._mlflow.entities.RunTag(*tag) for tag in tags.items()]
         )
@@ -90,6 +94,9 @@ class MLflow(Tracker):
         ]
         if run.score is not None:
             metrics.append(entities.Metric("score", run.score, end, n_epochs))
+        if run.test_accuracy is not None:
+            mean = entities.Metric("test_accuracy_mean", run.test_accuracy, end, n_epochs)
+            metrics.append(mean)
         if not n_before:
             values = run.parameters.items()
             parameters = [entities.Param(name, str(value)) for name, value in values]

@@ -3,18 +3,21 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any, ClassVar, Literal
 
 from msgspec.structs import asdict
 
+from analysis.formatting import dataset_name
 from analysis.hyperparameters import DEFAULTS
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import read_confirmation
 from analysis.records.epochs import Epoch
-from analysis.records.files import run_name, trial_name
+from analysis.records.files import CONFIG_FILE, REPORT_FILE, run_name, trial_name
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import read_sweep
-from analysis.results.selection import best_finalist, rank_trials, trial_score
+from analysis.results.selection import rank_trials, trial_score
+from analysis.results.state import sweep_state
 from analysis.storage.folder import Folder
 
 
@@ -25,11 +28,14 @@ class TrackedRun:
     Its name is unique in its sweep. Its `id`, of 16 hexadecimal digits, is unique among all
     sweeps, also those that were deleted. The parameters are all hyperparameters, then the model,
     the seed, the origin, the planned epochs, and the preview that a trial repeats. Only a complete
-    trial has a score. The state of a preview that has ended is PREVIEW, that of a run on which no
-    process works INTERRUPTED. `searched` are the names of a trial's hyperparameters that were
-    searched. The best trial alone has a `result`: its test accuracy and the verdict.
+    trial has a score, only a confirmed one a mean test accuracy. The state of a preview that has
+    ended is PREVIEW, that of a run on which no process works INTERRUPTED. `searched` are the names
+    of a trial's hyperparameters that were searched. The best trial alone has a `note`, in
+    Markdown, and `files` of its sweep, by name. All of this is there once no process works on the
+    sweep.
     """
 
+    kind: Literal["trial", "preview", "confirmation"]
     name: str
     id: str
     parameters: dict[str, Any]
@@ -39,7 +45,14 @@ class TrackedRun:
     reason: str | None = None
     score: float | None = None
     searched: tuple[str, ...] = ()
-    result: str = ""
+    note: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    test_accuracy: float | None = None
+
+    @property
+    def result(self) -> str:
+        """What may change after its end."""
+        return f"{self.note}{self.test_accuracy or ''}"
 
     @property
     def has_ended(self) -> bool:
@@ -83,7 +96,8 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
     """
     ledger, confirmation = read_sweep(folder), read_confirmation(folder)
     ranked = rank_trials(ledger)
-    best = ranked[0].trial if ranked else None
+    best = ranked[0].trial.trial_id if ranked else None
+    note, files = _result(folder, ledger, is_running=is_running)
 
     def identify(name: str) -> str:
         key = f"{ledger.name} {ledger.created.time!r} {name}"
@@ -95,11 +109,19 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
     for trial in ledger.trials.values():
         name = trial_name(trial.trial_id)
         parameters = {name: trial.value(name) for name in {**DEFAULTS, **trial.hyperparameters}}
-        about = {"model": trial.config.get("model"), "seed": trial.seed, "origin": trial.origin}
-        about["planned_epochs"] = trial.planned_epochs
+        about = {
+            "dataset": dataset_name(trial.config),
+            "model": trial.config.get("model"),
+            "planned_epochs": trial.planned_epochs,
+            "seed": trial.seed,
+            "origin": trial.origin,
+        }
         if trial.repeats is not None:
             about["repeats"] = trial.repeats
+        arm = confirmation.finalist(trial.trial_id) if confirmation and not is_running else None
+        accuracies = confirmation.test_accuracies(arm.arm) if confirmation and arm else {}
         yield TrackedRun(
+            "trial" if trial.preview_epochs is None else "preview",
             name,
             identify(name),
             parameters | about,
@@ -109,18 +131,28 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
             trial.reason,
             trial_score(trial),
             tuple(trial.hyperparameters),
-            _result(folder, ledger, confirmation) if trial is best else "",
+            note if trial.trial_id == best else "",
+            files if trial.trial_id == best else {},
+            fmean(accuracies.values()) if accuracies else None,
         )
     if confirmation is None:
         return
     for run in confirmation.runs.values():
         name, arm = f"confirm-{run_name(run.arm, run.seed)}", confirmation.arms[run.arm]
-        about = {"model": arm.model, "seed": run.seed, "origin": arm.role, "arm": arm.title}
+        about = {
+            "dataset": dataset_name(ledger.config),
+            "model": arm.model,
+            "planned_epochs": arm.epochs,
+            "seed": run.seed,
+            "origin": arm.role,
+            "arm": arm.title,
+        }
         metrics = [
             {key.replace("val_", "test_"): value for key, value in _metrics(epoch).items()}
             for epoch in run.epochs
         ]
         yield TrackedRun(
+            "confirmation",
             name,
             identify(name),
             dict(arm.hyperparameters) | about,
@@ -131,15 +163,15 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
         )
 
 
-def _result(folder: Folder, ledger: Ledger, confirmation: Confirmation | None) -> str:
-    from sweep.results.best import describe_result  # SciPy takes a while to import
+def _result(folder: Folder, ledger: Ledger, *, is_running: bool) -> tuple[str, dict[str, bytes]]:
+    """Return the note and the files of the best trial, which change seldom in a running sweep."""
+    if is_running:
+        return f"The best trial so far of {folder.name}, which is running.", {}
+    from sweep.results.note import result_note  # SciPy takes a while to import
 
-    finalist = best_finalist(ledger, confirmation) if confirmation else None
-    accuracy, verdict = describe_result(folder, confirmation, finalist)
-    text = f"The best trial of the sweep {folder.name}; "
-    if accuracy == verdict:
-        return f"{text}{verdict}."
-    return f"{text}test accuracy {accuracy}. {verdict}"
+    names = filter(folder.exists, (REPORT_FILE, CONFIG_FILE))
+    note = result_note(folder, ledger, sweep_state(folder, ledger))
+    return note, {name: folder.read(name) for name in names}
 
 
 def _metrics(epoch: Epoch) -> dict[str, float]:

@@ -12,6 +12,8 @@ from sweep.results.extras import import_extra
 from sweep.results.trackers.runs import TrackedRun, Tracker
 
 _FILE = "events.out.tfevents.0.sweep"
+_MEAN = "test_accuracy_mean"
+_WHICH = ("arm", "model", "planned_epochs", "origin")  # tell the runs apart
 
 
 class TensorBoard(Tracker):
@@ -77,8 +79,11 @@ def _events(run: TrackedRun) -> list[Any]:
         summary = text("state", ": ".join(filter(None, [run.state, run.reason])))
         if run.score is not None:
             summary.value.append(Summary.Value(tag="score", simple_value=run.score))
-        if run.result:
-            summary.value.extend(text("result", run.result).value)
+        if run.test_accuracy is not None:
+            value = Summary.Value(tag=_MEAN, simple_value=run.test_accuracy)
+            summary.value.append(value)
+        if run.note:
+            summary.value.extend(text("result", run.note).value)
         events.append(Event(wall_time=end, step=n_epochs, summary=summary))
         status = Status.Value(f"STATUS_{'FAILURE' if run.has_failed else 'SUCCESS'}")
         info = SessionEndInfo(status=status, end_time_secs=end)
@@ -87,16 +92,16 @@ def _events(run: TrackedRun) -> list[Any]:
 
 
 def _columns(run: TrackedRun) -> Any:
-    """Return the columns of TensorBoard's table: what was searched, and the accuracies."""
+    """Return the columns of TensorBoard's table: hyperparameters, which run it is, accuracies."""
     from tensorboardX.proto.api_pb2 import DataType, Experiment, HParamInfo, MetricInfo, MetricName
 
     types = {"bool": "BOOL", "number": "FLOAT64", "string": "STRING"}
-    kinds = {name: types[_kind(run.parameters[name])] for name in run.searched}
+    kinds = {name: types[_kind(run.parameters.get(name, ""))] for name in (*run.searched, *_WHICH)}
     parameters = [
         HParamInfo(name=name, type=DataType.Value(f"DATA_TYPE_{kind}"))
         for name, kind in kinds.items()
     ]
-    tags = ("score", "accuracy/val", "accuracy/test")
+    tags = ("score", _MEAN, "accuracy/val", "accuracy/test")
     metrics = [MetricInfo(name=MetricName(tag=tag)) for tag in tags]
     return Experiment(hparam_infos=parameters, metric_infos=metrics)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +69,21 @@ class WeightsAndBiases(Tracker):
             # The time of the training, not that of the mirroring.
             values = run.metrics[number - 1] | {"_timestamp": run.time(number)}
             mirrored.log(values, step=number)
-        mirrored.summary.update({"state": run.state, "reason": run.reason or ""})
-        if run.score is not None:
-            mirrored.summary["score"] = run.score
+        seconds = sum(values["seconds"] for values in run.metrics)
+        about = {"state": run.state, "reason": run.reason, "training_seconds": seconds}
+        about |= {"score": run.score, "test_accuracy_mean": run.test_accuracy}
+        mirrored.summary.update(
+            {name: value for name, value in about.items() if value is not None}
+        )
         if run.result != result:
             tags = {*(mirrored.tags or ())} - {_BEST}
-            mirrored.tags = (*sorted(tags), *[_BEST][: bool(run.result)])
-            mirrored.notes = run.result
+            mirrored.tags = (*sorted(tags), *[_BEST][: bool(run.note)])
+            mirrored.notes = run.note
+        for name, content in run.files.items():
+            path = Path(mirrored.dir, "sweep", name)  # W&B has a config.yaml of its own
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+            mirrored.save(path, base_path=mirrored.dir, policy="now")
         self._done[run.id] = done
         if run.has_ended:
             self._open.pop(run.id).finish(exit_code=int(run.has_failed))
@@ -96,8 +105,8 @@ class WeightsAndBiases(Tracker):
             group=self._sweep,
             id=run.id,
             name=run.name,
-            job_type="confirmation" if "arm" in run.parameters else "trial",
-            config=run.parameters,
+            job_type=run.kind,
+            config=run.parameters | {"started": f"{datetime.fromtimestamp(run.started, UTC)}"},
             resume="allow",
             reinit="create_new",
             settings=self._settings,

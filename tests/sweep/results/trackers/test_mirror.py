@@ -80,6 +80,7 @@ def test_sweep_is_followed_to_its_end(
         ("trial-0002", 2, "RUNNING"),
         ("trial-0002", 3, "RUNNING"),
         ("trial-0003", 0, "RUNNING"),
+        ("trial-0001", 15, "COMPLETE"),  # the best, with the result of the sweep
         ("trial-0002", 3, "FAILED"),
         ("trial-0003", 0, "PREVIEW"),
     ]

@@ -11,6 +11,8 @@ from analysis.records.ledger import EpochRecord, Ledger, LedgerWriter, TrialEnde
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.errors import TrackerError
+from sweep.results.best import best_document
+from sweep.results.note import result_note
 from sweep.results.trackers.mirror import mirror
 
 mlflow = pytest.importorskip("mlflow")
@@ -34,14 +36,16 @@ def test_sweep_is_mirrored_once_and_grows(
     make_sweep: Callable[..., tuple[Folder, Ledger]],
     synthetic: Any,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # where MLflow writes artifacts
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     folder, ledger = make_sweep(n_trials=3, n_running=1)
     with folder.lock():
         assert mirror(folder, "mlflow", uri, follow=False)[0] == 3
     _, before = runs_of(uri, folder.name)
     assert before["trial-0003"].info.status == "RUNNING"
-    assert mirror(folder, "mlflow", uri, follow=False)[1] == 1
+    assert mirror(folder, "mlflow", uri, follow=False)[1] == 2  # and the best, with its note
     _, before = runs_of(uri, folder.name)
     assert before["trial-0003"].info.status == "KILLED"
     with LedgerWriter(folder, read_ledger(folder).created) as writer:
@@ -49,6 +53,7 @@ def test_sweep_is_mirrored_once_and_grows(
         writer.append(TrialEnded(0.0, 3, "FAILED", "diverged"))
     ledger = read_ledger(folder)
     synthetic.write_confirmed(folder, ledger, 1)
+    folder.write("report.html", b"<p>the report</p>")
     confirmation = read_confirmation(folder)
     assert confirmation is not None
     for n_left in (2 + len(confirmation.runs), 0):  # the best trial, too, has a result now
@@ -75,7 +80,11 @@ def test_sweep_is_mirrored_once_and_grows(
             assert curve(client, run, "test_accuracy") == expected
     assert runs["trial-0003"].data.tags["reason"] == "diverged"
     about = client.get_experiment_by_name(folder.name).tags["mlflow.note.content"]
-    assert "test accuracy" in about
+    assert about == result_note(folder, ledger, "finished")
+    best = runs[f"trial-{rank_trials(ledger)[0].trial.trial_id:04}"]
+    confirmed = best_document(folder, ledger)["confirmed"]
+    assert best.data.metrics["test_accuracy_mean"] == confirmed["test_accuracy_mean"]
+    assert [file.path for file in client.list_artifacts(best.info.run_id)] == ["report.html"]
 
 
 @pytest.mark.parametrize("uri", ["http://[::1", "sqlite:////proc/nowhere/runs.db"])

@@ -12,8 +12,11 @@ from analysis.records.ledger import Ledger, LedgerWriter, TrialEnded, read_ledge
 from analysis.results.selection import rank_trials, trial_score
 from analysis.storage.folder import Folder
 from sweep.errors import TrackerError, UsageError
+from sweep.results.best import best_document
+from sweep.results.note import result_note
 from sweep.results.trackers.mirror import mirror
 
+MEAN = "test_accuracy_mean"
 MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
 
@@ -55,7 +58,9 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
         assert values["origin"].string_value == trial.origin
         content = events.SummaryMetadata("_hparams_/experiment").plugin_data.content
         table = HParamsPluginData.FromString(content).experiment
-        assert [info.name for info in table.hparam_infos] == [*trial.hyperparameters]
+        which = ["arm", "model", "planned_epochs", "origin"]
+        assert [info.name for info in table.hparam_infos] == [*trial.hyperparameters, *which]
+        assert values["dataset"].string_value == "mnist"
         assert table.metric_infos[0].name.tag == "score"
         (state,) = events.Tensors("state/text_summary")
         assert state.tensor_proto.string_val[0].decode().startswith(trial.state)
@@ -63,7 +68,10 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
         assert ("result/text_summary" in events.Tags()["tensors"]) == is_best
         if is_best:
             (result,) = events.Tensors("result/text_summary")
-            assert b"test accuracy" in result.tensor_proto.string_val[0]
+            note = result_note(folder, ledger, "finished")
+            assert result.tensor_proto.string_val[0].decode() == note
+            (mean,) = curve(events, MEAN).values()
+            assert mean == pytest.approx(best_document(folder, ledger)["confirmed"][MEAN])
         if (score := trial_score(trial)) is not None:
             assert curve(events, "score") == {len(trial.epochs): pytest.approx(score)}
     for run in confirmation.runs.values():
@@ -88,7 +96,8 @@ def test_second_mirror_adds_only_what_is_new(make_sweep: MakeSweep, tmp_path: Pa
     mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
     second = contents(tmp_path / "out")
     assert second.keys() == first.keys()
-    assert [path for path in first if second[path] != first[path]] == [torn]
+    best = tmp_path / "out" / folder.name / "trial-0001" / torn.name  # it has the result now
+    assert {path for path in first if second[path] != first[path]} == {torn, best}
     assert second[torn].startswith(first[torn])
     assert len(curve(read(torn.parent), "accuracy/val")) == 2
 

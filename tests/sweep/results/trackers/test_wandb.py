@@ -80,7 +80,7 @@ def test_second_mirror_adds_only_what_is_new_to_the_same_runs(
         assert len(changed) == 2 * is_best
         if is_best:
             assert [*changed[-1].tags] == ["best"]
-            assert "not confirmed" in changed[-1].notes
+            assert "best trial so far" in changed[-1].notes
         by_name[run.display_name] = path
         trial = ledger.trials[int(run.display_name.removeprefix("trial-"))]
         config = {item.key: item.value_json for item in run.config.update}
@@ -93,9 +93,16 @@ def test_second_mirror_adds_only_what_is_new_to_the_same_runs(
     with LedgerWriter(folder, read_ledger(folder).created) as writer:
         writer.append(EpochRecord(0.0, 2, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4))
         writer.append(TrialEnded(0.0, 2, "STOPPED", None))
+    folder.write("report.html", b"the report")
     assert track(folder, out, offline).returncode == 0
-    (new,) = set(out.glob("wandb/offline-run-*/run-*.wandb")) - set(files)
-    assert new.name == by_name["trial-0002"].name
+    new, best = sorted(
+        set(out.glob("wandb/offline-run-*/run-*.wandb")) - set(files),
+        key=lambda path: path.name != by_name["trial-0002"].name,
+    )
+    assert (new.name, best.name) == (by_name["trial-0002"].name, by_name["trial-0001"].name)
+    *_, run = [one.run for one in records(best) if one.WhichOneof("record_type") == "run"]
+    assert run.notes.endswith("Not confirmed.")
+    assert (best.parent / "files" / "sweep" / "report.html").read_bytes() == b"the report"
     assert [(step, values["val_accuracy"]) for step, values in history(new)] == [(3, 0.97)]
 
 
