@@ -229,7 +229,9 @@ def _read_images(
 
 
 def dashboard(
-    name: options.NameArgument = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Sweeps. [default: the newest]")
+    ] = None,
     port: Annotated[
         int,
         typer.Option(
@@ -238,17 +240,19 @@ def dashboard(
     ] = 8080,
     storage: options.StorageOption = DEFAULT_STORAGE,
 ) -> None:
-    """Show the sweep in optuna-dashboard, until Ctrl-C."""
-    folder, _ = find_sweep(storage, name)
+    """Show sweeps in optuna-dashboard, until Ctrl-C."""
+    wanted: list[str | None] = [*dict.fromkeys(names or [])]
+    folders = [find_sweep(storage, name)[0] for name in wanted or [None]]
     try:
         from sweep.results.dashboard import serve
 
         def on_ready(url: str) -> None:
-            print(escape(f"{folder.name}: {url}  (Ctrl-C to stop)"), flush=True)
+            shown = ", ".join(folder.name for folder in folders)
+            print(escape(f"{shown}: {url}  (Ctrl-C to stop)"), flush=True)
             say(f"verdict, and how to read the plots: {url}/note")
 
         serve(
-            folder,
+            folders,
             port=port,
             on_ready=on_ready,
             on_problem=lambda line: say(f"warning: the dashboard may be out of date: {line}"),

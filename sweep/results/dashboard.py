@@ -1,4 +1,4 @@
-"""A sweep in optuna-dashboard, served from its ledger to this machine alone."""
+"""Sweeps in optuna-dashboard, served from their ledgers to this machine alone."""
 
 import copy
 import json
@@ -6,13 +6,13 @@ import re
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -23,12 +23,13 @@ from analysis.formatting import mean_accuracy, percent
 from analysis.plots.importance import importances
 from analysis.plots.results import NothingToDrawError
 from analysis.records.confirmation import Confirmation, read_confirmation
-from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import pause_after
 from analysis.results.comparison import summarize_arm
 from analysis.results.selection import best_finalist, rank_trials
 from analysis.results.state import SweepState, sweep_state
 from analysis.results.study import distributions, optuna_trial
+from analysis.results.verdict import decisive_comparison
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
 from sweep.results.extras import import_extra
@@ -36,7 +37,7 @@ from sweep.results.note import describe_state, result_note
 
 HOST = "127.0.0.1"
 
-_ALIKE_IDS = 10_000_000  # ids of trials in the second study begin here
+_MOST = 10_000_000  # trials in a study
 _METRIC = "validation accuracy"
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
 
@@ -56,7 +57,8 @@ class _NonzeroFloats(FloatDistribution):
 class _LedgerStorage(InMemoryStorage):
     """Studies whose trials have the ledger's numbers; Optuna's own are positions from 0.
 
-    `trials` are those of each study, by id.
+    `trials` are those of each study, by its id and their numbers. Threads read them, so that
+    those of a study are only replaced whole. A trial's id is made of the two.
     """
 
     def __init__(self) -> None:
@@ -75,7 +77,8 @@ class _LedgerStorage(InMemoryStorage):
 
     @override
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        return next(trials[trial_id] for trials in self.trials.values() if trial_id in trials)
+        study_id, number = divmod(trial_id, _MOST)
+        return self.trials[study_id][number]
 
     @override
     def get_best_trial(self, study_id: int) -> FrozenTrial:
@@ -92,13 +95,18 @@ class StudyMirror:
     receives a line when the ledger cannot be read.
     """
 
-    def __init__(self, folder: Folder, on_problem: Callable[[str], None]) -> None:
-        self.storage = _LedgerStorage()
+    def __init__(
+        self,
+        folder: Folder,
+        on_problem: Callable[[str], None],
+        storage: _LedgerStorage | None = None,
+    ) -> None:
+        self.storage = storage or _LedgerStorage()
         self.study_id = self._new_study(folder.name)
         self._alike_id: int | None = None
         self._folder, self._on_problem = folder, on_problem
         self._lock, self._due, self._problem = threading.Lock(), 0.0, ""
-        self._shown: tuple[Any, ...] = ()
+        self._described: tuple[Any, ...] = ()
         self._importances: tuple[int, list[dict[str, Any]], str] = (-1, [], "")
 
     def _new_study(self, name: str) -> int:
@@ -132,32 +140,28 @@ class StudyMirror:
             else found
             for name, found in distributions(ledger).items()
         }
-        for number, trial in ledger.trials.items():
+        for number in sorted(ledger.trials):
             if number not in trials or not trials[number].state.is_finished():
-                trials[number] = optuna_trial(trial, space)
-                trials[number].number = trials[number]._trial_id = number
-                if trial.state == "RUNNING" and state != "running":
-                    trials[number].state = TrialState.WAITING
-                    trials[number].user_attrs["outcome"] = "interrupted"
-        # Another thread may be reading these dictionaries, so that they are replaced whole.
-        self.storage.trials = {self.study_id: trials, **self._alike(ledger, trials)}
+                shown = _shown_trial(ledger.trials[number], space, is_at_work=state == "running")
+                shown.number, shown._trial_id = number, self.study_id * _MOST + number
+                trials[number] = shown
+        self.storage.trials[self.study_id] = trials
+        self._update_alike(ledger, trials)
         if ledger.n_ended != self._importances[0]:
             self._importances = (ledger.n_ended, *_importance_rows(ledger))
         confirmation = read_confirmation(self._folder)
-        shown = (state, ledger.n_ended, self._importances, confirmation)
-        if shown != self._shown:  # because a verdict reads predictions
+        described = (state, ledger.n_ended, self._importances, confirmation)
+        if described != self._described:  # because a verdict reads predictions
             self._describe(ledger, state, confirmation)
-            self._shown = shown
+            self._described = described
 
-    def _alike(
-        self, ledger: Ledger, trials: dict[int, FrozenTrial]
-    ) -> dict[int, dict[int, FrozenTrial]]:
-        """Return the study of the trials of equal length, by its id, if the other has others."""
-        ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
+    def _update_alike(self, ledger: Ledger, trials: dict[int, FrozenTrial]) -> None:
+        """Add what is new to the study of the trials of equal length, if there are others."""
+        ended = [ledger.trials[n] for n in sorted(trials) if ledger.trials[n].state != "RUNNING"]
         kind = "preview" if any(trial.outcome == "preview" for trial in ended) else "complete"
         alike = [trial for trial in ended if trial.outcome == kind]
         if len(alike) in (0, len(ended)):
-            return {}
+            return
         if self._alike_id is None:
             name = {"preview": "previews", "complete": "complete trials"}[kind]
             self._alike_id = self._new_study(f"{self._folder.name}: {name}")
@@ -171,13 +175,12 @@ class StudyMirror:
                 self.storage.set_study_user_attr(self._alike_id, key, text)
         # An open page asks only for what is new at the end, so that the order never changes.
         found = dict(self.storage.trials.get(self._alike_id, {}))
-        for trial in alike:
-            trial_id = _ALIKE_IDS + trial.trial_id
-            if trial_id not in found:
-                found[trial_id] = copy.copy(trials[trial.trial_id])
-                found[trial_id].state = TrialState.COMPLETE
-                found[trial_id]._trial_id = trial_id
-        return {self._alike_id: found}
+        for number in (trial.trial_id for trial in alike):
+            if number not in found:
+                found[number] = copy.copy(trials[number])
+                found[number].state = TrialState.COMPLETE
+                found[number]._trial_id = self._alike_id * _MOST + number
+        self.storage.trials[self._alike_id] = found
 
     def _describe(
         self, ledger: Ledger, state: SweepState, confirmation: Confirmation | None
@@ -200,11 +203,17 @@ class StudyMirror:
         arm = best_finalist(ledger, confirmation) if confirmation else None
         if confirmation and arm and (summary := summarize_arm(confirmation, arm.arm)):
             accuracy = mean_accuracy(summary.mean, summary.interval, summary.n)
+        verdict = "no verdict"
+        if confirmation and (decisive := decisive_comparison(confirmation, arm)):
+            verdict = {"open": "no evidence of a difference"}.get(
+                decisive.outcome, decisive.outcome
+            )
+            verdict = f"{verdict}: {confirmation.arms[decisive.baseline].title}"
         about = {  # The page shows five of them, and cuts off long ones.
             "Sweep": describe_state(ledger, state),
             "Best": best,
             "Test accuracy": accuracy,
-            "Verdict": "in the Note of this study (icon at the left)",
+            "Verdict": f"{verdict}; see the Note (icon at the left)",
             "Contour, Rank": alike or "of all trials",
         }
         for key, text in about.items():
@@ -215,6 +224,11 @@ class StudyMirror:
         name = self.storage.get_study_name_from_id(study_id)
         _package().save_note(optuna.load_study(study_name=name, storage=self.storage), text)
 
+    @property
+    def study_ids(self) -> tuple[int | None, ...]:
+        """The ids of its studies."""
+        return self.study_id, self._alike_id
+
     def importances(self) -> list[dict[str, Any]]:
         """Return the importances in the plot, as the dashboard expects them.
 
@@ -222,6 +236,26 @@ class StudyMirror:
         """
         with self._lock:
             return self._importances[1]
+
+
+def _shown_trial(
+    trial: Trial, space: Mapping[str, BaseDistribution], *, is_at_work: bool
+) -> FrozenTrial:
+    """Return a trial of a sweep as the page shows it best; `is_at_work` is said of the sweep."""
+    shown = optuna_trial(trial, space)
+    if trial.state == "RUNNING" and not is_at_work:
+        shown.state, shown.user_attrs["outcome"] = TrialState.WAITING, "interrupted"
+        shown.system_attrs["fixed_params"] = (
+            shown.params
+        )  # of a waiting trial the page shows these
+    if shown.value is not None:
+        shown.value = round(shown.value, 5)  # less than an image
+    shown.user_attrs |= {"planned epochs": trial.planned_epochs, "seed": trial.seed}
+    if trial.epochs:
+        last = trial.epochs[-1]
+        shown.user_attrs |= {"training loss": last.train_loss, "validation loss": last.val_loss}
+        shown.user_attrs["seconds"] = round(trial.seconds, 3)
+    return shown
 
 
 def _importance_rows(ledger: Ledger) -> tuple[list[dict[str, Any]], str]:
@@ -244,22 +278,23 @@ def _importance_rows(ledger: Ledger) -> tuple[list[dict[str, Any]], str]:
 
 
 def serve(
-    folder: Folder,
+    folders: Sequence[Folder],
     *,
     port: int,
     on_ready: Callable[[str], None],
     on_problem: Callable[[str], None],
 ) -> None:
-    """Serve the dashboard of a sweep, and follow the sweep, until the process is interrupted.
+    """Serve the dashboard of sweeps, and follow them, until the process is interrupted.
 
-    `port` 0 picks a free port. `on_ready` receives the address of the dashboard. `on_problem`
+    `port` 0 picks a free port. `on_ready` receives the address of the first sweep. `on_problem`
     receives a line, from another thread, when the ledger cannot be read. UsageError if
     optuna-dashboard is not installed, or the port is in use.
     """
     package = _package()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    mirror = StudyMirror(folder, on_problem)
-    app = package.wsgi(mirror.storage)
+    storage = _LedgerStorage()
+    mirrors = [StudyMirror(folder, on_problem, storage) for folder in folders]
+    app = package.wsgi(storage)
 
     def follow_and_answer(
         environ: dict[str, Any], start_response: Callable[..., Any]
@@ -267,11 +302,14 @@ def serve(
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             start_response("405 Method Not Allowed", [("Content-Type", "application/json")])
             return [_CHANGE_REFUSED]
-        mirror.follow()
-        if re.fullmatch("/api/studies/[0-9]+/param_importances", environ["PATH_INFO"]):
+        for mirror in mirrors:
+            mirror.follow()
+        asked = re.fullmatch("/api/studies/([0-9]+)/param_importances", environ["PATH_INFO"])
+        found = [mirror for mirror in mirrors if asked and int(asked[1]) in mirror.study_ids]
+        if found:
             # The dashboard's own are relative, of too few trials, too, and do not know chance.
             start_response("200 OK", [("Content-Type", "application/json")])
-            return [json.dumps({"param_importances": [mirror.importances()]}).encode()]
+            return [json.dumps({"param_importances": [found[0].importances()]}).encode()]
         answer: Iterable[bytes] = app(environ, start_response)
         return answer
 
@@ -283,7 +321,7 @@ def serve(
             "--port, or 0 for any that is free"
         ) from error
     with server:
-        on_ready(f"http://{HOST}:{server.server_port}/dashboard/studies/{mirror.study_id}")
+        on_ready(f"http://{HOST}:{server.server_port}/dashboard/studies/{mirrors[0].study_id}")
         server.serve_forever()
 
 

@@ -2,6 +2,8 @@
 
 import logging
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zlib import crc32
 
@@ -52,14 +54,16 @@ class MLflow(Tracker):
             )
             run_id = created.info.run_id
         self._write(run_id, run, int(before.split()[0]) if before else 0)
-        tags = {"state": run.state, "best": str(bool(run.note)).lower(), _NOTE: run.note}
+        tags = {"state": run.state, "kind": run.kind}
+        if run.note:
+            tags |= {"best": "true", _NOTE: run.note}
+            self._client.set_experiment_tag(self._experiment, _NOTE, run.note)
+        elif before:  # it may have been the best
+            tags |= {"best": "false", _NOTE: ""}
         if run.reason or before:  # a failed run may have been continued
             tags["reason"] = (run.reason or "")[:500]
         tags[_PROGRESS] = progress
-        if run.note:
-            self._client.set_experiment_tag(self._experiment, _NOTE, run.note)
-        for name, content in run.files.items():
-            self._client.log_text(run_id, content.decode(), name)
+        self._write_files(run_id, run)
         self._client.log_batch(
             run_id, tags=[self._mlflow.entities.RunTag(*tag) for tag in tags.items()]
         )
@@ -108,6 +112,14 @@ class MLflow(Tracker):
             client.set_terminated(run_id, status, end)
         else:
             client.update_run(run_id, status="RUNNING")
+
+    def _write_files(self, run_id: str, run: TrackedRun) -> None:
+        if not run.files:
+            return
+        with TemporaryDirectory() as folder:
+            for name, content in run.files.items():
+                Path(folder, name).write_bytes(content)
+            self._client.log_artifacts(run_id, folder)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -4,6 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar, Literal
 
@@ -13,12 +14,20 @@ from analysis.formatting import dataset_name
 from analysis.hyperparameters import DEFAULTS
 from analysis.records.confirmation import read_confirmation
 from analysis.records.epochs import Epoch
-from analysis.records.files import CONFIG_FILE, REPORT_FILE, run_name, trial_name
+from analysis.records.files import (
+    CONFIG_FILE,
+    REPORT_FILE,
+    checkpoint_name,
+    run_name,
+    trial_name,
+)
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import read_sweep
 from analysis.results.selection import rank_trials, trial_score
 from analysis.results.state import sweep_state
 from analysis.storage.folder import Folder
+
+Kind = Literal["trial", "preview", "confirmation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +35,8 @@ class TrackedRun:
     """A trial or a confirmation run.
 
     Its name is unique in its sweep. Its `id`, of 16 hexadecimal digits, is unique among all
-    sweeps, also those that were deleted. The parameters are all hyperparameters, then the model,
-    the seed, the origin, the planned epochs, and the preview that a trial repeats. Only a complete
+    sweeps, also those that were deleted. The parameters are all hyperparameters, then which run it
+    is: `arm` is the arm's title, or the kind of a trial. Only a complete
     trial has a score, only a confirmed one a mean test accuracy. The state of a preview that has
     ended is PREVIEW, that of a run on which no process works INTERRUPTED. `searched` are the names
     of a trial's hyperparameters that were searched. The best trial alone has a `note`, in
@@ -35,7 +44,7 @@ class TrackedRun:
     sweep.
     """
 
-    kind: Literal["trial", "preview", "confirmation"]
+    kind: Kind
     name: str
     id: str
     parameters: dict[str, Any]
@@ -109,7 +118,9 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
     for trial in ledger.trials.values():
         name = trial_name(trial.trial_id)
         parameters = {name: trial.value(name) for name in {**DEFAULTS, **trial.hyperparameters}}
+        kind: Kind = "trial" if trial.preview_epochs is None else "preview"
         about = {
+            "arm": kind,
             "dataset": dataset_name(trial.config),
             "model": trial.config.get("model"),
             "planned_epochs": trial.planned_epochs,
@@ -121,7 +132,7 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
         arm = confirmation.finalist(trial.trial_id) if confirmation and not is_running else None
         accuracies = confirmation.test_accuracies(arm.arm) if confirmation and arm else {}
         yield TrackedRun(
-            "trial" if trial.preview_epochs is None else "preview",
+            kind,
             name,
             identify(name),
             parameters | about,
@@ -140,12 +151,12 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
     for run in confirmation.runs.values():
         name, arm = f"confirm-{run_name(run.arm, run.seed)}", confirmation.arms[run.arm]
         about = {
+            "arm": arm.title,
             "dataset": dataset_name(ledger.config),
             "model": arm.model,
             "planned_epochs": arm.epochs,
             "seed": run.seed,
             "origin": arm.role,
-            "arm": arm.title,
         }
         metrics = [
             {key.replace("val_", "test_"): value for key, value in _metrics(epoch).items()}
@@ -169,9 +180,10 @@ def _result(folder: Folder, ledger: Ledger, *, is_running: bool) -> tuple[str, d
         return f"The best trial so far of {folder.name}, which is running.", {}
     from sweep.results.note import result_note  # SciPy takes a while to import
 
-    names = filter(folder.exists, (REPORT_FILE, CONFIG_FILE))
+    files = [REPORT_FILE, CONFIG_FILE]
+    files += [checkpoint_name(trial_name(s.trial.trial_id)) for s in rank_trials(ledger)[:1]]
     note = result_note(folder, ledger, sweep_state(folder, ledger))
-    return note, {name: folder.read(name) for name in names}
+    return note, {Path(name).name: folder.read(name) for name in files if folder.exists(name)}
 
 
 def _metrics(epoch: Epoch) -> dict[str, float]:

@@ -12,8 +12,7 @@ from sweep.results.extras import import_extra
 from sweep.results.trackers.runs import TrackedRun, Tracker
 
 _FILE = "events.out.tfevents.0.sweep"
-_MEAN = "test_accuracy_mean"
-_WHICH = ("arm", "model", "planned_epochs", "origin")  # tell the runs apart
+_LAST = "accuracy/last"  # after the last epoch: of every run, so that the table can compare all
 
 
 class TensorBoard(Tracker):
@@ -77,11 +76,13 @@ def _events(run: TrackedRun) -> list[Any]:
         n_epochs = len(run.metrics)
         end = run.time(n_epochs)
         summary = text("state", ": ".join(filter(None, [run.state, run.reason])))
-        if run.score is not None:
-            summary.value.append(Summary.Value(tag="score", simple_value=run.score))
-        if run.test_accuracy is not None:
-            value = Summary.Value(tag=_MEAN, simple_value=run.test_accuracy)
-            summary.value.append(value)
+        scalars = {"score": run.score, "test_accuracy_mean": run.test_accuracy}
+        if run.metrics:
+            last = run.metrics[-1]
+            scalars[_LAST] = last.get("val_accuracy", last.get("test_accuracy"))
+        for tag, scalar in scalars.items():
+            if scalar is not None:
+                summary.value.append(Summary.Value(tag=tag, simple_value=scalar))
         if run.note:
             summary.value.extend(text("result", run.note).value)
         events.append(Event(wall_time=end, step=n_epochs, summary=summary))
@@ -92,17 +93,16 @@ def _events(run: TrackedRun) -> list[Any]:
 
 
 def _columns(run: TrackedRun) -> Any:
-    """Return the columns of TensorBoard's table: hyperparameters, which run it is, accuracies."""
+    """Return the columns of TensorBoard's table: what was searched, and accuracies."""
     from tensorboardX.proto.api_pb2 import DataType, Experiment, HParamInfo, MetricInfo, MetricName
 
     types = {"bool": "BOOL", "number": "FLOAT64", "string": "STRING"}
-    kinds = {name: types[_kind(run.parameters.get(name, ""))] for name in (*run.searched, *_WHICH)}
+    kinds = {name: types[_kind(run.parameters[name])] for name in (*run.searched, "arm")}
     parameters = [
         HParamInfo(name=name, type=DataType.Value(f"DATA_TYPE_{kind}"))
         for name, kind in kinds.items()
     ]
-    tags = ("score", _MEAN, "accuracy/val", "accuracy/test")
-    metrics = [MetricInfo(name=MetricName(tag=tag)) for tag in tags]
+    metrics = [MetricInfo(name=MetricName(tag=tag)) for tag in (_LAST, "score")]
     return Experiment(hparam_infos=parameters, metric_infos=metrics)
 
 

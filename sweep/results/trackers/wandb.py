@@ -12,7 +12,7 @@ from sweep.errors import UsageError
 from sweep.results.extras import import_extra
 from sweep.results.trackers.runs import TrackedRun, Tracker
 
-_BEST = "best"  # a tag
+_TAGS = {"best", "failed", "interrupted", "stopped"}
 
 
 class WeightsAndBiases(Tracker):
@@ -76,9 +76,10 @@ class WeightsAndBiases(Tracker):
             {name: value for name, value in about.items() if value is not None}
         )
         if run.result != result:
-            tags = {*(mirrored.tags or ())} - {_BEST}
-            mirrored.tags = (*sorted(tags), *[_BEST][: bool(run.note)])
             mirrored.notes = run.note
+        tags = {*(mirrored.tags or ())} - _TAGS
+        own = {run.state.lower()} & _TAGS | ({"best"} if run.note else set())
+        mirrored.tags = tuple(sorted(tags | own))
         for name, content in run.files.items():
             path = Path(mirrored.dir, "sweep", name)  # W&B has a config.yaml of its own
             path.parent.mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import chain
 from types import ModuleType
 
 import pytest
@@ -30,7 +31,7 @@ from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
 from sweep.results.best import best_document
-from sweep.results.dashboard import StudyMirror, serve
+from sweep.results.dashboard import StudyMirror, _LedgerStorage, serve
 
 MakeSweep = Callable[..., tuple[Folder, Ledger]]
 VALUES = {"dropout": 0.1, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
@@ -146,6 +147,7 @@ def test_trials_of_an_interrupted_sweep_are_not_running(make_sweep: MakeSweep) -
         TrialState.WAITING,
         "interrupted",
     )
+    assert interrupted.system_attrs["fixed_params"] == interrupted.params != {}
     state = "interrupted, 2 of 3 trials ended"
     assert mirror.storage.get_study_user_attrs(0)["Sweep"] == state
     assert f"(lenet5 on mnist): {state}. Best: trial " in note_of(mirror)
@@ -153,6 +155,26 @@ def test_trials_of_an_interrupted_sweep_are_not_running(make_sweep: MakeSweep) -
         mirror.update(ledger)
     running = mirror.storage.get_trial(3)
     assert (running.state, running.user_attrs["outcome"]) == (TrialState.RUNNING, "running")
+
+
+def test_trials_are_in_the_order_of_their_numbers(make_sweep: MakeSweep) -> None:
+    folder, ledger = make_sweep(n_trials=3)
+    ledger.trials = dict(sorted(ledger.trials.items(), reverse=True))  # the last began first
+    mirror = StudyMirror(folder, print)
+    mirror.update(ledger)
+    assert [number for number, *_ in trials_of(mirror)] == [1, 2, 3]
+
+
+def test_several_sweeps_share_a_dashboard(make_sweep: MakeSweep) -> None:
+    storage = _LedgerStorage()
+    for name, n_trials in (("a", 3), ("b", 5)):
+        folder, ledger = make_sweep(n_trials=n_trials, name=name, scheduler="none", failure_rate=0)
+        mirror = StudyMirror(folder, print, storage)
+        mirror.update(ledger)
+    assert [study.study_name for study in storage.get_all_studies()] == ["a", "b"]
+    trials = [storage.get_all_trials(study_id) for study_id in (0, 1)]
+    assert [[trial.number for trial in found] for found in trials] == [[1, 2, 3], [1, 2, 3, 4, 5]]
+    assert all(storage.get_trial(trial._trial_id) is trial for trial in chain(*trials))
 
 
 def test_previews_have_a_study_of_their_own(make_sweep: MakeSweep) -> None:
@@ -294,7 +316,7 @@ def serve_quietly(folder: Folder, port: int) -> None:
     def never(text: str) -> None:
         raise AssertionError(text)
 
-    serve(folder, port=port, on_ready=never, on_problem=never)
+    serve([folder], port=port, on_ready=never, on_problem=never)
 
 
 def test_port_in_use_is_refused(make_sweep: MakeSweep) -> None:

@@ -71,8 +71,9 @@ def test_sweep_is_mirrored_once_and_grows(
             assert run.data.params["origin"] == trial.origin
             assert run.data.tags["state"] == trial.state
             is_best = trial is rank_trials(ledger)[0].trial
-            assert run.data.tags["best"] == str(is_best).lower()
-            assert bool(run.data.tags["mlflow.note.content"]) == is_best
+            assert (run.data.tags.get("best") == "true") == is_best
+            assert bool(run.data.tags.get("mlflow.note.content")) == is_best
+            assert (run.data.tags["kind"], run.data.params["arm"]) == ("trial", "trial")
             assert run.info.status == ("FAILED" if trial.state == "FAILED" else "FINISHED")
         for confirmed in confirmation.runs.values():
             run = runs[f"confirm-{confirmed.arm}-seed-{confirmed.seed}"]

@@ -50,6 +50,7 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
         events = read(root / f"trial-{trial.trial_id:04}")
         expected = {epoch.epoch: epoch.val_accuracy for epoch in trial.epochs}
         assert curve(events, "accuracy/val") == pytest.approx(expected)
+        *_, last = expected.values()
         assert min(events.Tags()["scalars"]).startswith("accuracy/")
         session = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
         values = HParamsPluginData.FromString(session).session_start_info.hparams
@@ -58,10 +59,10 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
         assert values["origin"].string_value == trial.origin
         content = events.SummaryMetadata("_hparams_/experiment").plugin_data.content
         table = HParamsPluginData.FromString(content).experiment
-        which = ["arm", "model", "planned_epochs", "origin"]
-        assert [info.name for info in table.hparam_infos] == [*trial.hyperparameters, *which]
+        assert [info.name for info in table.hparam_infos] == [*trial.hyperparameters, "arm"]
+        assert curve(events, "accuracy/last") == {len(trial.epochs): pytest.approx(last)}
         assert values["dataset"].string_value == "mnist"
-        assert table.metric_infos[0].name.tag == "score"
+        assert [info.name.tag for info in table.metric_infos] == ["accuracy/last", "score"]
         (state,) = events.Tensors("state/text_summary")
         assert state.tensor_proto.string_val[0].decode().startswith(trial.state)
         is_best = trial is rank_trials(ledger)[0].trial
@@ -78,6 +79,7 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
         events = read(root / f"confirm-{run.arm}-seed-{run.seed}")
         expected = {epoch.epoch: epoch.val_accuracy for epoch in run.epochs}
         assert curve(events, "accuracy/test") == pytest.approx(expected)
+        assert curve(events, "accuracy/last")[15] == pytest.approx(expected[15])
         assert "accuracy/val" not in events.Tags()["scalars"]
 
 
