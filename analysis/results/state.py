@@ -10,6 +10,13 @@ from analysis.storage.folder import Folder
 SweepState = Literal["running", "interrupted", "finished"]
 
 
+def state_in_words(ledger: Ledger, state: SweepState) -> str:
+    """Return the state of a sweep, and which part of it was interrupted if the other is not."""
+    is_searched = ledger.n_ended >= n_planned(ledger)
+    interrupted = state == "interrupted" and is_searched
+    return "search finished, confirmation interrupted" if interrupted else state
+
+
 def sweep_state(folder: Folder, ledger: Ledger) -> SweepState:
     """Return the state of a sweep: `running` only while a driver holds its lock.
 

@@ -11,9 +11,9 @@ import typer
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import pause_after, read_sweep
-from analysis.results.budget import n_planned, seconds_spent
+from analysis.results.budget import seconds_spent
 from analysis.results.selection import rank_trials
-from analysis.results.state import sweep_state
+from analysis.results.state import state_in_words, sweep_state
 from analysis.storage.folder import Folder
 from sweep.api.storage import DEFAULT_STORAGE, find_sweep, follow_up, storage_folder
 from sweep.cli import options
@@ -78,9 +78,7 @@ def status(
     if state == "interrupted" and ledger.ended is not None and ledger.ended.reason != "finished":
         why = f" ({ledger.ended.reason.removeprefix('interrupted by ')})"
     console = open_console()
-    is_searched = state == "interrupted" and ledger.n_ended >= n_planned(ledger)
-    shown = "search finished, confirmation interrupted" if is_searched else state
-    console.print(escape(f"sweep {ledger.name}: {shown}{why}"))
+    console.print(escape(f"sweep {ledger.name}: {state_in_words(ledger, state)}{why}"))
     console.print(SearchView(ledger, is_running=state == "running").picture())
     if (confirmation := read_confirmation(folder)) is not None:
         console.print(describe_runs(confirmation, is_running=state == "running"))

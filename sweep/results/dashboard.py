@@ -39,6 +39,7 @@ HOST = "127.0.0.1"
 
 _MOST = 10_000_000  # trials in a study
 _METRIC = "validation accuracy"
+_OUTCOMES = {"better": "better than", "worse": "worse than", "open": "not shown to beat"}
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
 
 
@@ -205,10 +206,8 @@ class StudyMirror:
             accuracy = mean_accuracy(summary.mean, summary.interval, summary.n)
         verdict = "no verdict"
         if confirmation and (decisive := decisive_comparison(confirmation, arm)):
-            verdict = {"open": "no evidence of a difference"}.get(
-                decisive.outcome, decisive.outcome
-            )
-            verdict = f"{verdict}: {confirmation.arms[decisive.baseline].title}"
+            baseline = confirmation.arms[decisive.baseline].title
+            verdict = f"{_OUTCOMES[decisive.outcome]} {baseline}"
         about = {  # The page shows five of them, and cuts off long ones.
             "Sweep": describe_state(ledger, state),
             "Best": best,
@@ -245,9 +244,8 @@ def _shown_trial(
     shown = optuna_trial(trial, space)
     if trial.state == "RUNNING" and not is_at_work:
         shown.state, shown.user_attrs["outcome"] = TrialState.WAITING, "interrupted"
-        shown.system_attrs["fixed_params"] = (
-            shown.params
-        )  # of a waiting trial the page shows these
+        # Of a waiting trial the page shows these.
+        shown.system_attrs["fixed_params"] = shown.params
     if shown.value is not None:
         shown.value = round(shown.value, 5)  # less than an image
     shown.user_attrs |= {"planned epochs": trial.planned_epochs, "seed": trial.seed}

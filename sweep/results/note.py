@@ -7,17 +7,15 @@ from analysis.records.ledger import Ledger
 from analysis.report.facts import arm_rows
 from analysis.results.budget import n_planned
 from analysis.results.selection import rank_trials
-from analysis.results.state import SweepState
+from analysis.results.state import SweepState, state_in_words
 from analysis.results.verdict import describe_others, describe_verdict
 from analysis.storage.folder import Folder
 
 
 def describe_state(ledger: Ledger, state: SweepState) -> str:
-    """Return the state of a sweep in words."""
-    ended, planned = ledger.n_ended, n_planned(ledger)
-    if ended < planned:
-        return f"{state}, {ended:,} of {count(planned, 'trial')} ended"
-    return "search finished, confirmation interrupted" if state == "interrupted" else state
+    """Return the state of a sweep in words, and how many trials have ended if not all."""
+    words, ended, planned = state_in_words(ledger, state), ledger.n_ended, n_planned(ledger)
+    return words if ended >= planned else f"{words}, {ended:,} of {count(planned, 'trial')} ended"
 
 
 def result_note(folder: Folder, ledger: Ledger, state: SweepState) -> str:

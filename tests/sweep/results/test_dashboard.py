@@ -105,6 +105,7 @@ def test_attributes_and_note_of_the_study_follow_the_confirmation(
     after = mirror.storage.get_study_user_attrs(0)
     confirmed = best_document(folder, ledger)["confirmed"]
     assert len(after) == 5  # as many as the page shows
+    assert after["Verdict"].startswith("no verdict; see the Note")  # the hand-tuned point won
     text, best = confirmed["verdict"]["text"], rank_trials(ledger)[0]
     assert f"\n\n{text} Trial {best.trial.trial_id} beats " in note_of(mirror)
     for arm in read_confirmation(folder).arms.values():
@@ -115,6 +116,20 @@ def test_attributes_and_note_of_the_study_follow_the_confirmation(
     )
     mean = f"{100 * confirmed['test_accuracy_mean']:.2f} %"
     assert after["Test accuracy"].startswith(f"{mean} (95 % interval ")
+
+
+def test_verdict_on_a_found_trial_names_its_baseline(
+    make_sweep: MakeSweep, synthetic: ModuleType
+) -> None:
+    folder, ledger = make_sweep(n_trials=16)
+    assert rank_trials(ledger)[0].trial.origin == "proposed"
+    synthetic.write_confirmed(folder, ledger, 4)
+    mirror = StudyMirror(folder, print)
+    mirror.update(ledger)
+    outcome = best_document(folder, ledger)["confirmed"]["verdict"]["outcome"]
+    words = {"better": "better than", "worse": "worse than", "open": "not shown to beat"}[outcome]
+    verdict = mirror.storage.get_study_user_attrs(0)["Verdict"]
+    assert verdict.startswith(f"{words} hand-tuned LeNet-5; see the Note")
 
 
 def test_trials_of_equal_length_have_a_study_of_their_own(make_sweep: MakeSweep) -> None:
