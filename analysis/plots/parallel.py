@@ -23,6 +23,7 @@ _MOST = 150  # lines that can be told apart
 _MANY = 60
 _BAR = 0.06  # width of the color bar
 _PALE = "#C4C4C4"
+_PREVIEW_STYLE = (0, (4, 1.5))  # dashes
 _T = TypeVar("_T")
 
 
@@ -78,6 +79,8 @@ def draw_parallel(results: Results) -> Picture:
     ranked, failed = data.points.ranked, data.points.failed
     previews, stopped = data.points.previews, data.points.stopped
     note = f"{results.about_score} {data.points.about_left_out}{data.points.about_score}"
+    if data.points.far_below or data.points.previews_far_below:
+        note += "Their lines end where the axis begins. "
     if failed:
         note += f"Not drawn: {count(len(failed), 'trial')} that failed. "
     for trials, n, which in zip(
@@ -92,12 +95,13 @@ def draw_parallel(results: Results) -> Picture:
     _draw_axes(figure.subplots(), data)
     label = f"{data.points.best_words}: trial {ranked[0].trial.trial_id}"
     legend = [Line2D([], [], color=INK, lw=2.6, label=label)]
+    color = sequence(np.array([0.5]))[0]
     if n := len(ranked) - 1:
         label = f"others that ran all epochs ({n:,})"
-        legend.append(Line2D([], [], color=sequence(np.array([0.5]))[0], label=label))
+        legend.append(Line2D([], [], color=color, label=label))
     if n := len(previews):
-        color = sequence(np.array([0.5]))[0]
-        legend.append(Line2D([], [], color=color, lw=0.7, label=f"previews ({n:,})"))
+        look = {"color": color, "ls": _PREVIEW_STYLE, "lw": 1.2}
+        legend.append(Line2D([], [], **look, label=f"previews ({n:,})"))
     if n := len(stopped):
         label = f"stopped early, without a score ({n:,})"
         legend.append(Line2D([], [], color=_PALE, lw=1.2, label=label))
@@ -108,6 +112,8 @@ def draw_parallel(results: Results) -> Picture:
         f"to its score, from {percent_number(ranked[-1].score)} to "
         f"{percent_number(ranked[0].score)} %."
     )
+    if previews:
+        alt += f" The same of {count(len(previews), 'preview')}."
     return Picture(figure, alt)
 
 
@@ -156,15 +162,15 @@ def _draw_axes(axes: Axes, data: Parallel) -> None:
 def _draw_lines(axes: Axes, data: Parallel) -> None:
     scored, previews, stopped = data.trials
     colors, pale = sequence(data.scored[:0:-1, -1]), sequence(data.previews[::-1, -1])
-    for heights, trials, color, linewidth in (
-        (data.stopped, stopped, _PALE, 0.7 if len(stopped) <= _MANY else 0.4),
-        (data.previews[::-1], previews[::-1], pale, 0.7 if len(previews) <= _MANY else 0.5),
+    for heights, trials, color, linewidth, style in (
+        (data.stopped, stopped, _PALE, 0.7 if len(stopped) <= _MANY else 0.4, "-"),
+        (data.previews[::-1], previews[::-1], pale, 0.8, _PREVIEW_STYLE),
         # The best is drawn last, so that nothing hides it.
-        (data.scored[:0:-1], scored[:0:-1], colors, 1.3 if len(scored) <= _MANY else 0.9),
-        (data.scored[:1], scored[:1], INK, 2.6),
+        (data.scored[:0:-1], scored[:0:-1], colors, 1.3 if len(scored) <= _MANY else 0.9, "-"),
+        (data.scored[:1], scored[:1], INK, 2.6, "-"),
     ):
         x_values = np.broadcast_to(np.arange(heights.shape[1]), heights.shape)
         ends = list(np.stack([x_values, heights], axis=-1))
-        lines = LineCollection(ends, colors=color, linewidths=linewidth)
+        lines = LineCollection(ends, colors=color, linewidths=linewidth, linestyles=style)
         set_titles(lines, map(trial_title, trials))
         axes.add_collection(lines, autolim=False)

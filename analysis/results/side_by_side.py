@@ -35,6 +35,13 @@ class Contender:
         return [(look, accuracies) for look, accuracies in found if accuracies]
 
     @property
+    def seeds(self) -> list[int]:
+        """The seeds of its confirmation, in the order in which they were derived."""
+        if self.confirmation is None:
+            return []
+        return self.confirmation.ordered_seeds(self.ledger.config["seed"])
+
+    @property
     def test_accuracies(self) -> dict[int, float]:
         """The test accuracies of the best trial by seed, at the last look, as fractions."""
         return self.looks[-1][1] if self.looks else {}
@@ -44,7 +51,7 @@ class Contender:
 class Difference:
     """The best trial of one sweep against that of another, or the reason why there is none.
 
-    `is_paired` says that the two were trained with the same seeds.
+    `is_paired` says that the two share seeds; else their runs are independent.
     """
 
     sweep: str
@@ -58,11 +65,11 @@ def compare_sweeps(contenders: Sequence[Contender]) -> list[Difference]:
     """Compare the best trial of each sweep with that of the first one, paired by seed.
 
     Sweeps with the same `seed` are confirmed with the same seeds. The runs of two sweeps that
-    share no seed are independent, and paired in their order: no result determines the pairs, so
-    that Student's test holds for them as well (H. Scheffé, "On solutions of the Behrens-Fisher
-    problem", Ann. Math. Stat. 14, 1943), but nothing common cancels out. The intervals of all
-    comparisons, at all numbers of seeds that a look at one of the sweeps had, cover together, as
-    those of `compare_at_looks`. The names must be different.
+    share no seed are independent. They are paired in the order of their seeds: no result
+    determines the pairs, so that Student's test holds for them as well (H. Scheffé, "On solutions
+    of the Behrens-Fisher problem", Ann. Math. Stat. 14, 1943), but nothing common cancels out. The
+    intervals of all comparisons, at all numbers of seeds that a look at one of the sweeps had,
+    cover together, as those of `compare_at_looks`. The names must be different.
     """
     first, *others = contenders
     reasons = {other.name: _why_not(other, first) for other in others}
@@ -81,8 +88,11 @@ def compare_sweeps(contenders: Sequence[Contender]) -> list[Difference]:
 
 
 def _with_seeds_of(first: Contender, other: Contender) -> _Looks:
-    """Return the looks at `other`, with the names of the seeds of `first` in their order."""
-    names = dict(zip(other.test_accuracies, first.test_accuracies, strict=False))
+    """Return the looks at `other`, with the seeds of `first` in place of its own.
+
+    Both are in the order in which they were derived, so that added seeds change no pair.
+    """
+    names = dict(zip(other.seeds, first.seeds, strict=False))
     return [
         (look, {names[seed]: value for seed, value in accuracies.items() if seed in names})
         for look, accuracies in other.looks

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.budget import n_planned
 from analysis.storage.folder import Folder
@@ -11,10 +11,10 @@ SweepState = Literal["running", "interrupted", "finished"]
 
 
 def state_in_words(ledger: Ledger, state: SweepState) -> str:
-    """Return the state of a sweep, and which part of it was interrupted if the other is not."""
-    is_searched = ledger.n_ended >= n_planned(ledger)
-    interrupted = state == "interrupted" and is_searched
-    return "search finished, confirmation interrupted" if interrupted else state
+    """Return the state of a sweep, and say so if only its confirmation was interrupted."""
+    if state == "interrupted" and ledger.n_ended >= n_planned(ledger):
+        return "search finished, confirmation interrupted"
+    return state
 
 
 def sweep_state(folder: Folder, ledger: Ledger) -> SweepState:
@@ -22,11 +22,14 @@ def sweep_state(folder: Folder, ledger: Ledger) -> SweepState:
 
     It is `finished` once its search and the confirmation that was begun, if any, are complete.
     """
-    if folder.is_locked():
-        return "running"
+    return "running" if folder.is_locked() else state_at_rest(ledger, read_confirmation(folder))
+
+
+def state_at_rest(ledger: Ledger, confirmation: Confirmation | None) -> SweepState:
+    """Return the state of a sweep on which no driver works."""
     if ledger.n_ended < n_planned(ledger):
         return "interrupted"
-    if (confirmation := read_confirmation(folder)) is None:
+    if confirmation is None:
         return "finished"
     from analysis.results.verdict import is_cut_off  # SciPy takes a while to import
 

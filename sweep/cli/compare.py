@@ -35,7 +35,10 @@ from sweep.results.best import best_document, comparison_document
 from sweep.screen.layout import new_table
 from sweep.screen.output import escape, open_console, say
 
-_UNPAIRED = "The seeds of the two differ; with the same seeds the interval may be narrower."
+_UNPAIRED = (
+    "The runs are independent; those of sweeps with the same `--seed` are paired, "
+    "which may narrow the interval."
+)
 
 
 def comparison_of_sweeps(
@@ -132,7 +135,7 @@ def _difference_document(difference: Difference) -> dict[str, Any]:
         "baseline": difference.baseline,
         "n_seeds": len(found.seeds),
         **comparison_document(found),
-        "paired": difference.is_paired,
+        "paired": difference.is_paired if difference.comparison else None,
         "reason": difference.reason,
     }
 
@@ -142,7 +145,8 @@ def _describe(difference: Difference) -> str:
     if difference.comparison is None:
         return f"No difference is known between {one} and {other}: {difference.reason}."
     text = describe_difference(difference.comparison, one, other)
-    return text if difference.is_paired else f"{text} {_UNPAIRED}"
+    has_interval = difference.comparison.interval is not None
+    return f"{text} {_UNPAIRED}" if has_interval and not difference.is_paired else text
 
 
 def _table(documents: Sequence[Mapping[str, Any]]) -> Table:

@@ -27,7 +27,7 @@ from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import pause_after
 from analysis.results.comparison import summarize_arm
 from analysis.results.selection import best_finalist, rank_trials
-from analysis.results.state import SweepState, sweep_state
+from analysis.results.state import SweepState, state_at_rest
 from analysis.results.study import distributions, optuna_trial
 from analysis.results.verdict import decisive_comparison
 from analysis.storage.folder import Folder
@@ -37,9 +37,14 @@ from sweep.results.note import describe_state, result_note
 
 HOST = "127.0.0.1"
 
-_MOST = 10_000_000  # trials in a study
+_STRIDE = 10_000_000  # between the ids of trials of two studies
 _METRIC = "validation accuracy"
-_OUTCOMES = {"better": "better than", "worse": "worse than", "open": "not shown to beat"}
+_OUTCOMES = {
+    "better": "beats",
+    "worse": "is worse than",
+    "open": "no evidence that it beats",
+    "few": "too few seeds to compare it with",
+}
 _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it"}\n'
 
 
@@ -78,7 +83,7 @@ class _LedgerStorage(InMemoryStorage):
 
     @override
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        study_id, number = divmod(trial_id, _MOST)
+        study_id, number = divmod(trial_id, _STRIDE)
         return self.trials[study_id][number]
 
     @override
@@ -105,6 +110,7 @@ class StudyMirror:
         self.storage = storage or _LedgerStorage()
         self.study_id = self._new_study(folder.name)
         self._alike_id: int | None = None
+        self._alike_kind: tuple[str, int] = ("", 0)
         self._folder, self._on_problem = folder, on_problem
         self._lock, self._due, self._problem = threading.Lock(), 0.0, ""
         self._described: tuple[Any, ...] = ()
@@ -133,7 +139,9 @@ class StudyMirror:
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows, and in the sweep's confirmation."""
-        state = sweep_state(self._folder, ledger)
+        confirmation = read_confirmation(self._folder)
+        is_running = self._folder.is_locked()
+        state = "running" if is_running else state_at_rest(ledger, confirmation)
         trials = dict(self.storage.trials.get(self.study_id, {}))
         space = {
             name: _NonzeroFloats(found.low, found.high, found.log)
@@ -143,14 +151,13 @@ class StudyMirror:
         }
         for number in sorted(ledger.trials):
             if number not in trials or not trials[number].state.is_finished():
-                shown = _shown_trial(ledger.trials[number], space, is_at_work=state == "running")
-                shown.number, shown._trial_id = number, self.study_id * _MOST + number
+                shown = _shown_trial(ledger.trials[number], space, is_running=is_running)
+                shown.number, shown._trial_id = number, self.study_id * _STRIDE + number
                 trials[number] = shown
         self.storage.trials[self.study_id] = trials
         self._update_alike(ledger, trials)
         if ledger.n_ended != self._importances[0]:
             self._importances = (ledger.n_ended, *_importance_rows(ledger))
-        confirmation = read_confirmation(self._folder)
         described = (state, ledger.n_ended, self._importances, confirmation)
         if described != self._described:  # because a verdict reads predictions
             self._describe(ledger, state, confirmation)
@@ -159,14 +166,16 @@ class StudyMirror:
     def _update_alike(self, ledger: Ledger, trials: dict[int, FrozenTrial]) -> None:
         """Add what is new to the study of the trials of equal length, if there are others."""
         ended = [ledger.trials[n] for n in sorted(trials) if ledger.trials[n].state != "RUNNING"]
-        kind = "preview" if any(trial.outcome == "preview" for trial in ended) else "complete"
-        alike = [trial for trial in ended if trial.outcome == kind]
-        if len(alike) in (0, len(ended)):
-            return
+        kinds = [(trial.outcome, trial.planned_epochs) for trial in ended]
         if self._alike_id is None:
+            found = [kind for kind in kinds if kind[0] == "preview"]
+            found = found or [kind for kind in kinds if kind[0] == "complete"]
+            if not found or len(set(kinds)) == 1:
+                return
+            self._alike_kind = kind, epochs = found[0]
             name = {"preview": "previews", "complete": "complete trials"}[kind]
             self._alike_id = self._new_study(f"{self._folder.name}: {name}")
-            epochs, total = alike[0].planned_epochs, ledger.config["epochs"]
+            total = ledger.config["epochs"]
             which = f"{name}: {epochs} epochs"
             which += f" instead of {total}" if kind == "preview" else ""
             where = f"the study {self._folder.name}"
@@ -175,13 +184,13 @@ class StudyMirror:
             for key, text in about.items():
                 self.storage.set_study_user_attr(self._alike_id, key, text)
         # An open page asks only for what is new at the end, so that the order never changes.
-        found = dict(self.storage.trials.get(self._alike_id, {}))
-        for number in (trial.trial_id for trial in alike):
-            if number not in found:
-                found[number] = copy.copy(trials[number])
-                found[number].state = TrialState.COMPLETE
-                found[number]._trial_id = self._alike_id * _MOST + number
-        self.storage.trials[self._alike_id] = found
+        alike = dict(self.storage.trials.get(self._alike_id, {}))
+        for trial, of_kind in zip(ended, kinds, strict=True):
+            if of_kind == self._alike_kind and (number := trial.trial_id) not in alike:
+                alike[number] = copy.copy(trials[number])
+                alike[number].state = TrialState.COMPLETE
+                alike[number]._trial_id = self._alike_id * _STRIDE + number
+        self.storage.trials[self._alike_id] = alike
 
     def _describe(
         self, ledger: Ledger, state: SweepState, confirmation: Confirmation | None
@@ -192,10 +201,10 @@ class StudyMirror:
             alike = f"see the study {self.storage.get_study_name_from_id(self._alike_id)}"
             plots["Contour, Rank, EDF"] = f"{alike}; here they mix trials of different lengths"
             plots["Pruned trials"] = "stopped early, or previews; shown with their last accuracy"
-        if state != "running" and ledger.in_state("RUNNING"):
+        if (are_open := ledger.in_state("RUNNING")) and state != "running":
             plots["Waiting trials"] = "interrupted; `sweep resume` continues them"
         bullets = "\n".join(f"* **{title}:** {text}." for title, text in plots.items())
-        note = result_note(self._folder, ledger, state)
+        note = result_note(self._folder, ledger, confirmation, state)
         self._annotate(self.study_id, f"{note}\n\n### How to read the plots\n{bullets}")
         best, accuracy = "none yet", "not confirmed"
         if ranked := rank_trials(ledger):
@@ -206,14 +215,14 @@ class StudyMirror:
             accuracy = mean_accuracy(summary.mean, summary.interval, summary.n)
         verdict = "no verdict"
         if confirmation and (decisive := decisive_comparison(confirmation, arm)):
-            baseline = confirmation.arms[decisive.baseline].title
-            verdict = f"{_OUTCOMES[decisive.outcome]} {baseline}"
+            outcome = decisive.outcome if decisive.interval else "few"
+            verdict = f"{_OUTCOMES[outcome]} {confirmation.arms[decisive.baseline].title}"
         about = {  # The page shows five of them, and cuts off long ones.
             "Sweep": describe_state(ledger, state),
             "Best": best,
             "Test accuracy": accuracy,
             "Verdict": f"{verdict}; see the Note (icon at the left)",
-            "Contour, Rank": alike or "of all trials",
+            "Contour, Rank": alike or ("not right yet" if are_open else "of all trials"),
         }
         for key, text in about.items():
             self.storage.set_study_user_attr(self.study_id, key, text)
@@ -238,16 +247,16 @@ class StudyMirror:
 
 
 def _shown_trial(
-    trial: Trial, space: Mapping[str, BaseDistribution], *, is_at_work: bool
+    trial: Trial, space: Mapping[str, BaseDistribution], *, is_running: bool
 ) -> FrozenTrial:
-    """Return a trial of a sweep as the page shows it best; `is_at_work` is said of the sweep."""
+    """Return a trial as the page shows it best; `is_running` says whether a driver works on it."""
     shown = optuna_trial(trial, space)
-    if trial.state == "RUNNING" and not is_at_work:
+    if trial.state == "RUNNING" and not is_running:
         shown.state, shown.user_attrs["outcome"] = TrialState.WAITING, "interrupted"
         # Of a waiting trial the page shows these.
         shown.system_attrs["fixed_params"] = shown.params
     if shown.value is not None:
-        shown.value = round(shown.value, 5)  # less than an image
+        shown.value = round(shown.value, 6)
     shown.user_attrs |= {"planned epochs": trial.planned_epochs, "seed": trial.seed}
     if trial.epochs:
         last = trial.epochs[-1]

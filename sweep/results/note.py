@@ -2,7 +2,7 @@
 
 from analysis.formatting import count, dataset_name, interval, network_name, percent
 from analysis.hyperparameters import format_value
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
 from analysis.report.facts import arm_rows
 from analysis.results.budget import n_planned
@@ -18,10 +18,12 @@ def describe_state(ledger: Ledger, state: SweepState) -> str:
     return words if ended >= planned else f"{words}, {ended:,} of {count(planned, 'trial')} ended"
 
 
-def result_note(folder: Folder, ledger: Ledger, state: SweepState) -> str:
+def result_note(
+    folder: Folder, ledger: Ledger, confirmation: Confirmation | None, state: SweepState
+) -> str:
     """Return the state, the best trial, the test accuracies of all arms, and the verdict.
 
-    LedgerError if the predictions, which a verdict needs, are damaged.
+    The verdict reads the predictions in `folder`; LedgerError if they are damaged.
     """
     network, data = network_name(ledger.config), dataset_name(ledger.config)
     parts = [f"**{folder.name}** ({network} on {data}): {describe_state(ledger, state)}."]
@@ -31,7 +33,7 @@ def result_note(folder: Folder, ledger: Ledger, state: SweepState) -> str:
     best, score = ranked[0].trial, percent(ranked[0].score)
     values = [f"{name} {format_value(name, v)}" for name, v in best.hyperparameters.items()]
     parts[0] += f" Best: trial {best.trial_id}, validation accuracy {score}: {', '.join(values)}."
-    if (confirmation := read_confirmation(folder)) is None:
+    if confirmation is None:
         return f"{parts[0]} Not confirmed."
     rows = [
         f"| {row['arm'].title} | {percent(summary.mean)} | "

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zlib import crc32
 
 from typing_extensions import override
 
@@ -41,7 +40,7 @@ class MLflow(Tracker):
     def update(self, run: TrackedRun) -> bool:
         if self._client is None:
             self._connect()
-        progress = f"{len(run.metrics)} {run.state} {crc32(run.result.encode())}"
+        progress = f"{len(run.metrics)} {run.state} {run.result}"
         run_id, before = self._runs.get(run.id, ("", ""))
         if before == progress:
             return False
@@ -58,7 +57,7 @@ class MLflow(Tracker):
         if run.note:
             tags |= {"best": "true", _NOTE: run.note}
             self._client.set_experiment_tag(self._experiment, _NOTE, run.note)
-        elif before:  # it may have been the best
+        elif " best-" in before:
             tags |= {"best": "false", _NOTE: ""}
         if run.reason or before:  # a failed run may have been continued
             tags["reason"] = (run.reason or "")[:500]
@@ -99,7 +98,8 @@ class MLflow(Tracker):
         if run.score is not None:
             metrics.append(entities.Metric("score", run.score, end, n_epochs))
         if run.test_accuracy is not None:
-            mean = entities.Metric("test_accuracy_mean", run.test_accuracy, end, n_epochs)
+            # The last step counts, and of equal steps the highest value.
+            mean = entities.Metric("test_accuracy_mean", run.test_accuracy, end, run.n_seeds)
             metrics.append(mean)
         if not n_before:
             values = run.parameters.items()

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar, Literal
+from zlib import crc32
 
 from msgspec.structs import asdict
 
 from analysis.formatting import dataset_name
 from analysis.hyperparameters import DEFAULTS
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.epochs import Epoch
 from analysis.records.files import (
     CONFIG_FILE,
@@ -24,7 +25,7 @@ from analysis.records.files import (
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import read_sweep
 from analysis.results.selection import rank_trials, trial_score
-from analysis.results.state import sweep_state
+from analysis.results.state import state_at_rest
 from analysis.storage.folder import Folder
 
 Kind = Literal["trial", "preview", "confirmation"]
@@ -34,14 +35,21 @@ Kind = Literal["trial", "preview", "confirmation"]
 class TrackedRun:
     """A trial or a confirmation run.
 
-    Its name is unique in its sweep. Its `id`, of 16 hexadecimal digits, is unique among all
-    sweeps, also those that were deleted. The parameters are all hyperparameters, then which run it
-    is: `arm` is the arm's title, or the kind of a trial. Only a complete
-    trial has a score, only a confirmed one a mean test accuracy. The state of a preview that has
-    ended is PREVIEW, that of a run on which no process works INTERRUPTED. `searched` are the names
-    of a trial's hyperparameters that were searched. The best trial alone has a `note`, in
-    Markdown, and `files` of its sweep, by name. All of this is there once no process works on the
-    sweep.
+    Attributes:
+        name: Unique in its sweep.
+        id: 16 hexadecimal digits, unique among all sweeps, also those that were deleted.
+        parameters: All hyperparameters, and what tells the run from others; `arm` is the title of
+            its arm, or the kind of a trial.
+        metrics: The figures of each epoch.
+        state: PREVIEW for a preview that has ended, INTERRUPTED for a run that has not ended and
+            on which no process works.
+        score: Of a complete trial.
+        searched: The names of a trial's hyperparameters that were searched.
+        note: The result of the sweep in Markdown: of the best trial, once no process works on
+            the sweep.
+        files: Contents of files of the sweep by name, as `note`.
+        test_accuracy: The mean of a confirmed trial, as `note`.
+        n_seeds: Of how many seeds that is the mean.
     """
 
     kind: Kind
@@ -57,11 +65,15 @@ class TrackedRun:
     note: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     test_accuracy: float | None = None
+    n_seeds: int = 0
 
     @property
     def result(self) -> str:
-        """What may change after its end."""
-        return f"{self.note}{self.test_accuracy or ''}"
+        """A text that changes with what may change after the run's end."""
+        if not self.note and not self.n_seeds:
+            return ""
+        about = f"{self.note} {self.test_accuracy} {self.files}"
+        return f"{'best' if self.note else 'confirmed'}-{crc32(about.encode())}"
 
     @property
     def has_ended(self) -> bool:
@@ -106,18 +118,20 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
     ledger, confirmation = read_sweep(folder), read_confirmation(folder)
     ranked = rank_trials(ledger)
     best = ranked[0].trial.trial_id if ranked else None
-    note, files = _result(folder, ledger, is_running=is_running)
+    note, files = "", dict[str, bytes]()
+    if best is not None and not is_running:
+        note, files = _result(folder, ledger, confirmation, best)
 
     def identify(name: str) -> str:
         key = f"{ledger.name} {ledger.created.time!r} {name}"
         return hashlib.sha256(key.encode()).hexdigest()[:16]
 
-    def in_words(state: str) -> str:
+    def shown_state(state: str) -> str:
         return "INTERRUPTED" if state == "RUNNING" and not is_running else state
 
     for trial in ledger.trials.values():
         name = trial_name(trial.trial_id)
-        parameters = {name: trial.value(name) for name in {**DEFAULTS, **trial.hyperparameters}}
+        parameters = {key: trial.value(key) for key in {**DEFAULTS, **trial.hyperparameters}}
         kind: Kind = "trial" if trial.preview_epochs is None else "preview"
         about = {
             "arm": kind,
@@ -132,19 +146,20 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
         arm = confirmation.finalist(trial.trial_id) if confirmation and not is_running else None
         accuracies = confirmation.test_accuracies(arm.arm) if confirmation and arm else {}
         yield TrackedRun(
-            kind,
-            name,
-            identify(name),
-            parameters | about,
-            trial.started,
-            [_metrics(epoch) for epoch in trial.epochs],
-            in_words(trial.outcome.upper()),
-            trial.reason,
-            trial_score(trial),
-            tuple(trial.hyperparameters),
-            note if trial.trial_id == best else "",
-            files if trial.trial_id == best else {},
-            fmean(accuracies.values()) if accuracies else None,
+            kind=kind,
+            name=name,
+            id=identify(name),
+            parameters=parameters | about,
+            started=trial.started,
+            metrics=[_metrics(epoch) for epoch in trial.epochs],
+            state=shown_state(trial.outcome.upper()),
+            reason=trial.reason,
+            score=trial_score(trial),
+            searched=tuple(trial.hyperparameters),
+            note=note if trial.trial_id == best else "",
+            files=files if trial.trial_id == best else {},
+            test_accuracy=fmean(accuracies.values()) if accuracies else None,
+            n_seeds=len(accuracies),
         )
     if confirmation is None:
         return
@@ -163,27 +178,26 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
             for epoch in run.epochs
         ]
         yield TrackedRun(
-            "confirmation",
-            name,
-            identify(name),
-            dict(arm.hyperparameters) | about,
-            run.started or arm.time,
-            metrics,
-            in_words(run.state),
-            run.reason,
+            kind="confirmation",
+            name=name,
+            id=identify(name),
+            parameters=dict(arm.hyperparameters) | about,
+            started=run.started or arm.time,
+            metrics=metrics,
+            state=shown_state(run.state),
+            reason=run.reason,
         )
 
 
-def _result(folder: Folder, ledger: Ledger, *, is_running: bool) -> tuple[str, dict[str, bytes]]:
-    """Return the note and the files of the best trial, which change seldom in a running sweep."""
-    if is_running:
-        return f"The best trial so far of {folder.name}, which is running.", {}
+def _result(
+    folder: Folder, ledger: Ledger, confirmation: Confirmation | None, best: int
+) -> tuple[str, dict[str, bytes]]:
+    """Return the note and the files of the best trial."""
     from sweep.results.note import result_note  # SciPy takes a while to import
 
-    files = [REPORT_FILE, CONFIG_FILE]
-    files += [checkpoint_name(trial_name(s.trial.trial_id)) for s in rank_trials(ledger)[:1]]
-    note = result_note(folder, ledger, sweep_state(folder, ledger))
-    return note, {Path(name).name: folder.read(name) for name in files if folder.exists(name)}
+    note = result_note(folder, ledger, confirmation, state_at_rest(ledger, confirmation))
+    names = (REPORT_FILE, CONFIG_FILE, checkpoint_name(trial_name(best)))
+    return note, {Path(name).name: folder.read(name) for name in names if folder.exists(name)}
 
 
 def _metrics(epoch: Epoch) -> dict[str, float]:

@@ -12,14 +12,14 @@ from sweep.results.extras import import_extra
 from sweep.results.trackers.runs import TrackedRun, Tracker
 
 _FILE = "events.out.tfevents.0.sweep"
-_LAST = "accuracy/last"  # after the last epoch: of every run, so that the table can compare all
 
 
 class TensorBoard(Tracker):
     """Writes `FOLDER/SWEEP/RUN/events.…`.
 
-    The events depend on the run alone. A file that exists must be the beginning of the new
-    content, and only the rest is appended.
+    The events depend on the run alone. Where a file is the beginning of the new content, the rest
+    is appended. It is written again if its run has changed, and left alone if it is of another
+    sweep.
     """
 
     option = "--out"
@@ -76,19 +76,19 @@ def _events(run: TrackedRun) -> list[Any]:
         n_epochs = len(run.metrics)
         end = run.time(n_epochs)
         summary = text("state", ": ".join(filter(None, [run.state, run.reason])))
-        scalars = {"score": run.score, "test_accuracy_mean": run.test_accuracy}
-        if run.metrics:
-            last = run.metrics[-1]
-            scalars[_LAST] = last.get("val_accuracy", last.get("test_accuracy"))
-        for tag, scalar in scalars.items():
-            if scalar is not None:
-                summary.value.append(Summary.Value(tag=tag, simple_value=scalar))
-        if run.note:
-            summary.value.extend(text("result", run.note).value)
+        if run.score is not None:
+            summary.value.append(Summary.Value(tag="score", simple_value=run.score))
         events.append(Event(wall_time=end, step=n_epochs, summary=summary))
         status = Status.Value(f"STATUS_{'FAILURE' if run.has_failed else 'SUCCESS'}")
         info = SessionEndInfo(status=status, end_time_secs=end)
         events.append(_plugin_event("session_end_info", end, session_end_info=info))
+        # What is known later comes last, so that it is appended.
+        summary = text("result", run.note) if run.note else Summary()
+        if run.test_accuracy is not None:
+            value = Summary.Value(tag="test_accuracy_mean", simple_value=run.test_accuracy)
+            summary.value.append(value)
+        if summary.value:
+            events.append(Event(wall_time=end, step=n_epochs, summary=summary))
     return events
 
 
@@ -102,7 +102,8 @@ def _columns(run: TrackedRun) -> Any:
         HParamInfo(name=name, type=DataType.Value(f"DATA_TYPE_{kind}"))
         for name, kind in kinds.items()
     ]
-    metrics = [MetricInfo(name=MetricName(tag=tag)) for tag in (_LAST, "score")]
+    # No run is in the plugin's plots without all of these: none that only confirmations have.
+    metrics = [MetricInfo(name=MetricName(tag=tag)) for tag in ("score", "accuracy/val")]
     return Experiment(hparam_infos=parameters, metric_infos=metrics)
 
 

@@ -70,12 +70,13 @@ class WeightsAndBiases(Tracker):
             values = run.metrics[number - 1] | {"_timestamp": run.time(number)}
             mirrored.log(values, step=number)
         seconds = sum(values["seconds"] for values in run.metrics)
-        about = {"state": run.state, "reason": run.reason, "training_seconds": seconds}
-        about |= {"score": run.score, "test_accuracy_mean": run.test_accuracy}
+        about: dict[str, Any] = {"state": run.state, "reason": run.reason or ""}
+        about |= {"training_seconds": seconds, "score": run.score}
+        about["test_accuracy_mean"] = run.test_accuracy
         mirrored.summary.update(
             {name: value for name, value in about.items() if value is not None}
         )
-        if run.result != result:
+        if run.note or result.startswith("best-"):
             mirrored.notes = run.note
         tags = {*(mirrored.tags or ())} - _TAGS
         own = {run.state.lower()} & _TAGS | ({"best"} if run.note else set())

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.files import checkpoint_name, trial_name
 from analysis.records.ledger import EpochRecord, Ledger, LedgerWriter, TrialEnded, read_ledger
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
@@ -54,6 +55,8 @@ def test_sweep_is_mirrored_once_and_grows(
     ledger = read_ledger(folder)
     synthetic.write_confirmed(folder, ledger, 1)
     folder.write("report.html", b"<p>the report</p>")
+    best = trial_name(rank_trials(ledger)[0].trial.trial_id)
+    folder.write(checkpoint_name(best), b"weights")
     confirmation = read_confirmation(folder)
     assert confirmation is not None
     for n_left in (2 + len(confirmation.runs), 0):  # the best trial, too, has a result now
@@ -81,11 +84,37 @@ def test_sweep_is_mirrored_once_and_grows(
             assert curve(client, run, "test_accuracy") == expected
     assert runs["trial-0003"].data.tags["reason"] == "diverged"
     about = client.get_experiment_by_name(folder.name).tags["mlflow.note.content"]
-    assert about == result_note(folder, ledger, "finished")
+    assert about == result_note(folder, ledger, confirmation, "finished")
     best = runs[f"trial-{rank_trials(ledger)[0].trial.trial_id:04}"]
     confirmed = best_document(folder, ledger)["confirmed"]
     assert best.data.metrics["test_accuracy_mean"] == confirmed["test_accuracy_mean"]
-    assert [file.path for file in client.list_artifacts(best.info.run_id)] == ["report.html"]
+    files = [file.path for file in client.list_artifacts(best.info.run_id)]
+    assert files == ["report.html", best.info.run_name + ".pt"]
+
+
+def test_result_that_falls_and_a_report_that_comes_later_are_mirrored(
+    make_sweep: Callable[..., tuple[Folder, Ledger]],
+    synthetic: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where MLflow writes artifacts
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    folder, ledger = make_sweep(n_trials=3)
+    synthetic.write_confirmed(folder, ledger, 1)
+    found = []
+    for accuracies in ({7: 0.9925}, {7: 0.9925, 8: 0.9905}):
+        with monkeypatch.context() as patch:
+            patch.setattr(Confirmation, "test_accuracies", lambda *_, a=accuracies: a)
+            assert mirror(folder, "mlflow", uri, follow=False)[1] >= 1
+        _, runs = runs_of(uri, folder.name)
+        best = runs[f"trial-{rank_trials(ledger)[0].trial.trial_id:04}"]
+        found.append(best.data.metrics["test_accuracy_mean"])
+    assert found == pytest.approx([0.9925, 0.9915])
+    mirror(folder, "mlflow", uri, follow=False)
+    for n_new in (1, 0):
+        folder.write("report.html", b"<p>the report</p>")
+        assert mirror(folder, "mlflow", uri, follow=False)[1] == n_new
 
 
 @pytest.mark.parametrize("uri", ["http://[::1", "sqlite:////proc/nowhere/runs.db"])
