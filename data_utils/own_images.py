@@ -53,6 +53,9 @@ def load_npz(path: Path, progress: Progress) -> TrainTest:
             for part in _PARTS:
                 for names in _NAMES:
                     images, labels = (name.format(part) for name in names)
+                    if images in arrays and part in parts:
+                        twice = " and ".join(name.format(part) for name, _ in _NAMES)
+                        raise DataError(f"{path} has both {twice}; leave one out")
                     if (has_images := images in arrays) and labels in arrays:
                         parts[part] = _check_arrays(path, images, arrays[images], arrays[labels])
                     elif has_images or labels in arrays:
@@ -111,6 +114,9 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
             here = sorted(file for file in below if is_image(file.relative_to(folder)))
             if not here:
                 raise DataError(f"{folder} has no images; use PNG or JPEG files")
+            for file in here:
+                if file.exists() and not file.is_file():  # a pipe would never end
+                    raise DataError(f"{file} is not a file")
             files += here
             labels += [classes.index(folder.name)] * len(here)
         if files:
@@ -152,7 +158,10 @@ def _check_arrays(path: Path, name: str, images: NDArray[Any], labels: NDArray[A
     """Check one part of a file by itself."""
     where = f"{path}: {name}"
     if images.dtype.kind not in "iu":
-        raise DataError(f"{where} must be integers from 0 to 255, but is of type {images.dtype}")
+        raise DataError(
+            f"{where} must be integers from 0 to 255, but is of type {images.dtype}; multiply "
+            "fractions by 255, and convert them with `.astype('uint8')`"
+        )
     if images.size and not 0 <= images.min() <= images.max() <= 255:
         raise DataError(
             f"{where} must be integers from 0 to 255, but has {images.min()} to {images.max()}"
@@ -201,7 +210,7 @@ def _assemble(
         train, test = split_train_validation(train, max(1, n // 6), seed=0)
         progress.message(
             f"{where} has no test images: {len(test):,} of the {n:,} training images, the same "
-            "share of each class, are set aside for the test"
+            "share of each class as far as possible, are set aside for the test"
         )
         learned_from = {image.tobytes() for image in train.images}
         if n_again := sum(image.tobytes() in learned_from for image in test.images):

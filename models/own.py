@@ -200,6 +200,7 @@ def _check_batches(network: "nn.Module", file: str, shape: Mapping[str, int], ma
     for name, value in network.state_dict().items():
         if not isinstance(value, torch.Tensor):
             raise NetworkError(f"`{name}` in the `state_dict` of `{kind}` of {file} is no tensor")
+    names = network.state_dict().keys()
     for n, mode in ((3, True), (1, False)):
         images = torch.rand(n, shape["n_channels"], shape["side"], shape["side"])
         size = f"{n} image{'s' * (n > 1)} of shape {list(images.shape[1:])}"
@@ -228,6 +229,11 @@ def _check_batches(network: "nn.Module", file: str, shape: Mapping[str, int], ma
             with _blaming(file, f"`{kind}` has no gradients{made}"):
                 loss = F.cross_entropy(logits, torch.zeros(n, dtype=torch.int64))
                 torch.autograd.grad(loss, parameters, materialize_grads=True)
+        if changed := sorted(names ^ network.state_dict().keys()):
+            raise NetworkError(
+                f"`{kind}` of {file} must make all layers in `__init__`: its first batch changes "
+                f"`{changed[0]}`, which would not be trained{made}"
+            )
 
 
 def _file(model: str) -> str:

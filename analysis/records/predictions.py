@@ -105,6 +105,7 @@ def _load(folder: Folder, name: str, kind: type[T]) -> T | None:
             return kind(**{f.name: arrays[f.name] for f in fields(kind)})
     # zipfile, zlib and NumPy have a dozen kinds of error between them for damaged bytes.
     except Exception as error:
+        reason = "no archive of arrays" if "pickle" in str(error) else error
         raise LedgerError(
-            f"{folder.display_path(name)} is damaged ({error}); delete it"
+            f"{folder.display_path(name)} is damaged ({reason}); delete it"
         ) from error

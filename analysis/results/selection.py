@@ -108,8 +108,10 @@ def describe_origin(ledger: Ledger) -> str | None:
         return None
     trial_id = ranked[0].trial.trial_id
     given = "initial point" if ranked[0].trial.origin == "initial" else "earlier sweep's best"
-    proposals = count(n_proposed, "proposal")
-    return f"none of {proposals} of the searcher beat the {given}, trial {trial_id}"
+    beat = f"none of {n_proposed:,} proposals of the searcher beat"
+    if n_proposed == 1:
+        beat = "the one proposal of the searcher did not beat"
+    return f"{beat} the {given}, trial {trial_id}"
 
 
 def searched_recipe(trial: Trial, baseline: Arm) -> list[str]:

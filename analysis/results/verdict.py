@@ -72,6 +72,9 @@ def describe_verdict(
     if not confirmation.looks and confirmation.plan is not None:
         n_ended = confirmation.n_seeds_ended([finalist.arm])
         planned = confirmation.plan.next_look(0)
+        if n_ended >= (planned or 0):
+            ended = "all planned seeds have ended, and `sweep resume` completes it"
+            return f"No verdict on {finalist.title} yet: {ended}."
         seeds = f"{n_ended} of {count(planned or 0, 'planned seed')}"
         verb = "has" if planned == 1 else "have"
         return f"No verdict on {finalist.title} yet: {seeds} {verb} ended."

@@ -148,6 +148,10 @@ def test_copies_are_not_set_aside_for_the_test(tmp_path: Path) -> None:
         ({"x_train": None, "y_train": None}, "must have x_train and y_train, or train_images and"),
         ({"x_train": None}, "has y_train, but not x_train"),
         ({"y_test": None}, "has x_test, but not y_test"),
+        (
+            {"train_images": _images(12, 3), "train_labels": np.arange(12) % 3},
+            "has both x_train and train_images; leave one out",
+        ),
         ({"x_train": _images(0, 1), "y_train": np.arange(0)}, "has no images for train"),
         ({"x_train": np.empty((0, 28, 28), np.uint8), "y_train": []}, "integers as labels"),
         ({"x_test": np.empty((0, 28, 28), np.uint8), "y_test": np.arange(0)}, "no images for t"),
@@ -239,6 +243,13 @@ def test_folder_with_a_fault_is_refused_with_the_reason(
     else:
         Image.fromarray(content).save(file)
     with pytest.raises(DataError, match=message):
+        load_folder(tmp_path, Progress())
+
+
+def test_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    _fill(tmp_path, "train", _images(8, 1), "a", "b")
+    os.mkfifo(tmp_path / "train" / "a" / "pipe.png")
+    with pytest.raises(DataError, match=r"a/pipe\.png is not a file$"):
         load_folder(tmp_path, Progress())
 
 

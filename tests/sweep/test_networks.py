@@ -139,6 +139,11 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
         "",
         "net.py:7: `Net` fails on 3 images of shape [1, 28, 28]: RuntimeError: mat1 and mat2",
     ),
+    "lazy": (
+        made(LINEAR, forward="self.b = nn.Linear(10, 10); return self.b(self.a(x.flatten(1)))"),
+        "",
+        "`Net` of net.py must make all layers in `__init__`: its first batch changes `b.bias`",
+    ),
     "frozen": (
         made(f"{LINEAR}; self.requires_grad_(False)"),
         "",

@@ -74,6 +74,6 @@ def test_a_surprising_origin_needs_a_proposal_that_ended():
     assert describe_origin(alone) is None
     both = make_ledger(first, second, initial_points=[{}])
     assert describe_origin(both) == (
-        "none of 1 proposal of the searcher beat the initial point, trial 1"
+        "the one proposal of the searcher did not beat the initial point, trial 1"
     )
     assert describe_origin(make_ledger(second, first, initial_points=[{}])) is None

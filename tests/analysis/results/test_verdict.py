@@ -129,7 +129,7 @@ def test_one_planned_seed_has_ended():
     one = {1001: 0.99}
     confirmation = make_confirmation({"finalist-1": one, "hand-tuned": one})
     confirmation.apply(Plan(1.0, 1, 1, None))
-    assert "1 of 1 planned seed has ended" in describe_verdict(confirmation, 1)
+    assert "all planned seeds have ended, and `sweep resume`" in describe_verdict(confirmation, 1)
 
 
 @pytest.mark.parametrize(
