@@ -33,7 +33,7 @@ def draw_pairs(results: Results) -> Picture:
             f"only {count(n, 'trial')} with a score; at least {FEWEST} are needed"
         )
     side = len(shown) - 1
-    note = f"{results.about_score} {data.about_left_out}{data.about_score}"
+    note = f"{results.about_score} {data.about_left_out}{data.about_colors}"
     if len(shown) < len(data.dimensions):
         note += f"The first {_MOST} of {len(data.dimensions)} hyperparameters. "
     if max(len(data.ranked), len(data.previews), len(data.stopped)) > _MOST_DRAWN:

@@ -78,7 +78,7 @@ def draw_parallel(results: Results) -> Picture:
     data = parallel(results.ledger)
     ranked, failed = data.points.ranked, data.points.failed
     previews, stopped = data.points.previews, data.points.stopped
-    note = f"{results.about_score} {data.points.about_left_out}{data.points.about_score}"
+    note = f"{results.about_score} {data.points.about_left_out}{data.points.about_colors}"
     if data.points.far_below or data.points.previews_far_below:
         note += "Their lines end where the axis begins. "
     if failed:
@@ -161,10 +161,11 @@ def _draw_axes(axes: Axes, data: Parallel) -> None:
 
 def _draw_lines(axes: Axes, data: Parallel) -> None:
     scored, previews, stopped = data.trials
-    colors, pale = sequence(data.scored[:0:-1, -1]), sequence(data.previews[::-1, -1])
+    colors = sequence(data.scored[:0:-1, -1])
+    of_previews = sequence(data.previews[::-1, -1])
     for heights, trials, color, linewidth, style in (
         (data.stopped, stopped, _PALE, 0.7 if len(stopped) <= _MANY else 0.4, "-"),
-        (data.previews[::-1], previews[::-1], pale, 0.8, _PREVIEW_STYLE),
+        (data.previews[::-1], previews[::-1], of_previews, 0.8, _PREVIEW_STYLE),
         # The best is drawn last, so that nothing hides it.
         (data.scored[:0:-1], scored[:0:-1], colors, 1.3 if len(scored) <= _MANY else 0.9, "-"),
         (data.scored[:1], scored[:1], INK, 2.6, "-"),

@@ -173,7 +173,7 @@ class Points:
         return Dimension("validation accuracy (%)", min(scores), max(scores), "accuracy")
 
     @property
-    def about_score(self) -> str:
+    def about_colors(self) -> str:
         """What a color that stands for the score means, as sentences."""
         text = "Color, logarithmic in the error: the score"
         text += ", of previews the accuracy after their epochs. " if self.previews else ". "

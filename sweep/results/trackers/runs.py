@@ -72,8 +72,9 @@ class TrackedRun:
         """A text that changes with what may change after the run's end."""
         if not self.note and not self.n_seeds:
             return ""
-        about = f"{self.note} {self.test_accuracy} {self.files}"
-        return f"{'best' if self.note else 'confirmed'}-{crc32(about.encode())}"
+        about = f"{self.note} {self.test_accuracy}".encode()
+        checksum = crc32(b"".join(self.files.values()), crc32(about))
+        return f"{'best' if self.note else 'confirmed'}-{checksum}"
 
     @property
     def has_ended(self) -> bool:

@@ -20,6 +20,16 @@ mlflow = pytest.importorskip("mlflow")
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
 
 
+MakeSweep = Callable[..., tuple[Folder, Ledger]]
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a new database; artifacts are written beside it."""
+    monkeypatch.chdir(tmp_path)
+    return f"sqlite:///{tmp_path}/mlflow.db"
+
+
 def runs_of(uri: str, name: str) -> tuple[Any, dict[str, Any]]:
     client = mlflow.MlflowClient(uri)
     experiment = client.get_experiment_by_name(name)
@@ -34,20 +44,15 @@ def curve(client: Any, run: Any, name: str) -> list[tuple[int, float]]:
 
 
 def test_sweep_is_mirrored_once_and_grows(
-    make_sweep: Callable[..., tuple[Folder, Ledger]],
-    synthetic: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    make_sweep: MakeSweep, synthetic: Any, database: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # where MLflow writes artifacts
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
     folder, ledger = make_sweep(n_trials=3, n_running=1)
     with folder.lock():
-        assert mirror(folder, "mlflow", uri, follow=False)[0] == 3
-    _, before = runs_of(uri, folder.name)
+        assert mirror(folder, "mlflow", database, follow=False)[0] == 3
+    _, before = runs_of(database, folder.name)
     assert before["trial-0003"].info.status == "RUNNING"
-    assert mirror(folder, "mlflow", uri, follow=False)[1] == 2  # and the best, with its note
-    _, before = runs_of(uri, folder.name)
+    assert mirror(folder, "mlflow", database, follow=False)[1] == 2  # and the best, with its note
+    _, before = runs_of(database, folder.name)
     assert before["trial-0003"].info.status == "KILLED"
     with LedgerWriter(folder, read_ledger(folder).created) as writer:
         writer.append(EpochRecord(0.0, 3, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4))
@@ -60,11 +65,11 @@ def test_sweep_is_mirrored_once_and_grows(
     confirmation = read_confirmation(folder)
     assert confirmation is not None
     for n_left in (2 + len(confirmation.runs), 0):  # the best trial, too, has a result now
-        n_runs, n_new, where = mirror(folder, "mlflow", uri, follow=False)
-        client, runs = runs_of(uri, folder.name)
+        n_runs, n_new, where = mirror(folder, "mlflow", database, follow=False)
+        client, runs = runs_of(database, folder.name)
         assert n_runs == len(runs) == 3 + len(confirmation.runs)
         assert n_new == n_left
-        assert where == f"MLflow experiment {folder.name} at {uri}"
+        assert where == f"MLflow experiment {folder.name} at {database}"
         assert all(runs[name].info.run_id == run.info.run_id for name, run in before.items())
         for trial in ledger.trials.values():
             run = runs[f"trial-{trial.trial_id:04}"]
@@ -93,41 +98,34 @@ def test_sweep_is_mirrored_once_and_grows(
 
 
 def test_result_that_falls_and_a_report_that_comes_later_are_mirrored(
-    make_sweep: Callable[..., tuple[Folder, Ledger]],
-    synthetic: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    make_sweep: MakeSweep, synthetic: Any, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # where MLflow writes artifacts
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
     folder, ledger = make_sweep(n_trials=3)
     synthetic.write_confirmed(folder, ledger, 1)
     found = []
     for accuracies in ({7: 0.9925}, {7: 0.9925, 8: 0.9905}):
         with monkeypatch.context() as patch:
             patch.setattr(Confirmation, "test_accuracies", lambda *_, a=accuracies: a)
-            assert mirror(folder, "mlflow", uri, follow=False)[1] >= 1
-        _, runs = runs_of(uri, folder.name)
+            assert mirror(folder, "mlflow", database, follow=False)[1] >= 1
+        _, runs = runs_of(database, folder.name)
         best = runs[f"trial-{rank_trials(ledger)[0].trial.trial_id:04}"]
         found.append(best.data.metrics["test_accuracy_mean"])
     assert found == pytest.approx([0.9925, 0.9915])
-    mirror(folder, "mlflow", uri, follow=False)
+    mirror(folder, "mlflow", database, follow=False)
     for n_new in (1, 0):
         folder.write("report.html", b"<p>the report</p>")
-        assert mirror(folder, "mlflow", uri, follow=False)[1] == n_new
+        assert mirror(folder, "mlflow", database, follow=False)[1] == n_new
 
 
 @pytest.mark.parametrize("uri", ["http://[::1", "sqlite:////proc/nowhere/runs.db"])
-def test_place_that_cannot_be_used_ends_in_one_line(
-    uri: str, make_sweep: Callable[..., tuple[Folder, Ledger]]
-) -> None:
+def test_place_that_cannot_be_used_ends_in_one_line(uri: str, make_sweep: MakeSweep) -> None:
     folder, _ = make_sweep(n_trials=1)
     with pytest.raises(TrackerError, match=r"^mlflow cannot be used: .+"):
         mirror(folder, "mlflow", uri, follow=False)
 
 
 def test_server_that_does_not_answer_ends_in_one_line(
-    make_sweep: Callable[..., tuple[Folder, Ledger]], monkeypatch: pytest.MonkeyPatch
+    make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     folder, _ = make_sweep(n_trials=1)
