@@ -83,6 +83,13 @@ class Terminal:
         """The lines on the screen now, without the empty ones at its end."""
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip().split("\n")
 
+    def wait_for(self, text: str) -> None:
+        """Wait until a screen with a text has been kept."""
+        end = time.monotonic() + LIMIT_S
+        while not any(text in line for screen in self.screens for line in screen):
+            assert time.monotonic() < end, self.lines()
+            time.sleep(0.05)
+
     def close(self) -> None:
         """Read what is still on its way."""
         os.close(self.theirs)
@@ -121,6 +128,7 @@ def test_sweep_on_a_terminal_survives_a_dead_worker_and_ctrl_c(
     driver.wait_for_process("ray::ResourceTrainable.train").kill()  # in the middle of an epoch
     driver.wait_for_record('"notice"')
     driver.wait_for_record(EPOCH, n=3)
+    terminal.wait_for("its process died")  # fast cores are ahead of the display
     driver.process.send_signal(signal.SIGINT)
     driver.ends(130, within_s=LIMIT_S)
     terminal.close()
