@@ -104,7 +104,10 @@ class Journal(ABC):
             for number, line in enumerate(lines[1:], start=2):  # noqa: B007
                 journal.apply(cls._decode(line))
         except LedgerError as error:
-            raise LedgerError(f"{path}:{number} {error}") from error
+            remedy = ""
+            if number > 1:
+                remedy = f"; delete the lines from {number} on, and `sweep resume` replaces them"
+            raise LedgerError(f"{path}:{number} {error}{remedy}") from error
         journal.truncated_bytes = len(data) - sum(map(len, lines)) - len(lines)
         return journal
 

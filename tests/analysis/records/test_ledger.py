@@ -208,7 +208,8 @@ def test_damaged_line_is_refused_with_its_number(folder: Folder, damaged: str) -
         read_ledger(folder)
     shown = damaged if len(damaged) <= 60 else damaged[:57] + "..."
     where = folder.display_path(LEDGER_FILE)
-    assert str(caught.value) == f"{where}:3 is not a record ({shown!r})"
+    remedy = "delete the lines from 3 on, and `sweep resume` replaces them"
+    assert str(caught.value) == f"{where}:3 is not a record ({shown!r}); {remedy}"
 
 
 def test_line_that_is_not_utf_8_is_refused(folder: Folder) -> None:
@@ -258,7 +259,8 @@ def test_contradiction_is_refused_by_reader_and_writer(
     write(read, *records)
     with pytest.raises(LedgerError) as caught:
         read_ledger(read)
-    assert str(caught.value) == f"{read.display_path(LEDGER_FILE)}:{len(records) + 1} {message}"
+    where = f"{read.display_path(LEDGER_FILE)}:{len(records) + 1}"
+    assert str(caught.value).startswith(f"{where} {message}; delete the lines")
 
     with LedgerWriter(written, CREATED) as writer:
         for record in records[:-1]:
