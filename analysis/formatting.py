@@ -84,7 +84,7 @@ def count(n: int, noun: str) -> str:
 
 def dataset_name(config: Mapping[str, Any]) -> str:
     """Return the dataset of a config, such as `mnist`, or the last part of its path."""
-    return printable(PurePath(config.get("dataset", "mnist")).name, 40)
+    return printable(PurePath(config["dataset"]).name, 40)
 
 
 def network_name(config: Mapping[str, Any]) -> str:
@@ -95,7 +95,7 @@ def network_name(config: Mapping[str, Any]) -> str:
 
 def is_usual(config: Mapping[str, Any]) -> bool:
     """Return whether a config has the dataset and the network that need not be named."""
-    return (config.get("dataset", "mnist"), config["model"]) == ("mnist", "lenet5")
+    return (config["dataset"], config["model"]) == ("mnist", "lenet5")
 
 
 def short_names(names: Iterable[str], longest: int) -> list[str]:

@@ -59,6 +59,15 @@ def test_it_is_reported(storage: Path) -> None:
     assert page.count("<img ") + page.count("<svg ") >= 8
 
 
+def test_it_is_complete_without_its_open_trial(storage: Path) -> None:
+    ledger = storage / "old" / "ledger.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    changed = next(i for i, line in enumerate(lines) if '"trials": 7' in line)
+    ledger.write_text("".join(lines[:changed]))  # 6 of 6 trials have ended
+    assert "finished" in _sweep(storage, "status")
+    assert _document(storage, "resume", "--accept-changes")["confirmed"]["n_seeds"] == 2
+
+
 @pytest.mark.long
 def test_it_is_exported(storage: Path) -> None:
     exported = _document(storage, "export", "--out", str(storage / "exported"))

@@ -44,7 +44,7 @@ def draw_final_accuracies(results: Results) -> Picture:
     if not rows:
         raise NothingToDrawError("no run of the confirmation has finished")
     epochs = min(arm.epochs for arm, _ in rows)
-    is_alike = results.ledger.config.get("dataset", "mnist") == "mnist"
+    is_alike = results.ledger.config["dataset"] == "mnist"
     references = _REFERENCES if is_alike and epochs >= _REFERENCE_EPOCHS else ()
     has_interval = any(summary.interval for _, summary in rows)
     note = "Interval: Student's, for the mean over seeds. " if has_interval else ""

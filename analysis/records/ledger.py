@@ -193,11 +193,11 @@ class Trial:
     @property
     def origin(self) -> Origin:
         """Whether it is an initial point of its config, an earlier best, or a proposal."""
-        points = self.config.get("initial_points", self.config.get("first", ()))
+        n_initial = len(self.config["initial_points"])
         number = self.repeats or self.trial_id
-        if number <= len(points):
+        if number <= n_initial:
             return "initial"
-        is_earlier = self.earlier_point and number == len(points) + 1
+        is_earlier = self.earlier_point and number == n_initial + 1
         return "earlier sweep" if is_earlier else "proposed"
 
     @property
@@ -236,7 +236,7 @@ class Ledger(Journal):
     ended: SessionEnded | None = None
 
     def __post_init__(self) -> None:
-        self.config = self.created.config
+        self.config = _with_current_keys(self.created.config)
 
     @property
     def name(self) -> str:
@@ -301,7 +301,7 @@ class Ledger(Journal):
                 trial = self.trials[record.trial_id]
                 trial.state, trial.ended, trial.reason = record.state, record.time, record.reason
             case ConfigChanged():
-                self.config = record.config
+                self.config = _with_current_keys(record.config)
             case SessionStarted():
                 self.sessions.append(record)
                 self.ended = None
@@ -309,6 +309,13 @@ class Ledger(Journal):
                 self.ended = record
             case Notice():
                 self.notices.append(record)
+
+
+def _with_current_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a recorded config with the keys of today, which one of version 0.1.0 has not."""
+    renamed = {"initial_points" if key == "first" else key: v for key, v in config.items()}
+    added = {"dataset": "mnist", "time_budget": None, "initial_points": []}
+    return renamed | {key: v for key, v in added.items() if key not in renamed}
 
 
 def read_first_record(folder: Folder) -> SweepCreated | None:

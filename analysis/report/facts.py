@@ -168,7 +168,6 @@ def find_best(ledger: Ledger) -> dict[str, Any] | None:
     config |= {"trials": 1, "recipe": fixed, "initial_points": [searched], "scheduler": "none"}
     config["model"], _, digest = trial.config["model"].partition("@")
     is_earlier = digest not in ledger.config["model"]
-    config.pop("first", None)  # what version 0.1.0 calls them
     return {
         "trial_id": trial.trial_id,
         "accuracy": percent(ranked[0].score),

@@ -40,7 +40,7 @@ def n_planned(ledger: Ledger, config: Mapping[str, Any] | None = None) -> int:
     killed before it recorded them.
     """
     config = config or ledger.config
-    budget, n_trials = config.get("time_budget"), int(config["trials"])
+    budget, n_trials = config["time_budget"], int(config["trials"])
     if budget is None or seconds_spent(ledger) < read_duration(budget):
         return n_trials
     if not ledger.trials:

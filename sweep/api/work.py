@@ -71,7 +71,7 @@ def continue_sweep(
         if (early := describe_budget(ledger)) is not None:
             more = follow_up("resume --time-budget 30m", folder)
             say(f"{early}; continue it for 30 more minutes with: {more}")
-        elif config.time_budget != ledger.config.get("time_budget"):
+        elif config.time_budget != ledger.config["time_budget"]:
             more = follow_up(f"resume --trials {2 * config.trials}", folder)
             say(f"all of its trials have ended; for more trials: {more}")
         if folder.exists(REPORT_FILE):

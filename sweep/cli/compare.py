@@ -104,7 +104,7 @@ def _document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         fixed = {name: trial.value(name) for name in names if name not in trial.hyperparameters}
     return {
         "sweep": folder.name,
-        "dataset": ledger.config.get("dataset", "mnist"),
+        "dataset": ledger.config["dataset"],
         "model": ledger.config["model"],
         "trials": int(ledger.config["trials"]),
         "trials_ended": ledger.n_ended,

@@ -137,7 +137,7 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
         documents.append(
             {
                 "sweep": entry.name,
-                "dataset": ledger.config.get("dataset", "mnist"),
+                "dataset": ledger.config["dataset"],
                 "model": ledger.config["model"],
                 "state": state,
                 "started": ledger.created.time,

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    AliasChoices,
     BeforeValidator,
     Field,
     GetPydanticSchema,
@@ -24,7 +23,7 @@ from data_utils.registry import DATASETS, is_path
 from models.own import is_own
 from models.registry import MODELS
 from sweep.config.dimensions import FloatRange, Location, Point, Section, Space, reject
-from sweep.config.registry import RENAMED, SCHEDULERS, SEARCHERS
+from sweep.config.registry import SCHEDULERS, SEARCHERS
 
 
 def _one_of(names: Iterable[str]) -> GetPydanticSchema:
@@ -169,7 +168,6 @@ class SweepConfig(Section):
     space: Annotated[Space, Field(min_length=1)] = _SPACE
     initial_points: tuple[Point, ...] = Field(
         default_factory=lambda known: _fit_hand_tuned(known["space"]),
-        validation_alias=AliasChoices("initial_points", *RENAMED),
         max_length=200,
         strict=False,
     )

@@ -35,7 +35,7 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
     checkpoint = checkpoint_name(trial_name(best.trial.trial_id))
     document = {
         "sweep": folder.name,
-        "dataset": best.trial.config.get("dataset", "mnist"),
+        "dataset": best.trial.config["dataset"],
         "model": best.trial.config["model"],
         "trial_id": best.trial.trial_id,
         "origin": best.trial.origin,

@@ -164,7 +164,7 @@ def seconds_left(ledger: Ledger) -> float | None:
     typical = fmean([*(len(t.epochs) for t in ended), *(t.planned_epochs for t in running)])
     per_epoch = fmean(seconds) / (ledger.sessions[-1].slots if ledger.sessions else 1)
     to_come = waiting * typical * per_epoch
-    if (budget := ledger.config.get("time_budget")) is not None:
+    if (budget := ledger.config["time_budget"]) is not None:
         to_come = min(to_come, max(0.0, read_duration(budget) - seconds_spent(ledger)))
     open_epochs = 0.0
     for trial in running:

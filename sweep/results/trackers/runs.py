@@ -137,7 +137,7 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
         about = {
             "arm": kind,
             "dataset": dataset_name(trial.config),
-            "model": trial.config.get("model"),
+            "model": trial.config["model"],
             "planned_epochs": trial.planned_epochs,
             "seed": trial.seed,
             "origin": trial.origin,

@@ -291,12 +291,12 @@ def test_ledger_is_the_sum_of_its_records(folder: Folder) -> None:
             writer.append(record)
     ledger = read_ledger(folder)
     assert ledger == writer.journal
-    assert (ledger.name, ledger.config, ledger.records) == ("s", {"epochs": 4}, records)
+    assert (ledger.name, ledger.config["epochs"], ledger.records) == ("s", 4, records)
     assert (ledger.sessions, ledger.notices, ledger.ended) == ([session], [notice], records[-1])
     first, second = ledger.trials.values()
     assert (first.trial_id, first.seed, first.hyperparameters) == (1, 7, {"dropout": 0.1})
     assert (first.state, first.started, first.ended) == ("FAILED", 10.0, 30.0)
-    assert (first.reason, first.config) == ("loss became nan", {"epochs": 3})
+    assert (first.reason, first.config["epochs"]) == ("loss became nan", 3)
     assert (first.seconds, first.val_accuracy, len(first.epochs)) == (8.0, 0.97, 2)
     assert (second.state, second.ended, second.seconds, second.val_accuracy) == (
         "RUNNING",
