@@ -44,11 +44,11 @@ SWEEP = {
     "config": set(),
     "training": {"config"},
     "tuning": {"config", "training"},
-    "driver": {"config", "training", "tuning"},
+    "screen": {"config"},
+    "driver": {"config", "training", "tuning", "screen"},
     "results": {"config", "training", "tuning"},
-    "screen": {"config", "training", "tuning", "driver", "results"},
-    "api": {"config", "training", "tuning", "driver", "results", "screen"},
-    "cli": {"config", "training", "tuning", "driver", "results", "screen", "api"},
+    "api": {"config", "training", "tuning", "screen", "driver", "results"},
+    "cli": {"config", "training", "tuning", "screen", "driver", "results", "api"},
 }
 
 

@@ -156,7 +156,7 @@ class Trial:
     """One trial, see `TrialStarted`. Its epochs are consecutive from 1.
 
     Attributes:
-        hyperparameters: Those that were searched.
+        hyperparameters: Those that were searched, and those of `HAND_TUNED` in any case.
         config: The sweep's config when the trial started.
         state: RUNNING also for a trial that was interrupted.
         earlier_point: Whether the best of an earlier sweep is tried after the initial points.
@@ -314,7 +314,7 @@ class Ledger(Journal):
 def _with_current_keys(config: dict[str, Any]) -> dict[str, Any]:
     """Return a recorded config with the keys of today, which one of version 0.1.0 has not."""
     renamed = {"initial_points" if key == "first" else key: v for key, v in config.items()}
-    added = {"dataset": "mnist", "time_budget": None, "initial_points": []}
+    added: dict[str, Any] = {"dataset": "mnist", "time_budget": None, "initial_points": []}
     return renamed | {key: v for key, v in added.items() if key not in renamed}
 
 

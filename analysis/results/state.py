@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from analysis.formatting import count
 from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.budget import n_planned
@@ -11,10 +12,11 @@ SweepState = Literal["running", "interrupted", "finished"]
 
 
 def state_in_words(ledger: Ledger, state: SweepState) -> str:
-    """Return the state of a sweep, and say so if only its confirmation was interrupted."""
-    if state == "interrupted" and ledger.n_ended >= n_planned(ledger):
-        return "search finished, confirmation interrupted"
-    return state
+    """Return the state of a sweep in words, with what has ended of one that is not finished."""
+    ended, planned = ledger.n_ended, n_planned(ledger)
+    if ended < planned:
+        return f"{state}, {ended:,} of {count(planned, 'trial')} ended"
+    return state if state == "finished" else f"search finished, confirmation {state}"
 
 
 def sweep_state(folder: Folder, ledger: Ledger) -> SweepState:

@@ -73,7 +73,7 @@ def print_dry_run(
     as_json: bool,
 ) -> None:
     """Print what would run; write nothing. `missing` is what an existing sweep lacks."""
-    describe_start(config.resources, options)
+    check_options(config.resources, options)
     # Another dataset with a name is as large as MNIST, and perhaps not here yet.
     data = replace(MNIST, fingerprint=config.dataset)
     if is_path(config.dataset):
@@ -132,8 +132,8 @@ def describe_seeds(plan: Confirm) -> str:
     return f"{count(plan.seeds, 'seed')} per arm"
 
 
-def describe_start(resources: Resources, options: Options) -> str:
-    """Return what a session will do at its start, in a few words.
+def check_options(resources: Resources, options: Options) -> str:
+    """Check the options of a session; return what it will do at its start, in a few words.
 
     UsageError if an option cannot be, or trials are to run on this machine, which does not have
     the resources.
@@ -151,19 +151,17 @@ def describe_start(resources: Resources, options: Options) -> str:
 def _count_slots(resources: Resources, concurrency: int | None) -> int:
     """Return how many trials run at a time here; UsageError without the resources for one."""
     available = n_processors()
-    slots = int(available / resources.cpu)
-    if slots == 0:
+    if available < resources.cpu:
         raise UsageError(
             f"`resources.cpu` is {resources.cpu:g}, but this machine has {available} processors"
         )
-    if resources.gpu:
-        n_gpus = gpus().get("gpus", 0)
-        slots = min(slots, int(n_gpus / resources.gpu))
-        if slots == 0:
-            raise UsageError(
-                f"`resources.gpu` is {resources.gpu:g}, but this machine has {n_gpus} GPUs usable "
-                "with CUDA; set `resources.gpu` to 0 to train on processors"
-            )
+    n_gpus = gpus().get("gpus", 0) if resources.gpu else 0
+    if n_gpus < resources.gpu:
+        raise UsageError(
+            f"`resources.gpu` is {resources.gpu:g}, but this machine has {n_gpus} GPUs usable "
+            "with CUDA; set `resources.gpu` to 0 to train on processors"
+        )
+    slots = resources.slots(available, n_gpus)
     if concurrency is not None and concurrency > slots:
         raise UsageError(
             f"`--concurrency` must be at most {slots} on this machine, but got {concurrency}"

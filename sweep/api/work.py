@@ -13,24 +13,23 @@ from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest
-from sweep.api.plan import Options, describe_seeds, describe_start, print_plan
+from sweep.api.plan import Options, check_options, describe_seeds, print_plan
 from sweep.api.storage import follow_up, watchable
 from sweep.config import Confirm, SweepConfig
 from sweep.config.messages import checked
 from sweep.driver.folders import new_folder, write_environment
 from sweep.driver.resume import (
-    check_changes,
     check_data,
     describe_data,
     find_missing,
-    with_recorded_plan,
+    plan_resume,
 )
 from sweep.driver.signals import Interrupted
 from sweep.driver.warm_start import learn_from
 from sweep.errors import ClusterError, NoTrialError, UsageError
 from sweep.networks import check_network, keep_network, load_network
 from sweep.results.best import find_best
-from sweep.screen.display import TerminalScreen, load_data
+from sweep.screen.display import load_data
 from sweep.screen.output import passing_line, say
 from sweep.screen.plan import describe_size
 
@@ -61,9 +60,7 @@ def continue_sweep(
     folder: Folder, ledger: Ledger, config: SweepConfig, options: Options, *, accept_changes: bool
 ) -> None:
     """Run the missing trials and confirmation runs of the sweep."""
-    config = with_recorded_plan(read_confirmation(folder), ledger, config)
-    changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
-    missing = find_missing(folder, ledger, config)
+    config, changes, missing = plan_resume(folder, ledger, config, accept_changes=accept_changes)
     if not missing:
         if config.dataset != ledger.config["dataset"]:
             check_data(ledger, load_data(config.dataset, options.data))
@@ -140,7 +137,7 @@ def _prepare(
     config: SweepConfig, options: Options, ledger: Ledger | None = None
 ) -> tuple[str, TrainTest]:
     """Return what is about to start, and the data, which must be a `ledger`'s; write nothing."""
-    start = describe_start(config.resources, options)
+    start = check_options(config.resources, options)
     data = load_data(config.dataset, options.data)
     if ledger is not None:
         check_data(ledger, data)
@@ -177,7 +174,6 @@ def _train(
         address=options.address,
         concurrency=options.concurrency,
         advise=lambda: _how_to_continue(locked, again),
-        make_screen=TerminalScreen,
         may_exit=options.may_exit,
     ) as session:
         if ledger is None:

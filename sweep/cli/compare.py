@@ -1,7 +1,6 @@
 """Sweeps side by side: as JSON, as a table and as a picture."""
 
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -24,12 +23,13 @@ from analysis.hyperparameters import DEFAULTS, format_value
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison
-from analysis.results.cost import search_cost
 from analysis.results.progress import improvements
 from analysis.results.side_by_side import Contender, Difference, compare_sweeps
+from analysis.results.state import sweep_state
 from analysis.results.verdict import describe_difference, missing_step
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up
+from sweep.cli.tables import sweep_document
 from sweep.errors import NoTrialError, UsageError
 from sweep.results.best import best_document, comparison_document
 from sweep.screen.layout import new_table
@@ -95,25 +95,13 @@ def draw_comparison(out: Path, ledgers: Mapping[str, Ledger]) -> None:
 
 def _document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
     """Return what a sweep cost and found as a JSON document."""
-    cost, n = search_cost(ledger), Counter(trial.outcome for trial in ledger.trials.values())
     best, fixed = None, {}
     with suppress(NoTrialError):
         best = best_document(folder, ledger)
         trial = ledger.trials[best["trial_id"]]
         names = dict.fromkeys((*DEFAULTS, *trial.config["recipe"]))
         fixed = {name: trial.value(name) for name in names if name not in trial.hyperparameters}
-    return {
-        "sweep": folder.name,
-        "dataset": ledger.config["dataset"],
-        "model": ledger.config["model"],
-        "trials": int(ledger.config["trials"]),
-        "trials_ended": ledger.n_ended,
-        "complete": len(ledger.in_state("COMPLETE")),
-        "previews": n["preview"],
-        "stopped": n["stopped"],
-        "failed": len(ledger.in_state("FAILED")),
-        "epochs": cost.epochs,
-        "elapsed_s": round(cost.elapsed_s, 3),
+    return sweep_document(folder, ledger, sweep_state(folder, ledger)) | {
         "best": best,
         "fixed": fixed,
         "best_so_far": [

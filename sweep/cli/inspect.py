@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,7 @@ import typer
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import pause_after, read_sweep
-from analysis.results.budget import seconds_spent
-from analysis.results.selection import rank_trials
+from analysis.results.selection import best_first
 from analysis.results.state import state_in_words, sweep_state
 from analysis.storage.folder import Folder
 from sweep.api.storage import DEFAULT_STORAGE, find_sweep, follow_up, storage_folder
@@ -42,6 +40,7 @@ def status(
     as_json: options.JsonOption = False,
 ) -> None:
     """Show the progress of a sweep."""
+    from sweep.cli.tables import sweep_document
     from sweep.screen.confirm_view import describe_runs
     from sweep.screen.search_view import SearchView
 
@@ -53,26 +52,8 @@ def status(
     elif follow:
         ledger = _follow(folder, ledger)
     state = sweep_state(folder, ledger)
-    now = time.time() if state == "running" else None
     if as_json:
-        best = next(iter(rank_trials(ledger)), None)
-        n = Counter(trial.outcome for trial in ledger.trials.values())
-        print_json(
-            {
-                "sweep": ledger.name,
-                "state": state,
-                "at_work": state == "running",
-                "trials": int(ledger.config["trials"]),
-                "complete": n["complete"],
-                "previews": n["preview"],
-                "stopped": n["stopped"],
-                "failed": n["failed"],
-                "running": n["running"],
-                "epochs": sum(len(trial.epochs) for trial in ledger.trials.values()),
-                "elapsed_s": round(seconds_spent(ledger, now), 3),
-                "best_trial_id": best.trial.trial_id if best else None,
-            }
-        )
+        print_json(sweep_document(folder, ledger, state))
         return
     why = ""
     if state == "interrupted" and ledger.ended is not None and ledger.ended.reason != "finished":
@@ -90,7 +71,7 @@ def _follow(folder: Folder, ledger: Ledger) -> Ledger:
     """Show the search, then the confirmation, while a driver works; return the ledger then."""
     from sweep.config import SweepConfig
     from sweep.driver.arms import plan_runs
-    from sweep.driver.resume import with_recorded_plan
+    from sweep.driver.resume import current_confirmation, with_recorded_plan
     from sweep.screen.confirm_view import ConfirmationView
     from sweep.screen.display import Display
     from sweep.screen.search_view import SearchView
@@ -107,10 +88,10 @@ def _follow(folder: Folder, ledger: Ledger) -> Ledger:
                 raise UsageError(f"{error}: it was deleted") from error
             pause = pause_after(time.monotonic() - began)
             display.view = SearchView(ledger)
-            found = read_confirmation(folder)
+            config = SweepConfig.model_validate(ledger.config)
+            found = current_confirmation(folder, config)
             if ledger.ended is None or found is None or found.plan is None:
                 continue
-            config = SweepConfig.model_validate(ledger.config)
             config = with_recorded_plan(found, ledger, config)
             if config.confirm is None:
                 continue
@@ -135,18 +116,18 @@ def trials(
     as_json: options.JsonOption = False,
 ) -> None:
     """Show one row per trial, best first."""
-    from sweep.cli.tables import print_trials, trial_documents, write_csv
+    from sweep.cli.tables import print_trials, trial_document, write_csv
 
     if as_json and csv == Path("-"):
         raise UsageError("`--csv -` and `--json` both need the standard output; choose one")
     folder, ledger = find_sweep(storage, name)
-    documents = trial_documents(ledger)[:top]
+    shown = best_first(ledger)[:top]
     if csv is not None:
-        write_csv(ledger, documents, csv)
+        write_csv(ledger, shown, csv)
     if as_json:
-        print_json({"trials": documents})
+        print_json({"trials": [trial_document(trial) for trial in shown]})
     elif csv is None:
-        print_trials(ledger, documents, sweep_state(folder, ledger))
+        print_trials(ledger, shown, sweep_state(folder, ledger))
 
 
 def best(

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from data_utils.registry import DATASETS
+
 StorageOption = Annotated[
     str,
     typer.Option(
@@ -25,8 +27,8 @@ DatasetOption = Annotated[
     str | None,
     typer.Option(
         metavar="DATA",
-        help="mnist, fashion-mnist, kmnist, qmnist, or a path: a folder of images by class, or "
-        "an .npz file. [default: mnist]",
+        help=f"{', '.join(DATASETS)}, or a path: a folder of images by class, or an .npz file. "
+        "[default: mnist]",
     ),
 ]
 PresetOption = Annotated[

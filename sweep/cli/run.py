@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import read_first_record
 from analysis.records.sweeps import list_sweeps
 from sweep.api.storage import DEFAULT_STORAGE, find_sweep, storage_folder
@@ -75,7 +74,7 @@ def run(
     from sweep.api.plan import plan_sweep, print_dry_run
     from sweep.api.work import continue_sweep, start_sweep
     from sweep.driver.folders import check_is_new
-    from sweep.driver.resume import check_changes, find_missing, with_recorded_plan
+    from sweep.driver.resume import plan_resume
 
     sweeps = storage_folder(storage)
     if name is None and resume:
@@ -97,9 +96,9 @@ def run(
     if resume and read_first_record(sweeps.child(name)) is not None:
         folder, ledger = find_sweep(storage, name)
         if dry_run:
-            resolved = with_recorded_plan(read_confirmation(folder), ledger, resolved)
-            check_changes(folder, ledger, resolved, accept_changes=accept_changes)
-            missing = find_missing(folder, ledger, resolved)
+            resolved, _, missing = plan_resume(
+                folder, ledger, resolved, accept_changes=accept_changes
+            )
             print_dry_run(name, resolved, how, missing, as_json=as_json)
         else:
             continue_sweep(folder, ledger, resolved, how, accept_changes=accept_changes)

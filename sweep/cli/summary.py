@@ -1,7 +1,6 @@
 """The result of a sweep: as JSON and as text."""
 
 import sys
-import textwrap
 from typing import Any
 
 from rich.text import Text
@@ -28,13 +27,13 @@ from analysis.results.selection import (
     origin_in_words,
     searched_recipe,
 )
-from analysis.results.state import sweep_state
+from analysis.results.state import state_in_words, sweep_state
 from analysis.results.verdict import describe_others, describe_verdict, missing_step
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up
 from sweep.results.best import best_document
 from sweep.screen.layout import Flow, new_table
-from sweep.screen.output import escape, open_console, print_json, say
+from sweep.screen.output import escape, open_console, print_json, say, wrap
 
 
 def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None:
@@ -64,9 +63,7 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
         style, label = "bold" if name in values else "dim", escape(name)
         # A path is not broken, so that it can be copied.
         space = max(console.width - width - 4, 20)
-        for line in textwrap.wrap(
-            escape(value), space, break_long_words=False, break_on_hyphens=False
-        ) or [""]:
+        for line in wrap(escape(value), space).split("\n"):
             console.print(Text.assemble(f"  {label:{width}}  ", (line, style)), soft_wrap=True)
             label = ""
     confirmation = read_confirmation(folder)
@@ -83,12 +80,8 @@ def print_unfinished(folder: Folder, ledger: Ledger) -> None:
     """Print the state of a sweep that is not finished, and how to continue it."""
     if (state := sweep_state(folder, ledger)) == "finished":
         return
-    what = "its confirmation is not complete"
-    if ledger.n_ended < (planned := n_planned(ledger)):
-        verb = "has" if planned == 1 else "have"
-        what = f"{ledger.n_ended:,} of {count(planned, 'trial')} {verb} ended"
     hint = f"; continue with: {follow_up('resume', folder)}" if state == "interrupted" else ""
-    say(f"{ledger.name} is {state}: {what}{hint}", sys.stdout)
+    say(f"sweep {ledger.name}: {state_in_words(ledger, state)}{hint}", sys.stdout)
 
 
 def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -10,20 +11,17 @@ from typing import Any
 from rich.text import Text
 
 from analysis.errors import LedgerError, describe_cause
-from analysis.formatting import count, dataset_name, duration, is_usual, network_name, percent
-from analysis.hyperparameters import format_value
+from analysis.formatting import dataset_name, duration, is_usual, network_name, percent
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import list_sweeps, no_such_sweep
 from analysis.results.budget import n_planned, seconds_spent
 from analysis.results.selection import (
-    Selection,
-    best_first,
     describe_rule,
     rank_trials,
     trial_accuracy,
 )
-from analysis.results.state import SweepState, sweep_state
+from analysis.results.state import SweepState, state_in_words, sweep_state
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
 from sweep.screen.layout import Fitted, TrialTable, new_table
@@ -33,31 +31,28 @@ _STATE_COLORS = {"running": "bold green", "interrupted": "yellow", "finished": "
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
 
 
-def trial_documents(ledger: Ledger) -> list[dict[str, Any]]:
-    """Return one document per trial: those that ran all epochs first, the best one first."""
-    return [
-        {
-            "trial_id": trial.trial_id,
-            "state": trial.state,
-            "origin": trial.origin,
-            "hyperparameters": trial.hyperparameters,
-            "epochs": len(trial.epochs),
-            "planned_epochs": trial.planned_epochs,
-            "preview": trial.preview_epochs is not None,
-            "repeats": trial.repeats,
-            "val_accuracy": trial_accuracy(trial),
-            "seconds": round(trial.seconds, 3),
-        }
-        for trial in best_first(ledger)
-    ]
+def trial_document(trial: Trial) -> dict[str, Any]:
+    """Return a trial as a JSON document."""
+    return {
+        "trial_id": trial.trial_id,
+        "state": trial.state,
+        "origin": trial.origin,
+        "hyperparameters": trial.hyperparameters,
+        "epochs": len(trial.epochs),
+        "planned_epochs": trial.planned_epochs,
+        "preview": trial.preview_epochs is not None,
+        "repeats": trial.repeats,
+        "val_accuracy": trial_accuracy(trial),
+        "seconds": round(trial.seconds, 3),
+    }
 
 
-def write_csv(ledger: Ledger, documents: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write the trials of `documents` as CSV, in their order, one column per hyperparameter."""
+def write_csv(ledger: Ledger, trials: Sequence[Trial], path: Path) -> None:
+    """Write trials of a ledger as CSV, in their order, one column per hyperparameter."""
     from analysis.results.tables import trials_table
 
     table = trials_table(ledger).set_index("trial_id").round({"seconds": 3})
-    text = table.loc[[document["trial_id"] for document in documents]].to_csv()
+    text = table.loc[[trial.trial_id for trial in trials]].to_csv()
     if path == Path("-"):
         sys.stdout.write(text)
         return
@@ -67,40 +62,32 @@ def write_csv(ledger: Ledger, documents: Sequence[Mapping[str, Any]], path: Path
         raise UsageError(f"cannot write {path}: {describe_cause(error)}") from error
 
 
-def print_trials(
-    ledger: Ledger, documents: Sequence[Mapping[str, Any]], state: SweepState
-) -> None:
-    """Print the state of the sweep, then its trials as a table.
+def print_trials(ledger: Ledger, trials: Sequence[Trial], state: SweepState) -> None:
+    """Print the state of the sweep, then trials of it as a table.
 
     Where no driver is at work, a trial without an end is interrupted.
     """
-    title = (
-        f"sweep {ledger.name}: {state}, {ledger.n_ended} of {count(n_planned(ledger), 'trial')}"
-    )
     console = open_console()
-    console.print(escape(f"{title} ended"))
-    if not documents:
+    console.print(escape(f"sweep {ledger.name}: {state_in_words(ledger, state)}"))
+    if not trials:
         return
-    # The space may have changed since the first trials.
-    names = list(dict.fromkeys(name for d in documents for name in d["hyperparameters"]))
-    headings = ["trial", "state", "epochs", "validation", "time"]
-    if with_repeats := any(document["repeats"] for document in documents):
-        headings.append("repeats")
-    optional = ("time", "repeats")
-    table = TrialTable(headings, map(escape, names), left=("state",), optional=optional)
-    for document in documents:
-        trial = ledger.trials[document["trial_id"]]
-        cells: list[Text | str] = [
-            str(trial.trial_id),
-            Text(*_shown_state(trial, state)),
-            f"{len(trial.epochs)}/{trial.planned_epochs}",
-            percent(document["val_accuracy"]),
-            duration(trial.seconds),
-        ]
-        if with_repeats:
-            cells.append(str(trial.repeats or "–"))
-        table.add_row(cells, [escape(format_value(name, trial.value(name))) for name in names])
-    console.print(table)
+    repeats = ["repeats"] if any(trial.repeats for trial in trials) else []
+    headings = ["trial", "state", "epochs", "validation", "time", *repeats]
+    rows: list[tuple[Trial, list[Text | str]]] = [
+        (
+            trial,
+            [
+                str(trial.trial_id),
+                Text(*_shown_state(trial, state)),
+                f"{len(trial.epochs)}/{trial.planned_epochs}",
+                percent(trial_accuracy(trial)),
+                duration(trial.seconds),
+                *(str(trial.repeats or "–") for _ in repeats),
+            ],
+        )
+        for trial in trials
+    ]
+    console.print(TrialTable(headings, rows, left=("state",), optional=("time", "repeats")))
     ranked = rank_trials(ledger)
     rule = describe_rule(ranked[0].trial.config if ranked else ledger.config)
     note = f"best first: {rule}; the others have that of their last epoch"
@@ -114,6 +101,32 @@ def _shown_state(trial: Trial, state: SweepState) -> tuple[str, str]:
     return trial.outcome, _COLORS[trial.state]
 
 
+def sweep_document(folder: Folder, ledger: Ledger, state: SweepState) -> dict[str, Any]:
+    """Return what a sweep has done so far as a JSON document."""
+    n = Counter(trial.outcome for trial in ledger.trials.values())
+    best = next(iter(rank_trials(ledger)), None)
+    now = time.time() if state == "running" else None
+    return {
+        "sweep": folder.name,
+        "dataset": ledger.config["dataset"],
+        "model": ledger.config["model"],
+        "state": state,
+        "at_work": state == "running",
+        "started": ledger.created.time,
+        "trials": int(ledger.config["trials"]),
+        "trials_ended": ledger.n_ended,
+        "complete": n["complete"],
+        "previews": n["preview"],
+        "stopped": n["stopped"],
+        "failed": n["failed"],
+        "running": n["running"],
+        "epochs": sum(len(trial.epochs) for trial in ledger.trials.values()),
+        "elapsed_s": round(seconds_spent(ledger, now), 3),
+        "best_trial_id": best.trial.trial_id if best else None,
+        "best_val_accuracy": best.score if best else None,
+    }
+
+
 def list_documents(storage: Folder) -> list[dict[str, Any]]:
     """Return one document per sweep, newest first; for a damaged sweep, its error.
 
@@ -125,39 +138,23 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
         try:
             folder = storage.child(entry.name)
             ledger = read_ledger(folder)
-            state, now = sweep_state(folder, ledger), time.time()
-            best = next(iter(rank_trials(ledger)), None)
-            test_accuracy = _test_accuracy(folder, best)
+            document = sweep_document(folder, ledger, sweep_state(folder, ledger))
+            document["finished"] = ledger.n_ended >= n_planned(ledger)
+            document["test_accuracy_mean"] = _test_accuracy(folder, document["best_trial_id"])
         except FileNotFoundError:  # just deleted
             continue
         except LedgerError as error:
             documents.append({"sweep": entry.name, "error": str(error)})
             continue
-        n_trials = int(ledger.config["trials"])
-        documents.append(
-            {
-                "sweep": entry.name,
-                "dataset": ledger.config["dataset"],
-                "model": ledger.config["model"],
-                "state": state,
-                "started": ledger.created.time,
-                "trials": n_trials,
-                "trials_ended": ledger.n_ended,
-                "finished": ledger.n_ended >= n_planned(ledger),
-                "elapsed_s": round(seconds_spent(ledger, now if state == "running" else None), 3),
-                "best_trial_id": best.trial.trial_id if best else None,
-                "best_val_accuracy": best.score if best else None,
-                "test_accuracy_mean": test_accuracy,
-            }
-        )
+        documents.append(document)
     return documents + [{"sweep": name, "error": reason} for name, reason in damaged.items()]
 
 
-def _test_accuracy(folder: Folder, best: Selection | None) -> float | None:
+def _test_accuracy(folder: Folder, best_id: int | None) -> float | None:
     """Return the mean test accuracy of the best trial, None if it is not confirmed."""
-    if best is None or (confirmation := read_confirmation(folder)) is None:
+    if best_id is None or (confirmation := read_confirmation(folder)) is None:
         return None
-    arm = confirmation.finalist(best.trial.trial_id)
+    arm = confirmation.finalist(best_id)
     # Not by `summarize_arm`, which imports SciPy: that takes as long as all the rest.
     accuracies = confirmation.test_accuracies(arm.arm).values() if arm else ()
     return fmean(accuracies) if accuracies else None

@@ -40,7 +40,9 @@ Location = tuple[str | int, ...]
 class Section(BaseModel):
     """A mapping in a config; unknown keys are rejected, and values are never converted."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
 
 class FloatRange(Section):
@@ -89,10 +91,6 @@ class FloatRange(Section):
         if (Decimal(repr(high)) - Decimal(repr(low))) % Decimal(repr(step)):
             raise ValueError(f"must have a `high` of {low} plus a multiple of {step}, not {high}")
         return self
-
-    @model_serializer(mode="wrap")
-    def _to_plain(self, to_dict: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        return {k: v for k, v in to_dict(self).items() if v is not None and v is not False}
 
 
 class IntRange(FloatRange):
@@ -210,7 +208,8 @@ else:
         table.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)
         return Annotated[table, WrapValidator(partial(_with_own, own)), PlainSerializer(dump)]
 
-    Space = _mapping(
-        "Space", _validate, lambda space: {k: d.model_dump() for k, d in space.items()}
-    )
+    def _dump(space: Any) -> dict[str, Any]:
+        return {k: dimension.model_dump(exclude_defaults=True) for k, dimension in space.items()}
+
+    Space = _mapping("Space", _validate, _dump)
     Point = _mapping("Point", Hyperparameter.check, dict)

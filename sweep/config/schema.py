@@ -1,14 +1,11 @@
 """The JSON Schema of a config file, for editors."""
 
-import re
 from typing import Any
 
 from analysis.hyperparameters import HYPERPARAMETERS, OWN, Hyperparameter
 from sweep.config.dimensions import Choices, FloatRange, IntRange
 from sweep.config.registry import RENAMED
 from sweep.config.sweep_config import SweepConfig
-
-_ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 def config_schema() -> dict[str, Any]:
@@ -25,7 +22,8 @@ def config_schema() -> dict[str, Any]:
     own = r"^model\.[^\W\d]\w*$"
     definitions["Point"]["patternProperties"] = {own: _value(OWN)}
     definitions["Space"]["patternProperties"] = {own: _dimension(OWN)}
-    properties["space"] = {"$ref": "#/$defs/Space"}
+    about = properties["space"]["description"]
+    properties["space"] = {"$ref": "#/$defs/Space", "description": about}
     definitions["Space"]["minProperties"] = 1
     properties["initial_points"]["items"] |= {"minProperties": 1}
     # A file gives what differs from the preset: a name alone, or parameters without a name.
@@ -71,7 +69,7 @@ def _dimension(row: Hyperparameter) -> dict[str, Any]:
 
 
 def _tidy(schema: Any) -> None:
-    """Remove titles, which repeat the names, and give each attribute its own description."""
+    """Remove titles, which repeat the names, and line breaks in descriptions."""
     if isinstance(schema, list):
         for item in schema:
             _tidy(item)
@@ -79,9 +77,6 @@ def _tidy(schema: Any) -> None:
         if isinstance(schema.get("title"), str):
             del schema["title"]
         if isinstance(description := schema.get("description"), str):
-            summary, _, attributes = description.partition("\n\nAttributes:\n")
-            schema["description"] = " ".join(summary.split())
-            for name, text in _ATTRIBUTE.findall(attributes):
-                schema["properties"][name]["description"] = " ".join(text.split())
+            schema["description"] = " ".join(description.split())
         for item in schema.values():
             _tidy(item)

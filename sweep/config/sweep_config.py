@@ -38,19 +38,16 @@ def _named(raw: object) -> object:
 
 
 class Scheduler(Section):
-    """What stops a trial early.
-
-    Attributes:
-        name: `none` stops no trial; `preview` trains most trials with a short schedule.
-        grace_period: Epochs before the first decision; those of a preview.
-        reduction_factor: At each rung one trial in this many continues, and the next rung comes
-            after this many times as many epochs. With `preview` every trial whose number is a
-            multiple of it, but for the first two, repeats the best preview with all epochs.
-    """
+    """What stops a trial early."""
 
     name: Annotated[str, _one_of(SCHEDULERS)] = "asha"
+    """`none` stops no trial; `preview` trains most trials with a short schedule."""
     grace_period: Annotated[int, Field(ge=1, le=10_000)] = 3
+    """Epochs before the first decision; those of a preview."""
     reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
+    """At each rung one trial in this many continues, and the next rung comes after this many
+    times as many epochs. With `preview` every trial whose number is a multiple of it, but for the
+    first two, repeats the best preview with all epochs."""
 
 
 def _check_gpu(gpu: float) -> float:
@@ -62,15 +59,17 @@ def _check_gpu(gpu: float) -> float:
 
 
 class Resources(Section):
-    """What one trial uses of the machine or the cluster.
-
-    Attributes:
-        cpu: Cores, or a share of one; a trial trains with one thread in any case.
-        gpu: GPUs, or a share of one; 0 trains on the CPU.
-    """
+    """What one trial uses of the machine or the cluster."""
 
     cpu: Annotated[float, Field(ge=0.01, le=1024)] = 1.0
+    """Cores, or a share of one; a trial trains with one thread in any case."""
     gpu: Annotated[float, Field(ge=0, le=64), AfterValidator(_check_gpu)] = 0.0
+    """GPUs, or a share of one; 0 trains on the CPU."""
+
+    def slots(self, cpus: float, gpus: float) -> int:
+        """Return how many trials run at a time where there are so many cores and GPUs."""
+        slots = int(cpus / self.cpu)
+        return min(slots, int(gpus / self.gpu)) if self.gpu else slots
 
 
 class Confirm(Section):
@@ -124,24 +123,7 @@ _SPACE: Space = {
 
 
 class SweepConfig(Section):
-    """The resolved config of a sweep; the defaults are the preset `classic`.
-
-    Attributes:
-        model: A network's name. In a file one of the user's own is `FILE.py:NAME`, a path and a
-            class or function; resolved, it is `model.py:NAME@SHA256`.
-        seed: Seed of the searcher and, with its number, of each trial.
-        split_seed: Seed of the split into training and validation images.
-        time_budget: No new trial starts after this time, such as `30m`, in all sessions
-            together; trials that have started are finished. The confirmation does not count.
-        epochs: Epochs of a trial that is not stopped early.
-        recipe: The fixed values of all hyperparameters; a missing one has its default.
-        space: Ranges and choices by hyperparameter, never empty; they override the recipe.
-        initial_points: Points to try before anything the searcher proposes; the searcher adds
-            the searched names that a point lacks. A fixed name may be given only with its
-            fixed value, and is dropped. The default is the hand-tuned point, if it is in the
-            space.
-        confirm: None ends the sweep after the search; `sweep confirm` can still be run.
-    """
+    """The resolved config of a sweep; the defaults are the preset `classic`."""
 
     dataset: Annotated[
         str,
@@ -153,30 +135,43 @@ class SweepConfig(Section):
         AfterValidator(_check_model),
         Field(json_schema_extra={"pattern": f"^({'|'.join(MODELS)})$|[.]py:[^\\d\\W]\\w*(@|$)"}),
     ] = "lenet5"
+    """A network's name. In a file one of the user's own is `FILE.py:NAME`, a path and a class or
+    function; resolved, it is `model.py:NAME@SHA256`."""
     seed: Seed = 0
+    """Seed of the searcher and, with its number, of each trial."""
     split_seed: Seed = 0
+    """Seed of the split into training and validation images."""
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 32
     time_budget: Annotated[
         str | None,
         BeforeValidator(_check_duration),
         Field(json_schema_extra={"pattern": f"^({DURATION}|none)$"}),
     ] = None
+    """No new trial starts after this time, such as `30m`, in all sessions together; trials that
+    have started are finished. The confirmation does not count."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 15
+    """Epochs of a trial that is not stopped early."""
     recipe: Annotated[Point, AfterValidator(lambda given: {**DEFAULTS, **given})] = Field(
         default_factory=lambda: dict(DEFAULTS)
     )
+    """The fixed values of all hyperparameters; a missing one has its default."""
     space: Annotated[Space, Field(min_length=1)] = _SPACE
+    """Ranges and choices by hyperparameter, never empty; they override the recipe."""
     initial_points: tuple[Point, ...] = Field(
         default_factory=lambda known: _fit_hand_tuned(known["space"]),
         max_length=200,
         strict=False,
     )
+    """Points to try before anything the searcher proposes; the searcher adds the searched names
+    that a point lacks. A fixed name may be given only with its fixed value, and is dropped. The
+    default is the hand-tuned point, if it is in the space."""
     searcher: Annotated[str, _one_of(SEARCHERS)] = "tpe"
     scheduler: Annotated[Scheduler, BeforeValidator(_named)] = Scheduler()
     resources: Resources = Resources()
     confirm: Annotated[
         Confirm | None, BeforeValidator(lambda raw: None if raw == "none" else raw)
     ] = Confirm()
+    """None ends the sweep after the search; `sweep confirm` can still be run."""
 
     def hyperparameters(self, draw: Mapping[str, object]) -> dict[str, Any]:
         """Return all hyperparameters of a training: the recipe, overridden by the draw.

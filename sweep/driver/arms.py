@@ -26,8 +26,8 @@ def plan_arms(
     must not be credited to the hyperparameters. For other data, and for networks of the user,
     the baseline and reference is the best finalist without its regularizers.
 
-    No training is planned under two names: an arm is replaced by an equal one that comes
-    before it or is recorded. So a finalist with a baseline's values is a reference, too.
+    Of arms with equal values only the first is planned, or the recorded one. So a finalist with
+    a baseline's values is a reference, too.
 
     `finalists` has at least one, best first; `recorded` has the arms already in the
     confirmation.
@@ -98,7 +98,7 @@ def plan_of(config: SweepConfig) -> Plan:
 
 
 def needs_look(confirmation: Confirmation, arms: list[str], seeds: list[int]) -> bool:
-    """Return whether runs have ended that no look has seen, if all of them have ended."""
+    """Return whether a look is due. All runs of `arms` and `seeds` must have ended."""
     if not confirmation.looks:
         return True
     seen = confirmation.looks[-1].accuracies

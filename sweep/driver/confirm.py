@@ -29,6 +29,8 @@ from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import SweepConfig
 from sweep.driver.arms import missing_runs, needs_look, plan_of, plan_runs
 from sweep.driver.session import Session
+from sweep.screen.confirm_view import ConfirmationView
+from sweep.screen.display import Display
 from sweep.training.assignment import Assignment, Report
 from sweep.tuning.engine import ListSearcher, Recorder
 
@@ -93,7 +95,8 @@ def _train(
         missing[name, seed] = Assignment(
             run_name(name, seed), seed, arm.model, arm.epochs, arm.hyperparameters, key=name
         )
-    with session.screen.confirmation(confirmation, names, seeds, engine.slots()) as display:
+    view = ConfirmationView(confirmation, names, seeds, engine.slots())
+    with Display(view, session.stream) as display:
         on_step = session.watching(display)
         recorder = RunRecorder(engine.folder, writer, seeds[0], data.test, missing, on_step)
         while missing:

@@ -39,9 +39,8 @@ _MAY_CHANGE = ("trials", "time_budget", "confirm", "resources", "lenet-sweep")
 class Missing:
     """What is missing from a sweep; false if nothing.
 
-    `runs` has arm and seed of each run that is not complete, of the best trials so far, up to the
-    next look, which has `n_runs`. `look` says that only the look at complete runs is missing.
-    `text` is a sentence.
+    `runs` has arm and seed of each run to be trained before the next look, of `n_runs` in all.
+    `look` says that only the look is missing. `text` is a sentence.
     """
 
     n_trials: int
@@ -76,9 +75,7 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
     """Return the trials and runs of `config` that are missing from the sweep in `folder`."""
     runs, n_runs, look = [], 0, False
     if config.confirm is not None and rank_trials(ledger):
-        confirmation = read_confirmation(folder)
-        if confirmation is not None and confirmation.begun.epochs != config.epochs:
-            confirmation = None  # it will be set aside
+        confirmation = current_confirmation(folder, config)
         arms, seeds = plan_runs(config, ledger, confirmation)
         runs = missing_runs(confirmation, [arm.arm for arm in arms], seeds)
         n_runs = len(arms) * len(seeds)
@@ -96,21 +93,37 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
     return Missing(n_trials, runs, n_runs, text, look)
 
 
+def current_confirmation(folder: Folder, config: SweepConfig) -> Confirmation | None:
+    """Read the confirmation of a sweep; None for one of other epochs, which will be set aside."""
+    found = read_confirmation(folder)
+    return None if found is None or found.begun.epochs != config.epochs else found
+
+
 def with_recorded_plan(
     confirmation: Confirmation | None, ledger: Ledger, config: SweepConfig
 ) -> SweepConfig:
-    """Return `config` with the plan of its confirmation, which was begun last.
+    """Return `config` with the plan that its confirmation recorded last.
 
     If the config's own plan has changed since the sweep began, it stays.
     """
     then = SweepConfig.model_validate(ledger.config).confirm
     if confirmation is None or confirmation.plan is None or config.confirm != then:
         return config
-    if confirmation.begun.epochs != config.epochs:
-        return config
     plan = confirmation.plan
     confirm = Confirm(top_k=plan.top_k, seeds=plan.seeds, max_seeds=plan.max_seeds)
     return config.model_copy(update={"confirm": confirm})
+
+
+def plan_resume(
+    folder: Folder, ledger: Ledger, config: SweepConfig, *, accept_changes: bool
+) -> tuple[SweepConfig, list[str], Missing]:
+    """Return the config to continue with, its changes (see `check_changes`), and what is missing.
+
+    UsageError as `check_changes`.
+    """
+    config = with_recorded_plan(current_confirmation(folder, config), ledger, config)
+    changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
+    return config, changes, find_missing(folder, ledger, config)
 
 
 def check_changes(

@@ -32,6 +32,8 @@ from sweep.config import SweepConfig
 from sweep.driver.resume import describe_data
 from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
+from sweep.screen.display import Display
+from sweep.screen.search_view import SearchView
 from sweep.training.assignment import Assignment, Report
 from sweep.tuning.engine import Recorder
 from sweep.tuning.scheduler import build_scheduler
@@ -65,7 +67,10 @@ def run_search(
         train, validation = data.split(config.split_seed)
         host, pid = socket.gethostname(), os.getpid()
         writer.append(SessionStarted(time.time(), host, pid, engine.slots()))
-        with session.screen.search(ledger) as display, _end_recorded(writer):
+        with (
+            Display(SearchView(ledger), session.stream) as display,
+            _end_recorded(writer),
+        ):
             recorder = TrialRecorder(config, engine.folder, writer, session.watching(display))
             while (n_missing := n_planned(ledger) - ledger.n_ended) > 0:
                 engine.run(

@@ -2,18 +2,17 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from analysis.formatting import count
-from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import Ledger
 from analysis.storage.folder import Folder
 from sweep.config import Resources
 from sweep.driver.signals import Interruption
 from sweep.environment import n_processors
 from sweep.errors import EXIT_CODES, ClusterError
+from sweep.screen.display import Display
+from sweep.screen.output import erase_line
 from sweep.tuning.engine import Engine
 from sweep.tuning.nodes import Slots
 from sweep.tuning.preflight import examine_cluster
@@ -23,38 +22,16 @@ from sweep.tuning.watchdog import watchdog
 _PATIENCE_S = 15 * 60.0  # with a cluster that has lost its last node
 
 
-class Display(Protocol):
-    """Shows the progress of a search or a confirmation while it runs."""
-
-    def update(self) -> None:
-        """Show what is new."""
-
-    def say(self, line: str) -> None:
-        """Show a line that the user must not miss."""
-
-
-class Screen(Protocol):
-    """Opens the displays of a session."""
-
-    def search(self, ledger: Ledger) -> AbstractContextManager[Display]:
-        """Open the display of a search, which reads a growing ledger."""
-
-    def confirmation(
-        self, confirmation: Confirmation, arms: list[str], seeds: list[int], slots: int
-    ) -> AbstractContextManager[Display]:
-        """Open the display of a confirmation, which reads its growing record."""
-
-
 @dataclass(frozen=True)
 class Session:
-    """The session that a search or a confirmation runs in.
+    """The session that a search or a confirmation runs in, and is shown on `stream`.
 
     `watch` returns news of the cluster, if any. It raises Interrupted after a signal,
     ClusterError if no node is left, InUseError if another driver has taken over.
     """
 
     engine: Engine
-    screen: Screen
+    stream: TextIO
     watch: Callable[[], str | None]
 
     def watching(self, display: Display) -> Callable[[], None]:
@@ -76,7 +53,6 @@ def open_session(
     address: str | None,
     concurrency: int | None,
     advise: Callable[[], str],
-    make_screen: Callable[[TextIO], Screen],
     may_exit: bool = True,
 ) -> Iterator[Session]:
     """Start Ray on this machine, or connect to the one at `address`, for the sweep in `locked`.
@@ -97,7 +73,7 @@ def open_session(
         watchdog(scratch, leave),
     ):
         interruption.check()  # a signal may have come while Ray started
-        screen = make_screen(stream)
+        erase_line(stream)  # which says that Ray starts
         if address is not None:
             for finding in examine_cluster(resources, locked, may_grow=concurrency is not None):
                 interruption.check()
@@ -115,4 +91,4 @@ def open_session(
             locked.check_lock()
             return slots.follow()
 
-        yield Session(engine, screen, watch)
+        yield Session(engine, stream, watch)

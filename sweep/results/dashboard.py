@@ -27,13 +27,13 @@ from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import pause_after
 from analysis.results.comparison import summarize_arm
 from analysis.results.selection import best_finalist, rank_trials
-from analysis.results.state import SweepState, state_at_rest
+from analysis.results.state import SweepState, state_at_rest, state_in_words
 from analysis.results.study import distributions, optuna_trial
 from analysis.results.verdict import decisive_comparison
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
 from sweep.results.extras import import_extra
-from sweep.results.note import describe_state, result_note
+from sweep.results.note import result_note
 
 HOST = "127.0.0.1"
 
@@ -218,7 +218,7 @@ class StudyMirror:
             outcome = decisive.outcome if decisive.interval else "few"
             verdict = f"{_OUTCOMES[outcome]} {confirmation.arms[decisive.baseline].title}"
         about = {  # The page shows five of them, and cuts off long ones.
-            "Sweep": describe_state(ledger, state),
+            "Sweep": state_in_words(ledger, state),
             "Best": best,
             "Test accuracy": accuracy,
             "Verdict": f"{verdict}; see the Note (icon at the left)",

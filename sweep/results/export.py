@@ -34,8 +34,6 @@ FILES = (
     "README.md",
     "metrics.json",
 )
-
-_FORMER_FILES = ("digits.py",)  # of earlier versions
 _METRICS_FILE = FILES[-1]
 _WRITER = "sweep export"
 
@@ -74,7 +72,7 @@ def write_export(
         contents = _contents(best, summary, metrics)
         folder = LocalFolder(out)
         folder.delete(_METRICS_FILE)
-        for name in {*FILES, *_FORMER_FILES} - contents.keys():
+        for name in set(FILES) - contents.keys():
             folder.delete(name)
         for name, content in contents.items():
             folder.write(name, content)
@@ -107,7 +105,7 @@ def _contents(
 def _check_target(out: Path) -> None:
     """Check that nothing of the user's would be overwritten."""
     there = sorted(entry.name for entry in out.iterdir()) if out.exists() else []
-    foreign = [name for name in there if name not in (*FILES, *_FORMER_FILES)]
+    foreign = [name for name in there if name not in FILES]
     try:
         is_export = json.loads((out / _METRICS_FILE).read_bytes())["written_by"] == _WRITER
     except (OSError, ValueError, TypeError, KeyError):

@@ -1,21 +1,14 @@
 """The state and the result of a sweep as Markdown, for the pages of other tools."""
 
-from analysis.formatting import count, dataset_name, interval, network_name, percent
+from analysis.formatting import dataset_name, interval, network_name, percent
 from analysis.hyperparameters import format_value
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
 from analysis.report.facts import arm_rows
-from analysis.results.budget import n_planned
 from analysis.results.selection import rank_trials
 from analysis.results.state import SweepState, state_in_words
 from analysis.results.verdict import describe_others, describe_verdict
 from analysis.storage.folder import Folder
-
-
-def describe_state(ledger: Ledger, state: SweepState) -> str:
-    """Return the state of a sweep in words, and how many trials have ended if not all."""
-    words, ended, planned = state_in_words(ledger, state), ledger.n_ended, n_planned(ledger)
-    return words if ended >= planned else f"{words}, {ended:,} of {count(planned, 'trial')} ended"
 
 
 def result_note(
@@ -26,7 +19,7 @@ def result_note(
     The verdict reads the predictions in `folder`; LedgerError if they are damaged.
     """
     network, data = network_name(ledger.config), dataset_name(ledger.config)
-    parts = [f"**{folder.name}** ({network} on {data}): {describe_state(ledger, state)}."]
+    parts = [f"**{folder.name}** ({network} on {data}): {state_in_words(ledger, state)}."]
     ranked = rank_trials(ledger)
     if not ranked:
         return f"{parts[0]} No trial has run all its epochs yet."

@@ -11,13 +11,11 @@ from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.text import Text
 
-from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import Ledger
 from data_utils.dataset import TrainTest
 from data_utils.registry import load_dataset
 from data_utils.sources import Progress as FetchProgress
 from sweep.screen.confirm_view import ConfirmationView
-from sweep.screen.output import erase_line, escape, follow_size, is_live, open_console, wrap
+from sweep.screen.output import escape, follow_size, is_live, open_console, wrap
 from sweep.screen.search_view import SearchView
 
 _REFRESH_S = 0.5
@@ -88,24 +86,6 @@ class Display:
         elif (n_parts := int(_PARTS * self.view.fraction())) != self._n_parts:
             self._n_parts = n_parts
             self._print(self.view.line())
-
-
-class TerminalScreen:
-    """Shows the search and the confirmation of a driver on a stream."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        erase_line(stream)  # Ray has started
-
-    def search(self, ledger: Ledger) -> Display:
-        """Return the display of a search, from its growing ledger."""
-        return Display(SearchView(ledger), self._stream)
-
-    def confirmation(
-        self, confirmation: Confirmation, arms: list[str], seeds: list[int], slots: int
-    ) -> Display:
-        """Return the display of a confirmation, from its growing record."""
-        return Display(ConfirmationView(confirmation, arms, seeds, slots), self._stream)
 
 
 def load_data(

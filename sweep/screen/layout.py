@@ -1,6 +1,6 @@
 """Lines and tables that fit the terminal: nothing is cut, and no word is broken."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -9,6 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.formatting import WIDEST
+from analysis.hyperparameters import format_value
+from analysis.records.ledger import Trial
+from sweep.screen.output import escape
 
 _BAR = 24
 
@@ -80,25 +83,28 @@ class Fitted:
 class TrialTable:
     """A table of trials, with their hyperparameters in columns or below each trial.
 
-    Columns of `optional` are left out, in this order, where there is no space for them.
+    A row is a trial and its cells below `headings`; its values follow. Columns of `optional`
+    are left out, in this order, where there is no space for them.
     """
 
     def __init__(
         self,
         headings: Sequence[str],
-        names: Iterable[str],
+        rows: Sequence[tuple[Trial, Sequence[Text | str]]],
         *,
         left: Collection[str],
         optional: Collection[str],
         max_lines: int | None = None,
     ) -> None:
-        self._headings, self._names = headings, list(names)
-        self._left, self._optional, self._max_lines = left, optional, max_lines
-        self._rows: list[tuple[Sequence[Text | str], Sequence[str]]] = []
-
-    def add_row(self, cells: Sequence[Text | str], values: Sequence[str]) -> None:
-        """Add a trial; `values` are those of its hyperparameters, in the order of the names."""
-        self._rows.append((cells, values))
+        self._headings, self._left, self._optional = headings, left, optional
+        self._max_lines = max_lines
+        # The space may have changed since the first trials.
+        names = list(dict.fromkeys(name for trial, _ in rows for name in trial.hyperparameters))
+        self._names = [escape(name) for name in names]
+        self._rows = [
+            (cells, [escape(format_value(name, trial.value(name))) for name in names])
+            for trial, cells in rows
+        ]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         n_rows = self._n_rows(lines_per_row=1)

@@ -189,22 +189,18 @@ def sparklines(trials: Sequence[Trial], width: int) -> list[str]:
 
 
 def _open_trials(trials: list[Trial], max_lines: int | None) -> TrialTable:
-    longest = max(trial.planned_epochs for trial in trials)
-    names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
-    table = TrialTable(
-        ("trial", "epoch", "validation", "curve"),
-        map(escape, names),
-        left=("curve",),
-        optional=("curve",),
-        max_lines=max_lines,
-    )
-    for trial, curve in zip(trials, sparklines(trials, width=min(longest, 20)), strict=True):
-        cells = (
-            str(trial.trial_id),
-            f"{len(trial.epochs)}/{trial.planned_epochs}",
-            percent(trial.val_accuracy),
-            curve,
+    curves = sparklines(trials, width=min(max(trial.planned_epochs for trial in trials), 20))
+    rows = [
+        (
+            trial,
+            (
+                str(trial.trial_id),
+                f"{len(trial.epochs)}/{trial.planned_epochs}",
+                percent(trial.val_accuracy),
+                curve,
+            ),
         )
-        drawn = trial.hyperparameters
-        table.add_row(cells, [escape(format_value(name, drawn.get(name))) for name in names])
-    return table
+        for trial, curve in zip(trials, curves, strict=True)
+    ]
+    headings, last = ("trial", "epoch", "validation", "curve"), ("curve",)
+    return TrialTable(headings, rows, left=last, optional=last, max_lines=max_lines)

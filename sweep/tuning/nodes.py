@@ -21,11 +21,6 @@ class Node:
     cpus: float
     gpus: float
 
-    def slots(self, resources: Resources) -> int:
-        """Return how many trainings fit on the node at a time."""
-        slots = int(self.cpus / resources.cpu)
-        return min(slots, int(self.gpus / resources.gpu)) if resources.gpu else slots
-
 
 def alive_nodes() -> list[Node]:
     """Return the nodes of the Ray that this process is connected to, by address."""
@@ -81,4 +76,4 @@ class Slots:
 
     def _look(self) -> int:
         self._looked = time.monotonic()
-        return sum(node.slots(self._resources) for node in alive_nodes())
+        return sum(self._resources.slots(node.cpus, node.gpus) for node in alive_nodes())

@@ -44,7 +44,7 @@ def examine_cluster(
     nodes = alive_nodes()
     cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
     yield Finding("cluster", f"{count(len(nodes), 'node')} with {cpus:g} CPUs and {gpus:g} GPUs")
-    slots = sum(node.slots(resources) for node in nodes)
+    slots = sum(resources.slots(node.cpus, node.gpus) for node in nodes)
     text = f"a trial takes {resources.cpu:g} CPUs and {resources.gpu:g} GPUs"
     if slots:
         text += f": {slots} at a time"
@@ -56,7 +56,7 @@ def examine_cluster(
             "cluster, set --concurrency"
         )
     yield Finding("resources", text, is_problem=not (slots or may_grow))
-    able = [node for node in nodes if node.slots(resources)]
+    able = [node for node in nodes if resources.slots(node.cpus, node.gpus)]
     probe = f".preflight-{secrets.token_hex(8)}"
     try:
         storage.write(probe, probe.encode())

@@ -112,7 +112,7 @@ class StudySearcher(NotPickled, Searcher):
         # A trial that has begun has its own values, also where today's space is another.
         names = self._distributions if begun is None else self._values_in_space(begun)
         trial = self.study.ask({name: self._distributions[name] for name in names})
-        assert self._number(trial) == number
+        assert trial.number + 1 - self._n_earlier == number  # a study counts from 0
         seed, draw = trial_seed(config.seed, number), trial.params
         if begun is not None:
             config = SweepConfig.model_validate(begun.config)
@@ -136,7 +136,7 @@ class StudySearcher(NotPickled, Searcher):
         if trial_id not in self._running:
             return
         trial, assignment = self._running.pop(trial_id)
-        ended = self._ledger.trials.get(self._number(trial))
+        ended = self._ledger.trials.get(assignment.key)
         accuracies = [] if ended is None else [epoch.val_accuracy for epoch in ended.epochs]
         for epoch, accuracy in enumerate(accuracies, start=1):
             trial.report(accuracy, epoch)
@@ -182,10 +182,6 @@ class StudySearcher(NotPickled, Searcher):
             for name, dimension in self._config.space.items()
             if (value := values.get(name)) is not None and dimension.why_invalid(value) is None
         }
-
-    def _number(self, trial: optuna.Trial) -> int:
-        """The number in the ledger of a trial of the study, which counts from 0."""
-        return trial.number + 1 - self._n_earlier
 
     def _earlier(self, trial: EarlierTrial) -> FrozenTrial:
         """A trial of an earlier sweep as a trial of the study."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from sweep.environment import split_address
 from sweep.tuning import ray_private
 
 _LOOK_EVERY_S = 0.5
@@ -31,9 +32,8 @@ def watchdog(scratch: Path, on_death: Callable[[str], None]) -> Iterator[None]:
         heard = time.monotonic()
         while not ended.wait(_LOOK_EVERY_S if head is None else _KNOCK_EVERY_S):
             if head is not None:
-                host, _, port = head.rpartition(":")
                 with contextlib.suppress(OSError):
-                    socket.create_connection((host, int(port)), _KNOCK_EVERY_S).close()
+                    socket.create_connection(split_address(head), _KNOCK_EVERY_S).close()
                     heard = time.monotonic()
             if (process := ray_private.dead_process()) is not None:
                 death = f"Ray's {process} has died"

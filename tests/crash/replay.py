@@ -60,19 +60,6 @@ class PlainWorker(Worker):
         super().assign(assignment)
 
 
-class Screen:
-    """A screen that shows nothing."""
-
-    def search(self, *shown: Any) -> Any:
-        return contextlib.nullcontext(self)
-
-    confirmation = search
-
-    def update(self) -> None: ...
-
-    def say(self, line: str) -> None: ...
-
-
 @contextlib.contextmanager
 def without_ray(data: TrainTest) -> Iterator[None]:
     """Let commands train in this process, with few images, and neither estimate nor draw."""
@@ -80,7 +67,7 @@ def without_ray(data: TrainTest) -> Iterator[None]:
     @contextlib.contextmanager
     def open_plainly(resources: Resources, locked: Any, **options: Any) -> Iterator[Session]:
         engine = PlainEngine(resources, lambda: 1, locked, Path())
-        yield Session(engine, Screen(), lambda: None)
+        yield Session(engine, io.StringIO(), lambda: None)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweep.driver.session.open_session", open_plainly)

@@ -5,6 +5,7 @@ the predictions. Only Ray and the training are replaced: a training waits, and i
 depend on who trains, as on a GPU that does not repeat its results.
 """
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -103,7 +104,7 @@ class Driver:
         try:
             with self.world.folder.lock() as locked:
                 engine: Any = SimpleNamespace(folder=locked, slots=lambda: 1, run=self._train_all)
-                session = Session(engine, _Screen(), locked.check_lock)  # type: ignore[arg-type]
+                session = Session(engine, io.StringIO(), locked.check_lock)  # type: ignore[arg-type]
                 self.locked = locked
                 ledger = run_search(session, CONFIG, _DATA)
                 self.confirmation = run_confirmation(session, CONFIG, ledger, _DATA)
@@ -152,22 +153,6 @@ class Driver:
             checkpoint.save(run)  # type: ignore[arg-type]
             is_last = len(run.history) == assignment.epochs
             yield Report((epoch,), is_last=is_last, predictions=predictions)
-
-
-class _Screen:
-    def search(self, *_: Any) -> Any:
-        return self
-
-    confirmation = search
-
-    def __enter__(self) -> "_Screen":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def update(self) -> None:
-        pass
 
 
 class World:

@@ -47,8 +47,8 @@ class TrackedRun:
         searched: The names of a trial's hyperparameters that were searched.
         note: The result of the sweep in Markdown: of the best trial, once no process works on
             the sweep.
-        files: Contents of files of the sweep by name, as `note`.
-        test_accuracy: The mean of a confirmed trial, as `note`.
+        files: Contents of files of the sweep by name, where there is a note.
+        test_accuracy: The mean of a confirmed trial, once no process works on the sweep.
         n_seeds: Of how many seeds that is the mean.
     """
 
@@ -156,7 +156,7 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
             state=shown_state(trial.outcome.upper()),
             reason=trial.reason,
             score=trial_score(trial),
-            searched=tuple(trial.hyperparameters),
+            searched=tuple(k for k in trial.hyperparameters if k in trial.config["space"]),
             note=note if trial.trial_id == best else "",
             files=files if trial.trial_id == best else {},
             test_accuracy=fmean(accuracies.values()) if accuracies else None,

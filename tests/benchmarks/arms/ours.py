@@ -12,7 +12,6 @@ from data_utils.mnist import load_mnist
 from sweep.config import Scheduler, SweepConfig
 from sweep.driver.search import run_search
 from sweep.driver.session import open_session
-from sweep.screen.display import TerminalScreen
 
 
 def search(config: SweepConfig, images: ImageDataset) -> None:
@@ -26,7 +25,6 @@ def search(config: SweepConfig, images: ImageDataset) -> None:
             address=None,
             concurrency=problem.WORKERS,
             advise=str,
-            make_screen=TerminalScreen,
         ) as session,
     ):
         mark("started")

@@ -25,7 +25,6 @@ from sweep.config import Resources, SweepConfig
 from sweep.driver.search import run_search
 from sweep.driver.session import open_session
 from sweep.environment import n_processors
-from sweep.screen.display import TerminalScreen
 from sweep.training.assignment import Report
 from sweep.tuning import engine
 from sweep.tuning.trainable import SweepTrainable
@@ -81,7 +80,6 @@ if __name__ == "__main__":
             address=None,
             concurrency=int(slots),
             advise=str,
-            make_screen=TerminalScreen,
         ) as session,
     ):
         mark("started")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sweep.api.plan import Options, describe_start
+from sweep.api.plan import Options, check_options
 from sweep.config import Resources
 from sweep.environment import n_processors
 from sweep.errors import UsageError
@@ -28,7 +28,7 @@ def test_slots_are_as_many_as_fit_on_this_machine(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "NVIDIA H200")
-    start = describe_start(resources, Options(None, concurrency, data=None))
+    start = check_options(resources, Options(None, concurrency, data=None))
     assert start == f"{slots} at a time; starting Ray"
 
 
@@ -61,9 +61,9 @@ def test_resources_that_this_machine_lacks_are_refused(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError) as raised:
-        describe_start(resources, Options(None, concurrency, data=None))
+        check_options(resources, Options(None, concurrency, data=None))
     assert str(raised.value).startswith(message)
-    joining = describe_start(resources, Options("10.0.0.1:6379", None, data=None))
+    joining = check_options(resources, Options("10.0.0.1:6379", None, data=None))
     assert joining == "joining Ray at 10.0.0.1:6379"
     with pytest.raises(UsageError, match="`--address` must be auto or HOST:PORT, but got 'head'"):
-        describe_start(resources, Options("head", None, data=None))
+        check_options(resources, Options("head", None, data=None))

@@ -1,6 +1,5 @@
-import contextlib
+import io
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,32 +19,11 @@ from analysis.records.ledger import (
 from analysis.storage.folder import Folder
 from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import Resources, SweepConfig
-from sweep.driver.session import Display, Session
+from sweep.driver.session import Session
 from sweep.training.assignment import Assignment
 from sweep.tuning.engine import Engine, Recorder
 
 Train = Callable[[Recorder, Assignment], None]
-
-
-class ListScreen:
-    """A screen that is its own display, and keeps what it is asked to show."""
-
-    def __init__(self) -> None:
-        self.shown: tuple[Any, ...] = ()
-        self.lines: list[str] = []
-        self.n_updates = 0
-
-    def search(self, *shown: Any) -> AbstractContextManager[Display]:
-        self.shown = shown
-        return contextlib.nullcontext(self)
-
-    confirmation = search
-
-    def update(self) -> None:
-        self.n_updates += 1
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 @dataclass(frozen=True)
@@ -80,7 +58,7 @@ def make_session() -> Callable[..., Session]:
         n_slots: int = 2,
     ) -> Session:
         engine = KeepingEngine(Resources(), lambda: n_slots, folder, scratch, train)
-        return Session(engine, ListScreen(), watch)
+        return Session(engine, io.StringIO(), watch)
 
     return make
 

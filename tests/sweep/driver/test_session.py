@@ -3,13 +3,14 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock, call
 
 import pytest
 
 from analysis.storage.local_folder import LocalFolder
 from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted, Interruption
+from sweep.screen.display import Display
 
 
 def test_session_shows_progress_and_news_until_a_signal_comes(
@@ -23,12 +24,12 @@ def test_session_shows_progress_and_news_until_a_signal_comes(
             return news.pop(0)
 
         session = make_session(LocalFolder(tmp_path), watch=watch)
-        screen: Any = session.screen
-        on_step = session.watching(screen)
+        display = Mock(Display)
+        on_step = session.watching(display)
         on_step()
         on_step()
-        assert (screen.n_updates, screen.lines) == (2, ["a node is gone"])
+        assert display.mock_calls == [call.update(), call.say("a node is gone"), call.update()]
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(Interrupted, match="SIGINT"):
             on_step()
-        assert screen.n_updates == 2
+        assert display.update.call_count == 2
