@@ -142,7 +142,8 @@ from analysis.records.ledger import FORMAT, Ledger, SweepCreated, TrialStarted
 from analysis.results.selection import Selection
 from analysis.storage.local_folder import LocalFolder
 from sweep.screen.display import load_data
-from sweep.config import HAND_TUNED, SweepConfig
+from analysis.hyperparameters import HAND_TUNED
+from sweep.config import SweepConfig
 from sweep.config.resolve import resolve_config
 from sweep.driver.arms import plan_arms
 from sweep.driver.resume import check_changes

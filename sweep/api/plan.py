@@ -170,7 +170,7 @@ def _count_slots(resources: Resources, concurrency: int | None) -> int:
 
 
 def _estimate(
-    config: SweepConfig, options: Options, data: DataRecord, missing: Missing | None = None
+    config: SweepConfig, options: Options, data: DataRecord, missing: Missing | None
 ) -> Estimate | None:
     """Return how long a sweep takes on this machine, or what is missing from it.
 

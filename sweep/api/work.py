@@ -41,7 +41,7 @@ def start_sweep(
     name: str,
     config: SweepConfig,
     options: Options,
-    from_sweep: Ledger | None = None,
+    from_sweep: Ledger | None,
 ) -> None:
     """Search and confirm in a new sweep."""
     start, data = _prepare(config, options)

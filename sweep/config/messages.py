@@ -71,7 +71,7 @@ _SYNONYMS = {
 def describe(problem: Any, option: str = "") -> str:
     """Return a problem that pydantic found in a config as a sentence.
 
-    `option` is the `--set ` with which the value is given, if it is.
+    `option` is `--set ` if that option gave the value, else empty.
     """
     location: Location = problem["loc"]
     steps = (f"[{s}]" if isinstance(s, int) else f".{printable(s)}" for s in location)

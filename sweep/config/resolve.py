@@ -138,8 +138,8 @@ class _Layers:
     def find(self, location: Location) -> tuple[Source, Location]:
         """Return the highest source that gives a value, and the value's location.
 
-        If no source gives it, they are those of the smallest section around it. A section that a
-        higher source replaces by a plain value has no values of lower sources left.
+        If no source gives it, they are those of the smallest section around it. If a higher source
+        replaced a section by a plain value, lower sources do not count.
         """
         found, at = self._sources[-1], location[:0]
         for source in reversed(self._sources):

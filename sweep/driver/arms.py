@@ -23,8 +23,9 @@ def plan_arms(
     On MNIST the baselines are LeNet-5 with the hand-tuned point, the plain LeNet-5 and the MLP,
     in the published recipe, `classic`'s. If the best finalist has another recipe, the hand-tuned
     point in that recipe joins them. It is then the reference of the finalists: a better recipe
-    must not be credited to the hyperparameters. For other data, and for networks of the user,
-    the baseline and reference is the best finalist without its regularizers.
+    must not be credited to the hyperparameters, nor a regularizer that the recipe fixes. For
+    other data, and for networks of the user, the baseline and reference is the best finalist
+    without its regularizers.
 
     Of arms with equal values only the first is planned, or the recorded one. So a finalist with
     a baseline's values is a reference, too.
@@ -69,7 +70,11 @@ def plan_arms(
         arm=f"hand-tuned-recipe-of-trial-{best.trial_id}",
         title=f"hand-tuned, recipe of trial {best.trial_id}",
         model=best.model,
-        hyperparameters={**best.hyperparameters, **without, **HAND_TUNED},
+        hyperparameters={
+            **best.hyperparameters,
+            **{name: 0.0 for name in REGULARIZERS if name in finalists[0].trial.hyperparameters},
+            **HAND_TUNED,
+        },
     )
     references = [own, tuned] if own.differences(tuned) else [tuned]
     return [*_without_equals(planned, references, recorded), plain, mlp]

@@ -68,7 +68,7 @@ class Interruption:
         if self._received is not None:
             raise Interrupted(self._received)
 
-    def leave(self, exit_code: int, text: str = "") -> None:
+    def leave(self, exit_code: int, text: str) -> None:
         """End the process at once, with a text on the screen. Does not return."""
         with contextlib.suppress(OSError, ValueError):  # nothing may keep us from leaving
             cursor = _SHOW_CURSOR if self._screen.isatty() else b""

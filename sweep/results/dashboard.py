@@ -63,8 +63,8 @@ class _NonzeroFloats(FloatDistribution):
 class _LedgerStorage(InMemoryStorage):
     """Studies whose trials have the ledger's numbers; Optuna's own are positions from 0.
 
-    `trials` are those of each study, by its id and their numbers. Threads read them, so that
-    those of a study are only replaced whole. A trial's id is made of the two.
+    `trials` maps a study's id to its trials by number. Other threads read it, so a study's dict
+    is replaced, never changed. A trial's id is its study's, times `_STRIDE`, plus its number.
     """
 
     def __init__(self) -> None:

@@ -79,7 +79,7 @@ def program_file(best: BestModel, network: nn.Module) -> bytes | None:
 def images_file() -> str:
     """Return the source that prepares an image as `sweep predict` does.
 
-    What it imports from its package stands in place of the import.
+    Imports from `data_utils` are replaced by the source of what they import.
     """
     source = inspect.getsource(images)
     lines: list[str] = source.splitlines(keepends=True)

@@ -3,8 +3,8 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
-from analysis.hyperparameters import DEFAULTS
-from sweep.config import HAND_TUNED, Scheduler, SweepConfig
+from analysis.hyperparameters import DEFAULTS, HAND_TUNED
+from sweep.config import Scheduler, SweepConfig
 from sweep.config.dimensions import Choices, FloatRange, IntRange
 from sweep.config.resolve import PRESETS, resolve_config
 

@@ -100,7 +100,7 @@ def test_arms_of_the_classic_recipe() -> None:
 
 
 def test_reference_in_another_recipe_is_the_best_finalists_with_the_hand_tuned_point() -> None:
-    recipe = {"batch_size": 128, "schedule": "linear", "momentum": 0.95, "nesterov": True}
+    recipe = {"batch_size": 128, "schedule": "linear", "momentum": 0.95, "label_smoothing": 0.1}
     config = SweepConfig.model_validate({"recipe": recipe, "space": SPACE | RATE})
     draws = [FOUND | {"learning_rate": rate, "shear": 5.0} for rate in (0.04, 0.03)]
     best, _, reference, published, *_ = plan_arms(config, _finalists(config, *draws))
