@@ -108,7 +108,7 @@ def comparison_rows(
             "baseline": confirmation.arms[comparison.baseline].title,
             "comparison": comparison,
             "is_verdict": (comparison.finalist, comparison.baseline) == verdict,
-            "finding": describe_comparison(confirmation, comparison, has_images=True),
+            "finding": describe_comparison(confirmation, comparison),
             "networks": _compare_networks(folder, comparison, seeds),
         }
 

@@ -14,16 +14,11 @@ from analysis.results.statistics import LEVEL, Interval, seeds_needed
 from analysis.storage.folder import Folder
 
 
-def describe_comparison(
-    confirmation: Confirmation, comparison: Comparison, *, has_images: bool = False
-) -> str:
-    """Return the result of a comparison in plain sentences.
-
-    `has_images` says that `with_new_images` has looked for the interval over new images.
-    """
+def describe_comparison(confirmation: Confirmation, comparison: Comparison) -> str:
+    """Return the result of a comparison, from `with_new_images`, in plain sentences."""
     arms = [confirmation.arms[arm] for arm in (comparison.finalist, comparison.baseline)]
     sentences = _finding(comparison, *(arm.title for arm in arms))
-    if has_images and comparison.interval is not None:
+    if comparison.interval is not None:
         sentences.insert(1, _on_new_images(comparison))
     sentences += filter(None, (_left_out(confirmation, arm) for arm in arms))
     sentences += _too_late(confirmation, comparison)
@@ -49,13 +44,11 @@ def decisive_comparison(confirmation: Confirmation, finalist: Arm | None) -> Com
     return next((c for c in compared if (c.finalist, c.baseline) == pair), None)
 
 
-def describe_verdict(
-    confirmation: Confirmation, trial_id: int, folder: Folder | None = None
-) -> str:
+def describe_verdict(confirmation: Confirmation, trial_id: int, folder: Folder) -> str:
     """Return the verdict on the hyperparameters of the best trial, `trial_id`.
 
-    With the `folder` of the sweep, whose predictions are then read, it is about these test
-    images and about new ones; LedgerError if they are damaged.
+    It is about these test images and about new ones, by the predictions in the `folder` of the
+    sweep; LedgerError if they are damaged.
     """
     finalist = confirmation.finalist(trial_id)
     if finalist is None:
@@ -65,9 +58,7 @@ def describe_verdict(
         )
     comparison = decisive_comparison(confirmation, finalist)
     if comparison is not None:
-        if folder is not None:
-            comparison = with_new_images(comparison, folder)
-        text = describe_comparison(confirmation, comparison, has_images=folder is not None)
+        text = describe_comparison(confirmation, with_new_images(comparison, folder))
         return text + _begun_since(confirmation)
     if not confirmation.looks and confirmation.plan is not None:
         n_ended = confirmation.n_seeds_ended([finalist.arm])

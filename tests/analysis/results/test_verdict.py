@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,13 @@ from analysis.results.verdict import (
     is_cut_off,
     missing_step,
 )
+from analysis.storage.local_folder import LocalFolder
 from in_memory import by_seed, make_confirmation, make_ledger
 
+EMPTY = LocalFolder(Path("empty"))  # a sweep without predictions
 BASE = by_seed(0.992, 0.992, 0.992, 0.992)
 OPEN = "No evidence that the finalist-1 beats the hand-tuned: difference"
+UNKNOWN = "Nothing is known about new images, because predictions are missing."
 FORECAST = "If the true difference is this one, {} seeds would show it with probability 0.8."
 
 
@@ -29,36 +33,36 @@ FORECAST = "If the true difference is this one, {} seeds would show it with prob
             # Differences 20, 21, 22, 21: sd 0.8165; half: 3.4819 · 0.8165 / 2 = 1.4215.
             by_seed(0.9940, 0.9941, 0.9942, 0.9941),
             "The finalist-1 beats the hand-tuned by 0.21 points on these images "
-            "(95 % interval 0.20 to 0.22, 4 seeds, allowing for later looks).",
+            f"(95 % interval 0.20 to 0.22, 4 seeds, allowing for later looks). {UNKNOWN}",
         ),
         (
             by_seed(0.9900, 0.9899, 0.9898, 0.9899),
             "The finalist-1 is worse than the hand-tuned by 0.21 points on these images "
-            "(95 % interval 0.20 to 0.22, 4 seeds, allowing for later looks).",
+            f"(95 % interval 0.20 to 0.22, 4 seeds, allowing for later looks). {UNKNOWN}",
         ),
         (
             # Differences 1, 6, 2, 7: mean 4; half: 3.4819 · 2.9439 / 2 = 5.1252.
             by_seed(0.9921, 0.9926, 0.9922, 0.9927),
             f"{OPEN} 0.04 points on these images (95 % interval -0.01 to 0.09, 4 seeds, "
-            f"allowing for later looks). {FORECAST.format(10)}",
+            f"allowing for later looks). {UNKNOWN} {FORECAST.format(10)}",
         ),
         (
             by_seed(0.9919, 0.9914, 0.9918, 0.9913),
             f"{OPEN} -0.04 points on these images (95 % interval -0.09 to 0.01, 4 seeds, "
-            "allowing for later looks). If the true difference is this one, 10 seeds would show "
-            "that the finalist-1 is worse with probability 0.8.",
+            f"allowing for later looks). {UNKNOWN} If the true difference is this one, 10 seeds "
+            "would show that the finalist-1 is worse with probability 0.8.",
         ),
         (
             # More than two digits would claim too much.
             by_seed(0.99332, 0.99132, 0.99332, 0.99132),
             f"{OPEN} 0.03 points on these images (95 % interval -0.17 to 0.23, 4 seeds, "
-            f"allowing for later looks). {FORECAST.format(160)}",
+            f"allowing for later looks). {UNKNOWN} {FORECAST.format(160)}",
         ),
         (
             # Differences 0.5, 0.6, 0.7, 0.6: half 0.142; 0.0046 to 0.0074 points.
             by_seed(0.99205, 0.99206, 0.99207, 0.99206),
             "The finalist-1 beats the hand-tuned by 0.006 points on these images "
-            "(95 % interval 0.005 to 0.007, 4 seeds, allowing for later looks).",
+            f"(95 % interval 0.005 to 0.007, 4 seeds, allowing for later looks). {UNKNOWN}",
         ),
         (
             by_seed(0.9940, 0.9940, 0.9940, 0.9940),
@@ -67,7 +71,7 @@ FORECAST = "If the true difference is this one, {} seeds would show it with prob
         (
             by_seed(0.9921, 0.9919, 0.9921, 0.9919),
             f"{OPEN} 0.00 points on these images (95 % interval -0.02 to 0.02, 4 seeds, "
-            "allowing for later looks).",
+            f"allowing for later looks). {UNKNOWN}",
         ),
         (
             by_seed(0.9917),
@@ -89,7 +93,7 @@ FORECAST = "If the true difference is this one, {} seeds would show it with prob
 )
 def test_verdict_is_in_plain_sentences(finalist, verdict):
     confirmation = make_confirmation({"finalist-1": finalist, "hand-tuned": BASE})
-    assert describe_verdict(confirmation, 1) == verdict
+    assert describe_verdict(confirmation, 1, EMPTY) == verdict
 
 
 def test_several_comparisons_are_mentioned():
@@ -104,23 +108,25 @@ def test_several_comparisons_are_mentioned():
     # Differences 50, 50, 48, 52: half is t(0.99; 3) = 4.5407 times 1.633 / 2.
     assert describe_comparison(confirmation, plain) == (
         "The finalist-1 beats the lenet5 by 0.50 points on these images "
-        "(95 % interval 0.46 to 0.54, 4 seeds, allowing for 2 comparisons and later looks)."
+        "(95 % interval 0.46 to 0.54, 4 seeds, allowing for 2 comparisons and later looks). "
+        f"{UNKNOWN}"
     )
-    assert describe_verdict(confirmation, 1) == describe_comparison(confirmation, hand_tuned)
+    finding = describe_comparison(confirmation, hand_tuned)
+    assert describe_verdict(confirmation, 1, EMPTY) == finding
 
 
 def test_there_is_no_verdict_between_looks():
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
     confirmation.apply(Plan(1.0, 1, 8, None))
     ledger = make_ledger(("COMPLETE", {}, [0.9]))
-    assert describe_verdict(confirmation, 1) == (
+    assert describe_verdict(confirmation, 1, EMPTY) == (
         "No verdict on the finalist-1 yet: 4 of 8 planned seeds have ended."
     )
     assert missing_step(ledger, confirmation) == "resume"
     confirmation.apply(LookTaken(1.0, 4, 8))
-    at_look = describe_verdict(confirmation, 1)
+    at_look = describe_verdict(confirmation, 1, EMPTY)
     confirmation.apply(RunEpoch(9.0, "hand-tuned", 1005, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
-    assert describe_verdict(confirmation, 1) == (
+    assert describe_verdict(confirmation, 1, EMPTY) == (
         f"{at_look} 1 more seed has begun, for the next look."
     )
 
@@ -129,7 +135,8 @@ def test_one_planned_seed_has_ended():
     one = {1001: 0.99}
     confirmation = make_confirmation({"finalist-1": one, "hand-tuned": one})
     confirmation.apply(Plan(1.0, 1, 1, None))
-    assert "all planned seeds have ended, and `sweep resume`" in describe_verdict(confirmation, 1)
+    verdict = describe_verdict(confirmation, 1, EMPTY)
+    assert "all planned seeds have ended, and `sweep resume`" in verdict
 
 
 @pytest.mark.parametrize(
@@ -148,7 +155,7 @@ def test_one_planned_seed_has_ended():
     ],
 )
 def test_verdict_without_a_comparison(arms, verdict):
-    assert describe_verdict(make_confirmation(arms), 3) == verdict
+    assert describe_verdict(make_confirmation(arms), 3, EMPTY) == verdict
 
 
 @pytest.mark.parametrize("is_trained_twice", [True, False])
@@ -161,7 +168,7 @@ def test_hand_tuned_point_is_not_compared_with_itself(is_trained_twice):
     else:
         arms["finalist-1"] = replace(arms["finalist-1"], reference=True)
         del arms["hand-tuned"]
-    assert describe_verdict(confirmation, 1).startswith(
+    assert describe_verdict(confirmation, 1, EMPTY).startswith(
         "The hand-tuned point, trial 1, is the best"
     )
     assert decisive_comparison(confirmation, arms["finalist-1"]) is None
@@ -187,7 +194,7 @@ def test_verdict_is_against_the_reference_in_the_finalists_recipe():
         comparison = decisive_comparison(confirmation, finalist)
         assert (comparison.finalist, comparison.baseline) == (finalist.arm, f"own-{trial_id}")
         finding = describe_comparison(confirmation, comparison)
-        assert describe_verdict(confirmation, trial_id) == finding
+        assert describe_verdict(confirmation, trial_id, EMPTY) == finding
     of_mlp = replace(confirmation.arms["finalist-1"], model="mlp")
     confirmation.arms["own-2"] = replace(confirmation.arms["own-2"], model="mlp")
     assert confirmation.reference_of(of_mlp) == confirmation.arms["own-1"]
@@ -244,7 +251,7 @@ def test_unfinished_runs_are_mentioned():
     hand_tuned = by_seed(0.992, 0.992, 0.992, None)
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": hand_tuned})
     confirmation.apply(RunEpoch(9.0, "hand-tuned", 1005, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
-    assert describe_verdict(confirmation, 1).endswith(
+    assert describe_verdict(confirmation, 1, EMPTY).endswith(
         ". 1 of 5 runs of the finalist-1 unfinished. "
         "1 of 5 runs of the hand-tuned failed, 1 of 5 runs of the hand-tuned unfinished."
     )
@@ -262,7 +269,7 @@ def test_run_that_finished_after_the_look_is_mentioned():
         LookTaken(9.0, 5, 5),  # it does not count: there is no error left to spend
     ):
         confirmation.apply(record)
-    verdict = describe_verdict(confirmation, 1)
+    verdict = describe_verdict(confirmation, 1, EMPTY)
     assert ", 4 seeds," in verdict
     assert verdict.endswith(" 1 seed is left out, because a run finished only after the look.")
 
@@ -279,7 +286,7 @@ accuracies = st.none() | st.integers(0, 10_000).map(lambda n: n / 10_000)
 )
 def test_verdict_on_anything_agrees_with_its_interval(arms):
     confirmation = make_confirmation(arms)
-    assert describe_verdict(confirmation, 1)
+    assert describe_verdict(confirmation, 1, EMPTY)
     for comparison in compare_arms(confirmation):
         text = describe_comparison(confirmation, comparison)
         assert not any(word in text for word in ("nan", "inf", "-0.00 points"))
