@@ -9,19 +9,19 @@ from analysis.plots.style import BLUE, FAINT, STAR, add_legend, new_figure
 from analysis.plots.titles import set_titles, trial_title
 from analysis.results.cost import search_cost
 from analysis.results.progress import finishes
-from analysis.results.selection import rank_trials
+from analysis.results.selection import best_trial
 
 
 def draw_best_so_far(results: Results) -> Picture:
     """Draw the best score so far, against epochs and against time."""
-    ranked = rank_trials(results.ledger)
-    if not ranked:
+    found = best_trial(results.ledger)
+    if found is None:
         raise NothingToDrawError("no trial has run all its epochs")
     data, cost = finishes(results.ledger), search_cost(results.ledger)
     scores = [finish.score for finish in data]
     best = list(accumulate(scores, max))
-    winner = [finish.trial_id for finish in data].index(ranked[0].trial.trial_id)
-    final = percent(ranked[0].score)
+    winner = [finish.trial_id for finish in data].index(found.trial.trial_id)
+    final = percent(found.score)
     note = f"{results.about_score} {AXIS_NOTE}"
     trials = results.ledger.trials
     if n := sum(trial.outcome == "preview" for trial in trials.values()):
@@ -47,7 +47,7 @@ def draw_best_so_far(results: Results) -> Picture:
         set_titles(dots, (trial_title(trials[data[i].trial_id]) for i in drawn))
         axes.step(used, [*best, best[-1]], where="post", color=BLUE, label="best so far")
         (star,) = axes.plot(used[winner], best[-1], **STAR, label="the best")
-        set_titles(star, trial_title(ranked[0].trial))
+        set_titles(star, trial_title(found.trial))
         axes.set_xlim(0, used[-1] * 1.03)
     left.set(xlabel="epochs of all trials", ylabel="validation accuracy (%)")
     right.set(xlabel=f"{name}, without pauses")

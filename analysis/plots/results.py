@@ -9,7 +9,7 @@ from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, ShownImages, load_images, load_predictions
 from analysis.records.sweeps import read_sweep
-from analysis.results.selection import best_finalist, describe_rule, rank_trials
+from analysis.results.selection import best_finalist, describe_rule
 from analysis.results.verdict import confirm_command
 from analysis.storage.folder import Folder
 
@@ -58,15 +58,9 @@ class Results:
         return f"{count(len(self.ledger.trials), 'trial')} of {each}"
 
     @property
-    def rule(self) -> str:
-        """How the best trial was chosen, in words that begin with `highest`."""
-        ranked = rank_trials(self.ledger)
-        return describe_rule(ranked[0].trial.config if ranked else self.ledger.config)
-
-    @property
     def about_score(self) -> str:
         """How a trial's score is computed, as a sentence."""
-        return f"Score: {self.rule.removeprefix('highest ')}."
+        return f"Score: {describe_rule(self.ledger).removeprefix('highest ')}."
 
     @property
     def _next_step(self) -> str:

@@ -49,7 +49,7 @@ def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
     curves = {name: curve for name, curve in found.items() if curve[0]}
     if not curves:
         raise NothingToDrawError("no trial of these sweeps has run all its epochs")
-    rules = {describe_rule(ledgers[name].config).removeprefix("highest ") for name in curves}
+    rules = {describe_rule(ledgers[name]).removeprefix("highest ") for name in curves}
     note = f"Score: {rules.pop()}." if len(rules) == 1 else "The sweeps have different scores."
     if len({ledgers[name].data.fingerprint for name in curves}) > 1:
         note += " Their datasets differ: the accuracies cannot be compared."

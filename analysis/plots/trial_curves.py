@@ -24,7 +24,7 @@ from analysis.plots.style import (
 from analysis.plots.titles import set_titles, trial_title
 from analysis.records.ledger import Ledger, State, Trial
 from analysis.results.rungs import rungs
-from analysis.results.selection import rank_trials
+from analysis.results.selection import best_trial, describe_rule
 
 _LABEL_WIDTH = 0.12  # of a rung's label, as a fraction of the axis
 _MANY = 100
@@ -57,11 +57,11 @@ def trial_curves(ledger: Ledger) -> TrialCurves:
     trials = [trial for trial in ledger.trials.values() if trial.epochs]
     if not trials:
         raise NothingToDrawError("no trial has finished an epoch")
-    ranked = rank_trials(ledger)
+    best = best_trial(ledger)
     return TrialCurves(
         {state: [trial for trial in trials if trial.state == state] for state in _LOOKS},
         min(in_view(accuracy for trial in trials for accuracy in _curve(trial))),
-        ranked[0].trial if ranked else None,
+        best.trial if best else None,
         tuple(sorted({rung for trial in trials for rung in _config_rungs(trial.config)})),
         max(int(trial.config["epochs"]) for trial in trials),
     )
@@ -158,7 +158,7 @@ def _draw_rungs(axes: Axes, data: TrialCurves) -> None:
 
 
 def _note(data: TrialCurves, results: Results) -> str:
-    notes = [] if data.best is None else [f"Best: {results.rule}."]
+    notes = [] if data.best is None else [f"Best: {describe_rule(results.ledger)}."]
     if data.rungs:
         notes.append("At a rung, only the best of the trials that have reached it continue.")
     trials = results.ledger.trials.values()

@@ -10,7 +10,7 @@ from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE, MODEL_FILE
 from analysis.records.ledger import Ledger
 from analysis.report.facts import Row
 from analysis.results.cost import describe_shortened, search_cost
-from analysis.results.selection import rank_trials
+from analysis.results.selection import best_trial
 from analysis.results.verdict import confirm_command, missing_step
 from analysis.storage.folder import Folder
 from analysis.yaml_text import yaml_text
@@ -113,7 +113,7 @@ def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str
         is_begun = missing_step(ledger, confirmation) == "resume"
         test = "test the best trial on fresh seeds, against the baselines"
         found = {confirm: "finish the confirmation" if is_begun else test} | found
-    if rank_trials(ledger):
+    if best_trial(ledger):
         found[f"sweep export {name} --out model"] = "export the weights of the best model"
     return found
 

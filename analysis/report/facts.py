@@ -15,11 +15,11 @@ from analysis.results.comparison import Comparison, compare_arms, summarize_arm,
 from analysis.results.selection import (
     best_finalist,
     best_first,
+    best_trial,
     describe_baseline,
     describe_origin,
     describe_rule,
     origin_in_words,
-    rank_trials,
     trial_accuracy,
 )
 from analysis.results.statistics import McNemar, mcnemar
@@ -44,13 +44,13 @@ def find_verdict(
     `note` on how to read it, and the `outcome` of the best trial against its reference, which is
     `none` where they are not compared.
     """
-    ranked, outcome, note, others = rank_trials(ledger), "none", "", ""
-    if not ranked:
+    best, outcome, note, others = best_trial(ledger), "none", "", ""
+    if best is None:
         text = "No trial has run all its epochs, so there is no best trial."
     elif confirmation is None:
         text = (
             f"Not confirmed yet. The best of {count(len(ledger.trials), 'trial')} is trial "
-            f"{ranked[0].trial.trial_id}, with {percent(ranked[0].score)} on the validation "
+            f"{best.trial.trial_id}, with {percent(best.score)} on the validation "
             "images."
         )
         note = (
@@ -58,10 +58,10 @@ def find_verdict(
             "has not been compared with a baseline. "
         )
     else:
-        text = describe_verdict(confirmation, ranked[0].trial.trial_id, folder)
+        text = describe_verdict(confirmation, best.trial.trial_id, folder)
         decisive = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
         outcome = decisive.outcome if decisive else "none"
-        others = describe_others(confirmation, ranked[0].trial.trial_id)
+        others = describe_others(confirmation, best.trial.trial_id)
     if ledger.n_ended < (planned := n_planned(ledger)):
         note += f"The search is not finished: {ledger.n_ended:,} of {planned:,} trials have ended."
     elif (early := describe_budget(ledger)) is not None:
@@ -83,9 +83,9 @@ def arm_rows(ledger: Ledger, confirmation: Confirmation) -> Iterator[dict[str, A
 
 def arm_notes(ledger: Ledger, confirmation: Confirmation) -> Iterator[str]:
     """Yield what each baseline has; see `describe_baseline`."""
-    best = next((selection.trial for selection in rank_trials(ledger)), None)
+    best = best_trial(ledger)
     for arm in confirmation.in_role("baseline"):
-        yield f"“{arm.title}”: {describe_baseline(arm, best)}."
+        yield f"“{arm.title}”: {describe_baseline(arm, best.trial if best else None)}."
 
 
 def comparison_rows(
@@ -154,10 +154,10 @@ def find_best(ledger: Ledger) -> dict[str, Any] | None:
     sweep's file `model_file` if the network is the user's own. All of it is from the trial's own
     config: the sweep's may have changed since.
     """
-    ranked = rank_trials(ledger)
-    if not ranked:
+    best = best_trial(ledger)
+    if best is None:
         return None
-    trial = ranked[0].trial
+    trial = best.trial
     config = dict(trial.config)
     searched = {k: v for k, v in trial.hyperparameters.items() if k in config["space"]}
     fixed = {k: v for k, v in config["recipe"].items() if k not in searched}
@@ -170,10 +170,10 @@ def find_best(ledger: Ledger) -> dict[str, Any] | None:
     is_earlier = digest not in ledger.config["model"]
     return {
         "trial_id": trial.trial_id,
-        "accuracy": percent(ranked[0].score),
+        "accuracy": percent(best.score),
         "origin": origin_in_words(trial),
         "surprise": describe_origin(ledger),
-        "rule": describe_rule(trial.config),
+        "rule": describe_rule(ledger),
         "searched": [(k, format_value(k, value)) for k, value in searched.items()],
         "fixed": [(k, format_value(k, value)) for k, value in others.items()],
         "config": yaml_text(config),

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from analysis.formatting import count
 from analysis.hyperparameters import REGULARIZERS, format_value, in_words
@@ -82,6 +81,11 @@ def rank_trials(ledger: Ledger) -> list[Selection]:
     return sorted(scored, key=lambda selection: selection.rank)
 
 
+def best_trial(ledger: Ledger) -> Selection | None:
+    """Return the first of `rank_trials`; None if no trial ran all its epochs."""
+    return next(iter(rank_trials(ledger)), None)
+
+
 def best_first(ledger: Ledger) -> list[Trial]:
     """Return all trials: those that ran all their epochs by rank, then the others by progress."""
     ranked = {selection.trial.trial_id: selection.trial for selection in rank_trials(ledger)}
@@ -92,8 +96,8 @@ def best_first(ledger: Ledger) -> list[Trial]:
 
 def best_finalist(ledger: Ledger, confirmation: Confirmation) -> Arm | None:
     """Return the arm of the best trial; None if it is not confirmed, as after a longer search."""
-    ranked = rank_trials(ledger)
-    return confirmation.finalist(ranked[0].trial.trial_id) if ranked else None
+    best = best_trial(ledger)
+    return confirmation.finalist(best.trial.trial_id) if best else None
 
 
 def describe_origin(ledger: Ledger) -> str | None:
@@ -101,17 +105,16 @@ def describe_origin(ledger: Ledger) -> str | None:
 
     None if one did, if none has ended, or if no trial ran all its epochs.
     """
-    ranked = rank_trials(ledger)
+    best = best_trial(ledger)
     ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
     n_proposed = sum(trial.origin == "proposed" and not trial.repeats for trial in ended)
-    if not ranked or not n_proposed or ranked[0].trial.origin == "proposed":
+    if best is None or not n_proposed or best.trial.origin == "proposed":
         return None
-    trial_id = ranked[0].trial.trial_id
-    given = "initial point" if ranked[0].trial.origin == "initial" else "earlier sweep's best"
+    given = "initial point" if best.trial.origin == "initial" else "earlier sweep's best"
     beat = f"none of {n_proposed:,} proposals of the searcher beat"
     if n_proposed == 1:
         beat = "the one proposal of the searcher did not beat"
-    return f"{beat} the {given}, trial {trial_id}"
+    return f"{beat} the {given}, trial {best.trial.trial_id}"
 
 
 def searched_recipe(trial: Trial, baseline: Arm) -> list[str]:
@@ -138,8 +141,13 @@ def describe_baseline(baseline: Arm, best: Trial | None) -> str:
     return text
 
 
-def describe_rule(config: Mapping[str, Any]) -> str:
-    """Return the rule in words, for trials of this config."""
+def describe_rule(ledger: Ledger) -> str:
+    """Return the rule in words, beginning with `highest`.
+
+    It is that of the best trial's config; as long as there is none, that of the sweep's.
+    """
+    best = best_trial(ledger)
+    config = best.trial.config if best else ledger.config
     decaying = constant = "validation accuracy of the last epoch"
     if config["epochs"] > 1:
         n_last = "two" if config["epochs"] == 2 else "three"

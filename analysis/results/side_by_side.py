@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from analysis.records.confirmation import Confirmation, Look
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison, compare_at_looks
-from analysis.results.selection import best_finalist, rank_trials
+from analysis.results.selection import best_finalist, best_trial
 
 _Looks = list[tuple[Look, dict[int, float]]]
 
@@ -124,7 +124,7 @@ def _why_not(one: Contender, other: Contender) -> str | None:
 
 def _why_unconfirmed(one: Contender) -> str:
     """Return what a sweep without test accuracies lacks."""
-    if not rank_trials(one.ledger):
+    if not best_trial(one.ledger):
         return f"no trial of {one.name} has run all its epochs"
     is_begun = one.confirmation and best_finalist(one.ledger, one.confirmation)
     return f"the best trial of {one.name} is not {'completely ' if is_begun else ''}confirmed"

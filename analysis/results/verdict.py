@@ -8,7 +8,7 @@ from analysis.hyperparameters import REGULARIZERS
 from analysis.records.confirmation import MIN_SEEDS, Arm, Confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison, compare_arms, outcome_of, with_new_images
-from analysis.results.selection import best_finalist, rank_trials
+from analysis.results.selection import best_finalist, best_trial
 from analysis.results.sequential import nominal_levels
 from analysis.results.statistics import LEVEL, Interval, seeds_needed
 from analysis.storage.folder import Folder
@@ -126,7 +126,7 @@ def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | Non
 
     None if nothing is missing, or if no trial ran all its epochs.
     """
-    if not rank_trials(ledger):
+    if not best_trial(ledger):
         return None
     if confirmation is None or not confirmation.runs:
         return "confirm"

@@ -16,11 +16,7 @@ from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import list_sweeps, no_such_sweep
 from analysis.results.budget import n_planned, seconds_spent
-from analysis.results.selection import (
-    describe_rule,
-    rank_trials,
-    trial_accuracy,
-)
+from analysis.results.selection import best_trial, describe_rule, trial_accuracy
 from analysis.results.state import SweepState, state_in_words, sweep_state
 from analysis.storage.folder import Folder
 from sweep.errors import UsageError
@@ -88,9 +84,7 @@ def print_trials(ledger: Ledger, trials: Sequence[Trial], state: SweepState) -> 
         for trial in trials
     ]
     console.print(TrialTable(headings, rows, left=("state",), optional=("time", "repeats")))
-    ranked = rank_trials(ledger)
-    rule = describe_rule(ranked[0].trial.config if ranked else ledger.config)
-    note = f"best first: {rule}; the others have that of their last epoch"
+    note = f"best first: {describe_rule(ledger)}; the others have that of their last epoch"
     console.print(note, style="dim")
 
 
@@ -104,7 +98,7 @@ def _shown_state(trial: Trial, state: SweepState) -> tuple[str, str]:
 def sweep_document(folder: Folder, ledger: Ledger, state: SweepState) -> dict[str, Any]:
     """Return what a sweep has done so far as a JSON document."""
     n = Counter(trial.outcome for trial in ledger.trials.values())
-    best = next(iter(rank_trials(ledger)), None)
+    best = best_trial(ledger)
     now = time.time() if state == "running" else None
     return {
         "sweep": folder.name,

@@ -6,7 +6,7 @@ from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.files import checkpoint_name, trial_name
 from analysis.records.ledger import Ledger, Trial
 from analysis.results.comparison import Comparison, summarize_arm, with_new_images
-from analysis.results.selection import Selection, describe_rule, rank_trials, searched_recipe
+from analysis.results.selection import Selection, best_trial, describe_rule, searched_recipe
 from analysis.results.verdict import decisive_comparison, describe_verdict
 from analysis.storage.folder import Folder
 from sweep.errors import NoTrialError
@@ -14,8 +14,8 @@ from sweep.errors import NoTrialError
 
 def find_best(ledger: Ledger) -> Selection:
     """Return the best trial; NoTrialError if no trial ran all its epochs."""
-    if ranking := rank_trials(ledger):
-        return ranking[0]
+    if best := best_trial(ledger):
+        return best
     failed = ledger.in_state("FAILED")
     if not failed:
         raise NoTrialError(
@@ -43,7 +43,7 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         "hyperparameters": best.trial.hyperparameters,
         "val_accuracy": best.score,
         "epoch": len(best.trial.epochs),
-        "selection": describe_rule(best.trial.config),
+        "selection": describe_rule(ledger),
         "checkpoint": folder.display_path(checkpoint) if folder.exists(checkpoint) else None,
     }
     confirmation = read_confirmation(folder)

@@ -1,5 +1,6 @@
 import pytest
 
+from analysis.records.ledger import ConfigChanged
 from analysis.results.selection import (
     describe_origin,
     describe_rule,
@@ -64,8 +65,16 @@ def test_trials_are_ranked_by_score_and_then_by_number():
     ],
 )
 def test_rule_in_words(epochs, recipe, space, measure):
-    rule = describe_rule({"epochs": epochs, "recipe": recipe, "space": space})
+    rule = describe_rule(make_ledger(epochs=epochs, recipe=recipe, space=space))
     assert rule == f"highest {measure}, among trials that ran all their epochs"
+
+
+def test_rule_is_that_of_the_best_trial_after_the_config_has_changed():
+    ledger = make_ledger(("COMPLETE", {}, [0.9] * 4), recipe={"schedule": "constant"})
+    before = describe_rule(ledger)
+    ledger.apply(ConfigChanged(2e9, ledger.config | {"recipe": {"schedule": "linear"}}))
+    assert describe_rule(ledger) == before
+    assert describe_rule(make_ledger(**ledger.config)) != before
 
 
 def test_a_surprising_origin_needs_a_proposal_that_ended():
