@@ -138,8 +138,9 @@ def load_stripes(folder, **options):
         """
 from pathlib import Path
 
-from analysis.records.ledger import FORMAT, Ledger, SweepCreated, TrialStarted
+from analysis.records.ledger import Ledger, SweepCreated, TrialStarted
 from analysis.results.selection import Selection
+from analysis.storage.journal import FORMAT
 from analysis.storage.local_folder import LocalFolder
 from sweep.screen.display import load_data
 from analysis.hyperparameters import HAND_TUNED
@@ -180,7 +181,8 @@ def test_searcher_and_scheduler_are_each_a_line_in_the_registry(tree: Path) -> N
     printed = run_python(
         tree,
         """
-from analysis.records.ledger import FORMAT, Ledger, SweepCreated
+from analysis.records.ledger import Ledger, SweepCreated
+from analysis.storage.journal import FORMAT
 from sweep.config.resolve import resolve_config
 from sweep.tuning.scheduler import build_scheduler
 from sweep.tuning.searcher import StudySearcher

@@ -17,7 +17,6 @@ from analysis.hyperparameters import DEFAULTS
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE
 from analysis.records.seeds import confirmation_seeds
-from analysis.storage.folder import Folder
 from analysis.storage.journal import FirstRecord, Journal, JournalRecord, JournalWriter
 
 Role = Literal["finalist", "baseline"]
@@ -315,11 +314,6 @@ class Confirmation(Journal):
 
     def _run(self, record: RunEpoch | RunEnded) -> Run:
         return self.runs.setdefault((record.arm, record.seed), Run(record.arm, record.seed))
-
-
-def read_confirmation(folder: Folder) -> Confirmation | None:
-    """Read the confirmation of a sweep; None if there is none, LedgerError if damaged."""
-    return Confirmation.read(folder)
 
 
 class ConfirmationWriter(JournalWriter[Confirmation]):

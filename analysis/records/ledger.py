@@ -17,7 +17,6 @@ from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.epochs import Epoch
 from analysis.records.files import LEDGER_FILE
 from analysis.storage.folder import Folder
-from analysis.storage.journal import FORMAT as FORMAT
 from analysis.storage.journal import (
     DamagedError,
     FirstRecord,
@@ -338,10 +337,14 @@ def read_first_record(folder: Folder) -> SweepCreated | None:
 
 
 def read_ledger(folder: Folder) -> Ledger:
-    """Read the ledger of a sweep; FileNotFoundError without one, LedgerError if damaged."""
+    """Read the ledger of a sweep; FileNotFoundError without one, LedgerError if damaged.
+
+    The sweep has the current name of its folder.
+    """
     ledger = Ledger.read(folder)
     if ledger is None:
         raise FileNotFoundError(f"no sweep in {folder}")
+    ledger.created = msgspec.structs.replace(ledger.created, name=folder.name)
     return ledger
 
 

@@ -45,7 +45,7 @@ def open_sweep(storage: Folder, name: str | None) -> tuple[Folder, Ledger]:
     elif "/" in name or name in ("", ".", "..") or not read_first_record(storage.child(name)):
         raise no_such_sweep(storage, name)
     folder = storage.child(name)
-    return folder, read_sweep(folder)
+    return folder, read_ledger(folder)
 
 
 def pause_after(seconds: float) -> float:
@@ -75,10 +75,3 @@ def no_such_sweep(storage: Folder, name: str | None = None) -> FileNotFoundError
     is_missing = isinstance(storage.path, Path) and not storage.path.exists()
     where = f"{storage}, which does not exist" if is_missing else f"{storage}"
     return FileNotFoundError(f"there is no {what} in {where}; {hint}")
-
-
-def read_sweep(folder: Folder) -> Ledger:
-    """Return the ledger of the sweep in `folder` as `read_ledger` does, with the folder's name."""
-    ledger = read_ledger(folder)
-    ledger.created = replace(ledger.created, name=folder.name)
-    return ledger

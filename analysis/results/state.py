@@ -3,7 +3,7 @@
 from typing import Literal
 
 from analysis.formatting import count
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.budget import n_planned
 from analysis.storage.folder import Folder
@@ -24,7 +24,7 @@ def sweep_state(folder: Folder, ledger: Ledger) -> SweepState:
 
     It is `finished` once its search and the confirmation that was begun, if any, are complete.
     """
-    return "running" if folder.is_locked() else state_at_rest(ledger, read_confirmation(folder))
+    return "running" if folder.is_locked() else state_at_rest(ledger, Confirmation.read(folder))
 
 
 def state_at_rest(ledger: Ledger, confirmation: Confirmation | None) -> SweepState:

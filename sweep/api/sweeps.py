@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.files import REPORT_FILE
-from analysis.records.ledger import Ledger
-from analysis.records.sweeps import read_sweep
+from analysis.records.ledger import Ledger, read_ledger
 from analysis.storage.folder import Folder
 from sweep.api import work
 from sweep.api.plan import Options, plan_sweep
@@ -66,7 +65,7 @@ class Sweep:
         """One row per confirmation run: see `analysis.results.tables.runs_table`."""
         from analysis.results.tables import runs_table
 
-        return runs_table(read_confirmation(self._folder))
+        return runs_table(Confirmation.read(self._folder))
 
     @property
     def best(self) -> dict[str, Any]:
@@ -170,7 +169,7 @@ class Sweep:
         return self
 
     def _ledger(self) -> Ledger:
-        return read_sweep(self._folder)
+        return read_ledger(self._folder)
 
 
 def open(name: str | None = None, *, storage: Storage = None) -> Sweep:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
-from analysis.records.confirmation import Plan, read_confirmation
+from analysis.records.confirmation import Confirmation, Plan
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import EarlierSweep, Ledger, has_diverged, read_first_record
 from analysis.results.budget import describe_budget
@@ -205,7 +205,7 @@ def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
         raise
     finally:
         options.show(folder, ledger)
-    confirmation = read_confirmation(folder)
+    confirmation = Confirmation.read(folder)
     runs = [] if confirmation is None else confirmation.runs.values()
     trials = [(f"trial {t.trial_id}", t.reason) for t in ledger.in_state("FAILED")]
     failed = [(f"{r.arm}, seed {r.seed}", r.reason) for r in runs if r.state == "FAILED"]
@@ -242,7 +242,7 @@ def _how_to_continue(folder: Folder, again: str) -> str:
     with contextlib.suppress(StorageError, LedgerError):  # the storage may be what has failed
         if read_first_record(folder) is None:
             return f"the sweep {folder.name} has not started"
-        found = read_confirmation(folder)
+        found = Confirmation.read(folder)
         if found is not None and found.plan is not None and _confirm_command(found.plan) == again:
             again = "resume"  # the plan is recorded
     return f"every finished epoch is kept; continue with: {follow_up(again, folder)}"

@@ -20,7 +20,7 @@ from analysis.formatting import (
     percent_number,
 )
 from analysis.hyperparameters import DEFAULTS, format_value
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison
 from analysis.results.progress import improvements
@@ -48,7 +48,7 @@ def comparison_of_sweeps(
 
     Commands that confirm the sweeps without test accuracies follow.
     """
-    contenders = [Contender(ledger, read_confirmation(folder)) for folder, ledger in sweeps]
+    contenders = [Contender(ledger, Confirmation.read(folder)) for folder, ledger in sweeps]
     differences = compare_sweeps(contenders)
     document = {
         "sweeps": [_document(folder, ledger) for folder, ledger in sweeps],

@@ -9,8 +9,8 @@ from analysis.errors import InUseError, LedgerError
 from analysis.formatting import count
 from analysis.records.deletion import delete_sweep, linked_path
 from analysis.records.files import CONFIG_FILE, CONFIRMATION_FILE, ENVIRONMENT_FILE, LEDGER_FILE
-from analysis.records.ledger import read_first_record
-from analysis.records.sweeps import no_such_sweep, read_sweep
+from analysis.records.ledger import read_first_record, read_ledger
+from analysis.records.sweeps import no_such_sweep
 from analysis.storage.folder import Folder
 from sweep.api.storage import DEFAULT_STORAGE, storage_folder, watchable
 from sweep.cli import options
@@ -69,7 +69,7 @@ def _describe(folder: Folder) -> str:
     try:
         if read_first_record(folder) is None:
             return "what is left of a sweep"
-        ledger = read_sweep(folder)
+        ledger = read_ledger(folder)
     except LedgerError:
         return "its ledger is damaged"
     n_epochs = sum(len(trial.epochs) for trial in ledger.trials.values())

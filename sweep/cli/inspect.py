@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from analysis.records.confirmation import read_confirmation
-from analysis.records.ledger import Ledger
-from analysis.records.sweeps import pause_after, read_sweep
+from analysis.records.confirmation import Confirmation
+from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.sweeps import pause_after
 from analysis.results.selection import best_first
 from analysis.results.state import state_in_words, sweep_state
 from analysis.storage.folder import Folder
@@ -61,7 +61,7 @@ def status(
     console = open_console()
     console.print(escape(f"sweep {ledger.name}: {state_in_words(ledger, state)}{why}"))
     console.print(SearchView(ledger, is_running=state == "running").picture())
-    if (confirmation := read_confirmation(folder)) is not None:
+    if (confirmation := Confirmation.read(folder)) is not None:
         console.print(describe_runs(confirmation, is_running=state == "running"))
     if state == "interrupted":
         say(f"continue with: {follow_up('resume', folder)}", sys.stdout)
@@ -83,7 +83,7 @@ def _follow(folder: Folder, ledger: Ledger) -> Ledger:
             time.sleep(pause)
             began = time.monotonic()
             try:
-                ledger = read_sweep(folder)
+                ledger = read_ledger(folder)
             except FileNotFoundError as error:
                 raise UsageError(f"{error}: it was deleted") from error
             pause = pause_after(time.monotonic() - began)

@@ -15,7 +15,7 @@ from analysis.formatting import (
     percent,
 )
 from analysis.hyperparameters import format_value
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import Ledger, Trial
 from analysis.results.budget import describe_budget, n_planned
@@ -66,7 +66,7 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
         for line in wrap(escape(value), space).split("\n"):
             console.print(Text.assemble(f"  {label:{width}}  ", (line, style)), soft_wrap=True)
             label = ""
-    confirmation = read_confirmation(folder)
+    confirmation = Confirmation.read(folder)
     if confirmation is not None:
         print()
         _print_arms(confirmation, trial)
@@ -95,7 +95,7 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     _print_cost(ledger)
     for trial in ledger.in_state("FAILED"):
         say(f"trial {trial.trial_id} failed: {trial.reason}", sys.stdout)
-    confirmation = read_confirmation(folder)
+    confirmation = Confirmation.read(folder)
     for run in [] if confirmation is None else confirmation.runs.values():
         if run.state == "FAILED":
             say(f"{run.arm}, seed {run.seed} failed: {run.reason}", sys.stdout)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from analysis.errors import LedgerError, describe_cause
 from analysis.formatting import dataset_name, duration, is_usual, network_name, percent
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import list_sweeps, no_such_sweep
 from analysis.results.budget import n_planned, seconds_spent
@@ -146,7 +146,7 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
 
 def _test_accuracy(folder: Folder, best_id: int | None) -> float | None:
     """Return the mean test accuracy of the best trial, None if it is not confirmed."""
-    if best_id is None or (confirmation := read_confirmation(folder)) is None:
+    if best_id is None or (confirmation := Confirmation.read(folder)) is None:
         return None
     arm = confirmation.finalist(best_id)
     # Not by `summarize_arm`, which imports SciPy: that takes as long as all the rest.

@@ -18,13 +18,13 @@ from analysis.records.confirmation import (
     RunEnded,
     RunEndState,
     RunEpoch,
-    read_confirmation,
 )
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, run_name
-from analysis.records.ledger import FORMAT, Ledger
+from analysis.records.ledger import Ledger
 from analysis.records.predictions import ShownImages, load_images, save_images, save_predictions
 from analysis.storage.folder import Folder
+from analysis.storage.journal import FORMAT
 from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import SweepConfig
 from sweep.driver.arms import missing_runs, needs_look, plan_of, plan_runs
@@ -116,7 +116,7 @@ def _name_for_other_epochs(folder: Folder, epochs: int) -> str | None:
 
     Its arms are not comparable with those of this one.
     """
-    found = read_confirmation(folder)
+    found = Confirmation.read(folder)
     if found is None or found.begun.epochs == epochs:
         return None
     stem = aside = f"confirm-{found.begun.epochs}-epochs"

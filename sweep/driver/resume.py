@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.dataset import DataRecord
 from analysis.records.files import ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
@@ -95,7 +95,7 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
 
 def current_confirmation(folder: Folder, config: SweepConfig) -> Confirmation | None:
     """Read the confirmation of a sweep; None for one of other epochs, which will be set aside."""
-    found = read_confirmation(folder)
+    found = Confirmation.read(folder)
     return None if found is None or found.begun.epochs != config.epochs else found
 
 

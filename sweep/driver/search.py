@@ -11,7 +11,6 @@ from typing_extensions import override
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIG_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import (
-    FORMAT,
     ConfigChanged,
     EarlierSweep,
     EpochRecord,
@@ -27,6 +26,7 @@ from analysis.records.ledger import (
 from analysis.results.budget import describe_budget, n_planned
 from analysis.results.selection import Selection, rank_trials, trial_score
 from analysis.storage.folder import Folder
+from analysis.storage.journal import FORMAT
 from data_utils.dataset import TrainTest
 from sweep.config import SweepConfig
 from sweep.driver.resume import describe_data

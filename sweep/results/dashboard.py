@@ -22,7 +22,7 @@ from analysis.errors import LedgerError, StorageError
 from analysis.formatting import mean_accuracy, percent
 from analysis.plots.importance import importances
 from analysis.plots.results import NothingToDrawError
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import pause_after
 from analysis.results.comparison import summarize_arm
@@ -139,7 +139,7 @@ class StudyMirror:
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows, and in the sweep's confirmation."""
-        confirmation = read_confirmation(self._folder)
+        confirmation = Confirmation.read(self._folder)
         is_running = self._folder.is_locked()
         state = "running" if is_running else state_at_rest(ledger, confirmation)
         trials = dict(self.storage.trials.get(self.study_id, {}))

@@ -19,8 +19,9 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from analysis.records.epochs import Epoch
-from analysis.records.ledger import FORMAT, Ledger, SweepCreated
+from analysis.records.ledger import Ledger, SweepCreated
 from analysis.results.selection import rank_trials
+from analysis.storage.journal import FORMAT
 from recorded_problem import EPOCHS, RecordedProblem
 from sweep.config import SweepConfig
 from sweep.config.dimensions import FloatRange

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.files import CONFIRMATION_FILE, LEDGER_FILE
 from analysis.records.ledger import read_first_record, read_ledger
 from analysis.storage.local_folder import LocalFolder
@@ -46,7 +46,7 @@ def outcome(folder: LocalFolder) -> Any:
         trial.trial_id: (trial.seed, trial.hyperparameters, trial.state, _numbers(trial.epochs))
         for trial in read_ledger(folder).trials.values()
     }
-    confirmation = read_confirmation(folder)
+    confirmation = Confirmation.read(folder)
     assert confirmation is not None
     runs = {key: (run.state, _numbers(run.epochs)) for key, run in confirmation.runs.items()}
     arms = {name: arm.hyperparameters for name, arm in confirmation.arms.items()}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from analysis.errors import InUseError, StorageError
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE, LEDGER_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import Ledger, read_ledger
@@ -216,7 +216,7 @@ class World:
         ended = [driver for driver in self.drivers if driver.outcome == "ended"]
         if not ended:
             return
-        ledger, confirmation = read_ledger(self.folder), read_confirmation(self.folder)
+        ledger, confirmation = read_ledger(self.folder), Confirmation.read(self.folder)
         if confirmation is None:
             self.wrong.append("a driver ended well, but there is no confirmation")
             return

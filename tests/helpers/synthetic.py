@@ -22,13 +22,11 @@ from analysis.records.confirmation import (
     ConfirmationRecord,
     RunEnded,
     RunEpoch,
-    read_confirmation,
 )
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE, LEDGER_FILE
 from analysis.records.ledger import (
     DIVERGED,
-    FORMAT,
     EpochRecord,
     Ledger,
     Notice,
@@ -45,7 +43,7 @@ from analysis.records.seeds import confirmation_seeds, trial_seed
 from analysis.results.rungs import rungs
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
-from analysis.storage.journal import encode_record
+from analysis.storage.journal import FORMAT, encode_record
 from analysis.storage.local_folder import LocalFolder
 from sweep.config import SweepConfig
 from sweep.config.resolve import resolve_config
@@ -245,7 +243,7 @@ def write_confirmed(
     """Write a confirmation of the search in `folder` and read it back."""
     records = map(encode_record, confirmation_records(ledger, n_seeds, top_k, fails_in))
     folder.write(CONFIRMATION_FILE, b"".join(records))
-    confirmation = read_confirmation(folder)
+    confirmation = Confirmation.read(folder)
     assert confirmation is not None
     if predictions:
         _write_predictions(folder, confirmation)

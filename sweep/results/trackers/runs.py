@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from analysis.formatting import dataset_name
 from analysis.hyperparameters import DEFAULTS
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.epochs import Epoch
 from analysis.records.files import (
     CONFIG_FILE,
@@ -22,8 +22,7 @@ from analysis.records.files import (
     run_name,
     trial_name,
 )
-from analysis.records.ledger import Ledger
-from analysis.records.sweeps import read_sweep
+from analysis.records.ledger import Ledger, read_ledger
 from analysis.results.selection import rank_trials, trial_score
 from analysis.results.state import state_at_rest
 from analysis.storage.folder import Folder
@@ -116,7 +115,7 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
 
     `is_running` says whether a process works on the sweep.
     """
-    ledger, confirmation = read_sweep(folder), read_confirmation(folder)
+    ledger, confirmation = read_ledger(folder), Confirmation.read(folder)
     ranked = rank_trials(ledger)
     best = ranked[0].trial.trial_id if ranked else None
     note, files = "", dict[str, bytes]()

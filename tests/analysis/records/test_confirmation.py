@@ -13,7 +13,6 @@ from analysis.records.confirmation import (
     ConfirmationWriter,
     RunEnded,
     RunEpoch,
-    read_confirmation,
 )
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE
@@ -52,12 +51,12 @@ def sum_of(*records: ConfirmationRecord) -> Confirmation:
 
 
 def test_writer_and_reader_agree(folder: Folder) -> None:
-    assert read_confirmation(folder) is None
+    assert Confirmation.read(folder) is None
     notice = ConfirmationNotice(2.5, "so it is")
     with ConfirmationWriter(folder, BEGUN) as writer:
         for record in (FINALIST, ARM, epoch(1), notice, epoch(2, 0.98), ended()):
             writer.append(record)
-    confirmation = read_confirmation(folder)
+    confirmation = Confirmation.read(folder)
     assert confirmation == writer.journal
     assert confirmation is not None
     assert list(confirmation.arms) == ["finalist-1", "hand-tuned"]
@@ -160,9 +159,9 @@ def test_contradiction_is_refused_by_reader_and_writer(
         with pytest.raises(LedgerError) as caught:
             writer.append(records[-1])
     assert str(caught.value) == message
-    assert read_confirmation(folder) == sum_of(*records[:-1])
+    assert Confirmation.read(folder) == sum_of(*records[:-1])
     folder.write(CONFIRMATION_FILE, b"".join(map(encode_record, [BEGUN, *records])))
     with pytest.raises(LedgerError) as caught:
-        read_confirmation(folder)
+        Confirmation.read(folder)
     path = folder.display_path(CONFIRMATION_FILE)
     assert str(caught.value).startswith(f"{path}:{len(records) + 1} {message}; delete the lines")

@@ -112,7 +112,7 @@ def test_prefix_of_a_ledger_is_read_up_to_its_last_complete_record(
         with pytest.raises(FileNotFoundError):
             read_ledger(folder)
         return
-    ledger = read_ledger(folder)
+    ledger = Ledger.read(folder)
     assert ledger == sum_of(history[:n_complete])
     assert ledger.truncated_bytes == len(kept) - kept.rindex(b"\n") - 1
 
@@ -270,7 +270,7 @@ def test_contradiction_is_refused_by_reader_and_writer(
             writer.append(records[-1])
         assert str(caught.value) == message
         assert written.read(LEDGER_FILE) == before
-        assert writer.journal == read_ledger(written)
+        assert writer.journal == Ledger.read(written)
 
 
 def test_ledger_is_the_sum_of_its_records(folder: Folder) -> None:
@@ -289,7 +289,7 @@ def test_ledger_is_the_sum_of_its_records(folder: Folder) -> None:
     with LedgerWriter(folder, CREATED) as writer:
         for record in records:
             writer.append(record)
-    ledger = read_ledger(folder)
+    ledger = Ledger.read(folder)
     assert ledger == writer.journal
     assert (ledger.name, ledger.config["epochs"], ledger.records) == ("s", 4, records)
     assert (ledger.sessions, ledger.notices, ledger.ended) == ([session], [notice], records[-1])

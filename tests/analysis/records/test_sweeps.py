@@ -5,8 +5,8 @@ import pytest
 
 from analysis.errors import LedgerError
 from analysis.records.files import LEDGER_FILE
-from analysis.records.ledger import LedgerWriter, SessionEnded, SweepCreated
-from analysis.records.sweeps import list_sweeps, open_sweep, read_sweep
+from analysis.records.ledger import LedgerWriter, SessionEnded, SweepCreated, read_ledger
+from analysis.records.sweeps import list_sweeps, open_sweep
 from analysis.storage.folder import Folder
 from analysis.storage.journal import encode_record
 from analysis.storage.local_folder import LocalFolder
@@ -65,7 +65,7 @@ def test_sweep_has_the_name_of_its_folder(storage: LocalFolder) -> None:
     assert names(storage) == ["other", "new"]
     folder, ledger = open_sweep(storage, "new")
     assert (folder, ledger.name) == (storage.child("new"), "new")
-    assert read_sweep(folder).name == "new"
+    assert read_ledger(folder).name == "new"
     with pytest.raises(FileNotFoundError, match=r"no sweep 'old' .*; choose from other, new"):
         open_sweep(storage, "old")
     storage.write(f"copy/{LEDGER_FILE}", storage.read(f"new/{LEDGER_FILE}"))

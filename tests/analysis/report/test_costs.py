@@ -3,7 +3,7 @@ import json
 import pytest
 import yaml
 
-from analysis.records.confirmation import Plan, read_confirmation
+from analysis.records.confirmation import Confirmation, Plan
 from analysis.records.ledger import (
     EpochRecord,
     Ledger,
@@ -47,7 +47,7 @@ def test_previews_are_not_called_early_stopping():
 
 def test_costs_of_a_confirmation(confirmed_folder):
     folder = confirmed_folder({"n_trials": 2, "epochs": 3}, n_seeds=2, predictions=False)
-    confirmation = read_confirmation(folder)
+    confirmation = Confirmation.read(folder)
     rows = dict(cost_rows(read_ledger(folder), confirmation))
     n_runs = 2 * len(confirmation.arms)
     assert rows["Confirmation: runs"] == f"{n_runs}"
@@ -59,7 +59,7 @@ def test_failures_name_trials_and_runs(confirmed_folder):
         {"n_trials": 12, "failure_rate": 0.3}, n_seeds=1, fails_in="mlp", predictions=False
     )
     ledger = read_ledger(folder)
-    rows = failure_rows(ledger, read_confirmation(folder))
+    rows = failure_rows(ledger, Confirmation.read(folder))
     failed = [trial.trial_id for trial in ledger.in_state("FAILED")]
     assert [name for name, _ in rows] == [
         *(f"trial {trial_id}" for trial_id in failed),
@@ -118,7 +118,7 @@ def test_commands_confirm_only_what_is_there_to_confirm(confirmed_folder):
     folder = confirmed_folder({"n_trials": 2, "name": "two words"}, n_seeds=4, predictions=False)
     ledger = read_ledger(folder)
     assert next(iter(commands(ledger, None))) == "sweep confirm 'two words'"
-    confirmation = read_confirmation(folder)
+    confirmation = Confirmation.read(folder)
     assert confirmation is not None
     assert not any("confirm" in command for command in commands(ledger, confirmation))
     confirmation.apply(Plan(1.0, 1, 5, None))  # one seed more

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import ConfigChanged, read_ledger
 from analysis.records.predictions import Predictions, save_predictions
 from analysis.records.seeds import confirmation_seeds
@@ -167,7 +167,7 @@ def test_best_does_not_repeat_searched_hyperparameters(search_folder):
 def test_baselines_say_their_regularizers_and_what_was_searched_for_the_winner(confirmed_folder):
     search = {"n_trials": 32, "decaying": True, "failure_rate": 0, "scheduler": "none"}
     folder = confirmed_folder(search, n_seeds=1, predictions=False)
-    ledger, confirmation = read_ledger(folder), read_confirmation(folder)
+    ledger, confirmation = read_ledger(folder), Confirmation.read(folder)
     assert best_id(ledger) != 1
     own, tuned, plain, mlp = arm_notes(ledger, confirmation)
     values = "dropout 0.25, rotation 10°, shift 0.05, weight decay 0.001"

@@ -19,7 +19,7 @@ from analysis.errors import LedgerError
 from analysis.hyperparameters import format_value
 from analysis.plots.gallery import MODEL_PLOTS, SEARCH_PLOTS, render
 from analysis.plots.results import read_results
-from analysis.records.confirmation import Plan, read_confirmation
+from analysis.records.confirmation import Confirmation, Plan
 from analysis.records.ledger import (
     EpochRecord,
     LedgerWriter,
@@ -89,7 +89,7 @@ def confirmed_report(
 def test_report_begins_with_the_verdict(confirmed_report):
     folder, report = confirmed_report
     page = ET.fromstring(report)
-    verdict = find_verdict(folder, read_ledger(folder), read_confirmation(folder))
+    verdict = find_verdict(folder, read_ledger(folder), Confirmation.read(folder))
     assert texts(page, "h1") == ["Sweep synthetic"]
     assert texts(page, "h2")[0] == "Verdict"
     about, shown = texts(page, "p")[:2]
@@ -118,7 +118,7 @@ def test_best_hyperparameters_follow_the_verdict(confirmed_report):
 
 def test_tables_show_the_statistics(confirmed_report):
     folder, report = confirmed_report
-    page, confirmation = ET.fromstring(report), read_confirmation(folder)
+    page, confirmation = ET.fromstring(report), Confirmation.read(folder)
     text = " ".join(texts(page, "td"))
     for arm in confirmation.arms:
         summary = summarize_arm(confirmation, arm)

@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 
 from analysis.records.ledger import (
-    FORMAT,
     EpochRecord,
     Ledger,
     SessionEnded,
@@ -12,6 +11,7 @@ from analysis.records.ledger import (
     TrialStarted,
 )
 from analysis.results.budget import describe_budget, n_planned, read_duration, write_duration
+from analysis.storage.journal import FORMAT
 
 
 @pytest.mark.parametrize(

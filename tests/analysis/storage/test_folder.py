@@ -15,7 +15,6 @@ import pytest
 from analysis.errors import InUseError
 from analysis.records.files import LEDGER_FILE
 from analysis.records.ledger import (
-    FORMAT,
     LedgerWriter,
     SessionEnded,
     SweepCreated,
@@ -24,6 +23,7 @@ from analysis.records.ledger import (
 )
 from analysis.records.sweeps import list_sweeps, open_sweep
 from analysis.storage.folder import LOCK_FILE, Folder
+from analysis.storage.journal import FORMAT
 from analysis.storage.local_folder import LocalFolder
 from store_model import ModelFolder
 

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.epochs import Epoch
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.storage.folder import Folder
@@ -155,7 +155,7 @@ class Driver:
 
     def epochs(self) -> dict[object, list[Epoch]]:
         """Return the epochs of each trial and each confirmation run of the sweep `mine`."""
-        confirmation = read_confirmation(LocalFolder(self.storage / "mine"))
+        confirmation = Confirmation.read(LocalFolder(self.storage / "mine"))
         runs = confirmation.runs if confirmation else {}
         return {key: one.epochs for key, one in [*self.ledger.trials.items(), *runs.items()]}
 
@@ -211,7 +211,7 @@ def finish(start_driver: Callable[..., Driver]) -> Callable[..., None]:
             assert after[key][: len(epochs)] == epochs
         assert {trial.state for trial in driver.ledger.trials.values()} == {"COMPLETE"}
         assert len(driver.ledger.trials) == driver.ledger.config["trials"]
-        if confirmation := read_confirmation(LocalFolder(driver.storage / "mine")):
+        if confirmation := Confirmation.read(LocalFolder(driver.storage / "mine")):
             assert {run.state for run in confirmation.runs.values()} == {"COMPLETE"}
             assert len(confirmation.runs) == len(confirmation.arms)
 

@@ -14,7 +14,6 @@ import pytest
 from analysis.formatting import duration
 from analysis.records.confirmation import LookTaken, Plan
 from analysis.records.ledger import (
-    FORMAT,
     EpochRecord,
     LedgerWriter,
     SweepCreated,
@@ -24,7 +23,7 @@ from analysis.records.ledger import (
 )
 from analysis.records.sweeps import list_sweeps
 from analysis.storage.folder import Folder
-from analysis.storage.journal import encode_record
+from analysis.storage.journal import FORMAT, encode_record
 from analysis.storage.local_folder import LocalFolder
 from sweep.config import SweepConfig
 

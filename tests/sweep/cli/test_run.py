@@ -22,7 +22,6 @@ from analysis.errors import StorageError
 from analysis.records.confirmation import ConfirmationBegun, ConfirmationWriter, Plan, RunEnded
 from analysis.records.ledger import (
     DIVERGED,
-    FORMAT,
     EpochRecord,
     Ledger,
     LedgerWriter,
@@ -32,6 +31,7 @@ from analysis.records.ledger import (
 )
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
+from analysis.storage.journal import FORMAT
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import ImageDataset, TrainTest
 from data_utils.registry import is_path

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import read_ledger
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
@@ -137,7 +137,7 @@ def _resume(process: psutil.Process) -> None:
 
 def _check_whole(folder: Folder, n_trials: int, n_epochs: int = 4) -> None:
     """Check that every trial, and every run of the confirmation, has all its epochs."""
-    trials, confirmation = read_ledger(folder).trials, read_confirmation(folder)
+    trials, confirmation = read_ledger(folder).trials, Confirmation.read(folder)
     assert sorted(trials) == list(range(1, n_trials + 1))
     for one in (*trials.values(), *(confirmation.runs.values() if confirmation else ())):
         epochs = [epoch.epoch for epoch in one.epochs]

@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 from ray.tune.search import Searcher
 
-from analysis.records.ledger import (
-    FORMAT,
-    EpochRecord,
-    Ledger,
-    SweepCreated,
-    TrialEnded,
-    TrialStarted,
-)
+from analysis.records.ledger import EpochRecord, Ledger, SweepCreated, TrialEnded, TrialStarted
 from analysis.storage.folder import Folder
+from analysis.storage.journal import FORMAT
 from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import Resources, SweepConfig
 from sweep.driver.session import Session

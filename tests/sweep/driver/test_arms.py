@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 
 from analysis.records.confirmation import Arm, Confirmation, ConfirmationBegun, RunEnded
-from analysis.records.ledger import DIVERGED, FORMAT, Trial
+from analysis.records.ledger import DIVERGED, Trial
 from analysis.results.selection import Selection
+from analysis.storage.journal import FORMAT
 from sweep.config import SweepConfig
 from sweep.driver.arms import missing_runs, plan_arms
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 import sweep.driver.confirm
 from analysis.errors import StorageError
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, run_name
 from analysis.records.ledger import Ledger
@@ -99,7 +99,7 @@ def test_confirmation_trains_the_best_and_the_baselines_with_the_same_seeds(
     best = trained[0]
     assert (best.model, best.epochs) == ("mlp", EPOCHS)
     assert best.hyperparameters == CONFIG.hyperparameters(ledger.trials[4].hyperparameters)
-    assert read_confirmation(LocalFolder(tmp_path)) == confirmation
+    assert Confirmation.read(LocalFolder(tmp_path)) == confirmation
 
     trained.clear()
     again = confirming(train, ONE_SEED)
@@ -157,7 +157,7 @@ def test_seeds_are_added_until_the_verdict_is_clear(
         _end(recorder, assignment)
 
     def looks_taken() -> list[int]:
-        confirmation = read_confirmation(LocalFolder(tmp_path))
+        confirmation = Confirmation.read(LocalFolder(tmp_path))
         return [look.n_seeds for look in confirmation.taken_looks] if confirmation else []
 
     with pytest.raises(Interrupted):
@@ -235,7 +235,7 @@ def test_run_is_not_complete_before_its_predictions_are_saved(
     monkeypatch.setattr(sweep.driver.confirm, "save_predictions", full)
     with pytest.raises(StorageError, match="no space"):
         confirming()
-    confirmation = read_confirmation(LocalFolder(tmp_path))
+    confirmation = Confirmation.read(LocalFolder(tmp_path))
     assert confirmation is not None
     assert confirmation.runs == {}
 
@@ -252,7 +252,7 @@ def test_interrupted_confirmation_goes_on_and_gives_what_an_undisturbed_training
         return run_confirmation(session, config, ledger, tiny)
 
     def interrupt() -> None:
-        confirmation = read_confirmation(folder)
+        confirmation = Confirmation.read(folder)
         assert confirmation is not None
         if sum(run.state == "COMPLETE" for run in confirmation.runs.values()) >= 2:
             raise Interrupted(signal.SIGINT)
@@ -260,7 +260,7 @@ def test_interrupted_confirmation_goes_on_and_gives_what_an_undisturbed_training
     with pytest.raises(Interrupted):
         work(ONE_SEED, watch=interrupt)
     gc.collect()  # Tune's workers end with the last reference to them
-    cut = read_confirmation(folder)
+    cut = Confirmation.read(folder)
     assert cut is not None
     confirmation = work(TWO_SEEDS)
 

@@ -10,9 +10,10 @@ from optuna.trial import TrialState
 from analysis.plots.importance import importances
 from analysis.plots.titles import trial_title
 from analysis.records.epochs import Epoch
-from analysis.records.ledger import FORMAT, Ledger, SweepCreated, read_ledger
+from analysis.records.ledger import Ledger, SweepCreated, read_ledger
 from analysis.results.selection import describe_origin, preview_score, rank_trials
 from analysis.results.tables import trials_table
+from analysis.storage.journal import FORMAT
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
 from sweep.config import SweepConfig

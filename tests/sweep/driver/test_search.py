@@ -20,7 +20,6 @@ from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, trial_name
 from analysis.records.ledger import (
     DIVERGED,
-    FORMAT,
     Ledger,
     LedgerWriter,
     SweepCreated,
@@ -29,6 +28,7 @@ from analysis.records.ledger import (
 )
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
+from analysis.storage.journal import FORMAT
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import ImageDataset, TrainTest, split_train_validation
 from sweep.config import SweepConfig

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from optuna_dashboard import get_note
 
 from analysis.plots.importance import importances
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.files import LEDGER_FILE
 from analysis.records.ledger import (
     EpochRecord,
@@ -108,7 +108,7 @@ def test_attributes_and_note_of_the_study_follow_the_confirmation(
     assert after["Verdict"].startswith("no verdict; see the Note")  # the hand-tuned point won
     text, best = confirmed["verdict"]["text"], rank_trials(ledger)[0]
     assert f"\n\n{text} Trial {best.trial.trial_id} beats " in note_of(mirror)
-    for arm in read_confirmation(folder).arms.values():
+    for arm in Confirmation.read(folder).arms.values():
         assert f"\n| {arm.title} | 9" in note_of(mirror)
     assert (
         after["Best"]

@@ -7,7 +7,6 @@ import pytest
 
 from analysis.hyperparameters import format_value
 from analysis.records.ledger import (
-    FORMAT,
     EpochRecord,
     Ledger,
     Notice,
@@ -16,6 +15,7 @@ from analysis.records.ledger import (
     TrialEnded,
     TrialStarted,
 )
+from analysis.storage.journal import FORMAT
 from sweep.screen.search_view import SearchView, seconds_left, sparklines
 
 Render = Callable[..., list[str]]

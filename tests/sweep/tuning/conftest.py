@@ -4,15 +4,9 @@ from typing import Any
 import pytest
 
 from analysis.records.epochs import Epoch
-from analysis.records.ledger import (
-    FORMAT,
-    EpochRecord,
-    Ledger,
-    SweepCreated,
-    TrialEnded,
-    TrialStarted,
-)
+from analysis.records.ledger import EpochRecord, Ledger, SweepCreated, TrialEnded, TrialStarted
 from analysis.records.seeds import trial_seed
+from analysis.storage.journal import FORMAT
 from sweep.config import SweepConfig
 from sweep.training.assignment import Report
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.files import checkpoint_name, trial_name
 from analysis.records.ledger import EpochRecord, Ledger, LedgerWriter, TrialEnded, read_ledger
 from analysis.results.selection import rank_trials
@@ -62,7 +62,7 @@ def test_sweep_is_mirrored_once_and_grows(
     folder.write("report.html", b"<p>the report</p>")
     best = trial_name(rank_trials(ledger)[0].trial.trial_id)
     folder.write(checkpoint_name(best), b"weights")
-    confirmation = read_confirmation(folder)
+    confirmation = Confirmation.read(folder)
     assert confirmation is not None
     for n_left in (2 + len(confirmation.runs), 0):  # the best trial, too, has a result now
         n_runs, n_new, where = mirror(folder, "mlflow", database, follow=False)

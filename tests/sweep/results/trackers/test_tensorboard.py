@@ -7,7 +7,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from analysis.records.confirmation import read_confirmation
+from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger, LedgerWriter, TrialEnded, read_ledger
 from analysis.results.selection import rank_trials, trial_score
 from analysis.storage.folder import Folder
@@ -39,7 +39,7 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
 ) -> None:
     folder, ledger = make_sweep(n_trials=5)
     synthetic.write_confirmed(folder, ledger, 1)
-    confirmation = read_confirmation(folder)
+    confirmation = Confirmation.read(folder)
     assert confirmation is not None
     n_runs, n_new, where = mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
     assert n_new == n_runs == len(ledger.trials) + len(confirmation.runs)
