@@ -43,6 +43,7 @@ def load_mnist(
     *,
     create: bool = False,
     progress: Progress = _SILENT,
+    may_fetch: bool = True,
     sources: Sequence[Source] = DEFAULT_SOURCES,
 ) -> TrainTest:
     """Load MNIST, check the SHA-256 of every file, and fetch missing files.
@@ -52,8 +53,8 @@ def load_mnist(
     `NAME.bad` and fetched again, unless its folder is named `raw` or is read-only.
 
     A `folder` that does not exist is created with `create`; by default it is in the user's cache,
-    and always created. Without `sources`, which are tried in order, nothing is written. The
-    arrays, of 60,000 training and 10,000 test images, are read-only.
+    and always created. The `sources` are tried in order; without `may_fetch` nothing is fetched
+    or written. The arrays, of 60,000 training and 10,000 test images, are read-only.
 
     Raises:
         DataError: `folder` does not exist or cannot be written to, MNIST cannot be fetched, or
@@ -63,7 +64,7 @@ def load_mnist(
         folder = default_folder()
     elif not create:
         check_exists(folder, "MNIST", "sweep data")
-    contents = read_or_fetch(folder, FILES, sources, progress)
+    contents = read_or_fetch(folder, FILES, sources if may_fetch else (), progress)
     train_images, train_labels, test_images, test_labels = (
         read_idx(contents[name]) for name in FILES
     )

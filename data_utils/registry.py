@@ -52,8 +52,8 @@ def load_dataset(
         return load_like_mnist(
             name, kind, folder, create=create, progress=progress, may_fetch=may_fetch
         )
-    options = {} if may_fetch else {"sources": ()}
-    data = resolve_name(DATASETS[name])(folder, create=create, progress=progress, **options)
+    load = resolve_name(DATASETS[name])
+    data = load(folder, create=create, progress=progress, may_fetch=may_fetch)
     return data
 
 
