@@ -66,7 +66,7 @@ def describe_pixels(
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """Images with labels: a map-style dataset over two arrays.
+    """Images with labels.
 
     The arrays are not copied, and can be read-only.
 
@@ -98,10 +98,6 @@ class ImageDataset:
 
     def __len__(self) -> int:
         return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
-        # A copy, because torch warns when it wraps a read-only array.
-        return self.images[index].copy(), int(self.labels[index])
 
     def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> "ImageDataset":
         """Copy the images at `indices`, in that order."""

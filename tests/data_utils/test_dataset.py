@@ -23,17 +23,6 @@ def numbers(dataset: ImageDataset) -> list[int]:
     return [int(n) for n in dataset.images[:, 0, 0]]
 
 
-def test_image_dataset_feeds_a_dataloader_from_read_only_arrays() -> None:
-    from torch.utils.data import DataLoader
-
-    dataset = numbered([3, 1, 4])
-    dataset.images.setflags(write=False)
-    dataset.labels.setflags(write=False)
-    images, labels = next(iter(DataLoader(dataset, batch_size=5)))  # type: ignore[arg-type]
-    np.testing.assert_array_equal(images, dataset.images)
-    assert labels.tolist() == [3, 1, 4]
-
-
 def test_take_keeps_the_order_of_its_indices() -> None:
     taken = numbered([3, 1, 4]).take([2, 0])
     assert numbers(taken) == [2, 0]
