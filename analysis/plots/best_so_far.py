@@ -1,14 +1,12 @@
 """The best score so far, against the epochs and the time that the search used."""
 
-from itertools import accumulate
-
 from analysis.formatting import count, percent
 from analysis.plots.results import NothingToDrawError, Picture, Results
 from analysis.plots.scales import AXIS_NOTE, in_view, set_accuracy_scale
 from analysis.plots.style import BLUE, FAINT, STAR, add_legend, new_figure
 from analysis.plots.titles import set_titles, trial_title
 from analysis.results.cost import search_cost
-from analysis.results.progress import finishes
+from analysis.results.progress import finishes, sweep_curve
 from analysis.results.selection import best_trial
 
 
@@ -19,7 +17,7 @@ def draw_best_so_far(results: Results) -> Picture:
         raise NothingToDrawError("no trial has run all its epochs")
     data, cost = finishes(results.ledger), search_cost(results.ledger)
     scores = [finish.score for finish in data]
-    best = list(accumulate(scores, max))
+    epochs, best = sweep_curve(results.ledger)
     winner = [finish.trial_id for finish in data].index(found.trial.trial_id)
     final = percent(found.score)
     note = f"{results.about_score} {AXIS_NOTE}"
@@ -37,7 +35,6 @@ def draw_best_so_far(results: Results) -> Picture:
     unit, name = (3600, "hours") if cost.elapsed_s >= 3 * 3600 else (60, "minutes")
     if cost.elapsed_s < 180:
         unit, name = 1, "seconds"
-    epochs = [*(finish.epochs for finish in data), cost.epochs]
     times = [*(finish.seconds / unit for finish in data), cost.elapsed_s / unit]
     for axes, used in ((left, epochs), (right, times)):
         set_accuracy_scale(axes, "y", shown)
@@ -45,7 +42,7 @@ def draw_best_so_far(results: Results) -> Picture:
         x, y = [used[i] for i in drawn], [scores[i] for i in drawn]
         (dots,) = axes.plot(x, y, ls="", marker="o", ms=4, color=FAINT, label=label)
         set_titles(dots, (trial_title(trials[data[i].trial_id]) for i in drawn))
-        axes.step(used, [*best, best[-1]], where="post", color=BLUE, label="best so far")
+        axes.step(used, best, where="post", color=BLUE, label="best so far")
         (star,) = axes.plot(used[winner], best[-1], **STAR, label="the best")
         set_titles(star, trial_title(found.trial))
         axes.set_xlim(0, used[-1] * 1.03)

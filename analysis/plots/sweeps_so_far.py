@@ -1,7 +1,6 @@
 """The best scores so far of several sweeps, against the epochs that each has used."""
 
 from collections.abc import Mapping
-from itertools import accumulate
 
 from analysis.formatting import percent, printable, short_names
 from analysis.plots.results import NothingToDrawError, Picture
@@ -18,26 +17,12 @@ from analysis.plots.style import (
     new_figure,
 )
 from analysis.records.ledger import Ledger
-from analysis.results.cost import search_cost
-from analysis.results.progress import finishes
+from analysis.results.progress import sweep_curve
 from analysis.results.selection import describe_rule
 
 _COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
 _SHORT = 28  # characters of a label of which three fit side by side
 _STYLES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
-
-
-def sweep_curve(ledger: Ledger) -> tuple[list[int], list[float]]:
-    """Return the epochs of all trials up to each finish of one, and the best score from it on.
-
-    The last epochs are those of the sweep. Both are empty if no trial ran all its epochs.
-    """
-    ended = finishes(ledger)
-    if not ended:
-        return [], []
-    best = [*accumulate((finish.score for finish in ended), max)]
-    epochs = [*(finish.epochs for finish in ended), search_cost(ledger).epochs]
-    return epochs, [*best, best[-1]]
 
 
 def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:

@@ -1,9 +1,11 @@
 """How a search got on: the trials that ran all their epochs, in the order in which they ended."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from analysis.records.ledger import EpochRecord, Ledger, TrialEnded
 from analysis.results.budget import working_clock
+from analysis.results.cost import search_cost
 from analysis.results.selection import trial_score
 
 
@@ -31,6 +33,19 @@ def finishes(ledger: Ledger) -> list[Finish]:
             if score is not None:
                 found.append(Finish(record.trial_id, score, epochs, seconds))
     return found
+
+
+def sweep_curve(ledger: Ledger) -> tuple[list[int], list[float]]:
+    """Return the epochs of all trials up to each finish of one, and the best score from it on.
+
+    The last epochs are those of the sweep. Both are empty if no trial ran all its epochs.
+    """
+    ended = finishes(ledger)
+    if not ended:
+        return [], []
+    best = [*accumulate((finish.score for finish in ended), max)]
+    epochs = [*(finish.epochs for finish in ended), search_cost(ledger).epochs]
+    return epochs, [*best, best[-1]]
 
 
 def improvements(ledger: Ledger) -> list[Finish]:

@@ -3,12 +3,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from analysis.plots.results import NothingToDrawError
 from analysis.plots.style import plot_style
-from analysis.plots.sweeps_so_far import draw_sweeps_so_far, sweep_curve
+from analysis.plots.sweeps_so_far import draw_sweeps_so_far
 from in_memory import make_ledger
-
-
-def test_curve_ends_with_the_sweep(some_ledger):
-    assert sweep_curve(some_ledger) == ([4, 9, 11], [0.985, 0.99, 0.99])
 
 
 def test_every_sweep_with_a_complete_trial_is_drawn(some_ledger):

@@ -1,4 +1,4 @@
-from analysis.results.progress import Finish, finishes, improvements
+from analysis.results.progress import Finish, finishes, improvements, sweep_curve
 from in_memory import make_ledger
 
 
@@ -13,3 +13,10 @@ def test_finishes_are_those_of_the_trials_that_ran_all_epochs() -> None:
     ]
     assert finishes(ledger) == ended
     assert improvements(ledger) == [ended[0], ended[2]]
+
+
+def test_curve_ends_with_the_sweep() -> None:
+    good, better = (("COMPLETE", {}, [0.9, 0.9, 0.9, last]) for last in (0.985, 0.99))
+    ledger = make_ledger(good, ("STOPPED", {}, [0.8]), better, (None, {}, [0.91, 0.94]))
+    assert sweep_curve(ledger) == ([4, 9, 11], [0.985, 0.99, 0.99])
+    assert sweep_curve(make_ledger((None, {}, [0.9]))) == ([], [])
