@@ -42,11 +42,6 @@ class Importance:
     by_chance: float
 
     @property
-    def label(self) -> str:
-        """The name in words."""
-        return in_words(self.name)
-
-    @property
     def is_clear(self) -> bool:
         """Whether it is above chance."""
         return self.value > self.by_chance
@@ -104,7 +99,7 @@ def draw_importance(results: Results) -> Picture:
     counted, chance = _counted(data), rows[0].by_chance
     n, which = len(counted), "ran all epochs" if counted is data.ranked else "were previews"
     trials = count(n, "trial")
-    clear = ", ".join(row.label for row in rows if row.is_clear)
+    clear = ", ".join(in_words(row.name) for row in rows if row.is_clear)
     note = (
         "Importance: the share of the differences in score, by rank, that a hyperparameter "
         f"explains alone (R² of a parabola), of {trials} that {which}. Chance: the largest bar "
@@ -121,7 +116,7 @@ def draw_importance(results: Results) -> Picture:
         Patch(color=_PALE_BLUE, label="within chance"),
     )
     add_legend(figure, [*bars, Line2D([], [], color=INK, ls="--", lw=1.4, label="chance")])
-    words = ", ".join(f"{row.label} {row.value:.2f}" for row in rows)
+    words = ", ".join(f"{in_words(row.name)} {row.value:.2f}" for row in rows)
     return Picture(figure, f"Importance in {trials}: {words}; chance {chance:.2f}.")
 
 
@@ -129,7 +124,7 @@ def _draw_bars(axes: Axes, rows: list[Importance], chance: float) -> None:
     for y, row in enumerate(rows):
         axes.barh(y, row.value, height=0.56, color=BLUE if row.is_clear else _PALE_BLUE)
     axes.axvline(chance, color=INK, ls="--", lw=1.4)
-    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=10)
+    axes.set_yticks(range(len(rows)), [in_words(row.name) for row in rows], fontsize=10)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     largest = max(chance, *(row.value for row in rows))

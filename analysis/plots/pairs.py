@@ -96,8 +96,7 @@ def _legend(data: Points) -> list[Line2D]:
         ("previews", len(data.previews), dot | {"ms": 4}),
         ("stopped early", len(data.stopped), _STOPPED),
     ]
-    best = f"{data.best_words}: trial {data.ranked[0].trial.trial_id}"
     return [
-        Line2D([], [], label=best, **STAR),
+        Line2D([], [], label=data.best_label, **STAR),
         *(Line2D([], [], label=f"{label} ({n:,})", **look) for label, n, look in entries if n),
     ]

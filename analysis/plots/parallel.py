@@ -93,8 +93,7 @@ def draw_parallel(results: Results) -> Picture:
             note += f"Of {n:,} trials that {which}, {len(trials)} are drawn. "
     figure = new_figure(4.9, results.about_search, note, legend_rows=1)
     _draw_axes(figure.subplots(), data)
-    label = f"{data.points.best_words}: trial {ranked[0].trial.trial_id}"
-    legend = [Line2D([], [], color=INK, lw=2.6, label=label)]
+    legend = [Line2D([], [], color=INK, lw=2.6, label=data.points.best_label)]
     color = sequence(np.array([0.5]))[0]
     if n := len(ranked) - 1:
         label = f"others that ran all epochs ({n:,})"

@@ -156,6 +156,11 @@ class Points:
         return "best drawn" if self.left_out else "best"
 
     @property
+    def best_label(self) -> str:
+        """The best trial of these in a legend."""
+        return f"{self.best_words}: trial {self.ranked[0].trial.trial_id}"
+
+    @property
     def far_below(self) -> list[Trial]:
         """The ranked trials that an axis of scores should not show."""
         return [selection.trial for selection in self.ranked[self.n_in_view :]]
@@ -185,7 +190,8 @@ class Points:
     @property
     def n_best(self) -> int:
         """How many trials count as the best: a tenth, at least three; one of fewer than eight."""
-        return n_best(len(self.ranked))
+        n = len(self.ranked)
+        return max(3, math.ceil(n / 10)) if n >= FEWEST else 1
 
     @property
     def has_range(self) -> bool:
@@ -200,11 +206,6 @@ def spread(dimension: Dimension, trials: Iterable[Trial]) -> list[float]:
         return positions
     width = 0.3 / max(len(dimension.choices) - 1, 1)
     return [p + width * ((i * GOLDEN + 0.5) % 1 - 0.5) for i, p in enumerate(positions)]
-
-
-def n_best(n: int) -> int:
-    """Return how many of n trials count as the best."""
-    return max(3, math.ceil(n / 10)) if n >= FEWEST else 1
 
 
 def points(ledger: Ledger) -> Points:

@@ -148,7 +148,7 @@ def _draw_strip(axes: Axes, data: Points, dimension: Dimension) -> None:
 def _legend(data: Points) -> list[Line2D]:
     n_best = data.n_best
     entries: list[tuple[str, int, dict[str, Any]]] = [
-        (f"{data.best_words}: trial {data.ranked[0].trial.trial_id}", 1, STAR),
+        (data.best_label, 1, STAR),
         (
             f"rest of the best {n_best}{', with their range' if data.has_range else ''}",
             n_best - 1,

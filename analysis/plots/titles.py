@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from matplotlib.artist import Artist
 
 from analysis.formatting import count, percent, printable
-from analysis.hyperparameters import format_value
+from analysis.hyperparameters import format_value, in_words
 from analysis.records.ledger import Trial
 from analysis.results.selection import trial_score
 
@@ -32,7 +32,7 @@ def trial_title(trial: Trial) -> str:
         outcome += f", {percent(trial.val_accuracy)} after {count(len(trial.epochs), 'epoch')}"
     drawn = {name: trial.value(name) for name in trial.config["space"]}
     values = (
-        printable(f"{name.replace('_', ' ')} {format_value(name, value)}")
+        printable(f"{in_words(name)} {format_value(name, value)}")
         for name, value in drawn.items()
         if value is not None
     )

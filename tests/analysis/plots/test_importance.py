@@ -26,12 +26,12 @@ def test_importance_is_what_a_parabola_explains_of_the_ranks():
     ranks = np.argsort(np.argsort([curve[-1] for *_, curve in trials]))
     x = [values["dropout"] for _, values, _ in trials]
     rest = ranks - np.polyval(np.polyfit(x, ranks, 2), x)
-    assert (dropout.label, dropout.value) == (
+    assert (dropout.name, dropout.value) == (
         "dropout",
         pytest.approx(1 - rest.var() / ranks.var()),
     )
     assert dropout.value > 0.9
-    assert weight_decay.label == "weight decay"
+    assert weight_decay.name == "weight_decay"
     assert weight_decay.value < weight_decay.by_chance == dropout.by_chance < 0.4
 
 
