@@ -72,8 +72,8 @@ def _curve(trial: Trial) -> list[float]:
 
 
 def _config_rungs(config: dict[str, Any]) -> tuple[int, ...]:
-    scheduler = config.get("scheduler")
-    if not isinstance(scheduler, dict) or scheduler.get("name") != "asha":
+    scheduler = config["scheduler"]
+    if scheduler["name"] != "asha":
         return ()
     return rungs(scheduler["grace_period"], scheduler["reduction_factor"], config["epochs"])
 

@@ -13,6 +13,9 @@ from analysis.records.confirmation import MIN_SEEDS
 LEVEL = 0.05
 """Significance level of intervals and verdicts."""
 
+POWER = 0.8
+"""Probability with which a forecast number of seeds shows a true difference."""
+
 Interval = tuple[float, float]
 
 # Far less than one of 10,000 images: a smaller spread comes from rounding.
@@ -127,17 +130,12 @@ def crossed_interval(differences: NDArray[np.int8], *, level: float = LEVEL) -> 
 
 
 def seeds_needed(
-    mean: float,
-    sd: float,
-    *,
-    level: Callable[[int], float] = lambda _: LEVEL,
-    n_known: int = 0,
-    power: float = 0.8,
+    mean: float, sd: float, *, level: Callable[[int], float], n_known: int
 ) -> int | None:
     """Return the number of seeds needed to detect a true difference `mean`.
 
     It is the smallest n above `n_known`, at least `MIN_SEEDS`, for which Student's paired test
-    at `level(n)` detects the difference with probability `power`, if the differences have the
+    at `level(n)` detects the difference with probability `POWER`, if the differences have the
     standard deviation `sd`: t is then noncentral with mean √n / sd (J. Cohen, Statistical Power
     Analysis, 2nd ed., 1988, chapter 2). None without spread, or if 100,000 do not suffice.
     """
@@ -145,7 +143,7 @@ def seeds_needed(
         return None
     effect = abs(mean) / sd
     candidates = range(max(MIN_SEEDS, n_known + 1), _MAX_SEEDS + 1)
-    index = bisect_left(candidates, power, key=lambda n: _power(effect, n, level(n)))
+    index = bisect_left(candidates, POWER, key=lambda n: _power(effect, n, level(n)))
     return candidates[index] if index < len(candidates) else None
 
 

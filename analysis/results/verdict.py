@@ -10,7 +10,7 @@ from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison, compare_arms, outcome_of, with_new_images
 from analysis.results.selection import best_finalist, best_trial
 from analysis.results.sequential import nominal_levels
-from analysis.results.statistics import LEVEL, Interval, seeds_needed
+from analysis.results.statistics import LEVEL, POWER, Interval, seeds_needed
 from analysis.storage.folder import Folder
 
 
@@ -227,7 +227,8 @@ def _forecast(comparison: Comparison, finalist: str) -> list[str]:
     unit = 10 ** max(0, floor(log10(needed)) - 1)
     seeds = f"{-(-needed // unit) * unit:,} seeds"
     what = "it" if comparison.difference > 0 else f"that {finalist} is worse"
-    return [f"if the true difference is this one, {seeds} would show {what} with probability 0.8"]
+    shown = f"{seeds} would show {what} with probability {POWER}"
+    return [f"if the true difference is this one, {shown}"]
 
 
 def _begun_since(confirmation: Confirmation) -> str:

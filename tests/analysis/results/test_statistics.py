@@ -102,8 +102,8 @@ def test_sign_flip_p_agrees_with_scipy(n):
     ],
 )
 def test_seeds_needed(mean, sd, level, expected):
-    assert seeds_needed(mean, sd, level=lambda _: level) == expected
-    assert seeds_needed(-mean, sd, level=lambda _: level) == expected
+    assert seeds_needed(mean, sd, level=lambda _: level, n_known=0) == expected
+    assert seeds_needed(-mean, sd, level=lambda _: level, n_known=0) == expected
 
 
 @pytest.mark.parametrize(
