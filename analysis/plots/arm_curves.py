@@ -113,7 +113,7 @@ def draw_comparison_curves(results: Results) -> Picture:
         finals.append(f"{titles[name]} {final}")
     accuracy.set(title="test accuracy (%)", xlabel="epoch")
     loss.set(title="test loss (cross-entropy)", xlabel="epoch")
-    add_legend(figure, legend, n_rows)
+    add_legend(figure, legend)
     alt = f"Test accuracy and loss by epoch. After the last epoch: {', '.join(finals)}."
     return Picture(figure, alt)
 

@@ -125,6 +125,8 @@ def plot_style() -> Iterator[None]:
 class _Figure(Figure):
     """A figure that a notebook shows as a picture."""
 
+    legend_rows = 0
+
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png")
@@ -173,6 +175,7 @@ def new_figure(height: float, about: str, note: str = "", *, legend_rows: int = 
     if (axes := _given_axes.get()) is not None:
         return _Borrowed(axes)
     figure = _Figure(figsize=(_WIDTH, height))
+    figure.legend_rows = legend_rows
     notes = textwrap.wrap(note, _NOTE_LENGTH)
     top = _LEGEND_TOP + (0.05 if legend_rows else 0) + 0.2 * legend_rows
     bottom = 0.1 + 0.17 * len(notes)
@@ -191,18 +194,19 @@ def add_title(figure: Figure, title: str) -> None:
     figure.text(_MARGIN / _WIDTH, y, title, size=13, weight="bold", va="top")
 
 
-def add_legend(figure: Figure, handles: Sequence[Artist], n_rows: int = 1) -> None:
+def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """Draw the legend into the space that `new_figure` left for it."""
     if isinstance(figure, _Borrowed):
         below: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18), "ncols": 2}
         figure.given.legend(handles=handles, fontsize="small", **below)
         return
+    assert isinstance(figure, _Figure)
     height = figure.get_figheight()
     legend = figure.legend(
         handles=handles,
         loc="upper left",
         bbox_to_anchor=(_MARGIN / _WIDTH, 1 - (_LEGEND_TOP - 0.03) / height),
-        ncols=-(-len(handles) // n_rows),
+        ncols=-(-len(handles) // figure.legend_rows),
         labelspacing=0.3,
         borderpad=0,
         borderaxespad=0,

@@ -59,7 +59,7 @@ def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
         axes.plot(epochs[reached], best[-1], marker="*", ms=10, color=color)
     axes.set_xlim(0, max(epochs[-1] for epochs, _ in curves.values()) * 1.03)
     axes.set(xlabel="epochs of all trials", ylabel="validation accuracy (%)")
-    add_legend(figure, [line for line in axes.get_lines() if line.get_marker() != "*"], n_rows)
+    add_legend(figure, [line for line in axes.get_lines() if line.get_marker() != "*"])
     reached_all = ", ".join(
         f"{name} {percent(best[-1])} in {epochs[-1]:,} epochs"
         for name, (epochs, best) in curves.items()

@@ -147,7 +147,7 @@ def trial_table(ledger: Ledger) -> tuple[list[str], list[list[str]]]:
     return ["Trial", "Accuracy (%)", "State", *names, "Epochs", "Seconds", "Origin"], rows
 
 
-def find_best(ledger: Ledger) -> dict[str, Any] | None:
+def describe_best(ledger: Ledger) -> dict[str, Any] | None:
     """Return the best trial, None if no trial ran all its epochs.
 
     The dictionary describes the trial, and has a `config` that trains it again, with the

@@ -83,7 +83,7 @@ def write_report(folder: Folder) -> None:
         arms=arms,
         arm_notes=arm_notes,
         comparisons=comparisons,
-        best=facts.find_best(ledger),
+        best=facts.describe_best(ledger),
         trials=facts.trial_table(ledger),
         costs=costs.cost_rows(ledger, confirmation),
         failures=costs.failure_rows(ledger, confirmation),

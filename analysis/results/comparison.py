@@ -7,10 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.records.confirmation import MIN_SEEDS, Confirmation
-from analysis.records.confirmation import Look as RecordedLook
+from analysis.records.confirmation import MIN_SEEDS, Confirmation, Look
 from analysis.records.predictions import load_predictions
-from analysis.results.sequential import Look, nominal_levels, sequential_p
+from analysis.results.sequential import Stage, nominal_levels, sequential_p
 from analysis.results.statistics import (
     LEVEL,
     Interval,
@@ -64,7 +63,7 @@ class Comparison:
     outcome: Outcome = "open"
     n_seeds_decided: int | None = None
     n_comparisons: int = 1
-    looks: tuple[Look, ...] = ()
+    looks: tuple[Stage, ...] = ()
     p_of_looks: tuple[float, ...] = ()
     new_images: Interval | None = None
 
@@ -112,7 +111,7 @@ def compare_arms(confirmation: Confirmation) -> list[Comparison]:
 
 
 def compare_at_looks(
-    looks: Sequence[RecordedLook], finalists: Sequence[str], baselines: Sequence[str]
+    looks: Sequence[Look], finalists: Sequence[str], baselines: Sequence[str]
 ) -> list[Comparison]:
     """Compare every finalist with every baseline except itself; see `Comparison`."""
     if not looks:
@@ -151,16 +150,16 @@ def with_new_images(comparison: Comparison, folder: Folder) -> Comparison:
 Differences = dict[int, float]  # by seed
 
 
-def _differences(look: RecordedLook, finalist: str, baseline: str) -> Differences:
+def _differences(look: Look, finalist: str, baseline: str) -> Differences:
     first, second = (look.accuracies.get(arm, {}) for arm in (finalist, baseline))
     return {seed: first[seed] - second[seed] for seed in first if seed in second}
 
 
 def _measure(
-    looks: Sequence[RecordedLook], finalist: str, baseline: str
-) -> list[tuple[Look, Differences]]:
+    looks: Sequence[Look], finalist: str, baseline: str
+) -> list[tuple[Stage, Differences]]:
     """Return the looks that count for a comparison: those with more seeds and error to spend."""
-    counting: list[tuple[Look, Differences]] = []
+    counting: list[tuple[Stage, Differences]] = []
     for recorded in looks:
         differences = _differences(recorded, finalist, baseline)
         look = (recorded.n_seeds / recorded.n_planned, len(differences))
@@ -187,7 +186,7 @@ def _describe(pair: tuple[str, str], differences: Differences) -> Comparison:
 
 
 def _compare(
-    pair: tuple[str, str], counting: list[tuple[Look, Differences]], n_comparisons: int
+    pair: tuple[str, str], counting: list[tuple[Stage, Differences]], n_comparisons: int
 ) -> Comparison:
     looks = tuple(look for look, _ in counting)
     levels = nominal_levels(looks, LEVEL / n_comparisons)

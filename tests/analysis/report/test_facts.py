@@ -10,7 +10,7 @@ from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import ConfigChanged, read_ledger
 from analysis.records.predictions import Predictions, save_predictions
 from analysis.records.seeds import confirmation_seeds
-from analysis.report.facts import arm_notes, arm_rows, comparison_rows, find_best, find_verdict
+from analysis.report.facts import arm_notes, arm_rows, comparison_rows, describe_best, find_verdict
 from analysis.results.selection import rank_trials
 from analysis.results.statistics import McNemar
 from analysis.results.verdict import describe_verdict
@@ -44,7 +44,7 @@ def test_verdict_of_an_unfinished_search_without_a_best_trial_says_so():
     verdict = find_verdict(LocalFolder(Path("no-predictions")), ledger, None)
     assert "no best trial" in verdict["text"]
     assert verdict["note"] == "The search is not finished: 1 of 4 trials have ended."
-    assert find_best(ledger) is None
+    assert describe_best(ledger) is None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_networks_of_the_first_derived_seed_are_compared(
 
 
 def test_best_has_a_config_that_trains_it_alone(ledger, tmp_path):
-    best, trial = find_best(ledger), rank_trials(ledger)[0].trial
+    best, trial = describe_best(ledger), rank_trials(ledger)[0].trial
     assert best["trial_id"] == trial.trial_id
     (tmp_path / "again.yaml").write_text(best["config"])
     config = resolve_config(path=tmp_path / "again.yaml")
@@ -137,28 +137,28 @@ def test_best_of_an_own_network_is_trained_again_with_its_file(ledger, tmp_path)
     model = {"model": f"model.py:Net@{digest}"}
     drawn = rank_trials(ledger)[0].trial.hyperparameters
     own = make_ledger(("COMPLETE", drawn, [0.9]), **ledger.config | model)
-    best = find_best(own)
+    best = describe_best(own)
     assert best["model_file"] == "model.py"
     (tmp_path / "again.yaml").write_text(best["config"])
     (tmp_path / "model.py").write_text(text)
     assert resolve_config(path=tmp_path / "again.yaml").model == model["model"]
     own.apply(ConfigChanged(2e9, own.config | {"model": f"model.py:Net@{'ab' * 32}"}))
-    assert find_best(own)["model_file"] == f"model-{digest[:8]}.py"
+    assert describe_best(own)["model_file"] == f"model-{digest[:8]}.py"
 
 
 def test_best_is_stated_with_its_own_config_after_the_sweeps_has_changed(ledger):
-    trial, before = rank_trials(ledger)[0].trial, find_best(ledger)
+    trial, before = rank_trials(ledger)[0].trial, describe_best(ledger)
     space = {"dropout": {"low": 0.0, "high": 0.1}}
     recipe = ledger.config["recipe"] | {"batch_size": 256, "schedule": "linear", "rotation": 3.0}
     changed = {"epochs": 2, "space": space, "recipe": recipe, "model": "mlp"}
     ledger.apply(ConfigChanged(2e9, ledger.config | changed))
-    assert find_best(ledger) == before
+    assert describe_best(ledger) == before
     assert ("batch_size", "64") in before["fixed"]
     assert yaml.safe_load(before["config"])["initial_points"] == [trial.hyperparameters]
 
 
 def test_best_does_not_repeat_searched_hyperparameters(search_folder):
-    best = find_best(read_ledger(search_folder(n_trials=4, decaying=True)))
+    best = describe_best(read_ledger(search_folder(n_trials=4, decaying=True)))
     names = [name for name, _ in (*best["searched"], *best["fixed"])]
     assert len(names) == len(set(names))
     assert "learning_rate" not in yaml.safe_load(best["config"])["recipe"]
