@@ -28,15 +28,17 @@ meanwhile are whole checkpoints of the same trainings.
 
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from analysis.errors import StorageError
 
 LOCK_FILE = ".lock"
+
+T = TypeVar("T")
 
 
 class ChangedError(Exception):
@@ -100,8 +102,7 @@ class Folder(ABC):
 
     def exists(self, name: str) -> bool:
         """Return whether the file `name` exists."""
-        with self._errors_of(name):
-            return self._exists(name)
+        return self._attempt(name, lambda: self._exists(name))
 
     def folders(self) -> list[str]:
         """Return the names of the folders in this one, sorted; none if it does not exist."""
@@ -110,8 +111,7 @@ class Folder(ABC):
 
     def files(self) -> list[str]:
         """Return the names of the files in this folder, sorted; none if it does not exist."""
-        with self._errors_of(""):
-            return sorted(self._entries(folders=False))
+        return self._attempt("", lambda: sorted(self._entries(folders=False)))
 
     def read(self, name: str) -> bytes:
         """Return the contents of a file."""
@@ -119,8 +119,7 @@ class Folder(ABC):
 
     def read_version(self, name: str) -> tuple[bytes, Any]:
         """Return the contents of a file and their version, for `replace`."""
-        with self._errors_of(name):
-            return self._read(name)
+        return self._attempt(name, lambda: self._read(name))
 
     def read_first_line(self, name: str) -> bytes:
         """Return the first line of a file with its line end, without reading all of it."""
@@ -129,8 +128,7 @@ class Folder(ABC):
 
     def write(self, name: str, data: bytes) -> None:
         """Write or replace a file; a reader, or a crash, finds the old or the new contents."""
-        with self._errors_of(name, may_lack=False):
-            self._write(name, data)
+        self._attempt(name, lambda: self._write(name, data), may_lack=False)
 
     def replace(self, name: str, data: bytes, version: Any) -> Any:
         """Replace a file if it is still a certain version, and return the new version.
@@ -139,13 +137,12 @@ class Folder(ABC):
         version: its lock is lost only by a process that has ended. ChangedError if another
         process has written or deleted the file.
         """
-        with self._errors_of(name, may_lack=False):
-            return self._replace(name, data, version)
+        return self._attempt(name, lambda: self._replace(name, data, version), may_lack=False)
 
     def delete(self, name: str) -> None:
         """Delete a file if it exists."""
-        with suppress(FileNotFoundError), self._errors_of(name):
-            self._delete(name)
+        with suppress(FileNotFoundError):
+            self._attempt(name, lambda: self._delete(name))
 
     def is_link(self, name: str) -> bool:
         """Return whether a file or a folder is a link; with an empty name, this folder."""
@@ -206,6 +203,11 @@ class Folder(ABC):
 
     def _reason(self, error: Exception) -> str:
         return getattr(error, "strerror", None) or str(error)
+
+    def _attempt(self, name: str, act: Callable[[], T], *, may_lack: bool = True) -> T:
+        """Return what `act` returns, with the errors of `_errors_of`."""
+        with self._errors_of(name, may_lack=may_lack):
+            return act()
 
     @contextmanager
     def _errors_of(self, name: str, *, may_lack: bool = True) -> Iterator[None]:

@@ -14,8 +14,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import PurePosixPath
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PreconditionError
@@ -23,7 +24,7 @@ from typing_extensions import override
 
 from analysis.errors import InUseError, StorageError
 from analysis.storage.connection import connect, mask_credentials
-from analysis.storage.folder import ChangedError, Folder
+from analysis.storage.folder import ChangedError, Folder, T
 from analysis.storage.lease import Lease, Version, is_beating, keep_beating, suppress_unanswered
 
 _REPLACE_EVERY_S = 20.0
@@ -32,8 +33,6 @@ _PATIENCE_S = 60.0
 _PATIENCE_AT_END_S = 5.0
 _RETRY_EVERY_S = 1.0
 _BUSY = ("SlowDown", "InternalError", "ServiceUnavailable")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -92,30 +91,9 @@ class StoreFolder(Folder):
             self.lease.check()
 
     @override
-    def exists(self, name: str) -> bool:
-        return repeat(lambda: super(StoreFolder, self).exists(name), self.patience_s)
-
-    @override
-    def files(self) -> list[str]:
-        return repeat(super().files, self.patience_s)
-
-    @override
-    def delete(self, name: str) -> None:
-        repeat(lambda: super(StoreFolder, self).delete(name), self.patience_s)
-
-    @override
-    def read_version(self, name: str) -> tuple[bytes, Any]:
-        return repeat(lambda: super(StoreFolder, self).read_version(name), self.patience_s)
-
-    @override
-    def write(self, name: str, data: bytes) -> None:
-        repeat(lambda: super(StoreFolder, self).write(name, data), self.patience_s)
-
-    @override
-    def replace(self, name: str, data: bytes, version: Any) -> Any:
-        return repeat(
-            lambda: super(StoreFolder, self).replace(name, data, version), self.patience_s
-        )
+    def _attempt(self, name: str, act: Callable[[], T], *, may_lack: bool = True) -> T:
+        attempt = partial(super()._attempt, name, act, may_lack=may_lack)
+        return repeat(attempt, self.patience_s)
 
     def _check_conditions(self) -> None:
         """Check that the store honours conditions."""
