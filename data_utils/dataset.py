@@ -129,7 +129,7 @@ class TrainTest:
     @property
     def n_validation(self) -> int:
         """How many of the training images are for validation: by default a sixth."""
-        return self.n_own_validation or max(1, len(self.train) // 6)
+        return self.n_own_validation or n_held_out(len(self.train))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -151,29 +151,45 @@ class TrainTest:
         return self.train.take(range(n_train)), self.train.take(range(n_train, n))
 
 
+def n_held_out(n: int) -> int:
+    """Return how many of n images are held out by default: a sixth."""
+    return max(1, n // 6)
+
+
 def split_train_validation(
     dataset: ImageDataset, n_validation: int, seed: int
 ) -> tuple[ImageDataset, ImageDataset]:
-    """Split into a training set and a stratified validation set.
+    """Split into a training set and a validation set, which is that of `held_out`.
 
-    Each class has the same share of the validation set as of `dataset`, rounded by largest
-    remainder (ties go to the lower class). So the class counts depend only on the labels; `seed`
-    draws which images of a class go where. Both parts keep the order of `dataset`. Every image
-    is in exactly one of them. DataError if `n_validation` or `seed` is out of range.
+    Both keep the order of `dataset`. Every image is in exactly one of them.
     """
-    if not 1 <= n_validation < len(dataset):
+    chosen = held_out(dataset.labels, n_validation, seed)
+    return dataset.take(np.flatnonzero(~chosen)), dataset.take(np.flatnonzero(chosen))
+
+
+def held_out(
+    labels: NDArray[np.uint8 | np.uint16], n_validation: int, seed: int
+) -> NDArray[np.bool]:
+    """Return which images are in a stratified validation set, bool [n].
+
+    Each class has the same share of the validation set as of all images, rounded by largest
+    remainder (ties go to the lower class). So the class counts depend only on the labels; `seed`
+    draws which images of a class are chosen. DataError if `n_validation` or `seed` is out of
+    range.
+    """
+    if not 1 <= n_validation < len(labels):
         raise DataError(
-            f"`n_validation` must be between 1 and {len(dataset) - 1} "
-            f"for a dataset of {len(dataset):,} images, but got {n_validation}"
+            f"`n_validation` must be between 1 and {len(labels) - 1} "
+            f"for a dataset of {len(labels):,} images, but got {n_validation}"
         )
     if seed < 0:
         raise DataError(f"`seed` must be at least 0, but got {seed}")
     generator = np.random.default_rng(seed)
-    held_out = np.zeros(len(dataset), dtype=np.bool)
-    for label, n in enumerate(_quotas(dataset.labels, n_validation)):
-        of_class = np.flatnonzero(dataset.labels == label)
-        held_out[generator.permutation(of_class)[:n]] = True
-    return dataset.take(np.flatnonzero(~held_out)), dataset.take(np.flatnonzero(held_out))
+    chosen = np.zeros(len(labels), dtype=np.bool)
+    for label, n in enumerate(_quotas(labels, n_validation)):
+        of_class = np.flatnonzero(labels == label)
+        chosen[generator.permutation(of_class)[:n]] = True
+    return chosen
 
 
 def _quotas(labels: NDArray[np.uint8 | np.uint16], n_total: int) -> NDArray[np.int64]:

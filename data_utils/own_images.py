@@ -7,8 +7,7 @@ A part `val` is used for validation; without a part `test`, some images are set 
 
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_utils.dataset import ImageDataset, TrainTest, describe_pixels, split_train_validation
+from data_utils.dataset import ImageDataset, TrainTest, describe_pixels, held_out, n_held_out
 from data_utils.errors import DataError
 from data_utils.images import is_image, opaque, open_image
 from data_utils.sources import Progress
@@ -188,8 +187,7 @@ def _assemble(
     where: str, parts: dict[str, _Part], classes: list[str], progress: Progress
 ) -> TrainTest:
     """Check the parts together, and make the dataset."""
-    for problem in _problems(where, parts, classes):
-        raise DataError(problem)
+    _check_together(where, parts, classes)
     for name, part in parts.items():
         counts = np.bincount(part.labels, minlength=len(classes))
         if missing := [c for c, n in zip(classes, counts, strict=True) if not n]:
@@ -197,34 +195,30 @@ def _assemble(
             progress.message(f"note: {where} has no {name} images of class {few}")
     kind = np.uint8 if len(classes) <= 256 else np.uint16
     names = tuple(map(_printable, classes))
-    spec = describe_pixels(_channels_first(parts["train"].images), names)
-
-    def dataset(part: _Part) -> ImageDataset:
-        return ImageDataset(_channels_first(part.images), part.labels.astype(kind), spec)
-
-    found = {name: dataset(part) for name, part in parts.items()}
-    train, own, test = (found.get(name) for name in _PARTS)
-    assert train is not None
-    if test is None:
-        n = len(train)
-        train, test = split_train_validation(train, max(1, n // 6), seed=0)
+    images = {name: _channels_first(part.images) for name, part in parts.items()}
+    labels: dict[str, NDArray[np.uint8 | np.uint16]]
+    labels = {name: part.labels.astype(kind) for name, part in parts.items()}
+    if "test" not in parts:
+        n = len(labels["train"])
+        for_test = held_out(labels["train"], n_held_out(n), seed=0)
+        images |= {"train": images["train"][~for_test], "test": images["train"][for_test]}
+        labels |= {"train": labels["train"][~for_test], "test": labels["train"][for_test]}
         progress.message(
-            f"{where} has no test images: {len(test):,} of the {n:,} training images, the same "
-            "share of each class as far as possible, are set aside for the test"
+            f"{where} has no test images: {len(labels['test']):,} of the {n:,} training images, "
+            "the same share of each class as far as possible, are set aside for the test"
         )
-        learned_from = {image.tobytes() for image in train.images}
-        if n_again := sum(image.tobytes() in learned_from for image in test.images):
+        learned_from = {image.tobytes() for image in images["train"]}
+        if n_again := sum(image.tobytes() in learned_from for image in images["test"]):
             raise DataError(
                 f"{where} has equal images, of which {n_again:,} would be set aside for the test "
                 "although the network learns from their copies; remove copies, or add test images"
             )
-        spec = describe_pixels(train.images, names)  # without what is set aside
-    images, labels = train.images, train.labels
-    if own is not None:
-        images = np.concatenate([images, own.images])
-        labels = np.concatenate([labels, own.labels])
-    learned = ImageDataset(images, labels, spec)
-    return TrainTest(learned, replace(test, spec=spec), 0 if own is None else len(own))
+    spec = describe_pixels(images["train"], names)  # without what is set aside
+    test = ImageDataset(images["test"], labels["test"], spec)
+    if "val" not in parts:
+        return TrainTest(ImageDataset(images["train"], labels["train"], spec), test)
+    learned, classified = (np.concatenate([of["train"], of["val"]]) for of in (images, labels))
+    return TrainTest(ImageDataset(learned, classified, spec), test, len(labels["val"]))
 
 
 def _printable(name: str) -> str:
@@ -236,34 +230,38 @@ def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return images if images.ndim == 3 else np.ascontiguousarray(np.moveaxis(images, -1, 1))
 
 
-def _problems(where: str, parts: dict[str, _Part], classes: list[str]) -> Iterator[str]:
-    """Yield what is wrong with the parts together, as sentences."""
+def _check_together(where: str, parts: dict[str, _Part], classes: list[str]) -> None:
+    """Raise DataError if something is wrong with the parts together."""
     for name, part in parts.items():
         if not len(part.labels):
-            yield f"{where} has no images for {name}"
+            raise DataError(f"{where} has no images for {name}")
     if not 2 <= len(classes) <= MAX_CLASSES:
-        yield f"{where} must have 2 to {MAX_CLASSES:,} classes, but has {len(classes)}"
+        raise DataError(f"{where} must have 2 to {MAX_CLASSES:,} classes, but has {len(classes)}")
     train = parts["train"]
     for name, part in parts.items():
         height, width = part.images.shape[1:3]
         if height != width or not MIN_SIDE <= width <= MAX_SIDE:
             size = f"square, with {MIN_SIDE} to {MAX_SIDE} pixels a side"
-            yield f"the images of {where} must be {size}, but {name} has {width}×{height}"
+            raise DataError(
+                f"the images of {where} must be {size}, but {name} has {width}×{height}"
+            )
         if part.images.shape[1:] != train.images.shape[1:]:
             kinds = ["color" if p.images.ndim == 4 else "gray" for p in (part, train)]
             sizes = [f"{p.images.shape[2]}×{p.images.shape[1]}" for p in (part, train)]
-            yield (
+            raise DataError(
                 f"the images of {where} differ: {name} has {kinds[0]} images of {sizes[0]} "
                 f"pixels, train {kinds[1]} ones of {sizes[1]}"
             )
         if (beyond := part.labels >= len(classes)).any():
             label = part.labels[beyond][0]
-            yield f"{where} has images of class {label} in {name}, but not in train"
+            raise DataError(f"{where} has images of class {label} in {name}, but not in train")
     for label, n in enumerate(np.bincount(train.labels, minlength=len(classes))):
         if n < 2:
             found = "one training image" if n else "no training image"
             advice = "it needs two or more" if n or label else "labels must begin at 0"
-            yield f"the class {_printable(classes[label])} of {where} has {found}; {advice}"
+            raise DataError(
+                f"the class {_printable(classes[label])} of {where} has {found}; {advice}"
+            )
     for one, other in combinations(parts, 2):
         first = {image.tobytes(): i for i, image in enumerate(parts[one].images)}
         again = [i for i, image in enumerate(parts[other].images) if image.tobytes() in first]
@@ -271,7 +269,7 @@ def _problems(where: str, parts: dict[str, _Part], classes: list[str]) -> Iterat
             i = first[parts[other].images[again[0]].tobytes()]
             pair = f"{parts[one].named(i)} and {parts[other].named(again[0])}"
             some = "1 image" if len(again) == 1 else f"{len(again):,} images"
-            yield (
+            raise DataError(
                 f"{other} has {some} of {one}, too: {pair} are the same; "
                 f"remove them from one of the two"
             )
