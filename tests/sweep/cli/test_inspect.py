@@ -307,7 +307,7 @@ def test_status_counts_the_trials(call: Call, add_sweep: AddSweep) -> None:
     assert " left" not in out
     assert " 2 interrupted " in out
     lines = words(out)
-    assert lines[0] == ["sweep", "made:", "interrupted"]
+    assert " ".join(lines[0]) == "sweep made: interrupted, 18 of 20 trials ended"
     assert lines[2][0] == str(document["complete"])
     assert " ".join(lines[-1]) == "continue with: sweep resume made"
     with folder.lock():

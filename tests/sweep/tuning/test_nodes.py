@@ -39,20 +39,20 @@ def present(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Set:
 
 
 @pytest.mark.parametrize(
-    ("node", "resources", "slots"),
+    ("cpus", "gpus", "resources", "slots"),
     [
-        (Node("", "", 4, 0), Resources(), 4),
-        (Node("", "", 4, 0), Resources(cpu=1.5), 2),
-        (Node("", "", 0, 0), Resources(), 0),
-        (Node("", "", 8, 1), Resources(gpu=0.25), 4),
-        (Node("", "", 2, 1), Resources(gpu=0.25), 2),
-        (Node("", "", 8, 0), Resources(gpu=1), 0),
+        (4, 0, Resources(), 4),
+        (4, 0, Resources(cpu=1.5), 2),
+        (0, 0, Resources(), 0),
+        (8, 1, Resources(gpu=0.25), 4),
+        (2, 1, Resources(gpu=0.25), 2),
+        (8, 0, Resources(gpu=1), 0),
     ],
 )
 def test_trials_fit_on_a_node_by_both_its_resources(
-    node: Node, resources: Resources, slots: int
+    cpus: int, gpus: int, resources: Resources, slots: int
 ) -> None:
-    assert node.slots(resources) == slots
+    assert resources.slots(cpus, gpus) == slots
 
 
 def test_slots_follow_the_nodes(present: Set, clock: Clock) -> None:
