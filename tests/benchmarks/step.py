@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from analysis.hyperparameters import complete
+from analysis.hyperparameters import HAND_TUNED, complete
 from arms import idiomatic
 from arms.problem import write_images
 from data_utils.batches import to_device, training_batches
@@ -18,7 +18,6 @@ from data_utils.dataset import ImageDataset
 from data_utils.mnist import load_mnist
 from measuring import Spread
 from results import Row, Section, Target
-from sweep.config import HAND_TUNED
 from sweep.training.loop import TrainingRun, train_epochs
 
 CONFIG = complete(HAND_TUNED)

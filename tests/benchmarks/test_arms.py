@@ -8,12 +8,12 @@ import pytest
 import torch
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from analysis.hyperparameters import complete
+from analysis.hyperparameters import HAND_TUNED, complete
 from arms import idiomatic, plain_loop
 from arms.problem import EPOCHS, HALVING, N_TRIALS, draw_points
 from measuring import run_arm
 from models import build_model
-from sweep.config import HAND_TUNED, SweepConfig
+from sweep.config import SweepConfig
 
 
 def test_trials_are_the_same_each_time_and_lie_in_the_space() -> None:

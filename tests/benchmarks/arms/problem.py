@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from analysis.hyperparameters import HAND_TUNED
 from data_utils.dataset import ImageDataset
 from data_utils.mnist import load_mnist
-from sweep.config import HAND_TUNED, SweepConfig
+from sweep.config import SweepConfig
 
 N_TRAIN, N_VALIDATION = 10_000, 2_000
 EPOCHS = 5
