@@ -39,27 +39,6 @@ def test_load_mnist_agrees_with_torchvision(layout: Path, mnist: TrainTest) -> N
     assert not mnist.train.images.flags.writeable
 
 
-@pytest.mark.parametrize("given", ["", "MNIST/raw"])
-def test_load_mnist_reads_torchvisions_layout(layout: Path, mnist: TrainTest, given: str) -> None:
-    loaded = load_mnist(layout / given, may_fetch=False)
-    np.testing.assert_array_equal(loaded.test.images, mnist.test.images)
-    assert [path.name for path in layout.iterdir()] == ["MNIST"]
-
-
-def test_load_mnist_reads_gzip_and_finds_missing_and_bad_files(layout: Path) -> None:
-    labels = layout / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
-    contents = labels.read_bytes()
-    labels.unlink()
-    with pytest.raises(DataError, match=f"MNIST is not complete in {layout}"):
-        load_mnist(layout, may_fetch=False)
-    labels.write_bytes(contents[:-1] + b"\x00")
-    with pytest.raises(DataError, match="has the wrong SHA-256"):
-        load_mnist(layout, may_fetch=False)
-    labels.unlink()
-    (layout / f"{labels.name}.gz").write_bytes(gzip.compress(contents, compresslevel=1))
-    assert len(load_mnist(layout, may_fetch=False).test) == 10_000
-
-
 def test_load_mnist_without_network_says_what_to_do(tmp_path: Path) -> None:
     def refuse(folder: Path) -> None:
         raise OSError("Name or service not known")
