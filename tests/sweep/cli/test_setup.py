@@ -49,34 +49,17 @@ def test_validate_says_what_is_searched_fixed_and_off(call: Call, tmp_path: Path
     quick = json.loads(call("validate", "mine.yaml", "--preset", "quick", "--json").out)
     assert quick["config"]["searcher"] == "gp"
     document = json.loads(call("validate", "mine.yaml", "--json").out)
-    assert (document["searched"], document["off"]) == (
-        ["dropout", "batch_size"],
-        ["rotation", "weight_decay"],
-    )
-
-
-def test_validate_prints_the_config_as_json(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("trials: 4\nepochs: 2\n")
-    outcome = call("validate", "mine.yaml", "--json")
-    document = json.loads(outcome.out)
-    assert document["valid"] is True
-    assert (document["config"]["trials"], document["config"]["epochs"]) == (4, 2)
-    config = SweepConfig.model_validate(document["config"])
-    assert config.model_dump(mode="json") == document["config"]
-    assert outcome.err.startswith("note: no trial will be stopped early")
-
-
-def test_validate_prints_every_problem_as_json(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "bad.yaml").write_text("trails: 4\nepoch: 2\n")
-    outcome = call("validate", "bad.yaml", "--json")
-    assert (outcome.exit_code, outcome.err) == (2, "")
-    document = json.loads(outcome.out)
-    assert document["valid"] is False
-    first, second = document["problems"]
-    assert "`trails` is unknown; did you mean `trials`? (bad.yaml:1)" in first
-    assert "(bad.yaml:2)" in second
-    missing = json.loads(call("validate", "none.yaml", "--json").out)
-    assert missing == {"valid": False, "problems": ["there is no config file none.yaml"]}
+    config = document.pop("config")
+    assert document == {
+        "valid": True,
+        "searched": ["dropout", "batch_size"],
+        "off": ["rotation", "weight_decay"],
+    }
+    assert (config["trials"], config["epochs"]) == (12, 7)
+    assert SweepConfig.model_validate(config).model_dump(mode="json") == config
+    (tmp_path / "mine.yaml").write_text("epochs: 2\n")
+    note = call("validate", "mine.yaml", "--json").err
+    assert note.startswith("note: no trial will be stopped early")
 
 
 def test_data_is_verified_and_counted(call: Call) -> None:
@@ -114,9 +97,16 @@ def test_validate_prints_json_for_every_kind_of_failure(call: Call, tmp_path: Pa
     (tmp_path / "broken").write_text("trials: [")
     (tmp_path / "list").write_text("- trials")
     (tmp_path / "both").write_text("{recipe: {shift: 0.1}, space: {shift: {low: 0, high: 1}}}")
-    for name in ("folder", "empty", "binary", "broken", "list", "both", "none", 300 * "x"):
+    (tmp_path / "keys").write_text("trails: 4\nepoch: 2\n")
+    found = {}
+    for name in ("folder", "empty", "binary", "broken", "list", "both", "keys", "none", 300 * "x"):
         plain, outcome = call("validate", name), call("validate", name, "--json")
         assert (plain.exit_code, outcome.exit_code, outcome.err) == (2, 2, "")
         document = json.loads(outcome.out)
         assert document["valid"] is False
-        assert plain.err == "error: " + "\n".join(document["problems"]) + "\n"
+        found[name] = document["problems"]
+        assert plain.err == "error: " + "\n".join(found[name]) + "\n"
+    first, second = found["keys"]
+    assert "`trails` is unknown; did you mean `trials`? (keys:1)" in first
+    assert "(keys:2)" in second
+    assert found["none"] == ["there is no config file none"]
