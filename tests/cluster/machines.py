@@ -71,7 +71,6 @@ class Namespaces:
             raise RuntimeError(f"{name} did not come up: {self._init.communicate()[1]!r}")
         [first] = psutil.Process(self._init.pid).children()
         self.pid = first.pid
-        self._ids = _namespace_ids(self.pid) - _namespace_ids(os.getpid())
 
     def popen(
         self,
@@ -112,27 +111,11 @@ class Namespaces:
     def __exit__(self, *exception: object) -> None:
         self.end()
 
-    def processes(self) -> list[psutil.Process]:
-        """Every process that is in any of the namespaces, as seen from outside."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if _namespace_ids(process.pid) & self._ids:
-                    found.append(process)
-            except OSError:  # it has just ended, or is none of ours to look at
-                continue
-        return found
-
     def end(self) -> None:
         """Kills every process; returns when there is none."""
         if self._init.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
         self._processes.close()
-
-
-def _namespace_ids(pid: int) -> set[int]:
-    kinds = ("mnt", "net", "pid", "uts", "ipc")
-    return {Path("/proc", str(pid), "ns", kind).stat().st_ino for kind in kinds}
 
 
 def finish(process: Process, timeout: float) -> subprocess.CompletedProcess[str]:
@@ -153,13 +136,7 @@ def finish(process: Process, timeout: float) -> subprocess.CompletedProcess[str]
 
 
 class Network(Namespaces):
-    """A switch. Nothing leads out of it: what is sent to other addresses is dropped.
-
-    Attributes:
-        outside: An address that nobody answers for.
-    """
-
-    outside = "192.0.2.1"
+    """A switch. Nothing leads out of it: what is sent to other addresses is dropped."""
 
     def __init__(self) -> None:
         super().__init__("switch")
@@ -185,10 +162,6 @@ class Network(Namespaces):
         """Takes a machine off the switch; nobody on the network is told."""
         self._ip(self, f"link set {self._ports[machine]} nomaster")
 
-    def plug_in(self, machine: Namespaces) -> None:
-        """Undoes `unplug`."""
-        self._ip(self, f"link set {self._ports[machine]} master bridge")
-
     @staticmethod
     def _ip(where: Namespaces, arguments: str) -> None:
         # Only the network is entered: the paths of namespaces are those of this process.
@@ -208,17 +181,9 @@ class Machine(Namespaces):
         self._network = network
         self.ip = network.connect(self)
 
-    def unplug(self) -> None:
-        """Takes it off the network; nobody is told."""
-        self._network.unplug(self)
-
-    def plug_in(self) -> None:
-        """Undoes `unplug`."""
-        self._network.plug_in(self)
-
     def cut_off(self) -> None:
         """Ends the machine as a power failure does: no connection is closed."""
-        self.unplug()
+        self._network.unplug(self)
         self.end()
 
 

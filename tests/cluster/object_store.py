@@ -20,7 +20,7 @@ except urllib.error.HTTPError as error:
 
 
 class ObjectStore(Machine):
-    """One bucket of Moto's S3. It plays dead: refuses after `stop`, is silent when unplugged.
+    """One bucket of Moto's S3. After `stop` it refuses connections.
 
     Attributes:
         uri: A folder in it.
