@@ -16,7 +16,6 @@ from PIL import Image
 
 from analysis.storage.local_folder import LocalFolder
 from sweep.cli import app
-from sweep.config.resolve import resolve_config
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -54,12 +53,6 @@ def test_every_command_is_shown() -> None:
     group: Any = typer.main.get_command(app)
     for name in group.commands:
         assert f"`sweep {name}" in TEXT, f"the README does not show `sweep {name}`"
-
-
-def test_config_is_valid(tmp_path: Path) -> None:
-    (config,) = [text for kind, text in BLOCKS if kind == "yaml"]
-    (tmp_path / "mine.yaml").write_text(config)
-    assert resolve_config(path=tmp_path / "mine.yaml").trials == 64
 
 
 def test_python_runs_on_a_sweep(tmp_path: Path, synthetic: ModuleType) -> None:

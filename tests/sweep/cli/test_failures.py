@@ -67,7 +67,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("run --data nowhere", 3, "download MNIST: `sweep data --data nowhere`"),
         ("run --data raw", 3, "raw/train-images-idx3-ubyte"),
         ("resume nowhere", 2, "there is no sweep 'nowhere' in"),
-        ("resume made --trials 2", 2, "`trials` must be at least 6"),
+        ("resume made --trials 2 --accept-changes", 2, "`trials` must be at least 6"),
         ("resume made --trials 1000001", 2, "`--trials` must be at most 1000000, but got 1000001"),
         ("resume made --trials 9 --accept-changes --data nowhere", 3, "nowhere does not exist"),
         ("confirm nowhere", 2, "there is no sweep 'nowhere' in"),

@@ -172,17 +172,6 @@ def test_signal_while_ray_starts_ends_a_run_in_time(
 
 
 @pytest.mark.long
-def test_second_sigint_leaves_at_once(start_driver: StartDriver, brief: Brief) -> None:
-    driver = start_driver(*SEARCH, *brief)
-    driver.wait_for_record('"trial_started"')
-    driver.process.send_signal(signal.SIGINT)
-    time.sleep(0.1)  # two at the same moment are one
-    driver.process.send_signal(signal.SIGINT)
-    driver.ends(130, within_s=1.5, is_tidy=False)
-    assert driver.ledger.truncated_bytes == 0
-
-
-@pytest.mark.long
 def test_sigterm_to_all_processes_during_the_confirmation_loses_nothing(
     start_driver: StartDriver, finish: Finish, brief: Brief
 ) -> None:

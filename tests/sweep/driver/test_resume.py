@@ -171,9 +171,3 @@ def test_sweep_that_does_not_tell_its_versions_is_taken_as_it_is(
         folder.write("environment.json", content)
     config = SweepConfig()
     assert check_changes(folder, make_ledger(config), config, accept_changes=False) == []
-
-
-def test_fewer_trials_than_there_are_is_refused(folder: Folder, make_ledger: MakeLedger) -> None:
-    ledger = make_ledger(SweepConfig(trials=3), "COMPLETE", "STOPPED", "RUNNING")
-    with pytest.raises(UsageError, match="`trials` must be at least 3, .* but got 2"):
-        check_changes(folder, ledger, SweepConfig(trials=2), accept_changes=True)

@@ -252,10 +252,6 @@ def test_mirror_has_the_numbers_the_best_trial_and_the_importances_of_the_sweep(
     found = importances(ledger)
     assert {row.is_clear for row in found} == {True, False}
     assert shown == [(row.name + suffix[row.is_clear], row.value) for row in found]
-    # Of too few trials there are none.
-    few = StudyMirror(folder, print)
-    few.update(make_sweep(n_trials=3)[1])
-    assert [row["importance"] for row in few.importances()] == [0]
 
 
 def test_mirror_reads_the_ledger_every_two_seconds_and_survives_damage(

@@ -130,17 +130,6 @@ def test_checkpoint_of_another_run_is_refused(
         Checkpoint(folder, ASSIGNMENT).load(_start())
 
 
-def test_code_in_a_checkpoint_is_not_run(folder: Folder, tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return (Path.touch, (tmp_path / "ran",))
-
-    folder.write(NAME, _saved({"run": Evil()}))
-    with pytest.raises(CheckpointError, match="is damaged"):
-        Checkpoint(folder, ASSIGNMENT).load(_start())
-    assert not (tmp_path / "ran").exists()
-
-
 def test_worker_of_an_earlier_driver_replaces_nothing_of_a_later_one() -> None:
     folder = ModelFolder(PurePosixPath("bucket"), "s3://bucket", objects=Objects())
     first, second = (replace(folder, lock_number=number) for number in (1, 2))
