@@ -117,23 +117,3 @@ def test_other_data_and_another_network_are_named_and_never_compared(
     assert (listed["b"]["dataset"], listed["b"]["model"]) == ("/here/halves.npz", model)
     assert "halves.npz  Net@abababab" in call("list").out
     assert "  network        Net@abababab" in call("best", "b").out
-
-
-@pytest.mark.parametrize(
-    ("command", "says"),
-    [
-        ("compare a", "give two sweeps or more"),
-        ("compare a a", "each once"),
-        ("compare a nowhere", "there is no sweep 'nowhere'"),
-        ("compare a b --out so-far.gif", "ends in one of .png, .svg, .pdf"),
-        ("compare a b --out none/so-far.png", "cannot write none/so-far.png"),
-    ],
-)
-def test_mistake_is_explained(
-    command: str, says: str, call: Call, add_sweep: Callable[..., Folder]
-) -> None:
-    for name in ("a", "b"):
-        add_sweep(name, n_trials=1, scheduler="none", failure_rate=0)
-    outcome = call(*command.split())
-    assert (outcome.exit_code, outcome.out) == (2, "")
-    assert says in outcome.err
