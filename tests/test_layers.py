@@ -127,25 +127,42 @@ def test_tests_put_nothing_before_the_packages() -> None:
 
 
 def _run_and_list_modules(code: str, cwd: Path) -> set[str]:
-    """Return the top-level modules that are loaded once `code` has run, which must succeed."""
-    code += "\nimport sys\nprint('LOADED', *{name.partition('.')[0] for name in sys.modules})"
+    """Return the modules that are loaded once `code` has run, which must succeed."""
+    code += "\nimport sys\nprint('LOADED', *sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=cwd, check=True
     )
     return set(done.stdout.rpartition("LOADED ")[2].split())
 
 
-def test_importing_a_package_loads_neither_ray_nor_torch(tmp_path: Path) -> None:
-    code = "import sweep, analysis, sweep.cli, sweep.config, models.registry"
+@pytest.mark.parametrize(
+    ("code", "expected", "heavy"),
+    [
+        (
+            "import sweep, analysis, sweep.cli, sweep.config, models.registry",
+            {"sweep", "analysis", "models"},
+            {"ray", "torch"},
+        ),
+        (
+            "import sweep; sweep.open",
+            {"sweep"},
+            {"ray", "torch", "pandas", "matplotlib", "optuna"},
+        ),
+        (
+            "import analysis.results.comparison, analysis.results.cost, analysis.results.verdict,"
+            " analysis.results.selection, analysis.records.ledger, analysis.records.sweeps",
+            {"analysis"},
+            {"ray", "torch", "pandas", "scipy.stats"},
+        ),
+        ("import sweep.driver.search, sweep.driver.confirm", {"ray"}, {"torch"}),
+    ],
+)
+def test_import_loads_nothing_heavy(
+    code: str, expected: set[str], heavy: set[str], tmp_path: Path
+) -> None:
     loaded = _run_and_list_modules(code, tmp_path)
-    assert {"sweep", "analysis", "models"} <= loaded
-    assert not loaded & {"ray", "torch"}
-
-
-def test_driver_of_a_sweep_does_not_wait_for_torch(tmp_path: Path) -> None:
-    loaded = _run_and_list_modules("import sweep.driver.search, sweep.driver.confirm", tmp_path)
-    assert "ray" in loaded
-    assert "torch" not in loaded
+    assert expected <= loaded
+    assert not loaded & heavy
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pandas as pd
 
 from analysis.records.confirmation import Confirmation, ConfirmationBegun
@@ -81,13 +78,3 @@ def test_empty_sweep_has_tables_of_the_same_columns():
         for table, name in zip(tables, ("epochs", "epoch", "seed", "seed"), strict=True)
     ]
     assert kinds == ["int64"] * 4
-
-
-def test_results_import_nothing_heavy():
-    script = """
-import sys
-import analysis.results.comparison, analysis.results.cost, analysis.results.selection
-import analysis.records.ledger, analysis.records.sweeps, analysis.results.verdict
-assert not {"pandas", "torch", "ray", "scipy.stats"} & set(sys.modules)
-"""
-    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,8 +1,6 @@
 """Sweeps from Python: the tables, plots and errors, and real sweeps in a notebook."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -156,9 +154,3 @@ print(set(made.trials["state"]), len(made.trials) - stopped)""",
     assert _printed(resumed).endswith("{'COMPLETE'} 1\n")
     assert "image/png" in shown[0]["data"]
     assert "\x1b" not in json.dumps([run, stopped, resumed])
-
-
-def test_import_is_light() -> None:
-    code = "import sweep, sys; sweep.open; print([*sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"ray", "torch", "pandas", "matplotlib", "optuna"} & {*eval(done.stdout)}
