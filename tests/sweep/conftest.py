@@ -104,17 +104,19 @@ def tiny_runs(tiny: TrainTest) -> "list[TrainingRun]":
 
 
 @pytest.fixture
-def make_trained_sweep(tmp_path: Path) -> "Callable[..., Folder]":
-    """Writes a sweep `trained`: its search's one trial, then its confirmation's runs by seed.
+def make_trained(tmp_path: Path, tiny_runs: "list[TrainingRun]") -> Callable[..., Folder]:
+    """Writes a sweep `trained` whose trial is the first of the tiny runs.
 
-    A failed run is None. Every sweep has a storage of its own.
+    Takes the numbers of the runs that confirm it; None is a failed run. Every sweep has a
+    storage of its own.
     """
 
-    def make(trial: "TrainingRun", *confirmed: "TrainingRun | None") -> Folder:
+    def make(*confirmed: int | None) -> Folder:
         folder = LocalFolder(Path(tempfile.mkdtemp(dir=tmp_path)) / "trained")
-        _write_search(folder, trial)
+        _write_search(folder, tiny_runs[0])
         if confirmed:
-            _write_confirmation(folder, trial, confirmed)
+            runs = [None if number is None else tiny_runs[number] for number in confirmed]
+            _write_confirmation(folder, tiny_runs[0], runs)
         return folder
 
     return make

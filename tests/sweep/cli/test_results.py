@@ -10,7 +10,6 @@ from PIL import Image
 
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest
-from sweep.training.loop import TrainingRun
 
 Call = Callable[..., Any]
 TRAINED = Path(__file__).parents[2] / "data" / "v0.1.0"
@@ -18,13 +17,10 @@ TRAINED = Path(__file__).parents[2] / "data" / "v0.1.0"
 
 @pytest.fixture
 def trained(
-    make_trained_sweep: Callable[..., Folder],
-    tiny_runs: list[TrainingRun],
-    call: Call,
-    monkeypatch: pytest.MonkeyPatch,
+    make_trained: Callable[[], Folder], call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> Folder:
     """The sweep `trained` in the storage of `call`; it is not confirmed."""
-    folder = make_trained_sweep(tiny_runs[0])
+    folder = make_trained()
     monkeypatch.setenv("SWEEP_STORAGE", folder.storage)
     return folder
 

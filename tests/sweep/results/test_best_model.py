@@ -30,9 +30,9 @@ def has_weights_of(best: BestModel, run: TrainingRun) -> bool:
 
 
 def test_unconfirmed_weights_are_those_of_the_search(
-    make: Make, tiny_runs: list[TrainingRun]
+    make_trained: Make, tiny_runs: list[TrainingRun]
 ) -> None:
-    best = load(make())
+    best = load(make_trained())
     assert has_weights_of(best, tiny_runs[0])
     assert (best.trial_id, best.origin, best.seed, best.epochs) == (1, "search", 7, 2)
     assert best.accuracy == tiny_runs[0].history[-1].val_accuracy
@@ -40,11 +40,11 @@ def test_unconfirmed_weights_are_those_of_the_search(
 
 
 def test_confirmed_weights_are_those_of_the_first_seed_even_if_another_is_better(
-    make: Make, tiny_runs: list[TrainingRun]
+    make_trained: Make, tiny_runs: list[TrainingRun]
 ) -> None:
     worse, better = sorted((1, 2), key=lambda i: tiny_runs[i].history[-1].val_accuracy)
     assert tiny_runs[worse].history[-1].val_accuracy < tiny_runs[better].history[-1].val_accuracy
-    best = load(make(worse, better))
+    best = load(make_trained(worse, better))
     assert has_weights_of(best, tiny_runs[worse])
     assert (best.origin, best.seed) == ("confirmation", confirmation_seeds(0, 1)[0])
     assert best.accuracy == tiny_runs[worse].history[-1].val_accuracy
@@ -52,16 +52,16 @@ def test_confirmed_weights_are_those_of_the_first_seed_even_if_another_is_better
 
 
 def test_weights_are_those_of_the_search_until_the_first_seed_is_complete(
-    make: Make, tiny_runs: list[TrainingRun]
+    make_trained: Make, tiny_runs: list[TrainingRun]
 ) -> None:
-    failed = load(make(None, 1))
+    failed = load(make_trained(None, 1))
     assert has_weights_of(failed, tiny_runs[0])
     assert failed.origin == "search"
-    folder = make(1)
+    folder = make_trained(1)
     lines = folder.read("confirm.jsonl").splitlines(keepends=True)
     folder.write("confirm.jsonl", b"".join(lines[:-1]))
     assert load(folder).origin == "search"
-    folder = make(1)  # and where another trial was confirmed
+    folder = make_trained(1)  # and where another trial was confirmed
     text = re.sub(rb'"trial_id": ?1', b'"trial_id": 2', folder.read("confirm.jsonl"))
     folder.write("confirm.jsonl", text)
     assert load(folder).origin == "search"
@@ -75,9 +75,9 @@ def test_weights_are_those_of_the_search_until_the_first_seed_is_complete(
     ],
 )
 def test_missing_checkpoint_is_named(
-    confirmed: list[int], name: str, remedy: str, make: Make
+    confirmed: list[int], name: str, remedy: str, make_trained: Make
 ) -> None:
-    folder = make(*confirmed)
+    folder = make_trained(*confirmed)
     folder.delete(checkpoint_name(name))
     with pytest.raises(StorageError) as caught:
         load(folder)
@@ -129,9 +129,9 @@ DAMAGED, OTHER = "is damaged", "does not match the recorded training"
     ],
 )
 def test_checkpoint_that_is_damaged_or_of_another_training_is_refused(
-    make: Make, change: Callable[[bytes], bytes], problem: str
+    make_trained: Make, change: Callable[[bytes], bytes], problem: str
 ) -> None:
-    folder = make()
+    folder = make_trained()
     folder.write(CHECKPOINT, change(folder.read(CHECKPOINT)))
     with pytest.raises(StorageError) as caught:
         load(folder)
@@ -149,8 +149,10 @@ class Malicious:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_malicious_checkpoint_is_not_executed(make: Make, tmp_path: Path, legacy: bool) -> None:
-    folder, victim = make(), tmp_path / "executed"
+def test_malicious_checkpoint_is_not_executed(
+    make_trained: Make, tmp_path: Path, legacy: bool
+) -> None:
+    folder, victim = make_trained(), tmp_path / "executed"
     content = torch.load(io.BytesIO(folder.read(CHECKPOINT)), weights_only=True)
     content["extra"] = Malicious(victim)
     buffer = io.BytesIO()

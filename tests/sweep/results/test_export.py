@@ -5,6 +5,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,19 +27,22 @@ from sweep.training.loop import TrainingRun
 Make = Callable[..., Folder]
 
 
-def export(folder: Folder, out: Path) -> dict[str, object]:
+def load(folder: Folder) -> tuple[BestModel, dict[str, Any]]:
     ledger = read_ledger(folder)
-    best = load_best_model(folder, ledger, ledger.trials[1])
-    _, metrics = write_export(best, best_document(folder, ledger), out)
+    return load_best_model(folder, ledger, ledger.trials[1]), best_document(folder, ledger)
+
+
+def export(folder: Folder, out: Path) -> dict[str, object]:
+    _, metrics = write_export(*load(folder), out)
     assert metrics == json.loads((out / "metrics.json").read_text())
     return metrics
 
 
 def test_export_has_the_trained_weights_and_their_metrics(
-    make: Make, tiny_runs: list[TrainingRun], tmp_path: Path
+    make_trained: Make, tiny_runs: list[TrainingRun], tmp_path: Path
 ) -> None:
     out = tmp_path / "deep" / "out"
-    metrics = export(make(), out)
+    metrics = export(make_trained(), out)
     assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
     weights = torch.load(out / "model.pt", weights_only=True)
     assert type(weights) is dict
@@ -71,11 +75,11 @@ def test_export_has_the_trained_weights_and_their_metrics(
 
 
 def test_export_of_a_confirmed_sweep_replaces_an_earlier_one(
-    make: Make, tiny_runs: list[TrainingRun], tmp_path: Path
+    make_trained: Make, tiny_runs: list[TrainingRun], tmp_path: Path
 ) -> None:
-    export(make(), tmp_path / "out")
+    export(make_trained(), tmp_path / "out")
     first, second = tiny_runs[1:]
-    metrics = export(make(1, 2), tmp_path / "out")
+    metrics = export(make_trained(1, 2), tmp_path / "out")
     accuracies = [run.history[-1].val_accuracy for run in (first, second)]
     assert metrics["confirmed"]["test_accuracy_mean"] == pytest.approx(sum(accuracies) / 2)
     assert metrics["confirmed"]["n_seeds"] == 2
@@ -101,9 +105,9 @@ exec(open("README.md").read().split("```python\\n")[1].split("```")[0])
 
 
 def test_export_works_without_the_project(
-    make: Make, clean_environment: dict[str, str], tmp_path: Path
+    make_trained: Make, clean_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    folder, out = make(1), tmp_path / "out"
+    folder, out = make_trained(1), tmp_path / "out"
     export(folder, out)
     image = Image.new("L", (40, 40))
     ImageDraw.Draw(image).line((20, 5, 15, 35), fill=255, width=4)
@@ -122,8 +126,7 @@ def test_export_works_without_the_project(
         text=True,
         check=False,
     )
-    ledger = read_ledger(folder)
-    best = load_best_model(folder, ledger, ledger.trials[1])
+    best, _ = load(folder)
     drawn, blank = best.predict([read_digit(out / "digit.png"), np.zeros((28, 28), np.uint8)])
     digit, nothing = np.argmax(drawn), np.argmax(blank)
     assert max(drawn) < 0.9
@@ -139,14 +142,12 @@ def test_export_works_without_the_project(
 
 @pytest.mark.parametrize("model", MODELS)
 def test_exported_program_agrees_with_the_trained_network(
-    model: str, make: Make, tmp_path: Path
+    model: str, make_trained: Make, tmp_path: Path
 ) -> None:
-    folder = make()
-    ledger = read_ledger(folder)
-    best = load_best_model(folder, ledger, ledger.trials[1])
+    best, summary = load(make_trained())
     network = build_model(model, dropout=0.5, generator=torch.Generator().manual_seed(1)).eval()
     best = dataclasses.replace(best, model=model, network=network)
-    write_export(best, best_document(folder, ledger), tmp_path / "out")
+    write_export(best, summary, tmp_path / "out")
     classify = torch.export.load(tmp_path / "out" / "model.pt2").module()
     images = np.random.default_rng(0).integers(0, 256, (300, 28, 28), np.uint8)
     for some in (images[:1], images):
@@ -154,13 +155,12 @@ def test_exported_program_agrees_with_the_trained_network(
         torch.testing.assert_close(classify(torch.from_numpy(some)), expected)
 
 
-def test_guide_states_the_confirmed_accuracy_with_its_interval(make: Make, tmp_path: Path) -> None:
-    folder = make(1)
-    ledger = read_ledger(folder)
-    best = load_best_model(folder, ledger, ledger.trials[1])
+def test_guide_states_the_confirmed_accuracy_with_its_interval(
+    make_trained: Make, tmp_path: Path
+) -> None:
+    best, summary = load(make_trained(1))
     confirmed = {"test_accuracy_mean": 0.99, "test_accuracy_ci95": [0.98, 0.995], "n_seeds": 5}
-    summary = best_document(folder, ledger) | {"confirmed": confirmed}
-    write_export(best, summary, tmp_path / "out")
+    write_export(best, summary | {"confirmed": confirmed}, tmp_path / "out")
     guide = (tmp_path / "out" / "README.md").read_text()
     assert "the weights of the confirmation's first seed" in guide
     assert "mean test accuracy, over 5 seeds: 99.00 % (95 % interval 98.00 % to 99.50 %)." in guide
@@ -176,34 +176,36 @@ def test_guide_states_the_confirmed_accuracy_with_its_interval(make: Make, tmp_p
     ],
 )
 def test_export_overwrites_no_other_files(
-    tmp_path: Path, make: Make, files: dict[str, str], named: str
+    tmp_path: Path, make_trained: Make, files: dict[str, str], named: str
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
     for name, text in files.items():
         (out / name).write_text(text)
     with pytest.raises(UsageError) as caught:
-        export(make(), out)
+        export(make_trained(), out)
     assert str(caught.value) == (
         f"`--out` must be a new or empty folder, or one that export wrote, but {out} contains "
         f"{named}"
     )
 
 
-def test_export_to_a_file_or_below_it_is_refused(make: Make, tmp_path: Path) -> None:
+def test_export_to_a_file_or_below_it_is_refused(make_trained: Make, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     for out in ("out", "out/below"):
         with pytest.raises(UsageError, match=rf"cannot write to .*{out}: Not a directory"):
-            export(make(), tmp_path / out)
+            export(make_trained(), tmp_path / out)
 
 
-def test_export_that_fails_leaves_no_metrics_of_other_weights(make: Make, tmp_path: Path) -> None:
+def test_export_that_fails_leaves_no_metrics_of_other_weights(
+    make_trained: Make, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    export(make(), out)
+    export(make_trained(), out)
     (out / "README.md").unlink()
     (out / "README.md").mkdir()  # the third file cannot be written
     with pytest.raises(UsageError, match="Is a directory"):
-        export(make(1), out)
+        export(make_trained(1), out)
     assert not (out / "metrics.json").exists()
 
 
