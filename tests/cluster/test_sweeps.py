@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from data_utils.mnist import default_folder
 from tests.cluster.machines import Process, finish
 from tests.cluster.nodes import CHECKOUT, Cluster, Node
 from tests.cluster.object_store import ObjectStore
+from waiting import wait_until
 
 pytestmark = [
     pytest.mark.cluster,
@@ -59,13 +59,9 @@ print(json.dumps(ray.get(seen)))
 Records = list[dict[str, Any]]
 
 
-def _eventually(driver: Process, condition: Callable[[], bool], seconds: float = 180) -> None:
+def _eventually(driver: Process, condition: Callable[[], bool]) -> None:
     """Wait until a condition holds while a driver runs."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert driver.poll() is None, driver.communicate()[1]
-        assert time.monotonic() < end, "the condition never held"
-        time.sleep(1)
+    wait_until(condition, 180, process=driver, pause_s=1)
 
 
 def _trains(node: Node) -> bool:

@@ -6,7 +6,6 @@ import re
 import shlex
 import signal
 import subprocess
-import time
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from ray.scripts.symmetric_run import symmetric_run
 import sweep
 from sweep.cli import app
 from sweep.driver.folders import check_name
+from waiting import wait_until
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 CLUSTER = Path(sweep.__file__).parent / "cluster"
@@ -183,9 +183,9 @@ def test_slurm_job_runs_or_resumes_on_all_its_nodes_and_is_requeued(tmp_path: Pa
         ["bash", CLUSTER / "slurm.sh"], cwd=tmp_path, env=environment, start_new_session=True
     )
     try:
-        _wait_for(tmp_path / "step")
+        wait_until((tmp_path / "step").exists, 30)
         job.send_signal(signal.SIGUSR1)
-        _wait_for(tmp_path / "requeued")
+        wait_until((tmp_path / "requeued").exists, 30)
         assert job.wait(timeout=20) == 128 + signal.SIGUSR1
     finally:
         job.kill()
@@ -201,13 +201,6 @@ def test_slurm_job_runs_or_resumes_on_all_its_nodes_and_is_requeued(tmp_path: Pa
     options = _sweep(shlex.join(words[separator + 1 :]))
     assert options["resume"]
     assert options["address"] == "auto"
-
-
-def _wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_every_file_is_in_a_wheel() -> None:

@@ -3,7 +3,6 @@ import errno
 import json
 import pickle
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -19,16 +18,10 @@ from analysis.storage.connection import connect, mask_credentials
 from analysis.storage.folder import LOCK_FILE, ChangedError
 from analysis.storage.lease import Version
 from analysis.storage.object_store import ObjectAppender, StoreFolder, open_store, repeat
+from waiting import wait_until
 
 UNREACHABLE = "s3://sweeper:a-secret@sweeps?endpoint_override=http://127.0.0.1:9"
 OTHER = json.dumps({"host": "elsewhere", "pid": 7, "token": "theirs"}).encode()
-
-
-def _eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "it did not become true"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -153,11 +146,11 @@ def test_lines_reach_the_store_after_a_while_or_at_once_or_at_the_end(
         appender.write_line(b"one\n")
         assert b"one" not in store.read("lines")
         appender.write_line(b"two\n", at_once=True)
-        _eventually(lambda: store.read("lines") == b"one\ntwo\n")
+        wait_until(lambda: store.read("lines") == b"one\ntwo\n", 10)
         appender.write_line(b"three\n")
     with closing(ObjectAppender(store, "lines", every_s=0.05)) as appender:
         appender.write_line(b"four\n")
-        _eventually(lambda: store.read("lines") == b"one\ntwo\nthree\nfour\n")
+        wait_until(lambda: store.read("lines") == b"one\ntwo\nthree\nfour\n", 10)
 
 
 def test_appender_cannot_write_over_a_later_one(store: StoreFolder) -> None:
@@ -222,10 +215,10 @@ def test_refused_lines_are_an_error_of_the_next_line_and_are_written_at_the_end(
 ) -> None:
     appender = ObjectAppender(unreliable, "lines", every_s=0.05)
     assert unreliable.unreliable
-    _eventually(lambda: not appender._is_behind)
+    wait_until(lambda: not appender._is_behind, 10)
     unreliable.unreliable.lost = ["request"]
     appender.write_line(b"one\n", at_once=True)
-    _eventually(lambda: appender._error is not None)
+    wait_until(lambda: appender._error is not None, 10)
     with pytest.raises(StorageError, match="no answer"):
         appender.write_line(b"not written\n")
     appender.close()
@@ -278,7 +271,7 @@ def test_driver_waits_for_a_store_that_does_not_answer(unreliable: UnreliableFol
     with unreliable.lock() as locked, closing(locked.append_to("lines")) as appender:
         client.lost = ["request", "answer"]
         appender.write_line(b"one\n", at_once=True)
-        _eventually(lambda: unreliable.read("lines") == b"one\n" and not client.lost)
+        wait_until(lambda: unreliable.read("lines") == b"one\n" and not client.lost, 10)
         appender.write_line(b"two\n")
         client.lost = ["request"]
         locked.write("a", b"1")
@@ -327,7 +320,7 @@ def test_driver_that_has_lost_the_lock_changes_nothing(store: StoreFolder) -> No
         locked = stack.enter_context(store.lock())
         appender = locked.append_to("lines")
         appender.write_line(b"one\n", at_once=True)
-        _eventually(lambda: store.read("lines") == b"one\n")
+        wait_until(lambda: store.read("lines") == b"one\n", 10)
         store.write(LOCK_FILE, OTHER)
         appender.write_line(b"lost\n")
         appender.delete_when_safe(["obsolete"])

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any
 
 import psutil
 import pytest
@@ -21,6 +20,7 @@ from analysis.records.ledger import Ledger, read_ledger
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from sweep.__main__ import main
+from waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Driver:
             texts = [path.read_text() for path in self.storage.glob(f"*/{file}")]
             return sum(found.count(text) for found in texts) >= n
 
-        self._wait_for(is_there)
+        wait_until(is_there, 240, process=self.process)
 
     def wait_for_process(self, name: str) -> psutil.Process:
         """Wait for a child process whose name begins so, and return it."""
@@ -105,15 +105,7 @@ class Driver:
                 children = psutil.Process(self.process.pid).children(recursive=True)
                 return next((child for child in children if child.name().startswith(name)), None)
 
-        return self._wait_for(find)
-
-    def _wait_for(self, find: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + 240
-        while not (found := find()):
-            assert self.process.poll() is None, "the command has ended"
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        return found
+        return wait_until(find, 240, process=self.process)
 
     def ends(
         self, exit_code: int, *lines: str, within_s: float = 60, is_tidy: bool = True

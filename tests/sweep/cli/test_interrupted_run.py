@@ -23,6 +23,7 @@ from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest, split_train_validation
 from sweep.config import SweepConfig
 from sweep.training.loop import TrainingRun, train_epochs
+from waiting import wait_until
 
 StartDriver = Callable[..., Any]
 Finish = Callable[..., None]
@@ -85,10 +86,7 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Wait until a screen with a text has been kept."""
-        end = time.monotonic() + LIMIT_S
-        while not any(text in line for screen in self.screens for line in screen):
-            assert time.monotonic() < end, self.lines()
-            time.sleep(0.05)
+        wait_until(lambda: any(text in line for one in self.screens for line in one), LIMIT_S)
 
     def close(self) -> None:
         """Read what is still on its way."""

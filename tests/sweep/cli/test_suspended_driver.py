@@ -24,6 +24,7 @@ from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from analysis.storage.object_store import open_store
 from s3_server import Server, run_server
+from waiting import wait_until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -53,6 +54,7 @@ TAKEN_OVER = (
 )
 ADVICE = "every finished epoch is kept; continue with: sweep resume mine"
 ANSWER_S = 30.0  # much more than it takes
+LIMIT_S = 480.0
 
 
 StartDriver = Callable[..., Any]
@@ -106,18 +108,9 @@ def own_server() -> Iterator[Server]:
         yield server
 
 
-def _wait_until(condition: Callable[[], bool], driver: Any = None, seconds: float = 480) -> None:
-    """Wait until a condition holds while a driver, if one is given, runs."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert driver is None or driver.process.poll() is None, driver.wait()
-        assert time.monotonic() < end, "it did not become true"
-        time.sleep(0.1)
-
-
 def _wait_until_suspended(driver: Any) -> psutil.Process:
     process = psutil.Process(driver.process.pid)
-    _wait_until(lambda: process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+    wait_until(lambda: process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE), LIMIT_S)
     assert driver.process.poll() is None, driver.wait()
     return process
 
@@ -185,7 +178,7 @@ def test_driver_that_was_taken_over_stops_while_the_other_goes_on(team: Team) ->
     process = _wait_until_suspended(first)
     _suspend(process)
     second = team.start(*EXTEND)
-    _wait_until(lambda: team.folder.read("ledger.jsonl").count(b'"session"') == 2)
+    wait_until(lambda: team.folder.read("ledger.jsonl").count(b'"session"') == 2, LIMIT_S)
     _resume(process)
     first.ends(4, *TAKEN_OVER, within_s=ANSWER_S)
     outcome = second.wait()
@@ -225,7 +218,7 @@ def test_random_pauses_lose_nothing(team: Team) -> None:
         n_trials, n_taken_over = 2, 0
         with starting:  # Ray gives up if many of it start at once
             driver = own.start(*SEARCH, "--epochs", "200")
-            _wait_until(lambda: own.folder.exists("ledger.jsonl"), driver)
+            wait_until(lambda: own.folder.exists("ledger.jsonl"), LIMIT_S, process=driver.process)
         for _ in range(n_pauses // n_sweeps):
             time.sleep(moments.uniform(0, 8))
             if driver.process.poll() is not None:
@@ -239,8 +232,8 @@ def test_random_pauses_lose_nothing(team: Team) -> None:
             other = own.start("resume", "mine")
             time.sleep(moments.uniform(1, 60))
             _resume(process)
-            both = (driver, other)
-            _wait_until(lambda both=both: any(one.process.poll() is not None for one in both))
+            both = (driver.process, other.process)
+            wait_until(lambda both=both: any(one.poll() is not None for one in both), LIMIT_S)
             assert own.records().startswith(known)
             if driver.process.poll() is not None:
                 driver, other = other, driver
@@ -316,7 +309,8 @@ def test_signals_end_a_driver_and_all_its_processes(
     if where == "disk":
         team = replace(team, uri=str(tmp_path))
     driver = team.start(*SEARCH, "--epochs", "1000")
-    _wait_until(lambda: bool(team.folder.child("checkpoints").files()), driver)
+    checkpoints = team.folder.child("checkpoints")
+    wait_until(checkpoints.files, LIMIT_S, process=driver.process)
     for _ in range(times):
         driver.process.send_signal(number)
         time.sleep(0.1)  # two at the same moment are one

@@ -2,7 +2,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +21,7 @@ from sweep.errors import TrackerError, UsageError
 from sweep.results.trackers import mirror as module
 from sweep.results.trackers.mirror import TRACKERS, mirror
 from sweep.results.trackers.runs import TrackedRun, Tracker
+from waiting import wait_until
 
 MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
@@ -147,11 +147,8 @@ def test_command_mirrors_and_ctrl_c_ends_it(
             # A shell that runs tests in the background makes them ignore SIGINT.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
-        deadline = time.monotonic() + 120
-        while not list(tmp_path.glob("runs-tensorboard/synthetic/trial-0001/events*")):
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.1)
+        events = tmp_path / "runs-tensorboard/synthetic/trial-0001"
+        wait_until(lambda: [*events.glob("events*")], 120, process=process)
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=20)
     assert (process.returncode, *output) == (130, "", "")
