@@ -1,6 +1,4 @@
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,22 +13,6 @@ from analysis.storage.local_folder import LocalFolder
 @pytest.fixture
 def folder(tmp_path: Path) -> LocalFolder:
     return LocalFolder(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def file_size_limit() -> Callable[[int], AbstractContextManager[None]]:
-    """Simulates a full disk: within the block a file cannot grow beyond some bytes."""
-
-    @contextmanager
-    def limit(n_bytes: int) -> Iterator[None]:
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-    return limit
 
 
 @pytest.fixture

@@ -1,12 +1,6 @@
-from collections.abc import Callable
-
 import pytest
 
-from analysis.plots.results import Picture, Results
-from analysis.plots.style import plot_style
-from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
-from analysis.records.predictions import Predictions, ShownImages
 from in_memory import make_ledger
 
 
@@ -40,35 +34,3 @@ def ledger_with_previews() -> Ledger:
     for trial_id in range(1, 6):
         ledger.trials[trial_id].preview_epochs = 1
     return ledger
-
-
-class Shown(Picture):
-    """A drawn picture, and what a reader sees of it."""
-
-    @property
-    def text(self) -> str:
-        """The subtitle and the note."""
-        return " ".join(text.get_text() for text in self.figure.texts).replace("\n", " ")
-
-    @property
-    def legend(self) -> list[str]:
-        return [text.get_text() for text in self.figure.legends[0].get_texts()]
-
-
-def _show(
-    draw: Callable[..., Picture],
-    ledger: Ledger,
-    confirmation: Confirmation | None = None,
-    predictions: dict[int, Predictions] | None = None,
-    **arguments: str,
-) -> Shown:
-    results = Results(ledger, confirmation, predictions or {}, ShownImages.none())
-    with plot_style():
-        picture = draw(results, **arguments)
-    return Shown(picture.figure, picture.alt)
-
-
-@pytest.fixture(scope="session")
-def show() -> Callable[..., Shown]:
-    """Draws a picture: takes the function that draws it, a ledger, and a confirmation if any."""
-    return _show

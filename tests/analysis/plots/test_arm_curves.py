@@ -2,6 +2,7 @@ import pytest
 
 from analysis.plots.arm_curves import arm_curves, draw_arm_curves, draw_comparison_curves
 from in_memory import make_confirmation
+from shown import show
 
 
 def test_arm_curves_are_over_the_finished_seeds():
@@ -23,7 +24,7 @@ def test_arm_curves_are_over_the_finished_seeds():
         ({1: 0.98, 2: 0.99}, ["mean of 2 seeds", "lowest to highest seed"], 1),
     ],
 )
-def test_bands_are_drawn_of_several_seeds(some_ledger, show, accuracies, legend, n_bands):
+def test_bands_are_drawn_of_several_seeds(some_ledger, accuracies, legend, n_bands):
     confirmation = make_confirmation({"mlp": accuracies})
     shown = show(draw_arm_curves, some_ledger, confirmation, arm="mlp")
     assert len(shown.figure.axes) == 4
@@ -31,7 +32,7 @@ def test_bands_are_drawn_of_several_seeds(some_ledger, show, accuracies, legend,
     assert sum(len(axes.collections) for axes in shown.figure.axes) == n_bands
 
 
-def test_comparison_names_every_arm_with_its_accuracy(some_ledger, show):
+def test_comparison_names_every_arm_with_its_accuracy(some_ledger):
     confirmation = make_confirmation(
         {"finalist": {1: 0.992, 2: 0.991, 3: None}, "plain": {1: 0.98}, "mlp": {1: None}}
     )

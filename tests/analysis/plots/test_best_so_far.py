@@ -2,9 +2,10 @@ from analysis.plots.best_so_far import draw_best_so_far
 from analysis.records.ledger import TrialEnded
 from analysis.results.progress import finishes
 from in_memory import make_ledger
+from shown import show
 
 
-def test_of_equal_scores_the_trial_that_started_first_is_the_best(show):
+def test_of_equal_scores_the_trial_that_started_first_is_the_best():
     low, high = (("COMPLETE", {}, [0.9, 0.9, 0.9, last]) for last in (0.9, 0.95))
     ledger = make_ledger(low, high, high, low)
     # The third trial finishes before the second.
@@ -18,13 +19,13 @@ def test_of_equal_scores_the_trial_that_started_first_is_the_best(show):
     assert star.get_xydata().tolist() == [[8, 0.95]]
 
 
-def test_best_so_far_says_what_is_far_below(ledger_with_a_wreck, show):
+def test_best_so_far_says_what_is_far_below(ledger_with_a_wreck):
     shown = show(draw_best_so_far, ledger_with_a_wreck)
     assert "Not drawn: 1 trial far below." in shown.text
     assert shown.figure.axes[0].get_ylim()[0] > 0.97
 
 
-def test_best_so_far_says_how_many_trials_it_draws(ledger_with_previews, show):
+def test_best_so_far_says_how_many_trials_it_draws(ledger_with_previews):
     shown = show(draw_best_so_far, ledger_with_previews)
     assert shown.legend[0] == "trials that ran all their epochs (1 of 6)"
     assert "Not drawn: 5 previews, whose epochs and time count, too." in shown.text

@@ -4,6 +4,7 @@ import pytest
 from analysis.plots.confusion import confusion, draw_confusion
 from analysis.records.predictions import Predictions
 from in_memory import make_confirmation
+from shown import show
 
 
 def answers(labels: list[int], predicted: list[int]) -> Predictions:
@@ -31,9 +32,7 @@ def test_confusion_adds_up_the_runs():
         ([4, 4, 4, 9], {"100.0 %": 2}, "1 seed: 0 errors."),
     ],
 )
-def test_draw_confusion_shows_errors_and_recognized_parts(
-    some_ledger, show, predicted, cells, alt
-):
+def test_draw_confusion_shows_errors_and_recognized_parts(some_ledger, predicted, cells, alt):
     confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)
     predictions = {1: answers([4, 4, 4, 9], predicted)}
     shown = show(draw_confusion, some_ledger, confirmation, predictions)

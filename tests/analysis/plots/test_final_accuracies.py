@@ -6,12 +6,13 @@ from analysis.plots.results import read_results
 from analysis.plots.style import INK
 from analysis.results.statistics import Summary
 from in_memory import make_confirmation
+from shown import show
 
 # Student's t at 0.975 with 3 degrees of freedom, times the standard error.
 HALF = 3.182446 * 0.001 * (2 / 3) ** 0.5 / 4**0.5
 
 
-def test_final_accuracies_are_the_last_epochs(some_ledger, show):
+def test_final_accuracies_are_the_last_epochs(some_ledger):
     confirmation = make_confirmation(
         {"finalist": {1: 0.992, 2: None, 3: 0.99}, "plain": {1: None}}
     )
@@ -22,7 +23,7 @@ def test_final_accuracies_are_the_last_epochs(some_ledger, show):
     assert "Left out: 2 runs that did not finish." in shown.text
 
 
-def test_a_single_seed_has_no_mean(some_ledger, show):
+def test_a_single_seed_has_no_mean(some_ledger):
     shown = show(draw_final_accuracies, some_ledger, make_confirmation({"finalist": {1: 0.99}}))
     assert len(shown.figure.axes[0].get_lines()) == 1
     assert shown.legend == ["one seed"]
@@ -48,9 +49,7 @@ def test_describe_summary(summary, expected):
         ({1: 1.0, 2: 0.2, 3: 0.1, 4: 0.1}, [0.0, 1.0]),
     ],
 )
-def test_draw_final_accuracies_draws_the_interval_of_the_mean(
-    some_ledger, show, accuracies, expected
-):
+def test_draw_final_accuracies_draws_the_interval_of_the_mean(some_ledger, accuracies, expected):
     confirmation = make_confirmation({"finalist": accuracies})
     lines = show(draw_final_accuracies, some_ledger, confirmation).figure.axes[0].get_lines()
     bars = [line for line in lines if line.get_color() == INK and line.get_linewidth() == 2]
@@ -60,7 +59,7 @@ def test_draw_final_accuracies_draws_the_interval_of_the_mean(
 
 @pytest.mark.parametrize(("epochs", "n"), [(9, 0), (10, 2)])
 def test_draw_final_accuracies_shows_published_results_beside_long_runs(
-    confirmed_folder, show, epochs, n
+    confirmed_folder, epochs, n
 ):
     folder = confirmed_folder({"n_trials": 1, "epochs": epochs}, n_seeds=1, predictions=False)
     results = read_results(folder)

@@ -6,6 +6,7 @@ import pytest
 from analysis.plots.importance import draw_importance, importances
 from analysis.plots.results import NothingToDrawError
 from in_memory import make_ledger
+from shown import show
 
 SPACE = {"dropout": {"low": 0.0, "high": 0.5}, "nesterov": [True, False]}
 
@@ -81,7 +82,7 @@ def test_hyperparameter_with_one_value_explains_nothing():
     assert found["dropout"] == pytest.approx(0)
 
 
-def test_picture_says_what_is_above_chance(show):
+def test_picture_says_what_is_above_chance():
     shown = show(draw_importance, make_ledger(*make_trials(40)))
     assert "above chance: dropout" in shown.text
     assert shown.alt.startswith("Importance in 40 trials: dropout 0.9")

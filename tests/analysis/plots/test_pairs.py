@@ -9,6 +9,7 @@ from analysis.plots.results import NothingToDrawError, Results
 from analysis.plots.style import sequence
 from analysis.records.predictions import ShownImages
 from in_memory import CONFIG, make_ledger
+from shown import show
 
 WIDE = {f"model.{name}": {"low": 0.0, "high": 1.0} for name in "abcdefg"}
 
@@ -30,7 +31,7 @@ def dots(axes):
     )
 
 
-def test_each_trial_is_at_its_values_in_the_color_of_its_score(show):
+def test_each_trial_is_at_its_values_in_the_color_of_its_score():
     axes, _bar = show(draw_pairs, make_ledger(*trials(10))).figure.axes
     places, colors = dots(axes)
     # The best trial is a star; its color would be the darkest one.
@@ -42,7 +43,7 @@ def test_each_trial_is_at_its_values_in_the_color_of_its_score(show):
     assert star.get_xdata() == pytest.approx([0.02])
 
 
-def test_each_pair_has_a_panel_below_the_diagonal(show):
+def test_each_pair_has_a_panel_below_the_diagonal():
     space = CONFIG["space"] | {"shift": {"low": 0.0, "high": 1.0}}
     ledger = make_ledger(*trials(8, space), space=space)
     *panels, bar = show(draw_pairs, ledger).figure.axes
@@ -55,7 +56,7 @@ def test_each_pair_has_a_panel_below_the_diagonal(show):
     assert bar.get_yticklabels()[0].get_text() == "95.0"
 
 
-def test_many_hyperparameters_and_trials_are_cut_and_the_note_says_so(show):
+def test_many_hyperparameters_and_trials_are_cut_and_the_note_says_so():
     values = dict.fromkeys(WIDE, 0.5)
     others = [*[("STOPPED", values, [0.9])] * 301, ("FAILED", values, [])]
     shown = show(draw_pairs, make_ledger(*trials(8, WIDE), *others, space=WIDE))
@@ -66,7 +67,7 @@ def test_many_hyperparameters_and_trials_are_cut_and_the_note_says_so(show):
     assert shown.legend == ["best: trial 8", "other finished (7)", "stopped early (301)"]
 
 
-def test_previews_are_colored_by_the_accuracy_after_their_epochs(show):
+def test_previews_are_colored_by_the_accuracy_after_their_epochs():
     previews = [
         ("STOPPED", {"dropout": 0.1, "weight_decay": 1e-4}, [0.9 + i / 100]) for i in range(8)
     ]
@@ -96,6 +97,6 @@ def test_every_mark_in_svg_says_its_trial():
         (7, CONFIG["space"], "only 7 trials with a score; at least 8 are needed"),
     ],
 )
-def test_too_little_is_not_drawn(n_trials, space, reason, show):
+def test_too_little_is_not_drawn(n_trials, space, reason):
     with pytest.raises(NothingToDrawError, match=reason):
         show(draw_pairs, make_ledger(*trials(n_trials), space=space))

@@ -4,6 +4,7 @@ import pytest
 from analysis.plots.parallel import draw_parallel, parallel
 from analysis.plots.points import points
 from in_memory import make_ledger
+from shown import show
 
 
 def test_parallel_gives_heights_best_first(some_ledger):
@@ -30,14 +31,14 @@ def test_parallel_thins_many_lines_but_keeps_the_ends():
     assert np.all(np.diff(data.scored[:, -1]) <= 0)
 
 
-def test_parallel_says_which_scores_are_below_the_axis(ledger_with_a_wreck, show):
+def test_parallel_says_which_scores_are_below_the_axis(ledger_with_a_wreck):
     shown = show(draw_parallel, ledger_with_a_wreck)
     assert parallel(ledger_with_a_wreck).scored[:, -1].tolist() == [0.5] * 5 + [0.0]
     assert "1 trial far below the others: in the lowest color." in shown.text
     assert "from 10.00 to 98.00 %" in shown.alt
 
 
-def test_parallel_has_a_bar_of_the_colors_and_no_bar_of_one_score(some_ledger, show):
+def test_parallel_has_a_bar_of_the_colors_and_no_bar_of_one_score(some_ledger):
     (axes,) = show(draw_parallel, some_ledger).figure.axes
     (bar,) = axes.get_images()
     left, right, low, high = bar.get_extent()
@@ -50,7 +51,7 @@ def test_parallel_has_a_bar_of_the_colors_and_no_bar_of_one_score(some_ledger, s
     assert not axes.get_images()
 
 
-def test_parallel_shows_previews_by_their_scores(ledger_with_previews, show):
+def test_parallel_shows_previews_by_their_scores(ledger_with_previews):
     shown = show(draw_parallel, ledger_with_previews)
     assert shown.legend == ["best: trial 6", "previews (5)"]
     data, scores = parallel(ledger_with_previews), points(ledger_with_previews).score
@@ -59,7 +60,7 @@ def test_parallel_shows_previews_by_their_scores(ledger_with_previews, show):
     assert "of previews the accuracy after their epochs" in shown.text
 
 
-def test_parallel_shows_lines_behind_labels_which_stay_text(some_ledger, show):
+def test_parallel_shows_lines_behind_labels_which_stay_text(some_ledger):
     (axes,) = show(draw_parallel, some_ledger).figure.axes
     boxes = [text.get_bbox_patch() for text in axes.texts]
     assert max(box.get_alpha() for box in boxes if box) < 1

@@ -9,6 +9,7 @@ from analysis.plots.slices import draw_slices
 from analysis.plots.style import BLUE, SKY, STOPPED, VERMILLION
 from analysis.records.predictions import ShownImages
 from in_memory import make_ledger
+from shown import show
 
 
 def xs(axes: Axes, color: str) -> list[float]:
@@ -17,14 +18,14 @@ def xs(axes: Axes, color: str) -> list[float]:
     return list(np.asarray(line.get_xdata(), float).tolist())
 
 
-def test_slices_show_trials_without_a_score_at_their_values(some_ledger, show):
+def test_slices_show_trials_without_a_score_at_their_values(some_ledger):
     dropout, weight_decay = show(draw_slices, some_ledger).figure.axes
     assert xs(dropout, STOPPED) == [1.0]
     assert xs(dropout, VERMILLION) == [pytest.approx(0.2)]
     assert xs(weight_decay, STOPPED) == [1.0]
 
 
-def test_slices_show_a_very_low_score_below_the_others(ledger_with_a_wreck, show):
+def test_slices_show_a_very_low_score_below_the_others(ledger_with_a_wreck):
     shown = show(draw_slices, ledger_with_a_wreck)
     dropout = shown.figure.axes[0]
     (wreck,) = [line for line in dropout.get_lines() if line.get_marker() == "v"]
@@ -34,7 +35,7 @@ def test_slices_show_a_very_low_score_below_the_others(ledger_with_a_wreck, show
     assert shown.legend == ["best: trial 1", "other finished (4)", "far below (1)"]
 
 
-def test_slices_tell_previews_from_what_is_below_the_line(some_ledger, ledger_with_previews, show):
+def test_slices_tell_previews_from_what_is_below_the_line(some_ledger, ledger_with_previews):
     text = show(draw_slices, ledger_with_previews).text
     assert "Open circles: previews, with the accuracy after their epochs." in text
     assert "Below the line: trials that are far below the others." in text
@@ -43,7 +44,7 @@ def test_slices_tell_previews_from_what_is_below_the_line(some_ledger, ledger_wi
     assert "previews" not in text
 
 
-def test_slices_mark_the_best_trials(show):
+def test_slices_mark_the_best_trials():
     trials = [
         ("COMPLETE", {"dropout": d, "weight_decay": 1e-3}, [0.9, 0.9, 0.9, 0.99 - d / 10])
         for d in (0.3, 0.1, 0.4, 0.2, 0.5, 0.35, 0.45, 0.25)
@@ -59,7 +60,7 @@ def test_slices_mark_the_best_trials(show):
     assert "trial, 2, reached 98.00 % with dropout 0.1, weight decay 0.001" in shown.alt
 
 
-def test_slices_shade_the_range_of_the_best_of_many_trials(show):
+def test_slices_shade_the_range_of_the_best_of_many_trials():
     trials = [
         ("COMPLETE", {"dropout": d / 200, "weight_decay": 1e-3}, [0.9, 0.9, 0.9, 0.99 - d / 2e4])
         for d in range(20, 100)
@@ -86,7 +87,7 @@ def test_slices_of_one_hyperparameter_are_drawn_into_axes():
     assert (axes.get_xlabel(), axes.get_title("left")) == ("dropout", plot.title)
 
 
-def test_long_labels_of_choices_do_not_overlap(show):
+def test_long_labels_of_choices_do_not_overlap():
     choices = [f"normalization number {i}" for i in range(6)]
     space = {"model.norm": choices, "dropout": {"low": 0.0, "high": 0.5}}
     shown = show(

@@ -1,6 +1,7 @@
 from analysis.plots.trial_curves import draw_trial_curves, trial_curves
 from analysis.records.ledger import ConfigChanged, EpochRecord, TrialEnded, TrialStarted
 from in_memory import make_ledger
+from shown import show
 
 
 def test_trial_curves_are_those_of_the_trials_with_an_epoch(some_ledger):
@@ -16,7 +17,7 @@ def test_trial_curves_without_early_stopping_have_no_rungs():
     assert trial_curves(ledger).rungs == ()
 
 
-def test_trial_curves_use_the_config_that_each_trial_started_with(show):
+def test_trial_curves_use_the_config_that_each_trial_started_with():
     ledger = make_ledger(("COMPLETE", {}, [0.9] * 9), epochs=9)
     ledger.apply(ConfigChanged(200.0, ledger.config | {"epochs": 2}))
     ledger.apply(TrialStarted(201.0, 2, 2, {}))
@@ -30,7 +31,7 @@ def test_trial_curves_use_the_config_that_each_trial_started_with(show):
     assert shown.figure.axes[0].get_xlim()[1] > 9
 
 
-def test_trial_curves_show_how_the_trials_ended(some_ledger, show):
+def test_trial_curves_show_how_the_trials_ended(some_ledger):
     shown = show(draw_trial_curves, some_ledger)
     # The failed trial has no epoch, hence no curve; the note says so.
     endings = ["stopped early (1)", "not finished (1)", "ran all epochs (2)"]
@@ -41,7 +42,7 @@ def test_trial_curves_show_how_the_trials_ended(some_ledger, show):
     assert "The best, trial 3, ends at 99.00 %." in shown.alt
 
 
-def test_trial_curves_say_what_is_cut_off(ledger_with_a_wreck, show):
+def test_trial_curves_say_what_is_cut_off(ledger_with_a_wreck):
     shown = show(draw_trial_curves, ledger_with_a_wreck)
     assert "The axis starts near 90.0 %." in shown.text
     assert 0.8 < shown.figure.axes[0].get_ylim()[0] < 0.9

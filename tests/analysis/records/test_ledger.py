@@ -1,6 +1,4 @@
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -27,6 +25,7 @@ from analysis.records.ledger import (
 from analysis.storage.folder import Folder
 from analysis.storage.journal import encode_record
 from analysis.storage.local_folder import LocalFolder
+from full_disk import file_size_limit
 
 CREATED = SweepCreated(0.0, 1, "s", {"epochs": 3})
 # As version 0.1.0 wrote it, with a whole number where a number is expected.
@@ -340,9 +339,7 @@ def test_text_that_is_not_unicode_is_written_with_question_marks(folder: Folder)
     assert [notice.text for notice in read_ledger(folder).notices] == ["cannot read /a/?"]
 
 
-def test_record_that_the_disk_refuses_is_not_in_the_ledger(
-    folder: Folder, file_size_limit: Callable[[int], Any]
-) -> None:
+def test_record_that_the_disk_refuses_is_not_in_the_ledger(folder: Folder) -> None:
     with LedgerWriter(folder, CREATED) as writer:
         writer.append(started())
         before = folder.read(LEDGER_FILE)

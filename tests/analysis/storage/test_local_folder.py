@@ -3,8 +3,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -13,11 +12,10 @@ import pytest
 from analysis.errors import InUseError, StorageError
 from analysis.storage.folder import LOCK_FILE
 from analysis.storage.local_folder import LocalFolder
+from full_disk import file_size_limit
 
-Limit = Callable[[int], AbstractContextManager[None]]
 
-
-def test_write_that_fails_keeps_the_old_file(folder: LocalFolder, file_size_limit: Limit) -> None:
+def test_write_that_fails_keeps_the_old_file(folder: LocalFolder) -> None:
     folder.write("config.yaml", b"old")
     with file_size_limit(3), pytest.raises(StorageError) as caught:
         folder.write("config.yaml", b"new and longer")

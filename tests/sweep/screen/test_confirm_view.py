@@ -1,5 +1,4 @@
 import itertools
-from collections.abc import Callable
 
 import pytest
 
@@ -11,9 +10,9 @@ from analysis.records.confirmation import (
     RunEnded,
     RunEpoch,
 )
+from rendering import render
 from sweep.screen.confirm_view import ConfirmationView
 
-Render = Callable[..., list[str]]
 ARMS, SEEDS = ["trial-3", "mlp"], [11, 12]
 
 
@@ -43,7 +42,7 @@ def _train(
         confirmation.apply(RunEnded(2.0, arm, seed, "COMPLETE", None))
 
 
-def test_view_at_the_beginning(confirmation: Confirmation, render: Render) -> None:
+def test_view_at_the_beginning(confirmation: Confirmation) -> None:
     view = _view(confirmation)
     assert (view.fraction(), view.news()) == (0.0, [])
     assert view.line() == "confirming: 0/4 runs, 0/8 epochs, 4 s elapsed"
@@ -58,7 +57,7 @@ def test_view_at_the_beginning(confirmation: Confirmation, render: Render) -> No
     ]
 
 
-def test_view_in_the_middle(confirmation: Confirmation, render: Render) -> None:
+def test_view_in_the_middle(confirmation: Confirmation) -> None:
     view = _view(confirmation)
     _train(confirmation, "trial-3", 11, 0.98, 0.99)
     _train(confirmation, "trial-3", 12, 0.98, 0.992)

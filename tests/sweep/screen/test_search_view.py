@@ -1,5 +1,4 @@
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +15,9 @@ from analysis.records.ledger import (
     TrialStarted,
 )
 from analysis.storage.journal import FORMAT
+from rendering import render
 from sweep.screen.search_view import SearchView, seconds_left, sparklines
 
-Render = Callable[..., list[str]]
 FIVE = {
     "dropout": 0.123456,
     "rotation": 12.3456,
@@ -71,7 +70,7 @@ def see(story: Story) -> SearchView:
     return SearchView(story.ledger, lambda: BEGIN + 65)
 
 
-def test_view_of_a_running_search(render: Render) -> None:
+def test_view_of_a_running_search() -> None:
     story = Story(n_trials=4, epochs=5)
     view = see(story)
     counts = "0 complete  0 stopped early  {}  0 failed  {} epochs"
@@ -91,7 +90,7 @@ def test_view_of_a_running_search(render: Render) -> None:
     ]
 
 
-def test_trials_of_a_session_before_run_again_once_an_epoch_has_ended(render: Render) -> None:
+def test_trials_of_a_session_before_run_again_once_an_epoch_has_ended() -> None:
     story = Story(n_trials=4, epochs=5)
     view = see(story)
     story.start(1, 2)
@@ -105,7 +104,7 @@ def test_trials_of_a_session_before_run_again_once_an_epoch_has_ended(render: Re
     assert "0 running" in render(view.picture())[1]
 
 
-def test_view_of_a_finished_search(render: Render) -> None:
+def test_view_of_a_finished_search() -> None:
     story = Story(n_trials=2, epochs=1)
     view = see(story)
     for trial_id, accuracy in ((1, 0.98), (2, 0.9925)):
@@ -123,7 +122,7 @@ def test_view_of_a_finished_search(render: Render) -> None:
     assert picture[2] == "best 99.25 % (trial 2)  dropout 0.2  rotation 12°"
 
 
-def test_best_preview_is_shown_until_a_trial_has_run_all_its_epochs(render: Render) -> None:
+def test_best_preview_is_shown_until_a_trial_has_run_all_its_epochs() -> None:
     story = Story(n_trials=3, epochs=4)
     view = see(story)
     for trial_id, accuracy in ((1, 0.97), (2, 0.96)):
@@ -138,7 +137,7 @@ def test_best_preview_is_shown_until_a_trial_has_run_all_its_epochs(render: Rend
     assert render(view.picture())[2].startswith("best 95.00 % (trial 3)")
 
 
-def test_view_has_notices_and_counts_failures_and_stopped_trials(render: Render) -> None:
+def test_view_has_notices_and_counts_failures_and_stopped_trials() -> None:
     story = Story(n_trials=8)
     view = see(story)
     story.start(1, 2, 3, 4)
@@ -159,7 +158,7 @@ def test_view_has_notices_and_counts_failures_and_stopped_trials(render: Render)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
-def test_view_shows_no_more_trials_than_fit_a_screen(render: Render, width: int) -> None:
+def test_view_shows_no_more_trials_than_fit_a_screen(width: int) -> None:
     story = Story(n_trials=40, epochs=15)
     story.start(*range(1, 21), **FIVE)
     picture = render(see(story).picture(height=24), width=width)
@@ -169,7 +168,7 @@ def test_view_shows_no_more_trials_than_fit_a_screen(render: Render, width: int)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 140])
-def test_view_cuts_nothing_and_breaks_no_word(render: Render, width: int) -> None:
+def test_view_cuts_nothing_and_breaks_no_word(width: int) -> None:
     story = Story(n_trials=40, epochs=15)
     story.start(1, **FIVE)
     story.epoch(1, *[0.99] * 15)
@@ -186,7 +185,7 @@ def test_view_cuts_nothing_and_breaks_no_word(render: Render, width: int) -> Non
     assert all(format_value(name, value) in shown for name, value in FIVE.items())
 
 
-def test_nothing_is_running_without_a_driver(render: Render) -> None:
+def test_nothing_is_running_without_a_driver() -> None:
     story = Story(n_trials=4, epochs=5)
     story.start(1)
     story.epoch(1, 0.9, 0.95)
