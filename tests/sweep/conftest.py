@@ -15,7 +15,6 @@ from analysis.records.confirmation import (
     RunEnded,
     RunEpoch,
 )
-from analysis.records.epochs import Epoch
 from analysis.records.ledger import (
     EpochRecord,
     Ledger,
@@ -42,24 +41,6 @@ def make_sweep(tmp_path: Path, synthetic: ModuleType) -> Callable[..., tuple[Fol
         made = synthetic.Search(**search)
         folder = LocalFolder(tmp_path / made.name)
         return folder, synthetic.write_search(folder, made)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def make_metrics() -> Callable[..., Epoch]:
-    """Makes an epoch's metrics from its number and its validation accuracy."""
-
-    def make(epoch: int, val_accuracy: float) -> Epoch:
-        return Epoch(
-            epoch=epoch,
-            train_loss=0.1,
-            train_accuracy=0.9,
-            val_loss=0.1,
-            val_accuracy=val_accuracy,
-            seconds=1.0,
-            images_per_s=5000.0,
-        )
 
     return make
 

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from ray.tune.search import Searcher
 
-from analysis.records.ledger import EpochRecord, Ledger, SweepCreated, TrialEnded, TrialStarted
 from analysis.storage.folder import Folder
-from analysis.storage.journal import FORMAT
 from data_utils.dataset import ImageDataset, TrainTest
-from sweep.config import Resources, SweepConfig
+from sweep.config import Resources
 from sweep.driver.session import Session
 from sweep.training.assignment import Assignment
 from sweep.tuning.engine import Engine, Recorder
@@ -64,22 +62,3 @@ def blank() -> TrainTest:
     images = np.zeros((600, 28, 28), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(600), 256)
     return TrainTest(ImageDataset(images, labels), ImageDataset(images[:10], labels[:10]))
-
-
-@pytest.fixture(scope="session")
-def make_ledger() -> Callable[..., Ledger]:
-    """Makes the ledger of a search with a trial of each state, complete ones better and better."""
-
-    def make(config: SweepConfig, *states: Any) -> Ledger:
-        ledger = Ledger(SweepCreated(0.0, FORMAT, "made", config.model_dump(mode="json")))
-        for trial_id, state in enumerate(states, start=1):
-            draw = {"dropout": trial_id / 100, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
-            ledger.add(TrialStarted(1.0, trial_id, 0, draw))
-            accuracy = 0.9 + trial_id / 100
-            for epoch in range(1, config.epochs + 1):
-                ledger.add(EpochRecord(2.0, trial_id, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
-            if state != "RUNNING":
-                ledger.add(TrialEnded(3.0, trial_id, state, None))
-        return ledger
-
-    return make

@@ -20,6 +20,7 @@ from analysis.records.predictions import Predictions, load_images, load_predicti
 from analysis.records.seeds import confirmation_seeds
 from analysis.results.verdict import decisive_comparison
 from analysis.storage.local_folder import LocalFolder
+from config_ledgers import make_ledger
 from data_utils.dataset import TrainTest
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.confirm import run_confirmation
@@ -40,7 +41,7 @@ Confirming = Callable[..., Confirmation]
 
 
 @pytest.fixture(scope="module")
-def ledger(make_ledger: Callable[..., Ledger]) -> Ledger:
+def ledger() -> Ledger:
     """A finished search, in which each trial is better than those before it."""
     return make_ledger(CONFIG, *["COMPLETE"] * 4)
 

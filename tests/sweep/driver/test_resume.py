@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,13 @@ from analysis.records.ledger import Ledger
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
+from config_ledgers import make_ledger
 from sweep.config import SweepConfig
 from sweep.driver.arms import plan_runs
 from sweep.driver.folders import write_environment
 from sweep.driver.resume import check_changes, find_missing
 from sweep.environment import versions
 from sweep.errors import UsageError
-
-MakeLedger = Callable[..., Ledger]
 
 
 @pytest.fixture
@@ -43,12 +41,7 @@ def _config(n_trials: int, top_k: int = 1, n_seeds: int = 2) -> SweepConfig:
     ],
 )
 def test_missing_trials_and_runs_are_counted_and_described(
-    states: list[str],
-    n_trials: int,
-    n_runs: int,
-    text: str,
-    folder: Folder,
-    make_ledger: MakeLedger,
+    states: list[str], n_trials: int, n_runs: int, text: str, folder: Folder
 ) -> None:
     config = _config(3)
     missing = find_missing(folder, make_ledger(config, *states), config)
@@ -56,9 +49,7 @@ def test_missing_trials_and_runs_are_counted_and_described(
     assert (missing.n_trials, len(missing.runs), missing.text) == (n_trials, n_runs, text)
 
 
-def test_nothing_is_missing_without_a_finalist_or_a_confirmation(
-    folder: Folder, make_ledger: MakeLedger
-) -> None:
+def test_nothing_is_missing_without_a_finalist_or_a_confirmation(folder: Folder) -> None:
     config = _config(2)
     assert not find_missing(folder, make_ledger(config, "STOPPED", "FAILED"), config)
     config = config.model_copy(update={"confirm": None})
@@ -77,9 +68,7 @@ def _confirm(
                 writer.append(RunEnded(1.0, arm.arm, seed, state, None))  # type: ignore[arg-type]
 
 
-def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(
-    folder: Folder, make_ledger: MakeLedger
-) -> None:
+def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(folder: Folder) -> None:
     config = _config(1)
     ledger = make_ledger(config, "COMPLETE")
     first, second = confirmation_seeds(0, 2)
@@ -90,9 +79,7 @@ def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(
     ]
 
 
-def test_complete_confirmation_lacks_new_finalists_and_other_epochs(
-    folder: Folder, make_ledger: MakeLedger
-) -> None:
+def test_complete_confirmation_lacks_new_finalists_and_other_epochs(folder: Folder) -> None:
     config = _config(1, n_seeds=1)
     ledger = make_ledger(config, "COMPLETE")
     _confirm(folder, config, ledger, 1)
@@ -125,7 +112,7 @@ def test_complete_confirmation_lacks_new_finalists_and_other_epochs(
     ids=str,
 )
 def test_change_that_matters_is_told_and_needs_to_be_accepted(
-    change: dict[str, Any], told: list[str], folder: Folder, make_ledger: MakeLedger
+    change: dict[str, Any], told: list[str], folder: Folder
 ) -> None:
     config = SweepConfig.model_validate({"epochs": 5, **change})
     ledger = make_ledger(SweepConfig(epochs=5), "COMPLETE")
@@ -138,9 +125,7 @@ def test_change_that_matters_is_told_and_needs_to_be_accepted(
     assert "".join(f"\n  {sentence}" for sentence in told) in str(raised.value)
 
 
-def test_path_of_the_data_may_change_but_not_its_name(
-    folder: Folder, make_ledger: MakeLedger
-) -> None:
+def test_path_of_the_data_may_change_but_not_its_name(folder: Folder) -> None:
     ledger = make_ledger(SweepConfig(dataset="/old/own.npz"), "COMPLETE")
     moved = SweepConfig(dataset="/new/own.npz")
     assert check_changes(folder, ledger, moved, accept_changes=False) == []
@@ -148,7 +133,7 @@ def test_path_of_the_data_may_change_but_not_its_name(
         check_changes(folder, ledger, SweepConfig(), accept_changes=False)
 
 
-def test_other_versions_of_packages_are_a_change(folder: Folder, make_ledger: MakeLedger) -> None:
+def test_other_versions_of_packages_are_a_change(folder: Folder) -> None:
     then = versions() | {"lenet-sweep": "0.1.0"}
     folder.write("environment.json", json.dumps({"versions": then}).encode())
     assert (
@@ -164,7 +149,7 @@ def test_other_versions_of_packages_are_a_change(folder: Folder, make_ledger: Ma
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"[1]", b'{"versions": {}}'])
 def test_sweep_that_does_not_tell_its_versions_is_taken_as_it_is(
-    content: bytes | None, folder: Folder, make_ledger: MakeLedger
+    content: bytes | None, folder: Folder
 ) -> None:
     folder.delete("environment.json")
     if content is not None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.storage.local_folder import LocalFolder
+from config_ledgers import make_ledger
 from data_utils.dataset import TrainTest
 from sweep.config import SweepConfig
 from sweep.driver.search import run_search
@@ -18,20 +19,17 @@ from sweep.training.assignment import Assignment, Report
 from sweep.tuning.engine import Recorder
 from sweep.tuning.searcher import StudySearcher
 
-MakeLedger = Callable[..., Ledger]
 WITH_WIDTH = SweepConfig().model_dump()["space"] | {"model.width": {"low": 16, "high": 64}}
 STATES = ("COMPLETE", "STOPPED", "FAILED", "COMPLETE", "RUNNING")
 
 
-def _earlier(make_ledger: MakeLedger, **given: Any) -> Ledger:
+def _earlier(**given: Any) -> Ledger:
     return make_ledger(SweepConfig.model_validate({"epochs": 2, **given}), *STATES)
 
 
-def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first(
-    make_ledger: MakeLedger,
-) -> None:
+def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first() -> None:
     config = SweepConfig(epochs=2)
-    found = learn_from(_earlier(make_ledger), config, MNIST)
+    found = learn_from(_earlier(), config, MNIST)
     assert [(trial.trial_id, trial.state) for trial in found.trials] == [
         (1, "COMPLETE"),
         (2, "STOPPED"),
@@ -43,7 +41,7 @@ def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first(
     assert text.startswith("learning from 3 of 5 trials of made; its best is tried after the")
 
     same = config.model_copy(update={"initial_points": (found.point,)})
-    assert learn_from(_earlier(make_ledger), same, MNIST).point is None
+    assert learn_from(_earlier(), same, MNIST).point is None
 
 
 @pytest.mark.parametrize(
@@ -66,9 +64,9 @@ def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first(
     ],
 )
 def test_only_trials_whose_scores_are_comparable_fit(
-    then: dict[str, Any], now: dict[str, Any], trials: list[int], make_ledger: MakeLedger
+    then: dict[str, Any], now: dict[str, Any], trials: list[int]
 ) -> None:
-    ledger = _earlier(make_ledger, **then)
+    ledger = _earlier(**then)
     config = SweepConfig.model_validate({"epochs": 2, **now})
     if trials:
         assert [trial.trial_id for trial in learn_from(ledger, config, MNIST).trials] == trials
@@ -77,10 +75,8 @@ def test_only_trials_whose_scores_are_comparable_fit(
         learn_from(ledger, config, MNIST)
 
 
-def test_other_data_is_refused_and_the_same_data_fits_under_another_path(
-    make_ledger: MakeLedger,
-) -> None:
-    ledger = _earlier(make_ledger, dataset="./halves.npz")
+def test_other_data_is_refused_and_the_same_data_fits_under_another_path() -> None:
+    ledger = _earlier(dataset="./halves.npz")
     data = DataRecord(fingerprint="halves", n_train=300, side=32, classes=("a", "b"))
     ledger.created = replace(ledger.created, data=data)
     moved = SweepConfig(epochs=2, dataset="/moved/halves.npz")
@@ -90,10 +86,10 @@ def test_other_data_is_refused_and_the_same_data_fits_under_another_path(
         learn_from(ledger, moved, replace(data, fingerprint="other"))
 
 
-def test_another_network_is_refused_by_name(make_ledger: MakeLedger) -> None:
+def test_another_network_is_refused_by_name() -> None:
     own = SweepConfig(epochs=2, model=f"model.py:Net@{'ab' * 32}")
     with pytest.raises(UsageError, match="the network was lenet5, now Net@abababab"):
-        learn_from(_earlier(make_ledger), own, MNIST)
+        learn_from(_earlier(), own, MNIST)
 
 
 @pytest.mark.parametrize(
@@ -105,26 +101,23 @@ def test_another_network_is_refused_by_name(make_ledger: MakeLedger) -> None:
     ],
 )
 def test_network_of_another_size_is_another_network(
-    then: dict[str, Any], now: dict[str, Any], make_ledger: MakeLedger
+    then: dict[str, Any], now: dict[str, Any]
 ) -> None:
     model = {"model": f"model.py:Net@{64 * '0'}"}
     config = SweepConfig.model_validate({"epochs": 2, **model, **now})
     with pytest.raises(UsageError, match=r"`model\.width` was "):
-        learn_from(_earlier(make_ledger, **model, **then), config, MNIST)
+        learn_from(_earlier(**model, **then), config, MNIST)
 
 
 def test_warm_sweep_needs_the_earlier_one_only_at_its_start(
-    make_ledger: MakeLedger,
-    make_session: Callable[..., Session],
-    blank: TrainTest,
-    tmp_path: Path,
+    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
 ) -> None:
     def play(recorder: Recorder, assignment: Assignment) -> None:
         recorder.start(assignment)
         recorder.end(assignment, Report(failure="why"), "why")
 
     config = SweepConfig(epochs=2, trials=3, confirm=None)
-    earlier = learn_from(_earlier(make_ledger), config, MNIST)
+    earlier = learn_from(_earlier(), config, MNIST)
     folder = LocalFolder(tmp_path / "mine")
     run_search(make_session(folder, train=play), config, blank, earlier)
     ledger = read_ledger(folder)

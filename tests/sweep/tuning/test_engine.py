@@ -14,6 +14,7 @@ from analysis.errors import StorageError
 from analysis.records.epochs import Epoch
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
+from config_ledgers import make_result
 from data_utils.dataset import TrainTest
 from sweep.config import Resources
 from sweep.training.assignment import Assignment, Report
@@ -22,7 +23,6 @@ from sweep.tuning.engine import Engine, ListSearcher, Recorder
 from sweep.tuning.trainable import SweepTrainable
 
 _SNAPSHOT = "experiment_state*"
-MakeResult = Callable[..., dict[str, Any]]
 
 
 class ListRecorder(Recorder):
@@ -84,7 +84,7 @@ def recorder(folder: Folder) -> ListRecorder:
     return ListRecorder(folder)
 
 
-def test_recorder_records_each_epoch_once(recorder: ListRecorder, make_result: MakeResult) -> None:
+def test_recorder_records_each_epoch_once(recorder: ListRecorder) -> None:
     for result in (
         make_result(0.5),
         make_result(0.5, 0.6),
@@ -98,7 +98,7 @@ def test_recorder_records_each_epoch_once(recorder: ListRecorder, make_result: M
 
 
 def test_recorder_records_the_end_and_writes_the_traceback_of_a_failure(
-    recorder: ListRecorder, make_result: MakeResult, folder: Folder
+    recorder: ListRecorder, folder: Folder
 ) -> None:
     for n_epochs in (4, 3):
         recorder.on_trial_complete(trial=_trial(make_result(*[0.9] * n_epochs)))
@@ -114,9 +114,7 @@ def test_recorder_records_the_end_and_writes_the_traceback_of_a_failure(
     ]
 
 
-def test_recorder_records_dead_processes(
-    recorder: ListRecorder, make_result: MakeResult, tmp_path: Path
-) -> None:
+def test_recorder_records_dead_processes(recorder: ListRecorder, tmp_path: Path) -> None:
     memory = tmp_path / "error.txt"
     memory.write_text("ray.exceptions.OutOfMemoryError: Task was killed")
     recorder.on_trial_recover(iteration=1, trial=_trial(error_file=tmp_path / "none.txt"))
@@ -144,9 +142,7 @@ def test_recorder_does_not_end_a_training_that_tune_gives_up_too_early(
 
 
 @pytest.mark.parametrize("fails_at", ["start", "epoch", "notice", "end", "worker"])
-def test_recorder_keeps_its_error_and_records_nothing_more(
-    fails_at: str, folder: Folder, make_result: MakeResult
-) -> None:
+def test_recorder_keeps_its_error_and_records_nothing_more(fails_at: str, folder: Folder) -> None:
     recorder = ListRecorder(folder, fails_at=fails_at)
     trial, result = _trial(make_result(0.5)), make_result(0.5)
     report = Report(failure="storage: No space left on device", is_storage_failure=True)

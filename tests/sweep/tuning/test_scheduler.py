@@ -7,11 +7,10 @@ import pytest
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from analysis.records.ledger import Ledger
+from config_ledgers import begin_ledger, make_result, record
 from sweep.config import SweepConfig
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report
 from sweep.tuning.scheduler import build_scheduler
-
-MakeDriven = Callable[..., "Driven"]
 
 CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
 EPOCHS = 15
@@ -25,15 +24,9 @@ def _trial(number: int) -> SimpleNamespace:
 class Driven:
     """A scheduler and the ledger that it reads, driven as Tune and a recorder drive them."""
 
-    def __init__(
-        self,
-        scheduler: TrialScheduler,
-        ledger: Ledger,
-        record: Callable[..., None],
-        make_result: Callable[..., dict[str, Any]],
-    ) -> None:
+    def __init__(self, scheduler: TrialScheduler, ledger: Ledger) -> None:
         self.ledger = ledger
-        self._scheduler, self._record, self._make_result = scheduler, record, make_result
+        self._scheduler = scheduler
         self._trials: dict[int, SimpleNamespace] = {}
 
     def decide(self, number: int, *accuracies: float, past: bool = False) -> str:
@@ -41,31 +34,21 @@ class Driven:
         if number not in self._trials:
             trial = self._trials[number] = _trial(number)
             self._scheduler.on_trial_add(None, trial)
-        result = self._make_result(*accuracies, epochs=EPOCHS, past=past)
+        result = make_result(*accuracies, epochs=EPOCHS, past=past)
         decision = str(STOP)
         if not result["done"]:  # otherwise the scheduler is not asked
             decision = str(self._scheduler.on_trial_result(None, self._trials[number], result))
-        self._record(self.ledger, number, list(accuracies))
+        record(self.ledger, number, list(accuracies))
         return decision
 
 
-@pytest.fixture
 def make_driven(
-    begin_ledger: Callable[[SweepConfig], Ledger],
-    record: Callable[..., None],
-    make_result: Callable[..., dict[str, Any]],
-) -> MakeDriven:
-    """Drives ASHA for 15 epochs, with rungs at 3 and 9 by default, or another scheduler."""
-
-    def make(
-        ledger: Ledger | None = None, scheduler: TrialScheduler | None = None, **settings: Any
-    ) -> Driven:
-        config = SweepConfig.model_validate({"epochs": EPOCHS, "scheduler": settings})
-        ledger = ledger or begin_ledger(config)
-        scheduler = scheduler or build_scheduler(config, ledger)
-        return Driven(scheduler, ledger, record, make_result)
-
-    return make
+    ledger: Ledger | None = None, scheduler: TrialScheduler | None = None, **settings: Any
+) -> Driven:
+    """Drive ASHA for 15 epochs, with rungs at 3 and 9 by default, or another scheduler."""
+    config = SweepConfig.model_validate({"epochs": EPOCHS, "scheduler": settings})
+    ledger = ledger or begin_ledger(config)
+    return Driven(scheduler or build_scheduler(config, ledger), ledger)
 
 
 def _run(
@@ -101,9 +84,7 @@ def _run(
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("reduction_factor", [2, 3])
-def test_asha_decides_as_rays_does_also_after_a_break(
-    seed: int, reduction_factor: int, make_driven: MakeDriven
-) -> None:
+def test_asha_decides_as_rays_does_also_after_a_break(seed: int, reduction_factor: int) -> None:
     rng = np.random.default_rng(seed)
     curves = rng.random((25, EPOCHS)).tolist()
     settings = {"grace_period": 2, "reduction_factor": reduction_factor}
@@ -121,7 +102,7 @@ def test_asha_decides_as_rays_does_also_after_a_break(
         assert _run(curves, make_driven(**settings), break_after, resume) == expected
 
 
-def test_asha_lets_one_in_three_go_on(make_driven: MakeDriven) -> None:
+def test_asha_lets_one_in_three_go_on() -> None:
     asha = make_driven()
     accuracies = [0.91, 0.92, 0.93, 0.94, 0.90, 0.925, 0.935, 0.95]
     decisions = [asha.decide(number, 0.5, 0.6, last) for number, last in enumerate(accuracies)]
@@ -135,16 +116,14 @@ def test_asha_lets_one_in_three_go_on(make_driven: MakeDriven) -> None:
     [{"name": "none"}, {"grace_period": 15}, {"grace_period": 100, "reduction_factor": 2}],
     ids=str,
 )
-def test_nothing_is_stopped_without_a_rung_below_the_last_epoch(
-    settings: dict[str, Any], make_driven: MakeDriven
-) -> None:
+def test_nothing_is_stopped_without_a_rung_below_the_last_epoch(settings: dict[str, Any]) -> None:
     driven = make_driven(**settings)
     for number, accuracy in enumerate((0.99, 0.1, 0.05)):
         for epoch in range(1, 15):
             assert driven.decide(number, *[accuracy] * epoch) == CONTINUE
 
 
-def test_failure_is_not_an_epoch(begin_ledger: Callable[[SweepConfig], Ledger]) -> None:
+def test_failure_is_not_an_epoch() -> None:
     config = SweepConfig()
     # Tune counts a step without an epoch as well.
     result = Report(failure="diverged").to_result() | {TIME_ATTRIBUTE: 3}
@@ -153,15 +132,13 @@ def test_failure_is_not_an_epoch(begin_ledger: Callable[[SweepConfig], Ledger]) 
 
 
 @pytest.mark.parametrize("n_epochs", [3, 5, EPOCHS])
-def test_trial_from_a_checkpoint_is_in_the_rungs_below_it(
-    n_epochs: int, make_driven: MakeDriven
-) -> None:
+def test_trial_from_a_checkpoint_is_in_the_rungs_below_it(n_epochs: int) -> None:
     asha = make_driven()  # its ledger lost what this trial reported
     asha.decide(1, *[0.9] * (n_epochs - 1), 0.95, past=True)
     assert asha.decide(2, 0.1, 0.1, 0.85) == STOP
 
 
-def test_epoch_reported_again_after_a_retry_counts_once(make_driven: MakeDriven) -> None:
+def test_epoch_reported_again_after_a_retry_counts_once() -> None:
     asha = make_driven()
     for number, accuracy in ((1, 0.90), (2, 0.96)):
         assert asha.decide(number, 0.5, 0.6, accuracy) == CONTINUE
@@ -171,9 +148,7 @@ def test_epoch_reported_again_after_a_retry_counts_once(make_driven: MakeDriven)
 
 
 @pytest.mark.parametrize("name", ["none", "asha"])
-def test_next_trial_is_the_first_that_waits_however_many_have_ended(
-    name: str, begin_ledger: Callable[[SweepConfig], Ledger]
-) -> None:
+def test_next_trial_is_the_first_that_waits_however_many_have_ended(name: str) -> None:
     config = SweepConfig(scheduler=name)
     scheduler = build_scheduler(config, begin_ledger(config))
     states = {"00002": "RUNNING", "00004": "PENDING", "00003": "PENDING", "00001": "ERROR"}

@@ -10,13 +10,11 @@ from optuna.trial import TrialState
 from analysis.hyperparameters import complete
 from analysis.records.ledger import Ledger
 from analysis.records.seeds import trial_seed
+from config_ledgers import begin_ledger, make_result, record
 from sweep.config import SweepConfig
 from sweep.config.registry import SEARCHERS
 from sweep.training.assignment import Assignment, Report
 from sweep.tuning.searcher import StudySearcher, objective
-
-BeginLedger = Callable[[SweepConfig], Ledger]
-MakeDriven = Callable[..., "Driven"]
 
 SLOW_GP = pytest.param("gp", marks=pytest.mark.long)
 # One dimension of every kind.
@@ -37,17 +35,10 @@ FAILED = Report(failure="diverged").to_result()
 class Driven:
     """A searcher and the ledger that it reads, driven as Tune and a recorder drive them."""
 
-    def __init__(
-        self,
-        config: SweepConfig,
-        ledger: Ledger,
-        record: Callable[..., None],
-        make_result: Callable[..., dict[str, Any]],
-    ) -> None:
+    def __init__(self, config: SweepConfig, ledger: Ledger) -> None:
         self.searcher, self.study = (made := StudySearcher(config, ledger)), made.study
         self.numbers: dict[str, int] = {}
         self._epochs, self._ledger = config.epochs, ledger
-        self._record, self._make_result = record, make_result
 
     def suggest(self, tune_id: str) -> Assignment:
         assignment: Assignment = self.searcher.suggest(tune_id)["assignment"]
@@ -56,8 +47,8 @@ class Driven:
 
     def end(self, tune_id: str, *accuracies: float, failed: bool = False, **more: Any) -> None:
         """End a trial, which is complete if it has as many epochs as the config says."""
-        self._record(self._ledger, self.numbers[tune_id], list(accuracies))
-        result = self._make_result(*accuracies, epochs=self._epochs) if accuracies else None
+        record(self._ledger, self.numbers[tune_id], list(accuracies))
+        result = make_result(*accuracies, epochs=self._epochs) if accuracies else None
         self.searcher.on_trial_complete(tune_id, FAILED if failed else result, **more)
 
     def draw(self, n: int, evaluate: Callable[[dict[str, Any]], float]) -> list[dict[str, Any]]:
@@ -70,22 +61,13 @@ class Driven:
         return draws
 
 
-@pytest.fixture
-def make_driven(
-    begin_ledger: BeginLedger,
-    record: Callable[..., None],
-    make_result: Callable[..., dict[str, Any]],
-) -> MakeDriven:
-    """Drives the searcher of a sweep: a new one, unless its ledger is given."""
-
-    def make(ledger: Ledger | None = None, **given: Any) -> Driven:
-        config = SweepConfig.model_validate(given)
-        return Driven(config, ledger or begin_ledger(config), record, make_result)
-
-    return make
+def make_driven(ledger: Ledger | None = None, **given: Any) -> Driven:
+    """Drive the searcher of a sweep: a new one, unless its ledger is given."""
+    config = SweepConfig.model_validate(given)
+    return Driven(config, ledger or begin_ledger(config))
 
 
-def test_initial_points_come_first_and_what_they_lack_is_drawn(make_driven: MakeDriven) -> None:
+def test_initial_points_come_first_and_what_they_lack_is_drawn() -> None:
     points = [{"dropout": 0.5, "schedule": "linear"}, {"rotation": 7.5, "nesterov": True}]
     driven = make_driven(space=SPACE, initial_points=points)
     one, two, three = (driven.suggest(name).hyperparameters for name in "abc")
@@ -96,9 +78,7 @@ def test_initial_points_come_first_and_what_they_lack_is_drawn(make_driven: Make
 
 
 @pytest.mark.parametrize(("trials", "learns"), [(8, True), (40, False)])
-def test_gaussian_process_learns_early_in_a_short_sweep(
-    trials: int, learns: bool, make_driven: MakeDriven
-) -> None:
+def test_gaussian_process_learns_early_in_a_short_sweep(trials: int, learns: bool) -> None:
     def fourth(is_better: Callable[[float], float]) -> Any:
         driven = make_driven(
             searcher="gp", trials=trials, epochs=1, space=DROPOUT, initial_points=[]
@@ -110,7 +90,7 @@ def test_gaussian_process_learns_early_in_a_short_sweep(
     assert (fourth(lambda dropout: dropout) != fourth(lambda dropout: 0.5 - dropout)) == learns
 
 
-def test_assignment_has_number_and_seed_and_what_is_fixed(make_driven: MakeDriven) -> None:
+def test_assignment_has_number_and_seed_and_what_is_fixed() -> None:
     driven = make_driven(
         model="mlp",
         epochs=4,
@@ -140,9 +120,7 @@ def _require_inside_space(values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", SEARCHERS)
-def test_every_kind_of_dimension_is_drawn_inside_its_range(
-    name: str, make_driven: MakeDriven
-) -> None:
+def test_every_kind_of_dimension_is_drawn_inside_its_range(name: str) -> None:
     driven = make_driven(space=SPACE, initial_points=[], searcher=name, epochs=1)
     draws = driven.draw(12, lambda values: 0.93)
     for values in draws:
@@ -151,7 +129,7 @@ def test_every_kind_of_dimension_is_drawn_inside_its_range(
         assert len({values[dimension] for values in draws}) > 1, dimension
 
 
-def test_log_dimension_is_drawn_uniformly_in_its_logarithm(make_driven: MakeDriven) -> None:
+def test_log_dimension_is_drawn_uniformly_in_its_logarithm() -> None:
     space = {"weight_decay": SPACE["weight_decay"]}
     driven = make_driven(space=space, initial_points=[], searcher="random", epochs=1)
     draws = driven.draw(200, lambda values: 0.9)
@@ -161,7 +139,7 @@ def test_log_dimension_is_drawn_uniformly_in_its_logarithm(make_driven: MakeDriv
 
 
 @pytest.mark.parametrize("name", ["tpe", "random", SLOW_GP])
-def test_one_trial_at_a_time_is_repeated_exactly(name: str, make_driven: MakeDriven) -> None:
+def test_one_trial_at_a_time_is_repeated_exactly(name: str) -> None:
     def draw(seed: int, n: int) -> list[dict[str, Any]]:
         given = {"space": SPACE, "initial_points": [], "searcher": name, "seed": seed}
         driven = make_driven(**given, epochs=1)
@@ -172,7 +150,7 @@ def test_one_trial_at_a_time_is_repeated_exactly(name: str, make_driven: MakeDri
 
 
 @pytest.mark.parametrize("name", ["tpe", SLOW_GP])
-def test_searcher_draws_where_it_was_good(name: str, make_driven: MakeDriven) -> None:
+def test_searcher_draws_where_it_was_good(name: str) -> None:
     driven = make_driven(space=DROPOUT, initial_points=[], searcher=name, epochs=1)
     draws = driven.draw(25, lambda values: float(0.99 - (values["dropout"] - 0.4) ** 2))
     # Uniform draws would lie within 0.1 of the best with probability 0.4: five of eight or
@@ -182,9 +160,7 @@ def test_searcher_draws_where_it_was_good(name: str, make_driven: MakeDriven) ->
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
-def test_trials_that_learn_nothing_do_not_blind_a_gaussian_process(
-    seed: int, make_driven: MakeDriven
-) -> None:
+def test_trials_that_learn_nothing_do_not_blind_a_gaussian_process(seed: int) -> None:
     """Good and best differ by tenths of a percent; accuracies alone give 0.9914 and 0.9925."""
     space = {name: SPACE[name] for name in ("dropout", "weight_decay")}
     driven = make_driven(space=space, initial_points=[], searcher="gp", seed=seed, epochs=1)
@@ -202,7 +178,7 @@ def test_trials_that_learn_nothing_do_not_blind_a_gaussian_process(
     ("schedule", "score"), [("constant", (0.92 + 0.96 + 0.97) / 3), ("linear", 0.97)]
 )
 def test_complete_trial_has_the_score_that_the_best_is_chosen_by(
-    schedule: str, score: float, make_driven: MakeDriven
+    schedule: str, score: float
 ) -> None:
     space = {"schedule": SPACE["schedule"]}
     driven = make_driven(space=space, initial_points=[{"schedule": schedule}], epochs=4)
@@ -214,7 +190,7 @@ def test_complete_trial_has_the_score_that_the_best_is_chosen_by(
     assert trial.intermediate_values == {1: 0.9, 2: 0.92, 3: 0.96, 4: 0.97}
 
 
-def test_every_trial_ends_in_the_study(make_driven: MakeDriven) -> None:
+def test_every_trial_ends_in_the_study() -> None:
     driven = make_driven(epochs=4)
     for name in "abcde":
         driven.suggest(name)
@@ -233,12 +209,12 @@ def test_every_trial_ends_in_the_study(make_driven: MakeDriven) -> None:
     assert driven.study.best_trial.number == 0
 
 
-def test_searcher_is_saved_without_its_study(make_driven: MakeDriven) -> None:
+def test_searcher_is_saved_without_its_study() -> None:
     assert pickle.loads(pickle.dumps(make_driven().searcher)).__dict__ == {}
 
 
 @pytest.fixture
-def cut_off(begin_ledger: BeginLedger, record: Callable[..., None]) -> Ledger:
+def cut_off() -> Ledger:
     """A sweep that was cut off while trials 3 and 6 ran and before trial 4 was recorded."""
     ledger = begin_ledger(SweepConfig.model_validate(CUT_OFF))
     record(ledger, 1, [0.9, 0.92, 0.94, 0.96], "COMPLETE", dropout=0.01, rotation=0.0)
@@ -257,9 +233,7 @@ CUT_OFF = {
 }
 
 
-def test_resumed_searcher_proposes_what_was_cut_off_under_its_own_number(
-    cut_off: Ledger, make_driven: MakeDriven
-) -> None:
+def test_resumed_searcher_proposes_what_was_cut_off_under_its_own_number(cut_off: Ledger) -> None:
     driven = make_driven(cut_off, **CUT_OFF)
     trials = driven.study.trials
     states = ["COMPLETE", "PRUNED", "WAITING", "WAITING", "FAIL", "WAITING"]
@@ -281,9 +255,7 @@ def test_resumed_searcher_proposes_what_was_cut_off_under_its_own_number(
     assert driven.study.trials[2].intermediate_values == {1: 0.8, 2: 0.9, 3: 0.91, 4: 0.92}
 
 
-def test_trial_that_was_cut_off_goes_on_as_it_began_whatever_has_changed(
-    cut_off: Ledger, make_driven: MakeDriven
-) -> None:
+def test_trial_that_was_cut_off_goes_on_as_it_began_whatever_has_changed(cut_off: Ledger) -> None:
     driven = make_driven(
         cut_off,
         epochs=2,
@@ -304,7 +276,7 @@ def test_trial_that_was_cut_off_goes_on_as_it_began_whatever_has_changed(
 
 @pytest.mark.parametrize("is_cut_off", [True, False])
 def test_trial_from_before_a_value_was_searched_has_its_fixed_value(
-    is_cut_off: bool, cut_off: Ledger, make_driven: MakeDriven, record: Callable[..., None]
+    is_cut_off: bool, cut_off: Ledger
 ) -> None:
     accuracies = (0.8, 0.9, 0.91, 0.92)
     log = {"low": 0.005, "high": 0.2, "log": True}
@@ -322,9 +294,7 @@ def test_trial_from_before_a_value_was_searched_has_its_fixed_value(
     assert trial.value == pytest.approx(objective(0.91))
 
 
-def test_resumed_searcher_does_not_repeat_its_draws(
-    make_driven: MakeDriven, begin_ledger: BeginLedger, record: Callable[..., None]
-) -> None:
+def test_resumed_searcher_does_not_repeat_its_draws() -> None:
     given: dict[str, Any] = {"space": DROPOUT, "initial_points": [], "epochs": 1}
     before = [values["dropout"] for values in make_driven(**given).draw(5, lambda values: 0.9)]
     ledger = begin_ledger(SweepConfig.model_validate(given))
