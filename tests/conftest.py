@@ -1,6 +1,7 @@
 import os
-from collections.abc import Iterator
-from types import ModuleType
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cor
 os.environ.setdefault("RAY_worker_niceness", "0")  # else tests that compute starve trainings
 
 import sweep.tuning  # noqa: F401  # makes the settings that Ray reads when it is imported
+import synthetic
+from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
 from data_utils.mnist import load_mnist
 from s3_server import s3_server
@@ -26,12 +29,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ("ray",) not in [m.args for m in item.iter_markers("xdist_group")])
 
 
-@pytest.fixture(scope="session")
-def synthetic() -> ModuleType:
-    """The generator of synthetic sweeps."""
-    import synthetic
+@pytest.fixture
+def add_sweep(tmp_path: Path) -> Callable[..., LocalFolder]:
+    """Writes a sweep that never ran into `storage` in `tmp_path`; takes what `Search` takes."""
 
-    return synthetic
+    def add(name: str = "synthetic", **search: Any) -> LocalFolder:
+        folder = LocalFolder(tmp_path / "storage" / name)
+        synthetic.write_search(folder, synthetic.Search(name=name, **search))
+        return folder
+
+    return add
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+import synthetic
 from analysis.storage.local_folder import LocalFolder
 
 ROOT = Path(__file__).parents[1]
@@ -169,7 +169,7 @@ def test_import_loads_nothing_heavy(
     "arguments", [["--help"], ["run", "--help"], ["list"], ["trials"], ["best"]], ids=" ".join
 )
 def test_command_that_only_looks_loads_neither_ray_nor_torch(
-    arguments: list[str], tmp_path: Path, synthetic: ModuleType
+    arguments: list[str], tmp_path: Path
 ) -> None:
     synthetic.write_search(LocalFolder(tmp_path / "made"), synthetic.Search(n_trials=8, epochs=4))
     code = f"""

@@ -6,7 +6,6 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 import typer
 from PIL import Image
 
+import synthetic
 from analysis.storage.local_folder import LocalFolder
 from sweep.cli import app
 
@@ -55,7 +55,7 @@ def test_every_command_is_shown() -> None:
         assert f"`sweep {name}" in TEXT, f"the README does not show `sweep {name}`"
 
 
-def test_python_runs_on_a_sweep(tmp_path: Path, synthetic: ModuleType) -> None:
+def test_python_runs_on_a_sweep(tmp_path: Path) -> None:
     program = _program("sweep.open(")
     synthetic.write_search(LocalFolder(tmp_path / "runs/NAME"), synthetic.Search(n_trials=8))
     code = f"{program}\nassert len(trials) == 8 and len(epochs) > 8"

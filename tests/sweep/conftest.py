@@ -2,7 +2,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +21,7 @@ from analysis.records.ledger import (
     SweepCreated,
     TrialEnded,
     TrialStarted,
+    read_ledger,
 )
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
@@ -34,13 +34,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def make_sweep(tmp_path: Path, synthetic: ModuleType) -> Callable[..., tuple[Folder, Ledger]]:
-    """Writes a sweep that never ran below `tmp_path`; takes what `synthetic.Search` takes."""
+def make_sweep(add_sweep: Callable[..., Folder]) -> Callable[..., tuple[Folder, Ledger]]:
+    """Writes a sweep as `add_sweep` does, and reads it."""
 
     def make(**search: object) -> tuple[Folder, Ledger]:
-        made = synthetic.Search(**search)
-        folder = LocalFolder(tmp_path / made.name)
-        return folder, synthetic.write_search(folder, made)
+        folder = add_sweep(**search)
+        return folder, read_ledger(folder)
 
     return make
 

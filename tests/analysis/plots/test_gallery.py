@@ -53,9 +53,9 @@ def test_draw_all_writes_every_plot(confirmed_folder, tmp_path):
         assert int.from_bytes(data[16:20], "big") == 1760
 
 
-def test_draw_all_of_an_unconfirmed_sweep_deletes_what_cannot_be_drawn_any_more(search_folder):
+def test_draw_all_of_an_unconfirmed_sweep_deletes_what_cannot_be_drawn_any_more(add_sweep):
     """In the sweep's own folder, and only files that it writes itself."""
-    folder = search_folder(n_trials=1, n_running=1)
+    folder = add_sweep(n_trials=1, n_running=1)
     own, elsewhere = folder.child("plots"), folder.child("elsewhere")
     for out in (own, elsewhere):
         for name in ("misclassified.png", "misclassified.svg", "mine.png"):

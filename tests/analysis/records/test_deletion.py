@@ -1,10 +1,10 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from types import ModuleType
 
 import pytest
 
+import synthetic
 from analysis.errors import InUseError, StorageError
 from analysis.records.deletion import delete_sweep, linked_path
 from analysis.records.files import LEDGER_FILE
@@ -17,7 +17,7 @@ from store_model import ModelFolder, Objects
 
 
 @pytest.fixture(params=["disk", "model", "s3"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path, synthetic: ModuleType) -> Folder:
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     """A sweep in each kind of storage."""
     storage: Folder = LocalFolder(tmp_path / "storage")
     if request.param == "model":
@@ -91,7 +91,7 @@ def test_interrupted_deletion_leaves_no_sweep_and_can_be_repeated(
     assert not folder.exists(LEDGER_FILE)
 
 
-def test_links_are_not_followed(tmp_path: Path, synthetic: ModuleType) -> None:
+def test_links_are_not_followed(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "precious.pt").write_bytes(b"x")

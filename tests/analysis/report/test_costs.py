@@ -25,8 +25,8 @@ from analysis.results.cost import describe_shortened, search_cost
 from in_memory import make_ledger
 
 
-def test_costs_of_a_search_count_every_core(search_folder):
-    ledger = read_ledger(search_folder(n_trials=12))
+def test_costs_of_a_search_count_every_core(add_sweep):
+    ledger = read_ledger(add_sweep(n_trials=12))
     ledger.config["resources"] = {"cpu": 4, "gpu": 0}
     cost, rows = search_cost(ledger), dict(cost_rows(ledger, None))
     assert rows["Search: epochs trained"] == f"{cost.epochs}"
@@ -68,21 +68,21 @@ def test_failures_name_trials_and_runs(confirmed_folder):
     assert all("training loss became nan" in reason for _, reason in rows)
 
 
-def test_failures_are_shortened(search_folder):
-    rows = failure_rows(read_ledger(search_folder(n_trials=50, failure_rate=1.0)), None)
+def test_failures_are_shortened(add_sweep):
+    rows = failure_rows(read_ledger(add_sweep(n_trials=50, failure_rate=1.0)), None)
     assert len(rows) == 21
     assert rows[-1] == ("and others", "30 more in the ledger")
 
 
-def test_notices_leave_out_those_of_failed_trials(search_folder):
-    ledger = read_ledger(search_folder(n_trials=3, failure_rate=1.0))
+def test_notices_leave_out_those_of_failed_trials(add_sweep):
+    ledger = read_ledger(add_sweep(n_trials=3, failure_rate=1.0))
     assert ledger.notices
     ledger.apply(Notice(1e10, None, "a worker died"))
     assert notice_rows(ledger, None) == [("search", "a worker died")]
 
 
-def test_environment_is_shown_whatever_it_holds(search_folder):
-    folder = search_folder(n_trials=1)
+def test_environment_is_shown_whatever_it_holds(add_sweep):
+    folder = add_sweep(n_trials=1)
     assert environment_rows(folder) == []
     recorded = {
         "versions": {"python": "3.11"},
@@ -100,14 +100,14 @@ def test_environment_is_shown_whatever_it_holds(search_folder):
 
 
 @pytest.mark.parametrize("data", [b"{", b"[1]", b"\xff", b"[" * 100_000])
-def test_environment_that_is_damaged_is_no_reason_to_fail(search_folder, data):
-    folder = search_folder(n_trials=1)
+def test_environment_that_is_damaged_is_no_reason_to_fail(add_sweep, data):
+    folder = add_sweep(n_trials=1)
     folder.write("environment.json", data)
     assert environment_rows(folder) == [("environment.json", "is damaged")]
 
 
-def test_resolved_config_is_the_files_or_else_the_ledgers(search_folder):
-    folder = search_folder(n_trials=1)
+def test_resolved_config_is_the_files_or_else_the_ledgers(add_sweep):
+    folder = add_sweep(n_trials=1)
     ledger = read_ledger(folder)
     assert yaml.safe_load(resolved_config(folder, ledger)) == ledger.config
     folder.write("config.yaml", b"model: lenet5 # mine\n")
@@ -131,8 +131,8 @@ def test_commands_confirm_only_what_is_there_to_confirm(confirmed_folder):
     ]
 
 
-def test_own_network_needs_its_file(search_folder):
-    ledger = read_ledger(search_folder(n_trials=1))
+def test_own_network_needs_its_file(add_sweep):
+    ledger = read_ledger(add_sweep(n_trials=1))
     ledger.config["model"] = f"model.py:Net@{'ab' * 32}"
     purposes = commands(ledger, None).values()
     assert any("beside it the sweep's model.py" in purpose for purpose in purposes)

@@ -24,8 +24,8 @@ def best_id(ledger):
 
 
 @pytest.fixture
-def ledger(search_folder):
-    return read_ledger(search_folder(n_trials=6))
+def ledger(add_sweep):
+    return read_ledger(add_sweep(n_trials=6))
 
 
 def test_verdict_of_an_unconfirmed_sweep_claims_nothing(ledger):
@@ -157,8 +157,8 @@ def test_best_is_stated_with_its_own_config_after_the_sweeps_has_changed(ledger)
     assert yaml.safe_load(before["config"])["initial_points"] == [trial.hyperparameters]
 
 
-def test_best_does_not_repeat_searched_hyperparameters(search_folder):
-    best = describe_best(read_ledger(search_folder(n_trials=4, decaying=True)))
+def test_best_does_not_repeat_searched_hyperparameters(add_sweep):
+    best = describe_best(read_ledger(add_sweep(n_trials=4, decaying=True)))
     names = [name for name, _ in (*best["searched"], *best["fixed"])]
     assert len(names) == len(set(names))
     assert "learning_rate" not in yaml.safe_load(best["config"])["recipe"]

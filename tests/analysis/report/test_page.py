@@ -10,11 +10,11 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from msgspec.structs import replace
 
+import synthetic
 from analysis.errors import LedgerError
 from analysis.hyperparameters import format_value
 from analysis.plots.gallery import MODEL_PLOTS, SEARCH_PLOTS, render
@@ -77,9 +77,7 @@ def texts(page: ET.Element, tag: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def confirmed_report(
-    tmp_path_factory: pytest.TempPathFactory, synthetic: ModuleType
-) -> tuple[Folder, str]:
+def confirmed_report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Folder, str]:
     folder = LocalFolder(tmp_path_factory.mktemp("report") / "synthetic")
     ledger = synthetic.write_search(folder, synthetic.Search(**SMALL))
     synthetic.write_confirmed(folder, ledger, n_seeds=4)
@@ -217,8 +215,8 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(confirmed_folder):
 
 
 @pytest.mark.long
-def test_report_of_a_large_unconfirmed_sweep(search_folder):
-    report = report_of(search_folder(n_trials=500, epochs=3, scheduler="none"))
+def test_report_of_a_large_unconfirmed_sweep(add_sweep):
+    report = report_of(add_sweep(n_trials=500, epochs=3, scheduler="none"))
     page = ET.fromstring(report)
     sources = [image.get("src").partition(";")[0] for image in page.iter("img")]
     # Pictures of many marks are not drawn as such.
@@ -229,8 +227,8 @@ def test_report_of_a_large_unconfirmed_sweep(search_folder):
     assert "sweep confirm synthetic" in texts(page, "code")
 
 
-def test_unconfirmed_sweep_without_a_best_trial_has_a_report(search_folder):
-    folder = search_folder(n_trials=3, failure_rate=1.0)
+def test_unconfirmed_sweep_without_a_best_trial_has_a_report(add_sweep):
+    folder = add_sweep(n_trials=3, failure_rate=1.0)
     report = report_of(folder)
     assert report.startswith("<!DOCTYPE html>\n<html lang=")
     page = ET.fromstring(report)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import nbformat
@@ -13,6 +12,7 @@ from matplotlib import pyplot
 from nbclient import NotebookClient
 
 import sweep
+import synthetic
 from analysis.records.ledger import Ledger
 from analysis.storage.folder import Folder
 from sweep.errors import NoTrialError, UsageError
@@ -28,12 +28,12 @@ SMALL = {
 
 
 def test_confirmed_sweep_is_tables_a_best_trial_and_a_verdict(
-    make_sweep: MakeSweep, synthetic: ModuleType, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     folder, ledger = make_sweep(name="made", n_trials=12)
     synthetic.write_confirmed(folder, ledger, 4)
-    made = sweep.open(storage=tmp_path)
-    assert repr(made) == f"<sweep made in {tmp_path}>"
+    made = sweep.open(storage=tmp_path / "storage")
+    assert repr(made) == f"<sweep made in {tmp_path}/storage>"
     best = made.best
     row = made.trials.loc[best["trial_id"]]
     assert (row["val_accuracy"], row["dropout"]) == (
@@ -51,19 +51,19 @@ def test_unfinished_sweep_has_no_best_trial_and_no_runs(
     make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     make_sweep(name="made", n_trials=2, n_running=2)
-    made = sweep.open("made", storage=tmp_path)
+    made = sweep.open("made", storage=tmp_path / "storage")
     assert (set(made.trials["state"]), len(made.runs)) == ({"RUNNING"}, 0)
     with pytest.raises(NoTrialError, match="no trial of made has run all its epochs yet"):
         _ = made.best
     with pytest.raises(UsageError, match="there is no sweep 'mad'.*; did you mean made"):
-        sweep.open("mad", storage=tmp_path)
+        sweep.open("mad", storage=tmp_path / "storage")
     with pytest.raises(UsageError, match="opened by its name"):
-        sweep.open(tmp_path / "made")  # type: ignore[arg-type]
+        sweep.open(tmp_path / "storage" / "made")  # type: ignore[arg-type]
 
 
 def test_plot_is_a_figure_or_is_drawn_into_axes(make_sweep: MakeSweep, tmp_path: Path) -> None:
     make_sweep(name="made", n_trials=12)
-    made = sweep.open("made", storage=tmp_path)
+    made = sweep.open("made", storage=tmp_path / "storage")
     figure = made.plot("best-so-far")
     assert [text.get_text() for text in figure.texts][-1] == "Best so far"
     mine, axes = pyplot.subplots(1, 2)
@@ -105,7 +105,7 @@ def test_numbers_of_seeds_and_trials_at_a_time_are_checked(
     make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     make_sweep(n_trials=4)
-    opened = sweep.open("synthetic", storage=tmp_path)
+    opened = sweep.open("synthetic", storage=tmp_path / "storage")
     for wrong in ({"seeds": 0}, {"top_k": 0}, {"seeds": 5000}, {"concurrency": 0}):
         with pytest.raises(UsageError, match=f"`-*{next(iter(wrong))}` must be at "):
             opened.confirm(**wrong)

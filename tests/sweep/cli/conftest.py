@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 
 import psutil
 import pytest
@@ -17,7 +17,6 @@ import pytest
 from analysis.records.confirmation import Confirmation
 from analysis.records.epochs import Epoch
 from analysis.records.ledger import Ledger, read_ledger
-from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from sweep.__main__ import main
 from waiting import wait_until
@@ -56,18 +55,6 @@ def call(
     monkeypatch.setenv("SWEEP_STORAGE", "storage")
     monkeypatch.delenv("SWEEP_DATA", raising=False)
     return run
-
-
-@pytest.fixture
-def add_sweep(tmp_path: Path, synthetic: ModuleType) -> Callable[..., Folder]:
-    """Write a sweep that never ran into the storage; takes the arguments of `Search`."""
-
-    def add(name: str, **search: object) -> Folder:
-        folder = LocalFolder(tmp_path / "storage" / name)
-        synthetic.write_search(folder, synthetic.Search(name=name, **search))
-        return folder
-
-    return add
 
 
 @dataclass(frozen=True)

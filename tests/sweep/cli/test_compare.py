@@ -1,11 +1,11 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+import synthetic
 from analysis.records.ledger import EpochRecord, TrialEnded, TrialStarted, read_ledger
 from analysis.storage.folder import Folder
 from analysis.storage.journal import encode_record
@@ -14,7 +14,7 @@ Call = Callable[..., Any]
 
 
 def test_sweeps_are_shown_side_by_side(
-    call: Call, add_sweep: Callable[..., Folder], synthetic: ModuleType, tmp_path: Path
+    call: Call, add_sweep: Callable[..., Folder], tmp_path: Path
 ) -> None:
     for name, n_trials, n_seeds in (("a", 8, 4), ("b", 12, 5), ("young", 3, 0)):
         folder = add_sweep(name, n_trials=n_trials, n_running=2 if name == "young" else 0)
@@ -45,7 +45,7 @@ def test_sweeps_are_shown_side_by_side(
 
 
 def test_sweeps_with_other_seeds_are_compared_and_it_is_said(
-    call: Call, add_sweep: Callable[..., Folder], synthetic: ModuleType
+    call: Call, add_sweep: Callable[..., Folder]
 ) -> None:
     for seed, name in enumerate(("a", "b")):
         folder = add_sweep(name, n_trials=4, scheduler="none", failure_rate=0, seed=seed)
@@ -87,7 +87,7 @@ def test_value_that_only_one_sweep_searched_or_has_in_its_recipe_is_shown(
 
 
 def test_other_data_and_another_network_are_named_and_never_compared(
-    call: Call, add_sweep: Callable[..., Folder], synthetic: ModuleType, tmp_path: Path
+    call: Call, add_sweep: Callable[..., Folder], tmp_path: Path
 ) -> None:
     for name in ("a", "b"):
         folder = add_sweep(name, n_trials=4, scheduler="none", failure_rate=0)

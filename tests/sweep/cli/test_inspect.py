@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+import synthetic
 from analysis.formatting import duration
 from analysis.records.confirmation import LookTaken, Plan
 from analysis.records.ledger import (
@@ -131,9 +131,7 @@ def test_best_says_first_that_no_proposal_beat_the_initial_point(
     assert second.startswith("best of lost: trial 1, ")
 
 
-def test_best_of_a_sweep_that_is_not_finished_says_so(
-    call: Call, add_sweep: AddSweep, synthetic: ModuleType
-) -> None:
+def test_best_of_a_sweep_that_is_not_finished_says_so(call: Call, add_sweep: AddSweep) -> None:
     folder = add_sweep("cut", n_trials=6, n_running=2)
     first, *rest = call("best", "cut").out.splitlines()
     hint = "continue with: sweep resume cut"
@@ -143,9 +141,7 @@ def test_best_of_a_sweep_that_is_not_finished_says_so(
         assert call("best", "cut").out.startswith("sweep cut: running, 4 of 6 trials ended\n")
 
 
-def test_best_has_the_baselines_and_the_verdict(
-    call: Call, add_sweep: AddSweep, synthetic: ModuleType
-) -> None:
+def test_best_has_the_baselines_and_the_verdict(call: Call, add_sweep: AddSweep) -> None:
     folder = add_sweep("made", n_trials=20, decaying=True, scheduler="none")
     synthetic.write_confirmed(folder, read_ledger(folder), 5, predictions=False)
     document = json.loads(call("best", "made", "--json").out)
@@ -320,7 +316,7 @@ def test_status_counts_the_trials(call: Call, add_sweep: AddSweep) -> None:
 
 
 def test_status_follows_a_search_and_its_confirmation_until_they_end(
-    call: Call, add_sweep: AddSweep, synthetic: ModuleType, monkeypatch: pytest.MonkeyPatch
+    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = add_sweep("made", n_trials=6)
     ledger = read_ledger(folder)

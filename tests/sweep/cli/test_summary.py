@@ -7,10 +7,10 @@ import termios
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+import synthetic
 from analysis.records.ledger import DIVERGED, Ledger, read_ledger
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
@@ -22,7 +22,7 @@ MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
 
 def test_result_of_a_sweep_whose_new_best_trial_is_not_confirmed(
-    make_sweep: MakeSweep, synthetic: ModuleType, capsys: pytest.CaptureFixture[str]
+    make_sweep: MakeSweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, ledger = make_sweep(n_trials=8, scheduler="none", failure_rate=0)
     synthetic.write_confirmed(folder, ledger, n_seeds=6, predictions=False)
@@ -40,7 +40,7 @@ def test_result_of_a_sweep_whose_new_best_trial_is_not_confirmed(
 
 
 def test_result_as_text_has_the_costs_the_failures_and_the_arms(
-    make_sweep: MakeSweep, synthetic: ModuleType, capsys: pytest.CaptureFixture[str]
+    make_sweep: MakeSweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, ledger = make_sweep(n_trials=12, failure_rate=0)
     failed = ledger.trials[3]
@@ -72,13 +72,13 @@ def test_next_commands_can_be_typed_wherever_the_sweep_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder, ledger = make_sweep(n_trials=10, failure_rate=0)
-    for where in (f" --storage {tmp_path}", ""):
+    for where in (f" --storage {tmp_path}/storage", ""):
         print_result(folder, ledger, as_json=False)
         _, _, end = capsys.readouterr().out.rpartition("\nnext ")
         commands = [re.split(r" {2,}", line.strip())[0] for line in end.splitlines()]
         expected = ["trials --top 10", "confirm", "best --json"]
         assert commands == [f"sweep {command} synthetic{where}" for command in expected]
-        monkeypatch.setenv("SWEEP_STORAGE", str(tmp_path))
+        monkeypatch.setenv("SWEEP_STORAGE", f"{tmp_path}/storage")
 
 
 def test_next_commands_stay_whole_on_a_narrow_terminal(
@@ -106,7 +106,7 @@ def test_storage_of_the_environment_need_not_be_one(
     folder, _ = make_sweep(n_trials=4)
     for unusable in (str(Path(__file__)), "s3://"):
         monkeypatch.setenv("SWEEP_STORAGE", unusable)
-        assert follow_up("best", folder) == f"sweep best synthetic --storage {tmp_path}"
+        assert follow_up("best", folder) == f"sweep best synthetic --storage {tmp_path}/storage"
 
 
 def test_result_of_a_renamed_folder_has_the_new_name(

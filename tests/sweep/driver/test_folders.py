@@ -71,9 +71,8 @@ def test_folder_of_a_sweep_is_left_alone(
     make_sweep: Callable[..., object], tmp_path: Path
 ) -> None:
     make_sweep(n_trials=2, name="mine")
-    (tmp_path / "damaged").mkdir()
-    (tmp_path / "damaged" / "ledger.jsonl").write_text("garbage\n")
-    storage = LocalFolder(tmp_path)
+    storage = LocalFolder(tmp_path / "storage")
+    storage.write("damaged/ledger.jsonl", b"garbage\n")
     with pytest.raises(UsageError, match="the sweep 'mine' already exists in "):
         new_folder(storage, "mine", SweepConfig()).__enter__()
     with pytest.raises(LedgerError, match="ledger.jsonl:1"):

@@ -1,8 +1,8 @@
 from collections.abc import Callable
-from types import ModuleType
 
 import pytest
 
+import synthetic
 from analysis.records.ledger import ConfigChanged, Ledger
 from analysis.results.verdict import decisive_comparison, describe_verdict
 from analysis.storage.folder import Folder
@@ -13,7 +13,7 @@ MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
 @pytest.mark.parametrize(("n_seeds", "t"), [(1, None), (3, None), (4, 3.182446)])
 def test_best_has_its_confirmed_accuracy(
-    n_seeds: int, t: float | None, make_sweep: MakeSweep, synthetic: ModuleType
+    n_seeds: int, t: float | None, make_sweep: MakeSweep
 ) -> None:
     folder, ledger = make_sweep(n_trials=12)
     assert "confirmed" not in best_document(folder, ledger)
@@ -47,9 +47,7 @@ def test_best_has_its_confirmed_accuracy(
         assert confirmed["test_accuracy_ci95"] is None
 
 
-def test_verdict_on_the_hand_tuned_point_itself_is_open(
-    make_sweep: MakeSweep, synthetic: ModuleType
-) -> None:
+def test_verdict_on_the_hand_tuned_point_itself_is_open(make_sweep: MakeSweep) -> None:
     folder, ledger = make_sweep(n_trials=1, scheduler="none", failure_rate=0)
     assert best_document(folder, ledger)["origin"] == "initial"
     synthetic.write_confirmed(folder, ledger, 4, predictions=False)

@@ -9,13 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from itertools import chain
-from types import ModuleType
 
 import pytest
 from optuna import load_study
 from optuna.trial import TrialState
 from optuna_dashboard import get_note
 
+import synthetic
 from analysis.plots.importance import importances
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import LEDGER_FILE
@@ -87,9 +87,7 @@ def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
     assert reasons == [None, "training loss became nan in epoch 2", None]
 
 
-def test_attributes_and_note_of_the_study_follow_the_confirmation(
-    make_sweep: MakeSweep, synthetic: ModuleType
-) -> None:
+def test_attributes_and_note_of_the_study_follow_the_confirmation(make_sweep: MakeSweep) -> None:
     folder, ledger = make_sweep(n_trials=3, failure_rate=0.0)
     mirror = StudyMirror(folder, print)
     mirror.follow()
@@ -119,9 +117,7 @@ def test_attributes_and_note_of_the_study_follow_the_confirmation(
     assert after["Test accuracy"].startswith(f"{mean} (95 % interval ")
 
 
-def test_verdict_on_a_found_trial_names_its_baseline(
-    make_sweep: MakeSweep, synthetic: ModuleType
-) -> None:
+def test_verdict_on_a_found_trial_names_its_baseline(make_sweep: MakeSweep) -> None:
     folder, ledger = make_sweep(n_trials=16)
     assert rank_trials(ledger)[0].trial.origin == "proposed"
     synthetic.write_confirmed(folder, ledger, 4)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import synthetic
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import checkpoint_name, trial_name
 from analysis.records.ledger import EpochRecord, Ledger, LedgerWriter, TrialEnded, read_ledger
@@ -43,9 +44,7 @@ def curve(client: Any, run: Any, name: str) -> list[tuple[int, float]]:
     return sorted((metric.step, metric.value) for metric in history)
 
 
-def test_sweep_is_mirrored_once_and_grows(
-    make_sweep: MakeSweep, synthetic: Any, database: str
-) -> None:
+def test_sweep_is_mirrored_once_and_grows(make_sweep: MakeSweep, database: str) -> None:
     folder, ledger = make_sweep(n_trials=3, n_running=1)
     with folder.lock():
         assert mirror(folder, "mlflow", database, follow=False)[0] == 3
@@ -98,7 +97,7 @@ def test_sweep_is_mirrored_once_and_grows(
 
 
 def test_result_that_falls_and_a_report_that_comes_later_are_mirrored(
-    make_sweep: MakeSweep, synthetic: Any, database: str, monkeypatch: pytest.MonkeyPatch
+    make_sweep: MakeSweep, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, ledger = make_sweep(n_trials=3)
     synthetic.write_confirmed(folder, ledger, 1)

@@ -1,12 +1,12 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+import synthetic
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger, LedgerWriter, TrialEnded, read_ledger
 from analysis.results.selection import rank_trials, trial_score
@@ -35,7 +35,7 @@ def contents(path: Path) -> dict[Path, bytes]:
 
 
 def test_every_trial_and_confirmation_run_is_in_tensorboard(
-    make_sweep: MakeSweep, synthetic: ModuleType, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     folder, ledger = make_sweep(n_trials=5)
     synthetic.write_confirmed(folder, ledger, 1)
@@ -129,7 +129,7 @@ def test_files_of_another_sweep_are_left_alone(make_sweep: MakeSweep, tmp_path: 
     folder, _ = make_sweep(n_trials=1)
     mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
     before = contents(tmp_path / "out")
-    shutil.rmtree(tmp_path / folder.name)
+    shutil.rmtree(folder.path)
     other, _ = make_sweep(n_trials=1, seed=1)
     with pytest.raises(UsageError, match=r"of another sweep with this name; delete .*--out"):
         mirror(other, "tensorboard", str(tmp_path / "out"), follow=False)
