@@ -16,13 +16,11 @@ from typing import Any
 
 import pyte
 import pytest
-import torch
 
-from analysis.records.ledger import Ledger
 from analysis.storage.local_folder import LocalFolder
-from data_utils.dataset import TrainTest, split_train_validation
+from data_utils.dataset import TrainTest
+from retraining import retrain, timeless
 from sweep.config import SweepConfig
-from sweep.training.loop import TrainingRun, train_epochs
 from waiting import wait_until
 
 StartDriver = Callable[..., Any]
@@ -93,26 +91,6 @@ class Terminal:
         os.close(self.theirs)
         self._reader.join(timeout=10)
         os.close(self._ours)
-
-
-def _retrain(ledger: Ledger, trial_id: int, mnist: TrainTest) -> list[tuple[float, ...]]:
-    """The trial's numbers, from a training in this process that nothing interrupts."""
-    config = SweepConfig.model_validate(ledger.config)
-    trial = ledger.trials[trial_id]
-    train, validation = split_train_validation(mnist.train, 10_000, config.split_seed)
-    draw = {name: trial.hyperparameters[name] for name in config.space}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        run = TrainingRun(config.model, config.hyperparameters(draw), seed=trial.seed)
-        return [*map(_numbers, train_epochs(run, train, validation, epochs=config.epochs))]
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _numbers(epoch: Any) -> tuple[float, ...]:
-    names = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
-    return tuple(getattr(epoch, name) for name in names)
 
 
 def test_sweep_on_a_terminal_survives_a_dead_worker_and_ctrl_c(
@@ -218,5 +196,6 @@ def test_sweep_survives_sigkill_at_random_moments(
     for key, trial in trials.items():
         assert [epoch.epoch for epoch in trial.epochs] == list(range(1, 21))
         assert trial.epochs[: len(after.get(key, []))] == after.get(key, [])
-    numbers = [_numbers(epoch) for epoch in trials[1].epochs]
-    assert numbers == _retrain(driver.ledger, 1, mnist)  # it was running at the first kill
+    config = SweepConfig.model_validate(driver.ledger.config)
+    again = retrain(config, trials[1], mnist)  # it was running at the first kill
+    assert timeless(trials[1].epochs) == timeless(again)

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import ray
 import torch
-from msgspec.structs import replace as replace_fields
 
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, trial_name
@@ -23,14 +22,14 @@ from analysis.records.ledger import (
     Ledger,
     LedgerWriter,
     SweepCreated,
-    Trial,
     read_ledger,
 )
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from analysis.storage.journal import FORMAT
 from analysis.storage.local_folder import LocalFolder
-from data_utils.dataset import ImageDataset, TrainTest, split_train_validation
+from data_utils.dataset import ImageDataset, TrainTest
+from retraining import retrain, timeless
 from sweep.config import SweepConfig
 from sweep.driver.resume import extend, find_missing
 from sweep.driver.search import run_search
@@ -50,18 +49,6 @@ RunTiny = Callable[..., Ledger]
 def _config(**given: Any) -> SweepConfig:
     recipe = {"learning_rate": 0.05, "batch_size": 32}
     return SweepConfig.model_validate({"model": "mlp", "recipe": recipe, **given})
-
-
-def _retrain(config: SweepConfig, trial: Trial, data: TrainTest) -> list[Epoch]:
-    """Train a trial again, in this process, where nothing disturbs it."""
-    draw = {name: trial.hyperparameters[name] for name in config.space}
-    run = TrainingRun(config.model, config.hyperparameters(draw), seed=trial.seed)
-    train, validation = split_train_validation(data.train, 85, config.split_seed)
-    return list(train_epochs(run, train, validation, epochs=len(trial.epochs)))
-
-
-def _timeless(epochs: list[Epoch]) -> list[Epoch]:
-    return [replace_fields(epoch, seconds=0.0, images_per_s=0.0) for epoch in epochs]
 
 
 def _kept(folder: Folder) -> list[int]:
@@ -121,7 +108,7 @@ def test_search_stops_bad_trials_early_and_runs_all_others(
     assert ledger.trials[1].hyperparameters["dropout"] == 0.25
     for trial_id in (1, 12):
         trial = ledger.trials[trial_id]
-        assert _timeless(trial.epochs) == _timeless(_retrain(config, trial, tiny))
+        assert timeless(trial.epochs) == timeless(retrain(config, trial, tiny))
 
 
 @dataclass(frozen=True)
@@ -189,7 +176,7 @@ def test_search_in_which_everything_goes_wrong_ends_consistently(
     for trial_id in (2, 3, 5):
         trial = ledger.trials[trial_id]
         assert (trial.state, trial.reason) == ("COMPLETE", None)
-        assert _timeless(trial.epochs) == _timeless(_retrain(config, trial, tiny))
+        assert timeless(trial.epochs) == timeless(retrain(config, trial, tiny))
     diverged, dead = ledger.trials[1], ledger.trials[4]
     assert (diverged.state, len(diverged.epochs)) == ("FAILED", 1)
     assert diverged.reason == f"{DIVERGED}: training loss became nan in epoch 2"
@@ -224,7 +211,7 @@ def test_search_that_was_interrupted_goes_on_and_can_be_extended(
 
     ledger = run_tiny(config.model_copy(update={"trials": 3}), folder, n_slots=1)
     for trial_id, trial in ledger.trials.items():
-        assert _timeless(trial.epochs) == _timeless(_retrain(config, trial, tiny))
+        assert timeless(trial.epochs) == timeless(retrain(config, trial, tiny))
         if trial_id in cut.trials:  # to the second: nothing was trained again
             assert trial.epochs[: len(cut.trials[trial_id].epochs)] == cut.trials[trial_id].epochs
     assert len({trial.hyperparameters["dropout"] for trial in ledger.trials.values()}) == 3
