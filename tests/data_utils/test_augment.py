@@ -10,6 +10,7 @@ from torchvision.transforms.v2 import functional as TF
 from data_utils.augment import augment, transform
 
 SIDE = 28
+N_RAMPS, RAMP_SIDE = 20_000, 12
 
 
 @pytest.mark.parametrize("is_affine", [False, True])
@@ -49,51 +50,44 @@ def test_augment_without_ranges_returns_its_images_and_draws_nothing():
     assert torch.equal(generator.get_state(), before)
 
 
-def test_augment_scales_and_shears_within_their_ranges():
-    # The difference between neighbors of a ramp is the factor by which they were moved apart.
-    n, side = 20_000, 12
-    centers = (torch.arange(side) * 2 + 1) / side - 1
+def augmented_ramps(**amounts: float) -> list[torch.Tensor]:
+    """Return n augmented images whose pixels are their x, and n whose pixels are their y."""
+    centers = (torch.arange(RAMP_SIDE) * 2 + 1) / RAMP_SIDE - 1
     y, x = torch.meshgrid(centers, centers, indexing="ij")
-    amounts = {"rotation": 0, "shift": 0, "scale": 0.2, "shear": 15.0}
-    source_x, source_y = (
-        augment(ramp.expand(n, 1, side, side), generator=Generator().manual_seed(8), **amounts)
-        for ramp in (x, y)
-    )
-    down = source_y[:, 0, 6, 5] - source_y[:, 0, 5, 5]
-    scales, shears = 2 / side / down, (source_x[:, 0, 6, 5] - source_x[:, 0, 5, 5]) / down
-    drawn = (scales - 1) / 0.2, torch.atan(shears) * 180 / math.pi / 15
+    ramps = (ramp.expand(N_RAMPS, 1, RAMP_SIDE, RAMP_SIDE) for ramp in (x, y))
+    return [augment(ramp, generator=Generator().manual_seed(8), **amounts)[:, 0] for ramp in ramps]
+
+
+def require_uniform_and_independent(*drawn: torch.Tensor) -> None:
+    """Compare moments with those of U(-1, 1) within 5 σ: each a false alarm in 1.7 million."""
     for values in drawn:
         assert values.abs().max() <= 1 + 1e-4
-        assert abs(values.mean()) < 5 * math.sqrt(1 / (3 * n))
-        assert abs(values.square().mean() - 1 / 3) < 5 * math.sqrt(4 / (45 * n))
-    assert abs((drawn[0] * drawn[1]).mean()) < 5 / (3 * math.sqrt(n))
+        assert abs(values.mean()) < 5 * math.sqrt(1 / (3 * N_RAMPS))
+        assert abs(values.square().mean() - 1 / 3) < 5 * math.sqrt(4 / (45 * N_RAMPS))
+    for first, second in itertools.combinations(drawn, 2):
+        assert abs((first * second).mean()) < 5 / (3 * math.sqrt(N_RAMPS))
+
+
+def test_augment_scales_and_shears_within_their_ranges():
+    # The difference between neighbors of a ramp is the factor by which they were moved apart.
+    source_x, source_y = augmented_ramps(rotation=0, shift=0, scale=0.2, shear=15.0)
+    down = source_y[:, 6, 5] - source_y[:, 5, 5]
+    scales, shears = 2 / RAMP_SIDE / down, (source_x[:, 6, 5] - source_x[:, 5, 5]) / down
+    angles = torch.atan(shears) * 180 / math.pi
+    require_uniform_and_independent((scales - 1) / 0.2, angles / 15)
 
 
 def test_augment_draws_angles_and_shifts_uniformly_and_independently():
     # The pixels are their own coordinates, so the center of each augmented image tells its angle
     # and shift: with a margin for the ranges, bilinear interpolation is exact there.
-    n, side, rotation, shift = 20_000, 12, 30.0, 0.1
-    centers = (torch.arange(side) * 2 + 1) / side - 1
-    y, x = torch.meshgrid(centers, centers, indexing="ij")
-    source_x, source_y = (
-        augment(
-            ramp.expand(n, 1, side, side),
-            rotation=rotation,
-            shift=shift,
-            generator=Generator().manual_seed(8),
-        )[:, 0, 5:7, 5:7]
-        for ramp in (x, y)
-    )
+    rotation, shift = 30.0, 0.1
+    ramps = augmented_ramps(rotation=rotation, shift=shift)
+    source_x, source_y = (source[:, 5:7, 5:7] for source in ramps)
     cos, sin = (
-        (source[:, :, 1] - source[:, :, 0]).mean(1) * side / 2 for source in (source_x, -source_y)
+        (source[:, :, 1] - source[:, :, 0]).mean(1) * RAMP_SIDE / 2
+        for source in (source_x, -source_y)
     )
     middle_x, middle_y = source_x.mean((1, 2)), source_y.mean((1, 2))
     right, down = -(cos * middle_x - sin * middle_y) / 2, -(sin * middle_x + cos * middle_y) / 2
-    drawn = [torch.atan2(sin, cos) * 180 / math.pi / rotation, right / shift, down / shift]
-    # Moments of U(-1, 1) within 5 σ: false alarm in 1 of 1.7 million for each of the 9.
-    for values in drawn:
-        assert values.abs().max() <= 1 + 1e-4
-        assert abs(values.mean()) < 5 * math.sqrt(1 / (3 * n))
-        assert abs(values.square().mean() - 1 / 3) < 5 * math.sqrt(4 / (45 * n))
-    for first, second in itertools.combinations(drawn, 2):
-        assert abs((first * second).mean()) < 5 / (3 * math.sqrt(n))
+    angles = torch.atan2(sin, cos) * 180 / math.pi
+    require_uniform_and_independent(angles / rotation, right / shift, down / shift)
