@@ -22,7 +22,6 @@ from analysis.plots.results import read_results
 from analysis.records.confirmation import Confirmation, Plan
 from analysis.records.ledger import (
     EpochRecord,
-    LedgerWriter,
     TrialEnded,
     TrialStarted,
     read_ledger,
@@ -34,6 +33,7 @@ from analysis.results.selection import rank_trials, trial_accuracy
 from analysis.storage.folder import Folder
 from analysis.storage.journal import encode_record
 from analysis.storage.local_folder import LocalFolder
+from appending import append
 
 N_PICTURES = 14
 SMALL = {"n_trials": 22, "epochs": 3, "scheduler": "none"}
@@ -201,11 +201,12 @@ def test_report_of_an_extended_sweep_is_about_its_best_trial(confirmed_folder):
     folder = confirmed_folder({**SMALL, "failure_rate": 0}, n_seeds=2)
     trial = read_ledger(folder).trials[1]
     better = replace(trial.epochs[0], val_accuracy=1.0)
-    with LedgerWriter(folder, read_ledger(folder).created) as writer:
-        writer.append(TrialStarted(2e9, 23, 5, trial.hyperparameters))
-        for epoch in (1, 2, 3):
-            writer.append(EpochRecord.of(2e9, 23, replace(better, epoch=epoch)))
-        writer.append(TrialEnded(2e9, 23, "COMPLETE", None))
+    append(
+        folder,
+        TrialStarted(2e9, 23, 5, trial.hyperparameters),
+        *(EpochRecord.of(2e9, 23, replace(better, epoch=epoch)) for epoch in (1, 2, 3)),
+        TrialEnded(2e9, 23, "COMPLETE", None),
+    )
     page = ET.fromstring(report_of(folder))
     assert texts(page, "p")[1].startswith("Trial 23 is the best now")
     assert "sweep confirm --seeds" not in texts(page, "code")

@@ -8,7 +8,7 @@ import pytest
 import synthetic
 from analysis.records.ledger import EpochRecord, TrialEnded, TrialStarted, read_ledger
 from analysis.storage.folder import Folder
-from analysis.storage.journal import encode_record
+from appending import append
 
 Call = Callable[..., Any]
 
@@ -64,8 +64,7 @@ def test_previews_are_counted_apart(call: Call, add_sweep: Callable[..., Folder]
     )
     for name in ("a", "b"):
         folder = add_sweep(name, n_trials=2, scheduler="none", failure_rate=0)
-        text = folder.read("ledger.jsonl")
-        folder.write("ledger.jsonl", text + b"".join(map(encode_record, preview)))
+        append(folder, *preview)
     document = json.loads(call("compare", "a", "b", "--json").out)
     assert [(d["previews"], d["stopped"]) for d in document["sweeps"]] == [(1, 0)] * 2
 

@@ -25,6 +25,7 @@ from analysis.records.sweeps import list_sweeps
 from analysis.storage.folder import Folder
 from analysis.storage.journal import FORMAT, encode_record
 from analysis.storage.local_folder import LocalFolder
+from appending import append
 from sweep.config import SweepConfig
 
 Call = Callable[..., Any]
@@ -106,8 +107,7 @@ def test_trial_that_repeats_a_preview_says_so(call: Call, add_sweep: AddSweep) -
         *(EpochRecord(2e9, 4, epoch, 0.1, 0.9, 0.1, 1.0, 2.0, 1e4) for epoch in (1, 2)),
         TrialEnded(2e9, 4, "COMPLETE", None),
     )
-    text = folder.read("ledger.jsonl")
-    folder.write("ledger.jsonl", text + b"".join(map(encode_record, more)))
+    append(folder, *more)
     origin = "proposed by the searcher, repeats preview 3 in all 2 epochs"
     assert f"\n  origin         {origin}\n" in call("best").out
     document = json.loads(call("best", "--json").out)

@@ -29,6 +29,7 @@ from analysis.records.ledger import (
 )
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
+from appending import append
 from sweep.errors import UsageError
 from sweep.results.best import best_document
 from sweep.results.dashboard import StudyMirror, _LedgerStorage, serve
@@ -314,8 +315,7 @@ def test_dashboard_shows_a_sweep_and_follows_it(
         expected = [names[trial.state] for trial in [*ledger.trials.values()][:-1]]
         assert [trial["state"] for trial in ended] == expected
         assert last["state"] == "Waiting"
-        with LedgerWriter(folder, read_ledger(folder).created) as writer:
-            writer.append(TrialEnded(0.0, 8, "STOPPED", None))
+        append(folder, TrialEnded(0.0, 8, "STOPPED", None))
 
         def is_shown() -> bool:
             last = json.loads(get(port, "/api/studies/0")[1])["trials"][-1]

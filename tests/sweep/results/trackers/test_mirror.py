@@ -11,12 +11,11 @@ import pytest
 from analysis.records.ledger import (
     EpochRecord,
     Ledger,
-    LedgerWriter,
     TrialEnded,
     TrialStarted,
-    read_ledger,
 )
 from analysis.storage.folder import Folder
+from appending import append
 from sweep.errors import TrackerError, UsageError
 from sweep.results.trackers import mirror as module
 from sweep.results.trackers.mirror import TRACKERS, mirror
@@ -59,7 +58,6 @@ def test_sweep_is_followed_to_its_end(
     make_sweep: MakeSweep, recorded: type[Recorded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, _ = make_sweep(n_trials=2, n_running=1)
-    created = read_ledger(folder).created
     trial = TrialStarted(0.0, 3, 5, {"dropout": 0.1}, preview_epochs=1)
     steps = [
         [EpochRecord(0.0, 2, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4), trial],
@@ -69,9 +67,7 @@ def test_sweep_is_followed_to_its_end(
 
     def work(seconds: float) -> None:
         assert seconds >= 2
-        with LedgerWriter(folder, created) as writer:
-            for record in steps.pop(0):
-                writer.append(record)
+        append(folder, *steps.pop(0))
 
     monkeypatch.setattr(module.time, "sleep", work)
     monkeypatch.setattr(type(folder), "is_locked", lambda _: bool(steps))

@@ -9,9 +9,10 @@ import pytest
 import synthetic
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import checkpoint_name, trial_name
-from analysis.records.ledger import EpochRecord, Ledger, LedgerWriter, TrialEnded, read_ledger
+from analysis.records.ledger import EpochRecord, Ledger, TrialEnded, read_ledger
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
+from appending import append
 from sweep.errors import TrackerError
 from sweep.results.best import best_document
 from sweep.results.note import result_note
@@ -53,9 +54,8 @@ def test_sweep_is_mirrored_once_and_grows(make_sweep: MakeSweep, database: str) 
     assert mirror(folder, "mlflow", database, follow=False)[1] == 2  # and the best, with its note
     _, before = runs_of(database, folder.name)
     assert before["trial-0003"].info.status == "KILLED"
-    with LedgerWriter(folder, read_ledger(folder).created) as writer:
-        writer.append(EpochRecord(0.0, 3, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4))
-        writer.append(TrialEnded(0.0, 3, "FAILED", "diverged"))
+    more = EpochRecord(0.0, 3, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4)
+    append(folder, more, TrialEnded(0.0, 3, "FAILED", "diverged"))
     ledger = read_ledger(folder)
     synthetic.write_confirmed(folder, ledger, 1)
     folder.write("report.html", b"<p>the report</p>")

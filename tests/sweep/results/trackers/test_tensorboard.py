@@ -8,9 +8,10 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import synthetic
 from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import Ledger, LedgerWriter, TrialEnded, read_ledger
+from analysis.records.ledger import Ledger, TrialEnded
 from analysis.results.selection import rank_trials, trial_score
 from analysis.storage.folder import Folder
+from appending import append
 from sweep.errors import TrackerError, UsageError
 from sweep.results.best import best_document
 from sweep.results.note import result_note
@@ -87,8 +88,7 @@ def test_second_mirror_adds_only_what_is_new(make_sweep: MakeSweep, tmp_path: Pa
         first = contents(tmp_path / "out")
         mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
         assert contents(tmp_path / "out") == first
-    with LedgerWriter(folder, read_ledger(folder).created) as writer:
-        writer.append(TrialEnded(0.0, 3, "STOPPED", None))
+    append(folder, TrialEnded(0.0, 3, "STOPPED", None))
     # As left by a process that was killed while it wrote.
     torn = tmp_path / "out" / folder.name / "trial-0003" / "events.out.tfevents.0.sweep"
     torn.write_bytes(torn.read_bytes()[:-7])
@@ -109,8 +109,7 @@ def test_interrupted_run_that_continues_is_written_again(
     run = tmp_path / "out" / folder.name / "trial-0002"
     for ended, state in ((False, b"INTERRUPTED"), (True, b"STOPPED")):
         if ended:
-            with LedgerWriter(folder, read_ledger(folder).created) as writer:
-                writer.append(TrialEnded(0.0, 2, "STOPPED", None))
+            append(folder, TrialEnded(0.0, 2, "STOPPED", None))
         mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
         (text,) = read(run).Tensors("state/text_summary")
         assert text.tensor_proto.string_val[0] == state

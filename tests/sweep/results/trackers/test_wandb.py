@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from analysis.records.ledger import EpochRecord, Ledger, LedgerWriter, TrialEnded, read_ledger
+from analysis.records.ledger import EpochRecord, Ledger, TrialEnded
 from analysis.storage.folder import Folder
+from appending import append
 
 pytest.importorskip("wandb")
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
@@ -86,9 +87,8 @@ def test_second_mirror_adds_only_what_is_new_to_the_same_runs(
     with folder.lock():
         assert track(folder, out, offline).returncode == 0
     assert sorted(out.glob("wandb/offline-run-*/run-*.wandb")) == files
-    with LedgerWriter(folder, read_ledger(folder).created) as writer:
-        writer.append(EpochRecord(0.0, 2, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4))
-        writer.append(TrialEnded(0.0, 2, "STOPPED", None))
+    more = EpochRecord(0.0, 2, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4)
+    append(folder, more, TrialEnded(0.0, 2, "STOPPED", None))
     folder.write("report.html", b"the report")
     assert track(folder, out, offline).returncode == 0
     new, best = sorted(
