@@ -2,10 +2,6 @@ import functools
 import gzip
 import hashlib
 import struct
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +13,7 @@ from data_utils.errors import DataError
 from data_utils.mnist import FILES, default_folder, load_mnist
 from data_utils.registry import load_dataset
 from data_utils.sources import Progress, _to_idx, fetch_from_index, fetch_from_mirrors
+from http_mirror import Mirror
 
 
 @pytest.fixture
@@ -94,7 +91,8 @@ def test_dataset_of_torchvisions_is_fetched_once_from_its_addresses(
             served[f"/{part}-{what}.gz"] = packed
             md5 = hashlib.md5(packed, usedforsecurity=False).hexdigest()
             resources[part].append((f"{part}-{what}.gz", md5))
-    with mirror(served) as url:
+    with Mirror(served) as mirror:
+        url = f"http://{mirror.host}/"
         if name == "qmnist":
             complete = {p: [(url + n, md5) for n, md5 in some] for p, some in resources.items()}
             monkeypatch.setattr(theirs, "resources", complete)
@@ -111,20 +109,3 @@ def test_dataset_of_torchvisions_is_fetched_once_from_its_addresses(
     (tmp_path / kind / "raw" / "test-labels.gz").write_bytes(b"other")
     with pytest.raises(DataError, match=r"test-labels.gz has the wrong MD5"):
         load_dataset(name, tmp_path, create=False, progress=Progress())
-
-
-@contextmanager
-def mirror(files: dict[str, bytes]) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(files[self.path])
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()

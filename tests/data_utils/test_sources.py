@@ -4,11 +4,9 @@ import hashlib
 import os
 import socket
 import sys
-import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,69 +19,18 @@ from data_utils.sources import (
     fetch_from_mirrors,
     pip_download,
 )
+from http_mirror import NOT_FOUND, Answer, Mirror, send
 
 CONTENTS = {"first": b"1, 2, 3", "second": b"4, 5"}
 FILES = {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
 PACKED = {f"/{name}.gz": gzip.compress(data) for name, data in CONTENTS.items()}
 FIRST = {"first": FILES["first"]}
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: "Mirror"
-
-    def do_GET(self) -> None:
-        self.server.requests.append(self.path)
-        default = send(PACKED[self.path]) if self.path in PACKED else NOT_FOUND
-        self.server.answers.get(self.path, default)(self)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class Mirror(ThreadingHTTPServer):
-    """A mirror on this machine; `answers` replaces its answer to a path."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.host = f"127.0.0.1:{self.server_port}"
-        self.answers: dict[str, Answer] = {}
-        self.requests: list[str] = []
-        self.released = threading.Event()
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    def hang(self, handler: BaseHTTPRequestHandler, *, midway: bool = False) -> None:
-        if midway:
-            send(b"half", n_announced=8)(handler)
-        self.released.wait(timeout=60)
-
-
-def send(body: bytes, n_announced: int | None = None, status: int = 200) -> Answer:
-    """Answer with `body`; announce its length, another length, or (-1) none."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        n_bytes = len(body) if n_announced is None else n_announced
-        if n_bytes >= 0:
-            handler.send_header("Content-Length", str(n_bytes))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
-
-
-NOT_FOUND = send(b"", status=404)
-
 
 @pytest.fixture
 def mirrors() -> Iterator[list[Mirror]]:
-    mirrors = [Mirror(), Mirror()]
-    yield mirrors
-    for mirror in mirrors:
-        mirror.released.set()
-        mirror.shutdown()
-        mirror.server_close()
+    with Mirror(PACKED) as one, Mirror(PACKED) as other:
+        yield [one, other]
 
 
 @pytest.fixture
