@@ -30,6 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
+def folder(tmp_path: Path) -> LocalFolder:
+    return LocalFolder(tmp_path)
+
+
+@pytest.fixture
 def add_sweep(tmp_path: Path) -> Callable[..., LocalFolder]:
     """Writes a sweep that never ran into `storage` in `tmp_path`; takes what `Search` takes."""
 

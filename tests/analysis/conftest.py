@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,12 +6,6 @@ import pytest
 import synthetic
 from analysis.records.ledger import read_ledger
 from analysis.storage.folder import Folder
-from analysis.storage.local_folder import LocalFolder
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> LocalFolder:
-    return LocalFolder(tmp_path)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -35,11 +34,6 @@ ASSIGNMENT = Assignment(
     },
 )
 CHECKPOINT = checkpoint_name(ASSIGNMENT.name)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> LocalFolder:
-    return LocalFolder(tmp_path)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from ray.tune.experiment import Trial
 from analysis.errors import StorageError
 from analysis.records.epochs import Epoch
 from analysis.storage.folder import Folder
-from analysis.storage.local_folder import LocalFolder
 from config_ledgers import make_result
 from data_utils.dataset import TrainTest
 from sweep.config import Resources
@@ -72,11 +71,6 @@ def _trial(
     """A trial as Tune passes it to a callback."""
     config = {"assignment": _assignment("t")}
     return Mock(trial_id=tune_id, config=config, last_result=result, error_file=error_file)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return LocalFolder(tmp_path)
 
 
 @pytest.fixture
