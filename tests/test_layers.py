@@ -80,7 +80,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("package", GROUND)
-def test_ground_floor_imports_only_its_own_libraries(package: str) -> None:
+def test_ground_floor_imports_only_its_own_libraries(package):
     allowed = GROUND[package] | set(sys.stdlib_module_names) | {package, "typing_extensions"}
     for path in _files(package):
         tops = {name.partition(".")[0] for name in _imports(path)}
@@ -88,21 +88,21 @@ def test_ground_floor_imports_only_its_own_libraries(package: str) -> None:
 
 
 @pytest.mark.parametrize("layer", SWEEP)
-def test_no_layer_of_sweep_imports_one_above_it(layer: str) -> None:
+def test_no_layer_of_sweep_imports_one_above_it(layer):
     for path in _files(f"sweep/{layer}"):
         layers = {name.split(".")[1] for name in _imports(path) if name.startswith("sweep.")}
         above = (layers & SWEEP.keys()) - SWEEP[layer] - {layer}
         assert not above, f"{path} imports {above}"
 
 
-def test_each_package_of_sweep_is_a_layer_and_its_other_files_are_below_them() -> None:
+def test_each_package_of_sweep_is_a_layer_and_its_other_files_are_below_them():
     assert {path.parent.name for path in ROOT.glob("sweep/*/__init__.py")} == SWEEP.keys()
     for path in {*ROOT.glob("sweep/*.py")} - {*ROOT.glob("sweep/__*__.py")}:
         layers = {name.split(".")[1] for name in _imports(path) if name.startswith("sweep.")}
         assert layers & SWEEP.keys() <= {"config"}, f"{path} imports {layers}"
 
 
-def test_no_files_import_each_other() -> None:
+def test_no_files_import_each_other():
     graph = {module: set(_imports(path)) & MODULES.keys() for module, path in MODULES.items()}
     try:
         graphlib.TopologicalSorter(graph).prepare()
@@ -110,7 +110,7 @@ def test_no_files_import_each_other() -> None:
         pytest.fail(f"these import each other: {' -> '.join(error.args[1])}")
 
 
-def test_ray_is_imported_in_tuning_alone_and_its_private_names_in_one_file() -> None:
+def test_ray_is_imported_in_tuning_alone_and_its_private_names_in_one_file():
     imports = {path: {f"{name}." for name in _imports(path)} for path in _files("sweep")}
     importers = [p for p, names in imports.items() if any(n.startswith("ray.") for n in names)]
     assert {path.parent.name for path in importers} == {"tuning"}
@@ -118,7 +118,7 @@ def test_ray_is_imported_in_tuning_alone_and_its_private_names_in_one_file() -> 
     assert private == {"ray_private.py"}
 
 
-def test_tests_put_nothing_before_the_packages() -> None:
+def test_tests_put_nothing_before_the_packages():
     # An editable installation is searched last: a folder of the same name would hide a package.
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     for folder in options["pythonpath"]:
@@ -157,9 +157,7 @@ def _run_and_list_modules(code: str, cwd: Path) -> set[str]:
         ("import sweep.driver.search, sweep.driver.confirm", {"ray"}, {"torch"}),
     ],
 )
-def test_import_loads_nothing_heavy(
-    code: str, expected: set[str], heavy: set[str], tmp_path: Path
-) -> None:
+def test_import_loads_nothing_heavy(code, expected, heavy, tmp_path):
     loaded = _run_and_list_modules(code, tmp_path)
     assert expected <= loaded
     assert not loaded & heavy
@@ -168,9 +166,7 @@ def test_import_loads_nothing_heavy(
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["run", "--help"], ["list"], ["trials"], ["best"]], ids=" ".join
 )
-def test_command_that_only_looks_loads_neither_ray_nor_torch(
-    arguments: list[str], tmp_path: Path
-) -> None:
+def test_command_that_only_looks_loads_neither_ray_nor_torch(arguments, tmp_path):
     synthetic.write_search(LocalFolder(tmp_path / "made"), synthetic.Search(n_trials=8, epochs=4))
     code = f"""
 import os, sys
@@ -190,7 +186,7 @@ except SystemExit as end:
     assert arguments != ["--help"] or "pydantic" not in loaded
 
 
-def test_top_level_holds_nothing_else() -> None:
+def test_top_level_holds_nothing_else():
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("not in a git checkout")
     listed = subprocess.run(

@@ -41,7 +41,7 @@ COMMANDS = [line for line in _commands() if "/" not in line.split()[0]]
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_command_is_understood(line: str) -> None:
+def test_command_is_understood(line):
     line = re.sub(r"\[(NAME)\]|\bNAME\b", "a-sweep", line).split(" > ")[0]
     words = [STAND_INS.get(word, word) for word in shlex.split(line)][1:]
     group: Any = typer.main.get_command(app)
@@ -49,13 +49,13 @@ def test_command_is_understood(line: str) -> None:
     command.make_context(words[0], words[1:])  # raises UsageError for what it does not know
 
 
-def test_every_command_is_shown() -> None:
+def test_every_command_is_shown():
     group: Any = typer.main.get_command(app)
     for name in group.commands:
         assert f"`sweep {name}" in TEXT, f"the README does not show `sweep {name}`"
 
 
-def test_python_runs_on_a_sweep(tmp_path: Path) -> None:
+def test_python_runs_on_a_sweep(tmp_path):
     program = _program("sweep.open(")
     synthetic.write_search(LocalFolder(tmp_path / "runs/NAME"), synthetic.Search(n_trials=8))
     code = f"{program}\nassert len(trials) == 8 and len(epochs) > 8"
@@ -63,7 +63,7 @@ def test_python_runs_on_a_sweep(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_own_images_are_swept(tmp_path: Path) -> None:
+def test_own_images_are_swept(tmp_path):
     program = _program("sweep.run(dataset")
     assert len(program.splitlines()) <= 20
     code = f"{program}\nprint(mine.verdict['baseline'], len(mine.trials))"
@@ -87,7 +87,7 @@ def test_own_images_are_swept(tmp_path: Path) -> None:
     assert not re.search(r"60,000|10,000|MNIST|digit|hand-tuned", words)
 
 
-def test_files_that_are_named_exist() -> None:
+def test_files_that_are_named_exist():
     root = README.parent
     named = re.findall(r"`((?:models|data_utils|analysis|sweep|tests)/[\w/.]*)`", TEXT)
     named += re.findall(r"\]\(([\w/.-]+)\)", TEXT)

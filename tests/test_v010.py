@@ -36,7 +36,7 @@ def _document(storage: Path, *arguments: str) -> Any:
     return json.loads(_sweep(storage, *arguments, "--json"))
 
 
-def test_it_is_read(storage: Path) -> None:
+def test_it_is_read(storage):
     best = _document(storage, "best")
     assert (best["trial_id"], best["hyperparameters"]) == (1, BEST)
     assert best["val_accuracy"] == pytest.approx(0.97986667)
@@ -48,18 +48,18 @@ def test_it_is_read(storage: Path) -> None:
     assert (cut_off["trial_id"], cut_off["epochs"]) == (7, 1)
 
 
-def test_name_that_is_not_utf8_is_read(storage: Path) -> None:
+def test_name_that_is_not_utf8_is_read(storage):
     with (storage / "old" / "ledger.jsonl").open("a") as ledger:
         ledger.write('{"kind": "notice", "time": 1.0, "trial_id": null, "text": "caf\\udce9"}\n')
     assert len(_document(storage, "trials")["trials"]) == 7
 
 
-def test_it_is_reported(storage: Path) -> None:
+def test_it_is_reported(storage):
     page = Path(_sweep(storage, "report").strip()).read_text()
     assert page.count("<img ") + page.count("<svg ") >= 8
 
 
-def test_it_is_complete_without_its_open_trial(storage: Path) -> None:
+def test_it_is_complete_without_its_open_trial(storage):
     ledger = storage / "old" / "ledger.jsonl"
     lines = ledger.read_text().splitlines(keepends=True)
     changed = next(i for i, line in enumerate(lines) if '"trials": 7' in line)
@@ -69,14 +69,14 @@ def test_it_is_complete_without_its_open_trial(storage: Path) -> None:
 
 
 @pytest.mark.long
-def test_it_is_exported(storage: Path) -> None:
+def test_it_is_exported(storage):
     exported = _document(storage, "export", "--out", str(storage / "exported"))
     assert exported["metrics"]["weights"]["seed"] == 2613022947
     assert exported["metrics"]["weights"]["test_accuracy"] == 0.9858
 
 
 @pytest.mark.long
-def test_it_is_finished_from_its_checkpoint(storage: Path) -> None:
+def test_it_is_finished_from_its_checkpoint(storage):
     before = (storage / "old" / "ledger.jsonl").read_bytes()
     best = _document(storage, "resume", "--accept-changes")
     assert (storage / "old" / "ledger.jsonl").read_bytes().startswith(before)

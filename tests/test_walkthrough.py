@@ -52,7 +52,7 @@ def run_python(tree: Path, code: str) -> str:
     return found.stdout
 
 
-def test_hyperparameter_is_added_in_the_table_and_the_loop(tree: Path) -> None:
+def test_hyperparameter_is_added_in_the_table_and_the_loop(tree):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (96, 28, 28), dtype=np.uint8)
     data = ImageDataset(images, rng.integers(0, 10, 96).astype(np.uint8))
@@ -109,7 +109,7 @@ print(arms[0].differences(arms[1]), HYPERPARAMETERS["z_loss"].label)
     assert printed == "0 z loss\n"
 
 
-def test_network_and_data_set_are_each_a_file_and_a_line_in_a_registry(tree: Path) -> None:
+def test_network_and_data_set_are_each_a_file_and_a_line_in_a_registry(tree):
     (tree / "models/tiny.py").write_text("""
 from torch import nn
 
@@ -173,7 +173,7 @@ print(*check_changes(folder, old, config, accept_changes=True))
     assert printed == "tiny 120\n`dataset`: mnist then, stripes now\n"
 
 
-def test_searcher_and_scheduler_are_each_a_line_in_the_registry(tree: Path) -> None:
+def test_searcher_and_scheduler_are_each_a_line_in_the_registry(tree):
     registry = tree / "sweep/config/registry.py"
     edit(registry, '    "tpe": ', '    "qmc": "optuna.samplers:QMCSampler",\n    "tpe": ')
     median = "ray.tune.schedulers:MedianStoppingRule"
@@ -199,7 +199,7 @@ print(type(searcher.study.sampler).__name__, type(scheduler).__name__, scheduler
     assert printed == "QMCSampler MedianStoppingRule val_accuracy\n"
 
 
-def test_plot_is_a_file_and_an_entry_in_the_gallery(tree: Path) -> None:
+def test_plot_is_a_file_and_an_entry_in_the_gallery(tree):
     shutil.copy(ROOT / "tests/helpers/synthetic.py", tree)
     (tree / "analysis/plots/durations.py").write_text("""
 from analysis.plots.results import Picture
@@ -233,7 +233,7 @@ print("durations" in drawn.plots, drawn.plot("durations").axes[0].has_data())
     assert printed == "True True\n"
 
 
-def test_tracker_is_a_file_and_an_entry_in_the_table(tree: Path) -> None:
+def test_tracker_is_a_file_and_an_entry_in_the_table(tree):
     (tree / "sweep/results/trackers/lines.py").write_text("""
 from sweep.results.trackers.runs import Tracker
 

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -61,7 +60,5 @@ from analysis.formatting import (
         (printable, ("abcd", 4), "abcd"),
     ],
 )
-def test_formatting(
-    show: Callable[..., str], arguments: tuple[object, ...], expected: str
-) -> None:
+def test_formatting(show, arguments, expected):
     assert show(*arguments) == expected

@@ -34,7 +34,7 @@ def test_complete_fills_in_defaults_in_the_order_of_the_table():
         ({"nesterov": True, "momentum": 0.0}, "`nesterov` must be false where `momentum` is 0"),
     ],
 )
-def test_complete_rejects_what_a_training_cannot_have(values: dict[str, object], message: str):
+def test_complete_rejects_what_a_training_cannot_have(values, message):
     with pytest.raises(ValueError, match="^" + message):
         complete(values)
 
@@ -54,7 +54,7 @@ def test_complete_rejects_what_a_training_cannot_have(values: dict[str, object],
         ("ema_decay", 1.0, "1"),
     ],
 )
-def test_format_value_writes_three_digits_and_the_unit(name: str, value: object, text: str):
+def test_format_value_writes_three_digits_and_the_unit(name, value, text):
     assert format_value(name, value) == text
 
 

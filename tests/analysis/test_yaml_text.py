@@ -1,5 +1,3 @@
-from typing import Any
-
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -25,12 +23,12 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.text(max_size=8), VALUES, min_size=1, max_size=4))
 @example({"numbers": [1e-6, 2.5e-06, 1e22, -1e-7, 0.1, 5e-324, 64.0, 64]})
 @example({"texts": ["yes", "No", "null", "true", "1", "~", "", "a: b", "- x", "#"]})
-def test_yaml_text_reads_back_equal(config: dict[str, Any]) -> None:
+def test_yaml_text_reads_back_equal(config):
     read = yaml.safe_load(yaml_text(config))
     assert repr(read) == repr(config)  # 64 is not 64.0
 
 
-def test_yaml_text_is_laid_out_to_be_read() -> None:
+def test_yaml_text_is_laid_out_to_be_read():
     config = {
         "model": "lenet5",
         "space": {"weight_decay": {"low": 1e-6, "high": 0.01, "log": True}},

@@ -2,7 +2,6 @@
 
 import threading
 import types
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from models import build_model
 from sweep.config import SweepConfig
 
 
-def test_trials_are_the_same_each_time_and_lie_in_the_space() -> None:
+def test_trials_are_the_same_each_time_and_lie_in_the_space():
     points = draw_points()
     assert points == draw_points()
     assert len(points) == N_TRIALS
@@ -24,7 +23,7 @@ def test_trials_are_the_same_each_time_and_lie_in_the_space() -> None:
     assert SweepConfig(initial_points=points).initial_points == tuple(points)
 
 
-def test_network_is_the_same_layer_by_layer() -> None:
+def test_network_is_the_same_layer_by_layer():
     theirs, _ = idiomatic.build(complete(HAND_TUNED))
     ours = build_model("lenet5", dropout=0.25, generator=torch.Generator().manual_seed(0))
     theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
@@ -33,7 +32,7 @@ def test_network_is_the_same_layer_by_layer() -> None:
         torch.testing.assert_close(ours.eval()(images), theirs.eval()(images), rtol=0, atol=1e-5)
 
 
-def test_plain_loop_stops_what_rays_scheduler_would_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_loop_stops_what_rays_scheduler_would_stop(monkeypatch):
     reached: dict[int, list[float]] = {rung: [] for rung in plain_loop.RUNGS}
     monkeypatch.setattr(plain_loop, "reached", reached, raising=False)
     monkeypatch.setattr(plain_loop, "lock", threading.Lock(), raising=False)
@@ -57,7 +56,7 @@ def test_plain_loop_stops_what_rays_scheduler_would_stop(monkeypatch: pytest.Mon
 
 @pytest.mark.long
 @pytest.mark.parametrize("arm", ["ours", "plain_loop", "ray_defaults"])
-def test_arm_runs_all_trials(arm: str) -> None:
+def test_arm_runs_all_trials(arm):
     run = run_arm(arm)
     assert run.marks["done"]["trials"] == N_TRIALS
     assert N_TRIALS < run.marks["done"]["epochs"] < N_TRIALS * EPOCHS
@@ -65,7 +64,7 @@ def test_arm_runs_all_trials(arm: str) -> None:
 
 
 @pytest.mark.long
-def test_driver_of_waiting_trainings_is_measured(tmp_path: Path) -> None:
+def test_driver_of_waiting_trainings_is_measured(tmp_path):
     done = run_arm("waiting", tmp_path, 2, 0.01, 9).marks["done"]
     assert 2 * 3 <= done["epochs"] <= 9 * 15
     assert 0 < done["processor_seconds"] < 2 * done["seconds"]

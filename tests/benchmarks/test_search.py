@@ -29,7 +29,7 @@ class Valley:
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.filterwarnings("ignore:After 0.17 or January 2028:FutureWarning")
 @pytest.mark.parametrize("arm", ARMS)
-def test_every_arm_chooses_the_best_of_what_it_has_trained(arm: str) -> None:
+def test_every_arm_chooses_the_best_of_what_it_has_trained(arm):
     if arm.startswith("Syne Tune"):
         pytest.importorskip("syne_tune")
     problem: Any = Valley()
@@ -41,7 +41,7 @@ def test_every_arm_chooses_the_best_of_what_it_has_trained(arm: str) -> None:
     assert chosen.shown == _reached(chosen.hyperparameters)
 
 
-def test_sweep_uses_up_its_budget_and_no_more() -> None:
+def test_sweep_uses_up_its_budget_and_no_more():
     problem: Any = Valley()
     simulate(ARMS["the same with `tpe`"](240, 0), problem, 240, 0)
     lengths = [epochs for _, epochs in problem.trained]
@@ -51,7 +51,7 @@ def test_sweep_uses_up_its_budget_and_no_more() -> None:
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_surrogate_predicts_trainings_that_it_has_not_seen() -> None:
+def test_surrogate_predicts_trainings_that_it_has_not_seen():
     problem = RecordedProblem()
     quality = problem.check()
     assert quality.ranks > 0.8

@@ -107,9 +107,7 @@ def _popen_run(node: Node, cluster: Cluster, store: ObjectStore, name: str, *mor
 
 
 @pytest.mark.long
-def test_nodes_share_neither_the_project_nor_its_data_nor_the_drivers_files(
-    cluster: Cluster, tmp_path: Path
-) -> None:
+def test_nodes_share_neither_the_project_nor_its_data_nor_the_drivers_files(cluster, tmp_path):
     (tmp_path / "ledger.jsonl").touch()  # as in a storage on the machine of the driver
     hidden = [CHECKOUT / "sweep", default_folder(), tmp_path, Path.home() / ".ssh"]
     done = cluster.head.run([sys.executable, "-c", LOOK_AROUND, *map(str, hidden)], timeout=120)
@@ -125,7 +123,7 @@ def test_nodes_share_neither_the_project_nor_its_data_nor_the_drivers_files(
 
 
 @pytest.mark.long
-def test_doctor_examines_the_cluster(cluster: Cluster, store: ObjectStore) -> None:
+def test_doctor_examines_the_cluster(cluster, store):
     where = ("--address", cluster.address, "--storage", store.uri)
     done = cluster.head.sweep("doctor", *where)
     assert done.returncode == 0, done.stdout
@@ -133,7 +131,7 @@ def test_doctor_examines_the_cluster(cluster: Cluster, store: ObjectStore) -> No
         assert line in done.stdout
 
 
-def test_sweep_runs_on_every_node(cluster: Cluster, store: ObjectStore) -> None:
+def test_sweep_runs_on_every_node(cluster, store):
     run = _popen_run(cluster.head, cluster, store, "everywhere", "--trials", "3", "--epochs", "5")
     _eventually(run, _all_have_trained(cluster))
     done = finish(run, timeout=300)
@@ -147,9 +145,7 @@ def test_sweep_runs_on_every_node(cluster: Cluster, store: ObjectStore) -> None:
 
 
 @pytest.mark.long
-def test_another_node_resumes_the_sweep_of_a_killed_driver(
-    cluster: Cluster, store: ObjectStore
-) -> None:
+def test_another_node_resumes_the_sweep_of_a_killed_driver(cluster, store):
     run = _popen_run(cluster.head, cluster, store, "orphaned", "--trials", "4", "--epochs", "20")
     _eventually(run, lambda: len(_of_kind(_ledger(store, "orphaned"), "epoch")) > 2)
     run.send_signal(signal.SIGKILL)
@@ -176,9 +172,7 @@ open("residual.py", "w").write(sys.argv[1])
 
 
 @pytest.mark.long
-def test_images_and_network_on_the_drivers_machine_alone_reach_all_nodes(
-    cluster: Cluster, store: ObjectStore
-) -> None:
+def test_images_and_network_on_the_drivers_machine_alone_reach_all_nodes(cluster, store):
     chapter = (CHECKOUT / "README.md").read_text().partition("## Your own network")[2]
     network = chapter.partition("```python\n")[2].partition("```")[0]
     cluster.head.run([sys.executable, "-c", OWN_FILES, network])
@@ -222,9 +216,7 @@ ray.__version__ = "2.9.9"
         ("local folder", "--storage must be s3://"),
     ],
 )
-def test_unusable_cluster_ends_the_command_within_a_minute(
-    fault: str, message: str, cluster: Cluster, store: ObjectStore
-) -> None:
+def test_unusable_cluster_ends_the_command_within_a_minute(fault, message, cluster, store):
     options = {"--address": cluster.address, "--storage": store.uri}
     env: dict[str, str] = {}
     more: tuple[str, ...] = ()
@@ -257,9 +249,7 @@ def test_unusable_cluster_ends_the_command_within_a_minute(
 
 
 @pytest.mark.long
-def test_lost_node_loses_no_result_and_a_new_node_gets_trials(
-    cluster: Cluster, store: ObjectStore
-) -> None:
+def test_lost_node_loses_no_result_and_a_new_node_gets_trials(cluster, store):
     doomed = cluster.add_node("doomed")
     run = _popen_run(cluster.head, cluster, store, "losing", "--trials", "6", "--epochs", "20")
     _eventually(run, lambda: _trains(doomed) and len(_ledger(store, "losing")) > 6)
@@ -277,7 +267,7 @@ def test_lost_node_loses_no_result_and_a_new_node_gets_trials(
 
 
 @pytest.mark.long
-def test_sweep_without_a_node_waits_for_one(cluster: Cluster, store: ObjectStore) -> None:
+def test_sweep_without_a_node_waits_for_one(cluster, store):
     strong = cluster.add_node("strong", cpus=2)
     needs = ("--set", "resources.cpu=2", "--trials", "2", "--epochs", "20")
     run = _popen_run(cluster.head, cluster, store, "alone", *needs)
@@ -297,9 +287,7 @@ def test_sweep_without_a_node_waits_for_one(cluster: Cluster, store: ObjectStore
 
 
 @pytest.mark.long
-def test_lost_head_ends_the_command_and_says_how_to_resume(
-    cluster: Cluster, store: ObjectStore
-) -> None:
+def test_lost_head_ends_the_command_and_says_how_to_resume(cluster, store):
     driver = cluster.nodes["worker-1"]
     run = _popen_run(driver, cluster, store, "headless", "--trials", "4", "--epochs", "100")
     _eventually(run, lambda: bool(_of_kind(_ledger(store, "headless"), "epoch")))

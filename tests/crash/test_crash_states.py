@@ -4,17 +4,14 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from analysis.storage.journal import Journal
-from tests.crash.checks import Checker, LostError
+from tests.crash.checks import LostError
 from tests.crash.disk import Disk, read_tree
 from tests.crash.recorder import Step
 
-Plain = tuple[list[Step], Callable[..., Checker]]
-Real = tuple[list[Step], Checker, Path]
 Forget = Callable[[list[Step]], list[Step]]
 
 pytestmark = pytest.mark.xdist_group("crash")
@@ -37,7 +34,7 @@ def _of_journal(steps: list[Step], what: str) -> int:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)  # a core that others use
-def test_sweep_of_ray_survives_every_crash(real: Real) -> None:
+def test_sweep_of_ray_survives_every_crash(real):
     steps, checker, storage = real
     disk, written = Disk(), read_tree(storage)
     for step in steps:
@@ -48,7 +45,7 @@ def test_sweep_of_ray_survives_every_crash(real: Real) -> None:
     assert checker.tally["states"] > 1000
 
 
-def test_sweep_survives_crashes(plain: Plain) -> None:
+def test_sweep_survives_crashes(plain):
     steps, make_checker = plain
     checker = make_checker()
     checker.check_all(steps, every=60)
@@ -58,7 +55,7 @@ def test_sweep_survives_crashes(plain: Plain) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("what", INTERRUPTED)
-def test_resumed_sweep_survives_every_crash(plain: Plain, what: str) -> None:
+def test_resumed_sweep_survives_every_crash(plain, what):
     steps, make_checker = plain
     checker = make_checker()
     for n_steps in _moments(steps, what)[:: int(os.environ.get("CRASHES_EVERY", "8"))]:
@@ -66,7 +63,7 @@ def test_resumed_sweep_survives_every_crash(plain: Plain, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", INTERRUPTED)
-def test_resumed_sweep_survives_crashes(plain: Plain, what: str) -> None:
+def test_resumed_sweep_survives_crashes(plain, what):
     steps, make_checker = plain
     for n_steps in {_moments(steps, what)[0], _of_journal(steps, what)}:
         make_checker().check_after(n_steps, what)
@@ -113,7 +110,7 @@ def _renamed_before_sync(steps: list[Step]) -> list[Step]:
     ],
     ids=["rename", "line", "new journal", "new directory", "order"],
 )
-def test_missing_sync_is_found(plain: Plain, forget: Forget, found: str) -> None:
+def test_missing_sync_is_found(plain, forget, found):
     steps, make_checker = plain
     with pytest.raises(LostError, match=found):
         make_checker(forget=forget).check_all(steps, every=1000)
@@ -127,18 +124,14 @@ def test_missing_sync_is_found(plain: Plain, forget: Forget, found: str) -> None
     ],
     ids=["line", "directory"],
 )
-def test_what_is_not_synced_after_a_kill_is_found(
-    plain: Plain, n_steps: int | None, forget: Forget, found: str
-) -> None:
+def test_what_is_not_synced_after_a_kill_is_found(plain, n_steps, forget, found):
     steps, make_checker = plain
     checker = make_checker(forget=forget)
     with pytest.raises(LostError, match=found):
         checker.check_after(n_steps or _of_journal(steps, "kill"), "kill")
 
 
-def test_damaged_line_that_is_not_removed_is_found(
-    plain: Plain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_damaged_line_that_is_not_removed_is_found(plain, monkeypatch):
     steps, make_checker = plain
     monkeypatch.setattr(Journal, "_is_damaged", lambda line: False)
     disk = Disk()

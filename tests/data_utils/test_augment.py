@@ -14,7 +14,7 @@ N_RAMPS, RAMP_SIDE = 20_000, 12
 
 
 @pytest.mark.parametrize("is_affine", [False, True])
-def test_transform_agrees_with_torchvision(is_affine: bool):
+def test_transform_agrees_with_torchvision(is_affine):
     n = 16
     generator = Generator().manual_seed(n)
     images = torch.rand(n, 1, SIDE, SIDE, generator=generator)

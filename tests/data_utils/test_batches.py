@@ -42,7 +42,7 @@ def test_to_device_shares_the_memory_of_read_only_arrays():
 
 
 @pytest.mark.parametrize("batch_size", [7, 64, 600, 900])
-def test_training_batches_yield_every_image_once_with_its_label(batch_size: int):
+def test_training_batches_yield_every_image_once_with_its_label(batch_size):
     n = 600  # more than are augmented at once
     dataset = _dataset(n)
     batches = _plain_batches(to_device(dataset, "cpu"), batch_size, seed=1)
@@ -76,7 +76,7 @@ def test_training_batches_fill_with_the_normalized_background():
 
 
 @pytest.mark.parametrize("batch_size", [3, 256])
-def test_evaluation_batches_keep_the_order_and_the_pixels(batch_size: int):
+def test_evaluation_batches_keep_the_order_and_the_pixels(batch_size):
     dataset = _dataset(700)
     batches = list(evaluation_batches(to_device(dataset, "cpu"), batch_size=batch_size))
     assert {len(labels) for _, labels in batches[:-1]} == {batch_size}

@@ -23,7 +23,7 @@ def numbers(dataset: ImageDataset) -> list[int]:
     return [int(n) for n in dataset.images[:, 0, 0]]
 
 
-def test_take_keeps_the_order_of_its_indices() -> None:
+def test_take_keeps_the_order_of_its_indices():
     taken = numbered([3, 1, 4]).take([2, 0])
     assert numbers(taken) == [2, 0]
     assert taken.labels.tolist() == [4, 3]
@@ -40,14 +40,12 @@ def test_take_keeps_the_order_of_its_indices() -> None:
         (np.zeros((1, 28, 28), np.uint8), np.full(1, 10, np.uint8), "between 0 and 9, but got 10"),
     ],
 )
-def test_image_dataset_refuses_other_arrays(
-    images: NDArray[np.uint8], labels: NDArray[np.uint8], message: str
-) -> None:
+def test_image_dataset_refuses_other_arrays(images, labels, message):
     with pytest.raises(DataError, match=message):
         ImageDataset(images, labels)
 
 
-def test_mean_and_std_are_those_of_the_training_images(mnist: TrainTest) -> None:
+def test_mean_and_std_are_those_of_the_training_images(mnist):
     counts = np.bincount(mnist.train.images.reshape(-1), minlength=256)
     values = np.arange(256) / 255
     mean = np.average(values, weights=counts)
@@ -66,9 +64,7 @@ def test_mean_and_std_are_those_of_the_training_images(mnist: TrainTest) -> None
         ([9, 1], 9, [8, 1]),  # 8.1, 0.9
     ],
 )
-def test_split_rounds_class_shares_by_largest_remainder(
-    counts: list[int], n_validation: int, expected: list[int]
-) -> None:
+def test_split_rounds_class_shares_by_largest_remainder(counts, n_validation, expected):
     labels = np.repeat(np.arange(len(counts)), counts)
     _, validation = split_train_validation(numbered(labels), n_validation, seed=1)
     assert np.bincount(validation.labels, minlength=len(counts)).tolist() == expected
@@ -79,9 +75,7 @@ def test_split_rounds_class_shares_by_largest_remainder(
     share=st.floats(0, 1),
     seed=st.integers(0, 2**64),
 )
-def test_split_is_disjoint_complete_and_in_order(
-    labels: list[int], share: float, seed: int
-) -> None:
+def test_split_is_disjoint_complete_and_in_order(labels, share, seed):
     dataset = numbered(labels)
     n_validation = 1 + int(share * (len(labels) - 2))
     train, validation = split_train_validation(dataset, n_validation, seed)
@@ -95,7 +89,7 @@ def test_split_is_disjoint_complete_and_in_order(
         assert abs(in_validation - n * n_validation / len(labels)) < 1
 
 
-def test_split_depends_only_on_the_seed() -> None:
+def test_split_depends_only_on_the_seed():
     dataset = numbered(np.tile(np.arange(10), 3))
     chosen = [numbers(split_train_validation(dataset, 10, seed)[1]) for seed in (0, 0, 1)]
     assert chosen[0] == chosen[1]
@@ -113,14 +107,12 @@ def test_split_depends_only_on_the_seed() -> None:
         (1, -1, "`seed` must be at least 0, but got -1"),
     ],
 )
-def test_split_refuses_an_empty_part_and_a_negative_seed(
-    n_validation: int, seed: int, message: str
-) -> None:
+def test_split_refuses_an_empty_part_and_a_negative_seed(n_validation, seed, message):
     with pytest.raises(DataError, match=message):
         split_train_validation(numbered([0, 1, 2]), n_validation, seed)
 
 
-def test_dataset_sets_its_own_validation_images_aside() -> None:
+def test_dataset_sets_its_own_validation_images_aside():
     data = TrainTest(numbered([0, 1, 2, 0]), numbered([1]), n_own_validation=1)
     train, validation = data.split(seed=7)
     assert (numbers(train), numbers(validation)) == ([0, 1, 2], [3])
@@ -128,7 +120,7 @@ def test_dataset_sets_its_own_validation_images_aside() -> None:
     assert (len(train), len(validation)) == (10, 2)
 
 
-def test_fingerprint_tells_images_labels_and_classes_apart() -> None:
+def test_fingerprint_tells_images_labels_and_classes_apart():
     spec = DatasetSpec(classes=("a", "b"))
     images = np.zeros((2, 28, 28), np.uint8)
     one = ImageDataset(images, np.array([0, 1], np.uint8), spec)
@@ -145,6 +137,6 @@ def test_fingerprint_tells_images_labels_and_classes_apart() -> None:
     assert TrainTest(wide, wide).fingerprint in found
 
 
-def test_spec_of_mnist_is_what_sweeps_without_a_record_of_their_data_had() -> None:
+def test_spec_of_mnist_is_what_sweeps_without_a_record_of_their_data_had():
     record = DataRecord()
     assert asdict(MNIST) == {field.name: getattr(record, field.name) for field in fields(MNIST)}

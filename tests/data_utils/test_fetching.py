@@ -56,7 +56,7 @@ def state(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
 @pytest.mark.parametrize("path", ["", "MNIST/raw"])
-def test_complete_folder_is_not_changed(tmp_path: Path, path: str, ending: str) -> None:
+def test_complete_folder_is_not_changed(tmp_path, path, ending):
     fill(tmp_path / path)
     if ending:
         (tmp_path / path / "b").unlink()
@@ -72,14 +72,14 @@ def test_complete_folder_is_not_changed(tmp_path: Path, path: str, ending: str) 
         assert supply.asked == []
 
 
-def test_fetched_files_are_saved_in_a_new_folder(tmp_path: Path) -> None:
+def test_fetched_files_are_saved_in_a_new_folder(tmp_path):
     folder = tmp_path / "new" / "mnist"
     assert load(folder, Supply("abc")) == CONTENTS
     assert load(folder) == CONTENTS
     assert sorted(state(folder)) == list(FILES)
 
 
-def test_each_source_is_asked_only_for_missing_files(tmp_path: Path) -> None:
+def test_each_source_is_asked_only_for_missing_files(tmp_path):
     fill(tmp_path / "MNIST/raw", "a")
     first, second = Supply("b"), Supply("abc")
     assert load(tmp_path, first, second) == CONTENTS
@@ -87,7 +87,7 @@ def test_each_source_is_asked_only_for_missing_files(tmp_path: Path) -> None:
     assert sorted(state(tmp_path)) == ["MNIST/raw/a", "b", "c"]
 
 
-def test_error_names_the_failure_of_every_source_and_the_missing_files(tmp_path: Path) -> None:
+def test_error_names_the_failure_of_every_source_and_the_missing_files(tmp_path):
     lines: list[str] = []
     sources = [Supply("ab", "mirror: no answer"), Supply("", "index: not found")]
     with pytest.raises(DataError) as caught:
@@ -101,7 +101,7 @@ def test_error_names_the_failure_of_every_source_and_the_missing_files(tmp_path:
 
 
 @pytest.mark.parametrize("data", [b"", b"2", b"222", b"23"])
-def test_bad_file_is_set_aside(tmp_path: Path, data: bytes) -> None:
+def test_bad_file_is_set_aside(tmp_path, data):
     fill(tmp_path, b=data)
     lines: list[str] = []
     supply = Supply("abc")
@@ -116,7 +116,7 @@ def test_bad_file_is_set_aside(tmp_path: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("n_lost", [1, 8, 12])
-def test_incomplete_gzip_file_is_bad(tmp_path: Path, n_lost: int) -> None:
+def test_incomplete_gzip_file_is_bad(tmp_path, n_lost):
     fill(tmp_path, "ac")
     (tmp_path / "b.gz").write_bytes(gzip.compress(CONTENTS["b"])[:-n_lost])
     with pytest.raises(
@@ -128,7 +128,7 @@ def test_incomplete_gzip_file_is_bad(tmp_path: Path, n_lost: int) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "MNIST/raw", "link"])
-def test_torchvisions_bad_file_is_never_changed(tmp_path: Path, given: str) -> None:
+def test_torchvisions_bad_file_is_never_changed(tmp_path, given):
     fill(tmp_path / "MNIST/raw", b=b"bad")
     (tmp_path / "link").symlink_to(tmp_path / "MNIST/raw")
     before = state(tmp_path)
@@ -143,7 +143,7 @@ def test_torchvisions_bad_file_is_never_changed(tmp_path: Path, given: str) -> N
     ("names", "complaint"),
     [("abc", "b has the wrong SHA-256"), ("ac", r"cannot be written to \(Permission denied\)")],
 )
-def test_read_only_folder_is_never_changed(tmp_path: Path, names: str, complaint: str) -> None:
+def test_read_only_folder_is_never_changed(tmp_path, names, complaint):
     fill(tmp_path, names, b=b"bad")
     before = state(tmp_path)
     tmp_path.chmod(0o555)
@@ -154,7 +154,7 @@ def test_read_only_folder_is_never_changed(tmp_path: Path, names: str, complaint
     assert supply.asked == []
 
 
-def test_nothing_is_written_without_sources(tmp_path: Path) -> None:
+def test_nothing_is_written_without_sources(tmp_path):
     folder = tmp_path / "mnist"
     with pytest.raises(DataError) as caught:
         load(folder)
@@ -169,7 +169,7 @@ def test_nothing_is_written_without_sources(tmp_path: Path) -> None:
     assert sorted(state(folder)) == ["a", "b", "c"]
 
 
-def test_unusable_paths_are_named(tmp_path: Path) -> None:
+def test_unusable_paths_are_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"cannot be written to \(Not a directory\)"):
         load(tmp_path / "file" / "folder", Supply("abc"))
@@ -185,9 +185,7 @@ def test_unusable_paths_are_named(tmp_path: Path) -> None:
         (errno.EROFS, "cannot be written to .* Make it writable or choose another folder"),
     ],
 )
-def test_failed_write_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, message: str
-) -> None:
+def test_failed_write_leaves_nothing_behind(tmp_path, monkeypatch, code, message):
     def fail(descriptor: int) -> None:
         raise OSError(code, os.strerror(code))
 
@@ -198,9 +196,7 @@ def test_failed_write_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("locks", [True, False])
-def test_one_of_two_fetches_waits_for_the_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
-) -> None:
+def test_one_of_two_fetches_waits_for_the_other(tmp_path, monkeypatch, locks):
     def refuse(descriptor: int, operation: int) -> None:
         raise OSError(errno.EBADF, "no locks here")
 

@@ -6,7 +6,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from data_utils.dataset import TrainTest
 from data_utils.errors import DataError
 from data_utils.images import read_digit
 
@@ -43,7 +42,7 @@ def mean_difference(first: Pixels, second: Pixels) -> float:
     return float(np.abs(first.astype(float) - second).mean())
 
 
-def test_digit_is_bright_on_black_in_a_box_of_20_with_its_mass_in_the_center(seven: Pixels):
+def test_digit_is_bright_on_black_in_a_box_of_20_with_its_mass_in_the_center(seven):
     assert (seven.shape, seven.dtype) == ((28, 28), np.uint8)
     assert (seven.min(), seven.max()) == (0, 255)
     rows, columns = np.flatnonzero(seven.any(1)), np.flatnonzero(seven.any(0))
@@ -54,7 +53,7 @@ def test_digit_is_bright_on_black_in_a_box_of_20_with_its_mass_in_the_center(sev
         assert seven.sum(axis) @ np.arange(28) / seven.sum() == pytest.approx(14, abs=0.5)
 
 
-def test_digit_of_mnist_stays_as_it_is(mnist: TrainTest, read: Read):
+def test_digit_of_mnist_stays_as_it_is(mnist, read):
     images = mnist.test.images[:100]
     differences = [mean_difference(read(Image.fromarray(image)), image) for image in images]
     # Digits with a faint edge are scaled slightly. A shift by one pixel differs by more than 10.
@@ -63,7 +62,7 @@ def test_digit_of_mnist_stays_as_it_is(mnist: TrainTest, read: Read):
 
 
 @pytest.mark.parametrize("factor", [0.2, 3, 20])
-def test_digit_can_have_any_size(seven: Pixels, read: Read, factor: float):
+def test_digit_can_have_any_size(seven, read, factor):
     size = [round(side * factor) for side in SIZE]
     resized = draw_seven().resize(size, Image.Resampling.BOX if factor < 1 else 0)
     # One more pixel on each side of a small digit's box is 5 % along strokes of 60 pixels.
@@ -71,7 +70,7 @@ def test_digit_can_have_any_size(seven: Pixels, read: Read, factor: float):
 
 
 @pytest.mark.parametrize("shape", [(1, 500), (500, 1), (3, 3), (1, 2)])
-def test_digit_can_have_an_extreme_shape(read: Read, shape: tuple[int, int]):
+def test_digit_can_have_an_extreme_shape(read, shape):
     gray = np.zeros(shape, dtype=np.uint8)
     gray.flat[0] = 255
     assert read(Image.fromarray(gray)).max() == 255
@@ -82,7 +81,7 @@ def transparent(image: Image.Image, ink: int) -> Image.Image:
     return Image.merge("LA", (Image.new("L", image.size, ink), alpha)).convert("RGBA")
 
 
-def test_digit_can_be_anywhere_in_any_colors_and_mode(seven: Pixels, read: Read):
+def test_digit_can_be_anywhere_in_any_colors_and_mode(seven, read):
     image, larger = draw_seven(), Image.new("L", (500, 800), 255)
     larger.paste(image, (300, 20))
     variants = [
@@ -97,18 +96,18 @@ def test_digit_can_be_anywhere_in_any_colors_and_mode(seven: Pixels, read: Read)
 
 
 @pytest.mark.parametrize("suffix", ["bmp", "gif", "jpg", "ppm", "tiff", "webp"])
-def test_digit_can_have_any_format(seven: Pixels, read: Read, suffix: str):
+def test_digit_can_have_any_format(seven, read, suffix):
     assert mean_difference(read(draw_seven().convert("RGB"), suffix), seven) < 2
 
 
-def test_digit_is_turned_by_its_exif_orientation(seven: Pixels, read: Read):
+def test_digit_is_turned_by_its_exif_orientation(seven, read):
     exif = Image.Exif()
     exif[0x0112] = 6  # shown turned clockwise
     turned = draw_seven().transpose(Image.Transpose.ROTATE_90)
     np.testing.assert_array_equal(read(turned, exif=exif), seven)
 
 
-def test_digit_with_thin_strokes_is_bright(read: Read):
+def test_digit_with_thin_strokes_is_bright(read):
     image = Image.new("L", (300, 300), 255)
     ImageDraw.Draw(image).line([(50, 50), (250, 50), (120, 280)], fill=0, width=2)
     digit = read(image)
@@ -127,9 +126,7 @@ def test_digit_with_thin_strokes_is_bright(read: Read):
         pytest.param(b"P5 40 40 255\n" + bytes(1600), "is blank: it has the same", id="blank"),
     ],
 )
-def test_bad_file_is_named_with_the_reason_in_one_line(
-    tmp_path: Path, data: bytes | None, complaint: str
-):
+def test_bad_file_is_named_with_the_reason_in_one_line(tmp_path, data, complaint):
     path = tmp_path / "digit.png"
     if data is not None:
         path.write_bytes(data)
@@ -140,15 +137,13 @@ def test_bad_file_is_named_with_the_reason_in_one_line(
 
 
 @pytest.mark.parametrize("limit", [20_000, 10_000])  # above it Pillow warns, above twice it fails
-def test_image_with_too_many_pixels_is_refused(
-    read: Read, monkeypatch: pytest.MonkeyPatch, limit: int
-):
+def test_image_with_too_many_pixels_is_refused(read, monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(DataError, match="has more than 0 million pixels; make it smaller"):
         read(draw_seven())
 
 
-def test_directory_and_transparent_image_are_refused(tmp_path: Path, read: Read):
+def test_directory_and_transparent_image_are_refused(tmp_path, read):
     with pytest.raises(DataError, match=r"cannot be read: Is a directory$"):
         read_digit(tmp_path)
     with pytest.raises(DataError, match="is blank"):

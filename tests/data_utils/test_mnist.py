@@ -26,7 +26,7 @@ def layout(tmp_path: Path, mnist: TrainTest) -> Path:
     return tmp_path
 
 
-def test_load_mnist_agrees_with_torchvision(layout: Path, mnist: TrainTest) -> None:
+def test_load_mnist_agrees_with_torchvision(layout, mnist):
     from torchvision.datasets import MNIST
 
     expected = MNIST(layout, train=False)
@@ -36,7 +36,7 @@ def test_load_mnist_agrees_with_torchvision(layout: Path, mnist: TrainTest) -> N
     assert not mnist.train.images.flags.writeable
 
 
-def test_load_mnist_without_network_says_what_to_do(tmp_path: Path) -> None:
+def test_load_mnist_without_network_says_what_to_do(tmp_path):
     def refuse(folder: Path) -> None:
         raise OSError("Name or service not known")
 
@@ -54,7 +54,7 @@ def test_load_mnist_without_network_says_what_to_do(tmp_path: Path) -> None:
     )
 
 
-def test_load_mnist_refuses_a_missing_folder_unless_told_to_create_it(tmp_path: Path) -> None:
+def test_load_mnist_refuses_a_missing_folder_unless_told_to_create_it(tmp_path):
     folder = tmp_path / "typo"
     with pytest.raises(DataError) as caught:
         load_mnist(folder)
@@ -72,8 +72,8 @@ def test_load_mnist_refuses_a_missing_folder_unless_told_to_create_it(tmp_path: 
     [("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST"), ("qmnist", "QMNIST")],
 )
 def test_dataset_of_torchvisions_is_fetched_once_from_its_addresses(
-    name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    name, kind, tmp_path, monkeypatch
+):
     images = np.random.default_rng(0).integers(0, 256, (4, 28, 28), np.uint8)
     labels = np.array([0, 9, 1, 2], np.uint8)
     theirs = getattr(torchvision.datasets, kind)

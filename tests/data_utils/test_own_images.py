@@ -43,7 +43,7 @@ def _fill(root: Path, part: str, images: Pixels, *classes: str) -> None:
         Image.fromarray(image).save(folder / f"{i:03}.png")
 
 
-def test_npz_in_keras_names_keeps_its_pixels_and_labels(tmp_path: Path) -> None:
+def test_npz_in_keras_names_keeps_its_pixels_and_labels(tmp_path):
     arrays = _arrays()
     data = _load_npz(tmp_path, **arrays)
     np.testing.assert_array_equal(data.train.images, arrays["x_train"])
@@ -55,7 +55,7 @@ def test_npz_in_keras_names_keeps_its_pixels_and_labels(tmp_path: Path) -> None:
     assert (data.n_own_validation, data.n_validation) == (0, 2)
 
 
-def test_npz_in_medmnists_names_has_its_own_validation_split(tmp_path: Path) -> None:
+def test_npz_in_medmnists_names_has_its_own_validation_split(tmp_path):
     train, val, test = (_images(n, n, 32, 32, 3) for n in (12, 4, 6))
     labels = {f"{part}_labels": np.arange(n)[:, None] % 2 for part, n in _SIZES.items()}
     data = _load_npz(tmp_path, train_images=train, val_images=val, test_images=test, **labels)
@@ -70,7 +70,7 @@ _SIZES = {"train": 12, "val": 4, "test": 6}
 
 
 @pytest.mark.parametrize("is_color", [False, True])
-def test_folder_is_gray_unless_an_image_has_color(is_color: bool, tmp_path: Path) -> None:
+def test_folder_is_gray_unless_an_image_has_color(is_color, tmp_path):
     images = _images(8, 1, 30, 30)
     _fill(tmp_path, "train", images, "dog", "cat")
     test = np.repeat(_images(4, 2, 30, 30)[..., None], 3, axis=-1)
@@ -93,7 +93,7 @@ def test_folder_is_gray_unless_an_image_has_color(is_color: bool, tmp_path: Path
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparent_pixels_are_white(mode: str, tmp_path: Path) -> None:
+def test_transparent_pixels_are_white(mode, tmp_path):
     _fill(tmp_path, "train", _images(8, 1), "cat", "dog")
     _fill(tmp_path, "test", _images(4, 2), "cat")
     path = tmp_path / "test" / "cat" / "000.png"
@@ -114,7 +114,7 @@ def test_transparent_pixels_are_white(mode: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(pixels, expected)
 
 
-def test_names_of_classes_are_escaped_and_folders_of_other_names_are_said(tmp_path: Path) -> None:
+def test_names_of_classes_are_escaped_and_folders_of_other_names_are_said(tmp_path):
     names = ("line\nbreak", "\x1b[31mred", os.fsdecode(b"caf\xe9"), "é" * 60)
     _fill(tmp_path, "train", _images(24, 1), *names)
     _fill(tmp_path, "Test", _images(4, 2), *names)
@@ -125,7 +125,7 @@ def test_names_of_classes_are_escaped_and_folders_of_other_names_are_said(tmp_pa
     assert lines[0] == f"note: {tmp_path}/Test is not used; parts are called train, val and test"
 
 
-def test_folder_without_test_images_has_some_set_aside(tmp_path: Path) -> None:
+def test_folder_without_test_images_has_some_set_aside(tmp_path):
     _fill(tmp_path, "train", _images(24, 1), "a", "b")
     lines: list[str] = []
     data = load_folder(tmp_path, Progress(lines.append))
@@ -136,7 +136,7 @@ def test_folder_without_test_images_has_some_set_aside(tmp_path: Path) -> None:
     assert again.fingerprint == data.fingerprint
 
 
-def test_copies_are_not_set_aside_for_the_test(tmp_path: Path) -> None:
+def test_copies_are_not_set_aside_for_the_test(tmp_path):
     _fill(tmp_path, "train", np.repeat(_images(2, 1), 12, axis=0), "a", "b")
     with pytest.raises(DataError, match="has equal images, of which 4 would be set aside"):
         load_folder(tmp_path, Progress())
@@ -188,16 +188,14 @@ def test_copies_are_not_set_aside_for_the_test(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_npz_with_a_fault_is_refused_with_the_reason(
-    changed: dict[str, Any], message: str, tmp_path: Path
-) -> None:
+def test_npz_with_a_fault_is_refused_with_the_reason(changed, message, tmp_path):
     with pytest.raises(DataError, match=message) as caught:
         _load_npz(tmp_path, **_arrays(**changed))
     assert str(tmp_path / "a.npz") in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_no_npz_is_refused(tmp_path):
     path = tmp_path / "a.npz"
     with pytest.raises(DataError, match="there is no file"):
         load_npz(path, Progress())
@@ -231,9 +229,7 @@ def test_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
         ("test", "a/x.png", _images(8, 1)[0], "train/a/000.png and .*test/a/x.png are the same"),
     ],
 )
-def test_folder_with_a_fault_is_refused_with_the_reason(
-    part: str, name: str, content: bytes | Pixels, message: str, tmp_path: Path
-) -> None:
+def test_folder_with_a_fault_is_refused_with_the_reason(part, name, content, message, tmp_path):
     _fill(tmp_path, "train", _images(8, 1), "a", "b")
     _fill(tmp_path, "test", _images(4, 2), "a", "b")
     file = tmp_path / part / name
@@ -246,14 +242,14 @@ def test_folder_with_a_fault_is_refused_with_the_reason(
         load_folder(tmp_path, Progress())
 
 
-def test_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+def test_pipe_is_refused_instead_of_waited_for(tmp_path):
     _fill(tmp_path, "train", _images(8, 1), "a", "b")
     os.mkfifo(tmp_path / "train" / "a" / "pipe.png")
     with pytest.raises(DataError, match=r"a/pipe\.png is not a file$"):
         load_folder(tmp_path, Progress())
 
 
-def test_what_the_accuracy_does_not_speak_of_is_said(tmp_path: Path) -> None:
+def test_what_the_accuracy_does_not_speak_of_is_said(tmp_path):
     said: list[str] = []
     np.savez(tmp_path / "a.npz", **_arrays(y_test=np.arange(6) % 2))
     load_npz(tmp_path / "a.npz", Progress(message=said.append))
@@ -267,7 +263,7 @@ def test_what_the_accuracy_does_not_speak_of_is_said(tmp_path: Path) -> None:
     assert said[1] == f"note: images without a class are not used: 1 in {tmp_path / 'test'}"
 
 
-def test_folder_without_classes_is_refused(tmp_path: Path) -> None:
+def test_folder_without_classes_is_refused(tmp_path):
     mine, said = tmp_path / "mine", list[str]()
     for message, next_folder in (
         ("there is no folder ", mine / "photos"),

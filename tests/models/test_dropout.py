@@ -11,7 +11,7 @@ DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("p", [0.01, 0.25, 0.5, 0.9])
-def test_dropout_drops_with_its_probability(p: float, device: str):
+def test_dropout_drops_with_its_probability(p, device):
     n = 1_000_000
     generator = Generator(device).manual_seed(1)
     dropped = Dropout(p, generator)(torch.ones(n, device=device)) == 0
@@ -27,7 +27,7 @@ def test_dropout_drops_with_its_probability(p: float, device: str):
 @pytest.mark.parametrize(
     ("p", "n_levels"), [(0.25, 16384), (0.5, 32768), (0.1, 6554), (1e-6, 0), (0.999999, 65535)]
 )
-def test_dropout_scales_by_the_probability_it_uses(p: float, n_levels: int):
+def test_dropout_scales_by_the_probability_it_uses(p, n_levels):
     out = Dropout(p, Generator().manual_seed(2))(torch.full((400_000,), 3.0))
     kept = out[out != 0]
     assert torch.equal(kept, torch.full_like(kept, 3 * 65_536 / (65_536 - n_levels)))
@@ -35,7 +35,7 @@ def test_dropout_scales_by_the_probability_it_uses(p: float, n_levels: int):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_dropout_of_zero_or_in_evaluation_is_the_identity_and_draws_nothing(training: bool):
+def test_dropout_of_zero_or_in_evaluation_is_the_identity_and_draws_nothing(training):
     generator = Generator().manual_seed(3)
     before = generator.get_state()
     x = torch.randn(5, 7)

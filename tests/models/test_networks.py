@@ -35,7 +35,7 @@ def _images(n: int, channels: int = 1, side: int = 28) -> Tensor:
 
 
 @pytest.mark.parametrize(("network", "n_parameters"), [(LeNet5, 61_706), (CustomMLP, 64_630)])
-def test_network_has_its_number_of_parameters(network: type[nn.Module], n_parameters: int):
+def test_network_has_its_number_of_parameters(network, n_parameters):
     assert sum(parameter.numel() for parameter in network().parameters()) == n_parameters
 
 
@@ -52,9 +52,7 @@ def test_network_has_its_number_of_parameters(network: type[nn.Module], n_parame
     ],
 )
 @pytest.mark.parametrize("name", NAMES)
-def test_network_agrees_with_the_plain_layers(
-    name: str, n: int, training: bool, shape: tuple[int, int, int]
-):
+def test_network_agrees_with_the_plain_layers(name, n, training, shape):
     channels, side, classes = shape
     kwargs = dict(zip(("n_channels", "side", "n_classes"), shape, strict=True))
     model = build_model(name, generator=Generator().manual_seed(1), shape=kwargs).train(training)
@@ -86,7 +84,7 @@ def test_lenet5_agrees_with_the_plain_layers_on_cuda():
 @pytest.mark.parametrize(
     ("name", "sizes"), [("lenet5", [6 * 14 * 14, 16 * 5 * 5]), ("mlp", [80, 20])]
 )
-def test_network_drops_after_two_layers_and_not_in_evaluation(name: str, sizes: list[int]):
+def test_network_drops_after_two_layers_and_not_in_evaluation(name, sizes):
     model = build_model(name, dropout=0.5, generator=Generator().manual_seed(1))
     n_activations = []
     hook = model.dropout.register_forward_hook(lambda _, __, x: n_activations.append(x.numel()))
@@ -98,7 +96,7 @@ def test_network_drops_after_two_layers_and_not_in_evaluation(name: str, sizes: 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_network_without_arguments_loads_the_weights_of_a_trained_one(name: str):
+def test_network_without_arguments_loads_the_weights_of_a_trained_one(name):
     trained = build_model(name, dropout=0.3, generator=Generator().manual_seed(0)).eval()
     loaded = type(trained)()
     loaded.load_state_dict(trained.state_dict())
@@ -107,7 +105,7 @@ def test_network_without_arguments_loads_the_weights_of_a_trained_one(name: str)
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("is_global", [False, True])
-def test_build_model_repeats_a_seed(name: str, is_global: bool):
+def test_build_model_repeats_a_seed(name, is_global):
     outputs = []
     for seed in (3, 3, 4):
         before = torch.get_rng_state()
@@ -122,7 +120,7 @@ def test_build_model_repeats_a_seed(name: str, is_global: bool):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_build_model_draws_weights_as_pytorch_does(name: str):
+def test_build_model_draws_weights_as_pytorch_does(name):
     model = build_model(name, generator=Generator().manual_seed(5))
     for layer in model.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
@@ -138,7 +136,7 @@ def test_build_model_draws_weights_as_pytorch_does(name: str):
 
 
 @pytest.mark.parametrize("dropout", [-0.1, 1.0, math.nan])
-def test_build_model_rejects_a_dropout_out_of_range(dropout: float):
+def test_build_model_rejects_a_dropout_out_of_range(dropout):
     with pytest.raises(ValueError, match="`dropout` must be at least 0 and below 1, but got"):
         build_model("mlp", dropout=dropout)
 

@@ -29,9 +29,7 @@ def _inputs(n_in: int, n_out: int, height: int, width: int, n: int) -> list[Tens
 
 
 @pytest.mark.parametrize(("n_in", "n_out", "height", "width", "padding", "n"), SHAPES)
-def test_convolve_pool_relu_agrees_with_the_plain_layers(
-    n_in: int, n_out: int, height: int, width: int, padding: int, n: int
-):
+def test_convolve_pool_relu_agrees_with_the_plain_layers(n_in, n_out, height, width, padding, n):
     inputs = _inputs(n_in, n_out, height, width, n)
     out = convolve_pool_relu(*inputs, padding=padding)
     torch.testing.assert_close(out, _plain(*inputs, padding), rtol=1e-10, atol=1e-10)

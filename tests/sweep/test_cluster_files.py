@@ -68,11 +68,11 @@ def _pods(rayjob: Document) -> Iterator[Document]:
         yield group["template"]
 
 
-def test_aws_is_what_ray_accepts(aws: Document) -> None:
+def test_aws_is_what_ray_accepts(aws):
     validate_config(prepare_config(aws))  # as `ray up` does before it asks the cloud for anything
 
 
-def test_aws_head_grows_the_cluster_and_workers_join_it(aws: Document) -> None:
+def test_aws_head_grows_the_cluster_and_workers_join_it(aws):
     head = _ray_start(aws["head_start_ray_commands"])
     assert head["head"]
     assert head["dashboard_host"] == "127.0.0.1"
@@ -82,7 +82,7 @@ def test_aws_head_grows_the_cluster_and_workers_join_it(aws: Document) -> None:
     assert worker["address"] == f"$RAY_HEAD_IP:{head['port']}"
 
 
-def test_aws_nodes_need_a_token_and_open_nothing_but_ssh(aws: Document) -> None:
+def test_aws_nodes_need_a_token_and_open_nothing_but_ssh(aws):
     assert "~/.ray/auth_token" in aws["file_mounts"]
     (command,) = [command for command in aws["setup_commands"] if "RAY_AUTH" in command]
     assert re.search(r"echo 'export .*RAY_AUTH_MODE=token' >> ~/\.bashrc", command)
@@ -91,7 +91,7 @@ def test_aws_nodes_need_a_token_and_open_nothing_but_ssh(aws: Document) -> None:
     assert all("SecurityGroupIds" not in node["node_config"] for node in node_types)
 
 
-def test_aws_concurrency_fills_the_cluster_when_it_has_grown(aws: Document) -> None:
+def test_aws_concurrency_fills_the_cluster_when_it_has_grown(aws):
     text = (CLUSTER / "aws.yaml").read_text()
     (line,) = re.findall(r"'(sweep run .*)'", text)
     options = _sweep(line)
@@ -103,7 +103,7 @@ def test_aws_concurrency_fills_the_cluster_when_it_has_grown(aws: Document) -> N
     assert options["address"] == "auto"
 
 
-def test_rayjob_runs_or_resumes_on_shared_storage_with_this_ray(rayjob: Document) -> None:
+def test_rayjob_runs_or_resumes_on_shared_storage_with_this_ray(rayjob):
     assert (rayjob["apiVersion"], rayjob["kind"]) == ("ray.io/v1", "RayJob")
     assert rayjob["spec"]["backoffLimit"] > 0
     named = rayjob["spec"]["rayClusterSpec"]["rayVersion"]
@@ -115,7 +115,7 @@ def test_rayjob_runs_or_resumes_on_shared_storage_with_this_ray(rayjob: Document
     assert options["address"] == "auto"
 
 
-def test_rayjob_needs_a_token_and_its_pods_are_not_root(rayjob: Document) -> None:
+def test_rayjob_needs_a_token_and_its_pods_are_not_root(rayjob):
     cluster = rayjob["spec"]["rayClusterSpec"]
     assert cluster["authOptions"] == {"mode": "token"}
     assert cluster["headGroupSpec"]["serviceType"] == "ClusterIP"
@@ -128,9 +128,7 @@ def test_rayjob_needs_a_token_and_its_pods_are_not_root(rayjob: Document) -> Non
         assert "env" not in container  # no secret in the file itself
 
 
-def test_rayjob_pods_hear_the_operator_on_the_dashboard_port_alone(
-    kubernetes: tuple[Document, Document],
-) -> None:
+def test_rayjob_pods_hear_the_operator_on_the_dashboard_port_alone(kubernetes):
     rayjob, policy = kubernetes
     spec = policy["spec"]
     assert spec["policyTypes"] == ["Ingress"]
@@ -141,7 +139,7 @@ def test_rayjob_pods_hear_the_operator_on_the_dashboard_port_alone(
     assert [port["port"] for port in operator["ports"]] == [8265]
 
 
-def test_image_is_the_one_that_the_containerfile_builds(rayjob: Document) -> None:
+def test_image_is_the_one_that_the_containerfile_builds(rayjob):
     text = (CLUSTER / "Containerfile").read_text()
     (tag,) = re.findall(r"--tag (\S+)", text)
     assert tag == f"lenet-sweep:{version('lenet-sweep')}"
@@ -154,7 +152,7 @@ def test_image_is_the_one_that_the_containerfile_builds(rayjob: Document) -> Non
 
 
 @pytest.mark.parametrize("name", ["aws.yaml", "rayjob.yaml"])
-def test_sweep_takes_the_commands_that_the_head_comments_show(name: str) -> None:
+def test_sweep_takes_the_commands_that_the_head_comments_show(name):
     text = (CLUSTER / name).read_text()
     lines = re.findall(r"^#.*?(sweep (?:run|status) [^'\n]*)", text, re.MULTILINE)
     assert lines
@@ -162,7 +160,7 @@ def test_sweep_takes_the_commands_that_the_head_comments_show(name: str) -> None
         assert _sweep(line)["storage"] == "s3://BUCKET/sweeps"
 
 
-def test_slurm_job_runs_or_resumes_on_all_its_nodes_and_is_requeued(tmp_path: Path) -> None:
+def test_slurm_job_runs_or_resumes_on_all_its_nodes_and_is_requeued(tmp_path):
     """With stand-ins for the commands of Slurm; `srun` waits for the signal before the end."""
     programs = {
         "ray": "",
@@ -203,7 +201,7 @@ def test_slurm_job_runs_or_resumes_on_all_its_nodes_and_is_requeued(tmp_path: Pa
     assert options["address"] == "auto"
 
 
-def test_every_file_is_in_a_wheel() -> None:
+def test_every_file_is_in_a_wheel():
     patterns = PROJECT["tool"]["setuptools"]["package-data"]["*"]
     names = sorted(path.name for path in CLUSTER.iterdir())
     assert names == ["Containerfile", "aws.yaml", "rayjob.yaml", "slurm.sh"]

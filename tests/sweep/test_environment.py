@@ -45,7 +45,7 @@ def control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_versions_are_those_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_are_those_installed(monkeypatch):
     monkeypatch.setattr(environment, "PACKAGES", ("torch", "ray", "no-such-package"))
     assert versions() == {
         "python": platform.python_version(),
@@ -71,13 +71,8 @@ def test_versions_are_those_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_processors_are_usable_cores_within_the_share_of_a_container(
-    usable: int,
-    physical: int | None,
-    limits: dict[str, str],
-    expected: int,
-    control_groups: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    usable, physical, limits, expected, control_groups, monkeypatch
+):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(usable)), raising=False)
     monkeypatch.setattr(psutil, "cpu_count", lambda logical: physical)
     for name, text in limits.items():
@@ -86,7 +81,7 @@ def test_processors_are_usable_cores_within_the_share_of_a_container(
 
 
 @pytest.mark.parametrize("file", ["memory.max", "memory/memory.limit_in_bytes"])
-def test_memory_is_within_the_limit_of_a_container(file: str, control_groups: Path) -> None:
+def test_memory_is_within_the_limit_of_a_container(file, control_groups):
     total = psutil.virtual_memory().total
     assert machine()["memory_bytes"] == total
     assert machine()["processor"]
@@ -95,9 +90,7 @@ def test_memory_is_within_the_limit_of_a_container(file: str, control_groups: Pa
         assert machine()["memory_bytes"] == expected
 
 
-def test_commit_is_the_checkouts_and_not_a_tags_name(
-    install: Callable[[str | None], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commit_is_the_checkouts_and_not_a_tags_name(install, tmp_path, monkeypatch):
     checkout = tmp_path / "my checkout"
     checkout.mkdir()
     _git(checkout, "init", "--quiet")
@@ -120,8 +113,6 @@ def test_commit_is_the_checkouts_and_not_a_tags_name(
     "record",
     [None, "{}", '{"url": "file:///no/such/folder"}', '{"url": "https://example.org/a.git"}'],
 )
-def test_commit_is_unknown_without_a_checkout(
-    record: str | None, install: Callable[[str | None], None]
-) -> None:
+def test_commit_is_unknown_without_a_checkout(record, install):
     install(record)
     assert commit() is None

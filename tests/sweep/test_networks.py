@@ -221,9 +221,7 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
 
 
 @pytest.mark.parametrize(("text", "config", "message"), WRONG.values(), ids=WRONG)
-def test_wrong_network_is_said_in_a_line(
-    text: str | None, config: str, message: str, tmp_path: Path
-) -> None:
+def test_wrong_network_is_said_in_a_line(text, config, message, tmp_path):
     (tmp_path / "folder.py").mkdir()
     with pytest.raises((UsageError, NetworkError)) as caught:
         resolve(tmp_path, text, config or "model: net.py:Net")
@@ -251,7 +249,7 @@ def trained(config: SweepConfig, state: dict[str, Any] | None, *, epochs: int) -
     return run
 
 
-def test_network_trains_with_a_last_batch_of_one_and_continues_bit_for_bit(tmp_path: Path) -> None:
+def test_network_trains_with_a_last_batch_of_one_and_continues_bit_for_bit(tmp_path):
     space = "{dropout: [0.1, 0.3], model.width: {low: 2, high: 4}}"
     config = resolve(tmp_path, GOOD, f"model: net.py:Net\nspace: {space}")
     whole = trained(config, None, epochs=2)
@@ -263,9 +261,7 @@ def test_network_trains_with_a_last_batch_of_one_and_continues_bit_for_bit(tmp_p
 
 
 @pytest.mark.parametrize("fixed", [[], ["recipe.dropout=0.25"]])
-def test_dropout_that_the_network_does_not_take_is_not_used(
-    fixed: list[str], tmp_path: Path
-) -> None:
+def test_dropout_that_the_network_does_not_take_is_not_used(fixed, tmp_path):
     notes: list[str] = []
     (tmp_path / "net.py").write_text(made(LINEAR))
     settings = [f"model={tmp_path}/net.py:Net", *fixed]
@@ -275,7 +271,7 @@ def test_dropout_that_the_network_does_not_take_is_not_used(
     assert notes == [f"`dropout` is not used: `Net` of {tmp_path}/net.py does not take it"]
 
 
-def test_config_of_a_sweep_names_the_file_that_is_kept_there(tmp_path: Path) -> None:
+def test_config_of_a_sweep_names_the_file_that_is_kept_there(tmp_path):
     config = resolve(tmp_path, GOOD, WITH_WIDTH)
     with new_folder(LocalFolder(tmp_path), "first", config) as folder:
         assert folder.read("model.py") == GOOD.encode()
@@ -283,9 +279,7 @@ def test_config_of_a_sweep_names_the_file_that_is_kept_there(tmp_path: Path) -> 
     assert SweepConfig.model_validate(config.model_dump(mode="json")) == config
 
 
-def test_each_text_that_a_sweep_was_trained_with_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_text_that_a_sweep_was_trained_with_is_kept(tmp_path, monkeypatch):
     first = resolve(tmp_path, GOOD).model
     second = resolve(tmp_path, f"{GOOD}\n# changed\n").model
     folder = LocalFolder(tmp_path / "a")

@@ -11,7 +11,7 @@ ERRORS = [UsageError, ClusterError, NoTrialError, DataError, LedgerError, Storag
 
 
 @pytest.mark.parametrize("kind", ERRORS)
-def test_every_error_has_the_exit_code_of_the_drawing(kind: type[Exception]) -> None:
+def test_every_error_has_the_exit_code_of_the_drawing(kind):
     drawn = re.search(rf"── {kind.__name__} +(\d)", sweep.errors.__doc__ or "")
     assert drawn is not None
     assert describe_failure(kind("why")) == ("why", int(drawn[1]))
@@ -28,16 +28,16 @@ def test_every_error_has_the_exit_code_of_the_drawing(kind: type[Exception]) -> 
         (StorageError(5, "the store does not answer"), "storage: the store does not answer"),
     ],
 )
-def test_storage_error_names_the_file_and_the_cause(error: Exception, message: str) -> None:
+def test_storage_error_names_the_file_and_the_cause(error, message):
     assert describe_failure(error) == (message, 4)
 
 
-def test_notes_follow_the_message() -> None:
+def test_notes_follow_the_message():
     error = ClusterError("why")
     error.add_note("continue like this")
     assert describe_failure(error) == ("why\ncontinue like this", 4)
 
 
 @pytest.mark.parametrize("error", [ValueError("why"), OSError(28, "No space left", "/a/b")])
-def test_other_errors_are_bugs(error: Exception) -> None:
+def test_other_errors_are_bugs(error):
     assert describe_failure(error) is None

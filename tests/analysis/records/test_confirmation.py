@@ -17,7 +17,6 @@ from analysis.records.confirmation import (
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE
 from analysis.records.seeds import confirmation_seeds
-from analysis.storage.folder import Folder
 from analysis.storage.journal import encode_record
 
 BEGUN = ConfirmationBegun(0.0, 1, "s", 2)
@@ -40,7 +39,7 @@ def epoch(number: int, accuracy: float = 0.99) -> RunEpoch:
 
 
 def ended(state: str = "COMPLETE", reason: str | None = None, seed: int = 1001) -> RunEnded:
-    return RunEnded(3.0, "hand-tuned", seed, state, reason)  # type: ignore[arg-type]
+    return RunEnded(3.0, "hand-tuned", seed, state, reason)
 
 
 def sum_of(*records: ConfirmationRecord) -> Confirmation:
@@ -50,7 +49,7 @@ def sum_of(*records: ConfirmationRecord) -> Confirmation:
     return confirmation
 
 
-def test_writer_and_reader_agree(folder: Folder) -> None:
+def test_writer_and_reader_agree(folder):
     assert Confirmation.read(folder) is None
     notice = ConfirmationNotice(2.5, "so it is")
     with ConfirmationWriter(folder, BEGUN) as writer:
@@ -70,7 +69,7 @@ def test_writer_and_reader_agree(folder: Folder) -> None:
     assert (run.state, run.reason, [e.epoch for e in run.epochs]) == ("COMPLETE", None, [1, 2])
 
 
-def test_epoch_is_evaluated_on_the_test_images() -> None:
+def test_epoch_is_evaluated_on_the_test_images():
     measured = Epoch(1, 0.5, 0.9, 0.1, 0.97, 4.0, 11000.0)
     record = RunEpoch.of(5.0, "mlp", 3, measured)
     assert record.to_epoch() == measured
@@ -102,19 +101,17 @@ def test_epoch_is_evaluated_on_the_test_images() -> None:
     ],
     ids=["complete", "not begun", "running", "failed", "failed at the end", "short", "continued"],
 )
-def test_test_accuracy_is_that_of_the_last_epoch_of_a_complete_run(
-    records: list[ConfirmationRecord], accuracies: dict[int, float]
-) -> None:
+def test_test_accuracy_is_that_of_the_last_epoch_of_a_complete_run(records, accuracies):
     assert sum_of(ARM, *records).test_accuracies("hand-tuned") == accuracies
 
 
-def test_continued_run_has_no_reason_to_have_failed() -> None:
+def test_continued_run_has_no_reason_to_have_failed():
     confirmation = sum_of(ARM, epoch(1), ended("FAILED", "its process died"), epoch(2))
     run = confirmation.runs["hand-tuned", 1001]
     assert (run.state, run.reason) == ("RUNNING", None)
 
 
-def test_runs_are_sorted_by_seed_and_seeds_by_derivation() -> None:
+def test_runs_are_sorted_by_seed_and_seeds_by_derivation():
     derived = confirmation_seeds(5, 3)
     assert derived != sorted(derived)
     confirmation = sum_of(ARM, *(ended(seed=seed) for seed in (9, *derived[::-1], 3)))
@@ -125,7 +122,7 @@ def test_runs_are_sorted_by_seed_and_seeds_by_derivation() -> None:
     assert sum_of(ARM, ended(seed=derived[1])).ordered_seeds(5) == [derived[1]]
 
 
-def test_hyperparameter_that_an_arm_lacks_has_its_default() -> None:
+def test_hyperparameter_that_an_arm_lacks_has_its_default():
     assert ARM.differences(replace(ARM, hyperparameters={"dropout": 0.25})) == 0
     other = replace(ARM, model="mlp", epochs=3, hyperparameters={"momentum": 0.5})
     assert ARM.differences(other) == other.differences(ARM) == 4
@@ -150,9 +147,7 @@ def test_hyperparameter_that_an_arm_lacks_has_its_default() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_contradiction_is_refused_by_reader_and_writer(
-    folder: Folder, records: list[ConfirmationRecord], message: str
-) -> None:
+def test_contradiction_is_refused_by_reader_and_writer(folder, records, message):
     with ConfirmationWriter(folder, BEGUN) as writer:
         for record in records[:-1]:
             writer.append(record)

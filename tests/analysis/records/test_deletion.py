@@ -39,7 +39,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     return folder
 
 
-def test_nothing_is_left_of_a_sweep(folder: Folder) -> None:
+def test_nothing_is_left_of_a_sweep(folder):
     storage = folder.child("..") if isinstance(folder, LocalFolder) else None
     assert delete_sweep(folder) == []
     assert set(folder.files()) <= {LOCK_FILE}
@@ -48,7 +48,7 @@ def test_nothing_is_left_of_a_sweep(folder: Folder) -> None:
         assert storage.folders() == []
 
 
-def test_other_files_are_kept(folder: Folder) -> None:
+def test_other_files_are_kept(folder):
     for name in ("notes.txt", "mine/data.csv"):
         folder.write(name, b"mine")
     assert delete_sweep(folder) == ["mine", "notes.txt"]
@@ -56,7 +56,7 @@ def test_other_files_are_kept(folder: Folder) -> None:
     assert not folder.exists(LEDGER_FILE)
 
 
-def test_running_sweep_is_not_deleted(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_sweep_is_not_deleted(folder, monkeypatch):
     monkeypatch.setattr(lease, "_BEAT_S", 0.2)
     monkeypatch.setattr(lease, "_WATCH_S", 0.1)
     with folder.lock(), pytest.raises(InUseError, match="another process is working on"):
@@ -65,9 +65,7 @@ def test_running_sweep_is_not_deleted(folder: Folder, monkeypatch: pytest.Monkey
     assert folder.exists("checkpoints/trial-0001.pt")
 
 
-def test_interrupted_deletion_leaves_no_sweep_and_can_be_repeated(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_deletion_leaves_no_sweep_and_can_be_repeated(folder, monkeypatch):
     delete, n_left = Folder.delete, 0
 
     def fail_after(self: Folder, name: str) -> None:
@@ -91,7 +89,7 @@ def test_interrupted_deletion_leaves_no_sweep_and_can_be_repeated(
     assert not folder.exists(LEDGER_FILE)
 
 
-def test_links_are_not_followed(tmp_path: Path) -> None:
+def test_links_are_not_followed(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "precious.pt").write_bytes(b"x")
@@ -107,9 +105,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert linked_path(LocalFolder(tmp_path / "storage/link")) == str(tmp_path / "storage/link")
 
 
-def test_process_that_waited_for_the_lock_does_not_get_a_deleted_folder(
-    tmp_path: Path,
-) -> None:
+def test_process_that_waited_for_the_lock_does_not_get_a_deleted_folder(tmp_path):
     folder = LocalFolder(tmp_path / "made")
     with ThreadPoolExecutor() as pool:
         with folder.lock():

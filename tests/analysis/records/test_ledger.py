@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -100,8 +98,8 @@ def histories(draw: st.DrawFn) -> list[Record]:
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories(), part=st.floats(0, 1))
 def test_prefix_of_a_ledger_is_read_up_to_its_last_complete_record(
-    tmp_path_factory: pytest.TempPathFactory, history: list[Record], part: float
-) -> None:
+    tmp_path_factory, history, part
+):
     folder = LocalFolder(tmp_path_factory.mktemp("prefix"))
     data = b"".join(map(encode_record, history))
     kept = data[: round(part * len(data))]
@@ -124,8 +122,8 @@ def test_prefix_of_a_ledger_is_read_up_to_its_last_complete_record(
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories(), position=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
 def test_damaged_ledger_is_read_or_refused_with_its_line(
-    tmp_path_factory: pytest.TempPathFactory, history: list[Record], position: float, byte: int
-) -> None:
+    tmp_path_factory, history, position, byte
+):
     folder = LocalFolder(tmp_path_factory.mktemp("damaged"))
     data = bytearray(b"".join(map(encode_record, history)))
     data[int(position * len(data))] = byte
@@ -154,7 +152,7 @@ INTACT = encode_record(CREATED) + encode_record(started())
         b"\xff\n\x00\xfe",
     ],
 )
-def test_damaged_end_is_ignored_and_removed(folder: Folder, contents: bytes, end: bytes) -> None:
+def test_damaged_end_is_ignored_and_removed(folder, contents, end):
     folder.write(LEDGER_FILE, contents + end)
     ledger = read_ledger(folder)
     assert (ledger.truncated_bytes, read_first_record(folder)) == (len(end), CREATED)
@@ -163,7 +161,7 @@ def test_damaged_end_is_ignored_and_removed(folder: Folder, contents: bytes, end
     assert folder.read(LEDGER_FILE) == contents + encode_record(Notice(1.0, None, "on"))
 
 
-def test_records_are_written_as_version_0_1_0_wrote_them(folder: Folder) -> None:
+def test_records_are_written_as_version_0_1_0_wrote_them(folder):
     write(folder, started(), EPOCH.encode())
     ledger = read_ledger(folder)
     assert ledger.trials[1].epochs == [Epoch(1, 0.5, 0.9, 0.1, 0.97, 4.0, 11000.0)]
@@ -201,7 +199,7 @@ def test_records_are_written_as_version_0_1_0_wrote_them(folder: Folder) -> None
     ],
     ids=lambda damaged: repr(damaged[:30]),
 )
-def test_damaged_line_is_refused_with_its_number(folder: Folder, damaged: str) -> None:
+def test_damaged_line_is_refused_with_its_number(folder, damaged):
     write(folder, started(), damaged.encode() + b"\n", Notice(1.0, None, "fine"))
     with pytest.raises(LedgerError) as caught:
         read_ledger(folder)
@@ -211,7 +209,7 @@ def test_damaged_line_is_refused_with_its_number(folder: Folder, damaged: str) -
     assert str(caught.value) == f"{where}:3 is not a record ({shown!r}); {remedy}"
 
 
-def test_line_that_is_not_utf_8_is_refused(folder: Folder) -> None:
+def test_line_that_is_not_utf_8_is_refused(folder):
     write(folder, b'{"kind": "notice", "time": 1, "trial_id": null, "text": "\xff"}\n', started())
     with pytest.raises(LedgerError, match=":2 is not a record"):
         read_ledger(folder)
@@ -227,9 +225,7 @@ def test_line_that_is_not_utf_8_is_refused(folder: Folder) -> None:
         ),
     ],
 )
-def test_first_record_must_begin_a_ledger_of_this_format(
-    folder: Folder, first: bytes, message: str
-) -> None:
+def test_first_record_must_begin_a_ledger_of_this_format(folder, first, message):
     folder.write(LEDGER_FILE, first)
     with pytest.raises(LedgerError, match=f":1 {message}"):
         read_ledger(folder)
@@ -251,9 +247,7 @@ def test_first_record_must_begin_a_ledger_of_this_format(
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_contradiction_is_refused_by_reader_and_writer(
-    tmp_path: Path, records: list[Record], message: str
-) -> None:
+def test_contradiction_is_refused_by_reader_and_writer(tmp_path, records, message):
     read, written = LocalFolder(tmp_path / "read"), LocalFolder(tmp_path / "written")
     write(read, *records)
     with pytest.raises(LedgerError) as caught:
@@ -272,7 +266,7 @@ def test_contradiction_is_refused_by_reader_and_writer(
         assert writer.journal == Ledger.read(written)
 
 
-def test_ledger_is_the_sum_of_its_records(folder: Folder) -> None:
+def test_ledger_is_the_sum_of_its_records(folder):
     session, notice = SessionStarted(5.0, "host", 3, 2), Notice(6.0, 1, "so it is")
     records: list[Record] = [
         session,
@@ -310,9 +304,7 @@ def test_ledger_is_the_sum_of_its_records(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("leftover", [None, b"", b'{"kind": "swe', b"\0" * 40 + b'"}}\n'])
-def test_file_without_a_complete_record_is_replaced_but_never_a_sweep(
-    folder: Folder, leftover: bytes | None
-) -> None:
+def test_file_without_a_complete_record_is_replaced_but_never_a_sweep(folder, leftover):
     if leftover is not None:
         folder.write(LEDGER_FILE, leftover)
     assert read_first_record(folder) is None
@@ -322,7 +314,7 @@ def test_file_without_a_complete_record_is_replaced_but_never_a_sweep(
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_non_finite_number_is_never_written(folder: Folder, value: float) -> None:
+def test_non_finite_number_is_never_written(folder, value):
     with LedgerWriter(folder, CREATED) as writer:
         for record in (
             SessionStarted(value, "host", 1, 1),
@@ -334,12 +326,12 @@ def test_non_finite_number_is_never_written(folder: Folder, value: float) -> Non
     assert writer.journal == sum_of([CREATED])
 
 
-def test_text_that_is_not_unicode_is_written_with_question_marks(folder: Folder) -> None:
+def test_text_that_is_not_unicode_is_written_with_question_marks(folder):
     write(folder, Notice(1.0, None, "cannot read /a/\udcff"))
     assert [notice.text for notice in read_ledger(folder).notices] == ["cannot read /a/?"]
 
 
-def test_record_that_the_disk_refuses_is_not_in_the_ledger(folder: Folder) -> None:
+def test_record_that_the_disk_refuses_is_not_in_the_ledger(folder):
     with LedgerWriter(folder, CREATED) as writer:
         writer.append(started())
         before = folder.read(LEDGER_FILE)

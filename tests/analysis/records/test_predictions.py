@@ -12,7 +12,6 @@ from analysis.records.predictions import (
     save_images,
     save_predictions,
 )
-from analysis.storage.folder import Folder
 
 FILE = "predictions/a-seed-1.npz"
 DIGITS = np.zeros(5, np.uint8)
@@ -28,11 +27,11 @@ def some_predictions(n: int = 100) -> Predictions:
 
 def savez(**arrays: object) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
-def test_predictions_are_read_as_written(folder: Folder) -> None:
+def test_predictions_are_read_as_written(folder):
     predictions = some_predictions()
     save_predictions(folder, "a", 1, predictions)
     save_predictions(folder, "a", 2, predictions)
@@ -46,7 +45,7 @@ def test_predictions_are_read_as_written(folder: Folder) -> None:
     np.testing.assert_array_equal(read.correct, predictions.predicted == predictions.labels)
 
 
-def test_images_are_read_as_written(folder: Folder) -> None:
+def test_images_are_read_as_written(folder):
     images = np.arange(3 * 784, dtype=np.uint64).astype(np.uint8).reshape(3, 28, 28)
     save_images(folder, ShownImages(np.array([4, 9, 12], np.int32), images))
     read = load_images(folder)
@@ -54,7 +53,7 @@ def test_images_are_read_as_written(folder: Folder) -> None:
     np.testing.assert_array_equal(read.images, images)
 
 
-def test_missing_files_are_no_error(folder: Folder) -> None:
+def test_missing_files_are_no_error(folder):
     assert load_predictions(folder, "a", 1) is None
     images = load_images(folder)
     assert (images.indices.shape, images.images.shape) == ((0,), (0, 28, 28))
@@ -74,13 +73,13 @@ def test_missing_files_are_no_error(folder: Folder) -> None:
         savez(**dict.fromkeys(("predicted", "confidence", "labels"), PICKLED)),
     ],
 )
-def test_damaged_predictions_are_refused(folder: Folder, data: bytes) -> None:
+def test_damaged_predictions_are_refused(folder, data):
     folder.write(FILE, data)
     with pytest.raises(LedgerError, match=r"a-seed-1\.npz "):
         load_predictions(folder, "a", 1)
 
 
-def test_images_of_another_shape_are_refused(folder: Folder) -> None:
+def test_images_of_another_shape_are_refused(folder):
     images = np.zeros((3, 28, 28), np.uint8)
     folder.write("predictions/images.npz", savez(indices=np.zeros(2, np.int32), images=images))
     with pytest.raises(LedgerError, match=r"is damaged \(arrays of unexpected shape or type"):

@@ -24,7 +24,7 @@ def names(storage: Folder) -> list[str]:
     return [created.name for created in list_sweeps(storage)[0]]
 
 
-def test_sweeps_are_listed_newest_first_and_the_newest_is_opened(storage: Folder) -> None:
+def test_sweeps_are_listed_newest_first_and_the_newest_is_opened(storage):
     for name, time in (("b", 2.0), ("c", 3.0), ("a", 1.0)):
         begin(storage, name, time)
     found, damaged = list_sweeps(storage)
@@ -33,7 +33,7 @@ def test_sweeps_are_listed_newest_first_and_the_newest_is_opened(storage: Folder
     assert open_sweep(storage, None)[1].name == "c"
 
 
-def test_storage_that_does_not_exist_has_no_sweeps(storage: Folder) -> None:
+def test_storage_that_does_not_exist_has_no_sweeps(storage):
     assert list_sweeps(storage) == ([], {})
     start = "runs, which does not exist; start one with `sweep run`"
     with pytest.raises(FileNotFoundError, match=rf"there is no sweep in .*{start}"):
@@ -46,7 +46,7 @@ def test_storage_that_does_not_exist_has_no_sweeps(storage: Folder) -> None:
         open_sweep(storage.child("file"), "below")
 
 
-def test_folder_without_a_complete_first_record_is_not_a_sweep(storage: Folder) -> None:
+def test_folder_without_a_complete_first_record_is_not_a_sweep(storage):
     begin(storage, "good", 1.0)
     storage.write("file", b"")
     storage.write("other/notes.txt", b"")
@@ -57,7 +57,7 @@ def test_folder_without_a_complete_first_record_is_not_a_sweep(storage: Folder) 
     assert ([created.name for created in found], damaged) == (["good"], {})
 
 
-def test_sweep_has_the_name_of_its_folder(storage: LocalFolder) -> None:
+def test_sweep_has_the_name_of_its_folder(storage):
     begin(storage, "old", 1.0)
     begin(storage, "other", 2.0)
     (storage.path / "old").rename(storage.path / "new")
@@ -86,9 +86,7 @@ def test_sweep_has_the_name_of_its_folder(storage: LocalFolder) -> None:
         (b'{"kind": "sweep", "time": 1.0, "format": 9, "name": "n", "config": {}}\n', "format 9"),
     ],
 )
-def test_damaged_sweep_does_not_hide_the_others(
-    storage: Folder, first: bytes, message: str
-) -> None:
+def test_damaged_sweep_does_not_hide_the_others(storage, first, message):
     storage.write("bad/ledger.jsonl", first)
     with pytest.raises(LedgerError):  # there is no other sweep
         open_sweep(storage, None)
@@ -104,7 +102,7 @@ def test_damaged_sweep_does_not_hide_the_others(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_ledger_without_permission_does_not_hide_the_others(storage: LocalFolder) -> None:
+def test_ledger_without_permission_does_not_hide_the_others(storage):
     begin(storage, "good", 1.0)
     begin(storage, "locked", 2.0)
     (storage.path / "locked/ledger.jsonl").chmod(0)
@@ -113,7 +111,7 @@ def test_ledger_without_permission_does_not_hide_the_others(storage: LocalFolder
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "deep/a", "../runs/good", "file", "x" * 300])
-def test_path_is_not_the_name_of_a_sweep(storage: Folder, name: str) -> None:
+def test_path_is_not_the_name_of_a_sweep(storage, name):
     begin(storage, "good", 1.0)
     for elsewhere in (".", "..", "deep/a"):
         storage.write(f"{elsewhere}/{LEDGER_FILE}", storage.read(f"good/{LEDGER_FILE}"))
@@ -122,7 +120,7 @@ def test_path_is_not_the_name_of_a_sweep(storage: Folder, name: str) -> None:
         open_sweep(storage, name)
 
 
-def test_message_lists_five_of_many_sweeps(storage: Folder) -> None:
+def test_message_lists_five_of_many_sweeps(storage):
     for number in range(7):
         begin(storage, f"s{number}", float(number))
     with pytest.raises(FileNotFoundError) as caught:
@@ -132,7 +130,7 @@ def test_message_lists_five_of_many_sweeps(storage: Folder) -> None:
     )
 
 
-def test_folder_without_a_ledger_is_said_to_have_none(storage: Folder) -> None:
+def test_folder_without_a_ledger_is_said_to_have_none(storage):
     begin(storage, "good", 1.0)
     storage.write("bare/config.yaml", b"trials: 8\n")
     storage.write(f"cut/{LEDGER_FILE}", b'{"kind": "sw')

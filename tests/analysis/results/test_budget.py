@@ -18,7 +18,7 @@ from analysis.storage.journal import FORMAT
     ("text", "seconds", "written"),
     [("90s", 90, "1m30s"), ("30m", 1800, "30m"), ("1h30m", 5400, "1h30m"), ("2h5s", 7205, "2h5s")],
 )
-def test_duration_is_read_and_written(text: str, seconds: int, written: str) -> None:
+def test_duration_is_read_and_written(text, seconds, written):
     assert read_duration(text) == seconds
     assert write_duration(seconds) == written
     assert read_duration(written) == seconds
@@ -27,7 +27,7 @@ def test_duration_is_read_and_written(text: str, seconds: int, written: str) -> 
 @pytest.mark.parametrize(
     "text", ["", "30", "m", "0s", "-5m", "1.5h", "30m1h", "30 m", "5m\n", "٣m", "9999999h"]
 )
-def test_other_text_is_no_duration(text: str) -> None:
+def test_other_text_is_no_duration(text):
     with pytest.raises(ValueError, match="not a duration"):
         read_duration(text)
 
@@ -58,13 +58,11 @@ def _ledger(budget: str | None, *, started: list[int]) -> Ledger:
         ("20s", [], 1),
     ],
 )
-def test_search_ends_with_the_trials_that_started_within_the_time_budget(
-    budget: str | None, started: list[int], planned: int
-) -> None:
+def test_search_ends_with_the_trials_that_started_within_the_time_budget(budget, started, planned):
     assert n_planned(_ledger(budget, started=started)) == planned
 
 
-def test_time_budget_that_ended_a_search_is_described() -> None:
+def test_time_budget_that_ended_a_search_is_described():
     assert describe_budget(_ledger("21s", started=[1, 2])) is None
     found = describe_budget(_ledger("20s", started=[1, 2]))
     assert found == "the time budget of 20s is used up: the search has 2 of 8 trials"

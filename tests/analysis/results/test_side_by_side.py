@@ -26,7 +26,7 @@ def contender(name: str, accuracies: dict[int, float] | None, **config: object) 
     return Contender(ledger, make_confirmation({"finalist": accuracies, "tuned": tuned}))
 
 
-def test_best_trials_are_compared_with_the_first_sweeps_by_seed() -> None:
+def test_best_trials_are_compared_with_the_first_sweeps_by_seed():
     one_less = dict(list(HIGH.items())[:4])
     first = contender("a", LOW)  # its config has no dataset, as in version 0.1.0
     others = contender("b", HIGH, dataset="mnist"), contender("c", one_less)
@@ -40,7 +40,7 @@ def test_best_trials_are_compared_with_the_first_sweeps_by_seed() -> None:
     assert [len(c.seeds) for c in expected] == [5, 4]
 
 
-def test_comparison_allows_for_the_looks_at_both_sweeps() -> None:
+def test_comparison_allows_for_the_looks_at_both_sweeps():
     some = dict(list(HIGH.items())[:4])
     others = contender("a", LOW), contender("b", HIGH)
     for other in others:
@@ -64,7 +64,7 @@ def test_comparison_allows_for_the_looks_at_both_sweeps() -> None:
     assert len(found.comparison.looks) == 2
 
 
-def test_sweeps_without_a_common_seed_are_compared_in_the_order_of_their_seeds() -> None:
+def test_sweeps_without_a_common_seed_are_compared_in_the_order_of_their_seeds():
     names = {seed: seed + 100 for seed in HIGH}
     shifted = {names[seed]: accuracy for seed, accuracy in HIGH.items()}
     first, same = contender("a", LOW), contender("b", HIGH)
@@ -79,7 +79,7 @@ def test_sweeps_without_a_common_seed_are_compared_in_the_order_of_their_seeds()
     assert len({c.interval for c in found if c is not None}) == 1
 
 
-def test_independent_runs_keep_their_pairs_and_the_error_is_5_percent_over_several_looks() -> None:
+def test_independent_runs_keep_their_pairs_and_the_error_is_5_percent_over_several_looks():
     """Of two equally good configurations, in sweeps with other seeds and other spreads."""
     rng, n_false, n_sweeps, numbers = np.random.default_rng(0), 0, 600, (5, 10, 15)
     for _ in range(n_sweeps):
@@ -110,7 +110,7 @@ def test_independent_runs_keep_their_pairs_and_the_error_is_5_percent_over_sever
         (contender("b", HIGH, dataset="kmnist"), "their datasets differ"),
     ],
 )
-def test_sweeps_that_cannot_be_compared_say_why(other: Contender, reason: str) -> None:
+def test_sweeps_that_cannot_be_compared_say_why(other, reason):
     (difference,) = compare_sweeps([contender("a", LOW), other])
     assert difference.comparison is None
     assert str(difference.reason).startswith(reason)

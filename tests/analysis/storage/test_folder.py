@@ -22,7 +22,7 @@ from analysis.records.ledger import (
     read_ledger,
 )
 from analysis.records.sweeps import list_sweeps, open_sweep
-from analysis.storage.folder import LOCK_FILE, Folder
+from analysis.storage.folder import LOCK_FILE
 from analysis.storage.journal import FORMAT
 from analysis.storage.local_folder import LocalFolder
 from store_model import ModelFolder
@@ -37,7 +37,7 @@ with pickle.loads(bytes.fromhex(sys.argv[1])).lock():
 """
 
 
-def test_written_files_are_read_replaced_and_deleted(storage: Folder, elsewhere: Folder) -> None:
+def test_written_files_are_read_replaced_and_deleted(storage, elsewhere):
     folder, other = storage.child("sweep"), elsewhere.child("sweep")
     assert folder.name == "sweep"
     assert folder.display_path("a") == f"{storage}/sweep/a"
@@ -52,14 +52,14 @@ def test_written_files_are_read_replaced_and_deleted(storage: Folder, elsewhere:
     assert (folder.files(), other.files()) == ([], [])
 
 
-def test_folder_travels_to_other_processes(storage: Folder) -> None:
+def test_folder_travels_to_other_processes(storage):
     storage.write("a", b"1")
     if isinstance(storage, ModelFolder):
         pytest.skip("the model is in the memory of this process")
     assert pickle.loads(pickle.dumps(storage)).read("a") == b"1"
 
 
-def test_version_that_was_read_or_written_is_replaced(storage: Folder, elsewhere: Folder) -> None:
+def test_version_that_was_read_or_written_is_replaced(storage, elsewhere):
     with pytest.raises(FileNotFoundError):
         storage.read_version("a")
     version = storage.replace("a", b"1", None)
@@ -69,7 +69,7 @@ def test_version_that_was_read_or_written_is_replaced(storage: Folder, elsewhere
     assert storage.read_version("a")[0] == b"23"
 
 
-def test_locked_folder_is_written_and_read(storage: Folder, elsewhere: Folder) -> None:
+def test_locked_folder_is_written_and_read(storage, elsewhere):
     with storage.lock() as locked, closing(locked.append_to("lines")) as appender:
         for data in (b"old", b"new"):
             locked.child("child").write("a", data)
@@ -80,7 +80,7 @@ def test_locked_folder_is_written_and_read(storage: Folder, elsewhere: Folder) -
     assert (elsewhere.read("lines"), elsewhere.exists("obsolete")) == (b"one\n", False)
 
 
-def test_listings_are_sorted(storage: Folder, elsewhere: Folder) -> None:
+def test_listings_are_sorted(storage, elsewhere):
     for name in ("b", "a"):
         storage.write(name, b"")
         storage.write(f"folder-{name}/2", b"")
@@ -91,7 +91,7 @@ def test_listings_are_sorted(storage: Folder, elsewhere: Folder) -> None:
         assert reader.child("folder-a").files() == ["1", "2"]
 
 
-def test_folder_that_does_not_exist_is_empty(storage: Folder) -> None:
+def test_folder_that_does_not_exist_is_empty(storage):
     folder = storage.child("nowhere")
     assert (folder.files(), folder.folders()) == ([], [])
     assert not folder.exists("a")
@@ -106,14 +106,12 @@ def test_folder_that_does_not_exist_is_empty(storage: Folder) -> None:
 @pytest.mark.parametrize(
     ("data", "line"), [(b"", b""), (b"one", b"one"), (b"\r\x0b one\n\ntwo", b"\r\x0b one\n")]
 )
-def test_first_line_keeps_its_end(storage: Folder, data: bytes, line: bytes) -> None:
+def test_first_line_keeps_its_end(storage, data, line):
     storage.write("a", data)
     assert storage.read_first_line("a") == line
 
 
-def test_lines_are_appended_after_the_incomplete_one_is_removed(
-    storage: Folder, elsewhere: Folder
-) -> None:
+def test_lines_are_appended_after_the_incomplete_one_is_removed(storage, elsewhere):
     with closing(storage.append_to("lines")) as appender:
         appender.write_line(b"one\n")
         appender.write_line(b"two\n")
@@ -131,7 +129,7 @@ def test_lines_are_appended_after_the_incomplete_one_is_removed(
 
 
 @pytest.mark.usefixtures("hurried")
-def test_lock_has_one_owner_at_a_time(storage: Folder, elsewhere: Folder) -> None:
+def test_lock_has_one_owner_at_a_time(storage, elsewhere):
     storage.write(LOCK_FILE, b"longer than what is written by its next owner: " + b"x" * 200)
     with storage.lock() as locked:
         assert storage.is_locked()
@@ -151,7 +149,7 @@ def test_lock_has_one_owner_at_a_time(storage: Folder, elsewhere: Folder) -> Non
 
 
 @pytest.mark.usefixtures("hurried")
-def test_lock_of_a_killed_process_is_free_again(storage: Folder, elsewhere: Folder) -> None:
+def test_lock_of_a_killed_process_is_free_again(storage, elsewhere):
     if isinstance(storage, ModelFolder):
         pytest.skip("the model is in the memory of this process; it has deaths of its own")
     command = [sys.executable, "-c", OWNER, pickle.dumps(storage).hex()]
@@ -168,7 +166,7 @@ def test_lock_of_a_killed_process_is_free_again(storage: Folder, elsewhere: Fold
         assert str(os.getpid()).encode() in storage.read(LOCK_FILE)
 
 
-def test_sweep_is_stored_and_found(storage: Folder) -> None:
+def test_sweep_is_stored_and_found(storage):
     folder = storage.child("mine")
     created = SweepCreated(1.0, FORMAT, "mine", {"epochs": 1})
     for record in (TrialStarted(2.0, 1, 0, {}), SessionEnded(3.0, "finished")):

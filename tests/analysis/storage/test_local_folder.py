@@ -15,7 +15,7 @@ from analysis.storage.local_folder import LocalFolder
 from full_disk import file_size_limit
 
 
-def test_write_that_fails_keeps_the_old_file(folder: LocalFolder) -> None:
+def test_write_that_fails_keeps_the_old_file(folder):
     folder.write("config.yaml", b"old")
     with file_size_limit(3), pytest.raises(StorageError) as caught:
         folder.write("config.yaml", b"new and longer")
@@ -24,9 +24,7 @@ def test_write_that_fails_keeps_the_old_file(folder: LocalFolder) -> None:
     assert (folder.read("config.yaml"), folder.files()) == (b"old", ["config.yaml"])
 
 
-def test_file_is_replaced_only_when_the_new_one_is_on_the_disk(
-    folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_is_replaced_only_when_the_new_one_is_on_the_disk(folder, monkeypatch):
     folder.write("a", b"old")
     seen: list[bytes] = []
     monkeypatch.setattr(os, "fsync", lambda handle: seen.append(folder.read("a")))
@@ -35,7 +33,7 @@ def test_file_is_replaced_only_when_the_new_one_is_on_the_disk(
     assert (seen, folder.read("a")) == ([b"old", b"new"], b"new")
 
 
-def test_written_file_has_the_permissions_of_new_files(folder: LocalFolder) -> None:
+def test_written_file_has_the_permissions_of_new_files(folder):
     previous = os.umask(0o027)
     try:
         folder.write("a" * 250, b"")  # as long as a name can be
@@ -44,7 +42,7 @@ def test_written_file_has_the_permissions_of_new_files(folder: LocalFolder) -> N
     assert (folder.path / ("a" * 250)).stat().st_mode & 0o777 == 0o640
 
 
-def test_whatever_the_disk_does_not_do_is_a_storage_error(folder: LocalFolder) -> None:
+def test_whatever_the_disk_does_not_do_is_a_storage_error(folder):
     folder.write("file", b"")
     below = folder.child("file")
     for attempt in (
@@ -61,7 +59,7 @@ def test_whatever_the_disk_does_not_do_is_a_storage_error(folder: LocalFolder) -
         assert caught.value.filename is not None
 
 
-def test_lock_deletes_the_files_of_a_killed_writer(folder: LocalFolder) -> None:
+def test_lock_deletes_the_files_of_a_killed_writer(folder):
     ours = "0123456789abcdef.part"
     stale = [f".config.yaml-{ours}", f"checkpoints/.trial-0001.pt-{ours}"]
     fresh, foreign = f".new-{ours}", [".download.part", "mine.part"]
@@ -74,7 +72,7 @@ def test_lock_deletes_the_files_of_a_killed_writer(folder: LocalFolder) -> None:
         assert folder.child("checkpoints").files() == ["trial-0001.pt"]
 
 
-def test_lock_waits_while_its_state_is_read(folder: LocalFolder) -> None:
+def test_lock_waits_while_its_state_is_read(folder):
     folder.write(LOCK_FILE, b"")
     with (folder.path / LOCK_FILE).open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)
@@ -84,17 +82,13 @@ def test_lock_waits_while_its_state_is_read(folder: LocalFolder) -> None:
             assert time.monotonic() - began > 0.1
 
 
-def test_folder_can_be_locked_on_a_full_disk(
-    folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folder_can_be_locked_on_a_full_disk(folder, monkeypatch):
     monkeypatch.setattr(os, "write", Mock(side_effect=OSError(errno.ENOSPC, "full")))
     with folder.lock(), pytest.raises(InUseError), folder.lock():
         pass
 
 
-def test_line_is_complete_when_it_is_synced(
-    folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_line_is_complete_when_it_is_synced(folder, monkeypatch):
     synced: list[bytes] = []
     with closing(folder.append_to("lines")) as appender:
         monkeypatch.setattr(os, "fsync", lambda handle: synced.append(folder.read("lines")))
@@ -103,7 +97,7 @@ def test_line_is_complete_when_it_is_synced(
     assert synced == [b"one\n", b"one\ntwo\n"]
 
 
-def test_folder_that_cannot_be_made_is_an_error_of_the_storage() -> None:
+def test_folder_that_cannot_be_made_is_an_error_of_the_storage():
     folder = LocalFolder(Path("/proc/nowhere/sweep"))
     with pytest.raises(StorageError):
         folder.write("config.yaml", b"")
@@ -111,7 +105,7 @@ def test_folder_that_cannot_be_made_is_an_error_of_the_storage() -> None:
         pass
 
 
-def test_file_has_one_appender_even_if_the_lock_is_deleted(folder: LocalFolder) -> None:
+def test_file_has_one_appender_even_if_the_lock_is_deleted(folder):
     with folder.lock(), closing(folder.append_to("ledger")) as appender:
         folder.delete(LOCK_FILE)
         with (
@@ -124,9 +118,7 @@ def test_file_has_one_appender_even_if_the_lock_is_deleted(folder: LocalFolder) 
         assert appender.contents == b"one\n"
 
 
-def test_nothing_is_appended_after_a_failed_sync(
-    folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_appended_after_a_failed_sync(folder, monkeypatch):
     def fail(handle: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 

@@ -5,7 +5,7 @@ import pickle
 import time
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 from unittest.mock import Mock
 
@@ -50,7 +50,7 @@ OTHER = json.dumps({"host": "elsewhere", "pid": 7, "token": "theirs"}).encode()
         ("s3://me:secret@b/a%00b", "must not contain `..` or control characters"),
     ],
 )
-def test_invalid_uri_is_refused(uri: str, message: str) -> None:
+def test_invalid_uri_is_refused(uri, message):
     with pytest.raises(ValueError, match=message) as caught:
         open_store(uri)
     assert "secret" not in str(caught.value)
@@ -68,24 +68,24 @@ def test_invalid_uri_is_refused(uri: str, message: str) -> None:
         ("/home/me@work", "/home/me@work"),
     ],
 )
-def test_credentials_are_masked(text: str, masked: str) -> None:
+def test_credentials_are_masked(text, masked):
     assert mask_credentials(text) == masked
 
 
-def test_folder_never_shows_its_credentials(store: StoreFolder) -> None:
+def test_folder_never_shows_its_credentials(store):
     for text in (str(store), repr(store), store.storage, store.display_path("a")):
         assert "secret" not in text
     assert store.display_path("a") == f"s3://{store.path}/a"
 
 
-def test_store_that_does_not_answer_is_a_storage_error() -> None:
+def test_store_that_does_not_answer_is_a_storage_error():
     with pytest.raises(StorageError, match="the object store does not answer") as caught:
         open_store(UNREACHABLE).read("a")
     assert caught.value.filename == "s3://sweeps/a"
     assert "secret" not in str(caught.value)
 
 
-def test_error_of_the_store_names_the_object_and_no_credentials(s3: str) -> None:
+def test_error_of_the_store_names_the_object_and_no_credentials(s3):
     missing = open_store(s3.replace("@sweeps", "@elsewhere").replace("a-secret", "a%2Fsecret"))
     for attempt in (lambda: missing.write("a", b"x"), missing.files):
         with pytest.raises(StorageError, match=r"NoSuchBucket: .*s3://elsewhere") as caught:
@@ -93,7 +93,7 @@ def test_error_of_the_store_names_the_object_and_no_credentials(s3: str) -> None
         assert "secret" not in str(caught.value)
 
 
-def test_error_of_azure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_of_azure_is_one_line(monkeypatch):
     said = r"Generic: <Code>ContainerNotFound</Code><Message>It is gone.\nRequestId:1</Message>"
     client = Mock(get=Mock(side_effect=GenericError(said)))
     monkeypatch.setattr(object_store, "connect", lambda uri: client)
@@ -103,8 +103,8 @@ def test_error_of_azure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("source", ["environment", "file"])
 def test_credentials_come_from_the_environment_or_the_user_s_configuration(
-    store: StoreFolder, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    store, source, tmp_path, monkeypatch
+):
     file = tmp_path / "credentials"
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -129,18 +129,14 @@ def test_credentials_come_from_the_environment_or_the_user_s_configuration(
         ({"AWS_CONFIG_FILE": __file__}, "Unable to parse config file"),
     ],
 )
-def test_configuration_that_cannot_be_used_is_refused(
-    variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_configuration_that_cannot_be_used_is_refused(variables, message, monkeypatch):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=message):
         open_store("s3://bucket/of-a-test?endpoint_override=http://127.0.0.1:9")
 
 
-def test_lines_reach_the_store_after_a_while_or_at_once_or_at_the_end(
-    store: StoreFolder,
-) -> None:
+def test_lines_reach_the_store_after_a_while_or_at_once_or_at_the_end(store):
     store.write("lines", b"")
     with closing(store.append_to("lines")) as appender:
         appender.write_line(b"one\n")
@@ -153,7 +149,7 @@ def test_lines_reach_the_store_after_a_while_or_at_once_or_at_the_end(
         wait_until(lambda: store.read("lines") == b"one\ntwo\nthree\nfour\n", 10)
 
 
-def test_appender_cannot_write_over_a_later_one(store: StoreFolder) -> None:
+def test_appender_cannot_write_over_a_later_one(store):
     earlier = ObjectAppender(store, "lines")
     earlier.write_line(b"one\n")
     earlier.flush()
@@ -210,9 +206,7 @@ def unreliable(store: StoreFolder) -> UnreliableFolder:
     return UnreliableFolder(store.path, store.uri, unreliable=Unreliable(store.client))
 
 
-def test_refused_lines_are_an_error_of_the_next_line_and_are_written_at_the_end(
-    unreliable: UnreliableFolder,
-) -> None:
+def test_refused_lines_are_an_error_of_the_next_line_and_are_written_at_the_end(unreliable):
     appender = ObjectAppender(unreliable, "lines", every_s=0.05)
     assert unreliable.unreliable
     wait_until(lambda: not appender._is_behind, 10)
@@ -230,7 +224,7 @@ def test_refused_lines_are_an_error_of_the_next_line_and_are_written_at_the_end(
 
 
 @pytest.mark.usefixtures("hurried")
-def test_lost_answers_are_no_other_process(unreliable: UnreliableFolder) -> None:
+def test_lost_answers_are_no_other_process(unreliable):
     client = unreliable.unreliable
     assert client
     with unreliable.lock() as locked:
@@ -251,9 +245,7 @@ def test_lost_answers_are_no_other_process(unreliable: UnreliableFolder) -> None
 
 @pytest.mark.parametrize("kind", ["repeated", "conflict"])
 @pytest.mark.usefixtures("hurried")
-def test_put_that_is_refused_without_need_is_no_other_process(
-    unreliable: UnreliableFolder, kind: str
-) -> None:
+def test_put_that_is_refused_without_need_is_no_other_process(unreliable, kind):
     client = unreliable.unreliable
     assert client
     client.lost = ["repeated"]  # the check whether the store knows conditions
@@ -265,7 +257,7 @@ def test_put_that_is_refused_without_need_is_no_other_process(
     assert unreliable.read("lines") == b"one\n"
 
 
-def test_driver_waits_for_a_store_that_does_not_answer(unreliable: UnreliableFolder) -> None:
+def test_driver_waits_for_a_store_that_does_not_answer(unreliable):
     client = unreliable.unreliable
     assert client
     with unreliable.lock() as locked, closing(locked.append_to("lines")) as appender:
@@ -288,7 +280,7 @@ def test_driver_waits_for_a_store_that_does_not_answer(unreliable: UnreliableFol
     assert unreliable.read("lines") == b"one\ntwo\n"
 
 
-def test_request_in_which_the_process_was_suspended_is_made_again() -> None:
+def test_request_in_which_the_process_was_suspended_is_made_again():
     error = StorageError(errno.ETIMEDOUT, "the store does not answer", "x")
     unanswered = [error, error]
 
@@ -303,7 +295,7 @@ def test_request_in_which_the_process_was_suspended_is_made_again() -> None:
     assert repeat(request, 0.01) == "answer"
 
 
-def test_store_without_conditions_is_refused(unreliable: UnreliableFolder) -> None:
+def test_store_without_conditions_is_refused(unreliable):
     assert unreliable.unreliable
     unreliable.unreliable.knows_conditions = False
     with pytest.raises(StorageError, match="ignores conditions"), unreliable.lock():
@@ -312,7 +304,7 @@ def test_store_without_conditions_is_refused(unreliable: UnreliableFolder) -> No
 
 
 @pytest.mark.usefixtures("hurried")
-def test_driver_that_has_lost_the_lock_changes_nothing(store: StoreFolder) -> None:
+def test_driver_that_has_lost_the_lock_changes_nothing(store):
     message = "^process 7 on elsewhere has taken over s3://.*; nothing that is recorded"
     store.write("obsolete", b"")
     with contextlib.ExitStack() as stack:
@@ -339,7 +331,7 @@ def test_driver_that_has_lost_the_lock_changes_nothing(store: StoreFolder) -> No
 
 
 @pytest.mark.usefixtures("hurried")
-def test_files_are_deleted_once_the_lines_before_are_in_the_store(store: StoreFolder) -> None:
+def test_files_are_deleted_once_the_lines_before_are_in_the_store(store):
     store.write("obsolete", b"")
     with store.lock() as locked, closing(locked.append_to("lines")) as appender:
         appender.write_line(b"one\n")
@@ -348,7 +340,7 @@ def test_files_are_deleted_once_the_lines_before_are_in_the_store(store: StoreFo
     assert (store.read("lines"), store.exists("obsolete")) == (b"one\n", False)
 
 
-def test_prefix_may_be_percent_encoded(s3: str) -> None:
+def test_prefix_may_be_percent_encoded(s3):
     store = open_store(s3.replace("@sweeps", "@sweeps/my%20runs"))
     store.write("a", b"1")
     assert str(store) == "s3://sweeps/my runs"
@@ -356,7 +348,7 @@ def test_prefix_may_be_percent_encoded(s3: str) -> None:
     assert open_store(s3).child("my runs").read("a") == b"1"
 
 
-def test_file_is_replaced_only_in_the_version_that_was_read(store: StoreFolder) -> None:
+def test_file_is_replaced_only_in_the_version_that_was_read(store):
     first = store.replace("a", b"1", None)
     second = store.replace("a", b"2", first)
     for version in (None, first, Version({"e_tag": "other"})):
@@ -369,7 +361,7 @@ def test_file_is_replaced_only_in_the_version_that_was_read(store: StoreFolder) 
         store.replace("a", b"3", second)
 
 
-def test_lock_does_not_travel_to_other_processes(store: StoreFolder) -> None:
+def test_lock_does_not_travel_to_other_processes(store):
     with store.lock() as locked:
         assert pickle.loads(pickle.dumps(locked)).lease is None
         assert replace(locked, path=locked.path / "a").lease is locked.lease

@@ -22,9 +22,7 @@ CORES = n_processors()
         (Resources(cpu=0.1, gpu=1), None, 1),
     ],
 )
-def test_slots_are_as_many_as_fit_on_this_machine(
-    resources: Resources, concurrency: int | None, slots: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slots_are_as_many_as_fit_on_this_machine(resources, concurrency, slots, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "NVIDIA H200")
@@ -52,11 +50,8 @@ def test_slots_are_as_many_as_fit_on_this_machine(
     ids=["cpu", "gpu", "concurrency", "fraction"],
 )
 def test_resources_that_this_machine_lacks_are_refused(
-    resources: Resources,
-    concurrency: float | None,
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    resources, concurrency, message, monkeypatch
+):
     # A card that CUDA cannot use is counted, but is none.
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -1,7 +1,6 @@
 """Sweeps from Python: the tables, plots and errors, and real sweeps in a notebook."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,7 @@ from nbclient import NotebookClient
 
 import sweep
 import synthetic
-from analysis.records.ledger import Ledger
-from analysis.storage.folder import Folder
 from sweep.errors import NoTrialError, UsageError
-
-MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
 SMALL = {
     "model": "mlp",
@@ -27,9 +22,7 @@ SMALL = {
 }
 
 
-def test_confirmed_sweep_is_tables_a_best_trial_and_a_verdict(
-    make_sweep: MakeSweep, tmp_path: Path
-) -> None:
+def test_confirmed_sweep_is_tables_a_best_trial_and_a_verdict(make_sweep, tmp_path):
     folder, ledger = make_sweep(name="made", n_trials=12)
     synthetic.write_confirmed(folder, ledger, 4)
     made = sweep.open(storage=tmp_path / "storage")
@@ -47,9 +40,7 @@ def test_confirmed_sweep_is_tables_a_best_trial_and_a_verdict(
     assert Path(made.report()).read_text().startswith("<!DOCTYPE html>")
 
 
-def test_unfinished_sweep_has_no_best_trial_and_no_runs(
-    make_sweep: MakeSweep, tmp_path: Path
-) -> None:
+def test_unfinished_sweep_has_no_best_trial_and_no_runs(make_sweep, tmp_path):
     make_sweep(name="made", n_trials=2, n_running=2)
     made = sweep.open("made", storage=tmp_path / "storage")
     assert (set(made.trials["state"]), len(made.runs)) == ({"RUNNING"}, 0)
@@ -58,10 +49,10 @@ def test_unfinished_sweep_has_no_best_trial_and_no_runs(
     with pytest.raises(UsageError, match="there is no sweep 'mad'.*; did you mean made"):
         sweep.open("mad", storage=tmp_path / "storage")
     with pytest.raises(UsageError, match="opened by its name"):
-        sweep.open(tmp_path / "storage" / "made")  # type: ignore[arg-type]
+        sweep.open(tmp_path / "storage" / "made")
 
 
-def test_plot_is_a_figure_or_is_drawn_into_axes(make_sweep: MakeSweep, tmp_path: Path) -> None:
+def test_plot_is_a_figure_or_is_drawn_into_axes(make_sweep, tmp_path):
     make_sweep(name="made", n_trials=12)
     made = sweep.open("made", storage=tmp_path / "storage")
     figure = made.plot("best-so-far")
@@ -91,19 +82,17 @@ WRONG = (
 )
 
 
-def test_mistakes_are_errors_before_anything_is_written(tmp_path: Path) -> None:
+def test_mistakes_are_errors_before_anything_is_written(tmp_path):
     storage = tmp_path / "storage"
     for wrong in WRONG:
         with pytest.raises(UsageError):
-            sweep.run(storage=storage, **wrong)  # type: ignore[arg-type]
+            sweep.run(storage=storage, **wrong)
     with pytest.raises(UsageError, match="at most"):
         sweep.run(storage=storage, concurrency=1000)
     assert not storage.exists()
 
 
-def test_numbers_of_seeds_and_trials_at_a_time_are_checked(
-    make_sweep: MakeSweep, tmp_path: Path
-) -> None:
+def test_numbers_of_seeds_and_trials_at_a_time_are_checked(make_sweep, tmp_path):
     make_sweep(n_trials=4)
     opened = sweep.open("synthetic", storage=tmp_path / "storage")
     for wrong in ({"seeds": 0}, {"top_k": 0}, {"seeds": 5000}, {"concurrency": 0}):
@@ -126,7 +115,7 @@ def _printed(outputs: list[Any]) -> str:
 
 
 @pytest.mark.long
-def test_notebook_runs_interrupts_resumes_and_shows_a_sweep(tmp_path: Path) -> None:
+def test_notebook_runs_interrupts_resumes_and_shows_a_sweep(tmp_path):
     run, stopped, resumed, shown = _notebook(
         tmp_path,
         f"""made = sweep.run(preset="quick", name="made", trials=2, epochs=2, search_only=True,

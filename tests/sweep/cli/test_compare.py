@@ -1,21 +1,13 @@
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 import synthetic
 from analysis.records.ledger import EpochRecord, TrialEnded, TrialStarted, read_ledger
-from analysis.storage.folder import Folder
 from appending import append
 
-Call = Callable[..., Any]
 
-
-def test_sweeps_are_shown_side_by_side(
-    call: Call, add_sweep: Callable[..., Folder], tmp_path: Path
-) -> None:
+def test_sweeps_are_shown_side_by_side(call, add_sweep, tmp_path):
     for name, n_trials, n_seeds in (("a", 8, 4), ("b", 12, 5), ("young", 3, 0)):
         folder = add_sweep(name, n_trials=n_trials, n_running=2 if name == "young" else 0)
         if n_seeds:
@@ -44,9 +36,7 @@ def test_sweeps_are_shown_side_by_side(
     assert (tmp_path / "so-far.svg").read_text().count("<svg") == 1
 
 
-def test_sweeps_with_other_seeds_are_compared_and_it_is_said(
-    call: Call, add_sweep: Callable[..., Folder]
-) -> None:
+def test_sweeps_with_other_seeds_are_compared_and_it_is_said(call, add_sweep):
     for seed, name in enumerate(("a", "b")):
         folder = add_sweep(name, n_trials=4, scheduler="none", failure_rate=0, seed=seed)
         synthetic.write_confirmed(folder, read_ledger(folder), 4, predictions=False)
@@ -56,7 +46,7 @@ def test_sweeps_with_other_seeds_are_compared_and_it_is_said(
     assert "The runs are independent" in call("compare", "a", "b").out
 
 
-def test_previews_are_counted_apart(call: Call, add_sweep: Callable[..., Folder]) -> None:
+def test_previews_are_counted_apart(call, add_sweep):
     preview = (
         TrialStarted(2e9, 3, 3, {}, preview_epochs=1),
         EpochRecord(2e9, 3, 1, 0.1, 0.9, 0.1, 0.9, 2.0, 1e4),
@@ -69,9 +59,7 @@ def test_previews_are_counted_apart(call: Call, add_sweep: Callable[..., Folder]
     assert [(d["previews"], d["stopped"]) for d in document["sweeps"]] == [(1, 0)] * 2
 
 
-def test_value_that_only_one_sweep_searched_or_has_in_its_recipe_is_shown(
-    call: Call, add_sweep: Callable[..., Folder]
-) -> None:
+def test_value_that_only_one_sweep_searched_or_has_in_its_recipe_is_shown(call, add_sweep):
     add_sweep("classic", n_trials=3, scheduler="none", failure_rate=0)
     add_sweep("decaying", n_trials=3, scheduler="none", failure_rate=0, decaying=True)
     rows = dict(
@@ -85,9 +73,7 @@ def test_value_that_only_one_sweep_searched_or_has_in_its_recipe_is_shown(
     assert "momentum" not in rows
 
 
-def test_other_data_and_another_network_are_named_and_never_compared(
-    call: Call, add_sweep: Callable[..., Folder], tmp_path: Path
-) -> None:
+def test_other_data_and_another_network_are_named_and_never_compared(call, add_sweep, tmp_path):
     for name in ("a", "b"):
         folder = add_sweep(name, n_trials=4, scheduler="none", failure_rate=0)
         synthetic.write_confirmed(folder, read_ledger(folder), 4, predictions=False)

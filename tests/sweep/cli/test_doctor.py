@@ -3,10 +3,7 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from torchvision.datasets import MNIST
@@ -15,10 +12,8 @@ from data_utils.mnist import default_folder
 from sweep.cli import doctor
 from sweep.environment import machine
 
-Call = Callable[..., Any]
 
-
-def test_doctor_checks_everything_and_leaves_nothing_behind(call: Call, tmp_path: Path) -> None:
+def test_doctor_checks_everything_and_leaves_nothing_behind(call, tmp_path):
     outcome = call("doctor", "--json", "--storage", tmp_path / "here")
     document = json.loads(outcome.out)
     findings = {f["check"]: f["text"] for f in document["findings"]}
@@ -30,9 +25,7 @@ def test_doctor_checks_everything_and_leaves_nothing_behind(call: Call, tmp_path
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_doctor_with_problems_ends_in_4(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_with_problems_ends_in_4(call, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)  # importing it fails
     monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
     monkeypatch.setattr(doctor, "versions", lambda: {"python": "3.11", "ray": "not installed"})
@@ -61,9 +54,7 @@ def test_doctor_with_problems_ends_in_4(
     ("options", "why"),
     [("--data empty", "the package index has MNIST too"), ("", "not needed: MNIST is here")],
 )
-def test_mirror_that_is_away_is_no_problem_but_a_full_disk_is(
-    options: str, why: str, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mirror_that_is_away_is_no_problem_but_a_full_disk_is(options, why, call, monkeypatch):
     usage = SimpleNamespace(free=50 * 2**20)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -13,13 +13,6 @@ from typing import Any
 
 import pytest
 
-from analysis.storage.local_folder import LocalFolder
-
-Call = Callable[..., Any]
-StartDriver = Callable[..., Any]
-Finish = Callable[..., None]
-Brief = tuple[str, ...]
-
 FULL = "the disk is full: free some space"
 ADVICE = "every finished epoch is kept; continue with: sweep resume mine"
 SEARCH = ("run", "--name", "mine", "--search-only")
@@ -80,14 +73,8 @@ def mount_disk(tmp_path: Path) -> Iterator[Callable[[str], SmallDisk]]:
     ],
 )
 def test_disk_that_fills_costs_the_epochs_in_flight(
-    options: tuple[str, ...],
-    file: str,
-    record: str,
-    start_driver: StartDriver,
-    finish: Finish,
-    mount_disk: Callable[[str], SmallDisk],
-    brief: Brief,
-) -> None:
+    options, file, record, start_driver, finish, mount_disk, brief
+):
     disk = mount_disk("16m")
     driver = start_driver("run", "--name", "mine", *brief, *options, storage=disk.path)
     driver.wait_for_record(record, file)
@@ -110,13 +97,8 @@ def test_disk_that_fills_costs_the_epochs_in_flight(
     ],
 )
 def test_disk_that_cannot_store_a_ledger_begins_no_sweep(
-    n_pages: int,
-    advice: str,
-    start_driver: StartDriver,
-    mount_disk: Callable[[str], SmallDisk],
-    brief: Brief,
-    call: Call,
-) -> None:
+    n_pages, advice, start_driver, mount_disk, brief, call
+):
     disk = mount_disk(str(n_pages * os.sysconf("SC_PAGE_SIZE")))
     driver = start_driver(*SEARCH, *brief, storage=disk.path)
     driver.ends(4, *f"error: .*{FULL}{advice}".split("\n"))
@@ -124,12 +106,7 @@ def test_disk_that_cannot_store_a_ledger_begins_no_sweep(
 
 
 @pytest.mark.parametrize("command", ["plot", "report"])
-def test_plots_on_a_full_disk_leave_the_sweep_as_it_is(
-    command: str,
-    mount_disk: Callable[[str], SmallDisk],
-    add_sweep: Callable[..., LocalFolder],
-    call: Call,
-) -> None:
+def test_plots_on_a_full_disk_leave_the_sweep_as_it_is(command, mount_disk, add_sweep, call):
     made = add_sweep("made", n_trials=6, epochs=4)
     disk = mount_disk("64k")
     shutil.copytree(made.path, disk.path / "made")
@@ -159,8 +136,8 @@ def image_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.long
 def test_disk_that_turns_read_only_costs_the_epochs_in_flight(
-    start_driver: StartDriver, finish: Finish, image_disk: Path, brief: Brief
-) -> None:
+    start_driver, finish, image_disk, brief
+):
     driver = start_driver(*SEARCH, *brief, storage=image_disk)
     driver.wait_for_record('"val_accuracy"')
     _mount("-o", "remount,abort", image_disk)  # as the kernel does after a disk error

@@ -7,14 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 
-Call = Callable[..., Any]
 AddSweep = Callable[..., Folder]
 
 
@@ -120,8 +118,8 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
     ],
 )
 def test_mistake_ends_in_a_line_or_two_and_makes_no_folder(
-    command: str, exit_code: int, says: str, call: Call, surroundings: Path
-) -> None:
+    command, exit_code, says, call, surroundings
+):
     before = [*surroundings.iterdir(), *(surroundings / "storage").iterdir()]
     outcome = call(*shlex.split(command))
     assert outcome.exit_code == exit_code, outcome
@@ -134,7 +132,7 @@ def test_mistake_ends_in_a_line_or_two_and_makes_no_folder(
     assert sorted(after) == sorted(before)
 
 
-def test_resume_of_a_sweep_in_use_is_refused_first(call: Call, add_sweep: AddSweep) -> None:
+def test_resume_of_a_sweep_in_use_is_refused_first(call, add_sweep):
     folder = add_sweep("made", n_trials=6, n_running=2)
     with folder.lock():
         for command in (["resume", "--accept-changes"], ["confirm"]):
@@ -146,7 +144,7 @@ def test_resume_of_a_sweep_in_use_is_refused_first(call: Call, add_sweep: AddSwe
             assert hint == "watch it with: sweep status --follow made"
 
 
-def test_bug_shows_its_traceback_and_exits_with_1(tmp_path: Path) -> None:
+def test_bug_shows_its_traceback_and_exits_with_1(tmp_path):
     code = """
 from sweep.cli import tables
 from sweep.__main__ import main
@@ -165,9 +163,7 @@ HOSTILE = "a\x1b[2Jb [red]c[/red] :smile:"
 SHOWN = r"a\x1b[2Jb [red]c[/red] :smile:"
 
 
-def test_texts_from_a_ledger_are_printed_escaped(
-    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_texts_from_a_ledger_are_printed_escaped(call, add_sweep, monkeypatch):
     folder = add_sweep("made", n_trials=6, failure_rate=1)
     ledger = folder.read("ledger.jsonl").decode()
     reason = re.compile(r'"reason": ?"diverged[^"]*"')
@@ -196,9 +192,7 @@ def test_texts_from_a_ledger_are_printed_escaped(
         ("sweep best --help | true", 1, ""),
     ],
 )
-def test_command_copes_with_its_standard_streams(
-    line: str, exit_code: int, says: str, add_sweep: AddSweep
-) -> None:
+def test_command_copes_with_its_standard_streams(line, exit_code, says, add_sweep):
     storage = add_sweep("made", n_trials=4).storage
     run = subprocess.run(
         ["bash", "-o", "pipefail", "-c", line.replace("sweep", f"{sys.executable} -m sweep")],
@@ -209,7 +203,7 @@ def test_command_copes_with_its_standard_streams(
     assert (run.returncode, run.stderr.strip(), run.stdout) == (exit_code, says, "")
 
 
-def test_network_that_imports_a_file_of_the_current_folder_is_refused(tmp_path: Path) -> None:
+def test_network_that_imports_a_file_of_the_current_folder_is_refused(tmp_path):
     (tmp_path / "beside.py").write_text("")
     (tmp_path / "net.py").write_text("import beside\n")
     command = [sys.executable, "-m", "sweep", "run", "--dry-run", "--set", "model=net.py:Net"]

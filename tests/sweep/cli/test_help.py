@@ -1,6 +1,5 @@
 import re
 import shlex
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,14 +7,13 @@ from typer.main import get_command
 
 from sweep.cli import app
 
-Call = Callable[..., Any]
 GROUP: Any = get_command(app)
 
 
 @pytest.mark.parametrize("name", GROUP.commands)
 def test_help_fits_a_terminal_and_has_a_sentence_and_examples_that_are_understood(
-    name: str, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    name, call, monkeypatch
+):
     monkeypatch.setenv("COLUMNS", "80")
     outcome = call(name, "--help")
     assert outcome.exit_code == 0

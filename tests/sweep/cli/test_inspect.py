@@ -3,10 +3,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,14 +19,10 @@ from analysis.records.ledger import (
     read_ledger,
 )
 from analysis.records.sweeps import list_sweeps
-from analysis.storage.folder import Folder
 from analysis.storage.journal import FORMAT, encode_record
 from analysis.storage.local_folder import LocalFolder
 from appending import append
 from sweep.config import SweepConfig
-
-Call = Callable[..., Any]
-AddSweep = Callable[..., Folder]
 
 
 def words(text: str) -> list[list[str]]:
@@ -37,7 +30,7 @@ def words(text: str) -> list[list[str]]:
     return [re.sub("\x1b\\[[0-9;]*m", "", line).split() for line in text.splitlines()]
 
 
-def test_trials_are_documents_with_the_best_first(call: Call, tmp_path: Path) -> None:
+def test_trials_are_documents_with_the_best_first(call, tmp_path):
     config = SweepConfig(epochs=4).model_dump(mode="json")
     values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
     folder = LocalFolder(tmp_path / "storage" / "made")
@@ -76,9 +69,7 @@ def test_trials_are_documents_with_the_best_first(call: Call, tmp_path: Path) ->
         assert top["trials"] == document["trials"][:n]
 
 
-def test_best_as_text_says_the_same_as_json(
-    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_best_as_text_says_the_same_as_json(call, add_sweep, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")  # narrower than its longest line, which is not broken
     add_sweep("made", n_trials=12, epochs=5)
     document = json.loads(call("best", "--json").out)
@@ -96,7 +87,7 @@ def test_best_as_text_says_the_same_as_json(
     assert rows[6][1:] == ["none"]
 
 
-def test_trial_that_repeats_a_preview_says_so(call: Call, add_sweep: AddSweep) -> None:
+def test_trial_that_repeats_a_preview_says_so(call, add_sweep):
     folder = add_sweep("made", n_trials=2, epochs=2, scheduler="none", failure_rate=0)
     drawn = read_ledger(folder).trials[2].hyperparameters
     more = (
@@ -121,9 +112,7 @@ def test_trial_that_repeats_a_preview_says_so(call: Call, add_sweep: AddSweep) -
     assert "<td>repeats 3</td></tr>" in report
 
 
-def test_best_says_first_that_no_proposal_beat_the_initial_point(
-    call: Call, add_sweep: AddSweep
-) -> None:
+def test_best_says_first_that_no_proposal_beat_the_initial_point(call, add_sweep):
     add_sweep("lost", n_trials=8)
     assert json.loads(call("best", "lost", "--json").out)["origin"] == "initial"
     first, second, *_ = call("best", "lost").out.splitlines()
@@ -131,7 +120,7 @@ def test_best_says_first_that_no_proposal_beat_the_initial_point(
     assert second.startswith("best of lost: trial 1, ")
 
 
-def test_best_of_a_sweep_that_is_not_finished_says_so(call: Call, add_sweep: AddSweep) -> None:
+def test_best_of_a_sweep_that_is_not_finished_says_so(call, add_sweep):
     folder = add_sweep("cut", n_trials=6, n_running=2)
     first, *rest = call("best", "cut").out.splitlines()
     hint = "continue with: sweep resume cut"
@@ -141,7 +130,7 @@ def test_best_of_a_sweep_that_is_not_finished_says_so(call: Call, add_sweep: Add
         assert call("best", "cut").out.startswith("sweep cut: running, 4 of 6 trials ended\n")
 
 
-def test_best_has_the_baselines_and_the_verdict(call: Call, add_sweep: AddSweep) -> None:
+def test_best_has_the_baselines_and_the_verdict(call, add_sweep):
     folder = add_sweep("made", n_trials=20, decaying=True, scheduler="none")
     synthetic.write_confirmed(folder, read_ledger(folder), 5, predictions=False)
     document = json.loads(call("best", "made", "--json").out)
@@ -166,9 +155,7 @@ def test_best_has_the_baselines_and_the_verdict(call: Call, add_sweep: AddSweep)
     assert f"{own}: {values}; {searched}\n" in text
 
 
-def test_trials_as_text_are_one_row_each(
-    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trials_as_text_are_one_row_each(call, add_sweep, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")  # outside of a terminal a table has any width
     add_sweep("made", n_trials=12, n_running=1)
     documents = json.loads(call("trials", "--json").out)["trials"]
@@ -184,9 +171,7 @@ def test_trials_as_text_are_one_row_each(
         assert row[:4] == [str(document["trial_id"]), state, epochs, percent]
 
 
-def test_trials_fit_a_terminal_of_80_columns(
-    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trials_fit_a_terminal_of_80_columns(call, add_sweep, monkeypatch):
     add_sweep("made", n_trials=4, decaying=True)
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
     monkeypatch.setenv("COLUMNS", "80")
@@ -199,7 +184,7 @@ def test_trials_fit_a_terminal_of_80_columns(
     assert max(len(line.rstrip()) for line in lines) <= 80
 
 
-def test_csv_is_the_same_table(call: Call, add_sweep: AddSweep, tmp_path: Path) -> None:
+def test_csv_is_the_same_table(call, add_sweep, tmp_path):
     add_sweep("made", n_trials=15, failure_rate=0.3, n_running=1)
     both = call("trials", "--json", "--csv", tmp_path / "trials.csv")
     documents = json.loads(both.out)["trials"]
@@ -218,9 +203,7 @@ def test_csv_is_the_same_table(call: Call, add_sweep: AddSweep, tmp_path: Path) 
         assert row["val_accuracy"] == ("" if accuracy is None else str(accuracy))
 
 
-def test_list_shows_every_sweep_newest_first(
-    call: Call, add_sweep: AddSweep, tmp_path: Path
-) -> None:
+def test_list_shows_every_sweep_newest_first(call, add_sweep, tmp_path):
     assert "start one with `sweep run`" in call("list").out
     assert json.loads(call("list", "--json").out) == {"sweeps": []}
     older = add_sweep("older", n_trials=6, n_running=2)
@@ -258,9 +241,7 @@ def test_list_shows_every_sweep_newest_first(
 
 
 @pytest.mark.parametrize("end", [b'{"kind": "epo', b"\0\0\n\xff\n\n"])
-def test_damaged_end_of_a_ledger_is_ignored_with_a_warning(
-    call: Call, add_sweep: AddSweep, end: bytes
-) -> None:
+def test_damaged_end_of_a_ledger_is_ignored_with_a_warning(call, add_sweep, end):
     folder = add_sweep("made", n_trials=3)
     before = json.loads(call("trials", "--json").out)
     folder.write("ledger.jsonl", folder.read("ledger.jsonl") + end)
@@ -269,7 +250,7 @@ def test_damaged_end_of_a_ledger_is_ignored_with_a_warning(
     assert outcome.err == f"warning: the damaged end of {folder}/ledger.jsonl is ignored\n"
 
 
-def test_status_counts_the_trials(call: Call, add_sweep: AddSweep) -> None:
+def test_status_counts_the_trials(call, add_sweep):
     folder = add_sweep("made", n_trials=20, n_running=2, failure_rate=0.2)
     trials = json.loads(call("trials", "--json").out)["trials"]
     states = [trial["state"] for trial in trials]
@@ -315,9 +296,7 @@ def test_status_counts_the_trials(call: Call, add_sweep: AddSweep) -> None:
     assert call("status", "ended").out.startswith("sweep ended: finished\n")
 
 
-def test_status_follows_a_search_and_its_confirmation_until_they_end(
-    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_follows_a_search_and_its_confirmation_until_they_end(call, add_sweep, monkeypatch):
     folder = add_sweep("made", n_trials=6)
     ledger = read_ledger(folder)
     assert call("status").out.startswith("sweep made: finished\n")
@@ -346,9 +325,7 @@ def test_status_follows_a_search_and_its_confirmation_until_they_end(
     assert json.loads(call("list", "--json").out)["sweeps"][0]["state"] == "finished"
 
 
-def test_status_as_json_waits_for_the_end_too(
-    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_as_json_waits_for_the_end_too(call, add_sweep, monkeypatch):
     folder = add_sweep("made", n_trials=3)
     with ExitStack() as stack:
         stack.enter_context(folder.lock())
@@ -358,8 +335,8 @@ def test_status_as_json_waits_for_the_end_too(
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_sweep_that_is_deleted_while_it_is_followed_ends_in_a_line(
-    form: list[str], call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    form, call, add_sweep, monkeypatch
+):
     folder = add_sweep("made", n_trials=3)
     with ExitStack() as stack:
         stack.enter_context(folder.lock())
@@ -373,9 +350,7 @@ def test_sweep_that_is_deleted_while_it_is_followed_ends_in_a_line(
     assert (outcome.exit_code, len(outcome.err.splitlines())) == (2, 1)
 
 
-def test_sweep_that_is_deleted_while_it_is_listed_is_left_out(
-    call: Call, add_sweep: AddSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sweep_that_is_deleted_while_it_is_listed_is_left_out(call, add_sweep, monkeypatch):
     gone = add_sweep("gone", n_trials=1)
     add_sweep("made", n_trials=1)
     monkeypatch.setattr(
@@ -387,9 +362,7 @@ def test_sweep_that_is_deleted_while_it_is_listed_is_left_out(
     ]
 
 
-def test_storage_comes_from_the_environment_or_the_option(
-    call: Call, add_sweep: AddSweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_storage_comes_from_the_environment_or_the_option(call, add_sweep, tmp_path, monkeypatch):
     add_sweep("made", n_trials=3)
     assert call("best").exit_code == 0
     assert call("best", "--storage", tmp_path / "elsewhere").exit_code == 2
@@ -398,9 +371,7 @@ def test_storage_comes_from_the_environment_or_the_option(
     assert call("best").exit_code == 0
 
 
-def test_sweep_is_deleted(
-    call: Call, add_sweep: AddSweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sweep_is_deleted(call, add_sweep, tmp_path, monkeypatch):
     folder = add_sweep("made", n_trials=2)
     add_sweep("kept", n_trials=2)
     refused = call("delete", "made")
@@ -425,7 +396,7 @@ def test_sweep_is_deleted(
     assert call("delete", "made", "--yes").exit_code == 2
 
 
-def test_only_a_folder_of_a_sweep_is_deleted(call: Call, tmp_path: Path) -> None:
+def test_only_a_folder_of_a_sweep_is_deleted(call, tmp_path):
     folder = tmp_path / "storage/mine"
     (folder / "plots").mkdir(parents=True)
     for name in ("config.yaml", "plots/a.png"):
@@ -437,7 +408,7 @@ def test_only_a_folder_of_a_sweep_is_deleted(call: Call, tmp_path: Path) -> None
     assert not folder.exists()
 
 
-def test_damaged_sweep_can_be_deleted(call: Call, add_sweep: AddSweep, tmp_path: Path) -> None:
+def test_damaged_sweep_can_be_deleted(call, add_sweep, tmp_path):
     add_sweep("made", n_trials=2)
     (tmp_path / "storage/made/ledger.jsonl").write_text("damage\n{}\n")
     assert "(its ledger is damaged)" in call("delete", "made").err

@@ -11,21 +11,14 @@ import struct
 import termios
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pyte
 import pytest
 
 from analysis.storage.local_folder import LocalFolder
-from data_utils.dataset import TrainTest
 from retraining import retrain, timeless
 from sweep.config import SweepConfig
 from waiting import wait_until
-
-StartDriver = Callable[..., Any]
-Finish = Callable[..., None]
-Brief = tuple[str, ...]
 
 SEARCH = ("run", "--name", "mine", "--search-only", "--resume")
 ADVICE = "every finished epoch is kept; continue with: sweep resume mine"
@@ -93,9 +86,7 @@ class Terminal:
         os.close(self._ours)
 
 
-def test_sweep_on_a_terminal_survives_a_dead_worker_and_ctrl_c(
-    start_driver: StartDriver, finish: Finish, brief: Brief
-) -> None:
+def test_sweep_on_a_terminal_survives_a_dead_worker_and_ctrl_c(start_driver, finish, brief):
     terminal = Terminal()
     streams = {"stdin": terminal.theirs, "stdout": terminal.theirs, "stderr": terminal.theirs}
     options = (*SEARCH, *brief, "--concurrency", "2")
@@ -138,9 +129,7 @@ def test_sweep_on_a_terminal_survives_a_dead_worker_and_ctrl_c(
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_while_ray_starts_ends_a_run_in_time(
-    number: signal.Signals, start_driver: StartDriver, brief: Brief
-) -> None:
+def test_signal_while_ray_starts_ends_a_run_in_time(number, start_driver, brief):
     driver = start_driver(*SEARCH, *brief)
     driver.wait_for_process("gcs_server")
     driver.process.send_signal(number)
@@ -149,8 +138,8 @@ def test_signal_while_ray_starts_ends_a_run_in_time(
 
 @pytest.mark.long
 def test_sigterm_to_all_processes_during_the_confirmation_loses_nothing(
-    start_driver: StartDriver, finish: Finish, brief: Brief
-) -> None:
+    start_driver, finish, brief
+):
     plan = ("--trials", "1", "--epochs", "1", "--set", "confirm={top_k: 1, seeds: 1}")
     driver = start_driver("run", "--name", "mine", *brief, *plan, start_new_session=True)
     driver.wait_for_record('"test_accuracy"', file="confirm.jsonl")
@@ -161,9 +150,7 @@ def test_sigterm_to_all_processes_during_the_confirmation_loses_nothing(
 
 @pytest.mark.long
 @pytest.mark.parametrize("process", ["raylet", "gcs_server"])
-def test_ray_that_dies_ends_the_sweep_with_a_message(
-    process: str, start_driver: StartDriver, finish: Finish, brief: Brief
-) -> None:
+def test_ray_that_dies_ends_the_sweep_with_a_message(process, start_driver, finish, brief):
     driver = start_driver(*SEARCH, *brief)
     driver.wait_for_record(EPOCH)
     driver.wait_for_process(process).kill()
@@ -173,9 +160,7 @@ def test_ray_that_dies_ends_the_sweep_with_a_message(
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_sweep_survives_sigkill_at_random_moments(
-    start_driver: StartDriver, brief: Brief, mnist: TrainTest
-) -> None:
+def test_sweep_survives_sigkill_at_random_moments(start_driver, brief, mnist):
     n_kills = int(os.environ.get("KILLS", "3"))
     moments = random.Random(8)
     options = (*SEARCH, *brief, "--trials", f"{2 * n_kills}", "--epochs", "20")

@@ -6,23 +6,20 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-Call = Callable[..., Any]
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 CHAPTER = README.partition("## Your own network")[2].partition("\n## ")[0]
 
 
 @pytest.mark.long
 def test_network_of_the_readme_survives_a_kill_and_is_exported(
-    start_driver: Call, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    start_driver, call, tmp_path, monkeypatch
+):
     ((_, network), (_, command)) = re.findall(r"```(\w+)\n(.*?)```", CHAPTER, flags=re.DOTALL)
     assert len(network.splitlines()) <= 20
     file = tmp_path / "residual.py"

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,6 @@ import pytest
 
 from data_utils.dataset import TrainTest
 from data_utils.mnist import default_folder
-
-StartDriver = Callable[..., Any]
 
 # Root may write to any folder, but not to one that is mounted read-only.
 _MOUNT = 'mount --bind "$HOME" "$HOME" && mount -o remount,bind,ro "$HOME" && exec "$@"'
@@ -41,9 +38,7 @@ def homeless(tmp_path: Path, mnist: TrainTest) -> dict[str, Any]:
 
 
 @pytest.mark.long
-def test_sweep_runs_and_draws_without_a_home(
-    homeless: dict[str, Any], start_driver: StartDriver, brief: tuple[str, ...]
-) -> None:
+def test_sweep_runs_and_draws_without_a_home(homeless, start_driver, brief):
     options = ("run", "--name", "mine", "--search-only", *brief, "--epochs", "1")
     outcome = start_driver(*options, "--json", **homeless).wait()
     assert outcome.exit_code == 0, outcome
@@ -57,21 +52,14 @@ def test_sweep_runs_and_draws_without_a_home(
 @pytest.mark.parametrize(
     "command", ["best", *(pytest.param(c, marks=pytest.mark.long) for c in ("plot", "doctor"))]
 )
-def test_command_is_quiet_without_a_home(
-    command: str,
-    homeless: dict[str, Any],
-    start_driver: StartDriver,
-    add_sweep: Callable[..., Any],
-) -> None:
+def test_command_is_quiet_without_a_home(command, homeless, start_driver, add_sweep):
     storage = add_sweep("made", n_trials=6, epochs=4).path.parent
     outcome = start_driver(command, storage=storage, **homeless).wait()
     assert (outcome.exit_code, outcome.err) == (0, "")
     assert outcome.out
 
 
-def test_data_without_a_home_asks_for_another_folder(
-    homeless: dict[str, Any], start_driver: StartDriver
-) -> None:
+def test_data_without_a_home_asks_for_another_folder(homeless, start_driver):
     homeless["settings"]["SWEEP_DATA"] = ""
     outcome = start_driver("data", **homeless).wait()
     assert (outcome.exit_code, outcome.out) == (3, "")

@@ -12,9 +12,6 @@ import yaml
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 
-Call = Callable[..., Any]
-
-
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("real run")]
 
 
@@ -49,7 +46,7 @@ def _records(folder: Folder, kind: str, file: str = "ledger.jsonl") -> list[dict
     return [record for line in lines if (record := json.loads(line))["kind"] == kind]
 
 
-def test_run_prints_one_json_document_and_few_lines_on_stderr(outcome: Any) -> None:
+def test_run_prints_one_json_document_and_few_lines_on_stderr(outcome):
     assert outcome.exit_code == 0, outcome
     document = json.loads(outcome.out)
     assert set(document) >= {"trial_id", "hyperparameters", "val_accuracy", "confirmed"}
@@ -70,7 +67,7 @@ def test_run_prints_one_json_document_and_few_lines_on_stderr(outcome: Any) -> N
     assert last == "drawing the plots and writing the report"
 
 
-def test_run_leaves_only_the_files_of_a_sweep(real: Any, folder: Folder, outcome: Any) -> None:
+def test_run_leaves_only_the_files_of_a_sweep(real, folder, outcome):
     assert real.left_over() == []
     assert [path.name for path in real.temporary.iterdir()] == ["models.py"]
     best = json.loads(outcome.out)["trial_id"]
@@ -88,7 +85,7 @@ def test_run_leaves_only_the_files_of_a_sweep(real: Any, folder: Folder, outcome
     assert set(versions) >= {"python", "torch", "ray", "optuna"}
 
 
-def test_run_records_trainings_on_mnist(folder: Folder, outcome: Any) -> None:
+def test_run_records_trainings_on_mnist(folder, outcome):
     trials = {trial["trial_id"]: trial for trial in _records(folder, "trial_started")}
     assert sorted(trials) == [1, 2]
     assert trials[1]["seed"] != trials[2]["seed"]
@@ -108,8 +105,8 @@ def test_run_records_trainings_on_mnist(folder: Folder, outcome: Any) -> None:
 
 
 def test_finished_sweep_is_shown_but_not_resumed_confirmed_or_run_again(
-    real: Any, folder: Folder, outcome: Any, call: Call
-) -> None:
+    real, folder, outcome, call
+):
     before, printed = folder.read("ledger.jsonl"), json.loads(outcome.out)
     assert Path(printed["checkpoint"]).is_file()
     storage = ("--storage", real.storage)

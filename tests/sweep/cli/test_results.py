@@ -32,9 +32,7 @@ def digit(mnist: TrainTest, tmp_path: Path) -> Path:
     return path
 
 
-def test_predict_shows_the_three_most_probable_digits(
-    trained: Folder, call: Call, digit: Path
-) -> None:
+def test_predict_shows_the_three_most_probable_digits(trained, call, digit):
     outcome = call("predict", digit, digit)
     assert outcome.exit_code == 0
     lines = outcome.out.splitlines()
@@ -44,7 +42,7 @@ def test_predict_shows_the_three_most_probable_digits(
 
 
 @pytest.mark.parametrize("name", [[], ["trained"]])
-def test_predict_as_json(trained: Folder, call: Call, digit: Path, name: list[str]) -> None:
+def test_predict_as_json(trained, call, digit, name):
     outcome = call("predict", *name, digit, "--json")
     assert outcome.err == ""
     document = json.loads(outcome.out)
@@ -57,15 +55,13 @@ def test_predict_as_json(trained: Folder, call: Call, digit: Path, name: list[st
     assert prediction["probability"] == max(prediction["probabilities"])
 
 
-def test_predict_reads_a_file_though_a_sweep_has_its_name(
-    trained: Folder, call: Call, digit: Path
-) -> None:
+def test_predict_reads_a_file_though_a_sweep_has_its_name(trained, call, digit):
     digit.rename(digit.with_name("trained"))
     document = json.loads(call("predict", "trained", "--json").out)
     assert document["predictions"][0]["image"] == "trained"
 
 
-def test_predict_recognises_distorted_digits(call: Call, mnist: TrainTest, tmp_path: Path) -> None:
+def test_predict_recognises_distorted_digits(call, mnist, tmp_path):
     test, rng = mnist.test.take(range(300)), np.random.default_rng(0)
     filters = (Image.Resampling.NEAREST, Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)
     paths = []
@@ -84,7 +80,7 @@ def test_predict_recognises_distorted_digits(call: Call, mnist: TrainTest, tmp_p
     assert (found != test.labels).sum() <= 9
 
 
-def test_bad_images_do_not_stop_the_good_ones(trained: Folder, call: Call, digit: Path) -> None:
+def test_bad_images_do_not_stop_the_good_ones(trained, call, digit):
     Image.new("L", (9, 9)).save(digit.with_name("blank.png"))
     outcome = call("predict", "blank.png", digit, "none.png")
     assert outcome.exit_code == 2
@@ -98,9 +94,7 @@ def test_bad_images_do_not_stop_the_good_ones(trained: Folder, call: Call, digit
     assert bad == {"image": "blank.png", "error": outcome.err.splitlines()[-1].strip()}
 
 
-def test_predict_reads_the_images_of_a_folder(
-    trained: Folder, call: Call, digit: Path, tmp_path: Path
-) -> None:
+def test_predict_reads_the_images_of_a_folder(trained, call, digit, tmp_path):
     folder = tmp_path / "digits"
     folder.mkdir()
     for name in ("b.png", "a.PNG"):
@@ -122,9 +116,7 @@ def test_predict_reads_the_images_of_a_folder(
     assert "the folder empty has no images" in call("predict", "empty").err
 
 
-def test_predict_says_where_the_network_is_not_sure(
-    call: Call, mnist: TrainTest, digit: Path
-) -> None:
+def test_predict_says_where_the_network_is_not_sure(call, mnist, digit):
     seven, zero = mnist.test.images[[0, 3]] // 2
     Image.fromarray(seven + zero).save(digit.with_name("both.png"))
     outcome = call("predict", digit, "both.png", "--storage", TRAINED.parent)

@@ -41,8 +41,6 @@ from sweep.driver.estimate import Speed
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError
 
-Call = Callable[..., Any]
-
 
 def _blank(n: int) -> ImageDataset:
     """Images that take no memory."""
@@ -154,7 +152,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretended:
     return pretended
 
 
-def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> None:
+def test_run_searches_confirms_and_reports(call, pretended):
     options = ("--preset", "classic", "--name", "mine", "--trials", "3", "--epochs", "5")
     outcome = call("run", *options, "--concurrency", "1")
     assert outcome.exit_code == 0
@@ -177,9 +175,7 @@ def test_run_searches_confirms_and_reports(call: Call, pretended: Pretended) -> 
     assert outcome.out.startswith("best of mine: trial 3, 93.00 % on the validation images")
 
 
-def test_run_without_a_name_has_the_name_of_its_preset_and_the_time(
-    call: Call, pretended: Pretended, tmp_path: Path
-) -> None:
+def test_run_without_a_name_has_the_name_of_its_preset_and_the_time(call, pretended, tmp_path):
     (tmp_path / "own.yaml").write_text("trials: 1\n")
     assert call("run", "--preset", "quick", "--trials", "1").exit_code == 0
     assert call("run", "--config", "own.yaml", "--search-only").exit_code == 0
@@ -203,8 +199,8 @@ def test_run_without_a_name_has_the_name_of_its_preset_and_the_time(
     ],
 )
 def test_run_with_failed_trials_reports_its_result_before_it_fails(
-    failed: list[int], reason: str, exit_code: int, error: str, call: Call, pretended: Pretended
-) -> None:
+    failed, reason, exit_code, error, call, pretended
+):
     pretended.failures = dict.fromkeys(failed, reason)
     outcome = call("run", "--name", "mine", "--trials", "3", "--search-only", "--json")
     assert outcome.exit_code == exit_code
@@ -219,9 +215,7 @@ def test_run_with_failed_trials_reports_its_result_before_it_fails(
 @pytest.mark.parametrize(
     ("reason", "exit_code"), [("out of memory", 5), (f"{DIVERGED}: loss became nan", 0)]
 )
-def test_confirmation_that_fails_is_an_error_after_its_result(
-    reason: str, exit_code: int, call: Call, pretended: Pretended
-) -> None:
+def test_confirmation_that_fails_is_an_error_after_its_result(reason, exit_code, call, pretended):
     pretended.failing_run = reason
     outcome = call("run", "--name", "mine", "--trials", "3")
     assert outcome.exit_code == exit_code
@@ -249,14 +243,8 @@ def test_confirmation_that_fails_is_an_error_after_its_result(
     ],
 )
 def test_run_that_is_cut_off_says_how_to_continue(
-    error: BaseException,
-    exit_code: int,
-    says: str,
-    begins: bool,
-    advice: str,
-    call: Call,
-    pretended: Pretended,
-) -> None:
+    error, exit_code, says, begins, advice, call, pretended
+):
     error.__notes__ = []
     pretended.error, pretended.begins = error, begins
     outcome = call("run", "--name", "mine", "--json")
@@ -265,9 +253,7 @@ def test_run_that_is_cut_off_says_how_to_continue(
     assert pretended.advise() == advice  # for the watchdog, which ends the process itself
 
 
-def test_signal_does_not_end_a_process_that_calls_a_sweep(
-    pretended: Pretended, tmp_path: Path
-) -> None:
+def test_signal_does_not_end_a_process_that_calls_a_sweep(pretended, tmp_path):
     made = sweep.run(name="mine", trials=3, search_only=True, storage=tmp_path / "storage")
     for number in (signal.SIGTERM, signal.SIGHUP):
         pretended.error = Interrupted(number)
@@ -289,8 +275,8 @@ def test_signal_does_not_end_a_process_that_calls_a_sweep(
     ],
 )
 def test_run_whose_plots_fail_has_its_result_and_resume_draws_them(
-    error: BaseException, exit_code: int, message: str, call: Call, pretended: Pretended
-) -> None:
+    error, exit_code, message, call, pretended
+):
     pretended.drawing_error = error
     outcome = call("run", "--name", "mine", "--trials", "2", "--search-only", "--json")
     assert outcome.exit_code == exit_code
@@ -303,8 +289,8 @@ def test_run_whose_plots_fail_has_its_result_and_resume_draws_them(
 
 
 def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_the_same(
-    call: Call, pretended: Pretended
-) -> None:
+    call, pretended
+):
     options = ("run", "--resume", "--search-only", "--trials")
     assert call(*options, "1").exit_code == 0
     assert call(*options, "2").exit_code == 0
@@ -327,7 +313,7 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
     assert [trials for _, _, trials, _ in searches] == [1, 2, 4, 5, 6]
 
 
-def test_time_budget_alone_adds_no_trial(call: Call, pretended: Pretended) -> None:
+def test_time_budget_alone_adds_no_trial(call, pretended):
     call("run", "--name", "mine", "--trials", "2", "--search-only")
     longer = call("resume", "--time-budget", "999999h")
     assert longer.exit_code == 0
@@ -336,7 +322,7 @@ def test_time_budget_alone_adds_no_trial(call: Call, pretended: Pretended) -> No
 
 
 @pytest.mark.usefixtures("pretended")
-def test_few_steps_of_training_are_said(call: Call, tmp_path: Path) -> None:
+def test_few_steps_of_training_are_said(call, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), np.uint8)
     x, y = np.split(images, [300]), np.split(np.arange(400) % 2, [300])
     np.savez(tmp_path / "own.npz", x_train=x[0], y_train=y[0], x_test=x[1], y_test=y[1])
@@ -345,7 +331,7 @@ def test_few_steps_of_training_are_said(call: Call, tmp_path: Path) -> None:
     assert "of training per trial" not in call(*plan, "200").out
 
 
-def test_sweep_is_not_continued_with_other_data(call: Call, pretended: Pretended) -> None:
+def test_sweep_is_not_continued_with_other_data(call, pretended):
     begin = ("run", "--name", "mine", "--search-only", "--trials", "1", "--dataset")
     assert call(*begin, "./one.npz").exit_code == 0
     assert call(*begin, "./moved/one.npz", "--resume").exit_code == 0
@@ -361,9 +347,7 @@ def test_sweep_is_not_continued_with_other_data(call: Call, pretended: Pretended
     assert pretended.done == done
 
 
-def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(
-    call: Call, pretended: Pretended
-) -> None:
+def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(call, pretended):
     def begin() -> None:
         folder = pretended.storage.child("mine")
         plain = SweepConfig(trials=9).model_dump(mode="json")
@@ -376,9 +360,7 @@ def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(
     assert pretended.done == []
 
 
-def test_confirm_takes_its_plan_from_options_then_from_the_config(
-    call: Call, pretended: Pretended
-) -> None:
+def test_confirm_takes_its_plan_from_options_then_from_the_config(call, pretended):
     config = ("--set", "confirm={top_k: 2, seeds: 7}")
     call("run", "--name", "mine", "--trials", "3", *config)
     call("run", "--name", "other", "--trials", "3", "--search-only")
@@ -407,7 +389,7 @@ def test_confirm_takes_its_plan_from_options_then_from_the_config(
     assert pretended.done[-2:] == [("draw", "other", "png"), ("report", "other")]
 
 
-def test_interrupted_confirm_says_how_to_continue(call: Call, pretended: Pretended) -> None:
+def test_interrupted_confirm_says_how_to_continue(call, pretended):
     call("run", "--name", "mine", "--trials", "2", "--search-only")
     pretended.error = Interrupted(signal.SIGINT)
     outcome = call("confirm", "--seeds", "3")
@@ -425,9 +407,7 @@ def test_interrupted_confirm_says_how_to_continue(call: Call, pretended: Pretend
     assert call("status").out.splitlines()[-1] == f"continue{told}"
 
 
-def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(
-    call: Call, pretended: Pretended, tmp_path: Path
-) -> None:
+def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(call, pretended, tmp_path):
     options = ("run", "--dry-run", "--name", "mine", "--trials", "3", "--set", "space.shift=null")
     outcome = call(*options)
     assert outcome.exit_code == 0
@@ -448,9 +428,7 @@ def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(
     assert call(*options).exit_code == 2, "the sweep exists"
 
 
-def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(
-    call: Call, pretended: Pretended
-) -> None:
+def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(call, pretended):
     begin = ("run", "--name", "mine", "--trials", "1", "--search-only")
     call(*begin)
     again = ("--resume", "--dry-run", "--concurrency", "1")
@@ -470,9 +448,7 @@ def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(
     assert "36 of 36 confirmation runs are missing" in outcome.out
 
 
-def test_own_network_that_prints_and_fails_in_training_has_no_estimate(
-    call: Call, tmp_path: Path
-) -> None:
+def test_own_network_that_prints_and_fails_in_training_has_no_estimate(call, tmp_path):
     (tmp_path / "net.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Linear):\n"
@@ -489,9 +465,7 @@ def test_own_network_that_prints_and_fails_in_training_has_no_estimate(
     assert outcome.err.count("printed") == 3  # two of them in the check
 
 
-def test_sweep_that_learns_from_another_is_continued_without_it(
-    call: Call, pretended: Pretended, tmp_path: Path
-) -> None:
+def test_sweep_that_learns_from_another_is_continued_without_it(call, pretended, tmp_path):
     call("run", "--name", "old", "--trials", "3", "--search-only")
     start = ("run", "--name", "new", "--from", "old", "--trials", "2", "--search-only")
     preview = call(*start, "--dry-run")

@@ -1,7 +1,5 @@
 import json
-from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +8,8 @@ import yaml
 from data_utils.mnist import default_folder
 from sweep.config import SweepConfig
 
-Call = Callable[..., Any]
 
-
-def test_presets_are_listed_with_a_description_and_ready_to_be_saved(
-    call: Call, tmp_path: Path
-) -> None:
+def test_presets_are_listed_with_a_description_and_ready_to_be_saved(call, tmp_path):
     lines = [line.split() for line in call("preset").out.splitlines()]
     assert [words[0] for words in lines] == ["quick", "classic", "best"]
     for name, *description in lines:
@@ -28,11 +22,11 @@ def test_presets_are_listed_with_a_description_and_ready_to_be_saved(
         assert call("validate", "mine.yaml").exit_code == 0
 
 
-def test_version_is_that_of_the_package(call: Call) -> None:
+def test_version_is_that_of_the_package(call):
     assert call("--version").out == f"sweep {version('lenet-sweep')}\n"
 
 
-def test_validate_says_what_is_searched_fixed_and_off(call: Call, tmp_path: Path) -> None:
+def test_validate_says_what_is_searched_fixed_and_off(call, tmp_path):
     (tmp_path / "mine.yaml").write_text(
         "{trials: 12, epochs: 7, initial_points: [{dropout: 0.25}], recipe: {shift: 0.05},"
         " space: {dropout: {low: 0, high: 0.5}, batch_size: [32, 64]}}"
@@ -62,7 +56,7 @@ def test_validate_says_what_is_searched_fixed_and_off(call: Call, tmp_path: Path
     assert note.startswith("note: no trial will be stopped early")
 
 
-def test_data_is_verified_and_counted(call: Call) -> None:
+def test_data_is_verified_and_counted(call):
     outcome = call("data")
     assert outcome.exit_code == 0
     assert "60,000 training images, 10,000 test images" in outcome.out
@@ -73,7 +67,7 @@ def test_data_is_verified_and_counted(call: Call) -> None:
     assert document == {**where, **counts, **shape}
 
 
-def test_images_that_a_dataset_has_for_validation_are_named(call: Call, tmp_path: Path) -> None:
+def test_images_that_a_dataset_has_for_validation_are_named(call, tmp_path):
     arrays: dict[str, Any] = {}
     for number, (part, n) in enumerate({"train": 12, "val": 4, "test": 6}.items()):
         arrays[f"{part}_images"] = np.full((n, 28, 28), number, np.uint8)
@@ -84,13 +78,13 @@ def test_images_that_a_dataset_has_for_validation_are_named(call: Call, tmp_path
     assert "16 training images (4 for validation), 6 test images" in outcome.out
 
 
-def test_schema_is_printed(call: Call) -> None:
+def test_schema_is_printed(call):
     outcome = call("schema")
     assert (outcome.exit_code, outcome.err) == (0, "")
     assert "trials" in json.loads(outcome.out)["properties"]
 
 
-def test_validate_prints_json_for_every_kind_of_failure(call: Call, tmp_path: Path) -> None:
+def test_validate_prints_json_for_every_kind_of_failure(call, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty").write_text("")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")

@@ -4,26 +4,18 @@ import pty
 import re
 import sys
 import termios
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
 import synthetic
-from analysis.records.ledger import DIVERGED, Ledger, read_ledger
-from analysis.storage.folder import Folder
+from analysis.records.ledger import DIVERGED, read_ledger
 from analysis.storage.local_folder import LocalFolder
 from sweep.api.storage import follow_up
 from sweep.cli.summary import print_result
 from sweep.results.best import best_document
 
-MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
-
-def test_result_of_a_sweep_whose_new_best_trial_is_not_confirmed(
-    make_sweep: MakeSweep, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_result_of_a_sweep_whose_new_best_trial_is_not_confirmed(make_sweep, capsys):
     folder, ledger = make_sweep(n_trials=8, scheduler="none", failure_rate=0)
     synthetic.write_confirmed(folder, ledger, n_seeds=6, predictions=False)
     before = best_document(folder, ledger)["trial_id"]
@@ -39,9 +31,7 @@ def test_result_of_a_sweep_whose_new_best_trial_is_not_confirmed(
     assert "\n       sweep confirm --seeds 6 synthetic" in text
 
 
-def test_result_as_text_has_the_costs_the_failures_and_the_arms(
-    make_sweep: MakeSweep, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_result_as_text_has_the_costs_the_failures_and_the_arms(make_sweep, capsys):
     folder, ledger = make_sweep(n_trials=12, failure_rate=0)
     failed = ledger.trials[3]
     failed.state, failed.reason = "FAILED", f"{DIVERGED}: training loss became nan in epoch 2"
@@ -66,11 +56,8 @@ def test_result_as_text_has_the_costs_the_failures_and_the_arms(
 
 
 def test_next_commands_can_be_typed_wherever_the_sweep_is(
-    make_sweep: MakeSweep,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    make_sweep, tmp_path, capsys, monkeypatch
+):
     folder, ledger = make_sweep(n_trials=10, failure_rate=0)
     for where in (f" --storage {tmp_path}/storage", ""):
         print_result(folder, ledger, as_json=False)
@@ -81,9 +68,7 @@ def test_next_commands_can_be_typed_wherever_the_sweep_is(
         monkeypatch.setenv("SWEEP_STORAGE", f"{tmp_path}/storage")
 
 
-def test_next_commands_stay_whole_on_a_narrow_terminal(
-    make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_next_commands_stay_whole_on_a_narrow_terminal(make_sweep, monkeypatch):
     folder, ledger = make_sweep(n_trials=4)
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 60))
@@ -100,18 +85,14 @@ def test_next_commands_stay_whole_on_a_narrow_terminal(
     assert "the ten best trials" in lines
 
 
-def test_storage_of_the_environment_need_not_be_one(
-    make_sweep: MakeSweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_storage_of_the_environment_need_not_be_one(make_sweep, tmp_path, monkeypatch):
     folder, _ = make_sweep(n_trials=4)
     for unusable in (str(Path(__file__)), "s3://"):
         monkeypatch.setenv("SWEEP_STORAGE", unusable)
         assert follow_up("best", folder) == f"sweep best synthetic --storage {tmp_path}/storage"
 
 
-def test_result_of_a_renamed_folder_has_the_new_name(
-    make_sweep: MakeSweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_result_of_a_renamed_folder_has_the_new_name(make_sweep, tmp_path, capsys):
     folder, _ = make_sweep(n_trials=4)
     folder.path.rename(tmp_path / "renamed")
     renamed = LocalFolder(tmp_path / "renamed")

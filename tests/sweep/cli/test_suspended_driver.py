@@ -152,9 +152,7 @@ def _check_whole(folder: Folder, n_trials: int, n_epochs: int = 4) -> None:
     ],
 )
 @pytest.mark.long
-def test_driver_that_was_taken_over_changes_nothing(
-    command: tuple[str, ...], method: str, text: str, second: tuple[str, ...], team: Team
-) -> None:
+def test_driver_that_was_taken_over_changes_nothing(command, method, text, second, team):
     if command == CONFIRM:
         team.finish(*SEARCH)
     first = team.start(*command, method=method, text=text)
@@ -173,7 +171,7 @@ def test_driver_that_was_taken_over_changes_nothing(
 
 
 @pytest.mark.long
-def test_driver_that_was_taken_over_stops_while_the_other_goes_on(team: Team) -> None:
+def test_driver_that_was_taken_over_stops_while_the_other_goes_on(team):
     first = team.start(*SEARCH, "--epochs", "20", method=END)
     process = _wait_until_suspended(first)
     _suspend(process)
@@ -188,7 +186,7 @@ def test_driver_that_was_taken_over_stops_while_the_other_goes_on(team: Team) ->
 
 @pytest.mark.long
 @pytest.mark.parametrize("whole", [False, True], ids=["driver", "all its processes"])
-def test_driver_that_was_not_taken_over_goes_on(whole: bool, team: Team) -> None:
+def test_driver_that_was_not_taken_over_goes_on(whole, team):
     driver = team.start(*SEARCH, method=END)
     process = _wait_until_suspended(driver)
     if whole:
@@ -202,7 +200,7 @@ def test_driver_that_was_not_taken_over_goes_on(whole: bool, team: Team) -> None
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_random_pauses_lose_nothing(team: Team) -> None:
+def test_random_pauses_lose_nothing(team):
     """While a driver is suspended, for 1 to 60 s, a second one tries to go on.
 
     One of the two goes on and is the next to be suspended. The other says who has the sweep.
@@ -254,9 +252,7 @@ def test_random_pauses_lose_nothing(team: Team) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("seconds", [5, 30])
-def test_driver_waits_for_a_store_that_does_not_answer(
-    seconds: float, own_server: Server, start_driver: StartDriver
-) -> None:
+def test_driver_waits_for_a_store_that_does_not_answer(seconds, own_server, start_driver):
     team = Team(start_driver, own_server.uri)
     driver = team.start(*SEARCH, method=END)
     process = _wait_until_suspended(driver)
@@ -278,13 +274,8 @@ def test_driver_waits_for_a_store_that_does_not_answer(
     ],
 )
 def test_lost_store_ends_the_driver_and_keeps_every_epoch(
-    fault: str,
-    end_of_fault: str,
-    reason: str,
-    within_s: float,
-    own_server: Server,
-    start_driver: StartDriver,
-) -> None:
+    fault, end_of_fault, reason, within_s, own_server, start_driver
+):
     team = Team(start_driver, own_server.uri)
     driver = team.start(*SEARCH, method=END)
     process = _wait_until_suspended(driver)
@@ -304,8 +295,8 @@ def test_lost_store_ends_the_driver_and_keeps_every_epoch(
     ("number", "times", "exit_code"), [(signal.SIGHUP, 1, 129), (signal.SIGINT, 2, 130)]
 )
 def test_signals_end_a_driver_and_all_its_processes(
-    number: signal.Signals, times: int, exit_code: int, where: str, team: Team, tmp_path: Path
-) -> None:
+    number, times, exit_code, where, team, tmp_path
+):
     if where == "disk":
         team = replace(team, uri=str(tmp_path))
     driver = team.start(*SEARCH, "--epochs", "1000")

@@ -1,9 +1,6 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-Call = Callable[..., Any]
 
 
 @pytest.mark.parametrize(
@@ -32,13 +29,13 @@ Call = Callable[..., Any]
         ("best --dropout 0.3", "`sweep best` has no option `--dropout`; see `sweep best --help`"),
     ],
 )
-def test_word_of_another_tool_gets_the_right_one(command: str, meant: str, call: Call) -> None:
+def test_word_of_another_tool_gets_the_right_one(command, meant, call):
     outcome = call(*command.split())
     assert (outcome.exit_code, outcome.out) == (2, "")
     assert meant in outcome.err
 
 
-def test_every_command_that_is_suggested_exists(call: Call) -> None:
+def test_every_command_that_is_suggested_exists(call):
     from typer.main import get_command
 
     from sweep.cli import app, words

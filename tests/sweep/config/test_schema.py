@@ -61,26 +61,26 @@ REJECTED = (
 )
 
 
-def test_schema_is_one() -> None:
+def test_schema_is_one():
     Draft202012Validator.check_schema(VALIDATOR.schema)
 
 
 @pytest.mark.parametrize("text", ACCEPTED)
-def test_accepted_config_is_valid(text: str, tmp_path: Path) -> None:
+def test_accepted_config_is_valid(text, tmp_path):
     (tmp_path / "sweep.yaml").write_text(text)
     resolve_config(path=tmp_path / "sweep.yaml")
     assert not list(VALIDATOR.iter_errors(yaml.safe_load(text)))
 
 
 @pytest.mark.parametrize("text", REJECTED)
-def test_rejected_config_is_not_valid(text: str, tmp_path: Path) -> None:
+def test_rejected_config_is_not_valid(text, tmp_path):
     (tmp_path / "sweep.yaml").write_text(text)
     with pytest.raises(UsageError):
         resolve_config(path=tmp_path / "sweep.yaml")
     assert list(VALIDATOR.iter_errors(yaml.safe_load(text)))
 
 
-def test_values_have_a_description() -> None:
+def test_values_have_a_description():
     schema = config_schema()
     assert schema["properties"]["epochs"]["description"].startswith("Epochs of a trial")
     rotation = schema["$defs"]["Point"]["properties"]["rotation"]

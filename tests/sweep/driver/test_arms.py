@@ -65,15 +65,15 @@ def _names(arms: list[Arm]) -> list[str]:
     ],
 )
 def test_arms_are_finalists_references_and_plain_networks_and_none_is_trained_twice(
-    config: dict[str, Any], draws: list[dict[str, Any]], names: list[str]
-) -> None:
+    config, draws, names
+):
     sweep_config = SweepConfig.model_validate(config)
     arms = plan_arms(sweep_config, _finalists(sweep_config, *draws))
     assert _names(arms) == [*names, "lenet5", "mlp"]
 
 
 @pytest.mark.parametrize("config", [{"dataset": "fashion-mnist"}])
-def test_baseline_elsewhere_is_the_best_without_its_regularizers(config: dict[str, Any]) -> None:
+def test_baseline_elsewhere_is_the_best_without_its_regularizers(config):
     sweep_config = SweepConfig.model_validate(config | {"recipe": {"momentum": 0.8}})
     arms = plan_arms(sweep_config, _finalists(sweep_config, FOUND, HAND_TUNED))
     assert _names(arms) == ["trial-1", "trial-2", "plain-trial-1*"]
@@ -83,7 +83,7 @@ def test_baseline_elsewhere_is_the_best_without_its_regularizers(config: dict[st
     assert (best.reference, best.title) == (True, "trial 1 (without regularizers)")
 
 
-def test_arms_of_the_classic_recipe() -> None:
+def test_arms_of_the_classic_recipe():
     config = SweepConfig(epochs=7)
     arms = plan_arms(config, _finalists(config, FOUND))
     assert [(arm.title, arm.role, arm.model, arm.trial_id) for arm in arms] == [
@@ -100,7 +100,7 @@ def test_arms_of_the_classic_recipe() -> None:
     assert best.title == "trial 1 (the hand-tuned point)"
 
 
-def test_reference_in_another_recipe_is_the_best_finalists_with_the_hand_tuned_point() -> None:
+def test_reference_in_another_recipe_is_the_best_finalists_with_the_hand_tuned_point():
     recipe = {"batch_size": 128, "schedule": "linear", "momentum": 0.95, "label_smoothing": 0.1}
     config = SweepConfig.model_validate({"recipe": recipe, "space": SPACE | RATE})
     draws = [FOUND | {"learning_rate": rate, "shear": 5.0} for rate in (0.04, 0.03)]
@@ -112,7 +112,7 @@ def test_reference_in_another_recipe_is_the_best_finalists_with_the_hand_tuned_p
     assert published.hyperparameters == CLASSIC | HAND_TUNED
 
 
-def test_finalist_keeps_the_recipe_of_its_own_config() -> None:
+def test_finalist_keeps_the_recipe_of_its_own_config():
     finalists = _finalists(SweepConfig.model_validate({"recipe": {"nesterov": True}}), FOUND)
     changed = SweepConfig.model_validate(
         {"model": "mlp", "space": {"momentum": {"low": 0.0, "high": 0.5}}}
@@ -123,7 +123,7 @@ def test_finalist_keeps_the_recipe_of_its_own_config() -> None:
     assert own.hyperparameters == CLASSIC | {"nesterov": True} | HAND_TUNED
 
 
-def test_run_that_failed_is_missing_unless_it_diverged() -> None:
+def test_run_that_failed_is_missing_unless_it_diverged():
     confirmation = Confirmation(ConfirmationBegun(1.0, FORMAT, "made", 1))
     arm, *_ = plan_arms(SweepConfig(), _finalists(SweepConfig(), FOUND))
     confirmation.add(arm)
@@ -132,7 +132,7 @@ def test_run_that_failed_is_missing_unless_it_diverged() -> None:
     assert missing_runs(confirmation, [arm.arm], [1, 2, 3]) == [(arm.arm, 1), (arm.arm, 3)]
 
 
-def test_what_is_recorded_is_not_planned_under_another_name() -> None:
+def test_what_is_recorded_is_not_planned_under_another_name():
     """A sweep was confirmed, then extended, and has another best trial."""
     config = SweepConfig.model_validate({"recipe": {"schedule": "linear"}})
     tuned, best = _finalists(config, HAND_TUNED, FOUND)

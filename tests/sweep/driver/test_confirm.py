@@ -83,8 +83,8 @@ def _epoch(epoch: int) -> Epoch:
 
 
 def test_confirmation_trains_the_best_and_the_baselines_with_the_same_seeds(
-    confirming: Confirming, ledger: Ledger, tmp_path: Path
-) -> None:
+    confirming, ledger, tmp_path
+):
     trained: list[Assignment] = []
 
     def train(recorder: Recorder, assignment: Assignment) -> None:
@@ -113,9 +113,7 @@ def test_confirmation_trains_the_best_and_the_baselines_with_the_same_seeds(
     ]
 
 
-def test_confirmation_over_other_epochs_is_set_aside_under_a_name_of_its_own(
-    confirming: Confirming, tmp_path: Path
-) -> None:
+def test_confirmation_over_other_epochs_is_set_aside_under_a_name_of_its_own(confirming, tmp_path):
     written = []
     for epochs in (2, 3, 2, 3):
         confirming(epochs=epochs)
@@ -124,7 +122,7 @@ def test_confirmation_over_other_epochs_is_set_aside_under_a_name_of_its_own(
     assert [(tmp_path / f"{name}.jsonl").read_bytes() for name in names] == written[:3]
 
 
-def test_confirmation_takes_up_what_tune_has_given_up(confirming: Confirming) -> None:
+def test_confirmation_takes_up_what_tune_has_given_up(confirming):
     proposed: list[str] = []
 
     def train(recorder: Recorder, assignment: Assignment) -> None:
@@ -141,9 +139,7 @@ def test_confirmation_takes_up_what_tune_has_given_up(confirming: Confirming) ->
 
 
 @pytest.mark.parametrize(("gain", "looks"), [(0.05, [4, 8]), (0.0, [4, 8, 12, 16, 20, 24])])
-def test_seeds_are_added_until_the_verdict_is_clear(
-    gain: float, looks: list[int], confirming: Confirming, tmp_path: Path
-) -> None:
+def test_seeds_are_added_until_the_verdict_is_clear(gain, looks, confirming, tmp_path):
     plan, trained = Confirm(top_k=1, max_seeds=24), list[str]()
     is_disturbed = True
 
@@ -175,9 +171,7 @@ def test_seeds_are_added_until_the_verdict_is_clear(
     assert (looks_taken(), len(trained)) == (looks, len(set(trained)))
 
 
-def test_confirmation_records_epochs_notices_failures_and_predictions(
-    confirming: Confirming, tmp_path: Path
-) -> None:
+def test_confirmation_records_epochs_notices_failures_and_predictions(confirming, tmp_path):
     notice = "its process died after epoch 1; another process continues"
 
     def train(recorder: Recorder, assignment: Assignment) -> None:
@@ -209,9 +203,7 @@ def test_confirmation_records_epochs_notices_failures_and_predictions(
     assert {run.state for run in again.runs.values()} == {"COMPLETE"}
 
 
-def test_confirmation_keeps_what_the_export_and_the_pictures_need(
-    confirming: Confirming, blank: TrainTest, tmp_path: Path
-) -> None:
+def test_confirmation_keeps_what_the_export_and_the_pictures_need(confirming, blank, tmp_path):
     folder = LocalFolder(tmp_path)
     wrong = {("trial-4", SEEDS[0]): (1, 3), ("trial-4", SEEDS[1]): (3, 4)}
 
@@ -229,9 +221,7 @@ def test_confirmation_keeps_what_the_export_and_the_pictures_need(
     np.testing.assert_array_equal(shown.images, blank.test.images[shown.indices])
 
 
-def test_run_is_not_complete_before_its_predictions_are_saved(
-    confirming: Confirming, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_is_not_complete_before_its_predictions_are_saved(confirming, tmp_path, monkeypatch):
     full = Mock(side_effect=StorageError("no space"))
     monkeypatch.setattr(sweep.driver.confirm, "save_predictions", full)
     with pytest.raises(StorageError, match="no space"):
@@ -242,8 +232,8 @@ def test_run_is_not_complete_before_its_predictions_are_saved(
 
 
 def test_interrupted_confirmation_goes_on_and_gives_what_an_undisturbed_training_gives(
-    make_session: MakeSession, ledger: Ledger, tiny: TrainTest, ray_scratch: Path, tmp_path: Path
-) -> None:
+    make_session, ledger, tiny, ray_scratch, tmp_path
+):
     """A confirmation is begun with one seed, interrupted, and continued with two."""
     folder = LocalFolder(tmp_path)
 

@@ -33,7 +33,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, bool]]:
     return found
 
 
-def test_sweep_takes_as_long_as_its_epochs(measured: list[tuple[str, int, bool]]) -> None:
+def test_sweep_takes_as_long_as_its_epochs(measured):
     config = SweepConfig.model_validate({"trials": 5, "epochs": 2, "confirm": {"seeds": 3}})
     found = estimate_time(config, slots=2)
     assert found.search_s == pytest.approx(START_S + 3 * 2 * 10)  # in three waves
@@ -42,9 +42,7 @@ def test_sweep_takes_as_long_as_its_epochs(measured: list[tuple[str, int, bool]]
     assert measured == [("lenet5", 64, True), ("lenet5", 64, False), ("mlp", 64, False)]
 
 
-def test_another_finalist_and_another_recipe_make_the_confirmation_longer(
-    measured: list[tuple[str, int, bool]],
-) -> None:
+def test_another_finalist_and_another_recipe_make_the_confirmation_longer(measured):
     plan = {"trials": 5, "epochs": 1, "confirm": {"seeds": 1, "top_k": 3}}
     space = {"dropout": [0.1, 0.2], "rotation": [5, 10], "batch_size": [16, 64, 128]}
     config = SweepConfig.model_validate({**plan, "space": space, "recipe": {"momentum": 0.8}})
@@ -53,20 +51,20 @@ def test_another_finalist_and_another_recipe_make_the_confirmation_longer(
     assert found.confirmation_s == pytest.approx(1.2 * (5 * 10 + 2 * 5))
 
 
-def test_smaller_data_takes_less_time(measured: list[tuple[str, int, bool]]) -> None:
+def test_smaller_data_takes_less_time(measured):
     config = SweepConfig.model_validate({"trials": 1, "epochs": 1, "confirm": {"seeds": 1}})
     found = estimate_time(config, slots=1, data=DataRecord(n_train=6000, n_validation=1000))
     assert found.search_s == pytest.approx(START_S + 1)
     assert found.confirmation_s == pytest.approx(0.12 * (2 * 10 + 2 * 5))
 
 
-def test_time_budget_limits_the_search(measured: list[tuple[str, int, bool]]) -> None:
+def test_time_budget_limits_the_search(measured):
     config = SweepConfig(trials=1000, epochs=2, time_budget="10m", confirm=None)
     found = estimate_time(config, slots=2)
     assert (found.search_s, found.confirmation_s) == (START_S + 600 + 2 * 10, 0.0)
 
 
-def test_speed_of_a_training_that_would_diverge_is_measured() -> None:
+def test_speed_of_a_training_that_would_diverge_is_measured():
     speed = measure_speed("mlp", complete({"learning_rate": 100.0, "rotation": 5.0}), "cpu")
     assert 0 < speed.training_s < 0.1
     assert 0 < speed.validation_s < 0.1
@@ -76,9 +74,7 @@ def test_speed_of_a_training_that_would_diverge_is_measured() -> None:
     ("image_s", "n_images"),
     [(0.1, [64]), (0.01, [64, 64]), (0.002, [64, 64, 128]), (1e-5, [64, 64, 128, 256, 512])],
 )
-def test_slow_training_is_measured_on_few_images(
-    image_s: float, n_images: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_training_is_measured_on_few_images(image_s, n_images, monkeypatch):
     seen: list[int] = []
 
     def train(run: TrainingRun, data: ImageDataset, *_: Any, epochs: int) -> Iterator[Epoch]:

@@ -1,6 +1,4 @@
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,7 +17,7 @@ from sweep.errors import UsageError
     "name",
     ["", ".", "..", ".a", "-a", "_a", "a/b", "a\\b", "a b", "a\n", "é", "a:b", "x" * 101, "~"],
 )
-def test_name_that_some_storage_cannot_take_is_refused(name: str) -> None:
+def test_name_that_some_storage_cannot_take_is_refused(name):
     for accepted in ("a", "7", "classic-20260101-120000", "A.b_c-d", "x" * 100):
         check_name(accepted)
     with pytest.raises(UsageError, match="^a sweep's name must be 1 to 100 letters"):
@@ -30,14 +28,14 @@ def test_name_that_some_storage_cannot_take_is_refused(name: str) -> None:
     ("stem", "begins"),
     [("classic", "classic-"), ("my cfg", "my-cfg-"), ("_été", "t-"), ("…", "sweep-")],
 )
-def test_default_name_is_made_of_allowed_characters(stem: str, begins: str) -> None:
+def test_default_name_is_made_of_allowed_characters(stem, begins):
     name = name_after(stem)
     check_name(name)
     assert name.startswith(begins)
     check_name(name_after("x" * 300))
 
 
-def test_folder_begins_with_config_and_environment(tmp_path: Path) -> None:
+def test_folder_begins_with_config_and_environment(tmp_path):
     storage = LocalFolder(tmp_path)
     with new_folder(storage, "mine", SweepConfig(trials=7)) as folder:
         assert folder == storage.child("mine")
@@ -49,9 +47,7 @@ def test_folder_begins_with_config_and_environment(tmp_path: Path) -> None:
     assert yaml.safe_load(folder.read("config.yaml"))["trials"] == 8
 
 
-def test_environment_of_a_sweep_on_gpus_has_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_of_a_sweep_on_gpus_has_them(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "NVIDIA H200")
@@ -67,9 +63,7 @@ def test_environment_of_a_sweep_on_gpus_has_them(
     assert environment_rows(folder) == without
 
 
-def test_folder_of_a_sweep_is_left_alone(
-    make_sweep: Callable[..., object], tmp_path: Path
-) -> None:
+def test_folder_of_a_sweep_is_left_alone(make_sweep, tmp_path):
     make_sweep(n_trials=2, name="mine")
     storage = LocalFolder(tmp_path / "storage")
     storage.write("damaged/ledger.jsonl", b"garbage\n")
@@ -80,7 +74,7 @@ def test_folder_of_a_sweep_is_left_alone(
     assert [storage.child(name).files() for name in ("mine", "damaged")] == [["ledger.jsonl"]] * 2
 
 
-def test_sweep_that_does_not_start_leaves_nothing_and_deletes_nothing(tmp_path: Path) -> None:
+def test_sweep_that_does_not_start_leaves_nothing_and_deletes_nothing(tmp_path):
     storage = LocalFolder(tmp_path)
 
     def fail() -> None:
@@ -97,7 +91,7 @@ def test_sweep_that_does_not_start_leaves_nothing_and_deletes_nothing(tmp_path: 
         new_folder(storage, "mine", SweepConfig()).__enter__()
 
 
-def test_storage_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_storage_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "mine" / "config.yaml").mkdir(parents=True)
     with pytest.raises(StorageError, match="^cannot write to .*/mine: Is a directory; "):
         new_folder(LocalFolder(tmp_path), "mine", SweepConfig()).__enter__()

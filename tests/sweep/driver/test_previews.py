@@ -105,9 +105,7 @@ def _require_best_previews_are_repeated(ledger: Ledger) -> None:
         assert full.seed != preview.seed
 
 
-def test_most_trials_are_previews_and_the_others_repeat_the_best_of_them(
-    play: Callable[..., tuple[Ledger, Any]],
-) -> None:
+def test_most_trials_are_previews_and_the_others_repeat_the_best_of_them(play):
     ledger, study = play()
     for number in (1, 2, 3, 4, 5, 7):
         preview = ledger.trials[number]
@@ -125,9 +123,7 @@ def test_most_trials_are_previews_and_the_others_repeat_the_best_of_them(
 
 
 @pytest.mark.parametrize("until", range(1, 10))
-def test_search_with_previews_goes_on_wherever_it_is_cut_off(
-    until: int, play: Callable[..., tuple[Ledger, Any]]
-) -> None:
+def test_search_with_previews_goes_on_wherever_it_is_cut_off(until, play):
     cut, _ = play(until=until)
     assert cut.trials[until].state == "RUNNING"
     ledger, study = play()
@@ -139,9 +135,7 @@ def test_search_with_previews_goes_on_wherever_it_is_cut_off(
     assert told == {1, 2, 3, 4, 5, 7}
 
 
-def test_extended_search_repeats_no_preview_twice(
-    play: Callable[..., tuple[Ledger, Any]],
-) -> None:
+def test_extended_search_repeats_no_preview_twice(play):
     play()
     ledger, _ = play(CONFIG.model_copy(update={"trials": 14}))
     repeats = _repeats(ledger)
@@ -149,9 +143,7 @@ def test_extended_search_repeats_no_preview_twice(
     assert len(set(repeats.values())) == 6
 
 
-def test_used_up_time_budget_leaves_a_trial_with_all_epochs(
-    play: Callable[..., tuple[Ledger, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_used_up_time_budget_leaves_a_trial_with_all_epochs(play, monkeypatch):
     seconds = iter(range(1000))
     clock = SimpleNamespace(time=lambda: next(seconds))  # a second per record
     monkeypatch.setattr("sweep.driver.search.time", clock)
@@ -161,9 +153,7 @@ def test_used_up_time_budget_leaves_a_trial_with_all_epochs(
     assert rank_trials(ledger)
 
 
-def test_initial_point_that_is_repeated_is_still_an_initial_point(
-    play: Callable[..., tuple[Ledger, Any]],
-) -> None:
+def test_initial_point_that_is_repeated_is_still_an_initial_point(play):
     config = CONFIG.model_copy(update={"initial_points": ({"dropout": 0.0},)})
     ledger, _ = play(config)
     assert ledger.trials[6].repeats == 1
@@ -173,9 +163,7 @@ def test_initial_point_that_is_repeated_is_still_an_initial_point(
     )
 
 
-def test_sweep_learns_from_previews_only_if_its_own_are_as_long(
-    play: Callable[..., tuple[Ledger, Any]],
-) -> None:
+def test_sweep_learns_from_previews_only_if_its_own_are_as_long(play):
     ledger, _ = play()
     earlier = learn_from(ledger, CONFIG.model_copy(update={"initial_points": ()}), ledger.data)
     assert {trial.trial_id for trial in earlier.trials} == {1, 2, 3, 4, 5, 7}
@@ -196,26 +184,22 @@ def test_sweep_learns_from_previews_only_if_its_own_are_as_long(
         learn_from(ledger, CONFIG.model_copy(update={"scheduler": longer}), ledger.data)
 
 
-def test_estimate_counts_the_epochs_of_previews(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_estimate_counts_the_epochs_of_previews(monkeypatch):
     monkeypatch.setattr("sweep.driver.estimate.measure_speed", lambda *_: Speed(1 / 50_000, 0.0))
     found = estimate_time(CONFIG, slots=1)
     assert found.search_s - 15 == pytest.approx(6 * 2 + 3 * 3)
 
 
-def test_trials_that_are_asked_for_at_once_repeat_different_previews(
-    play: Callable[..., tuple[Ledger, Any]],
-) -> None:
+def test_trials_that_are_asked_for_at_once_repeat_different_previews(play):
     cut, _ = play(CONFIG.model_copy(update={"trials": 30}), until=5)
     searcher = StudySearcher(CONFIG.model_copy(update={"trials": 30}), cut)
-    asked = [searcher.suggest(f"t{n}")["assignment"] for n in range(12)]  # type: ignore[index]
+    asked = [searcher.suggest(f"t{n}")["assignment"] for n in range(12)]
     repeats = [one.repeats for one in asked if one.repeats is not None]
     assert len(repeats) == len(set(repeats)) == 4  # of the four previews that have ended
     assert all(one.epochs == 2 for one in asked if one.repeats is None)
 
 
-def test_previews_are_not_repeated_in_another_recipe(
-    play: Callable[..., tuple[Ledger, Any]],
-) -> None:
+def test_previews_are_not_repeated_in_another_recipe(play):
     play(until=5)
     recipe = {**CONFIG.recipe, "learning_rate": 0.3}
     ledger, _ = play(CONFIG.model_copy(update={"recipe": recipe}))
@@ -223,18 +207,14 @@ def test_previews_are_not_repeated_in_another_recipe(
     assert ledger.trials[8].repeats in (6, 7)
 
 
-def test_only_previews_are_no_complete_search(
-    play: Callable[..., tuple[Ledger, Any]], tmp_path: Path
-) -> None:
+def test_only_previews_are_no_complete_search(play, tmp_path):
     cut, _ = play(until=4)
     folder = LocalFolder(tmp_path / "mine")
     with pytest.raises(UsageError, match="must be at least 5, because mine has started 4"):
         check_changes(folder, cut, CONFIG.model_copy(update={"trials": 4}), accept_changes=True)
 
 
-def test_searcher_without_previews_does_not_learn_from_them(
-    play: Callable[..., tuple[Ledger, Any]],
-) -> None:
+def test_searcher_without_previews_does_not_learn_from_them(play):
     ledger, _ = play()
     none = CONFIG.scheduler.model_copy(update={"name": "none"})
     study = StudySearcher(CONFIG.model_copy(update={"scheduler": none}), ledger).study
@@ -243,9 +223,7 @@ def test_searcher_without_previews_does_not_learn_from_them(
     assert len(study.get_trials(states=[TrialState.FAIL])) == 6
 
 
-def test_results_tell_previews_from_other_trials(
-    play: Callable[..., tuple[Ledger, Any]],
-) -> None:
+def test_results_tell_previews_from_other_trials(play):
     ledger, _ = play(CONFIG.model_copy(update={"trials": 36}))
     table = trials_table(ledger).set_index("trial_id")
     assert list(table.loc[[1, 6], "planned_epochs"]) == [2, 3]

@@ -1,6 +1,5 @@
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -40,16 +39,14 @@ def _config(n_trials: int, top_k: int = 1, n_seeds: int = 2) -> SweepConfig:
         (["COMPLETE", "FAILED", "STOPPED"], 0, 8, "8 of 8 confirmation runs are missing"),
     ],
 )
-def test_missing_trials_and_runs_are_counted_and_described(
-    states: list[str], n_trials: int, n_runs: int, text: str, folder: Folder
-) -> None:
+def test_missing_trials_and_runs_are_counted_and_described(states, n_trials, n_runs, text, folder):
     config = _config(3)
     missing = find_missing(folder, make_ledger(config, *states), config)
     assert missing
     assert (missing.n_trials, len(missing.runs), missing.text) == (n_trials, n_runs, text)
 
 
-def test_nothing_is_missing_without_a_finalist_or_a_confirmation(folder: Folder) -> None:
+def test_nothing_is_missing_without_a_finalist_or_a_confirmation(folder):
     config = _config(2)
     assert not find_missing(folder, make_ledger(config, "STOPPED", "FAILED"), config)
     config = config.model_copy(update={"confirm": None})
@@ -65,10 +62,10 @@ def _confirm(
             writer.append(arm)
             for seed in seeds[:n_seeds]:
                 state = "FAILED" if arm.arm == failing else "COMPLETE"
-                writer.append(RunEnded(1.0, arm.arm, seed, state, None))  # type: ignore[arg-type]
+                writer.append(RunEnded(1.0, arm.arm, seed, state, None))
 
 
-def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(folder: Folder) -> None:
+def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(folder):
     config = _config(1)
     ledger = make_ledger(config, "COMPLETE")
     first, second = confirmation_seeds(0, 2)
@@ -79,7 +76,7 @@ def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(folder: Folde
     ]
 
 
-def test_complete_confirmation_lacks_new_finalists_and_other_epochs(folder: Folder) -> None:
+def test_complete_confirmation_lacks_new_finalists_and_other_epochs(folder):
     config = _config(1, n_seeds=1)
     ledger = make_ledger(config, "COMPLETE")
     _confirm(folder, config, ledger, 1)
@@ -111,9 +108,7 @@ def test_complete_confirmation_lacks_new_finalists_and_other_epochs(folder: Fold
     ],
     ids=str,
 )
-def test_change_that_matters_is_told_and_needs_to_be_accepted(
-    change: dict[str, Any], told: list[str], folder: Folder
-) -> None:
+def test_change_that_matters_is_told_and_needs_to_be_accepted(change, told, folder):
     config = SweepConfig.model_validate({"epochs": 5, **change})
     ledger = make_ledger(SweepConfig(epochs=5), "COMPLETE")
     assert check_changes(folder, ledger, config, accept_changes=True) == told
@@ -125,7 +120,7 @@ def test_change_that_matters_is_told_and_needs_to_be_accepted(
     assert "".join(f"\n  {sentence}" for sentence in told) in str(raised.value)
 
 
-def test_path_of_the_data_may_change_but_not_its_name(folder: Folder) -> None:
+def test_path_of_the_data_may_change_but_not_its_name(folder):
     ledger = make_ledger(SweepConfig(dataset="/old/own.npz"), "COMPLETE")
     moved = SweepConfig(dataset="/new/own.npz")
     assert check_changes(folder, ledger, moved, accept_changes=False) == []
@@ -133,7 +128,7 @@ def test_path_of_the_data_may_change_but_not_its_name(folder: Folder) -> None:
         check_changes(folder, ledger, SweepConfig(), accept_changes=False)
 
 
-def test_other_versions_of_packages_are_a_change(folder: Folder) -> None:
+def test_other_versions_of_packages_are_a_change(folder):
     then = versions() | {"lenet-sweep": "0.1.0"}
     folder.write("environment.json", json.dumps({"versions": then}).encode())
     assert (
@@ -148,9 +143,7 @@ def test_other_versions_of_packages_are_a_change(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"[1]", b'{"versions": {}}'])
-def test_sweep_that_does_not_tell_its_versions_is_taken_as_it_is(
-    content: bytes | None, folder: Folder
-) -> None:
+def test_sweep_that_does_not_tell_its_versions_is_taken_as_it_is(content, folder):
     folder.delete("environment.json")
     if content is not None:
         folder.write("environment.json", content)

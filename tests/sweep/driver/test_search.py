@@ -91,9 +91,7 @@ def run_tiny(make_session: MakeSession, tiny: TrainTest, ray_scratch: Path) -> R
 
 
 @pytest.mark.long
-def test_search_stops_bad_trials_early_and_runs_all_others(
-    run_tiny: RunTiny, tiny: TrainTest, folder: Folder
-) -> None:
+def test_search_stops_bad_trials_early_and_runs_all_others(run_tiny, tiny, folder):
     config = _config(
         trials=12,  # the first ten are random ones with every searcher
         epochs=3,
@@ -150,9 +148,7 @@ def _save_diverging_checkpoint(config: SweepConfig, folder: Folder, data: TrainT
 
 
 @pytest.mark.long
-def test_search_in_which_everything_goes_wrong_ends_consistently(
-    run_tiny: RunTiny, tiny: TrainTest, tmp_path: Path
-) -> None:
+def test_search_in_which_everything_goes_wrong_ends_consistently(run_tiny, tiny, tmp_path):
     """Trial 1 diverges in its second epoch, and nothing happens to trial 5.
 
     The process of trial 2 dies before its second epoch is in the checkpoint, that of trial 3
@@ -193,9 +189,7 @@ def test_search_in_which_everything_goes_wrong_ends_consistently(
     assert [tally.stat().st_size for tally in tallies] == [4, 3, 3]
 
 
-def test_search_that_was_interrupted_goes_on_and_can_be_extended(
-    run_tiny: RunTiny, tiny: TrainTest, folder: Folder
-) -> None:
+def test_search_that_was_interrupted_goes_on_and_can_be_extended(run_tiny, tiny, folder):
     config = _config(trials=2, epochs=4, scheduler="none")
 
     def interrupt() -> None:
@@ -232,9 +226,7 @@ def _play(recorder: Recorder, assignment: Assignment, *accuracies: float) -> Non
     recorder.end(assignment, report, report.failure)
 
 
-def test_search_writes_a_ledger_and_trains_only_what_is_missing(
-    make_session: MakeSession, blank: TrainTest, folder: Folder
-) -> None:
+def test_search_writes_a_ledger_and_trains_only_what_is_missing(make_session, blank, folder):
     config = SweepConfig(trials=3, epochs=1)
     session: Any = make_session(folder, train=_play)
     ledger = run_search(session, config, blank)
@@ -257,8 +249,8 @@ def test_search_writes_a_ledger_and_trains_only_what_is_missing(
 
 
 def test_time_budget_ends_a_search_which_can_be_continued(
-    make_session: MakeSession, blank: TrainTest, folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    make_session, blank, folder, monkeypatch
+):
     clock = SimpleNamespace(time=itertools.count().__next__)  # a second per record
     monkeypatch.setattr("sweep.driver.search.time", clock)
     config = SweepConfig(trials=50, epochs=1, time_budget="8s", confirm=None)
@@ -281,8 +273,8 @@ def test_time_budget_ends_a_search_which_can_be_continued(
 
 
 def test_search_validates_on_a_stratified_sixth_that_the_seed_does_not_change(
-    make_session: MakeSession, blank: TrainTest, tmp_path: Path
-) -> None:
+    make_session, blank, tmp_path
+):
     def numbers(images: ImageDataset) -> list[int]:
         corner = images.images[:, 0, :2].astype(int)
         return (256 * corner[:, 0] + corner[:, 1]).tolist()
@@ -299,9 +291,7 @@ def test_search_validates_on_a_stratified_sixth_that_the_seed_does_not_change(
     assert sorted(train[0] + validation[0]) == list(range(600))
 
 
-def test_config_file_follows_the_ledger(
-    make_session: MakeSession, blank: TrainTest, folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_config_file_follows_the_ledger(make_session, blank, folder, monkeypatch):
     old, new = SweepConfig(trials=1, epochs=1), SweepConfig(trials=2, epochs=1)
     folder.write("config.yaml", new.to_yaml().encode())  # of another process, say
     run_search(make_session(folder, train=_play), old, blank)
@@ -325,13 +315,7 @@ def test_config_file_follows_the_ledger(
     ],
     ids=["signal", "disk", "cluster"],
 )
-def test_search_records_why_it_ended_early(
-    error: BaseException,
-    reason: str,
-    make_session: MakeSession,
-    blank: TrainTest,
-    folder: Folder,
-) -> None:
+def test_search_records_why_it_ended_early(error, reason, make_session, blank, folder):
     def fail(*_: Any) -> None:
         raise error
 
@@ -343,9 +327,7 @@ def test_search_records_why_it_ended_early(
     assert ended.reason == reason
 
 
-def test_search_takes_up_what_tune_has_given_up(
-    make_session: MakeSession, blank: TrainTest, folder: Folder
-) -> None:
+def test_search_takes_up_what_tune_has_given_up(make_session, blank, folder):
     proposed = []
 
     def train(recorder: Recorder, assignment: Assignment) -> None:
@@ -361,9 +343,7 @@ def test_search_takes_up_what_tune_has_given_up(
     assert len(ledger.in_state("FAILED")) == 3
 
 
-def test_search_records_what_results_show(
-    make_session: MakeSession, blank: TrainTest, folder: Folder
-) -> None:
+def test_search_records_what_results_show(make_session, blank, folder):
     def train(recorder: Any, assignment: Assignment) -> None:
         config = {"assignment": assignment}
         trial = SimpleNamespace(trial_id="a", config=config, error_file=None)
@@ -408,13 +388,8 @@ CURVES: tuple[tuple[float, ...], ...] = (
     ids=str,
 )
 def test_search_keeps_only_the_checkpoints_of_the_best(
-    confirm: Any,
-    kept: list[list[int]],
-    n_first: int,
-    make_session: MakeSession,
-    blank: TrainTest,
-    folder: Folder,
-) -> None:
+    confirm, kept, n_first, make_session, blank, folder
+):
     seen = []
 
     def train(recorder: Recorder, assignment: Assignment) -> None:
@@ -428,9 +403,7 @@ def test_search_keeps_only_the_checkpoints_of_the_best(
     assert seen == kept
 
 
-def test_search_deletes_the_checkpoints_that_a_killed_driver_left(
-    make_session: MakeSession, blank: TrainTest, folder: Folder
-) -> None:
+def test_search_deletes_the_checkpoints_that_a_killed_driver_left(make_session, blank, folder):
     names = [*map(trial_name, (1, 2, 3, 4)), "trial-1-seed-5"]
 
     def train(recorder: Recorder, assignment: Assignment) -> None:

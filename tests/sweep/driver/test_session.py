@@ -1,21 +1,16 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from unittest.mock import Mock, call
 
 import pytest
 
 from analysis.storage.local_folder import LocalFolder
-from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted, Interruption
 from sweep.screen.display import Display
 
 
-def test_session_shows_progress_and_news_until_a_signal_comes(
-    make_session: Callable[..., Session], tmp_path: Path
-) -> None:
+def test_session_shows_progress_and_news_until_a_signal_comes(make_session, tmp_path):
     news = [None, "a node is gone"]
     with Interruption(sys.stderr, str) as interruption:
 

@@ -53,7 +53,7 @@ def _start(
     return process
 
 
-def test_handlers_are_replaced_and_put_back() -> None:
+def test_handlers_are_replaced_and_put_back():
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     with Interruption(sys.stderr, str) as interruption:
@@ -62,7 +62,7 @@ def test_handlers_are_replaced_and_put_back() -> None:
     assert [signal.getsignal(number) for number in numbers] == before
 
 
-def test_hangup_that_nohup_ignores_stays_ignored() -> None:
+def test_hangup_that_nohup_ignores_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with Interruption(sys.stderr, str) as interruption:
@@ -73,7 +73,7 @@ def test_hangup_that_nohup_ignores_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_check_raises_again_and_again_what_no_library_catches() -> None:
+def test_check_raises_again_and_again_what_no_library_catches():
     with Interruption(sys.stderr, str) as interruption:
         os.kill(os.getpid(), signal.SIGINT)
         for _ in range(2):
@@ -86,14 +86,14 @@ def test_check_raises_again_and_again_what_no_library_catches() -> None:
     ("number", "exit_code"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
 )
-def test_signal_ends_a_process_cleanly(number: signal.Signals, exit_code: int) -> None:
+def test_signal_ends_a_process_cleanly(number, exit_code):
     with _start("attentive") as process:
         process.send_signal(number)
         output, _ = process.communicate(timeout=20)
     assert (process.returncode, output) == (exit_code, f"{number.name}\n")
 
 
-def test_hangup_closes_the_terminal_and_still_ends_cleanly() -> None:
+def test_hangup_closes_the_terminal_and_still_ends_cleanly():
     ours, theirs = pty.openpty()
     with _start("attentive", os.ttyname(theirs)) as process:
         os.close(ours)
@@ -103,7 +103,7 @@ def test_hangup_closes_the_terminal_and_still_ends_cleanly() -> None:
     assert process.returncode == 129
 
 
-def test_second_sigint_leaves_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_second_sigint_leaves_at_once_and_says_how_to_go_on(tmp_path):
     with _start("deaf", tmp_path / "screen") as process:
         process.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
@@ -122,9 +122,7 @@ def test_second_sigint_leaves_at_once_and_says_how_to_go_on(tmp_path: Path) -> N
         ("stuck", signal.SIGINT, 2, 130),
     ],
 )
-def test_signal_ends_a_process_in_time_whatever_it_does(
-    how: str, number: signal.Signals, times: int, exit_code: int, tmp_path: Path
-) -> None:
+def test_signal_ends_a_process_in_time_whatever_it_does(how, number, times, exit_code, tmp_path):
     screen = tmp_path / "screen"
     with _start(how, screen, limit_s=0.5) as process:
         for _ in range(times):
@@ -136,7 +134,7 @@ def test_signal_ends_a_process_in_time_whatever_it_does(
         assert screen.read_text().startswith("interrupted")
 
 
-def test_leaving_at_once_shows_the_cursor_on_a_terminal() -> None:
+def test_leaving_at_once_shows_the_cursor_on_a_terminal():
     ours, theirs = pty.openpty()
     try:
         with _start("deaf", os.ttyname(theirs), limit_s=0.2) as process:

@@ -127,7 +127,7 @@ def _long(*values: object) -> object:
 @pytest.mark.parametrize(
     "seeds", [range(12), *(_long(range(1000 + n, 1000 + N_SCHEDULES, 4)) for n in range(4))]
 )
-def test_nothing_is_lost_with_random_pauses_deaths_and_faults(seeds: range) -> None:
+def test_nothing_is_lost_with_random_pauses_deaths_and_faults(seeds):
     outcomes = Counter[str]()
     for seed in seeds:
         world = _search(seed)
@@ -141,9 +141,7 @@ def test_nothing_is_lost_with_random_pauses_deaths_and_faults(seeds: range) -> N
     ("firsts", "seconds"),
     [(range(10, 62, 17), range(5, 95, 20)), _long(range(1, 62, 2), range(1, 100, 7))],
 )
-def test_nothing_is_lost_whenever_one_is_paused_and_then_the_other(
-    firsts: range, seconds: range
-) -> None:
+def test_nothing_is_lost_whenever_one_is_paused_and_then_the_other(firsts, seconds):
     for first in firsts:
         for second in seconds:
             world = _pause_twice(first, second)
@@ -157,9 +155,7 @@ def test_nothing_is_lost_whenever_one_is_paused_and_then_the_other(
         (".lock", "a driver gave up, although it had the lock"),
     ],
 )
-def test_loss_is_found_in_a_store_that_ignores_conditions(
-    suffix: str, found: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loss_is_found_in_a_store_that_ignores_conditions(suffix, found, monkeypatch):
     put = Objects._put
 
     def put_anyway(self: Objects, path: str, data: bytes, mode: Any) -> dict[str, Any]:

@@ -1,5 +1,3 @@
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +7,8 @@ from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.storage.local_folder import LocalFolder
 from config_ledgers import make_ledger
-from data_utils.dataset import TrainTest
 from sweep.config import SweepConfig
 from sweep.driver.search import run_search
-from sweep.driver.session import Session
 from sweep.driver.warm_start import describe_learning, learn_from
 from sweep.errors import UsageError
 from sweep.training.assignment import Assignment, Report
@@ -27,7 +23,7 @@ def _earlier(**given: Any) -> Ledger:
     return make_ledger(SweepConfig.model_validate({"epochs": 2, **given}), *STATES)
 
 
-def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first() -> None:
+def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first():
     config = SweepConfig(epochs=2)
     found = learn_from(_earlier(), config, MNIST)
     assert [(trial.trial_id, trial.state) for trial in found.trials] == [
@@ -63,9 +59,7 @@ def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first()
         ({"split_seed": 3}, {}, []),
     ],
 )
-def test_only_trials_whose_scores_are_comparable_fit(
-    then: dict[str, Any], now: dict[str, Any], trials: list[int]
-) -> None:
+def test_only_trials_whose_scores_are_comparable_fit(then, now, trials):
     ledger = _earlier(**then)
     config = SweepConfig.model_validate({"epochs": 2, **now})
     if trials:
@@ -75,7 +69,7 @@ def test_only_trials_whose_scores_are_comparable_fit(
         learn_from(ledger, config, MNIST)
 
 
-def test_other_data_is_refused_and_the_same_data_fits_under_another_path() -> None:
+def test_other_data_is_refused_and_the_same_data_fits_under_another_path():
     ledger = _earlier(dataset="./halves.npz")
     data = DataRecord(fingerprint="halves", n_train=300, side=32, classes=("a", "b"))
     ledger.created = replace(ledger.created, data=data)
@@ -86,7 +80,7 @@ def test_other_data_is_refused_and_the_same_data_fits_under_another_path() -> No
         learn_from(ledger, moved, replace(data, fingerprint="other"))
 
 
-def test_another_network_is_refused_by_name() -> None:
+def test_another_network_is_refused_by_name():
     own = SweepConfig(epochs=2, model=f"model.py:Net@{'ab' * 32}")
     with pytest.raises(UsageError, match="the network was lenet5, now Net@abababab"):
         learn_from(_earlier(), own, MNIST)
@@ -100,18 +94,14 @@ def test_another_network_is_refused_by_name() -> None:
         ({}, {"space": WITH_WIDTH}),
     ],
 )
-def test_network_of_another_size_is_another_network(
-    then: dict[str, Any], now: dict[str, Any]
-) -> None:
+def test_network_of_another_size_is_another_network(then, now):
     model = {"model": f"model.py:Net@{64 * '0'}"}
     config = SweepConfig.model_validate({"epochs": 2, **model, **now})
     with pytest.raises(UsageError, match=r"`model\.width` was "):
         learn_from(_earlier(**model, **then), config, MNIST)
 
 
-def test_warm_sweep_needs_the_earlier_one_only_at_its_start(
-    make_session: Callable[..., Session], blank: TrainTest, tmp_path: Path
-) -> None:
+def test_warm_sweep_needs_the_earlier_one_only_at_its_start(make_session, blank, tmp_path):
     def play(recorder: Recorder, assignment: Assignment) -> None:
         recorder.start(assignment)
         recorder.end(assignment, Report(failure="why"), "why")

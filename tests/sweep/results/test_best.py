@@ -1,20 +1,13 @@
-from collections.abc import Callable
-
 import pytest
 
 import synthetic
-from analysis.records.ledger import ConfigChanged, Ledger
+from analysis.records.ledger import ConfigChanged
 from analysis.results.verdict import decisive_comparison, describe_verdict
-from analysis.storage.folder import Folder
 from sweep.results.best import best_document
-
-MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
 
 @pytest.mark.parametrize(("n_seeds", "t"), [(1, None), (3, None), (4, 3.182446)])
-def test_best_has_its_confirmed_accuracy(
-    n_seeds: int, t: float | None, make_sweep: MakeSweep
-) -> None:
+def test_best_has_its_confirmed_accuracy(n_seeds, t, make_sweep):
     folder, ledger = make_sweep(n_trials=12)
     assert "confirmed" not in best_document(folder, ledger)
     confirmation = synthetic.write_confirmed(folder, ledger, n_seeds, predictions=False)
@@ -47,7 +40,7 @@ def test_best_has_its_confirmed_accuracy(
         assert confirmed["test_accuracy_ci95"] is None
 
 
-def test_verdict_on_the_hand_tuned_point_itself_is_open(make_sweep: MakeSweep) -> None:
+def test_verdict_on_the_hand_tuned_point_itself_is_open(make_sweep):
     folder, ledger = make_sweep(n_trials=1, scheduler="none", failure_rate=0)
     assert best_document(folder, ledger)["origin"] == "initial"
     synthetic.write_confirmed(folder, ledger, 4, predictions=False)
@@ -63,9 +56,7 @@ def test_verdict_on_the_hand_tuned_point_itself_is_open(make_sweep: MakeSweep) -
     }
 
 
-def test_best_is_stated_by_its_own_rule_after_the_config_has_changed(
-    make_sweep: MakeSweep,
-) -> None:
+def test_best_is_stated_by_its_own_rule_after_the_config_has_changed(make_sweep):
     folder, ledger = make_sweep(n_trials=6)
     document = best_document(folder, ledger)
     recipe = ledger.config["recipe"] | {"schedule": "linear"}

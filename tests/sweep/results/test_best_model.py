@@ -1,7 +1,6 @@
 import io
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from analysis.storage.folder import Folder
 from sweep.results.best_model import BestModel, load_best_model
 from sweep.training.loop import TrainingRun
 
-Make = Callable[..., Folder]
 CHECKPOINT = checkpoint_name(trial_name(1))
 
 
@@ -29,9 +27,7 @@ def has_weights_of(best: BestModel, run: TrainingRun) -> bool:
     return own.keys() == theirs.keys() and all(torch.equal(own[k], theirs[k]) for k in own)
 
 
-def test_unconfirmed_weights_are_those_of_the_search(
-    make_trained: Make, tiny_runs: list[TrainingRun]
-) -> None:
+def test_unconfirmed_weights_are_those_of_the_search(make_trained, tiny_runs):
     best = load(make_trained())
     assert has_weights_of(best, tiny_runs[0])
     assert (best.trial_id, best.origin, best.seed, best.epochs) == (1, "search", 7, 2)
@@ -40,8 +36,8 @@ def test_unconfirmed_weights_are_those_of_the_search(
 
 
 def test_confirmed_weights_are_those_of_the_first_seed_even_if_another_is_better(
-    make_trained: Make, tiny_runs: list[TrainingRun]
-) -> None:
+    make_trained, tiny_runs
+):
     worse, better = sorted((1, 2), key=lambda i: tiny_runs[i].history[-1].val_accuracy)
     assert tiny_runs[worse].history[-1].val_accuracy < tiny_runs[better].history[-1].val_accuracy
     best = load(make_trained(worse, better))
@@ -51,9 +47,7 @@ def test_confirmed_weights_are_those_of_the_first_seed_even_if_another_is_better
     assert best.describe().startswith("the weights of the confirmation's first seed, ")
 
 
-def test_weights_are_those_of_the_search_until_the_first_seed_is_complete(
-    make_trained: Make, tiny_runs: list[TrainingRun]
-) -> None:
+def test_weights_are_those_of_the_search_until_the_first_seed_is_complete(make_trained, tiny_runs):
     failed = load(make_trained(None, 1))
     assert has_weights_of(failed, tiny_runs[0])
     assert failed.origin == "search"
@@ -74,9 +68,7 @@ def test_weights_are_those_of_the_search_until_the_first_seed_is_complete(
         ([1], run_name("trial-1", *confirmation_seeds(0, 1)), ""),
     ],
 )
-def test_missing_checkpoint_is_named(
-    confirmed: list[int], name: str, remedy: str, make_trained: Make
-) -> None:
+def test_missing_checkpoint_is_named(confirmed, name, remedy, make_trained):
     folder = make_trained(*confirmed)
     folder.delete(checkpoint_name(name))
     with pytest.raises(StorageError) as caught:
@@ -129,8 +121,8 @@ DAMAGED, OTHER = "is damaged", "does not match the recorded training"
     ],
 )
 def test_checkpoint_that_is_damaged_or_of_another_training_is_refused(
-    make_trained: Make, change: Callable[[bytes], bytes], problem: str
-) -> None:
+    make_trained, change, problem
+):
     folder = make_trained()
     folder.write(CHECKPOINT, change(folder.read(CHECKPOINT)))
     with pytest.raises(StorageError) as caught:
@@ -149,9 +141,7 @@ class Malicious:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_malicious_checkpoint_is_not_executed(
-    make_trained: Make, tmp_path: Path, legacy: bool
-) -> None:
+def test_malicious_checkpoint_is_not_executed(make_trained, tmp_path, legacy):
     folder, victim = make_trained(), tmp_path / "executed"
     content = torch.load(io.BytesIO(folder.read(CHECKPOINT)), weights_only=True)
     content["extra"] = Malicious(victim)

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from itertools import chain
 
 import pytest
@@ -21,7 +20,6 @@ from analysis.records.confirmation import Confirmation
 from analysis.records.files import LEDGER_FILE
 from analysis.records.ledger import (
     EpochRecord,
-    Ledger,
     LedgerWriter,
     TrialEnded,
     TrialStarted,
@@ -35,7 +33,6 @@ from sweep.results.best import best_document
 from sweep.results.dashboard import StudyMirror, _LedgerStorage, serve
 from waiting import wait_until
 
-MakeSweep = Callable[..., tuple[Folder, Ledger]]
 VALUES = {"dropout": 0.1, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
 
 
@@ -53,7 +50,7 @@ def epoch(trial_id: int, number: int, accuracy: float) -> EpochRecord:
     return EpochRecord(0.0, trial_id, number, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4)
 
 
-def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
+def test_mirror_follows_a_ledger_that_grows(make_sweep):
     folder, _ = make_sweep(n_trials=1, n_running=1, epochs=4)
     with folder.lock(), LedgerWriter(folder, read_ledger(folder).created) as writer:
         mirror = StudyMirror(folder, print)
@@ -88,7 +85,7 @@ def test_mirror_follows_a_ledger_that_grows(make_sweep: MakeSweep) -> None:
     assert reasons == [None, "training loss became nan in epoch 2", None]
 
 
-def test_attributes_and_note_of_the_study_follow_the_confirmation(make_sweep: MakeSweep) -> None:
+def test_attributes_and_note_of_the_study_follow_the_confirmation(make_sweep):
     folder, ledger = make_sweep(n_trials=3, failure_rate=0.0)
     mirror = StudyMirror(folder, print)
     mirror.follow()
@@ -118,7 +115,7 @@ def test_attributes_and_note_of_the_study_follow_the_confirmation(make_sweep: Ma
     assert after["Test accuracy"].startswith(f"{mean} (95 % interval ")
 
 
-def test_verdict_on_a_found_trial_names_its_baseline(make_sweep: MakeSweep) -> None:
+def test_verdict_on_a_found_trial_names_its_baseline(make_sweep):
     folder, ledger = make_sweep(n_trials=16)
     assert rank_trials(ledger)[0].trial.origin == "proposed"
     synthetic.write_confirmed(folder, ledger, 4)
@@ -130,7 +127,7 @@ def test_verdict_on_a_found_trial_names_its_baseline(make_sweep: MakeSweep) -> N
     assert verdict.startswith("no evidence that it beats hand-tuned LeNet-5; see the Note")
 
 
-def test_trials_of_equal_length_have_a_study_of_their_own(make_sweep: MakeSweep) -> None:
+def test_trials_of_equal_length_have_a_study_of_their_own(make_sweep):
     """Because the dashboard's contours are right only if all trials of a study are complete."""
     folder, ledger = make_sweep(n_trials=8, failure_rate=0.0, n_running=1)
     mirror = StudyMirror(folder, print)
@@ -151,7 +148,7 @@ def test_trials_of_equal_length_have_a_study_of_their_own(make_sweep: MakeSweep)
     assert f"see the study {second.study_name}; here they mix" in note_of(mirror)
 
 
-def test_trials_of_an_interrupted_sweep_are_not_running(make_sweep: MakeSweep) -> None:
+def test_trials_of_an_interrupted_sweep_are_not_running(make_sweep):
     folder, ledger = make_sweep(n_trials=3, n_running=1)
     mirror = StudyMirror(folder, print)
     mirror.update(ledger)
@@ -170,7 +167,7 @@ def test_trials_of_an_interrupted_sweep_are_not_running(make_sweep: MakeSweep) -
     assert (running.state, running.user_attrs["outcome"]) == (TrialState.RUNNING, "running")
 
 
-def test_trials_are_in_the_order_of_their_numbers(make_sweep: MakeSweep) -> None:
+def test_trials_are_in_the_order_of_their_numbers(make_sweep):
     folder, ledger = make_sweep(n_trials=3)
     ledger.trials = dict(sorted(ledger.trials.items(), reverse=True))  # the last began first
     mirror = StudyMirror(folder, print)
@@ -178,7 +175,7 @@ def test_trials_are_in_the_order_of_their_numbers(make_sweep: MakeSweep) -> None
     assert [number for number, *_ in trials_of(mirror)] == [1, 2, 3]
 
 
-def test_several_sweeps_share_a_dashboard(make_sweep: MakeSweep) -> None:
+def test_several_sweeps_share_a_dashboard(make_sweep):
     storage = _LedgerStorage()
     for name, n_trials in (("a", 3), ("b", 5)):
         folder, ledger = make_sweep(n_trials=n_trials, name=name, scheduler="none", failure_rate=0)
@@ -190,7 +187,7 @@ def test_several_sweeps_share_a_dashboard(make_sweep: MakeSweep) -> None:
     assert all(storage.get_trial(trial._trial_id) is trial for trial in chain(*trials))
 
 
-def test_previews_have_a_study_of_their_own(make_sweep: MakeSweep) -> None:
+def test_previews_have_a_study_of_their_own(make_sweep):
     folder, ledger = make_sweep(n_trials=6, failure_rate=0.0, scheduler="none")
     previews = [*ledger.trials.values()][:4]
     for trial in previews:
@@ -212,7 +209,7 @@ def test_previews_have_a_study_of_their_own(make_sweep: MakeSweep) -> None:
     assert note_of(mirror, second._study_id).startswith(f"The {about}. ")
 
 
-def test_study_of_equal_lengths_stays_so(make_sweep: MakeSweep) -> None:
+def test_study_of_equal_lengths_stays_so(make_sweep):
     folder, ledger = make_sweep(n_trials=6, failure_rate=0.0)
     mirror = StudyMirror(folder, print)
     mirror.update(ledger)
@@ -224,7 +221,7 @@ def test_study_of_equal_lengths_stays_so(make_sweep: MakeSweep) -> None:
     assert [t.number for t in mirror.storage.get_all_trials(second._study_id)] == complete
 
 
-def test_zero_is_shown_as_almost_zero(make_sweep: MakeSweep) -> None:
+def test_zero_is_shown_as_almost_zero(make_sweep):
     """Because the dashboard's contours leave out what is exactly 0."""
     folder, ledger = make_sweep(n_trials=2, failure_rate=0.0, scheduler="none")
     ledger.trials[1].hyperparameters["dropout"] = 0.0
@@ -235,9 +232,7 @@ def test_zero_is_shown_as_almost_zero(make_sweep: MakeSweep) -> None:
     assert 0 < trial.distributions["dropout"].to_internal_repr(0.0) < 1e-9
 
 
-def test_mirror_has_the_numbers_the_best_trial_and_the_importances_of_the_sweep(
-    make_sweep: MakeSweep,
-) -> None:
+def test_mirror_has_the_numbers_the_best_trial_and_the_importances_of_the_sweep(make_sweep):
     folder, ledger = make_sweep(n_trials=24, failure_rate=0.0, scheduler="none")
     del ledger.trials[2], ledger.trials[7]
     mirror = StudyMirror(folder, print)
@@ -252,9 +247,7 @@ def test_mirror_has_the_numbers_the_best_trial_and_the_importances_of_the_sweep(
     assert shown == [(row.name + suffix[row.is_clear], row.value) for row in found]
 
 
-def test_mirror_reads_the_ledger_every_two_seconds_and_survives_damage(
-    make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mirror_reads_the_ledger_every_two_seconds_and_survives_damage(make_sweep, monkeypatch):
     folder, _ = make_sweep(n_trials=1, n_running=1, epochs=3)
     now, problems = 1000.0, []
     monkeypatch.setattr(time, "monotonic", lambda: now)
@@ -283,9 +276,7 @@ def get(port: str, path: str, method: str = "GET") -> tuple[int, bytes]:
         return response.status, response.read()
 
 
-def test_dashboard_shows_a_sweep_and_follows_it(
-    make_sweep: MakeSweep, clean_environment: dict[str, str]
-) -> None:
+def test_dashboard_shows_a_sweep_and_follows_it(make_sweep, clean_environment):
     folder, ledger = make_sweep(n_trials=8, n_running=1)
     make_sweep(n_trials=24, name="other", scheduler="none")
     with contextlib.ExitStack() as stack:
@@ -343,7 +334,7 @@ def serve_quietly(folder: Folder, port: int) -> None:
     serve([folder], port=port, on_ready=never, on_problem=never)
 
 
-def test_port_in_use_is_refused(make_sweep: MakeSweep) -> None:
+def test_port_in_use_is_refused(make_sweep):
     folder, _ = make_sweep(n_trials=1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -355,7 +346,7 @@ def test_port_in_use_is_refused(make_sweep: MakeSweep) -> None:
     )
 
 
-def test_missing_package_is_named(make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named(make_sweep, monkeypatch):
     folder, _ = make_sweep(n_trials=1)
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     with pytest.raises(UsageError, match=r"pip install 'optuna-dashboard>=0\.17'$"):

@@ -3,7 +3,6 @@ import json
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,6 @@ from sweep.results.best import best_document
 from sweep.results.best_model import BestModel, load_best_model
 from sweep.results.export import FILES, write_export
 from sweep.results.standalone import predict_file, program_file
-from sweep.training.loop import TrainingRun
-
-Make = Callable[..., Folder]
 
 
 def load(folder: Folder) -> tuple[BestModel, dict[str, Any]]:
@@ -38,9 +34,7 @@ def export(folder: Folder, out: Path) -> dict[str, object]:
     return metrics
 
 
-def test_export_has_the_trained_weights_and_their_metrics(
-    make_trained: Make, tiny_runs: list[TrainingRun], tmp_path: Path
-) -> None:
+def test_export_has_the_trained_weights_and_their_metrics(make_trained, tiny_runs, tmp_path):
     out = tmp_path / "deep" / "out"
     metrics = export(make_trained(), out)
     assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
@@ -74,9 +68,7 @@ def test_export_has_the_trained_weights_and_their_metrics(
     }
 
 
-def test_export_of_a_confirmed_sweep_replaces_an_earlier_one(
-    make_trained: Make, tiny_runs: list[TrainingRun], tmp_path: Path
-) -> None:
+def test_export_of_a_confirmed_sweep_replaces_an_earlier_one(make_trained, tiny_runs, tmp_path):
     export(make_trained(), tmp_path / "out")
     first, second = tiny_runs[1:]
     metrics = export(make_trained(1, 2), tmp_path / "out")
@@ -104,9 +96,7 @@ exec(open("README.md").read().split("```python\\n")[1].split("```")[0])
 """
 
 
-def test_export_works_without_the_project(
-    make_trained: Make, clean_environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_export_works_without_the_project(make_trained, clean_environment, tmp_path):
     folder, out = make_trained(1), tmp_path / "out"
     export(folder, out)
     image = Image.new("L", (40, 40))
@@ -141,9 +131,7 @@ def test_export_works_without_the_project(
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_exported_program_agrees_with_the_trained_network(
-    model: str, make_trained: Make, tmp_path: Path
-) -> None:
+def test_exported_program_agrees_with_the_trained_network(model, make_trained, tmp_path):
     best, summary = load(make_trained())
     network = build_model(model, dropout=0.5, generator=torch.Generator().manual_seed(1)).eval()
     best = dataclasses.replace(best, model=model, network=network)
@@ -155,9 +143,7 @@ def test_exported_program_agrees_with_the_trained_network(
         torch.testing.assert_close(classify(torch.from_numpy(some)), expected)
 
 
-def test_guide_states_the_confirmed_accuracy_with_its_interval(
-    make_trained: Make, tmp_path: Path
-) -> None:
+def test_guide_states_the_confirmed_accuracy_with_its_interval(make_trained, tmp_path):
     best, summary = load(make_trained(1))
     confirmed = {"test_accuracy_mean": 0.99, "test_accuracy_ci95": [0.98, 0.995], "n_seeds": 5}
     write_export(best, summary | {"confirmed": confirmed}, tmp_path / "out")
@@ -175,9 +161,7 @@ def test_guide_states_the_confirmed_accuracy_with_its_interval(
         ({"metrics.json": '{"written_by": "sweep export"}', "notes.txt": ""}, "notes.txt"),
     ],
 )
-def test_export_overwrites_no_other_files(
-    tmp_path: Path, make_trained: Make, files: dict[str, str], named: str
-) -> None:
+def test_export_overwrites_no_other_files(tmp_path, make_trained, files, named):
     out = tmp_path / "out"
     out.mkdir()
     for name, text in files.items():
@@ -190,16 +174,14 @@ def test_export_overwrites_no_other_files(
     )
 
 
-def test_export_to_a_file_or_below_it_is_refused(make_trained: Make, tmp_path: Path) -> None:
+def test_export_to_a_file_or_below_it_is_refused(make_trained, tmp_path):
     (tmp_path / "out").write_text("")
     for out in ("out", "out/below"):
         with pytest.raises(UsageError, match=rf"cannot write to .*{out}: Not a directory"):
             export(make_trained(), tmp_path / out)
 
 
-def test_export_that_fails_leaves_no_metrics_of_other_weights(
-    make_trained: Make, tmp_path: Path
-) -> None:
+def test_export_that_fails_leaves_no_metrics_of_other_weights(make_trained, tmp_path):
     out = tmp_path / "out"
     export(make_trained(), out)
     (out / "README.md").unlink()
@@ -209,7 +191,7 @@ def test_export_that_fails_leaves_no_metrics_of_other_weights(
     assert not (out / "metrics.json").exists()
 
 
-def test_exported_program_makes_an_own_network_by_the_name_in_its_file() -> None:
+def test_exported_program_makes_an_own_network_by_the_name_in_its_file():
     text = b"from torch import nn\ndef make(width):\n    return nn.Linear(4, width)\nNet = make\n"
     model = f"model.py:Net@{own.register(text)}"
     values = {"dropout": 0.0, "model.width": 3}
@@ -220,9 +202,7 @@ def test_exported_program_makes_an_own_network_by_the_name_in_its_file() -> None
     assert "model = Net(width=3)\n" in program
 
 
-def test_what_an_own_network_prints_stays_out_of_standard_output(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_what_an_own_network_prints_stays_out_of_standard_output(capsys):
     text = b"""from torch import nn
 class Net(nn.Linear):
     def forward(self, images):

@@ -21,7 +21,7 @@ def confirmation() -> Confirmation:
     confirmation = Confirmation(ConfirmationBegun(0.0, 1, "made", 2))
     for name, role in zip(ARMS, ("finalist", "baseline"), strict=True):
         title = name.replace("-", " ")
-        confirmation.apply(Arm(0.0, name, title, role, "lenet5", None, {}, 2, False))  # type: ignore[arg-type]
+        confirmation.apply(Arm(0.0, name, title, role, "lenet5", None, {}, 2, False))
     return confirmation
 
 
@@ -42,7 +42,7 @@ def _train(
         confirmation.apply(RunEnded(2.0, arm, seed, "COMPLETE", None))
 
 
-def test_view_at_the_beginning(confirmation: Confirmation) -> None:
+def test_view_at_the_beginning(confirmation):
     view = _view(confirmation)
     assert (view.fraction(), view.news()) == (0.0, [])
     assert view.line() == "confirming: 0/4 runs, 0/8 epochs, 4 s elapsed"
@@ -57,7 +57,7 @@ def test_view_at_the_beginning(confirmation: Confirmation) -> None:
     ]
 
 
-def test_view_in_the_middle(confirmation: Confirmation) -> None:
+def test_view_in_the_middle(confirmation):
     view = _view(confirmation)
     _train(confirmation, "trial-3", 11, 0.98, 0.99)
     _train(confirmation, "trial-3", 12, 0.98, 0.992)
@@ -72,13 +72,13 @@ def test_view_in_the_middle(confirmation: Confirmation) -> None:
     ]
 
 
-def test_estimate_for_an_arm_without_epochs_is_from_the_others(confirmation: Confirmation) -> None:
+def test_estimate_for_an_arm_without_epochs_is_from_the_others(confirmation):
     _train(confirmation, "trial-3", 11, 0.98, seconds=60.0)
     # Seven epochs of a minute each.
     assert _view(confirmation, slots=1).line().endswith("about 7 min left")
 
 
-def test_nothing_is_left_of_a_run_that_failed(confirmation: Confirmation) -> None:
+def test_nothing_is_left_of_a_run_that_failed(confirmation):
     view = _view(confirmation)
     (arm, seed), *others = itertools.product(ARMS, SEEDS)
     for run in others:
@@ -90,7 +90,7 @@ def test_nothing_is_left_of_a_run_that_failed(confirmation: Confirmation) -> Non
     assert view.line().endswith(" elapsed")
 
 
-def test_view_has_notices_and_failures(confirmation: Confirmation) -> None:
+def test_view_has_notices_and_failures(confirmation):
     view = _view(confirmation)
     confirmation.apply(ConfirmationNotice(2.0, "mlp, seed 12: its process died"))
     confirmation.apply(RunEnded(2.0, "trial-3", 12, "FAILED", "its process died 3 times"))

@@ -53,7 +53,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return wait
 
 
-def test_line_display_prints_few_lines(wait: Callable[[float], None]) -> None:
+def test_line_display_prints_few_lines(wait):
     view, stream = _View(), io.StringIO()
     with Display(view, stream) as display:
         for view.done in range(101):
@@ -64,7 +64,7 @@ def test_line_display_prints_few_lines(wait: Callable[[float], None]) -> None:
     assert stream.getvalue().splitlines() == [f"{done} of 100" for done in eighths]
 
 
-def test_line_display_prints_news_once(wait: Callable[[float], None]) -> None:
+def test_line_display_prints_news_once(wait):
     view, stream = _View(), io.StringIO()
     with Display(view, stream) as display:
         view.lines += ["trial 1 failed"]
@@ -76,9 +76,7 @@ def test_line_display_prints_news_once(wait: Callable[[float], None]) -> None:
     assert stream.getvalue() == "trial 1 failed\nat the very end\n"
 
 
-def test_line_display_prints_a_long_line_as_one_where_colors_are_forced(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_line_display_prints_a_long_line_as_one_where_colors_are_forced(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # as continuous integration does
     stream = io.StringIO()
     with Display(_View(), stream) as display:
@@ -86,9 +84,7 @@ def test_line_display_prints_a_long_line_as_one_where_colors_are_forced(
     assert stream.getvalue() == "a word " * 40 + "\n"
 
 
-def test_live_display_has_the_size_of_its_terminal(
-    wait: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_live_display_has_the_size_of_its_terminal(wait, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     ours, theirs = pty.openpty()
     heights: list[int | None] = []
@@ -97,7 +93,7 @@ def test_live_display_has_the_size_of_its_terminal(
     with os.fdopen(ours, "rb"), os.fdopen(theirs, "w") as stream:
         termios.tcsetwinsize(theirs, (40, 140))
         assert open_console(stream).width == 140
-        with Display(view, stream) as display:  # type: ignore[arg-type]
+        with Display(view, stream) as display:
             display.update()
             termios.tcsetwinsize(theirs, (20, 60))
             wait(0.5)
@@ -106,9 +102,7 @@ def test_live_display_has_the_size_of_its_terminal(
     assert heights[0] == 40
 
 
-def test_dumb_terminal_gets_lines(
-    wait: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dumb_terminal_gets_lines(wait, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     view, stream = _View(), _Terminal()
     with Display(view, stream) as display:
@@ -119,9 +113,7 @@ def test_dumb_terminal_gets_lines(
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), _Terminal()])
-def test_view_is_read_twice_a_second_at_most(
-    wait: Callable[[float], None], stream: io.StringIO
-) -> None:
+def test_view_is_read_twice_a_second_at_most(wait, stream):
     view = _View()
     with Display(view, stream) as display:
         for _ in range(100):
@@ -130,9 +122,7 @@ def test_view_is_read_twice_a_second_at_most(
     assert view.n_looks == 4  # at the start, twice meanwhile, at the end
 
 
-def test_live_display_redraws_in_place_and_leaves_only_the_news(
-    wait: Callable[[float], None],
-) -> None:
+def test_live_display_redraws_in_place_and_leaves_only_the_news(wait):
     view, stream = _View(), _Terminal()
     with Display(view, stream) as display:
         for view.done in range(20):
@@ -156,7 +146,7 @@ def _plain(stream: io.StringIO) -> str:
     return stream.getvalue().replace("\r", "\n").replace("\x1b", "\n")
 
 
-def test_live_display_puts_the_cursor_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_display_puts_the_cursor_back_after_an_error(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     stream = _Terminal()
     with pytest.raises(KeyboardInterrupt), Display(_View(), stream):
@@ -183,7 +173,7 @@ def test_live_display_puts_the_cursor_back_after_an_error(monkeypatch: pytest.Mo
         ("it fits: sweep best\n\nso it", ["it fits: sweep best", "", "so it"]),
     ],
 )
-def test_terminal_breaks_no_word_and_no_command(message: str, lines: list[str]) -> None:
+def test_terminal_breaks_no_word_and_no_command(message, lines):
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb"), os.fdopen(theirs, "w") as terminal, io.StringIO() as elsewhere:
         termios.tcsetwinsize(theirs, (24, 30))

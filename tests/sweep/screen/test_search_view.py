@@ -70,7 +70,7 @@ def see(story: Story) -> SearchView:
     return SearchView(story.ledger, lambda: BEGIN + 65)
 
 
-def test_view_of_a_running_search() -> None:
+def test_view_of_a_running_search():
     story = Story(n_trials=4, epochs=5)
     view = see(story)
     counts = "0 complete  0 stopped early  {}  0 failed  {} epochs"
@@ -90,7 +90,7 @@ def test_view_of_a_running_search() -> None:
     ]
 
 
-def test_trials_of_a_session_before_run_again_once_an_epoch_has_ended() -> None:
+def test_trials_of_a_session_before_run_again_once_an_epoch_has_ended():
     story = Story(n_trials=4, epochs=5)
     view = see(story)
     story.start(1, 2)
@@ -104,7 +104,7 @@ def test_trials_of_a_session_before_run_again_once_an_epoch_has_ended() -> None:
     assert "0 running" in render(view.picture())[1]
 
 
-def test_view_of_a_finished_search() -> None:
+def test_view_of_a_finished_search():
     story = Story(n_trials=2, epochs=1)
     view = see(story)
     for trial_id, accuracy in ((1, 0.98), (2, 0.9925)):
@@ -122,7 +122,7 @@ def test_view_of_a_finished_search() -> None:
     assert picture[2] == "best 99.25 % (trial 2)  dropout 0.2  rotation 12°"
 
 
-def test_best_preview_is_shown_until_a_trial_has_run_all_its_epochs() -> None:
+def test_best_preview_is_shown_until_a_trial_has_run_all_its_epochs():
     story = Story(n_trials=3, epochs=4)
     view = see(story)
     for trial_id, accuracy in ((1, 0.97), (2, 0.96)):
@@ -137,7 +137,7 @@ def test_best_preview_is_shown_until_a_trial_has_run_all_its_epochs() -> None:
     assert render(view.picture())[2].startswith("best 95.00 % (trial 3)")
 
 
-def test_view_has_notices_and_counts_failures_and_stopped_trials() -> None:
+def test_view_has_notices_and_counts_failures_and_stopped_trials():
     story = Story(n_trials=8)
     view = see(story)
     story.start(1, 2, 3, 4)
@@ -158,7 +158,7 @@ def test_view_has_notices_and_counts_failures_and_stopped_trials() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
-def test_view_shows_no_more_trials_than_fit_a_screen(width: int) -> None:
+def test_view_shows_no_more_trials_than_fit_a_screen(width):
     story = Story(n_trials=40, epochs=15)
     story.start(*range(1, 21), **FIVE)
     picture = render(see(story).picture(height=24), width=width)
@@ -168,7 +168,7 @@ def test_view_shows_no_more_trials_than_fit_a_screen(width: int) -> None:
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 140])
-def test_view_cuts_nothing_and_breaks_no_word(width: int) -> None:
+def test_view_cuts_nothing_and_breaks_no_word(width):
     story = Story(n_trials=40, epochs=15)
     story.start(1, **FIVE)
     story.epoch(1, *[0.99] * 15)
@@ -185,7 +185,7 @@ def test_view_cuts_nothing_and_breaks_no_word(width: int) -> None:
     assert all(format_value(name, value) in shown for name, value in FIVE.items())
 
 
-def test_nothing_is_running_without_a_driver() -> None:
+def test_nothing_is_running_without_a_driver():
     story = Story(n_trials=4, epochs=5)
     story.start(1)
     story.epoch(1, 0.9, 0.95)
@@ -205,7 +205,7 @@ def test_nothing_is_running_without_a_driver() -> None:
         ([[0.0, 0.9, 0.9, 0.992, 1.0]], ["▁▁▅█"]),
     ],
 )
-def test_sparklines_show_the_last_accuracies(curves: list[list[float]], bars: list[str]) -> None:
+def test_sparklines_show_the_last_accuracies(curves, bars):
     story = Story(epochs=9)
     for number, accuracies in enumerate(curves, start=1):
         story.start(number)
@@ -213,7 +213,7 @@ def test_sparklines_show_the_last_accuracies(curves: list[list[float]], bars: li
     assert sparklines([*story.ledger.trials.values()], width=4) == bars
 
 
-def test_elapsed_time_excludes_the_pauses_between_sessions() -> None:
+def test_elapsed_time_excludes_the_pauses_between_sessions():
     story = Story()
     assert "1 min 05 s elapsed" in see(story).line()
     story.start(1)
@@ -223,7 +223,7 @@ def test_elapsed_time_excludes_the_pauses_between_sessions() -> None:
     assert " 15 s elapsed" in see(story).line()
 
 
-def test_time_left_says_that_the_confirmation_follows() -> None:
+def test_time_left_says_that_the_confirmation_follows():
     story = Story(n_trials=4, epochs=5)
     story.ledger.config["confirm"] = {"top_k": 1, "seeds": 5}
     story.start(1, 2)
@@ -231,7 +231,7 @@ def test_time_left_says_that_the_confirmation_follows() -> None:
     assert see(story).line().endswith("about 90 s left, then the confirmation")
 
 
-def test_estimate_ends_with_the_time_budget() -> None:
+def test_estimate_ends_with_the_time_budget():
     story = Story(n_trials=100, epochs=1, slots=1)
     story.start(1)
     story.epoch(1, 0.9)
@@ -241,7 +241,7 @@ def test_estimate_ends_with_the_time_budget() -> None:
     assert seconds_left(story.ledger) == pytest.approx(20)
 
 
-def test_estimate_is_from_full_trials_before_one_has_ended() -> None:
+def test_estimate_is_from_full_trials_before_one_has_ended():
     story = Story(n_trials=6, epochs=10, slots=2, seconds=4.0)
     assert seconds_left(story.ledger) is None
     story.session()
@@ -252,7 +252,7 @@ def test_estimate_is_from_full_trials_before_one_has_ended() -> None:
     assert seconds_left(story.ledger) == pytest.approx(57 * 4 / 2)
 
 
-def test_estimate_is_from_the_trials_that_have_ended_and_the_open_ones() -> None:
+def test_estimate_is_from_the_trials_that_have_ended_and_the_open_ones():
     story = Story(n_trials=6, epochs=10, slots=2, seconds=4.0)
     story.start(1, 2, 3)
     story.epoch(1, 0.9, 0.91)
@@ -265,7 +265,7 @@ def test_estimate_is_from_the_trials_that_have_ended_and_the_open_ones() -> None
     assert seconds_left(story.ledger) == pytest.approx((3 * 16 / 3 + 4.5) * 4 / 2)
 
 
-def test_estimate_continues_while_the_next_trial_begins() -> None:
+def test_estimate_continues_while_the_next_trial_begins():
     story = Story(n_trials=3, epochs=2, slots=1, seconds=4.0)
     story.start(1)
     story.epoch(1, 0.9, 0.91)

@@ -59,9 +59,7 @@ def _require_equal(run: TrainingRun, other: TrainingRun) -> None:
     assert run.history == other.history
 
 
-def test_checkpoint_is_loaded_as_it_was_saved_also_before_a_hyperparameter_existed(
-    folder: Folder,
-) -> None:
+def test_checkpoint_is_loaded_as_it_was_saved_also_before_a_hyperparameter_existed(folder):
     content = unpack_checkpoint(folder.read(NAME))
     del content["run"]["hyperparameters"]["nesterov"]
     for data in (folder.read(NAME), _saved(content)):
@@ -74,13 +72,13 @@ def test_checkpoint_is_loaded_as_it_was_saved_also_before_a_hyperparameter_exist
 
 
 @pytest.mark.parametrize("data", [b"", b"garbage", b"PK\x05\x06" + bytes(18), _saved([])])
-def test_other_bytes_are_a_damaged_checkpoint(data: bytes, folder: Folder) -> None:
+def test_other_bytes_are_a_damaged_checkpoint(data, folder):
     folder.write(NAME, data)
     with pytest.raises(CheckpointError, match=rf"^its checkpoint {NAME} is damaged$"):
         Checkpoint(folder, ASSIGNMENT).load(_start())
 
 
-def test_damage_anywhere_is_found_or_harmless(folder: Folder) -> None:
+def test_damage_anywhere_is_found_or_harmless(folder):
     data, run = folder.read(NAME), _start()
     n_found = 0
     # Each of 100 bytes across the whole file, its headers and directory included.
@@ -106,7 +104,7 @@ def test_damage_anywhere_is_found_or_harmless(folder: Folder) -> None:
         replace(ASSIGNMENT, epochs=4),
     ],
 )
-def test_checkpoint_of_another_assignment_is_refused(other: Assignment, folder: Folder) -> None:
+def test_checkpoint_of_another_assignment_is_refused(other, folder):
     folder.write(checkpoint_name(other.name), folder.read(NAME))
     with pytest.raises(CheckpointError, match="was written for another assignment"):
         Checkpoint(folder, other).load(_start())
@@ -120,9 +118,7 @@ def test_checkpoint_of_another_assignment_is_refused(other: Assignment, folder: 
         ("hyperparameters", {"dropout": 0.1}, "the state's `hyperparameters` must be "),
     ],
 )
-def test_checkpoint_of_another_run_is_refused(
-    name: str, value: Any, reason: str, folder: Folder
-) -> None:
+def test_checkpoint_of_another_run_is_refused(name, value, reason, folder):
     content = unpack_checkpoint(folder.read(NAME))
     content["run"][name] = value
     folder.write(NAME, _saved(content))
@@ -130,7 +126,7 @@ def test_checkpoint_of_another_run_is_refused(
         Checkpoint(folder, ASSIGNMENT).load(_start())
 
 
-def test_worker_of_an_earlier_driver_replaces_nothing_of_a_later_one() -> None:
+def test_worker_of_an_earlier_driver_replaces_nothing_of_a_later_one():
     folder = ModelFolder(PurePosixPath("bucket"), "s3://bucket", objects=Objects())
     first, second = (replace(folder, lock_number=number) for number in (1, 2))
     # The first driver lost the record of the start, so the second drew other hyperparameters.
@@ -149,7 +145,7 @@ def test_worker_of_an_earlier_driver_replaces_nothing_of_a_later_one() -> None:
     assert unpack_checkpoint(folder.read(NAME))["hyperparameters"] == {"dropout": 0.1}
 
 
-def test_worker_that_was_given_up_replaces_only_fewer_epochs() -> None:
+def test_worker_that_was_given_up_replaces_only_fewer_epochs():
     folder = ModelFolder(PurePosixPath("bucket"), "s3://bucket", objects=Objects())
     given_up, other = Checkpoint(folder, ASSIGNMENT), Checkpoint(folder, ASSIGNMENT)
     given_up.save(_start())

@@ -75,7 +75,7 @@ def _parameters(run: TrainingRun) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("model", ["lenet5", "mlp"])
-def test_train_epochs_learns_and_numbers_its_epochs(model: str):
+def test_train_epochs_learns_and_numbers_its_epochs(model):
     run = TrainingRun(model, dict(CONSTANT, dropout=0.0), seed=0)
     yielded = list(train_epochs(run, TRAIN, VALIDATION, epochs=8))
     assert [metrics.epoch for metrics in yielded] == list(range(1, 9))
@@ -87,7 +87,7 @@ def test_train_epochs_learns_and_numbers_its_epochs(model: str):
 
 @RECIPES
 @pytest.mark.parametrize("model", ["lenet5", "mlp"])
-def test_train_epochs_repeats_a_seed_to_the_bit(model: str, hyperparameters: dict[str, Any]):
+def test_train_epochs_repeats_a_seed_to_the_bit(model, hyperparameters):
     runs = [TrainingRun(model, hyperparameters, seed=seed) for seed in (5, 5, 6)]
     first, second, other = (_train(run, epochs=2) for run in runs)
     assert first == second
@@ -97,9 +97,7 @@ def test_train_epochs_repeats_a_seed_to_the_bit(model: str, hyperparameters: dic
 
 @RECIPES
 @pytest.mark.parametrize("stop", [0, 2])
-def test_train_epochs_resumed_from_a_file_goes_on_to_the_same_numbers(
-    hyperparameters: dict[str, Any], stop: int
-):
+def test_train_epochs_resumed_from_a_file_goes_on_to_the_same_numbers(hyperparameters, stop):
     unbroken = TrainingRun("lenet5", hyperparameters, seed=3)
     expected = _train(unbroken, epochs=4)
 
@@ -122,7 +120,7 @@ def test_train_epochs_resumed_from_a_file_goes_on_to_the_same_numbers(
 
 
 @pytest.mark.parametrize("hyperparameters", [PLAIN, dict(PLAIN, nesterov=True)])
-def test_train_epochs_steps_as_plain_sgd_does(hyperparameters: dict[str, Any]):
+def test_train_epochs_steps_as_plain_sgd_does(hyperparameters):
     hyperparameters = dict(hyperparameters, batch_size=len(TRAIN), learning_rate=0.1)
     run = TrainingRun("mlp", hyperparameters, seed=1)
     reference = build_model("mlp", dropout=0.0, generator=Generator().manual_seed(1))
@@ -152,7 +150,7 @@ def test_train_epochs_steps_as_plain_sgd_does(hyperparameters: dict[str, Any]):
     ("which", "batch_size"),
     [("training", 16), ("validation", len(TRAIN))],  # the loss of one step is of fresh weights
 )
-def test_train_epochs_raises_where_a_loss_is_not_finite(which: str, batch_size: int):
+def test_train_epochs_raises_where_a_loss_is_not_finite(which, batch_size):
     run = TrainingRun("mlp", dict(PLAIN, batch_size=batch_size), seed=0)
     run.hyperparameters["learning_rate"] = 1e30  # higher than allowed, to diverge at once
     epochs = train_epochs(run, TRAIN, VALIDATION, epochs=2)
@@ -172,9 +170,7 @@ def test_train_epochs_raises_where_a_loss_is_not_finite(which: str, batch_size: 
         ("linear", 12, [1 / 12, 2 / 12, 3 / 12, 4 / 12, 5 / 12, 6 / 12]),
     ],
 )
-def test_schedule_factor_climbs_then_falls(
-    schedule: str, n_warmup_steps: int, factors: list[float]
-):
+def test_schedule_factor_climbs_then_falls(schedule, n_warmup_steps, factors):
     assert factors == [
         schedule_factor(schedule, step, n_steps=6, n_warmup_steps=n_warmup_steps)
         for step in range(6)
@@ -239,7 +235,7 @@ def test_smoothed_labels_change_the_training_loss_alone():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("model", ["lenet5", "mlp"])
-def test_train_epochs_learns_and_resumes_on_cuda(model: str):
+def test_train_epochs_learns_and_resumes_on_cuda(model):
     run = TrainingRun(model, dict(CONSTANT, dropout=0.0), seed=0, device="cuda")
     _train(run, epochs=6)
     resumed = TrainingRun(model, run.hyperparameters, seed=1, device="cuda")

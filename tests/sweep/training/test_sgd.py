@@ -20,7 +20,7 @@ def _gradients(step: int) -> list[Tensor]:
     ("momentum", "nesterov", "weight_decay"),
     [(0.0, False, 0.0), (0.9, False, 1e-3), (0.9, True, 1e-3)],
 )
-def test_step_is_that_of_torch_bit_for_bit(momentum: float, nesterov: bool, weight_decay: float):
+def test_step_is_that_of_torch_bit_for_bit(momentum, nesterov, weight_decay):
     settings = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
     parameters, others = _parameters(), _parameters()
     optimizer = SGD(parameters, **settings)

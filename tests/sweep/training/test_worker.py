@@ -72,9 +72,7 @@ def _history(folder: Folder, assignment: Assignment = ASSIGNMENT) -> list[Epoch]
     return [Epoch(**epoch) for epoch in content["run"]["history"]]
 
 
-def test_steps_are_epochs_each_in_the_checkpoint_and_the_last_one_says_so(
-    make_worker: MakeWorker, folder: Folder
-) -> None:
+def test_steps_are_epochs_each_in_the_checkpoint_and_the_last_one_says_so(make_worker, folder):
     torch.set_num_threads(2)
     worker = make_worker()
     assert torch.get_num_threads() == 1
@@ -94,9 +92,7 @@ def test_steps_are_epochs_each_in_the_checkpoint_and_the_last_one_says_so(
 
 
 @pytest.mark.parametrize("n_done", [0, 1])
-def test_storage_error_ends_the_training_without_an_epoch(
-    n_done: int, make_worker: MakeWorker, folder: LocalFolder
-) -> None:
+def test_storage_error_ends_the_training_without_an_epoch(n_done, make_worker, folder):
     worker = make_worker()
     _steps(worker, n_done)
     folder.delete(CHECKPOINT)
@@ -107,9 +103,7 @@ def test_storage_error_ends_the_training_without_an_epoch(
     assert report.to_result() == {"report": report, "done": True}
 
 
-def test_retried_training_goes_on_from_its_checkpoint(
-    make_worker: MakeWorker, uninterrupted: list[Epoch]
-) -> None:
+def test_retried_training_goes_on_from_its_checkpoint(make_worker, uninterrupted):
     before = _steps(make_worker(), 2)
     again, last = _steps(make_worker(), 2)
     # With their times, so they were not trained again.
@@ -119,9 +113,7 @@ def test_retried_training_goes_on_from_its_checkpoint(
     assert _timeless([*before, last]) == uninterrupted
 
 
-def test_damaged_checkpoint_starts_over(
-    make_worker: MakeWorker, folder: Folder, uninterrupted: list[Epoch]
-) -> None:
+def test_damaged_checkpoint_starts_over(make_worker, folder, uninterrupted):
     _steps(make_worker(), 2)
     data = folder.read(CHECKPOINT)
     folder.write(CHECKPOINT, data[: len(data) // 2])
@@ -133,7 +125,7 @@ def test_damaged_checkpoint_starts_over(
     assert len(_history(folder)) == 3
 
 
-def test_divergence_is_an_end_without_traceback(make_worker: MakeWorker, folder: Folder) -> None:
+def test_divergence_is_an_end_without_traceback(make_worker, folder):
     run = TrainingRun(ASSIGNMENT.model, ASSIGNMENT.hyperparameters, seed=ASSIGNMENT.seed)
     epoch = Epoch(1, 0.1, 0.9, 0.1, 0.9, 1.0, 1e4)
     run.history.append(epoch)
@@ -146,9 +138,7 @@ def test_divergence_is_an_end_without_traceback(make_worker: MakeWorker, folder:
     assert report == Report(failure=f"{DIVERGED}: training loss became nan in epoch 2")
 
 
-def test_assignment_that_cannot_be_trained_is_an_end_with_traceback(
-    make_worker: MakeWorker, uninterrupted: list[Epoch]
-) -> None:
+def test_assignment_that_cannot_be_trained_is_an_end_with_traceback(make_worker, uninterrupted):
     worker = make_worker(replace(ASSIGNMENT, model="resnet"))
     report = worker.step()
     assert report.outcome() == "FAILED"
@@ -160,9 +150,7 @@ def test_assignment_that_cannot_be_trained_is_an_end_with_traceback(
     assert _timeless(_steps(worker, 1)) == uninterrupted[:1]
 
 
-def test_worker_is_reused_for_the_next_assignment(
-    make_worker: MakeWorker, folder: Folder, uninterrupted: list[Epoch]
-) -> None:
+def test_worker_is_reused_for_the_next_assignment(make_worker, folder, uninterrupted):
     other = replace(ASSIGNMENT, name="trial-0002", seed=9, model="mlp")
     worker = make_worker(other)
     _steps(worker, 2)
@@ -171,9 +159,7 @@ def test_worker_is_reused_for_the_next_assignment(
     assert len(_history(folder, other)) == 2
 
 
-def test_predictions_come_with_the_last_epoch_and_agree_with_it(
-    make_worker: MakeWorker, tiny: TrainTest, uninterrupted: list[Epoch]
-) -> None:
+def test_predictions_come_with_the_last_epoch_and_agree_with_it(make_worker, tiny, uninterrupted):
     reports = _steps(make_worker(predict=True), 3)
     assert _timeless(reports) == uninterrupted
     assert [report.predictions is None for report in reports] == [True, True, False]

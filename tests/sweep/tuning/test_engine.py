@@ -78,7 +78,7 @@ def recorder(folder: Folder) -> ListRecorder:
     return ListRecorder(folder)
 
 
-def test_recorder_records_each_epoch_once(recorder: ListRecorder) -> None:
+def test_recorder_records_each_epoch_once(recorder):
     for result in (
         make_result(0.5),
         make_result(0.5, 0.6),
@@ -91,9 +91,7 @@ def test_recorder_records_each_epoch_once(recorder: ListRecorder) -> None:
     assert recorder.events == [*epochs, ("notice", "t", "over")]
 
 
-def test_recorder_records_the_end_and_writes_the_traceback_of_a_failure(
-    recorder: ListRecorder, folder: Folder
-) -> None:
+def test_recorder_records_the_end_and_writes_the_traceback_of_a_failure(recorder, folder):
     for n_epochs in (4, 3):
         recorder.on_trial_complete(trial=_trial(make_result(*[0.9] * n_epochs)))
     for traceback in (None, "Traceback …"):
@@ -108,7 +106,7 @@ def test_recorder_records_the_end_and_writes_the_traceback_of_a_failure(
     ]
 
 
-def test_recorder_records_dead_processes(recorder: ListRecorder, tmp_path: Path) -> None:
+def test_recorder_records_dead_processes(recorder, tmp_path):
     memory = tmp_path / "error.txt"
     memory.write_text("ray.exceptions.OutOfMemoryError: Task was killed")
     recorder.on_trial_recover(iteration=1, trial=_trial(error_file=tmp_path / "none.txt"))
@@ -124,9 +122,7 @@ def test_recorder_records_dead_processes(recorder: ListRecorder, tmp_path: Path)
     ]
 
 
-def test_recorder_does_not_end_a_training_that_tune_gives_up_too_early(
-    recorder: ListRecorder,
-) -> None:
+def test_recorder_does_not_end_a_training_that_tune_gives_up_too_early(recorder):
     for n_tries, tune_id in enumerate(("a", "b", "c"), start=1):
         trial = _trial(tune_id=tune_id)
         recorder.on_trial_recover(iteration=1, trial=trial)  # dies while it is being reused, …
@@ -136,7 +132,7 @@ def test_recorder_does_not_end_a_training_that_tune_gives_up_too_early(
 
 
 @pytest.mark.parametrize("fails_at", ["start", "epoch", "notice", "end", "worker"])
-def test_recorder_keeps_its_error_and_records_nothing_more(fails_at: str, folder: Folder) -> None:
+def test_recorder_keeps_its_error_and_records_nothing_more(fails_at, folder):
     recorder = ListRecorder(folder, fails_at=fails_at)
     trial, result = _trial(make_result(0.5)), make_result(0.5)
     report = Report(failure="storage: No space left on device", is_storage_failure=True)
@@ -183,9 +179,7 @@ class TrialKeeper(ListRecorder):
         self.trials = trials
 
 
-def test_engine_trains_a_list_and_goes_on_after_failures(
-    engine: Engine, folder: Folder, tiny: TrainTest, ray_scratch: Path
-) -> None:
+def test_engine_trains_a_list_and_goes_on_after_failures(engine, folder, tiny, ray_scratch):
     recorder, before = TrialKeeper(folder), set(ray_scratch.rglob(_SNAPSHOT))
     broken = _assignment("broken", model="resnet")
     names = ["a", "b", "c", "d"]
@@ -213,12 +207,8 @@ def test_engine_trains_a_list_and_goes_on_after_failures(
 
 @pytest.mark.long
 def test_engine_gives_up_a_training_whose_process_dies_while_it_is_reused(
-    engine: Engine,
-    recorder: ListRecorder,
-    tiny: TrainTest,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    engine, recorder, tiny, tmp_path, monkeypatch
+):
     died = tmp_path / "died"
 
     class DyingTrainable(SweepTrainable):
@@ -242,9 +232,7 @@ def test_engine_gives_up_a_training_whose_process_dies_while_it_is_reused(
 
 
 @pytest.mark.long
-def test_engine_raises_the_recorders_error_at_the_end_of_a_trial(
-    engine: Engine, folder: Folder, tiny: TrainTest
-) -> None:
+def test_engine_raises_the_recorders_error_at_the_end_of_a_trial(engine, folder, tiny):
     # At this moment Tune would go on: it counts the error as a failure of the trial.
     recorder = ListRecorder(folder, fails_at="end")
     one_slot = replace(engine, slots=lambda: 1)

@@ -49,13 +49,11 @@ def present(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Set:
         (8, 0, Resources(gpu=1), 0),
     ],
 )
-def test_trials_fit_on_a_node_by_both_its_resources(
-    cpus: int, gpus: int, resources: Resources, slots: int
-) -> None:
+def test_trials_fit_on_a_node_by_both_its_resources(cpus, gpus, resources, slots):
     assert resources.slots(cpus, gpus) == slots
 
 
-def test_slots_follow_the_nodes(present: Set, clock: Clock) -> None:
+def test_slots_follow_the_nodes(present, clock):
     present(1, 1)
     slots = Slots(Resources(), concurrency=None, patience_s=60)
     assert (slots.count, slots.follow()) == (2, None)
@@ -69,7 +67,7 @@ def test_slots_follow_the_nodes(present: Set, clock: Clock) -> None:
     assert slots.follow() == "nodes have changed: 1 trial at a time instead of 4"
 
 
-def test_number_that_the_user_gave_does_not_follow_the_nodes(present: Set, clock: Clock) -> None:
+def test_number_that_the_user_gave_does_not_follow_the_nodes(present, clock):
     present(2)
     slots = Slots(Resources(), concurrency=2, patience_s=60)
     present(2, 2)
@@ -77,9 +75,7 @@ def test_number_that_the_user_gave_does_not_follow_the_nodes(present: Set, clock
     assert (slots.follow(), slots.count) == (None, 2)
 
 
-def test_cluster_without_a_node_is_waited_for_and_then_given_up(
-    present: Set, clock: Clock
-) -> None:
+def test_cluster_without_a_node_is_waited_for_and_then_given_up(present, clock):
     present(1)
     slots = Slots(Resources(), concurrency=None, patience_s=120)
     present()
@@ -97,7 +93,7 @@ def test_cluster_without_a_node_is_waited_for_and_then_given_up(
         slots.follow()
 
 
-def test_concurrency_is_kept_and_ray_on_this_machine_is_not_waited_for(present: Set) -> None:
+def test_concurrency_is_kept_and_ray_on_this_machine_is_not_waited_for(present):
     present(1)
     slots = Slots(Resources(), concurrency=16, patience_s=0)
     present()

@@ -7,7 +7,7 @@ from analysis.storage.local_folder import LocalFolder
 from sweep.config import Resources
 from sweep.environment import Finding, versions
 from sweep.tuning import preflight
-from sweep.tuning.preflight import Answers, Look, examine_answers, examine_cluster
+from sweep.tuning.preflight import Look, examine_answers, examine_cluster
 
 pytestmark = pytest.mark.usefixtures("ray_scratch")
 
@@ -21,7 +21,7 @@ def _examine(storage: Path, resources: Resources, **more: bool) -> dict[str, Fin
     return {finding.check: finding for finding in found}
 
 
-def test_healthy_ray_has_no_problem(tmp_path: Path) -> None:
+def test_healthy_ray_has_no_problem(tmp_path):
     findings = _examine(tmp_path, Resources())
     assert {check: finding.text for check, finding in findings.items()} == {
         "cluster": "1 node with 2 CPUs and 0 GPUs",
@@ -34,7 +34,7 @@ def test_healthy_ray_has_no_problem(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_trial_that_fits_on_no_node_is_a_problem_unless_the_cluster_grows(tmp_path: Path) -> None:
+def test_trial_that_fits_on_no_node_is_a_problem_unless_the_cluster_grows(tmp_path):
     findings = _examine(tmp_path, Resources(cpu=64))
     assert _problems(findings) == ["resources"]
     assert "and no node has them" in findings["resources"].text
@@ -43,16 +43,14 @@ def test_trial_that_fits_on_no_node_is_a_problem_unless_the_cluster_grows(tmp_pa
     assert "the first trials wait" in findings["resources"].text
 
 
-def test_storage_that_the_driver_cannot_write_is_a_problem(tmp_path: Path) -> None:
+def test_storage_that_the_driver_cannot_write_is_a_problem(tmp_path):
     (tmp_path / "file").touch()
     findings = _examine(tmp_path / "file" / "storage", Resources())
     assert _problems(findings) == ["storage"]
     assert "cannot be written from here: Not a directory" in findings["storage"].text
 
 
-def test_error_on_a_node_is_reported_by_its_last_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_error_on_a_node_is_reported_by_its_last_line(tmp_path, monkeypatch):
     def refuse(*_: object) -> None:
         raise ModuleNotFoundError("No module named 'torch'")
 
@@ -92,9 +90,7 @@ GOOD = Look(versions(), None)
     ],
     ids=["storage", "silent", "versions"],
 )
-def test_answers_say_what_is_wrong_where(
-    answers: Answers, check: str, is_problem: bool, text: str, tmp_path: Path
-) -> None:
+def test_answers_say_what_is_wrong_where(answers, check, is_problem, text, tmp_path):
     found = examine_answers(answers, LocalFolder(tmp_path), n_nodes=len(answers))
     findings = {finding.check: finding for finding in found}
     assert _problems(findings) == [check] * is_problem

@@ -59,9 +59,7 @@ def _open(address: str | None = None) -> None:
         pass
 
 
-def test_session_starts_ray_here_and_ends_it_after_an_error(
-    started: list[dict[str, Any]], temporary: Path
-) -> None:
+def test_session_starts_ray_here_and_ends_it_after_an_error(started, temporary):
     def run() -> None:
         with ray_session(address=None, n_cpus=3) as scratch:
             assert list(temporary.iterdir()) == [scratch]
@@ -78,15 +76,13 @@ def test_session_starts_ray_here_and_ends_it_after_an_error(
 
 
 @pytest.mark.parametrize("address", ["head", "ray://head:1", ":6379", "head:port", "a/b:1", "a:²"])
-def test_malformed_address_is_refused(address: str) -> None:
+def test_malformed_address_is_refused(address):
     with pytest.raises(UsageError, match=r"`--address` must be auto or HOST:PORT, but got") as no:
         _open(address)
     assert ("`ray job submit`" in str(no.value)) == ("://" in address)
 
 
-def test_auto_is_the_cluster_of_this_machine(
-    started: list[dict[str, Any]], listening: str, closed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_is_the_cluster_of_this_machine(started, listening, closed, monkeypatch):
     find_head = Mock(side_effect=[listening, closed, ConnectionError])
     monkeypatch.setattr(services, "canonicalize_bootstrap_address_or_die", find_head)
     _open("auto")
@@ -101,12 +97,7 @@ def test_auto_is_the_cluster_of_this_machine(
         _open("127.0.0.1:99999")
 
 
-def test_session_joins_a_cluster_with_a_token(
-    started: list[dict[str, Any]],
-    listening: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_session_joins_a_cluster_with_a_token(started, listening, tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_AUTH_TOKEN")
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ClusterError, match="^no token for the Ray cluster at 127"):
@@ -137,9 +128,7 @@ def test_session_joins_a_cluster_with_a_token(
         (Exception("slow."), "cannot start Ray: slow; if this machine is busy, try again later"),
     ],
 )
-def test_session_says_in_one_line_why_ray_did_not_start(
-    error: Exception, message: str, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_session_says_in_one_line_why_ray_did_not_start(error, message, temporary, monkeypatch):
     monkeypatch.setattr(ray, "init", Mock(side_effect=error))
     with pytest.raises(ClusterError, match=f"^{message}$"):
         _open()
@@ -177,16 +166,14 @@ except ClusterError as error:
 """
 
 
-def test_session_prints_nothing_on_the_terminal() -> None:
+def test_session_prints_nothing_on_the_terminal():
     command = [sys.executable, "-c", NOISY]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "before\nafter\ncannot start Ray: no\n"
     assert done.stderr == "shown\n"
 
 
-def test_session_keeps_the_handler_of_sigterm(
-    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_session_keeps_the_handler_of_sigterm(started, monkeypatch):
     def start(**_: Any) -> None:
         # Ray's processes inherit this: this process handles a signal to the whole group.
         assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -199,9 +186,7 @@ def test_session_keeps_the_handler_of_sigterm(
         assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
-def test_session_removes_the_folders_of_killed_drivers(
-    started: list[dict[str, Any]], temporary: Path
-) -> None:
+def test_session_removes_the_folders_of_killed_drivers(started, temporary):
     others = [temporary / name for name in ("sweep-2024-results", "sweep-99999999-abcdefgh")]
     scratch = temporary / "sweep-123-abcdefgh"
     for folder in (*others, scratch / "ray"):
@@ -215,18 +200,14 @@ def test_session_removes_the_folders_of_killed_drivers(
     assert all(other.exists() for other in others)  # they may be the user's own
 
 
-def test_session_refuses_a_python_that_ray_cannot_run(
-    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_session_refuses_a_python_that_ray_cannot_run(started, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
     with pytest.raises(ClusterError, match="my projects"):
         _open()
     assert started == []
 
 
-def test_session_keeps_sockets_paths_short(
-    started: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_session_keeps_sockets_paths_short(started, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # much too long
     with ray_session(address=None, n_cpus=1) as scratch:
         # Below it lie `ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store`.
@@ -234,7 +215,7 @@ def test_session_keeps_sockets_paths_short(
 
 
 @pytest.mark.usefixtures("ray_scratch")
-def test_local_ray_starts_few_processes_that_listen_on_loopback_alone() -> None:
+def test_local_ray_starts_few_processes_that_listen_on_loopback_alone():
     ray.get(ray.remote(lambda: None).remote())
     started = psutil.Process().children(recursive=True)
     listening = {

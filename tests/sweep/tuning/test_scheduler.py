@@ -84,7 +84,7 @@ def _run(
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("reduction_factor", [2, 3])
-def test_asha_decides_as_rays_does_also_after_a_break(seed: int, reduction_factor: int) -> None:
+def test_asha_decides_as_rays_does_also_after_a_break(seed, reduction_factor):
     rng = np.random.default_rng(seed)
     curves = rng.random((25, EPOCHS)).tolist()
     settings = {"grace_period": 2, "reduction_factor": reduction_factor}
@@ -102,7 +102,7 @@ def test_asha_decides_as_rays_does_also_after_a_break(seed: int, reduction_facto
         assert _run(curves, make_driven(**settings), break_after, resume) == expected
 
 
-def test_asha_lets_one_in_three_go_on() -> None:
+def test_asha_lets_one_in_three_go_on():
     asha = make_driven()
     accuracies = [0.91, 0.92, 0.93, 0.94, 0.90, 0.925, 0.935, 0.95]
     decisions = [asha.decide(number, 0.5, 0.6, last) for number, last in enumerate(accuracies)]
@@ -116,14 +116,14 @@ def test_asha_lets_one_in_three_go_on() -> None:
     [{"name": "none"}, {"grace_period": 15}, {"grace_period": 100, "reduction_factor": 2}],
     ids=str,
 )
-def test_nothing_is_stopped_without_a_rung_below_the_last_epoch(settings: dict[str, Any]) -> None:
+def test_nothing_is_stopped_without_a_rung_below_the_last_epoch(settings):
     driven = make_driven(**settings)
     for number, accuracy in enumerate((0.99, 0.1, 0.05)):
         for epoch in range(1, 15):
             assert driven.decide(number, *[accuracy] * epoch) == CONTINUE
 
 
-def test_failure_is_not_an_epoch() -> None:
+def test_failure_is_not_an_epoch():
     config = SweepConfig()
     # Tune counts a step without an epoch as well.
     result = Report(failure="diverged").to_result() | {TIME_ATTRIBUTE: 3}
@@ -132,13 +132,13 @@ def test_failure_is_not_an_epoch() -> None:
 
 
 @pytest.mark.parametrize("n_epochs", [3, 5, EPOCHS])
-def test_trial_from_a_checkpoint_is_in_the_rungs_below_it(n_epochs: int) -> None:
+def test_trial_from_a_checkpoint_is_in_the_rungs_below_it(n_epochs):
     asha = make_driven()  # its ledger lost what this trial reported
     asha.decide(1, *[0.9] * (n_epochs - 1), 0.95, past=True)
     assert asha.decide(2, 0.1, 0.1, 0.85) == STOP
 
 
-def test_epoch_reported_again_after_a_retry_counts_once() -> None:
+def test_epoch_reported_again_after_a_retry_counts_once():
     asha = make_driven()
     for number, accuracy in ((1, 0.90), (2, 0.96)):
         assert asha.decide(number, 0.5, 0.6, accuracy) == CONTINUE
@@ -148,7 +148,7 @@ def test_epoch_reported_again_after_a_retry_counts_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["none", "asha"])
-def test_next_trial_is_the_first_that_waits_however_many_have_ended(name: str) -> None:
+def test_next_trial_is_the_first_that_waits_however_many_have_ended(name):
     config = SweepConfig(scheduler=name)
     scheduler = build_scheduler(config, begin_ledger(config))
     states = {"00002": "RUNNING", "00004": "PENDING", "00003": "PENDING", "00001": "ERROR"}

@@ -67,7 +67,7 @@ def make_driven(ledger: Ledger | None = None, **given: Any) -> Driven:
     return Driven(config, ledger or begin_ledger(config))
 
 
-def test_initial_points_come_first_and_what_they_lack_is_drawn() -> None:
+def test_initial_points_come_first_and_what_they_lack_is_drawn():
     points = [{"dropout": 0.5, "schedule": "linear"}, {"rotation": 7.5, "nesterov": True}]
     driven = make_driven(space=SPACE, initial_points=points)
     one, two, three = (driven.suggest(name).hyperparameters for name in "abc")
@@ -78,7 +78,7 @@ def test_initial_points_come_first_and_what_they_lack_is_drawn() -> None:
 
 
 @pytest.mark.parametrize(("trials", "learns"), [(8, True), (40, False)])
-def test_gaussian_process_learns_early_in_a_short_sweep(trials: int, learns: bool) -> None:
+def test_gaussian_process_learns_early_in_a_short_sweep(trials, learns):
     def fourth(is_better: Callable[[float], float]) -> Any:
         driven = make_driven(
             searcher="gp", trials=trials, epochs=1, space=DROPOUT, initial_points=[]
@@ -90,7 +90,7 @@ def test_gaussian_process_learns_early_in_a_short_sweep(trials: int, learns: boo
     assert (fourth(lambda dropout: dropout) != fourth(lambda dropout: 0.5 - dropout)) == learns
 
 
-def test_assignment_has_number_and_seed_and_what_is_fixed() -> None:
+def test_assignment_has_number_and_seed_and_what_is_fixed():
     driven = make_driven(
         model="mlp",
         epochs=4,
@@ -120,7 +120,7 @@ def _require_inside_space(values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", SEARCHERS)
-def test_every_kind_of_dimension_is_drawn_inside_its_range(name: str) -> None:
+def test_every_kind_of_dimension_is_drawn_inside_its_range(name):
     driven = make_driven(space=SPACE, initial_points=[], searcher=name, epochs=1)
     draws = driven.draw(12, lambda values: 0.93)
     for values in draws:
@@ -129,7 +129,7 @@ def test_every_kind_of_dimension_is_drawn_inside_its_range(name: str) -> None:
         assert len({values[dimension] for values in draws}) > 1, dimension
 
 
-def test_log_dimension_is_drawn_uniformly_in_its_logarithm() -> None:
+def test_log_dimension_is_drawn_uniformly_in_its_logarithm():
     space = {"weight_decay": SPACE["weight_decay"]}
     driven = make_driven(space=space, initial_points=[], searcher="random", epochs=1)
     draws = driven.draw(200, lambda values: 0.9)
@@ -139,7 +139,7 @@ def test_log_dimension_is_drawn_uniformly_in_its_logarithm() -> None:
 
 
 @pytest.mark.parametrize("name", ["tpe", "random", SLOW_GP])
-def test_one_trial_at_a_time_is_repeated_exactly(name: str) -> None:
+def test_one_trial_at_a_time_is_repeated_exactly(name):
     def draw(seed: int, n: int) -> list[dict[str, Any]]:
         given = {"space": SPACE, "initial_points": [], "searcher": name, "seed": seed}
         driven = make_driven(**given, epochs=1)
@@ -150,7 +150,7 @@ def test_one_trial_at_a_time_is_repeated_exactly(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["tpe", SLOW_GP])
-def test_searcher_draws_where_it_was_good(name: str) -> None:
+def test_searcher_draws_where_it_was_good(name):
     driven = make_driven(space=DROPOUT, initial_points=[], searcher=name, epochs=1)
     draws = driven.draw(25, lambda values: float(0.99 - (values["dropout"] - 0.4) ** 2))
     # Uniform draws would lie within 0.1 of the best with probability 0.4: five of eight or
@@ -160,7 +160,7 @@ def test_searcher_draws_where_it_was_good(name: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
-def test_trials_that_learn_nothing_do_not_blind_a_gaussian_process(seed: int) -> None:
+def test_trials_that_learn_nothing_do_not_blind_a_gaussian_process(seed):
     """Good and best differ by tenths of a percent; accuracies alone give 0.9914 and 0.9925."""
     space = {name: SPACE[name] for name in ("dropout", "weight_decay")}
     driven = make_driven(space=space, initial_points=[], searcher="gp", seed=seed, epochs=1)
@@ -177,9 +177,7 @@ def test_trials_that_learn_nothing_do_not_blind_a_gaussian_process(seed: int) ->
 @pytest.mark.parametrize(
     ("schedule", "score"), [("constant", (0.92 + 0.96 + 0.97) / 3), ("linear", 0.97)]
 )
-def test_complete_trial_has_the_score_that_the_best_is_chosen_by(
-    schedule: str, score: float
-) -> None:
+def test_complete_trial_has_the_score_that_the_best_is_chosen_by(schedule, score):
     space = {"schedule": SPACE["schedule"]}
     driven = make_driven(space=space, initial_points=[{"schedule": schedule}], epochs=4)
     driven.suggest("a")
@@ -190,7 +188,7 @@ def test_complete_trial_has_the_score_that_the_best_is_chosen_by(
     assert trial.intermediate_values == {1: 0.9, 2: 0.92, 3: 0.96, 4: 0.97}
 
 
-def test_every_trial_ends_in_the_study() -> None:
+def test_every_trial_ends_in_the_study():
     driven = make_driven(epochs=4)
     for name in "abcde":
         driven.suggest(name)
@@ -209,7 +207,7 @@ def test_every_trial_ends_in_the_study() -> None:
     assert driven.study.best_trial.number == 0
 
 
-def test_searcher_is_saved_without_its_study() -> None:
+def test_searcher_is_saved_without_its_study():
     assert pickle.loads(pickle.dumps(make_driven().searcher)).__dict__ == {}
 
 
@@ -233,7 +231,7 @@ CUT_OFF = {
 }
 
 
-def test_resumed_searcher_proposes_what_was_cut_off_under_its_own_number(cut_off: Ledger) -> None:
+def test_resumed_searcher_proposes_what_was_cut_off_under_its_own_number(cut_off):
     driven = make_driven(cut_off, **CUT_OFF)
     trials = driven.study.trials
     states = ["COMPLETE", "PRUNED", "WAITING", "WAITING", "FAIL", "WAITING"]
@@ -255,7 +253,7 @@ def test_resumed_searcher_proposes_what_was_cut_off_under_its_own_number(cut_off
     assert driven.study.trials[2].intermediate_values == {1: 0.8, 2: 0.9, 3: 0.91, 4: 0.92}
 
 
-def test_trial_that_was_cut_off_goes_on_as_it_began_whatever_has_changed(cut_off: Ledger) -> None:
+def test_trial_that_was_cut_off_goes_on_as_it_began_whatever_has_changed(cut_off):
     driven = make_driven(
         cut_off,
         epochs=2,
@@ -275,9 +273,7 @@ def test_trial_that_was_cut_off_goes_on_as_it_began_whatever_has_changed(cut_off
 
 
 @pytest.mark.parametrize("is_cut_off", [True, False])
-def test_trial_from_before_a_value_was_searched_has_its_fixed_value(
-    is_cut_off: bool, cut_off: Ledger
-) -> None:
+def test_trial_from_before_a_value_was_searched_has_its_fixed_value(is_cut_off, cut_off):
     accuracies = (0.8, 0.9, 0.91, 0.92)
     log = {"low": 0.005, "high": 0.2, "log": True}
     space = DROPOUT | {"learning_rate": log, "schedule": SPACE["schedule"]}
@@ -294,7 +290,7 @@ def test_trial_from_before_a_value_was_searched_has_its_fixed_value(
     assert trial.value == pytest.approx(objective(0.91))
 
 
-def test_resumed_searcher_does_not_repeat_its_draws() -> None:
+def test_resumed_searcher_does_not_repeat_its_draws():
     given: dict[str, Any] = {"space": DROPOUT, "initial_points": [], "epochs": 1}
     before = [values["dropout"] for values in make_driven(**given).draw(5, lambda values: 0.9)]
     ledger = begin_ledger(SweepConfig.model_validate(given))

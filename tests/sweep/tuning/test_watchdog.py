@@ -1,7 +1,6 @@
 import queue
 import socket
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -24,9 +23,7 @@ def died(monkeypatch: pytest.MonkeyPatch) -> Died:
 
 
 @pytest.mark.parametrize("process", ["raylet", "gcs_server"])
-def test_watchdog_removes_the_scratch_folder_and_reports_a_death(
-    process: str, died: Died, tmp_path: Path
-) -> None:
+def test_watchdog_removes_the_scratch_folder_and_reports_a_death(process, died, tmp_path):
     scratch, reported = tmp_path / "scratch", queue.Queue[tuple[str, bool]]()
     scratch.mkdir()
     with watchdog(scratch, lambda death: reported.put((death, scratch.exists()))):
@@ -38,7 +35,7 @@ def test_watchdog_removes_the_scratch_folder_and_reports_a_death(
         assert reported.get(timeout=5) == (f"Ray's {process} has died", False)
 
 
-def test_watchdog_ends_with_its_block(died: Died, tmp_path: Path) -> None:
+def test_watchdog_ends_with_its_block(died, tmp_path):
     reported: list[str] = []
     with watchdog(tmp_path, reported.append):
         pass
@@ -47,9 +44,7 @@ def test_watchdog_ends_with_its_block(died: Died, tmp_path: Path) -> None:
     assert reported == []
 
 
-def test_watchdog_reports_a_head_that_stays_silent(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_watchdog_reports_a_head_that_stays_silent(monkeypatch, tmp_path):
     monkeypatch.setattr(watchdog_module, "_KNOCK_EVERY_S", 0.02)
     monkeypatch.setattr(watchdog_module, "_HEAD_SILENT_S", 0.3)
     reported = queue.Queue[str]()

@@ -2,27 +2,21 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from analysis.records.ledger import (
     EpochRecord,
-    Ledger,
     TrialEnded,
     TrialStarted,
 )
-from analysis.storage.folder import Folder
 from appending import append
 from sweep.errors import TrackerError, UsageError
 from sweep.results.trackers import mirror as module
 from sweep.results.trackers.mirror import TRACKERS, mirror
 from sweep.results.trackers.runs import TrackedRun, Tracker
 from waiting import wait_until
-
-MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
 
 class Recorded(Tracker):
@@ -54,9 +48,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
     return Recorded
 
 
-def test_sweep_is_followed_to_its_end(
-    make_sweep: MakeSweep, recorded: type[Recorded], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sweep_is_followed_to_its_end(make_sweep, recorded, monkeypatch):
     folder, _ = make_sweep(n_trials=2, n_running=1)
     trial = TrialStarted(0.0, 3, 5, {"dropout": 0.1}, preview_epochs=1)
     steps = [
@@ -83,9 +75,7 @@ def test_sweep_is_followed_to_its_end(
     assert recorded.n_closed == 1
 
 
-def test_sweep_that_is_deleted_meanwhile_is_named(
-    make_sweep: MakeSweep, recorded: type[Recorded], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sweep_that_is_deleted_meanwhile_is_named(make_sweep, recorded, monkeypatch):
     folder, _ = make_sweep(n_trials=1)
     monkeypatch.setattr(module.time, "sleep", lambda seconds: shutil.rmtree(folder.path))
     monkeypatch.setattr(type(folder), "is_locked", lambda _: True)
@@ -93,9 +83,7 @@ def test_sweep_that_is_deleted_meanwhile_is_named(
         mirror(folder, "recorded", None, follow=True)
 
 
-def test_tracker_that_fails_ends_in_one_line(
-    make_sweep: MakeSweep, recorded: type[Recorded]
-) -> None:
+def test_tracker_that_fails_ends_in_one_line(make_sweep, recorded):
     folder, _ = make_sweep(n_trials=2)
     with pytest.raises(TrackerError) as caught:
         mirror(folder, "recorded", "trial-0002", follow=False)
@@ -112,13 +100,7 @@ def test_tracker_that_fails_ends_in_one_line(
         ("wandb", "wandb", "wandb>=0.31"),
     ],
 )
-def test_missing_package_is_named(
-    make_sweep: MakeSweep,
-    monkeypatch: pytest.MonkeyPatch,
-    tracker: str,
-    package: str,
-    requirement: str,
-) -> None:
+def test_missing_package_is_named(make_sweep, monkeypatch, tracker, package, requirement):
     folder, _ = make_sweep(n_trials=1)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError) as caught:
@@ -126,9 +108,7 @@ def test_missing_package_is_named(
     assert str(caught.value).endswith(f"install it with: pip install '{requirement}'")
 
 
-def test_command_mirrors_and_ctrl_c_ends_it(
-    make_sweep: MakeSweep, clean_environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_command_mirrors_and_ctrl_c_ends_it(make_sweep, clean_environment, tmp_path):
     folder, _ = make_sweep(n_trials=1, n_running=1)
     lock = folder.lock()
     with lock:

@@ -1,6 +1,5 @@
 """Against MLflow on SQLite. It takes a minute to install: where it is missing, this is skipped."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,8 @@ import pytest
 import synthetic
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import checkpoint_name, trial_name
-from analysis.records.ledger import EpochRecord, Ledger, TrialEnded, read_ledger
+from analysis.records.ledger import EpochRecord, TrialEnded, read_ledger
 from analysis.results.selection import rank_trials
-from analysis.storage.folder import Folder
 from appending import append
 from sweep.errors import TrackerError
 from sweep.results.best import best_document
@@ -20,9 +18,6 @@ from sweep.results.trackers.mirror import mirror
 
 mlflow = pytest.importorskip("mlflow")
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
-
-
-MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
 
 @pytest.fixture
@@ -45,7 +40,7 @@ def curve(client: Any, run: Any, name: str) -> list[tuple[int, float]]:
     return sorted((metric.step, metric.value) for metric in history)
 
 
-def test_sweep_is_mirrored_once_and_grows(make_sweep: MakeSweep, database: str) -> None:
+def test_sweep_is_mirrored_once_and_grows(make_sweep, database):
     folder, ledger = make_sweep(n_trials=3, n_running=1)
     with folder.lock():
         assert mirror(folder, "mlflow", database, follow=False)[0] == 3
@@ -97,8 +92,8 @@ def test_sweep_is_mirrored_once_and_grows(make_sweep: MakeSweep, database: str) 
 
 
 def test_result_that_falls_and_a_report_that_comes_later_are_mirrored(
-    make_sweep: MakeSweep, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    make_sweep, database, monkeypatch
+):
     folder, ledger = make_sweep(n_trials=3)
     synthetic.write_confirmed(folder, ledger, 1)
     found = []
@@ -124,9 +119,7 @@ def test_result_that_falls_and_a_report_that_comes_later_are_mirrored(
         ("http://127.0.0.1:9", r"127\.0\.0\.1"),  # a server that does not answer
     ],
 )
-def test_place_that_cannot_be_used_ends_in_one_line(
-    uri: str, says: str, make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_place_that_cannot_be_used_ends_in_one_line(uri, says, make_sweep, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     folder, _ = make_sweep(n_trials=1)
     with pytest.raises(TrackerError, match=rf"^mlflow cannot be used: .*{says}") as caught:

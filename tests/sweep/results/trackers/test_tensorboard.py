@@ -1,5 +1,4 @@
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,9 +7,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import synthetic
 from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import Ledger, TrialEnded
+from analysis.records.ledger import TrialEnded
 from analysis.results.selection import rank_trials, trial_score
-from analysis.storage.folder import Folder
 from appending import append
 from sweep.errors import TrackerError, UsageError
 from sweep.results.best import best_document
@@ -18,7 +16,6 @@ from sweep.results.note import result_note
 from sweep.results.trackers.mirror import mirror
 
 MEAN = "test_accuracy_mean"
-MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
 
 def read(path: Path) -> EventAccumulator:
@@ -35,9 +32,7 @@ def contents(path: Path) -> dict[Path, bytes]:
     return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
-def test_every_trial_and_confirmation_run_is_in_tensorboard(
-    make_sweep: MakeSweep, tmp_path: Path
-) -> None:
+def test_every_trial_and_confirmation_run_is_in_tensorboard(make_sweep, tmp_path):
     folder, ledger = make_sweep(n_trials=5)
     synthetic.write_confirmed(folder, ledger, 1)
     confirmation = Confirmation.read(folder)
@@ -81,7 +76,7 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(
         assert "accuracy/val" not in events.Tags()["scalars"]
 
 
-def test_second_mirror_adds_only_what_is_new(make_sweep: MakeSweep, tmp_path: Path) -> None:
+def test_second_mirror_adds_only_what_is_new(make_sweep, tmp_path):
     folder, _ = make_sweep(n_trials=3, n_running=1)
     with folder.lock():
         mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
@@ -102,9 +97,7 @@ def test_second_mirror_adds_only_what_is_new(make_sweep: MakeSweep, tmp_path: Pa
     assert len(curve(read(torn.parent), "accuracy/val")) == 2
 
 
-def test_interrupted_run_that_continues_is_written_again(
-    make_sweep: MakeSweep, tmp_path: Path
-) -> None:
+def test_interrupted_run_that_continues_is_written_again(make_sweep, tmp_path):
     folder, _ = make_sweep(n_trials=2, n_running=1)
     run = tmp_path / "out" / folder.name / "trial-0002"
     for ended, state in ((False, b"INTERRUPTED"), (True, b"STOPPED")):
@@ -115,7 +108,7 @@ def test_interrupted_run_that_continues_is_written_again(
         assert text.tensor_proto.string_val[0] == state
 
 
-def test_failed_run_that_continues_is_written_again(make_sweep: MakeSweep, tmp_path: Path) -> None:
+def test_failed_run_that_continues_is_written_again(make_sweep, tmp_path):
     folder, _ = make_sweep(n_trials=1)
     mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
     ((path, expected),) = contents(tmp_path / "out").items()
@@ -124,7 +117,7 @@ def test_failed_run_that_continues_is_written_again(make_sweep: MakeSweep, tmp_p
     assert path.read_bytes() == expected
 
 
-def test_files_of_another_sweep_are_left_alone(make_sweep: MakeSweep, tmp_path: Path) -> None:
+def test_files_of_another_sweep_are_left_alone(make_sweep, tmp_path):
     folder, _ = make_sweep(n_trials=1)
     mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
     before = contents(tmp_path / "out")
@@ -135,7 +128,7 @@ def test_files_of_another_sweep_are_left_alone(make_sweep: MakeSweep, tmp_path: 
     assert contents(tmp_path / "out") == before
 
 
-def test_folder_that_cannot_be_written_is_named(make_sweep: MakeSweep, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_written_is_named(make_sweep, tmp_path):
     folder, _ = make_sweep(n_trials=1)
     (tmp_path / "file").touch()
     with pytest.raises(TrackerError, match=r"^tensorboard cannot be used: .*/file/synthetic"):

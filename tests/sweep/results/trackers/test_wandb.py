@@ -4,19 +4,18 @@ import json
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analysis.records.ledger import EpochRecord, Ledger, TrialEnded
+from analysis.records.ledger import EpochRecord, TrialEnded
 from analysis.storage.folder import Folder
 from appending import append
 
 pytest.importorskip("wandb")
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
-MakeSweep = Callable[..., tuple[Folder, Ledger]]
 
 
 def records(path: Path) -> Iterator[Any]:
@@ -60,8 +59,8 @@ def track(folder: Folder, out: Path, environment: dict[str, str]) -> subprocess.
 
 
 def test_second_mirror_adds_only_what_is_new_to_the_same_runs(
-    make_sweep: MakeSweep, clean_environment: dict[str, str], tmp_path: Path
-) -> None:
+    make_sweep, clean_environment, tmp_path
+):
     offline = clean_environment | {"WANDB_MODE": "offline"}
     folder, ledger = make_sweep(n_trials=2, n_running=1)
     out = tmp_path / "out"
@@ -102,9 +101,7 @@ def test_second_mirror_adds_only_what_is_new_to_the_same_runs(
     assert [(step, values["val_accuracy"]) for step, values in history(new)] == [(3, 0.97)]
 
 
-def test_login_and_the_server_are_needed_online(
-    make_sweep: MakeSweep, clean_environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_login_and_the_server_are_needed_online(make_sweep, clean_environment, tmp_path):
     online = clean_environment | {"WANDB_MODE": "online", "HOME": str(tmp_path)}
     online |= {"WANDB_BASE_URL": "http://127.0.0.1:9"}
     folder, _ = make_sweep(n_trials=1)
