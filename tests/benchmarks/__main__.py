@@ -18,6 +18,7 @@ import carry
 import ledgers
 import overhead
 import picture
+import recipes
 import search
 import startup
 import step
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "carry": carry.measure,
     "analysis": ledgers.measure,
     "startup": startup.measure,
+    "recipe": recipes.measure,
     "search": search.measure,
 }
 

@@ -1,0 +1,37 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import recipes
+
+
+def test_effect_is_found_among_others_and_beside_the_differences_of_splits():
+    random = np.random.default_rng(0)
+    n = 400
+    table = pd.DataFrame({name: [usual] * n for name, usual in recipes.REFERENCE.items()})
+    table["shear"] = random.choice([0.0, 10.0], n)
+    table["momentum"] = random.choice([0.9, 0.95], n)
+    table["split"] = random.integers(0, 3, n)
+    table["rotation"], table["shift"] = random.uniform(0, 15, n), random.uniform(0.03, 0.1, n)
+    table["weight_decay"] = 10 ** random.uniform(-4, -3, n)
+    table["learning_rate"] = 10 ** random.uniform(-2, -1, n)
+    error = 0.006 + 0.001 * table["split"]
+    error *= np.where(table["shear"] > 0, 0.9, 1.0) * np.exp(random.normal(0, 0.09, n))
+    table["val_accuracy"] = 1 - error * (1 + (np.log10(table["learning_rate"]) + 1.5) ** 2)
+    momentum, shear = recipes.effects(table)
+    assert (momentum["change"], shear["change"]) == (
+        "momentum: 0.95 instead of 0.9",
+        "shear: 10.0 instead of 0.0",
+    )
+    assert shear["trainings"] == (table["shear"] == 10).sum()
+    assert float(shear["error"].split()[0]) == pytest.approx(-10, abs=3.3)  # 4 standard errors
+    assert float(momentum["error"].split()[0]) == pytest.approx(0, abs=3.7)
+    low, high = (float(end.split()[0]) for end in shear["95 % interval"].split(" to "))
+    assert high - low == pytest.approx(4 * 0.9 * 0.9, rel=0.2)  # of 0.9 standard errors
+
+
+@pytest.mark.long
+def test_recorded_training_can_be_repeated(mnist):
+    row = pd.read_csv(recipes._FILE).sort_values("val_accuracy").to_dict("records")[-1]
+    # Other processors round otherwise, which is as another seed: four standard deviations.
+    assert recipes.train(row, mnist) == pytest.approx(row["val_accuracy"], abs=0.003)
