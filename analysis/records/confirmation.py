@@ -77,7 +77,7 @@ class Arm(JournalRecord, frozen=True, tag="arm"):
 
     `title` is the name that is shown, `trial_id` the trial that it comes from, if any, and
     `hyperparameters` has all values. A `reference` has the regularizers of the hand-tuned point,
-    or none, in any recipe; verdicts compare with it.
+    or none, in any recipe, which may have more of them; verdicts compare with it.
     """
 
     arm: str
@@ -182,6 +182,7 @@ class Confirmation(Journal):
     first = ConfirmationBegun
     decoder = msgspec.json.Decoder(ConfirmationRecord)
     sent_at_once = (RunEnded, LookTaken)
+    remedy = "copy the sweep, delete this file, and confirm the sweep again"
 
     begun: ConfirmationBegun
     arms: dict[str, Arm] = field(default_factory=dict)

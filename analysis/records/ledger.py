@@ -15,7 +15,7 @@ from analysis.errors import LedgerError, StorageError
 from analysis.hyperparameters import DEFAULTS
 from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.epochs import Epoch
-from analysis.records.files import LEDGER_FILE
+from analysis.records.files import CONFIRMATION_FILE, LEDGER_FILE
 from analysis.storage.folder import Folder
 from analysis.storage.journal import (
     DamagedError,
@@ -225,6 +225,9 @@ class Ledger(Journal):
     first = SweepCreated
     decoder = msgspec.json.Decoder(Record)
     sent_at_once = (TrialEnded, SessionStarted, SessionEnded)
+    remedy = (  # another trial may get the number of one that was confirmed
+        f"copy the sweep, delete the lines from {{}} on and {CONFIRMATION_FILE}, and resume it"
+    )
 
     created: SweepCreated
     config: dict[str, Any] = field(init=False)

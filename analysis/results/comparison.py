@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.records.confirmation import MIN_SEEDS, Confirmation, Look
 from analysis.records.predictions import load_predictions
-from analysis.results.sequential import Stage, nominal_levels, sequential_p
+from analysis.results.sequential import LookSize, nominal_levels, sequential_p
 from analysis.results.statistics import (
     LEVEL,
     Interval,
@@ -63,7 +63,7 @@ class Comparison:
     outcome: Outcome = "open"
     n_seeds_decided: int | None = None
     n_comparisons: int = 1
-    looks: tuple[Stage, ...] = ()
+    looks: tuple[LookSize, ...] = ()
     p_of_looks: tuple[float, ...] = ()
     new_images: Interval | None = None
 
@@ -157,9 +157,9 @@ def _differences(look: Look, finalist: str, baseline: str) -> Differences:
 
 def _measure(
     looks: Sequence[Look], finalist: str, baseline: str
-) -> list[tuple[Stage, Differences]]:
+) -> list[tuple[LookSize, Differences]]:
     """Return the looks that count for a comparison: those with more seeds and error to spend."""
-    counting: list[tuple[Stage, Differences]] = []
+    counting: list[tuple[LookSize, Differences]] = []
     for recorded in looks:
         differences = _differences(recorded, finalist, baseline)
         look = (recorded.n_seeds / recorded.n_planned, len(differences))
@@ -186,7 +186,7 @@ def _describe(pair: tuple[str, str], differences: Differences) -> Comparison:
 
 
 def _compare(
-    pair: tuple[str, str], counting: list[tuple[Stage, Differences]], n_comparisons: int
+    pair: tuple[str, str], counting: list[tuple[LookSize, Differences]], n_comparisons: int
 ) -> Comparison:
     looks = tuple(look for look, _ in counting)
     levels = nominal_levels(looks, LEVEL / n_comparisons)

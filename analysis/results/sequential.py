@@ -14,8 +14,8 @@ import numpy as np
 from numpy.polynomial.legendre import leggauss
 from scipy.special import ndtr, ndtri
 
-Stage = tuple[float, int]
-"""A look: its number of seeds as a fraction of the planned number, and the values it compares."""
+LookSize = tuple[float, int]
+"""How much a look sees: its seeds as a fraction of the planned number, and the values compared."""
 
 _PLANNED = 0.8  # of the error, until the planned number of seeds; the rest is for extensions
 _FARTHEST = 9.0  # standard normal values beyond have a probability of less than 1e-18
@@ -35,7 +35,7 @@ def error_spent(fraction: float, level: float) -> float:
 
 
 @lru_cache(maxsize=4096)
-def nominal_levels(looks: tuple[Stage, ...], level: float) -> tuple[float, ...]:
+def nominal_levels(looks: tuple[LookSize, ...], level: float) -> tuple[float, ...]:
     """Return the level of each look's own test, so that all together err with at most `level`.
 
     Without a difference, the sum of the first n values is a random walk. The probability that
@@ -68,7 +68,7 @@ def nominal_levels(looks: tuple[Stage, ...], level: float) -> tuple[float, ...]:
     return tuple(levels)
 
 
-def sequential_p(looks: Sequence[Stage], p: Sequence[float]) -> float:
+def sequential_p(looks: Sequence[LookSize], p: Sequence[float]) -> float:
     """Return the smallest level at which one of the looks would have decided.
 
     It is at most a level exactly if some look's `p`, of its own test, is at most that look's

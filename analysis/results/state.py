@@ -16,7 +16,7 @@ def state_in_words(ledger: Ledger, state: SweepState) -> str:
     ended, planned = ledger.n_ended, n_planned(ledger)
     if ended < planned:
         return f"{state}, {ended:,} of {count(planned, 'trial')} ended"
-    return state if state == "finished" else f"search finished, confirmation {state}"
+    return "search finished, confirmation interrupted" if state == "interrupted" else state
 
 
 def sweep_state(folder: Folder, ledger: Ledger) -> SweepState:

@@ -55,6 +55,8 @@ class Journal(ABC):
     decoder: ClassVar[msgspec.json.Decoder[Any]]
     sent_at_once: ClassVar[tuple[type[JournalRecord], ...]]
     """The kinds of record that an object store gets at once."""
+    remedy: ClassVar[str]
+    """What a user can do about a damaged line, whose number is filled in."""
 
     truncated_bytes: int = 0
 
@@ -104,9 +106,8 @@ class Journal(ABC):
             for number, line in enumerate(lines[1:], start=2):  # noqa: B007
                 journal.apply(cls._decode(line))
         except LedgerError as error:
-            remedy = ""
-            if number > 1:
-                remedy = f"; delete the lines from {number} on, and `sweep resume` replaces them"
+            is_lost = number > 1 and isinstance(error, DamagedError)
+            remedy = f"; to go on without it, {cls.remedy.format(number)}" if is_lost else ""
             raise LedgerError(f"{path}:{number} {error}{remedy}") from error
         journal.truncated_bytes = len(data) - sum(map(len, lines)) - len(lines)
         return journal

@@ -57,7 +57,7 @@ def status(
         return
     why = ""
     if state == "interrupted" and ledger.ended is not None and ledger.ended.reason != "finished":
-        why = f" ({ledger.ended.reason.removeprefix('interrupted by ')})"
+        why = f"; reason: {ledger.ended.reason.removeprefix('interrupted by ')}"
     console = open_console()
     console.print(escape(f"sweep {ledger.name}: {state_in_words(ledger, state)}{why}"))
     console.print(SearchView(ledger, is_running=state == "running").picture())

@@ -27,11 +27,11 @@ def test_effect_is_found_among_others_and_beside_the_differences_of_splits():
     assert float(shear["error"].split()[0]) == pytest.approx(-10, abs=3.3)  # 4 standard errors
     assert float(momentum["error"].split()[0]) == pytest.approx(0, abs=3.7)
     low, high = (float(end.split()[0]) for end in shear["95 % interval"].split(" to "))
-    assert high - low == pytest.approx(4 * 0.9 * 0.9, rel=0.2)  # of 0.9 standard errors
+    assert high - low == pytest.approx(2 * 2.25 * 0.9 * 0.9, rel=0.2)  # of 0.9 standard errors
 
 
 @pytest.mark.long
 def test_recorded_training_can_be_repeated(mnist):
-    row = pd.read_csv(recipes._FILE).sort_values("val_accuracy").to_dict("records")[-1]
-    # Other processors round otherwise, which is as another seed: four standard deviations.
-    assert recipes.train(row, mnist) == pytest.approx(row["val_accuracy"], abs=0.003)
+    row = pd.read_csv(recipes._FILE).query("label_smoothing and shear").to_dict("records")[10]
+    # Other processors round otherwise, which is as another seed: three standard deviations.
+    assert recipes.train(row, mnist) == pytest.approx(row["val_accuracy"], abs=0.0022)

@@ -54,6 +54,11 @@ def test_load_mnist_without_network_says_what_to_do(tmp_path):
     )
 
 
+def test_load_mnist_fetches_nothing_unless_it_may(tmp_path):
+    with pytest.raises(DataError, match=f"MNIST is not complete in {tmp_path}"):
+        load_mnist(tmp_path, may_fetch=False, sources=(pytest.fail,))
+
+
 def test_load_mnist_refuses_a_missing_folder_unless_told_to_create_it(tmp_path):
     folder = tmp_path / "typo"
     with pytest.raises(DataError) as caught:
