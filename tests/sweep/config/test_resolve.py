@@ -52,7 +52,7 @@ def test_resolve_config_rejects_an_unknown_preset():
 
 def test_config_file_takes_from_the_preset_what_the_file_leaves_out():
     config = _load("trials: 8\nrecipe: {learning_rate: 1e-2, momentum: 0.8}\n", preset="quick")
-    assert (config.trials, config.epochs, config.confirm) == (8, 3, None)
+    assert (config.trials, config.epochs, config.confirm) == (8, 2, None)
     assert config.recipe == {**DEFAULTS, "momentum": 0.8}
     assert _load("{}") == SweepConfig()
     assert _load("\ufefftrials: 3  # é").trials == 3  # with a byte order mark
