@@ -67,8 +67,8 @@ def print_trials(ledger: Ledger, trials: Sequence[Trial], state: SweepState) -> 
     console.print(escape(f"sweep {ledger.name}: {state_in_words(ledger, state)}"))
     if not trials:
         return
-    repeats = ["repeats"] if any(trial.repeats for trial in trials) else []
-    headings = ["trial", "state", "epochs", "validation", "time", *repeats]
+    with_repeats = any(trial.repeats for trial in trials)
+    headings = ["trial", "state", "epochs", "validation", "time", *["repeats"] * with_repeats]
     rows: list[tuple[Trial, list[Text | str]]] = [
         (
             trial,
@@ -78,7 +78,7 @@ def print_trials(ledger: Ledger, trials: Sequence[Trial], state: SweepState) -> 
                 f"{len(trial.epochs)}/{trial.planned_epochs}",
                 percent(trial_accuracy(trial)),
                 duration(trial.seconds),
-                *(str(trial.repeats or "–") for _ in repeats),
+                *[str(trial.repeats or "–")] * with_repeats,
             ],
         )
         for trial in trials

@@ -25,7 +25,7 @@ def plan_arms(
     point in that recipe joins them. It is then the reference of the finalists: a better recipe
     must not be credited to the hyperparameters, nor a regularizer that the recipe fixes. For
     other data, and for networks of the user, the baseline and reference is the best finalist
-    without any regularizers, also those that the recipe fixes.
+    without any regularizers, including those that the recipe fixes.
 
     Of arms with equal values only the first is planned, or the recorded one. So a finalist with
     a baseline's values is a reference, too.

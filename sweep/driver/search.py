@@ -67,10 +67,7 @@ def run_search(
         train, validation = data.split(config.split_seed)
         host, pid = socket.gethostname(), os.getpid()
         writer.append(SessionStarted(time.time(), host, pid, engine.slots()))
-        with (
-            Display(SearchView(ledger), session.stream) as display,
-            _end_recorded(writer),
-        ):
+        with Display(SearchView(ledger), session.stream) as display, _end_recorded(writer):
             recorder = TrialRecorder(config, engine.folder, writer, session.watching(display))
             while (n_missing := n_planned(ledger) - ledger.n_ended) > 0:
                 engine.run(
