@@ -143,10 +143,10 @@ class TrainTest:
             found.update(part.labels.astype("<u2").data)
         return found.hexdigest()
 
-    def split(self, seed: int) -> tuple[ImageDataset, ImageDataset]:
-        """Return the images for training and for validation; `seed` draws a stratified split."""
+    def split(self, method: str, seed: int) -> tuple[ImageDataset, ImageDataset]:
+        """Return the images for training and for validation; see `held_out`."""
         if not self.n_own_validation:
-            return split_train_validation(self.train, self.n_validation, seed)
+            return split_train_validation(self.train, self.n_validation, method, seed)
         n, n_train = len(self.train), len(self.train) - self.n_own_validation
         return self.train.take(range(n_train)), self.train.take(range(n_train, n))
 
@@ -157,25 +157,30 @@ def n_held_out(n: int) -> int:
 
 
 def split_train_validation(
-    dataset: ImageDataset, n_validation: int, seed: int
+    dataset: ImageDataset, n_validation: int, method: str, seed: int
 ) -> tuple[ImageDataset, ImageDataset]:
     """Split into a training set and a validation set, which is that of `held_out`.
 
     Both keep the order of `dataset`. Every image is in exactly one of them.
     """
-    chosen = held_out(dataset.labels, n_validation, seed)
+    chosen = held_out(dataset.labels, n_validation, method, seed)
     return dataset.take(np.flatnonzero(~chosen)), dataset.take(np.flatnonzero(chosen))
 
 
 def held_out(
-    labels: NDArray[np.uint8 | np.uint16], n_validation: int, seed: int
+    labels: NDArray[np.uint8 | np.uint16], n_validation: int, method: str, seed: int
 ) -> NDArray[np.bool]:
     """Return which images are in a stratified validation set, bool [n].
 
     Each class has the same share of the validation set as of all images, rounded by largest
-    remainder (ties go to the lower class). So the class counts depend only on the labels; `seed`
-    draws which images of a class are chosen. DataError if `n_validation` or `seed` is out of
-    range.
+    remainder (ties go to the lower class). So the class counts depend only on the labels.
+
+    The `method` `contiguous` takes images that follow one another in their class: with seed 0 the
+    first ones, with seed 1 those after them, and so on, around the end, much like scikit-learn's
+    `StratifiedKFold`. So images that belong together, such as those of one writer in MNIST, are
+    nearly all on one side. `random` draws them one by one.
+
+    DataError if `n_validation` or `seed` is out of range.
     """
     if not 1 <= n_validation < len(labels):
         raise DataError(
@@ -188,7 +193,10 @@ def held_out(
     chosen = np.zeros(len(labels), dtype=np.bool)
     for label, n in enumerate(_quotas(labels, n_validation)):
         of_class = np.flatnonzero(labels == label)
-        chosen[generator.permutation(of_class)[:n]] = True
+        start = seed * n_validation % len(labels) * len(of_class) // len(labels)
+        is_random = method == "random"
+        ordered = generator.permutation(of_class) if is_random else np.roll(of_class, -start)
+        chosen[ordered[:n]] = True
     return chosen
 
 

@@ -200,7 +200,7 @@ def _assemble(
     labels = {name: part.labels.astype(kind) for name, part in parts.items()}
     if "test" not in parts:
         n = len(labels["train"])
-        for_test = held_out(labels["train"], n_held_out(n), seed=0)
+        for_test = held_out(labels["train"], n_held_out(n), "contiguous", seed=0)
         images |= {"train": images["train"][~for_test], "test": images["train"][for_test]}
         labels |= {"train": labels["train"][~for_test], "test": labels["train"][for_test]}
         progress.message(

@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from analysis.records.ledger import Ledger
+from analysis.storage.local_folder import LocalFolder
+
 ORIGINAL = Path(__file__).with_name("data") / "v0.1.0"
 BEST = {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
 
@@ -46,6 +49,12 @@ def test_it_is_read(storage):
     assert [trial["state"] for trial in trials].count("STOPPED") == 5
     (cut_off,) = [trial for trial in trials if trial["state"] == "RUNNING"]
     assert (cut_off["trial_id"], cut_off["epochs"]) == (7, 1)
+
+
+def test_it_keeps_its_split_into_training_and_validation_images(storage):
+    ledger = Ledger.read(LocalFolder(storage / "old"))
+    assert ledger is not None
+    assert ledger.config["split"] == "random"
 
 
 def test_name_that_is_not_utf8_is_read(storage):
@@ -86,3 +95,4 @@ def test_it_is_finished_from_its_checkpoint(storage):
     (finished,) = [trial for trial in trials if trial["trial_id"] == 7]
     assert finished["state"] in ("COMPLETE", "STOPPED")
     assert finished["epochs"] > 1
+    assert "split: random" in (storage / "old" / "config.yaml").read_text()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -139,6 +139,9 @@ class SweepConfig(Section):
     function; resolved, it is `model.py:NAME@SHA256`."""
     seed: Seed = 0
     """Seed of the searcher and, with its number, of each trial."""
+    split: Literal["contiguous", "random"] = "contiguous"
+    """How the images for validation are chosen: of each class those that follow one another, so
+    that a writer's are nearly all on one side, or one by one."""
     split_seed: Seed = 0
     """Seed of the split into training and validation images."""
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 32

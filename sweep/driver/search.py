@@ -45,9 +45,9 @@ def run_search(
 ) -> Ledger:
     """Run the missing trials of the session's sweep, interrupted ones first.
 
-    A sixth of the training images, drawn by the config's `split_seed`, is for validation,
-    unless the data has its own: 10,000 of MNIST's 60,000. The searcher of a new sweep learns
-    from an `earlier` one.
+    A sixth of the training images, chosen by the config's `split` and `split_seed`, is for
+    validation, unless the data has its own: 10,000 of MNIST's 60,000. The searcher of a new
+    sweep learns from an `earlier` one.
 
     Raises:
         StorageError: The storage cannot be read or written.
@@ -64,7 +64,7 @@ def run_search(
         _record_config(engine.folder, config, writer)
         if ledger.n_ended >= n_planned(ledger):
             return ledger
-        train, validation = data.split(config.split_seed)
+        train, validation = data.split(config.split, config.split_seed)
         host, pid = socket.gethostname(), os.getpid()
         writer.append(SessionStarted(time.time(), host, pid, engine.slots()))
         with Display(SearchView(ledger), session.stream) as display, _end_recorded(writer):

@@ -74,7 +74,7 @@ def _why_unfit(trial: Trial, config: SweepConfig) -> str | None:
     if then.model != config.model:
         networks = [network_name(sweep.model_dump()) for sweep in (then, config)]
         return "the network was {}, now {}".format(*networks)
-    for name in ("epochs", "split_seed"):
+    for name in ("epochs", "split", "split_seed"):
         before, now = getattr(then, name), getattr(config, name)
         if before != now:
             return f"`{name}` was {before}, now {now}"

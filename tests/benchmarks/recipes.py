@@ -48,7 +48,7 @@ def train(row: Mapping[str, Any], data: TrainTest) -> float:
     """Train again with the values of a row; return the validation accuracy after 15 epochs."""
     values = {k: v for k, v in row.items() if k not in ("split", "seed", "val_accuracy")}
     run = TrainingRun("lenet5", {"nesterov": True, **values}, seed=row["seed"])
-    *_, last = train_epochs(run, *data.split(row["split"]), epochs=15)
+    *_, last = train_epochs(run, *data.split("random", row["split"]), epochs=15)
     return last.val_accuracy
 
 

@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import stats
 
 from analysis.records.dataset import DataRecord
-from data_utils.dataset import MNIST, DatasetSpec, ImageDataset, TrainTest, split_train_validation
+from data_utils.dataset import (
+    MNIST,
+    DatasetSpec,
+    ImageDataset,
+    TrainTest,
+    held_out,
+    split_train_validation,
+)
 from data_utils.errors import DataError
 
 
@@ -64,21 +72,23 @@ def test_mean_and_std_are_those_of_the_training_images(mnist):
         ([9, 1], 9, [8, 1]),  # 8.1, 0.9
     ],
 )
-def test_split_rounds_class_shares_by_largest_remainder(counts, n_validation, expected):
+@pytest.mark.parametrize("method", ["contiguous", "random"])
+def test_split_rounds_class_shares_by_largest_remainder(method, counts, n_validation, expected):
     labels = np.repeat(np.arange(len(counts)), counts)
-    _, validation = split_train_validation(numbered(labels), n_validation, seed=1)
+    _, validation = split_train_validation(numbered(labels), n_validation, method, seed=1)
     assert np.bincount(validation.labels, minlength=len(counts)).tolist() == expected
 
 
 @given(
     labels=st.lists(st.integers(0, 9), min_size=2, max_size=60),
     share=st.floats(0, 1),
+    method=st.sampled_from(["contiguous", "random"]),
     seed=st.integers(0, 2**64),
 )
-def test_split_is_disjoint_complete_and_in_order(labels, share, seed):
+def test_split_is_disjoint_complete_and_in_order(labels, share, method, seed):
     dataset = numbered(labels)
     n_validation = 1 + int(share * (len(labels) - 2))
-    train, validation = split_train_validation(dataset, n_validation, seed)
+    train, validation = split_train_validation(dataset, n_validation, method, seed)
     assert len(validation) == n_validation
     assert sorted(numbers(train) + numbers(validation)) == list(range(len(labels)))
     for part in (train, validation):
@@ -89,14 +99,64 @@ def test_split_is_disjoint_complete_and_in_order(labels, share, seed):
         assert abs(in_validation - n * n_validation / len(labels)) < 1
 
 
-def test_split_depends_only_on_the_seed():
+def test_random_split_depends_only_on_the_seed():
     dataset = numbered(np.tile(np.arange(10), 3))
-    chosen = [numbers(split_train_validation(dataset, 10, seed)[1]) for seed in (0, 0, 1)]
+    chosen = [
+        numbers(split_train_validation(dataset, 10, "random", seed)[1]) for seed in (0, 0, 1)
+    ]
     assert chosen[0] == chosen[1]
     assert chosen[0] != chosen[2]
     # Pinned: if an upgrade of numpy changed the draw, a resumed sweep would validate on images
     # that it has trained on.
     assert chosen[0] == [4, 5, 6, 13, 18, 20, 21, 22, 27, 29]
+
+
+def test_contiguous_split_is_a_fold_of_neighbors_in_each_class():
+    labels = np.array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1])
+    folds = [
+        numbers(split_train_validation(numbered(labels), 4, "contiguous", seed)[1])
+        for seed in range(4)
+    ]
+    assert folds == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [0, 1, 2, 3]]
+
+
+def test_contiguous_folds_cover_mnist_nearly_once(mnist):
+    chosen = sum(
+        held_out(mnist.train.labels, 10_000, "contiguous", n).astype(int) for n in range(6)
+    )
+    assert abs(chosen - 1).sum() < 30  # where the sixth of a class is not a whole number
+
+
+def _slants(dataset):
+    """Return how far the strokes of each image lean, standardized within its class."""
+    pixels = dataset.images / 255
+    rows, columns = np.mgrid[:28, :28]
+    ink = pixels.sum((1, 2))
+    rows, columns = (
+        at - (pixels * at).sum((1, 2), keepdims=True) / ink[:, None, None]
+        for at in (rows, columns)
+    )
+    slants = (pixels * rows * columns).sum((1, 2)) / (pixels * rows**2).sum((1, 2))
+    for digit in range(10):
+        of_class = dataset.labels == digit
+        slants[of_class] = stats.zscore(slants[of_class])
+    return slants
+
+
+def test_images_of_one_writer_follow_one_another_in_mnist(mnist):
+    slants = _slants(mnist.train.take(range(20_000)))
+    alike = {gap: (slants[:-gap] * slants[gap:]).mean() for gap in (2, 40, 400, 4000)}
+    # Every other image is of another source of writers, about 120 images from each.
+    assert alike[2] > alike[40] > 1.5 * alike[400]
+    assert alike[4000] == pytest.approx(alike[400], abs=0.05)
+
+
+def test_contiguous_split_keeps_neighbors_of_mnist_together(mnist):
+    in_validation = held_out(mnist.train.labels, 10_000, "contiguous", 3)
+    apart = in_validation[:-2] != in_validation[2:]
+    assert apart.mean() < 0.02
+    drawn = held_out(mnist.train.labels, 10_000, "random", 3)
+    assert (drawn[:-2] != drawn[2:]).mean() > 0.25
 
 
 @pytest.mark.parametrize(
@@ -109,14 +169,14 @@ def test_split_depends_only_on_the_seed():
 )
 def test_split_refuses_an_empty_part_and_a_negative_seed(n_validation, seed, message):
     with pytest.raises(DataError, match=message):
-        split_train_validation(numbered([0, 1, 2]), n_validation, seed)
+        split_train_validation(numbered([0, 1, 2]), n_validation, "random", seed)
 
 
 def test_dataset_sets_its_own_validation_images_aside():
     data = TrainTest(numbered([0, 1, 2, 0]), numbered([1]), n_own_validation=1)
-    train, validation = data.split(seed=7)
+    train, validation = data.split("random", seed=7)
     assert (numbers(train), numbers(validation)) == ([0, 1, 2], [3])
-    train, validation = TrainTest(numbered([0, 1] * 6), numbered([1])).split(seed=7)
+    train, validation = TrainTest(numbered([0, 1] * 6), numbered([1])).split("random", seed=7)
     assert (len(train), len(validation)) == (10, 2)
 
 

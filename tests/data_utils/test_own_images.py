@@ -59,7 +59,7 @@ def test_npz_in_medmnists_names_has_its_own_validation_split(tmp_path):
     train, val, test = (_images(n, n, 32, 32, 3) for n in (12, 4, 6))
     labels = {f"{part}_labels": np.arange(n)[:, None] % 2 for part, n in _SIZES.items()}
     data = _load_npz(tmp_path, train_images=train, val_images=val, test_images=test, **labels)
-    learned, validation = data.split(seed=5)
+    learned, validation = data.split("random", seed=5)
     np.testing.assert_array_equal(learned.images, np.moveaxis(train, -1, 1))
     np.testing.assert_array_equal(validation.images, np.moveaxis(val, -1, 1))
     assert (data.spec.channels, data.spec.side, data.spec.classes) == (3, 32, ("0", "1"))

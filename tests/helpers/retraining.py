@@ -15,7 +15,9 @@ def retrain(config: SweepConfig, trial: Trial, data: TrainTest) -> list[Epoch]:
     draw = {name: trial.hyperparameters[name] for name in config.space}
     run = TrainingRun(config.model, config.hyperparameters(draw), seed=trial.seed)
     n_validation = len(data.train) // 6
-    train, validation = split_train_validation(data.train, n_validation, config.split_seed)
+    train, validation = split_train_validation(
+        data.train, n_validation, config.split, config.split_seed
+    )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -57,6 +57,7 @@ def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first()
         ({"epochs": 3}, {}, []),
         ({"model": "mlp"}, {}, []),
         ({"split_seed": 3}, {}, []),
+        ({"split": "random"}, {}, []),
     ],
 )
 def test_only_trials_whose_scores_are_comparable_fit(then, now, trials):
