@@ -48,7 +48,9 @@ REFERENCE = {
 
 def train(row: Mapping[str, Any], data: TrainTest) -> float:
     """Train again with the values of a row; return the validation accuracy after 15 epochs."""
-    values = {k: v for k, v in row.items() if k not in ("split", "split_seed", "seed", "val_accuracy")}
+    values = {
+        k: v for k, v in row.items() if k not in ("split", "split_seed", "seed", "val_accuracy")
+    }
     run = TrainingRun("lenet5", {"nesterov": True, **values}, seed=row["seed"])
     *_, last = train_epochs(run, *data.split(row["split"], row["split_seed"]), epochs=15)
     return last.val_accuracy
@@ -61,41 +63,43 @@ def effects(table: pd.DataFrame) -> list[dict[str, Any]]:
     rotation, shift and the logarithms of weight decay and learning rate, and a term for each
     split. The intervals are Student's, and contain all effects together (Bonferroni).
     """
-    terms: dict[Any, np.ndarray] = {"1": np.ones(len(table))}
+    terms: dict[str, np.ndarray] = {"1": np.ones(len(table))}
+    changes: dict[str, list[str]] = {}
     for name, usual in REFERENCE.items():
         for value in sorted(set(table[name]) - {usual}):
-            terms[name, value] = (table[name] == value).to_numpy(float)
+            change = f"{name}: {value} instead of {usual}"
+            terms[change] = (table[name] == value).to_numpy(float)
+            changes[change] = [change]
+    changes["rotation: 10 instead of 0"] = ["rotation", "rotation, squared"]
     batches, momenta = table["batch_size"] / 64, (1 - table["momentum"]) / 0.1
     for name, values in {
-        "rotation": table["rotation"],
-        "shift": table["shift"],
-        "weight decay": np.log(table["weight_decay"]),
-        "learning rate": np.log(table["learning_rate"] / batches**0.5 / momenta),
+        "rotation": table["rotation"].to_numpy() / 10,
+        "shift": stats.zscore(table["shift"]),
+        "weight decay": stats.zscore(np.log(table["weight_decay"])),
+        "learning rate": stats.zscore(np.log(table["learning_rate"] / batches**0.5 / momenta)),
     }.items():
-        scaled = stats.zscore(values.to_numpy())
-        terms |= {name: scaled, f"{name}, squared": scaled**2}
+        terms |= {name: values, f"{name}, squared": values**2}
     for seed in sorted(set(table["split_seed"]))[1:]:
         terms[f"split {seed}"] = (table["split_seed"] == seed).to_numpy(float)
     inputs, target = np.column_stack(list(terms.values())), np.log(1 - table["val_accuracy"])
     solved, *_ = np.linalg.lstsq(inputs, target, rcond=None)
     n_free = len(table) - len(terms)
     variance = ((target - inputs @ solved) ** 2).sum() / n_free
-    errors = np.sqrt(variance * np.diag(np.linalg.inv(inputs.T @ inputs)))
-    changes = {key: term for key, term in terms.items() if isinstance(key, tuple)}
+    covariance = variance * np.linalg.inv(inputs.T @ inputs)
     quantile = stats.t.ppf(1 - 0.025 / len(changes), n_free)
-    return [
-        {
-            "change": f"{name}: {value} instead of {REFERENCE[name]}",
-            "trainings": int(changes[name, value].sum()),
-            "error": _percent(effect),
-            "95 % interval": interval((effect - half, effect + half), _percent),
-        }
-        for (name, value), effect, half in (
-            (key, effect, quantile * error)
-            for key, effect, error in zip(terms, solved, errors, strict=True)
-            if key in changes
+    rows = []
+    for change, summed in changes.items():
+        weights = np.isin(list(terms), summed).astype(float)
+        effect, half = weights @ solved, quantile * np.sqrt(weights @ covariance @ weights)
+        rows.append(
+            {
+                "change": change,
+                "trainings": int((terms[summed[0]] > 0).sum()),
+                "error": _percent(effect),
+                "95 % interval": interval((effect - half, effect + half), _percent),
+            }
         )
-    ]
+    return rows
 
 
 def measure(_: int) -> Section:
