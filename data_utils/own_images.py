@@ -205,7 +205,7 @@ def _assemble(
         labels |= {"train": labels["train"][~for_test], "test": labels["train"][for_test]}
         progress.message(
             f"{where} has no test images: {len(labels['test']):,} of the {n:,} training images, "
-            "the same share of each class as far as possible, are set aside for the test"
+            "the first of each class, are set aside for the test"
         )
         learned_from = {image.tobytes() for image in images["train"]}
         if n_again := sum(image.tobytes() in learned_from for image in images["test"]):

@@ -125,11 +125,13 @@ def test_names_of_classes_are_escaped_and_folders_of_other_names_are_said(tmp_pa
     assert lines[0] == f"note: {tmp_path}/Test is not used; parts are called train, val and test"
 
 
-def test_folder_without_test_images_has_some_set_aside(tmp_path):
-    _fill(tmp_path, "train", _images(24, 1), "a", "b")
+def test_folder_without_test_images_has_the_first_ones_set_aside(tmp_path):
+    images = _images(24, 1)
+    _fill(tmp_path, "train", images, "a", "b")
     lines: list[str] = []
     data = load_folder(tmp_path, Progress(lines.append))
-    assert (len(data.train), np.bincount(data.test.labels).tolist()) == (20, [2, 2])
+    assert (len(data.train), data.test.labels.tolist()) == (20, [0, 0, 1, 1])
+    np.testing.assert_array_equal(data.test.images, images[[0, 2, 1, 3]])
     assert data.spec.mean == data.test.spec.mean == round((data.train.images / 255).mean(), 4)
     assert lines[1].startswith(f"{tmp_path} has no test images: 4 of the 24 training images")
     again = load_folder(tmp_path, Progress())
