@@ -1,1 +1,6 @@
 """Datasets by name, their split, batches, and augmentation of whole batches."""
+
+from typing import Literal
+
+Split = Literal["contiguous", "random"]
+"""How images are set aside: of each class those that follow one another, or any."""

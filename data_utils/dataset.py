@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_utils import Split
 from data_utils.errors import DataError
 
 
@@ -143,7 +144,7 @@ class TrainTest:
             found.update(part.labels.astype("<u2").data)
         return found.hexdigest()
 
-    def split(self, method: str, seed: int) -> tuple[ImageDataset, ImageDataset]:
+    def split(self, method: Split, seed: int) -> tuple[ImageDataset, ImageDataset]:
         """Return the images for training and for validation; see `held_out`."""
         if not self.n_own_validation:
             return split_train_validation(self.train, self.n_validation, method, seed)
@@ -157,7 +158,7 @@ def n_held_out(n: int) -> int:
 
 
 def split_train_validation(
-    dataset: ImageDataset, n_validation: int, method: str, seed: int
+    dataset: ImageDataset, n_validation: int, method: Split, seed: int
 ) -> tuple[ImageDataset, ImageDataset]:
     """Split into a training set and a validation set, which is that of `held_out`.
 
@@ -168,7 +169,7 @@ def split_train_validation(
 
 
 def held_out(
-    labels: NDArray[np.uint8 | np.uint16], n_validation: int, method: str, seed: int
+    labels: NDArray[np.uint8 | np.uint16], n_validation: int, method: Split, seed: int
 ) -> NDArray[np.bool]:
     """Return which images are in a stratified validation set, bool [n].
 
@@ -193,9 +194,11 @@ def held_out(
     chosen = np.zeros(len(labels), dtype=np.bool)
     for label, n in enumerate(_quotas(labels, n_validation)):
         of_class = np.flatnonzero(labels == label)
-        start = seed * n_validation % len(labels) * len(of_class) // len(labels)
-        is_random = method == "random"
-        ordered = generator.permutation(of_class) if is_random else np.roll(of_class, -start)
+        if method == "random":
+            ordered = generator.permutation(of_class)
+        else:
+            start = seed * n_validation % len(labels) * len(of_class) // len(labels)
+            ordered = np.roll(of_class, -start)
         chosen[ordered[:n]] = True
     return chosen
 

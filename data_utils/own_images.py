@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from data_utils import Split
 from data_utils.dataset import ImageDataset, TrainTest, describe_pixels, held_out, n_held_out
 from data_utils.errors import DataError
 from data_utils.images import is_image, opaque, open_image
@@ -41,7 +42,7 @@ class _Part:
         return self.where[i] if len(self.where) > 1 else f"{self.where[0]}[{i}]"
 
 
-def load_npz(path: Path, progress: Progress) -> TrainTest:
+def load_npz(path: Path, progress: Progress, split: Split = "contiguous") -> TrainTest:
     """Load an `.npz` file, without pickles; its classes are called 0, 1 and so on.
 
     DataError if it cannot be read, or something is wrong with its images or labels.
@@ -72,10 +73,10 @@ def load_npz(path: Path, progress: Progress) -> TrainTest:
         wanted = "x_train and y_train, or train_images and train_labels"
         raise DataError(f"{path} must have {wanted}, but has {found or 'nothing'}")
     classes = [str(i) for i in range(int(parts["train"].labels.max(initial=0)) + 1)]
-    return _assemble(str(path), parts, classes, progress)
+    return _assemble(str(path), parts, classes, progress, split)
 
 
-def load_folder(path: Path, progress: Progress) -> TrainTest:
+def load_folder(path: Path, progress: Progress, split: Split = "contiguous") -> TrainTest:
     """Load a folder of images by class, in color if one of them is.
 
     DataError if an image cannot be read, or something is wrong with the images.
@@ -86,7 +87,7 @@ def load_folder(path: Path, progress: Progress) -> TrainTest:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     if all((part.images[..., :1] == part.images).all() for part in parts.values()):
         parts = {k: _Part(p.images[..., 0], p.labels, p.where) for k, p in parts.items()}
-    return _assemble(str(path), parts, classes, progress)
+    return _assemble(str(path), parts, classes, progress, split)
 
 
 def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[str]]:
@@ -184,7 +185,7 @@ def _check_arrays(path: Path, name: str, images: NDArray[Any], labels: NDArray[A
 
 
 def _assemble(
-    where: str, parts: dict[str, _Part], classes: list[str], progress: Progress
+    where: str, parts: dict[str, _Part], classes: list[str], progress: Progress, split: Split
 ) -> TrainTest:
     """Check the parts together, and make the dataset."""
     _check_together(where, parts, classes)
@@ -200,12 +201,12 @@ def _assemble(
     labels = {name: part.labels.astype(kind) for name, part in parts.items()}
     if "test" not in parts:
         n = len(labels["train"])
-        for_test = held_out(labels["train"], n_held_out(n), "contiguous", seed=0)
+        for_test = held_out(labels["train"], n_held_out(n), split, seed=0)
         images |= {"train": images["train"][~for_test], "test": images["train"][for_test]}
         labels |= {"train": labels["train"][~for_test], "test": labels["train"][for_test]}
         progress.message(
             f"{where} has no test images: {len(labels['test']):,} of the {n:,} training images, "
-            "the first of each class, are set aside for the test"
+            "the same share of each class as far as possible, are set aside for the test"
         )
         learned_from = {image.tobytes() for image in images["train"]}
         if n_again := sum(image.tobytes() in learned_from for image in images["test"]):

@@ -5,6 +5,8 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
+from data_utils import Split
+
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
     from data_utils.sources import Progress
@@ -34,16 +36,18 @@ def load_dataset(
     create: bool,
     progress: "Progress",
     may_fetch: bool = True,
+    split: Split = "contiguous",
 ) -> "TrainTest":
     """Load a dataset as `load_mnist` does; `name` is a key of `DATASETS`, or a path.
 
-    Without `may_fetch` nothing is fetched or written. Raises DataError as `load_mnist` does.
+    Without `may_fetch` nothing is fetched or written. Of own data without test images, `split`
+    chooses some. Raises DataError as `load_mnist` does.
     """
     data: TrainTest
     if is_path(name):
         from data_utils.own_images import load_folder, load_npz
 
-        data = (load_npz if _is_npz(name) else load_folder)(Path(name), progress)
+        data = (load_npz if _is_npz(name) else load_folder)(Path(name), progress, split)
         return data
     module, _, kind = DATASETS[name].partition(":")
     if module == "torchvision.datasets":

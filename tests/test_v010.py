@@ -55,6 +55,9 @@ def test_it_keeps_its_split_into_training_and_validation_images(storage):
     ledger = Ledger.read(LocalFolder(storage / "old"))
     assert ledger is not None
     assert ledger.config["split"] == "random"
+    command = ("run", "--resume", "--name", "old", "--config", str(storage / "old/config.yaml"))
+    planned = _document(storage, *command, "--accept-changes", "--dry-run")
+    assert planned["config"]["split"] == "random"
 
 
 def test_name_that_is_not_utf8_is_read(storage):

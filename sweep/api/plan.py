@@ -77,7 +77,7 @@ def print_dry_run(
     # Another dataset with a name is as large as MNIST, and perhaps not here yet.
     data = replace(MNIST, fingerprint=config.dataset)
     if is_path(config.dataset):
-        data = describe_data(load_data(config.dataset, options.data))
+        data = describe_data(load_data(config.dataset, options.data, split=config.split))
     check_network(config, spec_of(data))
     earlier = None if from_sweep is None else learn_from(from_sweep, config, data)
     if as_json:

@@ -63,7 +63,7 @@ def continue_sweep(
     config, changes, missing = plan_resume(folder, ledger, config, accept_changes=accept_changes)
     if not missing:
         if config.dataset != ledger.config["dataset"]:
-            check_data(ledger, load_data(config.dataset, options.data))
+            check_data(ledger, load_data(config.dataset, options.data, split=config.split))
         say(f"{folder.name} is complete: nothing to do")
         if (early := describe_budget(ledger)) is not None:
             more = follow_up("resume --time-budget 30m", folder)
@@ -138,7 +138,7 @@ def _prepare(
 ) -> tuple[str, TrainTest]:
     """Return what is about to start, and the data, which must be a `ledger`'s; write nothing."""
     start = check_options(config.resources, options)
-    data = load_data(config.dataset, options.data)
+    data = load_data(config.dataset, options.data, split=config.split)
     if ledger is not None:
         check_data(ledger, data)
     check_network(config, data.spec)

@@ -102,6 +102,7 @@ def _document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         names = dict.fromkeys((*DEFAULTS, *trial.config["recipe"]))
         fixed = {name: trial.value(name) for name in names if name not in trial.hyperparameters}
     return sweep_document(folder, ledger, sweep_state(folder, ledger)) | {
+        "split": ledger.config["split"],
         "best": best,
         "fixed": fixed,
         "best_so_far": [
@@ -179,6 +180,7 @@ def _column(
         "origin": best.get("origin", "–"),
         "repeats": str(best.get("repeats") or "–"),
         "its epochs": str(best.get("epoch", "–")),
+        "split": document["split"],
         "validation": percent(best.get("val_accuracy")),
         **{name: escape(format_value(name, values.get(name))) for name in names},
         " ": "",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from analysis.formatting import printable
 from analysis.hyperparameters import DEFAULTS, HAND_TUNED, REGULARIZERS, complete, show_value
 from analysis.results.budget import DURATION, read_duration
 from analysis.yaml_text import yaml_text
+from data_utils import Split
 from data_utils.registry import DATASETS, is_path
 from models.own import is_own
 from models.registry import MODELS
@@ -139,11 +140,12 @@ class SweepConfig(Section):
     function; resolved, it is `model.py:NAME@SHA256`."""
     seed: Seed = 0
     """Seed of the searcher and, with its number, of each trial."""
-    split: Literal["contiguous", "random"] = "contiguous"
+    split: Split = "contiguous"
     """How the images for validation are chosen: of each class those that follow one another, so
-    that a writer's are nearly all on one side, or one by one."""
+    that a writer's are nearly all on one side, or one by one. Without it in a file, a sweep that
+    is continued keeps its own."""
     split_seed: Seed = 0
-    """Seed of the split into training and validation images."""
+    """Which of the successive parts is for validation, or the seed of the random draw."""
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 32
     time_budget: Annotated[
         str | None,

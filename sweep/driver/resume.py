@@ -119,8 +119,11 @@ def plan_resume(
 ) -> tuple[SweepConfig, list[str], Missing]:
     """Return the config to continue with, its changes (see `check_changes`), and what is missing.
 
-    UsageError as `check_changes`.
+    The images for validation stay the same, unless `config` was given another split. UsageError
+    as `check_changes`.
     """
+    if "split" not in config.model_fields_set:
+        config = config.model_copy(update={"split": ledger.config["split"]})
     config = with_recorded_plan(current_confirmation(folder, config), ledger, config)
     changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
     return config, changes, find_missing(folder, ledger, config)

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.text import Text
 
+from data_utils import Split
 from data_utils.dataset import TrainTest
 from data_utils.registry import load_dataset
 from data_utils.sources import Progress as FetchProgress
@@ -89,12 +90,16 @@ class Display:
 
 
 def load_data(
-    name: str, folder: str | os.PathLike[str] | None, *, create: bool = False
+    name: str,
+    folder: str | os.PathLike[str] | None,
+    *,
+    create: bool = False,
+    split: Split = "contiguous",
 ) -> TrainTest:
     """Load a dataset; download missing files, with a progress bar on standard error.
 
     The files are in `folder`, by default in the user's cache; `create` makes a missing folder.
-    Raises DataError as `load_dataset` does.
+    `split` is as for `load_dataset`. Raises DataError as `load_dataset` does.
     """
     columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn())
     is_hidden = not sys.stderr.isatty()
@@ -108,4 +113,4 @@ def load_data(
             ),
         )
         path = None if folder is None else Path(folder)
-        return load_dataset(name, path, create=create, progress=progress)
+        return load_dataset(name, path, create=create, progress=progress, split=split)

@@ -64,23 +64,23 @@ def effects(table: pd.DataFrame) -> list[dict[str, Any]]:
     split. The intervals are Student's, and contain all effects together (Bonferroni).
     """
     terms: dict[str, np.ndarray] = {"1": np.ones(len(table))}
-    changes: dict[str, list[str]] = {}
+    changes: dict[str, set[str]] = {}  # the terms that make up each change
     for name, usual in REFERENCE.items():
         for value in sorted(set(table[name]) - {usual}):
             change = f"{name}: {value} instead of {usual}"
             terms[change] = (table[name] == value).to_numpy(float)
-            changes[change] = [change]
-    changes["rotation: 10 instead of 0"] = ["rotation", "rotation, squared"]
+            changes[change] = {change}
+    changes["rotation: 10 instead of 0"] = {"rotation", "rotation, squared"}
     batches, momenta = table["batch_size"] / 64, (1 - table["momentum"]) / 0.1
     for name, values in {
-        "rotation": table["rotation"].to_numpy() / 10,
+        "rotation": table["rotation"].to_numpy() / 10,  # so that both terms are 1 at 10 degrees
         "shift": stats.zscore(table["shift"]),
         "weight decay": stats.zscore(np.log(table["weight_decay"])),
         "learning rate": stats.zscore(np.log(table["learning_rate"] / batches**0.5 / momenta)),
     }.items():
         terms |= {name: values, f"{name}, squared": values**2}
     for seed in sorted(set(table["split_seed"]))[1:]:
-        terms[f"split {seed}"] = (table["split_seed"] == seed).to_numpy(float)
+        terms[f"split_seed {seed}"] = (table["split_seed"] == seed).to_numpy(float)
     inputs, target = np.column_stack(list(terms.values())), np.log(1 - table["val_accuracy"])
     solved, *_ = np.linalg.lstsq(inputs, target, rcond=None)
     n_free = len(table) - len(terms)
@@ -89,12 +89,11 @@ def effects(table: pd.DataFrame) -> list[dict[str, Any]]:
     quantile = stats.t.ppf(1 - 0.025 / len(changes), n_free)
     rows = []
     for change, summed in changes.items():
-        weights = np.isin(list(terms), summed).astype(float)
+        weights = np.array([float(name in summed) for name in terms])
         effect, half = weights @ solved, quantile * np.sqrt(weights @ covariance @ weights)
         rows.append(
             {
                 "change": change,
-                "trainings": int((terms[summed[0]] > 0).sum()),
                 "error": _percent(effect),
                 "95 % interval": interval((effect - half, effect + half), _percent),
             }

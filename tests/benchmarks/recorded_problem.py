@@ -1,9 +1,9 @@
 """A search problem made of recorded trainings, which costs no training.
 
 `recorded.csv` has 575 trainings of LeNet-5 on MNIST in the recipe of the preset `best` without
-shear: the hyperparameters and the validation accuracy of each epoch. Version 0.1.0 recorded the
-first four kinds, on two cores; the others are five sweeps of `best`, of which the last three ran
-on a GPU.
+label smoothing, with `split: random`: the hyperparameters and the validation accuracy of each
+epoch. Version 0.1.0 recorded the first four kinds, on two cores; the others are five sweeps of
+`best`, of which the last three ran on a GPU.
 
 | recorded_as | trainings | hyperparameters                                    | epochs       |
 |-------------|-----------|----------------------------------------------------|--------------|

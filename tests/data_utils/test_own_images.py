@@ -136,6 +136,9 @@ def test_folder_without_test_images_has_the_first_ones_set_aside(tmp_path):
     assert lines[1].startswith(f"{tmp_path} has no test images: 4 of the 24 training images")
     again = load_folder(tmp_path, Progress())
     assert again.fingerprint == data.fingerprint
+    drawn = load_folder(tmp_path, Progress(), split="random")
+    assert drawn.test.labels.tolist() == [0, 0, 1, 1]
+    assert drawn.fingerprint != data.fingerprint
 
 
 def test_copies_are_not_set_aside_for_the_test(tmp_path):

@@ -82,6 +82,7 @@ def test_other_data_and_another_network_are_named_and_never_compared(call, add_s
     ledger = tmp_path / "storage" / "b" / "ledger.jsonl"
     text = ledger.read_text().replace('"config":', '"data": {"fingerprint": "x"}, "config":', 1)
     text = text.replace('"dataset": "mnist"', '"dataset": "/here/halves.npz"', 1)
+    text = text.replace('"split": "contiguous"', '"split": "random"', 1)
     ledger.write_text(text.replace('"model": "lenet5"', f'"model": "{model}"', 1))
 
     document = json.loads(call("compare", "a", "b", "--json").out)
@@ -95,6 +96,7 @@ def test_other_data_and_another_network_are_named_and_never_compared(call, add_s
     rows = [line.split() for line in outcome.out.splitlines()]
     assert ["dataset", "mnist", "halves.npz"] in rows
     assert ["network", "lenet5", "Net@abababab"] in rows
+    assert ["split", "contiguous", "random"] in rows
     assert outcome.out.splitlines()[-1].endswith(
         "their datasets differ, and accuracies on different images cannot be compared."
     )

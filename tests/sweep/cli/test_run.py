@@ -76,7 +76,7 @@ class Pretended:
         self.fetch: Callable[[], None] = lambda: None
         self.data = DATA
 
-    def load_data(self, name: str, folder: Path | None) -> object:
+    def load_data(self, name: str, folder: Path | None, split: str) -> object:
         assert name == "mnist" or is_path(name)
         self.fetch()
         return self.data

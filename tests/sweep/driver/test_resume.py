@@ -10,9 +10,10 @@ from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from config_ledgers import make_ledger
 from sweep.config import SweepConfig
+from sweep.config.resolve import resolve_config
 from sweep.driver.arms import plan_runs
 from sweep.driver.folders import write_environment
-from sweep.driver.resume import check_changes, find_missing
+from sweep.driver.resume import check_changes, find_missing, plan_resume
 from sweep.environment import versions
 from sweep.errors import UsageError
 
@@ -118,6 +119,15 @@ def test_change_that_matters_is_told_and_needs_to_be_accepted(change, told, fold
     with pytest.raises(UsageError, match="--accept-changes") as raised:
         check_changes(folder, ledger, config, accept_changes=False)
     assert "".join(f"\n  {sentence}" for sentence in told) in str(raised.value)
+
+
+def test_split_is_kept_unless_another_one_is_given(folder):
+    ledger = make_ledger(SweepConfig(split="random"), "COMPLETE")
+    kept, changes, _ = plan_resume(folder, ledger, resolve_config(), accept_changes=False)
+    assert (kept.split, changes) == ("random", [])
+    other = resolve_config(settings=["split=contiguous"])
+    with pytest.raises(UsageError, match="`split`: random then, contiguous now"):
+        plan_resume(folder, ledger, other, accept_changes=False)
 
 
 def test_path_of_the_data_may_change_but_not_its_name(folder):
