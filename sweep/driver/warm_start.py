@@ -17,6 +17,11 @@ def learn_from(ledger: Ledger, config: SweepConfig, data: DataRecord) -> Earlier
     A trial fits if its score is comparable: the same data, network, epochs and fixed
     hyperparameters. Its values of what is searched now must be in the search space.
     """
+    if config.split != (split := ledger.config["split"]):
+        raise UsageError(
+            f"{ledger.name} chose its images with `split: {split}`, the new sweep with "
+            f"`{config.split}`: add --set split={split}, or leave out --from"
+        )
     if ledger.data.fingerprint != data.fingerprint:
         then = ledger.data
         raise UsageError(

@@ -57,7 +57,6 @@ def test_sweep_learns_from_the_trials_that_have_ended_and_tries_the_best_first()
         ({"epochs": 3}, {}, []),
         ({"model": "mlp"}, {}, []),
         ({"split_seed": 3}, {}, []),
-        ({"split": "random"}, {}, []),
     ],
 )
 def test_only_trials_whose_scores_are_comparable_fit(then, now, trials):
@@ -68,6 +67,14 @@ def test_only_trials_whose_scores_are_comparable_fit(then, now, trials):
         return
     with pytest.raises(UsageError, match=r"no trial of made fits the new sweep:\n.* trials?\)"):
         learn_from(ledger, config, MNIST)
+
+
+def test_other_split_is_refused_with_the_setting_that_fits():
+    config = SweepConfig(epochs=2)
+    with pytest.raises(UsageError, match="add --set split=random, or leave out --from"):
+        learn_from(_earlier(split="random"), config, MNIST)
+    same = SweepConfig(epochs=2, split="random")
+    assert len(learn_from(_earlier(split="random"), same, MNIST).trials) == 3
 
 
 def test_other_data_is_refused_and_the_same_data_fits_under_another_path():
