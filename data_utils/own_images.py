@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_utils import Split
+from data_utils import DEFAULT_SPLIT, Split
 from data_utils.dataset import ImageDataset, TrainTest, describe_pixels, held_out, n_held_out
 from data_utils.errors import DataError
 from data_utils.images import is_image, opaque, open_image
@@ -42,7 +42,7 @@ class _Part:
         return self.where[i] if len(self.where) > 1 else f"{self.where[0]}[{i}]"
 
 
-def load_npz(path: Path, progress: Progress, split: Split = "contiguous") -> TrainTest:
+def load_npz(path: Path, progress: Progress, split: Split = DEFAULT_SPLIT) -> TrainTest:
     """Load an `.npz` file, without pickles; its classes are called 0, 1 and so on.
 
     DataError if it cannot be read, or something is wrong with its images or labels.
@@ -76,7 +76,7 @@ def load_npz(path: Path, progress: Progress, split: Split = "contiguous") -> Tra
     return _assemble(str(path), parts, classes, progress, split)
 
 
-def load_folder(path: Path, progress: Progress, split: Split = "contiguous") -> TrainTest:
+def load_folder(path: Path, progress: Progress, split: Split = DEFAULT_SPLIT) -> TrainTest:
     """Load a folder of images by class, in color if one of them is.
 
     DataError if an image cannot be read, or something is wrong with the images.

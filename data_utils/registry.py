@@ -5,7 +5,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from data_utils import Split
+from data_utils import DEFAULT_SPLIT, Split
 
 if TYPE_CHECKING:
     from data_utils.dataset import TrainTest
@@ -36,7 +36,7 @@ def load_dataset(
     create: bool,
     progress: "Progress",
     may_fetch: bool = True,
-    split: Split = "contiguous",
+    split: Split = DEFAULT_SPLIT,
 ) -> "TrainTest":
     """Load a dataset as `load_mnist` does; `name` is a key of `DATASETS`, or a path.
 

@@ -316,8 +316,12 @@ class Ledger(Journal):
 def _with_current_keys(config: dict[str, Any]) -> dict[str, Any]:
     """Return a recorded config with the keys of today, which an older one has not."""
     renamed = {"initial_points" if key == "first" else key: v for key, v in config.items()}
-    added: dict[str, Any] = {"dataset": "mnist", "split": "random"}
-    added |= {"time_budget": None, "initial_points": []}
+    added: dict[str, Any] = {
+        "dataset": "mnist",
+        "split": "random",
+        "time_budget": None,
+        "initial_points": [],
+    }
     return renamed | {key: v for key, v in added.items() if key not in renamed}
 
 

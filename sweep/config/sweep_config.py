@@ -19,7 +19,7 @@ from analysis.formatting import printable
 from analysis.hyperparameters import DEFAULTS, HAND_TUNED, REGULARIZERS, complete, show_value
 from analysis.results.budget import DURATION, read_duration
 from analysis.yaml_text import yaml_text
-from data_utils import Split
+from data_utils import DEFAULT_SPLIT, Split
 from data_utils.registry import DATASETS, is_path
 from models.own import is_own
 from models.registry import MODELS
@@ -140,10 +140,11 @@ class SweepConfig(Section):
     function; resolved, it is `model.py:NAME@SHA256`."""
     seed: Seed = 0
     """Seed of the searcher and, with its number, of each trial."""
-    split: Split = "contiguous"
-    """How the images for validation are chosen: of each class those that follow one another, so
-    that a writer's are nearly all on one side, or one by one. Without it in a file, a sweep that
-    is continued keeps its own."""
+    split: Split = DEFAULT_SPLIT
+    """`contiguous`: the images for validation follow one another in their class, so that those of
+    one writer are nearly all on one side. `random`: they are drawn one by one. Own data without
+    test images has some chosen likewise. A sweep that is continued keeps its split, unless a file
+    or an option gives another."""
     split_seed: Seed = 0
     """Which of the successive parts is for validation, or the seed of the random draw."""
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 32

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.text import Text
 
-from data_utils import Split
+from data_utils import DEFAULT_SPLIT, Split
 from data_utils.dataset import TrainTest
 from data_utils.registry import load_dataset
 from data_utils.sources import Progress as FetchProgress
@@ -94,7 +94,7 @@ def load_data(
     folder: str | os.PathLike[str] | None,
     *,
     create: bool = False,
-    split: Split = "contiguous",
+    split: Split = DEFAULT_SPLIT,
 ) -> TrainTest:
     """Load a dataset; download missing files, with a progress bar on standard error.
 

@@ -105,9 +105,11 @@ def measure(_: int) -> Section:
     """Fit the recorded trainings."""
     table = pd.read_csv(_FILE)
     kept = table[table["val_accuracy"] > _WRECKED]
-    note = f"{len(kept)} trainings; {len(table) - len(kept)} others did not converge."
+    note = (
+        f"{len(kept)} trainings; {len(table) - len(kept)} others did not converge. "
+        "The first table: validation by images in a row; the second: drawn one by one."
+    )
     tables = [effects(kept[kept["split"] == split]) for split in ("contiguous", "random")]
-    note += " The first table: validation by images in a row; the second: drawn one by one."
     return Section("Changes to a plain recipe", note, tables)
 
 
