@@ -143,8 +143,7 @@ class SweepConfig(Section):
     split: Split = DEFAULT_SPLIT
     """`contiguous`: the images for validation follow one another in their class, so that those of
     one writer are nearly all on one side. `random`: they are drawn one by one. Own data without
-    test images has some chosen likewise. A sweep that is continued keeps its split, unless a file
-    or an option gives another."""
+    test images has some chosen likewise. A sweep that is continued keeps its split."""
     split_seed: Seed = 0
     """Which of the successive parts is for validation, or the seed of the random draw."""
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 32

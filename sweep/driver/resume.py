@@ -119,8 +119,7 @@ def plan_resume(
 ) -> tuple[SweepConfig, list[str], Missing]:
     """Return the config to continue with, its changes (see `check_changes`), and what is missing.
 
-    The images for validation stay the same, unless `config` was given another split. UsageError
-    as `check_changes`.
+    A `config` that was given no split has the sweep's own. UsageError as `check_changes`.
     """
     if "split" not in config.model_fields_set:
         config = config.model_copy(update={"split": ledger.config["split"]})
@@ -136,7 +135,8 @@ def check_changes(
 
     Trials, time budget, confirmation and resources may change: they leave the existing trials
     as they are. So may the path of the data, which `check_data` compares by its contents. Changes
-    without `accept_changes` are a UsageError, and so are fewer trials than have started.
+    without `accept_changes` are a UsageError. So are, in any case, other validation images, whose
+    scores do not compare, and fewer trials than have started.
     """
     started = len(ledger.trials)
     least = started + has_only_previews(ledger)
@@ -153,12 +153,13 @@ def check_changes(
         *_differences(then.model_dump(mode="json"), config.model_dump(mode="json")),
         *(f"version of {change}" for change in _differences(_versions_then(folder), versions())),
     ]
+    way_on = "continue with --accept-changes, or start a new sweep"
+    if (then.split, then.split_seed) != (config.split, config.split_seed):
+        accept_changes = False
+        way_on = "scores on other validation images do not compare: start a new sweep"
     if changes and not accept_changes:
         listed = "".join(f"\n  {change}" for change in changes)
-        raise UsageError(
-            f"changed since {ledger.name} began:{listed}\n"
-            "continue with --accept-changes, or start a new sweep"
-        )
+        raise UsageError(f"changed since {ledger.name} began:{listed}\n{way_on}")
     return changes
 
 

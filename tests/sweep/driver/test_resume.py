@@ -103,8 +103,8 @@ def test_complete_confirmation_lacks_new_finalists_and_other_epochs(folder):
         ({"recipe": {"learning_rate": 0.02}}, ["`recipe.learning_rate`: 0.01 then, 0.02 now"]),
         ({"scheduler": {"grace_period": 2}}, ["`scheduler.grace_period`: 3 then, 2 now"]),
         (
-            {"model": "mlp", "split_seed": 4},
-            ["`model`: lenet5 then, mlp now", "`split_seed`: 0 then, 4 now"],
+            {"model": "mlp", "seed": 4},
+            ["`model`: lenet5 then, mlp now", "`seed`: 0 then, 4 now"],
         ),
     ],
     ids=str,
@@ -128,6 +128,13 @@ def test_split_is_kept_unless_another_one_is_given(folder):
     other = resolve_config(settings=["split=contiguous"])
     with pytest.raises(UsageError, match="`split`: random then, contiguous now"):
         plan_resume(folder, ledger, other, accept_changes=False)
+
+
+@pytest.mark.parametrize("change", [{"split": "random"}, {"split_seed": 4}], ids=str)
+def test_other_validation_images_cannot_be_accepted(change, folder):
+    ledger = make_ledger(SweepConfig(), "COMPLETE")
+    with pytest.raises(UsageError, match="other validation images do not compare"):
+        check_changes(folder, ledger, SweepConfig(**change), accept_changes=True)
 
 
 def test_path_of_the_data_may_change_but_not_its_name(folder):
