@@ -112,6 +112,8 @@ _TABLE = (
     Hyperparameter(
         "shear", "float", 0.0, high=90, below_high=True, unit="degrees", symbol="°", is_extra=True
     ),
+    # Largest displacement of the points of a grid, between which an image is bent smoothly.
+    Hyperparameter("elastic", "float", 0.0, high=1, unit="of the image side", is_extra=True),
     # Probability that is taken from a label and spread over all classes, in training.
     Hyperparameter("label_smoothing", "float", 0.0, high=1, below_high=True, is_extra=True),
     # Images per step.
@@ -146,9 +148,9 @@ HAND_TUNED: Mapping[str, float] = MappingProxyType(
     {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
 )
 """The regularizers of the hand-tuned baseline; its other values are `DEFAULTS`."""
-REGULARIZERS = (*HAND_TUNED, "scale", "shear", "label_smoothing")
+REGULARIZERS = (*HAND_TUNED, "scale", "shear", "elastic", "label_smoothing")
 """What is 0 in a network without regularizers."""
-AUGMENTATIONS = ("rotation", "shift", "scale", "shear")
+AUGMENTATIONS = ("rotation", "shift", "scale", "shear", "elastic")
 """The amounts of `data_utils.augment`."""
 
 

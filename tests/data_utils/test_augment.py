@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Generator
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as TF
@@ -42,6 +43,20 @@ def test_transform_agrees_with_torchvision(is_affine):
     torch.testing.assert_close(ours, torch.stack(expected), rtol=0, atol=1e-4)
 
 
+def test_displacements_agree_with_torchvision():
+    generator = Generator().manual_seed(3)
+    images = torch.rand(8, 2, SIDE, SIDE, generator=generator)
+    points = (torch.rand(8, 2, 5, 5, generator=generator) - 0.5) * 0.4
+    smooth = F.interpolate(points, size=(SIDE, SIDE), mode="bicubic", align_corners=True)
+    expected = [
+        TF.elastic(image, 2 * displacement.permute(1, 2, 0)[None])
+        for image, displacement in zip(images, smooth, strict=True)
+    ]
+    still = {"angles": torch.zeros(8), "shifts": torch.zeros(8, 2)}
+    ours = transform(images, **still, displacements=points)
+    torch.testing.assert_close(ours, torch.stack(expected), rtol=0, atol=1e-4)
+
+
 def test_augment_without_ranges_returns_its_images_and_draws_nothing():
     generator = Generator().manual_seed(0)
     before = generator.get_state()
@@ -50,11 +65,11 @@ def test_augment_without_ranges_returns_its_images_and_draws_nothing():
     assert torch.equal(generator.get_state(), before)
 
 
-def augmented_ramps(**amounts: float) -> list[torch.Tensor]:
+def augmented_ramps(side: int = RAMP_SIDE, **amounts: float) -> list[torch.Tensor]:
     """Return n augmented images whose pixels are their x, and n whose pixels are their y."""
-    centers = (torch.arange(RAMP_SIDE) * 2 + 1) / RAMP_SIDE - 1
+    centers = (torch.arange(side) * 2 + 1) / side - 1
     y, x = torch.meshgrid(centers, centers, indexing="ij")
-    ramps = (ramp.expand(N_RAMPS, 1, RAMP_SIDE, RAMP_SIDE) for ramp in (x, y))
+    ramps = (ramp.expand(N_RAMPS, 1, side, side) for ramp in (x, y))
     return [augment(ramp, generator=Generator().manual_seed(8), **amounts)[:, 0] for ramp in ramps]
 
 
@@ -91,3 +106,12 @@ def test_augment_draws_angles_and_shifts_uniformly_and_independently():
     right, down = -(cos * middle_x - sin * middle_y) / 2, -(sin * middle_x + cos * middle_y) / 2
     angles = torch.atan2(sin, cos) * 180 / math.pi
     require_uniform_and_independent(angles / rotation, right / shift, down / shift)
+
+
+def test_augment_displaces_points_uniformly_and_independently():
+    # With 13 pixels on a side every third one is a point of the grid. The pixels are their own
+    # coordinates: 0 in the middle, 6 / 13 of half the side three pixels further.
+    x, y = augmented_ramps(13, rotation=0, shift=0, elastic=0.1)
+    middle, below, right = (x[:, 6, 6], y[:, 6, 6]), (x[:, 9, 6], y[:, 9, 6]), x[:, 6, 9]
+    moved = (*middle, below[0], below[1] - 6 / 13, right - 6 / 13)
+    require_uniform_and_independent(*(distances / 2 / 0.1 for distances in moved))

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from analysis.hyperparameters import DEFAULTS
 from analysis.records.confirmation import Arm, Confirmation, ConfirmationBegun, RunEnded
 from analysis.records.ledger import DIVERGED, Trial
 from analysis.results.selection import Selection
@@ -9,20 +10,9 @@ from analysis.storage.journal import FORMAT
 from sweep.config import SweepConfig
 from sweep.driver.arms import missing_runs, plan_arms
 
-CLASSIC = {
-    "batch_size": 64,
-    "learning_rate": 0.01,
-    "schedule": "constant",
-    "warmup_epochs": 0.0,
-    "momentum": 0.9,
-    "nesterov": False,
-    "ema_decay": 0.0,
-    "scale": 0.0,
-    "shear": 0.0,
-    "label_smoothing": 0.0,
-}
 PLAIN = {"dropout": 0.0, "rotation": 0.0, "shift": 0.0, "weight_decay": 0.0}
 HAND_TUNED = {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
+CLASSIC = {name: value for name, value in DEFAULTS.items() if name not in HAND_TUNED}
 FOUND = {"dropout": 0.1, "rotation": 12.0, "shift": 0.06, "weight_decay": 0.0005}
 SPACE = SweepConfig().model_dump()["space"]
 RATE = {"learning_rate": {"low": 0.005, "high": 0.2, "log": True}}

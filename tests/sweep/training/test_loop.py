@@ -33,7 +33,8 @@ CONSTANT: dict[str, Any] = {
 }
 LINEAR = dict(CONSTANT, schedule="linear", warmup_epochs=1.5, nesterov=True)
 PLAIN = dict(CONSTANT, dropout=0.0, rotation=0.0, shift=0.0)
-EXTRA = dict(LINEAR, schedule="cosine", scale=0.1, shear=5.0, label_smoothing=0.1, ema_decay=0.9)
+AUGMENTED = dict(LINEAR, scale=0.1, shear=5.0, elastic=0.02)
+EXTRA = dict(AUGMENTED, schedule="cosine", label_smoothing=0.1, ema_decay=0.9)
 RECIPES = pytest.mark.parametrize(
     "hyperparameters", [CONSTANT, LINEAR, EXTRA], ids=["constant", "linear", "extra"]
 )
