@@ -9,7 +9,8 @@ sequences, so that one training tells something about several changes:
 | 1 to 59    | batch size, schedule, averaging, label smoothing, scale, shear 10, dropout  |
 | to 91      | label smoothing, scale, shear 10 and 20                                     |
 | to 152     | label smoothing 0.03, shear 10, momentum, warm-up                           |
-| contiguous | label smoothing 0.03, scale, shear 10 and 20, dropout 0.1 and 0.2           |
+| to 248     | label smoothing 0.03, scale, shear 10 and 20, dropout 0.1 and 0.2           |
+| to the end | elastic, with the same other values, for each of them                       |
 
 The second and later ones were chosen after those before them had been fitted, to settle what had
 looked promising. Rotation was up to 15 degrees, in the last ones 20. `split` and `split_seed` are
@@ -42,6 +43,7 @@ REFERENCE = {
     "label_smoothing": 0.0,
     "scale": 0.0,
     "shear": 0.0,
+    "elastic": 0.0,
     "dropout": 0.0,
 }
 
@@ -61,7 +63,7 @@ def effects(table: pd.DataFrame) -> list[dict[str, Any]]:
 
     The logarithm of the error is fitted by least squares: a term for each change, parabolas in
     rotation, shift and the logarithms of weight decay and learning rate, and a term for each
-    split. The intervals are Student's, and contain all effects together (Bonferroni).
+    split and for each seed of several trainings, which differ in nothing else. The intervals are Student's, and contain all effects together (Bonferroni).
     """
     terms: dict[str, np.ndarray] = {"1": np.ones(len(table))}
     changes: dict[str, set[str]] = {}  # the terms that make up each change
@@ -81,6 +83,9 @@ def effects(table: pd.DataFrame) -> list[dict[str, Any]]:
         terms |= {name: values, f"{name}, squared": values**2}
     for seed in sorted(set(table["split_seed"]))[1:]:
         terms[f"split_seed {seed}"] = (table["split_seed"] == seed).to_numpy(float)
+    n_trainings = table["seed"].value_counts()
+    for seed in n_trainings[n_trainings > 1].index:
+        terms[f"seed {seed}"] = (table["seed"] == seed).to_numpy(float)
     inputs, target = np.column_stack(list(terms.values())), np.log(1 - table["val_accuracy"])
     solved, *_ = np.linalg.lstsq(inputs, target, rcond=None)
     n_free = len(table) - len(terms)
