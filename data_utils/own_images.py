@@ -189,11 +189,6 @@ def _assemble(
 ) -> TrainTest:
     """Check the parts together, and make the dataset."""
     _check_together(where, parts, classes)
-    for name, part in parts.items():
-        counts = np.bincount(part.labels, minlength=len(classes))
-        if missing := [c for c, n in zip(classes, counts, strict=True) if not n]:
-            few = ", ".join(map(_printable, missing[:5])) + ", …" * (len(missing) > 5)
-            progress.message(f"note: {where} has no {name} images of class {few}")
     kind = np.uint8 if len(classes) <= 256 else np.uint16
     names = tuple(map(_printable, classes))
     images = {name: _channels_first(part.images) for name, part in parts.items()}
@@ -214,6 +209,15 @@ def _assemble(
                 f"{where} has equal images, of which {n_again:,} would be set aside for the test "
                 "although the network learns from their copies; remove copies, or add test images"
             )
+    validated = labels.get("val")
+    if validated is None:
+        n = n_held_out(len(labels["train"]))
+        validated = labels["train"][held_out(labels["train"], n, split, seed=0)]
+    for used_for, chosen in (("validation", validated), ("test", labels["test"])):
+        counts = np.bincount(chosen, minlength=len(classes))
+        if missing := [c for c, n in zip(names, counts, strict=True) if not n]:
+            few = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
+            progress.message(f"note: {where} has no {used_for} images of class {few}")
     spec = describe_pixels(images["train"], names)  # without what is set aside
     test = ImageDataset(images["test"], labels["test"], spec)
     if "val" not in parts:

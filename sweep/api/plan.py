@@ -19,7 +19,7 @@ from sweep.config import Confirm, Resources, SweepConfig
 from sweep.config.resolve import resolve_config
 from sweep.driver.estimate import Estimate, describe_time, estimate_time, n_training_steps
 from sweep.driver.folders import check_name, name_after
-from sweep.driver.resume import Missing, describe_data
+from sweep.driver.resume import Missing, check_data, describe_data
 from sweep.driver.warm_start import describe_learning, learn_from
 from sweep.environment import gpus, n_processors, split_address
 from sweep.errors import UsageError
@@ -69,15 +69,19 @@ def print_dry_run(
     options: Options,
     missing: Missing | None = None,
     from_sweep: Ledger | None = None,
+    ledger: Ledger | None = None,
     *,
     as_json: bool,
 ) -> None:
-    """Print what would run; write nothing. `missing` is what an existing sweep lacks."""
+    """Print what would run; write nothing. An existing sweep has a `ledger`, and `missing`."""
     check_options(config.resources, options)
     # Another dataset with a name is as large as MNIST, and perhaps not here yet.
     data = replace(MNIST, fingerprint=config.dataset)
     if is_path(config.dataset):
-        data = describe_data(load_data(config.dataset, options.data, split=config.split))
+        loaded = load_data(config.dataset, options.data, split=config.split)
+        data = describe_data(loaded)
+        if ledger is not None:
+            check_data(ledger, loaded)
     check_network(config, spec_of(data))
     earlier = None if from_sweep is None else learn_from(from_sweep, config, data)
     if as_json:
@@ -95,7 +99,8 @@ def print_dry_run(
     plan = config.confirm
     then = "no confirmation"
     if plan is not None:
-        then = f"confirmation of {count(plan.top_k, 'finalist')}, {describe_seeds(plan)}"
+        finalists = count(min(plan.top_k, config.trials), "finalist")
+        then = f"confirmation of {finalists}, {describe_seeds(plan)}"
     say(f"sweep {name} would run {describe_size(config)}, then: {then}", sys.stdout)
     print_plan(config, options, from_sweep, earlier, data, sys.stdout, missing)
     if missing is not None:

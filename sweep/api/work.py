@@ -34,6 +34,7 @@ from sweep.screen.output import passing_line, say
 from sweep.screen.plan import describe_size
 
 _MAX_SEEDS = 20  # of `--until-decided`
+_ENDS = {"trials", "time_budget", "confirm"}  # keys of a config that say when a sweep is complete
 
 
 def start_sweep(
@@ -61,35 +62,28 @@ def continue_sweep(
 ) -> None:
     """Run the missing trials and confirmation runs of the sweep."""
     config, changes, missing = plan_resume(folder, ledger, config, accept_changes=accept_changes)
-    if not missing:
-        if config.dataset != ledger.config["dataset"]:
-            check_data(ledger, load_data(config.dataset, options.data, split=config.split))
-        say(f"{folder.name} is complete: nothing to do")
-        if (early := describe_budget(ledger)) is not None:
-            more = follow_up("resume --time-budget 30m", folder)
-            say(f"{early}; continue it for 30 more minutes with: {more}")
-        elif config.time_budget != ledger.config["time_budget"]:
-            more = follow_up(f"resume --trials {2 * config.trials}", folder)
-            say(f"all of its trials have ended; for more trials: {more}")
-        if folder.exists(REPORT_FILE):
-            options.show(folder, ledger)
-        else:
-            _finish(folder, ledger, options)
-        return
-    _load_networks(folder, ledger, config)
-    with watchable(folder), _advising(folder), folder.lock() as locked:
-        start, data = _prepare(config, options, ledger)
-        if changes:
-            write_environment(locked, config)
-        if config.model != ledger.config["model"]:
-            keep_network(locked, config.model)
-        say(f"resuming {folder.name}: {missing.text}")
-        if any(change.startswith("`initial_points`") for change in changes):
-            say("note: the new initial points are not tried: a sweep tries them at its start")
-        say(f"sweep {folder.name}: {describe_size(config)}")
-        with passing_line(start):
-            ledger = _train(locked, config, options, data)
-    _finish(folder, ledger, options)
+    then = SweepConfig.model_validate(ledger.config)
+    if missing or config.model_dump(exclude=_ENDS) != then.model_dump(exclude=_ENDS):
+        _load_networks(folder, ledger, config)
+        with watchable(folder), _advising(folder), folder.lock() as locked:
+            start, data = _prepare(config, options, ledger)
+            if changes:
+                write_environment(locked, config)
+            if config.model != then.model:
+                keep_network(locked, config.model)
+            if missing:
+                say(f"resuming {folder.name}: {missing.text}")
+                if any(change.startswith("`initial_points`") for change in changes):
+                    say("note: the new initial points are not tried: a sweep begins with them")
+                say(f"sweep {folder.name}: {describe_size(config)}")
+                with passing_line(start):
+                    ledger = _train(locked, config, options, data)
+            else:
+                _record(locked, config, data)
+    if missing:
+        _finish(folder, ledger, options)
+    else:
+        _show_complete(folder, ledger, config, options)
 
 
 def confirm_sweep(
@@ -181,6 +175,29 @@ def _train(
         if config.confirm is not None and rank_trials(ledger):
             run_confirmation(session, config, ledger, data)
     return ledger
+
+
+def _record(locked: Folder, config: SweepConfig, data: TrainTest) -> None:
+    """Record the changed config of a sweep that lacks nothing."""
+    from sweep.driver.search import open_ledger
+
+    with open_ledger(locked, config, data):
+        pass
+
+
+def _show_complete(folder: Folder, ledger: Ledger, config: SweepConfig, options: Options) -> None:
+    """Show the result of a sweep that lacks nothing, and how to make it longer."""
+    say(f"{folder.name} is complete: nothing to do")
+    if (early := describe_budget(ledger)) is not None:
+        more = follow_up("resume --time-budget 30m", folder)
+        say(f"{early}; continue it for 30 more minutes with: {more}")
+    elif config.time_budget != ledger.config["time_budget"]:
+        more = follow_up(f"resume --trials {2 * config.trials}", folder)
+        say(f"all of its trials have ended; for more trials: {more}")
+    if folder.exists(REPORT_FILE):
+        options.show(folder, ledger)
+    else:
+        _finish(folder, ledger, options)
 
 
 def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:

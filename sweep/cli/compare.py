@@ -9,7 +9,6 @@ from typing import Any, get_args
 
 from rich.table import Table
 
-from analysis.errors import describe_cause
 from analysis.formatting import (
     count,
     dataset_name,
@@ -33,7 +32,7 @@ from sweep.cli.tables import sweep_document
 from sweep.errors import NoTrialError, UsageError
 from sweep.results.best import best_document, comparison_document
 from sweep.screen.layout import new_table
-from sweep.screen.output import escape, open_console, say
+from sweep.screen.output import escape, open_console, say, write_file
 
 _UNPAIRED = (
     "The runs are independent; those of sweeps with the same `--seed` are paired, "
@@ -86,11 +85,9 @@ def draw_comparison(out: Path, ledgers: Mapping[str, Ledger]) -> None:
         picture, _ = render_drawing(
             lambda: draw_sweeps_so_far(ledgers), "Best so far, by sweep", file_format
         )
-        out.write_bytes(picture)
     except NothingToDrawError as error:
         raise UsageError(f"cannot draw {out}: {error}") from error
-    except OSError as error:
-        raise UsageError(f"cannot write {out}: {describe_cause(error)}") from error
+    write_file(out, picture)
 
 
 def _document(folder: Folder, ledger: Ledger) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def run(
             resolved, _, missing = plan_resume(
                 folder, ledger, resolved, accept_changes=accept_changes
             )
-            print_dry_run(name, resolved, how, missing, as_json=as_json)
+            print_dry_run(name, resolved, how, missing, ledger=ledger, as_json=as_json)
         else:
             continue_sweep(folder, ledger, resolved, how, accept_changes=accept_changes)
         return

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
-from analysis.errors import LedgerError, describe_cause
+from analysis.errors import LedgerError
 from analysis.formatting import dataset_name, duration, is_usual, network_name, percent
 from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger, Trial, read_ledger
@@ -19,9 +19,8 @@ from analysis.results.budget import n_planned, seconds_spent
 from analysis.results.selection import best_trial, describe_rule, trial_accuracy
 from analysis.results.state import SweepState, state_in_words, sweep_state
 from analysis.storage.folder import Folder
-from sweep.errors import UsageError
 from sweep.screen.layout import Fitted, TrialTable, new_table
-from sweep.screen.output import escape, open_console, say
+from sweep.screen.output import escape, open_console, say, write_file
 
 _STATE_COLORS = {"running": "bold green", "interrupted": "yellow", "finished": "green"}
 _COLORS = {"COMPLETE": "green", "STOPPED": "cyan", "RUNNING": "default", "FAILED": "red"}
@@ -51,11 +50,8 @@ def write_csv(ledger: Ledger, trials: Sequence[Trial], path: Path) -> None:
     text = table.loc[[trial.trial_id for trial in trials]].to_csv()
     if path == Path("-"):
         sys.stdout.write(text)
-        return
-    try:
-        path.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {describe_cause(error)}") from error
+    else:
+        write_file(path, text.encode())
 
 
 def print_trials(ledger: Ledger, trials: Sequence[Trial], state: SweepState) -> None:

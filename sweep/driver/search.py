@@ -55,13 +55,8 @@ def run_search(
         Interrupted: A signal came. The ledger has every epoch that was finished.
     """
     engine = session.engine
-    plain = config.model_dump(mode="json")
-    created = SweepCreated(
-        time.time(), FORMAT, engine.folder.name, plain, earlier, describe_data(data)
-    )
-    with LedgerWriter(engine.folder, created) as writer:
+    with open_ledger(engine.folder, config, data, earlier) as writer:
         ledger = writer.journal
-        _record_config(engine.folder, config, writer)
         if ledger.n_ended >= n_planned(ledger):
             return ledger
         train, validation = data.split(config.split, config.split_seed)
@@ -83,16 +78,24 @@ def run_search(
         return ledger
 
 
-def _record_config(folder: Folder, config: SweepConfig, writer: LedgerWriter) -> None:
-    """Record a changed config, first in the ledger.
+@contextlib.contextmanager
+def open_ledger(
+    folder: Folder, config: SweepConfig, data: TrainTest, earlier: EarlierSweep | None = None
+) -> Iterator[LedgerWriter]:
+    """Begin or continue the ledger of a sweep in its locked folder; record a changed config.
 
-    After a crash between the two, the next session repairs `config.yaml`.
+    The config is recorded first in the ledger. After a crash between the two, the next session
+    repairs `config.yaml`.
     """
-    if SweepConfig.model_validate(writer.journal.config) != config:
-        writer.append(ConfigChanged(time.time(), config.model_dump(mode="json")))
-    text = config.to_yaml().encode()
-    if not folder.exists(CONFIG_FILE) or folder.read(CONFIG_FILE) != text:
-        folder.write(CONFIG_FILE, text)
+    plain = config.model_dump(mode="json")
+    created = SweepCreated(time.time(), FORMAT, folder.name, plain, earlier, describe_data(data))
+    with LedgerWriter(folder, created) as writer:
+        if SweepConfig.model_validate(writer.journal.config) != config:
+            writer.append(ConfigChanged(time.time(), plain))
+        text = config.to_yaml().encode()
+        if not folder.exists(CONFIG_FILE) or folder.read(CONFIG_FILE) != text:
+            folder.write(CONFIG_FILE, text)
+        yield writer
 
 
 @contextlib.contextmanager

@@ -7,9 +7,13 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
+from analysis.errors import describe_cause
 from analysis.formatting import WIDEST, printable
+from analysis.storage.local_folder import LocalFolder
+from sweep.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,6 +48,18 @@ def say(text: str, stream: TextIO | None = None) -> None:
 def print_json(document: Any) -> None:
     """Print a JSON document on standard output."""
     print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def write_file(path: Path, contents: bytes) -> None:
+    """Write a file of the user's choice, whole or not at all; UsageError if that cannot be."""
+    target = path.resolve()
+    try:
+        if target.parent.is_dir() and (path.is_file() or not path.exists()):
+            LocalFolder(target.parent).write(target.name, contents)
+        else:  # such as /dev/stdout
+            path.write_bytes(contents)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {describe_cause(error)}") from error
 
 
 def open_console(stream: TextIO | None = None) -> "Console":

@@ -258,14 +258,23 @@ def test_what_the_accuracy_does_not_speak_of_is_said(tmp_path):
     said: list[str] = []
     np.savez(tmp_path / "a.npz", **_arrays(y_test=np.arange(6) % 2))
     load_npz(tmp_path / "a.npz", Progress(message=said.append))
-    assert said == [f"note: {tmp_path / 'a.npz'} has no test images of class 2"]
+    assert said == [
+        f"note: {tmp_path / 'a.npz'} has no validation images of class 2",
+        f"note: {tmp_path / 'a.npz'} has no test images of class 2",
+    ]
+    said.clear()
+    np.savez(tmp_path / "b.npz", x_train=_images(15, 4), y_train=np.arange(15) % 3)
+    load_npz(tmp_path / "b.npz", Progress(message=said.append))
+    missing = "validation images of class 1", "test images of class 2"
+    assert [message.partition("b.npz has no ")[2] for message in said[1:]] == list(missing)
+    said.clear()
     with pytest.raises(DataError, match=r"a\.npz is neither a folder of images nor an \.npz file"):
         load_folder(tmp_path / "a.npz", Progress())
     _fill(tmp_path, "train", _images(8, 1), "a", "b")
     _fill(tmp_path, "test", _images(4, 2), "a", "b")
     Image.fromarray(_images(1, 3)[0]).save(tmp_path / "test" / "loose.png")
     load_folder(tmp_path, Progress(message=said.append))
-    assert said[1] == f"note: images without a class are not used: 1 in {tmp_path / 'test'}"
+    assert said[0] == f"note: images without a class are not used: 1 in {tmp_path / 'test'}"
 
 
 def test_folder_without_classes_is_refused(tmp_path):

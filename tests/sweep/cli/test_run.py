@@ -28,6 +28,7 @@ from analysis.records.ledger import (
     SweepCreated,
     TrialEnded,
     TrialStarted,
+    read_ledger,
 )
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
@@ -345,6 +346,29 @@ def test_sweep_is_not_continued_with_other_data(call, pretended):
             "error: the data is not that of mine, which had 60,000 training and 10,000 test images"
         )
     assert pretended.done == done
+
+
+def test_place_of_the_data_is_recorded_also_where_nothing_is_missing(call, pretended):
+    begin = ("run", "--name", "mine", "--search-only", "--trials", "1", "--dataset")
+    assert call(*begin, "./one.npz").exit_code == 0
+    done = [step for step in pretended.done if step[0] == "search"]
+    outcome = call(*begin, "./moved/one.npz", "--resume")
+    assert "mine is complete: nothing to do\n" in outcome.err
+    mine = pretended.storage.child("mine")
+    assert read_ledger(mine).config["dataset"].endswith("/moved/one.npz")
+    assert b"/moved/one.npz" in mine.read("config.yaml")
+    assert [step for step in pretended.done if step[0] == "search"] == done
+
+
+@pytest.mark.usefixtures("pretended")
+def test_dry_run_refuses_other_data(call, tmp_path):
+    begin = ("run", "--name", "mine", "--search-only", "--trials", "1", "--dataset")
+    assert call(*begin, "./one.npz").exit_code == 0
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
+    np.savez(tmp_path / "other.npz", x_train=images, y_train=np.arange(20) % 2)
+    outcome = call(*begin, "./other.npz", "--resume", "--dry-run")
+    assert outcome.exit_code == 3
+    assert "the data is not that of mine" in outcome.err
 
 
 def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(call, pretended):
