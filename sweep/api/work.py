@@ -13,6 +13,8 @@ from analysis.results.budget import describe_budget
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest
+from data_utils.errors import DataError
+from data_utils.registry import is_path
 from sweep.api.plan import Options, check_options, describe_seeds, print_plan
 from sweep.api.storage import follow_up, watchable
 from sweep.config import Confirm, SweepConfig
@@ -45,10 +47,10 @@ def start_sweep(
     from_sweep: Ledger | None,
 ) -> None:
     """Search and confirm in a new sweep."""
-    start, data = _prepare(config, options)
+    folder = storage.child(name)
+    start, data = _prepare(config, options, folder)
     about = describe_data(data)
     earlier = None if from_sweep is None else learn_from(from_sweep, config, about)
-    folder = storage.child(name)
     with watchable(folder), new_folder(storage, name, config) as locked, _advising(folder):
         say(f"sweep {name}: {describe_size(config)}")
         print_plan(config, options, from_sweep, earlier, about, sys.stderr)
@@ -66,7 +68,7 @@ def continue_sweep(
     if missing or config.model_dump(exclude=_ENDS) != then.model_dump(exclude=_ENDS):
         _load_networks(folder, ledger, config)
         with watchable(folder), _advising(folder), folder.lock() as locked:
-            start, data = _prepare(config, options, ledger)
+            start, data = _prepare(config, options, folder, ledger)
             if changes:
                 write_environment(locked, config)
             if config.model != then.model:
@@ -120,7 +122,7 @@ def confirm_sweep(
     again = _confirm_command(plan)
     _load_networks(folder, ledger, config)
     with watchable(folder), _advising(folder, again), folder.lock() as locked:
-        start, data = _prepare(config, options, ledger)
+        start, data = _prepare(config, options, folder, ledger)
         say(f"confirming {ledger.name}: {describe_seeds(plan)}")
         with passing_line(start):
             _train(locked, config, options, data, ledger, again=again)
@@ -128,13 +130,19 @@ def confirm_sweep(
 
 
 def _prepare(
-    config: SweepConfig, options: Options, ledger: Ledger | None = None
+    config: SweepConfig, options: Options, folder: Folder, ledger: Ledger | None = None
 ) -> tuple[str, TrainTest]:
     """Return what is about to start, and the data, which must be a `ledger`'s; write nothing."""
     start = check_options(config.resources, options)
-    data = load_data(config.dataset, options.data, split=config.split)
-    if ledger is not None:
-        check_data(ledger, data)
+    try:
+        data = load_data(config.dataset, options.data, split=config.split)
+        if ledger is not None:
+            check_data(ledger, data)
+    except DataError as error:
+        if ledger is not None and is_path(config.dataset):
+            again = follow_up("run --resume --config FILE --dataset PATH --name", folder)
+            error.add_note(f"if it has moved, continue with the sweep's `config.yaml`: {again}")
+        raise
     check_network(config, data.spec)
     return start, data
 

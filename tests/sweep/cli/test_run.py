@@ -342,8 +342,13 @@ def test_sweep_is_not_continued_with_other_data(call, pretended):
     for command in (("resume", "mine", "--trials", "2"), ("confirm", "mine"), complete):
         outcome = call(*command)
         assert outcome.exit_code == 3
-        assert outcome.err.splitlines()[-1].startswith(
+        error, advice = outcome.err.splitlines()[-2:]
+        assert error.startswith(
             "error: the data is not that of mine, which had 60,000 training and 10,000 test images"
+        )
+        assert advice == (
+            "if it has moved, continue with the sweep's `config.yaml`: "
+            "sweep run --resume --config FILE --dataset PATH --name mine"
         )
     assert pretended.done == done
 
