@@ -24,8 +24,8 @@ def storage_folder(location: Storage = None) -> Folder:
 
     UsageError if it cannot be a folder.
     """
-    if location is None:
-        location = os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE)
+    if not location:
+        location = os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE
     location = os.fspath(location)
     if "://" in location:
         from analysis.storage.connection import mask_credentials

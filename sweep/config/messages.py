@@ -87,8 +87,9 @@ def checked(kind: type[S], values: Mapping[str, Any]) -> S:
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """Return `; did you mean …?`, or all names where none is close."""
-    known = list(names)
+    """Return `; did you mean …?`, or all names where none is close; nothing if there are none."""
+    if not (known := list(names)):
+        return ""
     return _similar(name, known) or f"; choose from {', '.join(known)}"
 
 

@@ -212,7 +212,7 @@ class _Layers:
                     if name == "dropout":
                         text = f"{what} is called `dropout`, without `model.`"
                 elif not own.takes(make, name):
-                    names = list(own.parameters_of(make))
+                    names = [n for n in own.parameters_of(make) if n not in own.GIVEN]
                     text = f"{what}: `{make.__name__}` takes no `{name}`{suggest(name, names)}"
                 else:
                     continue

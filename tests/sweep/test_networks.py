@@ -169,6 +169,11 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
         "model: net.py:Net\nspace:\n  model.widht: {low: 2, high: 4}",
         "`space.model.widht`: `Net` takes no `widht`; did you mean `width`? (mine.yaml:3)",
     ),
+    "argument like no other": (
+        GOOD,
+        "model: net.py:Net\nrecipe: {model.nope: 2}",
+        "`recipe.model.nope`: `Net` takes no `nope`; choose from width (mine.yaml:2)",
+    ),
     "no argument of its own": (
         GOOD,
         "model: net.py:Net\nrecipe: {model.side: 2}",
