@@ -63,6 +63,9 @@ def continue_sweep(
     folder: Folder, ledger: Ledger, config: SweepConfig, options: Options, *, accept_changes: bool
 ) -> None:
     """Run the missing trials and confirmation runs of the sweep."""
+    if folder.is_locked():  # say so rather than what it started meanwhile
+        with watchable(folder), folder.lock():
+            pass
     config, changes, missing = plan_resume(folder, ledger, config, accept_changes=accept_changes)
     then = SweepConfig.model_validate(ledger.config)
     if missing or config.model_dump(exclude=_ENDS) != then.model_dump(exclude=_ENDS):
