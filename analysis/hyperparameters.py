@@ -113,7 +113,15 @@ _TABLE = (
         "shear", "float", 0.0, high=90, below_high=True, unit="degrees", symbol="°", is_extra=True
     ),
     # Largest displacement of the points of a grid, between which an image is bent smoothly.
-    Hyperparameter("elastic", "float", 0.0, high=1, unit="of the image side", is_extra=True),
+    Hyperparameter(
+        "elastic",
+        "float",
+        0.0,
+        high=1,
+        unit="of the image side",
+        words="elastic distortion",
+        is_extra=True,
+    ),
     # Probability that is taken from a label and spread over all classes, in training.
     Hyperparameter("label_smoothing", "float", 0.0, high=1, below_high=True, is_extra=True),
     # Images per step.
