@@ -61,10 +61,10 @@ def transform(
     shears: Tensor | None = None,
     displacements: Tensor | None = None,
 ) -> Tensor:
-    """Shear, rotate and scale about the center, then shift: bilinear, with a background of 0.
+    """Shear, rotate and scale about the center, shift, and bend: bilinear, a background of 0.
 
-    Equals `torchvision.transforms.v2.functional.affine` applied to each image; with displacements
-    alone, its `elastic`.
+    Without displacements, equals `torchvision.transforms.v2.functional.affine` applied to each
+    image; with them alone, its `elastic`.
 
     Args:
         images: Square images [n, channels, side, side], float.

@@ -217,7 +217,7 @@ def _assemble(
         counts = np.bincount(chosen, minlength=len(classes))
         if missing := [c for c, n in zip(names, counts, strict=True) if not n]:
             few = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
-            progress.message(f"note: {where} has no {used_for} images of class {few}")
+            progress.message(f"note: {where}: no images for {used_for} of class {few}")
     spec = describe_pixels(images["train"], names)  # without what is set aside
     test = ImageDataset(images["test"], labels["test"], spec)
     if "val" not in parts:

@@ -78,10 +78,9 @@ def print_dry_run(
     # Another dataset with a name is as large as MNIST, and perhaps not here yet.
     data = replace(MNIST, fingerprint=config.dataset)
     if is_path(config.dataset):
-        loaded = load_data(config.dataset, options.data, split=config.split)
-        data = describe_data(loaded)
-        if ledger is not None:
-            check_data(ledger, loaded)
+        data = describe_data(load_data(config.dataset, options.data, split=config.split))
+    if ledger is not None:
+        check_data(ledger, data)
     check_network(config, spec_of(data))
     earlier = None if from_sweep is None else learn_from(from_sweep, config, data)
     if as_json:

@@ -36,7 +36,6 @@ from sweep.screen.output import passing_line, say
 from sweep.screen.plan import describe_size
 
 _MAX_SEEDS = 20  # of `--until-decided`
-_ENDS = {"trials", "time_budget", "confirm"}  # keys of a config that say when a sweep is complete
 
 
 def start_sweep(
@@ -63,32 +62,38 @@ def continue_sweep(
     folder: Folder, ledger: Ledger, config: SweepConfig, options: Options, *, accept_changes: bool
 ) -> None:
     """Run the missing trials and confirmation runs of the sweep."""
-    if folder.is_locked():  # say so rather than what it started meanwhile
+    if folder.is_locked():  # else a ledger read too early would look like a mistake of the user's
         with watchable(folder), folder.lock():
             pass
     config, changes, missing = plan_resume(folder, ledger, config, accept_changes=accept_changes)
-    then = SweepConfig.model_validate(ledger.config)
-    if missing or config.model_dump(exclude=_ENDS) != then.model_dump(exclude=_ENDS):
-        _load_networks(folder, ledger, config)
-        with watchable(folder), _advising(folder), folder.lock() as locked:
-            start, data = _prepare(config, options, folder, ledger)
-            if changes:
-                write_environment(locked, config)
-            if config.model != then.model:
-                keep_network(locked, config.model)
-            if missing:
-                say(f"resuming {folder.name}: {missing.text}")
-                if any(change.startswith("`initial_points`") for change in changes):
-                    say("note: the new initial points are not tried: a sweep begins with them")
-                say(f"sweep {folder.name}: {describe_size(config)}")
-                with passing_line(start):
-                    ledger = _train(locked, config, options, data)
-            else:
-                _record(locked, config, data)
-    if missing:
-        _finish(folder, ledger, options)
-    else:
-        _show_complete(folder, ledger, config, options)
+    if not missing:
+        _record_changes(folder, ledger, config, options)
+        say(f"{folder.name} is complete: nothing to do")
+        if (early := describe_budget(ledger)) is not None:
+            more = follow_up("resume --time-budget 30m", folder)
+            say(f"{early}; continue it for 30 more minutes with: {more}")
+        elif config.time_budget != ledger.config["time_budget"]:
+            more = follow_up(f"resume --trials {2 * config.trials}", folder)
+            say(f"all of its trials have ended; for more trials: {more}")
+        if folder.exists(REPORT_FILE):
+            options.show(folder, ledger)
+        else:
+            _finish(folder, ledger, options)
+        return
+    _load_networks(folder, ledger, config)
+    with watchable(folder), _advising(folder), folder.lock() as locked:
+        start, data = _prepare(config, options, folder, ledger)
+        if changes:
+            write_environment(locked, config)
+        if config.model != ledger.config["model"]:
+            keep_network(locked, config.model)
+        say(f"resuming {folder.name}: {missing.text}")
+        if any(change.startswith("`initial_points`") for change in changes):
+            say("note: the new initial points are not tried: a sweep tries them at its start")
+        say(f"sweep {folder.name}: {describe_size(config)}")
+        with passing_line(start):
+            ledger = _train(locked, config, options, data)
+    _finish(folder, ledger, options)
 
 
 def confirm_sweep(
@@ -137,17 +142,25 @@ def _prepare(
 ) -> tuple[str, TrainTest]:
     """Return what is about to start, and the data, which must be a `ledger`'s; write nothing."""
     start = check_options(config.resources, options)
+    data = _load_data(config, options, folder, ledger)
+    check_network(config, data.spec)
+    return start, data
+
+
+def _load_data(
+    config: SweepConfig, options: Options, folder: Folder, ledger: Ledger | None
+) -> TrainTest:
+    """Load the data, which must be a `ledger`'s."""
     try:
         data = load_data(config.dataset, options.data, split=config.split)
         if ledger is not None:
-            check_data(ledger, data)
+            check_data(ledger, describe_data(data))
     except DataError as error:
         if ledger is not None and is_path(config.dataset):
             again = follow_up("run --resume --config FILE --dataset PATH --name", folder)
-            error.add_note(f"if it has moved, continue with the sweep's `config.yaml`: {again}")
+            error.add_note(f"if it has moved, say where, with the sweep's `config.yaml`: {again}")
         raise
-    check_network(config, data.spec)
-    return start, data
+    return data
 
 
 def _load_networks(folder: Folder, ledger: Ledger, config: SweepConfig) -> None:
@@ -188,27 +201,21 @@ def _train(
     return ledger
 
 
-def _record(locked: Folder, config: SweepConfig, data: TrainTest) -> None:
-    """Record the changed config of a sweep that lacks nothing."""
+def _record_changes(folder: Folder, ledger: Ledger, config: SweepConfig, options: Options) -> None:
+    """Record the new path of the data, and the resources, of a sweep that lacks nothing.
+
+    A later confirmation needs them. Of other changes nothing has come.
+    """
     from sweep.driver.search import open_ledger
 
-    with open_ledger(locked, config, data):
+    then = SweepConfig.model_validate(ledger.config)
+    now = then.model_copy(update={"dataset": config.dataset, "resources": config.resources})
+    if now == then:
+        return
+    if now.dataset != then.dataset:
+        _load_data(now, options, folder, ledger)
+    with watchable(folder), folder.lock() as locked, open_ledger(locked, now, ledger.data):
         pass
-
-
-def _show_complete(folder: Folder, ledger: Ledger, config: SweepConfig, options: Options) -> None:
-    """Show the result of a sweep that lacks nothing, and how to make it longer."""
-    say(f"{folder.name} is complete: nothing to do")
-    if (early := describe_budget(ledger)) is not None:
-        more = follow_up("resume --time-budget 30m", folder)
-        say(f"{early}; continue it for 30 more minutes with: {more}")
-    elif config.time_budget != ledger.config["time_budget"]:
-        more = follow_up(f"resume --trials {2 * config.trials}", folder)
-        say(f"all of its trials have ended; for more trials: {more}")
-    if folder.exists(REPORT_FILE):
-        options.show(folder, ledger)
-    else:
-        _finish(folder, ledger, options)
 
 
 def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:

@@ -32,7 +32,8 @@ from sweep.environment import versions
 from sweep.errors import UsageError
 
 _MAY_CHANGE = ("trials", "time_budget", "confirm", "resources", "lenet-sweep")
-"""Keys of a config and names of packages; later versions of this one train as earlier ones do."""
+"""Keys of a config and names of packages; later versions of this one train as earlier ones
+do, up to rounding."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,8 @@ def plan_resume(
 
     A `config` that was given no split has the sweep's own. UsageError as `check_changes`.
     """
-    if "split" not in config.model_fields_set:
-        config = config.model_copy(update={"split": ledger.config["split"]})
+    own = {key: ledger.config[key] for key in {"split", "split_seed"} - config.model_fields_set}
+    config = config.model_copy(update=own)
     config = with_recorded_plan(current_confirmation(folder, config), ledger, config)
     changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
     return config, changes, find_missing(folder, ledger, config)
@@ -154,7 +155,8 @@ def check_changes(
         *(f"version of {change}" for change in _differences(_versions_then(folder), versions())),
     ]
     way_on = "continue with --accept-changes, or start a new sweep"
-    if (then.split, then.split_seed) != (config.split, config.split_seed):
+    has_scores = any(trial.epochs for trial in ledger.trials.values())
+    if has_scores and (then.split, then.split_seed) != (config.split, config.split_seed):
         accept_changes = False
         way_on = "scores on other validation images do not compare: start a new sweep"
     if changes and not accept_changes:
@@ -169,15 +171,15 @@ def describe_data(data: TrainTest) -> DataRecord:
     return DataRecord(data.fingerprint, *counts, **asdict(data.spec))
 
 
-def check_data(ledger: Ledger, data: TrainTest) -> None:
+def check_data(ledger: Ledger, now: DataRecord) -> None:
     """Raise DataError if the data is not that which a sweep began with."""
-    if ledger.data.fingerprint != data.fingerprint:
-        then, n_train, n_test = ledger.data, len(data.train), len(data.test)
+    then = ledger.data
+    if then.fingerprint != now.fingerprint:
         raise DataError(
             f"the data is not that of {ledger.name}, which had {then.n_train:,} training and "
-            f"{then.n_test:,} test images of {len(then.classes)} classes; this has {n_train:,} "
-            f"and {n_test:,} of {len(data.spec.classes)}, or other pixels or labels. "
-            "Bring the old data back, or start a new sweep"
+            f"{then.n_test:,} test images of {len(then.classes)} classes; this has "
+            f"{now.n_train:,} and {now.n_test:,} of {len(now.classes)}, or other pixels or "
+            "labels. Bring the old data back, or start a new sweep"
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from typing_extensions import override
 
+from analysis.records.dataset import DataRecord
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIG_FILE, checkpoint_name, trial_name
 from analysis.records.ledger import (
@@ -55,7 +56,7 @@ def run_search(
         Interrupted: A signal came. The ledger has every epoch that was finished.
     """
     engine = session.engine
-    with open_ledger(engine.folder, config, data, earlier) as writer:
+    with open_ledger(engine.folder, config, describe_data(data), earlier) as writer:
         ledger = writer.journal
         if ledger.n_ended >= n_planned(ledger):
             return ledger
@@ -80,15 +81,15 @@ def run_search(
 
 @contextlib.contextmanager
 def open_ledger(
-    folder: Folder, config: SweepConfig, data: TrainTest, earlier: EarlierSweep | None = None
+    folder: Folder, config: SweepConfig, data: DataRecord, earlier: EarlierSweep | None = None
 ) -> Iterator[LedgerWriter]:
     """Begin or continue the ledger of a sweep in its locked folder; record a changed config.
 
     The config is recorded first in the ledger. After a crash between the two, the next session
-    repairs `config.yaml`.
+    that trains repairs `config.yaml`.
     """
     plain = config.model_dump(mode="json")
-    created = SweepCreated(time.time(), FORMAT, folder.name, plain, earlier, describe_data(data))
+    created = SweepCreated(time.time(), FORMAT, folder.name, plain, earlier, data)
     with LedgerWriter(folder, created) as writer:
         if SweepConfig.model_validate(writer.journal.config) != config:
             writer.append(ConfigChanged(time.time(), plain))

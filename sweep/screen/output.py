@@ -12,7 +12,6 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from analysis.errors import describe_cause
 from analysis.formatting import WIDEST, printable
-from analysis.storage.local_folder import LocalFolder
 from sweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,13 +50,9 @@ def print_json(document: Any) -> None:
 
 
 def write_file(path: Path, contents: bytes) -> None:
-    """Write a file of the user's choice, whole or not at all; UsageError if that cannot be."""
-    target = path.resolve()
+    """Write a file of the user's choice; UsageError if that cannot be."""
     try:
-        if target.parent.is_dir() and (path.is_file() or not path.exists()):
-            LocalFolder(target.parent).write(target.name, contents)
-        else:  # such as /dev/stdout
-            path.write_bytes(contents)
+        path.write_bytes(contents)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {describe_cause(error)}") from error
 

@@ -34,7 +34,8 @@ def test_effect_is_found_among_others_and_beside_the_differences_of_splits():
 def test_effect_is_found_in_pairs_that_differ_in_everything_else():
     random = np.random.default_rng(1)
     pairs = pd.DataFrame({"seed": np.repeat(range(40), 2), "elastic": [0.0, 0.03] * 40})
-    pairs.loc[len(pairs)] = {"seed": 0, "elastic": 0.045}
+    pairs["split_seed"] = pairs["seed"] // 2
+    pairs.loc[len(pairs)] = {"seed": 0, "elastic": 0.045, "split_seed": 0}
     common = 0.005 * np.exp(random.normal(0, 0.5, 40))[pairs["seed"].astype(int)]
     noise = np.exp(random.normal(0, 0.05, len(pairs)))
     pairs["val_accuracy"] = 1 - common * noise * np.where(pairs["elastic"] == 0.03, 0.9, 1)
@@ -42,7 +43,12 @@ def test_effect_is_found_in_pairs_that_differ_in_everything_else():
     assert row["change"] == "elastic: 0.03 instead of 0.0, 40 pairs"
     assert float(row["error"].split()[0]) == pytest.approx(-10, abs=4)  # 4 standard errors
     low, high = (float(end.split()[0]) for end in row["95 % interval"].split(" to "))
-    assert high - low == pytest.approx(2 * 2.02 * 0.9 * 100 * 0.05 * 0.2236, rel=0.4)
+    assert high - low == pytest.approx(2 * 2.09 * 0.9 * 100 * 0.05 * 0.2236, rel=0.4)
+
+
+def test_recorded_trainings_are_all_there():
+    counts = pd.read_csv(recipes._FILE)["split"].value_counts()
+    assert counts.to_dict() == {"random": 152, "contiguous": 135}
 
 
 @pytest.mark.long

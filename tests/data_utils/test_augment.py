@@ -92,6 +92,20 @@ def test_augment_scales_and_shears_within_their_ranges():
     require_uniform_and_independent((scales - 1) / 0.2, angles / 15)
 
 
+def test_image_is_bent_by_as_much_whatever_else_is_done_to_it():
+    points = (torch.rand(4, 2, 5, 5, generator=Generator().manual_seed(5)) - 0.5) * 0.2
+    amounts = {
+        "angles": torch.tensor([0.0, 20.0, -5.0, 90.0]),
+        "shifts": torch.full((4, 2), 0.05),
+        "scales": torch.tensor([1.0, 0.9, 1.1, 1.2]),
+        "shears": torch.tensor([0.0, 10.0, -10.0, 5.0]),
+    }
+    centers = (torch.arange(13) * 2 + 1) / 13 - 1
+    ramps = torch.stack(torch.meshgrid(centers, centers, indexing="xy")).expand(4, 2, 13, 13)
+    still, bent = transform(ramps, **amounts), transform(ramps, **amounts, displacements=points)
+    torch.testing.assert_close((bent - still)[..., 6, 6], 2 * points[..., 2, 2])
+
+
 def test_augment_draws_angles_and_shifts_uniformly_and_independently():
     # The pixels are their own coordinates, so the center of each augmented image tells its angle
     # and shift: with a margin for the ranges, bilinear interpolation is exact there.

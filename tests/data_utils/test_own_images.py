@@ -259,14 +259,14 @@ def test_what_the_accuracy_does_not_speak_of_is_said(tmp_path):
     np.savez(tmp_path / "a.npz", **_arrays(y_test=np.arange(6) % 2))
     load_npz(tmp_path / "a.npz", Progress(message=said.append))
     assert said == [
-        f"note: {tmp_path / 'a.npz'} has no validation images of class 2",
-        f"note: {tmp_path / 'a.npz'} has no test images of class 2",
+        f"note: {tmp_path / 'a.npz'}: no images for validation of class 2",
+        f"note: {tmp_path / 'a.npz'}: no images for test of class 2",
     ]
     said.clear()
     np.savez(tmp_path / "b.npz", x_train=_images(15, 4), y_train=np.arange(15) % 3)
     load_npz(tmp_path / "b.npz", Progress(message=said.append))
-    missing = "validation images of class 1", "test images of class 2"
-    assert [message.partition("b.npz has no ")[2] for message in said[1:]] == list(missing)
+    missing = "validation of class 1", "test of class 2"
+    assert [message.partition("b.npz: no images for ")[2] for message in said[1:]] == list(missing)
     said.clear()
     with pytest.raises(DataError, match=r"a\.npz is neither a folder of images nor an \.npz file"):
         load_folder(tmp_path / "a.npz", Progress())

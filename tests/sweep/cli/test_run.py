@@ -347,7 +347,7 @@ def test_sweep_is_not_continued_with_other_data(call, pretended):
             "error: the data is not that of mine, which had 60,000 training and 10,000 test images"
         )
         assert advice == (
-            "if it has moved, continue with the sweep's `config.yaml`: "
+            "if it has moved, say where, with the sweep's `config.yaml`: "
             "sweep run --resume --config FILE --dataset PATH --name mine"
         )
     assert pretended.done == done
@@ -363,16 +363,21 @@ def test_sweep_at_work_is_not_continued(call, pretended):
     assert "watch it with: sweep status --follow mine\n" in outcome.err
 
 
-def test_place_of_the_data_is_recorded_also_where_nothing_is_missing(call, pretended):
-    begin = ("run", "--name", "mine", "--search-only", "--trials", "1", "--dataset")
+def test_place_and_resources_alone_are_recorded_where_nothing_is_missing(call, pretended):
+    begin = ("run", "--name", "mine", "--preset", "classic", "--trials", "1", "--dataset")
     assert call(*begin, "./one.npz").exit_code == 0
-    done = [step for step in pretended.done if step[0] == "search"]
-    outcome = call(*begin, "./moved/one.npz", "--resume")
-    assert "mine is complete: nothing to do\n" in outcome.err
     mine = pretended.storage.child("mine")
-    assert read_ledger(mine).config["dataset"].endswith("/moved/one.npz")
+    before, environment = read_ledger(mine).config, mine.read("environment.json")
+    done = [step for step in pretended.done if step[0] in ("search", "confirm")]
+    settings = ("--set", "resources.cpu=0.5", "--search-only", "--seed", "5", "--accept-changes")
+    outcome = call(*begin, "./moved/one.npz", "--resume", *settings)
+    assert "mine is complete: nothing to do\n" in outcome.err
+    moved = before["dataset"].replace("one.npz", "moved/one.npz")
+    changed = {"dataset": moved, "resources": before["resources"] | {"cpu": 0.5}}
+    assert read_ledger(mine).config == before | changed
     assert b"/moved/one.npz" in mine.read("config.yaml")
-    assert [step for step in pretended.done if step[0] == "search"] == done
+    assert mine.read("environment.json") == environment
+    assert [step for step in pretended.done if step[0] in ("search", "confirm")] == done
 
 
 @pytest.mark.usefixtures("pretended")

@@ -122,9 +122,11 @@ def test_change_that_matters_is_told_and_needs_to_be_accepted(change, told, fold
 
 
 def test_split_is_kept_unless_another_one_is_given(folder):
-    ledger = make_ledger(SweepConfig(split="random"), "COMPLETE")
-    kept, changes, _ = plan_resume(folder, ledger, resolve_config(), accept_changes=False)
-    assert (kept.split, changes) == ("random", [])
+    ledger = make_ledger(SweepConfig(split="random", split_seed=4), "COMPLETE")
+    for preset in ("quick", "classic", "best"):
+        config = resolve_config(preset=preset)
+        kept, *_ = plan_resume(folder, ledger, config, accept_changes=True)
+        assert (kept.split, kept.split_seed) == ("random", 4)
     other = resolve_config(settings=["split=contiguous"])
     with pytest.raises(UsageError, match="`split`: random then, contiguous now"):
         plan_resume(folder, ledger, other, accept_changes=False)
@@ -132,6 +134,8 @@ def test_split_is_kept_unless_another_one_is_given(folder):
 
 @pytest.mark.parametrize("change", [{"split": "random"}, {"split_seed": 4}], ids=str)
 def test_other_validation_images_cannot_be_accepted(change, folder):
+    new = make_ledger(SweepConfig())
+    assert check_changes(folder, new, SweepConfig(**change), accept_changes=True)
     ledger = make_ledger(SweepConfig(), "COMPLETE")
     with pytest.raises(UsageError, match="other validation images do not compare"):
         check_changes(folder, ledger, SweepConfig(**change), accept_changes=True)
