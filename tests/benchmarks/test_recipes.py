@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +52,15 @@ def test_effect_is_found_in_pairs_that_differ_in_everything_else():
 def test_recorded_trainings_are_all_there():
     counts = pd.read_csv(recipes._FILE)["split"].value_counts()
     assert counts.to_dict() == {"random": 152, "contiguous": 135}
+
+
+def test_readme_has_the_effects_of_what_the_preset_has():
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text().split())
+    pairs, contiguous, _ = recipes.measure(0).tables
+    for change, rows in (("elastic: 0.03", pairs), ("label_smoothing: 0.03", contiguous)):
+        (row,) = (row for row in rows if row["change"].startswith(change))
+        error, low, high = re.findall(r"-([\d.]+) %", f"{row['error']} {row['95 % interval']}")
+        assert f" {error} % ({high} to {low} %)" in readme
 
 
 @pytest.mark.long
