@@ -173,6 +173,6 @@ def test_baselines_say_their_regularizers_and_what_was_searched_for_the_winner(c
     values = "dropout 0.25, rotation 10°, shift 0.05, weight decay 0.001"
     searched = f"; the learning rate that the search chose for trial {best_id(ledger)}."
     name = f"hand-tuned, recipe of trial {best_id(ledger)}"
-    assert own == f"“{name}”: {values}, label smoothing 0.03{searched}"
+    assert own == f"“{name}”: {values}, elastic 0.03, label smoothing 0.03{searched}"
     assert tuned == f"“hand-tuned LeNet-5”: {values}."
     assert (plain, mlp) == ("“plain LeNet-5”: no regularizers.", "“MLP”: no regularizers.")

@@ -150,7 +150,8 @@ def test_best_has_the_baselines_and_the_verdict(call, add_sweep):
     (listed,) = json.loads(call("list", "--json").out)["sweeps"]
     assert listed["test_accuracy_mean"] == pytest.approx(mean)
     assert f"  {100 * mean:.2f} %\n" in call("list").out
-    values = "dropout 0.25, rotation 10°, shift 0.05, weight decay 0.001, label smoothing 0.03"
+    fixed = "elastic 0.03, label smoothing 0.03"
+    values = f"dropout 0.25, rotation 10°, shift 0.05, weight decay 0.001, {fixed}"
     searched = f"the learning rate that the search chose for trial {document['trial_id']}"
     assert f"{own}: {values}; {searched}\n" in text
 
