@@ -73,7 +73,7 @@ def print_dry_run(
     *,
     as_json: bool,
 ) -> None:
-    """Print what would run; write nothing. An existing sweep has a `ledger`, and `missing`."""
+    """Print what would run; write nothing. `ledger` and `missing` are of a sweep to continue."""
     check_options(config.resources, options)
     # Another dataset with a name is as large as MNIST, and perhaps not here yet.
     data = replace(MNIST, fingerprint=config.dataset)

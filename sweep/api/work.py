@@ -62,7 +62,7 @@ def continue_sweep(
     folder: Folder, ledger: Ledger, config: SweepConfig, options: Options, *, accept_changes: bool
 ) -> None:
     """Run the missing trials and confirmation runs of the sweep."""
-    if folder.is_locked():  # else a ledger read too early would look like a mistake of the user's
+    if folder.is_locked():  # what follows would blame the user for what the other process does
         with watchable(folder), folder.lock():
             pass
     config, changes, missing = plan_resume(folder, ledger, config, accept_changes=accept_changes)
@@ -204,14 +204,14 @@ def _train(
 def _record_changes(folder: Folder, ledger: Ledger, config: SweepConfig, options: Options) -> None:
     """Record the new path of the data, and the resources, of a sweep that lacks nothing.
 
-    A later confirmation needs them. Of other changes nothing has come.
+    A later confirmation needs them. Other changes have had no effect.
     """
-    from sweep.driver.search import open_ledger
-
     then = SweepConfig.model_validate(ledger.config)
     now = then.model_copy(update={"dataset": config.dataset, "resources": config.resources})
     if now == then:
         return
+    from sweep.driver.search import open_ledger  # imports Ray
+
     if now.dataset != then.dataset:
         _load_data(now, options, folder, ledger)
     with watchable(folder), folder.lock() as locked, open_ledger(locked, now, ledger.data):

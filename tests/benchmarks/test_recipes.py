@@ -34,7 +34,7 @@ def test_effect_is_found_among_others_and_beside_the_differences_of_splits():
     assert high - low == pytest.approx(2 * 2.40 * 0.9 * 0.9, rel=0.2)  # of 0.9 standard errors
 
 
-def test_effect_is_found_in_pairs_that_differ_in_everything_else():
+def test_effect_is_found_in_pairs():
     random = np.random.default_rng(1)
     pairs = pd.DataFrame({"seed": np.repeat(range(40), 2), "elastic": [0.0, 0.03] * 40})
     pairs["split_seed"] = pairs["seed"] // 2
