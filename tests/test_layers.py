@@ -163,11 +163,14 @@ def test_import_loads_nothing_heavy(code, expected, heavy, tmp_path):
     assert not loaded & heavy
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["list"], ["trials"], ["best"]], ids=" ".join
-)
-def test_command_that_only_looks_loads_neither_ray_nor_torch(arguments, tmp_path):
-    synthetic.write_search(LocalFolder(tmp_path / "made"), synthetic.Search(n_trials=8, epochs=4))
+COMPLETE = "run --resume --search-only --trials 8 --epochs 4"
+
+
+@pytest.mark.parametrize("command", ["--help", "run --help", "list", "trials", "best", COMPLETE])
+def test_command_that_only_looks_loads_neither_ray_nor_torch(command, tmp_path):
+    arguments, folder = command.split(), LocalFolder(tmp_path / "made")
+    synthetic.write_search(folder, synthetic.Search(n_trials=8, epochs=4))
+    folder.write("report.html", b"")
     code = f"""
 import os, sys
 os.environ["SWEEP_STORAGE"] = {str(tmp_path)!r}
