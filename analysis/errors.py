@@ -15,8 +15,13 @@ class InUseError(StorageError):
     """Another process is working on the sweep."""
 
 
+def is_disk_full(error: OSError) -> bool:
+    """Return whether there was no space for a file."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def describe_cause(error: OSError) -> str:
     """Return in a few words why a file cannot be read or written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return "the disk is full: free some space"
     return error.strerror or str(error)

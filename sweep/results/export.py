@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from analysis.errors import describe_cause
+from analysis.errors import describe_cause, is_disk_full
 from analysis.formatting import count, interval, percent
 from analysis.storage.local_folder import LocalFolder
 from models.own import is_own
@@ -47,7 +47,7 @@ def write_export(
     The metrics are written last and removed first, so that they always describe the weights
     beside them. `summary` is the document that `sweep best --json` prints. `out` may be new,
     empty, or written by an earlier export; UsageError if it contains other files, or cannot be
-    written to.
+    written to. StorageError if the disk is full.
     """
     measured = "test_accuracy" if best.origin == "confirmation" else "val_accuracy"
     metrics = {
@@ -77,6 +77,8 @@ def write_export(
         for name, content in contents.items():
             folder.write(name, content)
     except OSError as error:
+        if is_disk_full(error):
+            raise
         raise UsageError(f"cannot write to {out}: {describe_cause(error)}") from error
     return list(contents), metrics
 

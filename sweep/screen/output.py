@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
-from analysis.errors import describe_cause
+from analysis.errors import StorageError, describe_cause, is_disk_full
 from analysis.formatting import WIDEST, printable
 from sweep.errors import UsageError
 
@@ -50,10 +50,14 @@ def print_json(document: Any) -> None:
 
 
 def write_file(path: Path, contents: bytes) -> None:
-    """Write a file of the user's choice; UsageError if that cannot be."""
+    """Write a file of the user's choice; StorageError on a full disk, else UsageError."""
     try:
         path.write_bytes(contents)
     except OSError as error:
+        if is_disk_full(error):
+            if path.is_file():  # not a device
+                path.unlink()
+            raise StorageError(error.errno, error.strerror, str(path)) from error
         raise UsageError(f"cannot write {path}: {describe_cause(error)}") from error
 
 

@@ -83,6 +83,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("best made --json --storage file", 2, "file is a file"),
         ("trials nowhere", 2, "there is no sweep 'nowhere' in"),
         ("trials made --csv file/below", 2, "cannot write file/below: Not a directory"),
+        ("trials made --csv /dev/full", 4, "storage /dev/full: the disk is full"),
         ("trials made --csv - --json", 2, "choose one"),
         ("list --storage file", 2, "file is a file"),
         ("best --storage nowhere", 2, "nowhere, which does not exist; start one"),

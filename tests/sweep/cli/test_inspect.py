@@ -1,9 +1,11 @@
 import csv
+import errno
 import io
 import json
 import re
 import shutil
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -202,6 +204,19 @@ def test_csv_is_the_same_table(call, add_sweep, tmp_path):
         assert {n: float(row[n]) for n in names} == document["hyperparameters"]
         accuracy = document["val_accuracy"]
         assert row["val_accuracy"] == ("" if accuracy is None else str(accuracy))
+
+
+def test_full_disk_keeps_no_half_of_a_csv_file(call, add_sweep, tmp_path, monkeypatch):
+    add_sweep("made", n_trials=4)
+
+    def write_half(path: Path, contents: bytes) -> None:
+        path.write_text(contents[:40].decode())
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    outcome = call("trials", "--csv", tmp_path / "trials.csv")
+    assert (outcome.exit_code, "the disk is full" in outcome.err) == (4, True)
+    assert not (tmp_path / "trials.csv").exists()
 
 
 def test_list_shows_every_sweep_newest_first(call, add_sweep, tmp_path):

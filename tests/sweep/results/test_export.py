@@ -1,22 +1,26 @@
 import dataclasses
+import errno
 import json
+import os
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from analysis.errors import StorageError
 from analysis.records.ledger import read_ledger
 from analysis.storage.folder import Folder
 from data_utils.dataset import DatasetSpec
 from data_utils.images import read_digit
 from models import MODELS, build_model, own
-from sweep.errors import UsageError
+from sweep.errors import UsageError, describe_failure
 from sweep.results.best import best_document
 from sweep.results.best_model import BestModel, load_best_model
 from sweep.results.export import FILES, write_export
@@ -179,6 +183,18 @@ def test_export_to_a_file_or_below_it_is_refused(make_trained, tmp_path):
     for out in ("out", "out/below"):
         with pytest.raises(UsageError, match=rf"cannot write to .*{out}: Not a directory"):
             export(make_trained(), tmp_path / out)
+
+
+def test_export_to_a_full_disk_is_an_error_of_the_storage(make_trained, tmp_path, monkeypatch):
+    folder, out = make_trained(), tmp_path / "out"
+    monkeypatch.setattr(os, "write", Mock(side_effect=OSError(errno.ENOSPC, "no space")))
+    with pytest.raises(StorageError) as caught:
+        export(folder, out)
+    assert describe_failure(caught.value) == (
+        f"storage {out}/model.py: the disk is full: free some space",
+        4,
+    )
+    assert not list(out.iterdir())
 
 
 def test_export_that_fails_leaves_no_metrics_of_other_weights(make_trained, tmp_path):
