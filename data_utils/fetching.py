@@ -80,7 +80,7 @@ def read_or_fetch(
         except OSError as error:
             text = f"cannot be written to ({error.strerror}). Make it writable or"
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                text = f"is on a full disk. {title} needs 55 MB: free some space or"
+                text = "is on a full disk. Free some space or"
             raise DataError(f"{folder} {text} choose another folder with --data.") from None
     missing = ", ".join(name for name in files if name not in contents)
     if missing:

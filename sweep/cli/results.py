@@ -27,7 +27,11 @@ def plot(
     name: options.NameArgument = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder to write to. [default: plots/ of the sweep]"),
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            help="Folder to write to. [default: plots/ of the sweep]",
+        ),
     ] = None,
     file_format: Annotated[
         Literal["png", "svg", "pdf"], typer.Option("--format", help="Format of the files.")
@@ -39,8 +43,6 @@ def plot(
     from analysis.plots.gallery import draw_all
 
     folder, _ = find_sweep(storage, name)
-    if out is not None and out.is_file():
-        raise UsageError(f"`--out` must be a folder, but {out} is a file")
     target = None if out is None else LocalFolder(out)
     files, skipped = draw_all(folder, file_format, target)
     if as_json:
@@ -170,9 +172,9 @@ def _name_and_images(
         raise UsageError("give an image file: sweep predict [NAME] IMAGE")
     try:
         is_file, exists = Path(first).is_file(), Path(first).exists()
-        is_sweep = storage_folder(storage).child(first).exists(LEDGER_FILE)
     except OSError as error:
         raise UsageError(f"cannot look for {first!r}: {describe_cause(error)}") from error
+    is_sweep = storage_folder(storage).child(first).exists(LEDGER_FILE)
     if is_sweep and others:
         return first, [Path(other) for other in others]
     if is_sweep and not is_file:
@@ -194,10 +196,7 @@ def _list_images(paths: list[Path]) -> list[Path]:
                 continue
             if (path / LEDGER_FILE).exists():
                 raise UsageError(f"{path} is the folder of a sweep, not of images; give its name")
-            inside = sorted(path.iterdir())
-            if not any(is_image(item.relative_to(path)) for item in inside):
-                inside = sorted(path.rglob("*"))  # they may be in folders by class
-            found = [item for item in inside if item.is_file()]
+            found = [item for item in sorted(path.rglob("*")) if item.is_file()]
         except OSError as error:
             raise UsageError(f"cannot look into {path}: {describe_cause(error)}") from error
         images = [file for file in found if is_image(file.relative_to(path))]

@@ -5,7 +5,6 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -120,8 +119,7 @@ class Command(TyperCommand):
         elif "=" in word:
             option = "--set"
         else:
-            is_file = Path(word).suffix in (".yaml", ".yml") or Path(word).is_file()
-            option = "--config" if is_file else "--name"
+            option = "--config" if word.endswith((".yaml", ".yml")) else "--name"
         return f"{wrong}; did you mean `{option} {shlex.quote(word)}`?"
 
 

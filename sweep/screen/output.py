@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from analysis.errors import StorageError, describe_cause, is_disk_full
 from analysis.formatting import WIDEST, printable
+from analysis.storage.local_folder import LocalFolder
 from sweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,13 +51,18 @@ def print_json(document: Any) -> None:
 
 
 def write_file(path: Path, contents: bytes) -> None:
-    """Write a file of the user's choice; StorageError on a full disk, else UsageError."""
+    """Write a file of the user's choice, whole or not at all, and the folders above it.
+
+    StorageError if the disk is full, UsageError if the file cannot be written otherwise.
+    """
     try:
-        path.write_bytes(contents)
+        if path.exists() and not path.is_file():  # such as /dev/stdout
+            path.write_bytes(contents)
+        else:
+            target = path.resolve()
+            LocalFolder(target.parent).write(target.name, contents)
     except OSError as error:
         if is_disk_full(error):
-            if path.is_file():  # not a device
-                path.unlink()
             raise StorageError(error.errno, error.strerror, str(path)) from error
         raise UsageError(f"cannot write {path}: {describe_cause(error)}") from error
 

@@ -181,7 +181,7 @@ def test_unusable_paths_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        (errno.ENOSPC, "is on a full disk. MNIST needs 55 MB: free some space or choose another"),
+        (errno.ENOSPC, "is on a full disk. Free some space or choose another"),
         (errno.EROFS, "cannot be written to .* Make it writable or choose another folder"),
     ],
 )
