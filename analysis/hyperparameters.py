@@ -33,8 +33,8 @@ class Hyperparameter:
     """
 
     name: str
-    kind: Literal["float", "int", "bool", "choice", "own"]
-    default: Value
+    kind: Literal["float", "int", "bool", "choice", "own"] = "float"
+    default: Value = 0.0
     _: KW_ONLY
     low: float = 0
     high: float = math.inf
@@ -97,33 +97,23 @@ class Hyperparameter:
 
 _TABLE = (
     # Probability of dropping an activation, after each convolution block.
-    Hyperparameter("dropout", "float", 0.0, high=1, below_high=True),
+    Hyperparameter("dropout", high=1, below_high=True),
     # Largest angle by which an image is rotated, to either side.
-    Hyperparameter("rotation", "float", 0.0, high=180, unit="degrees", symbol="°"),
+    Hyperparameter("rotation", high=180, unit="degrees", symbol="°"),
     # Largest distance by which an image is shifted, along each axis.
-    Hyperparameter("shift", "float", 0.0, high=1, unit="of the image side"),
+    Hyperparameter("shift", high=1, unit="of the image side"),
     # L2 coefficient of SGD.
-    Hyperparameter("weight_decay", "float", 0.0, high=100),
+    Hyperparameter("weight_decay", high=100),
     # Largest change of an image's size, as a fraction of it, to either side.
-    Hyperparameter(
-        "scale", "float", 0.0, high=1, below_high=True, unit="of the image size", is_extra=True
-    ),
+    Hyperparameter("scale", high=1, below_high=True, unit="of the image size", is_extra=True),
     # Largest angle by which an image is sheared along its rows, to either side.
-    Hyperparameter(
-        "shear", "float", 0.0, high=90, below_high=True, unit="degrees", symbol="°", is_extra=True
-    ),
+    Hyperparameter("shear", high=90, below_high=True, unit="degrees", symbol="°", is_extra=True),
     # Largest displacement of the points of a grid, between which an image is bent smoothly.
     Hyperparameter(
-        "elastic",
-        "float",
-        0.0,
-        high=1,
-        unit="of the image side",
-        words="elastic distortion",
-        is_extra=True,
+        "elastic", high=1, unit="of the image side", words="elastic distortion", is_extra=True
     ),
     # Probability that is taken from a label and spread over all classes, in training.
-    Hyperparameter("label_smoothing", "float", 0.0, high=1, below_high=True, is_extra=True),
+    Hyperparameter("label_smoothing", high=1, below_high=True, is_extra=True),
     # Images per step.
     Hyperparameter("batch_size", "int", 64, low=1, high=50_000, unit="images"),
     # Highest learning rate that the schedule reaches.
@@ -131,7 +121,7 @@ _TABLE = (
     # Learning rate after the warm-up; linear and cosine fall to 0 in the last step.
     Hyperparameter("schedule", "choice", "constant", choices=("constant", "linear", "cosine")),
     # Epochs in which the learning rate climbs from 0; may be a fraction.
-    Hyperparameter("warmup_epochs", "float", 0.0, high=10_000, unit="epochs", words="warm-up"),
+    Hyperparameter("warmup_epochs", high=10_000, unit="epochs", words="warm-up"),
     # Momentum of SGD.
     Hyperparameter("momentum", "float", 0.9, high=1, below_high=True),
     # Whether the momentum is Nesterov's, which needs a momentum above 0.
@@ -139,8 +129,6 @@ _TABLE = (
     # How much of the average of the weights each step keeps. It is measured and exported.
     Hyperparameter(
         "ema_decay",
-        "float",
-        0.0,
         high=1,
         below_high=True,
         words="decay of the average of the weights",

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_utils import Split
-from data_utils.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,7 @@ class DatasetSpec:
     @property
     def network(self) -> dict[str, int]:
         """The arguments of a network's constructor."""
-        return {
-            "n_channels": self.channels,
-            "side": self.side,
-            "n_classes": len(self.classes),
-        }
+        return {"n_channels": self.channels, "side": self.side, "n_classes": len(self.classes)}
 
 
 MNIST = DatasetSpec()
@@ -74,9 +69,6 @@ class ImageDataset:
     Attributes:
         images: uint8 pixels, shape [n, *spec.shape].
         labels: Positions in `spec.classes`, uint8 or uint16, shape [n].
-
-    Raises:
-        DataError: An array has another type or shape, or a label has no class.
     """
 
     images: NDArray[np.uint8]
@@ -84,18 +76,9 @@ class ImageDataset:
     spec: DatasetSpec = MNIST
 
     def __post_init__(self) -> None:
-        shapes = {"images": (len(self.images), *self.spec.shape), "labels": (len(self.images),)}
-        for name, shape in shapes.items():
-            array = getattr(self, name)
-            if array.dtype != np.uint8 and not (name == "labels" and array.dtype == np.uint16):
-                raise DataError(f"`{name}` must be of type uint8, but got {array.dtype}")
-            if array.shape != shape:
-                wanted, got = list(shape), list(array.shape)
-                raise DataError(f"`{name}` must have the shape {wanted}, but got {got}")
-        if self.labels.max(initial=0) >= (n_classes := len(self.spec.classes)):
-            raise DataError(
-                f"`labels` must be between 0 and {n_classes - 1}, but got {self.labels.max()}"
-            )
+        assert self.images.dtype == np.uint8
+        assert self.images.shape == (len(self.labels), *self.spec.shape)
+        assert self.labels.max(initial=0) < len(self.spec.classes)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -145,27 +128,17 @@ class TrainTest:
         return found.hexdigest()
 
     def split(self, method: Split, seed: int) -> tuple[ImageDataset, ImageDataset]:
-        """Return the images for training and for validation; see `held_out`."""
-        if not self.n_own_validation:
-            return split_train_validation(self.train, self.n_validation, method, seed)
-        n, n_train = len(self.train), len(self.train) - self.n_own_validation
-        return self.train.take(range(n_train)), self.train.take(range(n_train, n))
+        """Return the images for training and for validation, in their order; see `held_out`."""
+        if self.n_own_validation:
+            chosen = np.arange(len(self.train)) >= len(self.train) - self.n_own_validation
+        else:
+            chosen = held_out(self.train.labels, self.n_validation, method, seed)
+        return self.train.take(np.flatnonzero(~chosen)), self.train.take(np.flatnonzero(chosen))
 
 
 def n_held_out(n: int) -> int:
     """Return how many of n images are held out by default: a sixth."""
     return max(1, n // 6)
-
-
-def split_train_validation(
-    dataset: ImageDataset, n_validation: int, method: Split, seed: int
-) -> tuple[ImageDataset, ImageDataset]:
-    """Split into a training set and a validation set, which is that of `held_out`.
-
-    Both keep the order of `dataset`. Every image is in exactly one of them.
-    """
-    chosen = held_out(dataset.labels, n_validation, method, seed)
-    return dataset.take(np.flatnonzero(~chosen)), dataset.take(np.flatnonzero(chosen))
 
 
 def held_out(
@@ -180,16 +153,7 @@ def held_out(
     first ones, with seed 1 those after them, and so on, around the end, much like scikit-learn's
     `StratifiedKFold`. So images that belong together, such as those of one writer in MNIST, are
     nearly all on one side. `random` draws them one by one.
-
-    DataError if `n_validation` or `seed` is out of range.
     """
-    if not 1 <= n_validation < len(labels):
-        raise DataError(
-            f"`n_validation` must be between 1 and {len(labels) - 1} "
-            f"for a dataset of {len(labels):,} images, but got {n_validation}"
-        )
-    if seed < 0:
-        raise DataError(f"`seed` must be at least 0, but got {seed}")
     generator = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), dtype=np.bool)
     for label, n in enumerate(_quotas(labels, n_validation)):

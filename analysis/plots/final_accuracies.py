@@ -81,10 +81,7 @@ def left_out(confirmation: Confirmation, arms: Iterable[str]) -> str:
 
 
 def _draw_rows(
-    axes: Axes,
-    confirmation: Confirmation,
-    rows: list[tuple[Arm, Summary]],
-    shown: list[float],
+    axes: Axes, confirmation: Confirmation, rows: list[tuple[Arm, Summary]], shown: list[float]
 ) -> None:
     """Draw seeds, mean and interval of each arm, the first on top; the axis contains `shown`."""
     looks = arm_looks(confirmation.arms)

@@ -32,12 +32,7 @@ def cost_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
         ("Search: elapsed time without pauses", duration(cost.elapsed_s)),
     ]
     if cost.utilization is not None:
-        rows.append(
-            (
-                "Search: utilization of the slots, without start and end",
-                percent(cost.utilization, 0),
-            )
-        )
+        rows.append(("Search: slots in use, without start and end", percent(cost.utilization, 0)))
     speeds = [e.images_per_s for trial in ledger.trials.values() for e in trial.epochs]
     if speeds:
         speed = f"{statistics.median(speeds):,.0f} images/s per slot (median epoch)"

@@ -20,12 +20,7 @@ from sweep.api.storage import follow_up, watchable
 from sweep.config import Confirm, SweepConfig
 from sweep.config.messages import checked
 from sweep.driver.folders import new_folder, write_environment
-from sweep.driver.resume import (
-    check_data,
-    describe_data,
-    find_missing,
-    plan_resume,
-)
+from sweep.driver.resume import check_data, describe_data, find_missing, plan_resume
 from sweep.driver.signals import Interrupted
 from sweep.driver.warm_start import learn_from
 from sweep.errors import ClusterError, NoTrialError, UsageError
@@ -39,11 +34,7 @@ _MAX_SEEDS = 20  # of `--until-decided`
 
 
 def start_sweep(
-    storage: Folder,
-    name: str,
-    config: SweepConfig,
-    options: Options,
-    from_sweep: Ledger | None,
+    storage: Folder, name: str, config: SweepConfig, options: Options, from_sweep: Ledger | None
 ) -> None:
     """Search and confirm in a new sweep."""
     folder = storage.child(name)

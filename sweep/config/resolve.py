@@ -11,7 +11,6 @@ that a higher source fixes, and is left out if it is outside a range that a high
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,8 @@ def resolve_config(
     is invalid, NetworkError if the network of the user's own cannot be used.
     """
     layers = _Layers()
-    layers.add(_read_preset(preset or "classic"))
+    preset = preset or "classic"
+    layers.add(read_yaml(preset_text(preset), f"preset {preset}"))
     if path is not None:
         if str(path) in PRESETS and not path.exists():
             advice = f"to use the preset: --preset {path}; to see it: sweep preset {path}"
@@ -96,11 +96,6 @@ def preset_text(name: str) -> str:
     if name not in PRESETS:
         raise UsageError(f"there is no preset `{printable(name)}`{suggest(name, PRESETS)}")
     return (files("sweep") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
-
-
-@cache
-def _read_preset(name: str) -> Source:
-    return read_yaml(preset_text(name), f"preset {name}")
 
 
 class _Layers:

@@ -163,9 +163,7 @@ class SweepConfig(Section):
     space: Annotated[Space, Field(min_length=1)] = _SPACE
     """Ranges and choices by hyperparameter, never empty; they override the recipe."""
     initial_points: tuple[Point, ...] = Field(
-        default_factory=lambda known: _fit_hand_tuned(known["space"]),
-        max_length=200,
-        strict=False,
+        default_factory=lambda known: _fit_hand_tuned(known["space"]), max_length=200, strict=False
     )
     """Points to try before anything the searcher proposes; the searcher adds the searched names
     that a point lacks. A fixed name may be given only with its fixed value, and is dropped. The

@@ -73,10 +73,7 @@ class _LedgerStorage(InMemoryStorage):
 
     @override
     def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         trials = self.trials.get(study_id, {}).values()
         return [trial for trial in trials if states is None or trial.state in states]

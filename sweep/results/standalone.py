@@ -1,6 +1,5 @@
 """Files that use an exported network without this project, made from the project's own code."""
 
-import ast
 import contextlib
 import inspect
 import io
@@ -14,6 +13,7 @@ from analysis.hyperparameters import own_arguments
 from data_utils import images
 from data_utils.batches import normalize
 from data_utils.dataset import MNIST
+from data_utils.errors import DataError
 from models import MODELS
 from models.own import accepted, find, is_own, source_of
 from sweep.results.best_model import CONFIDENT, BestModel, Classifier
@@ -77,17 +77,10 @@ def program_file(best: BestModel, network: nn.Module) -> bytes | None:
 
 
 def images_file() -> str:
-    """Return the source that prepares an image as `sweep predict` does.
-
-    Imports from `data_utils` are replaced by the source of what they import.
-    """
-    source = inspect.getsource(images)
-    lines: list[str] = source.splitlines(keepends=True)
-    for statement in reversed(ast.parse(source).body):
-        if isinstance(statement, ast.ImportFrom) and "data_utils" in str(statement.module):
-            own = (inspect.getsource(getattr(images, alias.name)) for alias in statement.names)
-            lines[statement.lineno - 1 : statement.end_lineno] = [f"\n\n{text}" for text in own]
-    return "".join(lines)
+    """Return the source that prepares an image as `sweep predict` does."""
+    imported = "from data_utils.errors import DataError\n"
+    error = inspect.getsource(DataError)
+    return inspect.getsource(images).replace(imported, f"\n\n{error}")
 
 
 def predict_file(best: BestModel) -> str:

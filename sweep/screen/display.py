@@ -33,11 +33,7 @@ class Display:
     """
 
     def __init__(
-        self,
-        view: SearchView | ConfirmationView,
-        stream: TextIO,
-        *,
-        ends_silently: bool = False,
+        self, view: SearchView | ConfirmationView, stream: TextIO, *, ends_silently: bool = False
     ) -> None:
         self.view, self._is_live, self._ends_silently = view, is_live(stream), ends_silently
         self._console = open_console(stream)

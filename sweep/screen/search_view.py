@@ -11,14 +11,7 @@ from rich.text import Text
 
 from analysis.formatting import count, duration, percent, time_left
 from analysis.hyperparameters import format_value
-from analysis.records.ledger import (
-    EpochRecord,
-    Ledger,
-    SessionStarted,
-    State,
-    Trial,
-    TrialStarted,
-)
+from analysis.records.ledger import EpochRecord, Ledger, SessionStarted, State, Trial, TrialStarted
 from analysis.results.budget import n_planned, read_duration, seconds_spent
 from analysis.results.cost import describe_shortened
 from analysis.results.selection import Selection, best_trial, preview_score

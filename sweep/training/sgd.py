@@ -18,12 +18,7 @@ class SGD:
     """
 
     def __init__(
-        self,
-        parameters: Iterable[Tensor],
-        *,
-        momentum: float,
-        nesterov: bool,
-        weight_decay: float,
+        self, parameters: Iterable[Tensor], *, momentum: float, nesterov: bool, weight_decay: float
     ) -> None:
         self.parameters = list(parameters)
         self._update = functools.partial(

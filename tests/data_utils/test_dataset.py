@@ -15,9 +15,7 @@ from data_utils.dataset import (
     ImageDataset,
     TrainTest,
     held_out,
-    split_train_validation,
 )
-from data_utils.errors import DataError
 
 
 def numbered(labels: list[int] | NDArray[np.integer]) -> ImageDataset:
@@ -39,17 +37,16 @@ def test_take_keeps_the_order_of_its_indices():
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "message"),
+    ("images", "labels"),
     [
-        (np.zeros((2, 28, 28)), np.zeros(2, np.uint8), "`images` must be of type uint8"),
-        (np.zeros((2, 28, 28), np.uint8), np.zeros(2, np.int64), "but got int64"),
-        (np.zeros((2, 784), np.uint8), np.zeros(2, np.uint8), r"but got \[2, 784\]"),
-        (np.zeros((2, 28, 28), np.uint8), np.zeros(3, np.uint8), r"but got \[3\]"),
-        (np.zeros((1, 28, 28), np.uint8), np.full(1, 10, np.uint8), "between 0 and 9, but got 10"),
+        (np.zeros((2, 28, 28)), np.zeros(2, np.uint8)),
+        (np.zeros((2, 784), np.uint8), np.zeros(2, np.uint8)),
+        (np.zeros((2, 28, 28), np.uint8), np.zeros(3, np.uint8)),
+        (np.zeros((1, 28, 28), np.uint8), np.full(1, 10, np.uint8)),
     ],
 )
-def test_image_dataset_refuses_other_arrays(images, labels, message):
-    with pytest.raises(DataError, match=message):
+def test_image_dataset_refuses_other_arrays(images, labels):
+    with pytest.raises(AssertionError):
         ImageDataset(images, labels)
 
 
@@ -75,35 +72,31 @@ def test_mean_and_std_are_those_of_the_training_images(mnist):
 @pytest.mark.parametrize("method", ["contiguous", "random"])
 def test_split_rounds_class_shares_by_largest_remainder(method, counts, n_validation, expected):
     labels = np.repeat(np.arange(len(counts)), counts)
-    _, validation = split_train_validation(numbered(labels), n_validation, method, seed=1)
-    assert np.bincount(validation.labels, minlength=len(counts)).tolist() == expected
+    chosen = held_out(labels, n_validation, method, seed=1)
+    assert np.bincount(labels[chosen], minlength=len(counts)).tolist() == expected
 
 
 @given(
     labels=st.lists(st.integers(0, 9), min_size=2, max_size=60),
-    share=st.floats(0, 1),
     method=st.sampled_from(["contiguous", "random"]),
     seed=st.integers(0, 2**64),
 )
-def test_split_is_disjoint_complete_and_in_order(labels, share, method, seed):
-    dataset = numbered(labels)
-    n_validation = 1 + int(share * (len(labels) - 2))
-    train, validation = split_train_validation(dataset, n_validation, method, seed)
-    assert len(validation) == n_validation
+def test_split_is_disjoint_complete_and_in_order(labels, method, seed):
+    data = TrainTest(numbered(labels), numbered([]))
+    train, validation = data.split(method, seed)
+    assert len(validation) == data.n_validation == max(1, len(labels) // 6)
     assert sorted(numbers(train) + numbers(validation)) == list(range(len(labels)))
     for part in (train, validation):
         assert numbers(part) == sorted(numbers(part))
         assert part.labels.tolist() == [labels[n] for n in numbers(part)]
     for digit, n in Counter(labels).items():
         in_validation = int((validation.labels == digit).sum())
-        assert abs(in_validation - n * n_validation / len(labels)) < 1
+        assert abs(in_validation - n * data.n_validation / len(labels)) < 1
 
 
 def test_random_split_depends_only_on_the_seed():
-    dataset = numbered(np.tile(np.arange(10), 3))
-    chosen = [
-        numbers(split_train_validation(dataset, 10, "random", seed)[1]) for seed in (0, 0, 1)
-    ]
+    labels = np.tile(np.arange(10), 3)
+    chosen = [np.flatnonzero(held_out(labels, 10, "random", seed)).tolist() for seed in (0, 0, 1)]
     assert chosen[0] == chosen[1]
     assert chosen[0] != chosen[2]
     # Pinned: if an upgrade of numpy changed the draw, a resumed sweep would validate on images
@@ -113,10 +106,7 @@ def test_random_split_depends_only_on_the_seed():
 
 def test_contiguous_split_is_a_fold_of_neighbors_in_each_class():
     labels = np.array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1])
-    folds = [
-        numbers(split_train_validation(numbered(labels), 4, "contiguous", seed)[1])
-        for seed in range(4)
-    ]
+    folds = [np.flatnonzero(held_out(labels, 4, "contiguous", seed)).tolist() for seed in range(4)]
     assert folds == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [0, 1, 2, 3]]
 
 
@@ -157,19 +147,6 @@ def test_contiguous_split_keeps_neighbors_of_mnist_together(mnist):
     assert apart.mean() < 0.02
     drawn = held_out(mnist.train.labels, 10_000, "random", 3)
     assert (drawn[:-2] != drawn[2:]).mean() > 0.25
-
-
-@pytest.mark.parametrize(
-    ("n_validation", "seed", "message"),
-    [
-        (0, 0, "`n_validation` must be between 1 and 2 .* but got 0"),
-        (3, 0, "`n_validation` must be between 1 and 2 .* but got 3"),
-        (1, -1, "`seed` must be at least 0, but got -1"),
-    ],
-)
-def test_split_refuses_an_empty_part_and_a_negative_seed(n_validation, seed, message):
-    with pytest.raises(DataError, match=message):
-        split_train_validation(numbered([0, 1, 2]), n_validation, "random", seed)
 
 
 def test_dataset_sets_its_own_validation_images_aside():

@@ -15,13 +15,7 @@ from analysis.formatting import dataset_name
 from analysis.hyperparameters import DEFAULTS
 from analysis.records.confirmation import Confirmation
 from analysis.records.epochs import Epoch
-from analysis.records.files import (
-    CONFIG_FILE,
-    REPORT_FILE,
-    checkpoint_name,
-    run_name,
-    trial_name,
-)
+from analysis.records.files import CONFIG_FILE, REPORT_FILE, checkpoint_name, run_name, trial_name
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.results.selection import rank_trials, trial_score
 from analysis.results.state import state_at_rest
