@@ -15,7 +15,6 @@ import platformdirs
 from numpy.typing import NDArray
 
 from data_utils.dataset import ImageDataset, TrainTest, describe_pixels
-from data_utils.errors import DataError
 from data_utils.fetching import read_or_fetch
 from data_utils.sources import Progress, Source, fetch_from_index, fetch_from_mirrors
 
@@ -41,7 +40,6 @@ def default_folder(name: str = "mnist") -> Path:
 def load_mnist(
     folder: Path | None = None,
     *,
-    create: bool = False,
     progress: Progress = _SILENT,
     may_fetch: bool = True,
     sources: Sequence[Source] = DEFAULT_SOURCES,
@@ -52,19 +50,17 @@ def load_mnist(
     torchvision puts them. If all are there and good, nothing is written. A bad file is renamed to
     `NAME.bad` and fetched again, unless its folder is named `raw` or is read-only.
 
-    A `folder` that does not exist is created with `create`; by default it is in the user's cache,
-    and always created. The `sources` are tried in order; without `may_fetch` nothing is fetched
-    or written. The arrays, of 60,000 training and 10,000 test images, are read-only.
+    The `folder` is created, by default in the user's cache. The `sources` are tried in order;
+    without `may_fetch` nothing is fetched or written. The arrays, of 60,000 training and 10,000
+    test images, are read-only.
 
     Raises:
-        DataError: `folder` does not exist or cannot be written to, MNIST cannot be fetched, or
-            a file is bad and may not be replaced; the message says what to do.
+        DataError: `folder` cannot be written to, MNIST cannot be fetched, or a file is bad and
+            may not be replaced; the message says what to do.
     """
-    if folder is None:
-        folder = default_folder()
-    elif not create:
-        check_exists(folder, "MNIST", "sweep data")
-    contents = read_or_fetch(folder, FILES, sources if may_fetch else (), progress)
+    contents = read_or_fetch(
+        folder or default_folder(), FILES, sources if may_fetch else (), progress
+    )
     train_images, train_labels, test_images, test_labels = (
         read_idx(contents[name]) for name in FILES
     )
@@ -72,20 +68,6 @@ def load_mnist(
         ImageDataset(train_images, train_labels),
         ImageDataset(test_images, test_labels),
         known_fingerprint="mnist",
-    )
-
-
-def check_exists(folder: Path, title: str, command: str) -> None:
-    """Raise DataError if a given folder does not exist; `command` creates it."""
-    try:
-        if folder.exists():
-            return
-    except OSError as error:
-        raise DataError(
-            f"{folder} cannot be read ({error.strerror}). Choose another with --data."
-        ) from error
-    raise DataError(
-        f"{folder} does not exist. Create it and download {title}: `{command} --data {folder}`."
     )
 
 
@@ -109,7 +91,6 @@ def load_like_mnist(
     kind: str,
     folder: Path | None = None,
     *,
-    create: bool = False,
     progress: Progress = _SILENT,
     may_fetch: bool = True,
 ) -> TrainTest:
@@ -121,8 +102,6 @@ def load_like_mnist(
     """
     from torchvision import datasets  # takes seconds
 
-    if folder is not None and not create:
-        check_exists(folder, name, f"sweep data --dataset {name}")
     target = default_folder(name) if folder is None else folder / kind / "raw"
     theirs = getattr(datasets, kind)
     resources, mirrors = theirs.resources, theirs.mirrors

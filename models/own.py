@@ -70,7 +70,7 @@ def find(model: str) -> Callable[..., Any]:
     """Return what makes an own network, running its text the first time; or raise NetworkError."""
     name, digest = model.removeprefix("model.py:").split("@")
     source, file = _sources[digest]
-    if digest not in _modules:
+    if (module := _modules.get(digest)) is None:
         module = ModuleType(f"own_network_{digest[:16]}")
         module.__file__ = file
         lines = source.decode(errors="replace").splitlines(keepends=True)
@@ -79,9 +79,10 @@ def find(model: str) -> Callable[..., Any]:
         with _blaming(file, "it cannot be imported"):
             exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
         _modules[digest] = module
-    found = getattr(_modules[digest], name, None)
+    found = getattr(module, name, None)
     if found is None:
-        own = [k for k, v in vars(_modules[digest]).items() if _is_defined_in(v, _modules[digest])]
+        makers = inspect.getmembers(module, lambda v: inspect.isclass(v) or inspect.isfunction(v))
+        own = [name for name, maker in makers if maker.__module__ == module.__name__]
         listed = f"; it has {', '.join(own[:5])}" if own else ""
         raise NetworkError(f"{file} has no `{name}`{listed}")
     if not (inspect.isclass(found) or inspect.isroutine(found)):
@@ -247,11 +248,6 @@ def _made_with(arguments: Mapping[str, Any]) -> str:
 
 def _kind(value: object) -> str:
     return "nothing" if value is None else f"a value of type {type(value).__name__}"
-
-
-def _is_defined_in(value: object, module: ModuleType) -> bool:
-    is_maker = inspect.isclass(value) or inspect.isfunction(value)
-    return is_maker and value.__module__ == module.__name__
 
 
 @contextlib.contextmanager

@@ -234,10 +234,7 @@ def points(ledger: Ledger) -> Points:
     if not ranked:
         with_values = " with a value of every hyperparameter" if left_out else ""
         raise NothingToDrawError(f"no trial{with_values} has run all its epochs")
-    previews = [
-        Selection(trial, score) for trial in trials if (score := preview_score(trial)) is not None
-    ]
-    previews.sort(key=lambda selection: selection.rank)
+    previews = [p for p in rank_trials(ledger, preview_score) if has_values(p.trial)]
     return Points(
         searched,
         ranked,

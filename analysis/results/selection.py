@@ -1,6 +1,6 @@
 """Which trial is best, and by which rule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -71,13 +71,12 @@ def trial_accuracy(trial: Trial) -> float | None:
     return trial.val_accuracy if score is None else score
 
 
-def rank_trials(ledger: Ledger) -> list[Selection]:
-    """Return the trials that ran all their epochs, best first."""
-    scored = [
-        Selection(trial, score)
-        for trial in ledger.trials.values()
-        if (score := trial_score(trial)) is not None
-    ]
+def rank_trials(
+    ledger: Ledger, score_of: Callable[[Trial], float | None] = trial_score
+) -> list[Selection]:
+    """Return the trials with a score, by default those that ran all their epochs, best first."""
+    scores = ((trial, score_of(trial)) for trial in ledger.trials.values())
+    scored = [Selection(trial, score) for trial, score in scores if score is not None]
     return sorted(scored, key=lambda selection: selection.rank)
 
 

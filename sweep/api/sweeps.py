@@ -16,7 +16,7 @@ from sweep.api import work
 from sweep.api.plan import Options, plan_sweep
 from sweep.api.storage import Storage, find_sweep, storage_folder
 from sweep.config.messages import suggest
-from sweep.driver.resume import extend
+from sweep.driver.resume import extend, plan_confirmation
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError, UsageError
 from sweep.results.best import best_document
@@ -156,16 +156,10 @@ class Sweep:
 
         `until_decided` adds seeds until the verdict is clear, up to `max_seeds`, by default 20.
         """
+        ledger = self._ledger()
+        plan = plan_confirmation(ledger, top_k, seeds, max_seeds, until_decided=until_decided)
         with _as_python_errors():
-            work.confirm_sweep(
-                self._folder,
-                self._ledger(),
-                Options(address, concurrency, data),
-                top_k=top_k,
-                seeds=seeds,
-                until_decided=until_decided,
-                max_seeds=max_seeds,
-            )
+            work.confirm_sweep(self._folder, ledger, plan, Options(address, concurrency, data))
         return self
 
     def _ledger(self) -> Ledger:

@@ -18,19 +18,16 @@ from data_utils.registry import is_path
 from sweep.api.plan import Options, check_options, describe_seeds, print_plan
 from sweep.api.storage import follow_up, watchable
 from sweep.config import Confirm, SweepConfig
-from sweep.config.messages import checked
 from sweep.driver.folders import new_folder, write_environment
 from sweep.driver.resume import check_data, describe_data, find_missing, plan_resume
 from sweep.driver.signals import Interrupted
 from sweep.driver.warm_start import learn_from
-from sweep.errors import ClusterError, NoTrialError, UsageError
+from sweep.errors import ClusterError, NoTrialError
 from sweep.networks import check_network, keep_network, load_network
 from sweep.results.best import find_best
 from sweep.screen.display import load_data
 from sweep.screen.output import passing_line, say
 from sweep.screen.plan import describe_size
-
-_MAX_SEEDS = 20  # of `--until-decided`
 
 
 def start_sweep(
@@ -87,32 +84,10 @@ def continue_sweep(
     _finish(folder, ledger, options)
 
 
-def confirm_sweep(
-    folder: Folder,
-    ledger: Ledger,
-    options: Options,
-    *,
-    top_k: int | None = None,
-    seeds: int | None = None,
-    until_decided: bool = False,
-    max_seeds: int | None = None,
-) -> None:
-    """Train the missing runs of a confirmation; its defaults are in the config."""
-    config = SweepConfig.model_validate(ledger.config)
-    default = config.confirm or Confirm()
-    if until_decided and seeds is not None:
-        raise UsageError("give `--max-seeds` instead of `--seeds` with `--until-decided`")
-    if max_seeds is not None and not until_decided:
-        raise UsageError("`--max-seeds` needs `--until-decided`; or give `--seeds`")
-    if until_decided:
-        max_seeds = default.max_seeds or _MAX_SEEDS if max_seeds is None else max_seeds
-    elif seeds is None:
-        max_seeds = default.max_seeds
-    given: dict[str, int | None] = {"top_k": top_k, "seeds": seeds}
-    given = {name: n for name, n in given.items() if n is not None}
-    plan = checked(Confirm, {**default.model_dump(), **given, "max_seeds": max_seeds})
+def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Options) -> None:
+    """Train the missing runs of a confirmation."""
     find_best(ledger)
-    config = config.model_copy(update={"confirm": plan})
+    config = SweepConfig.model_validate(ledger.config).model_copy(update={"confirm": plan})
     missing = find_missing(folder, ledger, config)
     if not missing.runs and not missing.look:
         say(f"{ledger.name} is already confirmed")

@@ -115,7 +115,7 @@ def resume(
     name: options.NameArgument = None,
     trials: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=1_000_000, help="Extend the sweep to N trials."),
+        typer.Option(metavar="N", help="Extend the sweep to N trials."),
     ] = None,
     time_budget: Annotated[
         str | None,
@@ -144,15 +144,11 @@ def confirm(
     name: options.NameArgument = None,
     top_k: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, max=100, help="Number of finalists. [default: the config's]"
-        ),
+        typer.Option(metavar="N", help="Number of finalists. [default: the config's]"),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, max=1000, help="Number of seeds per arm. [default: the config's]"
-        ),
+        typer.Option(metavar="N", help="Number of seeds per arm. [default: the config's]"),
     ] = None,
     until_decided: Annotated[
         bool,
@@ -163,12 +159,7 @@ def confirm(
     ] = False,
     max_seeds: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=4,
-            max=1000,
-            help="Most seeds per arm with --until-decided. [default: 20]",
-        ),
+        typer.Option(metavar="N", help="Most seeds per arm with --until-decided. [default: 20]"),
     ] = None,
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,
@@ -178,18 +169,12 @@ def confirm(
 ) -> None:
     """Retrain and test the best trials and the baselines."""
     from sweep.api.work import confirm_sweep
+    from sweep.driver.resume import plan_confirmation
 
-    how = _options(address, concurrency, data, as_json=as_json)
     folder, ledger = find_sweep(storage, name)
-    confirm_sweep(
-        folder,
-        ledger,
-        how,
-        top_k=top_k,
-        seeds=seeds,
-        until_decided=until_decided,
-        max_seeds=max_seeds,
-    )
+    plan = plan_confirmation(ledger, top_k, seeds, max_seeds, until_decided=until_decided)
+    how = _options(address, concurrency, data, as_json=as_json)
+    confirm_sweep(folder, ledger, plan, how)
 
 
 def _options(

@@ -31,6 +31,7 @@ from sweep.driver.arms import missing_runs, needs_look, plan_runs
 from sweep.environment import versions
 from sweep.errors import UsageError
 
+_MAX_SEEDS = 20  # of `--until-decided`
 _MAY_CHANGE = ("trials", "time_budget", "confirm", "resources", "lenet-sweep")
 """Keys of a config and names of packages; later versions of this one train as earlier ones
 do, up to rounding."""
@@ -70,6 +71,32 @@ def extend(ledger: Ledger, trials: int | None, time_budget: str | None) -> Sweep
         return config
     total = math.ceil(seconds_spent(ledger)) + read_duration(config.time_budget)
     return config.model_copy(update={"time_budget": write_duration(min(total, LONGEST))})
+
+
+def plan_confirmation(
+    ledger: Ledger,
+    top_k: int | None,
+    seeds: int | None,
+    max_seeds: int | None,
+    *,
+    until_decided: bool,
+) -> Confirm:
+    """Return the plan of a confirmation; its defaults are in the config of the sweep.
+
+    UsageError if an option is invalid, or does not go with another.
+    """
+    default = SweepConfig.model_validate(ledger.config).confirm or Confirm()
+    if until_decided and seeds is not None:
+        raise UsageError("give `--max-seeds` instead of `--seeds` with `--until-decided`")
+    if max_seeds is not None and not until_decided:
+        raise UsageError("`--max-seeds` needs `--until-decided`; or give `--seeds`")
+    if until_decided:
+        max_seeds = default.max_seeds or _MAX_SEEDS if max_seeds is None else max_seeds
+    elif seeds is None:
+        max_seeds = default.max_seeds
+    options: dict[str, int | None] = {"top_k": top_k, "seeds": seeds}
+    given = {name: n for name, n in options.items() if n is not None}
+    return checked(Confirm, {**default.model_dump(), **given, "max_seeds": max_seeds})
 
 
 def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing:

@@ -73,11 +73,12 @@ class ConfirmationView:
 
     def _progress(self) -> tuple[str, ...]:
         states = [run.state for run in self._runs()]
+        n_epochs = sum(len(run.epochs) for run in self._runs())
         n_failed = states.count("FAILED")
         return (
             f"{states.count('COMPLETE')}/{self._n_runs} runs",
             f"{n_failed} failed" if n_failed else "",
-            f"{self._n_epochs()}/{self._n_planned} epochs",
+            f"{n_epochs}/{self._n_planned} epochs",
             f"{duration(self._clock() - self._begun)} elapsed",
             time_left(self._seconds_left()),
         )
@@ -85,9 +86,6 @@ class ConfirmationView:
     def _runs(self) -> list[Run]:
         keys = [(arm, seed) for arm in self._arms for seed in self._seeds]
         return [self._confirmation.runs[key] for key in keys if key in self._confirmation.runs]
-
-    def _n_epochs(self) -> int:
-        return sum(len(run.epochs) for run in self._runs())
 
     def _n_left(self, *arms: str) -> int:
         """Return how many epochs of the arms are to come, by default of all."""

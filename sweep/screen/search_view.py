@@ -14,7 +14,7 @@ from analysis.hyperparameters import format_value
 from analysis.records.ledger import EpochRecord, Ledger, SessionStarted, State, Trial, TrialStarted
 from analysis.results.budget import n_planned, read_duration, seconds_spent
 from analysis.results.cost import describe_shortened
-from analysis.results.selection import Selection, best_trial, preview_score
+from analysis.results.selection import Selection, preview_score, rank_trials
 from sweep.screen.layout import Flow, TrialTable, progress_bar
 from sweep.screen.output import escape
 
@@ -107,11 +107,8 @@ class SearchView:
 
     def _best(self) -> Selection | None:
         """Return the best trial, or the best preview as long as no other trial has a score."""
-        if best := best_trial(self.ledger):
-            return best
-        scores = ((trial, preview_score(trial)) for trial in self.ledger.trials.values())
-        previews = [Selection(trial, score) for trial, score in scores if score is not None]
-        return min(previews, key=lambda preview: preview.rank, default=None)
+        ranked = rank_trials(self.ledger) or rank_trials(self.ledger, preview_score)
+        return next(iter(ranked), None)
 
     def _count(self, state: State) -> int:
         return len(self.ledger.in_state(state))

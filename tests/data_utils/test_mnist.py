@@ -59,16 +59,17 @@ def test_load_mnist_fetches_nothing_unless_it_may(tmp_path):
         load_mnist(tmp_path, may_fetch=False, sources=(pytest.fail,))
 
 
-def test_load_mnist_refuses_a_missing_folder_unless_told_to_create_it(tmp_path):
+def test_missing_folder_is_refused_unless_it_may_be_created(tmp_path):
     folder = tmp_path / "typo"
     with pytest.raises(DataError) as caught:
-        load_mnist(folder)
+        load_dataset("mnist", folder, create=False, progress=Progress())
     assert str(caught.value) == (
-        f"{folder} does not exist. Create it and download MNIST: `sweep data --data {folder}`."
+        f"{folder} does not exist. Create it and download mnist: "
+        f"`sweep data --dataset mnist --data {folder}`."
     )
     assert not folder.exists()
     with pytest.raises(DataError, match="could not be downloaded"):
-        load_mnist(folder, create=True, sources=(functools.partial(fetch_from_mirrors, urls=()),))
+        load_mnist(folder, sources=(functools.partial(fetch_from_mirrors, urls=()),))
     assert folder.exists()
 
 
