@@ -152,11 +152,10 @@ class _Layers:
         lines = []
         for problem in error.errors(include_url=False):
             location = problem["loc"]
-            if problem["type"] != "default_factory_not_called":
-                source, at = self.find(location[:-1] if problem["type"] == "missing" else location)
-                order = self._sources.index(source), source.lines.get(at, 0)
-                option = "--set " if source.name.startswith("--set ") else ""
-                lines.append((order, f"{describe(problem, option)} ({source.mark(at)})"))
+            source, at = self.find(location[:-1] if problem["type"] == "missing" else location)
+            order = self._sources.index(source), source.lines.get(at, 0)
+            option = "--set " if source.name.startswith("--set ") else ""
+            lines.append((order, f"{describe(problem, option)} ({source.mark(at)})"))
         return [text for _, text in sorted(lines, key=lambda line: line[0])]
 
     def read_network(self) -> None:

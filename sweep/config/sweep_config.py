@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from analysis.formatting import printable
-from analysis.hyperparameters import DEFAULTS, HAND_TUNED, REGULARIZERS, complete, show_value
+from analysis.hyperparameters import DEFAULTS, HAND_TUNED, complete, show_value
 from analysis.results.budget import DURATION, read_duration
 from analysis.yaml_text import yaml_text
 from data_utils import DEFAULT_SPLIT, Split
@@ -162,12 +162,9 @@ class SweepConfig(Section):
     """The fixed values of all hyperparameters; a missing one has its default."""
     space: Annotated[Space, Field(min_length=1)] = _SPACE
     """Ranges and choices by hyperparameter, never empty; they override the recipe."""
-    initial_points: tuple[Point, ...] = Field(
-        default_factory=lambda known: _fit_hand_tuned(known["space"]), max_length=200, strict=False
-    )
+    initial_points: Annotated[tuple[Point, ...], Field(max_length=200, strict=False)] = ()
     """Points to try before anything the searcher proposes; the searcher adds the searched names
-    that a point lacks. A fixed name may be given only with its fixed value, and is dropped. The
-    default is the hand-tuned point, if it is in the space."""
+    that a point lacks. A fixed name may be given only with its fixed value, and is dropped."""
     searcher: Annotated[str, _one_of(SEARCHERS)] = "tpe"
     scheduler: Annotated[Scheduler, BeforeValidator(_named)] = Scheduler()
     resources: Resources = Resources()
@@ -296,10 +293,3 @@ class SweepConfig(Section):
             where = "space" if "momentum" in self.space else "recipe"
             reject({(where, "momentum"): "must be above 0 where `nesterov` may be true"})
         return self
-
-
-def _fit_hand_tuned(space: Space) -> tuple[Point, ...]:
-    everything = {**dict.fromkeys(REGULARIZERS, 0.0), **HAND_TUNED}
-    point = {name: value for name, value in everything.items() if name in space}
-    is_inside = all(space[name].why_invalid(value) is None for name, value in point.items())
-    return (point,) if point and is_inside else ()

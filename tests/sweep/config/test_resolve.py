@@ -24,6 +24,9 @@ def _load(text, *settings, **options):
         return resolve_config(path=path, settings=settings, **options)
 
 
+CLASSIC = SweepConfig(initial_points=(HAND_TUNED,))
+
+
 def _error(text, *settings, **options):
     with pytest.raises(UsageError) as caught:
         _load(text, *settings, **options)
@@ -31,7 +34,7 @@ def _error(text, *settings, **options):
 
 
 def test_preset_classic_is_the_defaults():
-    assert resolve_config() == resolve_config(preset="classic") == SweepConfig()
+    assert resolve_config() == resolve_config(preset="classic") == CLASSIC
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -55,7 +58,7 @@ def test_config_file_takes_from_the_preset_what_the_file_leaves_out():
     config = _load("trials: 8\nrecipe: {learning_rate: 1e-2, momentum: 0.8}\n", preset="quick")
     assert (config.trials, config.epochs, config.confirm) == (8, 2, None)
     assert config.recipe == {**DEFAULTS, "momentum": 0.8}
-    assert _load("{}") == SweepConfig()
+    assert _load("{}") == CLASSIC
     assert _load("\ufefftrials: 3  # é").trials == 3  # with a byte order mark
 
 
