@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from data_utils.augment import augment
@@ -39,7 +38,11 @@ class DeviceImages:
 def to_device(dataset: ImageDataset, device: torch.device | str) -> DeviceImages:
     """Move a dataset to a device; on the CPU the images are not copied."""
     spec = dataset.spec
-    images = _as_tensor(dataset.images).to(device).view(-1, spec.channels, spec.side, spec.side)
+    with warnings.catch_warnings():
+        # Arrays from shared memory are read-only; nothing here writes to the tensor.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        images = torch.from_numpy(dataset.images).to(device)
+    images = images.view(-1, spec.channels, spec.side, spec.side)
     labels = torch.from_numpy(dataset.labels.astype(np.int64)).to(device)
     return DeviceImages(images, labels, spec)
 
@@ -84,11 +87,3 @@ def normalize(pixels: Tensor, mean: float, std: float) -> Tensor:
 
 def _split(images: Tensor, labels: Tensor, batch_size: int) -> Iterator[Batch]:
     return zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True)
-
-
-def _as_tensor(array: NDArray[np.uint8]) -> Tensor:
-    """Wrap an array without copying it."""
-    with warnings.catch_warnings():
-        # Arrays from shared memory are read-only; nothing here writes to the tensor.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array)

@@ -54,7 +54,7 @@ class Progress:
 
 
 Source = Callable[[Mapping[str, str], Progress], Iterator[tuple[str, bytes]]]
-"""Takes names → SHA-256, yields names and contents, uncompressed and checked.
+"""Takes the `files` of `read_or_fetch`, yields names and contents, checked by `check`.
 
 Raises SourceError on failure.
 """

@@ -168,17 +168,14 @@ def seed_all(generator: "Generator") -> None:
     torch.manual_seed(int(seed.random_(generator=generator)))
 
 
-def check(
-    model: str, shape: Mapping[str, int], choices: Mapping[str, list[Any]], dropout: list[Any]
-) -> None:
+def check(model: str, shape: Mapping[str, int], tried: Mapping[str, list[Any]]) -> None:
     """Make a small batch pass through an own network, forward and back.
 
-    `choices` has by argument the values to try, such as the ends of a range. NetworkError if it
+    `tried` has by argument the values to try, such as the ends of a range. NetworkError if it
     fails, its output has another shape than [n, n_classes], or nothing of it can be trained.
     """
     import torch
 
-    tried = {**choices, "dropout": dropout}
     for i in range(max(map(len, tried.values()))):
         point = {name: values[i % len(values)] for name, values in tried.items()}
         network = build(model, {**shape, **point}, torch.Generator().manual_seed(0))

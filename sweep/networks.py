@@ -67,4 +67,5 @@ def check_network(config: SweepConfig, spec: "DatasetSpec") -> None:
             tried[name] = list(dimension.choices)
         else:
             tried[name] = [dimension.low, dimension.high]
-    own.check(config.model, spec.network, own_arguments(tried), tried["dropout"])
+    arguments = own_arguments(tried) | {"dropout": tried["dropout"]}
+    own.check(config.model, spec.network, arguments)

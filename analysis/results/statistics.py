@@ -76,10 +76,10 @@ def summarize(values: NDArray[np.float64], *, level: float = LEVEL) -> Summary:
 def sign_flip_p(differences: NDArray[np.float64]) -> float | None:
     """Return the exact two-sided p of the paired permutation test, differences float64 [n].
 
-    Of all 2^n assignments of signs, it is the fraction whose sum is at least
-    as far from 0 as the observed one (R. A. Fisher, The Design of Experiments, 1935, section
-    21). It assumes no distribution. None for n under 7, where it is never much below 0.05,
-    and above 32, where there are too many assignments.
+    Of all 2^n assignments of signs, it is the fraction whose sum is at least as far from 0 as
+    the observed one (R. A. Fisher, The Design of Experiments, 1935, section 21). It assumes no
+    distribution. None for n under 7, where it is never much below 0.05, and above 32, where
+    there are too many assignments.
 
     The sums of one half are looked up among those of the other half, in about 2^(n/2) steps
     (E. Horowitz and S. Sahni, "Computing partitions with applications to the knapsack

@@ -99,7 +99,7 @@ class Journal(ABC):
         while len(lines) > 1 and cls._is_damaged(lines[-1]):
             lines.pop()
         if not lines or (len(lines) == 1 and lines[0].startswith(b"\0")):
-            return None  # of a first record that is longer than a page, the first may be lost
+            return None  # a power failure can lose the first page of the first record
         number = 1
         try:
             journal = cls.begin(lines[0])

@@ -1,8 +1,8 @@
 """The searchers and schedulers that a config can name: to add one, add a line.
 
 A value is `module:Class`. The class is imported when a sweep starts, so that reading a config
-needs neither Ray nor Optuna. The networks are in `models.registry`, the data
-sets in `data_utils.registry`.
+needs neither Ray nor Optuna. The networks are in `models.registry`, the datasets in
+`data_utils.registry`.
 """
 
 SEARCHERS = {  # samplers of Optuna, made with a `seed`

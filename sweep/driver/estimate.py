@@ -105,7 +105,7 @@ def measure_speed(
 ) -> Speed:
     """Train on random images with one thread, as a trial does, and return the speed.
 
-    It takes a fifth of a second, or as long as 64 images take.
+    It takes a fifth of a second; longer if the first 64 images take longer.
     """
     import torch
 
@@ -142,7 +142,7 @@ def _typical_draw(config: SweepConfig) -> dict[str, Any]:
 
 
 def _typical(name: str, dimension: Any) -> Any:
-    """A value that takes a typical time: an augmentation is on, a batch of medium size."""
+    """Return a value that takes a typical time: an augmentation is on, a batch of medium size."""
     if name == "batch_size":
         if isinstance(dimension, Choices):
             return median_low(dimension.choices)

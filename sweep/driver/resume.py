@@ -33,8 +33,7 @@ from sweep.errors import UsageError
 
 _MAX_SEEDS = 20  # of `--until-decided`
 _MAY_CHANGE = ("trials", "time_budget", "confirm", "resources", "lenet-sweep")
-"""Keys of a config and names of packages; later versions of this one train as earlier ones
-do, up to rounding."""
+"""Keys of a config, and this package, whose versions train alike up to rounding."""
 
 
 @dataclass(frozen=True)

@@ -135,13 +135,13 @@ class NotPickled:
 
 
 def _daemons() -> Iterable[Any]:
-    """Ray's own records of the processes that it started for this one."""
+    """Return Ray's own records of the processes that it started for this one."""
     own = worker._global_node
     return () if own is None else chain.from_iterable(own.all_processes.values())
 
 
 def _started_processes() -> list[psutil.Process]:
-    """The daemons, and the processes that they started."""
+    """Return the daemons, and the processes that they started."""
     started = []
     for info in _daemons():
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -47,8 +47,8 @@ class StudySearcher(NotPickled, Searcher):
     """Proposes trials from an Optuna study, numbered from 1 as the ledger numbers them.
 
     The study starts with the trials of an earlier sweep, if the ledger has any, and with those
-    of the ledger. Interrupted ones are proposed again, under
-    their own numbers, before any new one. The ledger grows while the sweep runs.
+    of the ledger. Interrupted ones are proposed again, under their own numbers, before any new
+    one. The ledger grows while the sweep runs.
 
     A trial that ran all its epochs is COMPLETE in the study, with the score that the best is
     chosen by. One that was stopped early is PRUNED at its last epoch, and one that failed is
@@ -149,11 +149,11 @@ class StudySearcher(NotPickled, Searcher):
         self.study.tell(trial, value, state=STATES[outcome], skip_if_finished=True)
 
     def _teaches(self, trial: Trial) -> bool:
-        """Whether the searcher learns from a trial: a preview, if the sweep has them, or not."""
+        """Return whether the searcher learns from a trial; with previews, from these alone."""
         return trial.preview_epochs == self._config.preview_epochs
 
     def _best_preview(self, number: int) -> Trial | None:
-        """The best preview that no trial repeats; None if this trial has values already."""
+        """Return the best preview that no trial repeats; None if this trial has values already."""
         if number <= self._n_given:
             return None
         trials = self._ledger.trials.values()
@@ -172,11 +172,11 @@ class StudySearcher(NotPickled, Searcher):
         return self._ledger.trials[max(scores, key=scores.__getitem__)] if scores else None
 
     def _values_in_space(self, trial: Trial) -> dict[str, Any]:
-        """The values of a trial, drawn or fixed, that today's space contains."""
+        """Return the values of a trial, drawn or fixed, that today's space contains."""
         return self._in_space({name: trial.value(name) for name in self._config.space})
 
     def _in_space(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values that today's space contains."""
+        """Return the values that today's space contains."""
         return {
             name: value
             for name, dimension in self._config.space.items()
@@ -184,7 +184,7 @@ class StudySearcher(NotPickled, Searcher):
         }
 
     def _earlier(self, trial: EarlierTrial) -> FrozenTrial:
-        """A trial of an earlier sweep as a trial of the study."""
+        """Return a trial of an earlier sweep as a trial of the study."""
         values = self._in_space(trial.hyperparameters)
         return optuna.trial.create_trial(
             state=STATES[trial.state],
@@ -195,7 +195,7 @@ class StudySearcher(NotPickled, Searcher):
         )
 
     def _finished(self, trial: Trial) -> FrozenTrial:
-        """A trial of the ledger as a trial of the study."""
+        """Return a trial of the ledger as a trial of the study."""
         names = self._values_in_space(trial)
         finished = optuna_trial(trial, {name: self._distributions[name] for name in names})
         score = preview_score(trial) if self._config.preview_epochs else trial_score(trial)

@@ -3,7 +3,7 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
-from analysis.hyperparameters import DEFAULTS
+from analysis.hyperparameters import DEFAULTS, HAND_TUNED
 from sweep.config import Scheduler, SweepConfig
 from sweep.config.dimensions import Choices, FloatRange, IntRange
 from sweep.config.resolve import PRESETS, resolve_config
