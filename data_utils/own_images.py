@@ -5,6 +5,7 @@ file has Keras' names (`x_train`, `y_train`, …) or MedMNIST's (`train_images`,
 A part `val` is used for validation; without a part `test`, some images are set aside for it.
 """
 
+import hashlib
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -203,14 +204,16 @@ def _assemble(
             f"{where} has no test images: {len(labels['test']):,} of the {n:,} training images, "
             "the same share of each class as far as possible, are set aside for the test"
         )
-        learned_from = {image.tobytes() for image in images["train"]}
-        if n_again := sum(image.tobytes() in learned_from for image in images["test"]):
+        learned_from = set(_digests(images["train"]))
+        if n_again := sum(digest in learned_from for digest in _digests(images["test"])):
             raise DataError(
                 f"{where} has equal images, of which {n_again:,} would be set aside for the test "
                 "although the network learns from their copies; remove copies, or add test images"
             )
     validated = labels.get("val")
     if validated is None:
+        if copies := _describe_copies(parts["train"]):
+            progress.message(f"note: {where}: {copies}")
         n = n_held_out(len(labels["train"]))
         validated = labels["train"][held_out(labels["train"], n, split, seed=0)]
     for used_for, chosen in (("validation", validated), ("test", labels["test"])):
@@ -224,6 +227,29 @@ def _assemble(
         return TrainTest(ImageDataset(images["train"], labels["train"], spec), test)
     learned, classified = (np.concatenate([of["train"], of["val"]]) for of in (images, labels))
     return TrainTest(ImageDataset(learned, classified, spec), test, len(labels["val"]))
+
+
+def _describe_copies(part: _Part) -> str:
+    """Return how many images of the part are copies of others, as a sentence; empty for none."""
+    first: dict[bytes, int] = {}
+    pairs = [(first.setdefault(key, i), i) for i, key in enumerate(_digests(part.images))]
+    pairs = [(one, other) for one, other in pairs if one != other]
+    if not pairs:
+        return ""
+    # Labels that contradict each other are the more important finding.
+    pairs.sort(key=lambda pair: part.labels[pair[0]] == part.labels[pair[1]])
+    n_wrong = sum(part.labels[one] != part.labels[other] for one, other in pairs)
+    wrong = f", {n_wrong:,} in another class" if n_wrong else ""
+    example = " and ".join(map(part.named, pairs[0]))
+    return (
+        f"{len(pairs):,} of {len(part.labels):,} training images are copies of others{wrong}, "
+        f"such as {example}: remove them, or the validation accuracy will be too high"
+    )
+
+
+def _digests(images: NDArray[np.uint8]) -> list[bytes]:
+    """Return what tells each image from others."""
+    return [hashlib.sha256(image.tobytes()).digest() for image in images]
 
 
 def _printable(name: str) -> str:
@@ -268,11 +294,11 @@ def _check_together(where: str, parts: dict[str, _Part], classes: list[str]) -> 
                 f"the class {_printable(classes[label])} of {where} has {found}; {advice}"
             )
     for one, other in combinations(parts, 2):
-        first = {image.tobytes(): i for i, image in enumerate(parts[one].images)}
-        again = [i for i, image in enumerate(parts[other].images) if image.tobytes() in first]
+        first = {digest: i for i, digest in enumerate(_digests(parts[one].images))}
+        second = enumerate(_digests(parts[other].images))
+        again = [(first[digest], i) for i, digest in second if digest in first]
         if again:
-            i = first[parts[other].images[again[0]].tobytes()]
-            pair = f"{parts[one].named(i)} and {parts[other].named(again[0])}"
+            pair = f"{parts[one].named(again[0][0])} and {parts[other].named(again[0][1])}"
             some = "1 image" if len(again) == 1 else f"{len(again):,} images"
             raise DataError(
                 f"{other} has {some} of {one}, too: {pair} are the same; "

@@ -262,9 +262,9 @@ def _blaming(file: str, what: str) -> Iterator[None]:
             patch("os._exit", sys.exit),
         ):
             yield
-    except NetworkError:
+    except (NetworkError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         frames = traceback.extract_tb(error.__traceback__)
         line = next((f.lineno for f in reversed(frames) if f.filename == file), None)
         text = " ".join(str(error).split())

@@ -165,7 +165,7 @@ def begin(config):
     return ledger
 
 best, *_ = plan_arms(config, [Selection(begin(config).trials[1], 0.9)])
-old = begin(SweepConfig(model="tiny", epochs=1))
+old = begin(SweepConfig(model="tiny", epochs=1, initial_points=[HAND_TUNED]))
 print(best.model, len(report.predictions.labels))
 print(*check_changes(folder, old, config, accept_changes=True))
 """,

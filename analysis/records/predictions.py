@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import LedgerError
+from analysis.errors import StorageError
 from analysis.records.files import predictions_name, run_name
 from analysis.storage.folder import Folder
 
@@ -75,7 +75,7 @@ def save_predictions(folder: Folder, arm: str, seed: int, predictions: Predictio
 
 
 def load_predictions(folder: Folder, arm: str, seed: int) -> Predictions | None:
-    """Read the predictions of one run; None if there are none, LedgerError if damaged."""
+    """Read the predictions of one run; None if they are missing or damaged."""
     return _load(folder, predictions_name(run_name(arm, seed)), Predictions)
 
 
@@ -85,7 +85,7 @@ def save_images(folder: Folder, images: ShownImages) -> None:
 
 
 def load_images(folder: Folder) -> ShownImages:
-    """Read the test images that plots show; none without a file, LedgerError if damaged."""
+    """Read the test images that plots show; none if the file is missing or damaged."""
     return _load(folder, _IMAGES_FILE, ShownImages) or ShownImages.none()
 
 
@@ -98,14 +98,9 @@ def _save(folder: Folder, name: str, arrays: Predictions | ShownImages) -> None:
 def _load(folder: Folder, name: str, kind: type[T]) -> T | None:
     try:
         data = folder.read(name)
-    except FileNotFoundError:
-        return None
-    try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return kind(**{f.name: arrays[f.name] for f in fields(kind)})
-    # zipfile, zlib and NumPy have a dozen kinds of error between them for damaged bytes.
-    except Exception as error:
-        reason = "no archive of arrays" if "pickle" in str(error) else error
-        raise LedgerError(
-            f"{folder.display_path(name)} is damaged ({reason}); delete it"
-        ) from error
+    except StorageError:
+        raise
+    except Exception:  # zipfile, zlib and NumPy have a dozen kinds for damaged bytes
+        return None

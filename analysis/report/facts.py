@@ -95,8 +95,7 @@ def comparison_rows(
 
     `networks` is the first seed that both arms share, with a comparison of its two networks
     image by image, or None without predictions. It is one seed only: all seeds are tested on
-    the same images, so that pooling them would count each image several times. LedgerError if
-    predictions in `folder` are damaged.
+    the same images, so that pooling them would count each image several times.
     """
     decisive = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
     verdict = (decisive.finalist, decisive.baseline) if decisive else None

@@ -1,5 +1,6 @@
 """Comparison of every finalist of a confirmation with every baseline, paired by seed."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -130,9 +131,9 @@ def compare_at_looks(
 def with_new_images(comparison: Comparison, folder: Folder) -> Comparison:
     """Add the interval over seeds and images, of the same level as the one over seeds.
 
-    It is left out if the predictions of a run are missing; damaged ones are a LedgerError.
+    It is left out if the predictions of a run are missing, damaged or not those of the accuracies.
     """
-    if comparison.interval is None:
+    if comparison.interval is None or comparison.difference is None:
         return comparison
     rows = []
     for seed in comparison.seeds:
@@ -141,7 +142,8 @@ def with_new_images(comparison: Comparison, folder: Folder) -> Comparison:
         if first is None or second is None:
             return comparison
         rows.append(first.correct.astype(np.int8) - second.correct)
-    if len({row.shape for row in rows}) > 1:
+    same_size = len({row.shape for row in rows}) == 1
+    if not (same_size and math.isclose(np.mean(rows), comparison.difference, abs_tol=1e-6)):
         return comparison
     interval = crossed_interval(np.array(rows, dtype=np.int8), level=comparison.level)
     return replace(comparison, new_images=None if interval is None else _clip(interval))

@@ -47,8 +47,7 @@ def decisive_comparison(confirmation: Confirmation, finalist: Arm | None) -> Com
 def describe_verdict(confirmation: Confirmation, trial_id: int, folder: Folder) -> str:
     """Return the verdict on the hyperparameters of the best trial, `trial_id`.
 
-    It is about these test images and about new ones, by the predictions in the `folder` of the
-    sweep; LedgerError if they are damaged.
+    It is about these test images and about new ones, by the predictions in the sweep's `folder`.
     """
     finalist = confirmation.finalist(trial_id)
     if finalist is None:
@@ -201,7 +200,7 @@ def _ends(ends: Interval | None, sign: int) -> tuple[str, int]:
 
 def _on_new_images(comparison: Comparison) -> str:
     if comparison.new_images is None:
-        return "nothing is known about new images, because predictions are missing"
+        return "nothing is known about new images, because predictions are missing or damaged"
     sign = -1 if comparison.outcome == "worse" else 1
     ends, _ = _ends(comparison.new_images, sign)
     if comparison.outcome == "open":

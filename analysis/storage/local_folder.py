@@ -219,6 +219,9 @@ class FileAppender:
         os.close(self._file)
 
     def _write(self, line: bytes) -> None:
+        path = self._folder.path / self._name
+        if not (path.exists() and os.path.samestat(os.stat(path), os.fstat(self._file))):
+            raise OSError(errno.ENOENT, "it was moved or deleted while the sweep was running")
         end = os.lseek(self._file, 0, os.SEEK_END)
         try:
             written = os.write(self._file, line)

@@ -185,7 +185,7 @@ def _estimate(
     slots = _count_slots(config.resources, options.concurrency)
     try:
         found = estimate_time(config, slots, data)
-    except Exception:
+    except (Exception, SystemExit):
         if is_own(config.model):  # its trials record the reason
             return None
         raise

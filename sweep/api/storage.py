@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.errors import InUseError, StorageError
+from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import open_sweep
 from analysis.storage.folder import Folder
+from analysis.storage.journal import Journal
 from analysis.storage.local_folder import LocalFolder
 from sweep.errors import UsageError
 from sweep.screen.output import say
@@ -53,8 +55,10 @@ def find_sweep(storage: Storage, name: str | None) -> tuple[Folder, Ledger]:
         folder, ledger = open_sweep(storage_folder(storage), name)
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
-    if ledger.truncated_bytes:
-        say(f"warning: the damaged end of {folder}/ledger.jsonl is ignored")
+    journals: tuple[Journal | None, ...] = ledger, Confirmation.read(folder)
+    for journal in journals:
+        if journal is not None and journal.truncated_bytes:
+            say(f"warning: the damaged end of {folder.display_path(journal.file)} is ignored")
     return folder, ledger
 
 

@@ -15,7 +15,7 @@ from analysis.records.epochs import Epoch
 from data_utils.batches import DeviceImages, evaluation_batches, to_device, training_batches
 from data_utils.dataset import MNIST, DatasetSpec, ImageDataset
 from models import build_model
-from models.own import is_own, seed_all
+from models.own import NetworkError, is_own, seed_all
 from sweep.training.evaluation import evaluate
 from sweep.training.sgd import SGD
 
@@ -57,6 +57,7 @@ class TrainingRun:
         self.optimizer = SGD(trained, **settings)
         averaged = self.optimizer.parameters if own["ema_decay"] else []
         self._average = [weights.detach().clone() for weights in averaged]
+        self._names = self.model.state_dict().keys()
         self.history: list[Epoch] = []
 
     def update_average(self, step: int) -> None:
@@ -88,10 +89,16 @@ class TrainingRun:
         """Return a copy of the state: tensors on the CPU and plain data.
 
         `model` is what was measured. Where that is an average, `weights` are those to go on from.
+        NetworkError if a network of the user's own has got other layers in its training.
         """
         with self.averaged():
             model = {k: v.to("cpu", copy=True) for k, v in self.model.state_dict().items()}
             weights = [v.to("cpu", copy=True) for v in self._average]
+        if changed := sorted(self._names ^ model.keys()):
+            raise NetworkError(
+                f"`{changed[0]}` appears or disappears in the training, so that its weights would "
+                "fit no other network: make all layers in `__init__`"
+            )
         return {
             "model_name": self.model_name,
             "hyperparameters": dict(self.hyperparameters),

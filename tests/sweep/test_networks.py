@@ -254,6 +254,15 @@ def trained(config: SweepConfig, state: dict[str, Any] | None, *, epochs: int) -
     return run
 
 
+def test_network_that_gets_a_layer_in_its_training_fails():
+    grow = "self.n += 1; self.n == 2 and setattr(self, 'b', self.a)"
+    text = made(f"{LINEAR}; self.n = 0", forward=f"{grow}; return self.a(x.flatten(1))")
+    run = TrainingRun(f"model.py:Net@{own.register(text.encode())}", {}, seed=1)
+    (*_,) = train_epochs(run, data(100), data(9), epochs=1)
+    with pytest.raises(NetworkError, match="`b.bias` appears or disappears in the training"):
+        run.state_dict()
+
+
 def test_network_trains_with_a_last_batch_of_one_and_continues_bit_for_bit(tmp_path):
     space = "{dropout: [0.1, 0.3], model.width: {low: 2, high: 4}}"
     config = resolve(tmp_path, GOOD, f"model: net.py:Net\nspace: {space}")

@@ -118,6 +118,18 @@ def test_file_has_one_appender_even_if_the_lock_is_deleted(folder):
         assert appender.contents == b"one\n"
 
 
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_nothing_is_appended_to_a_file_that_was_moved_or_deleted(tmp_path, is_deleted):
+    folder = LocalFolder(tmp_path / "made")
+    with closing(folder.append_to("ledger")) as appender:
+        folder.path.rename(tmp_path / "moved")
+        if not is_deleted:
+            folder.write("ledger", b"another\n")
+        with pytest.raises(StorageError, match="moved or deleted while the sweep was running"):
+            appender.write_line(b"one\n")
+    assert (tmp_path / "moved" / "ledger").read_bytes() == b""
+
+
 def test_nothing_is_appended_after_a_failed_sync(folder, monkeypatch):
     def fail(handle: int) -> None:
         raise OSError(errno.EIO, "Input/output error")

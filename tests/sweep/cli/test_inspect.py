@@ -11,6 +11,7 @@ import pytest
 
 import synthetic
 from analysis.formatting import duration
+from analysis.hyperparameters import HAND_TUNED
 from analysis.records.confirmation import LookTaken, Plan
 from analysis.records.ledger import (
     EpochRecord,
@@ -33,7 +34,7 @@ def words(text: str) -> list[list[str]]:
 
 
 def test_trials_are_documents_with_the_best_first(call, tmp_path):
-    config = SweepConfig(epochs=4).model_dump(mode="json")
+    config = SweepConfig(epochs=4, initial_points=[HAND_TUNED]).model_dump(mode="json")
     values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
     folder = LocalFolder(tmp_path / "storage" / "made")
     with LedgerWriter(folder, SweepCreated(1.0, FORMAT, "made", config)) as writer:
@@ -271,6 +272,16 @@ def test_damaged_end_of_a_ledger_is_ignored_with_a_warning(call, add_sweep, end)
     outcome = call("trials", "--json")
     assert json.loads(outcome.out) == before
     assert outcome.err == f"warning: the damaged end of {folder}/ledger.jsonl is ignored\n"
+
+
+def test_damaged_end_of_a_confirmation_is_ignored_with_a_warning(call, add_sweep):
+    folder = add_sweep("made", n_trials=3)
+    synthetic.write_confirmed(folder, read_ledger(folder), n_seeds=2, predictions=False)
+    before = call("best").out
+    folder.write("confirm.jsonl", folder.read("confirm.jsonl") + b'{"kind": "run_e')
+    outcome = call("best")
+    assert outcome.out == before
+    assert outcome.err == f"warning: the damaged end of {folder}/confirm.jsonl is ignored\n"
 
 
 def test_status_counts_the_trials(call, add_sweep):

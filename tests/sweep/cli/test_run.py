@@ -240,7 +240,7 @@ def test_confirmation_that_fails_is_an_error_after_its_result(reason, exit_code,
     ("begins", "advice"),
     [
         (True, "every finished epoch is kept; continue with: sweep resume mine"),
-        (False, "the sweep mine has not started"),
+        (False, "no trial of mine is recorded"),
     ],
 )
 def test_run_that_is_cut_off_says_how_to_continue(
@@ -492,7 +492,10 @@ def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(call, pretended):
     assert "36 of 36 confirmation runs are missing" in outcome.out
 
 
-def test_own_network_that_prints_and_fails_in_training_has_no_estimate(call, tmp_path):
+@pytest.mark.parametrize(
+    "fails", ["assert len(images) <= 3", "len(images) <= 3 or __import__('sys').exit(3)"]
+)
+def test_own_network_that_prints_and_fails_in_training_has_no_estimate(fails, call, tmp_path):
     (tmp_path / "net.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Linear):\n"
@@ -500,7 +503,7 @@ def test_own_network_that_prints_and_fails_in_training_has_no_estimate(call, tmp
         "        super().__init__(784, 10)\n"
         "    def forward(self, images):\n"
         "        print('printed')\n"
-        "        assert len(images) <= 3\n"
+        f"        {fails}\n"
         "        return super().forward(images.flatten(1))\n"
     )
     outcome = call("run", "--dry-run", "--set", "model=net.py:Net", "--json")

@@ -354,7 +354,8 @@ def test_search_records_what_results_show(make_session, blank, folder):
         assert recorder.n_epochs(assignment) == 1
         recorder.end(assignment, None, "its process died 3 times")
 
-    config = _config(trials=1, epochs=2, space={"dropout": {"low": 0.0, "high": 0.5}})
+    space, points = {"dropout": {"low": 0.0, "high": 0.5}}, [{"dropout": 0.25}]
+    config = _config(trials=1, epochs=2, space=space, initial_points=points)
     ledger = run_search(make_session(folder, train=train), config, blank)
     (trial,) = ledger.trials.values()
     shown = {"dropout": 0.25, "rotation": 0.0, "shift": 0.0, "weight_decay": 0.0}

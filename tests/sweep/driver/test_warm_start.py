@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from analysis.hyperparameters import HAND_TUNED
 from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.storage.local_folder import LocalFolder
@@ -114,7 +115,7 @@ def test_warm_sweep_needs_the_earlier_one_only_at_its_start(make_session, blank,
         recorder.start(assignment)
         recorder.end(assignment, Report(failure="why"), "why")
 
-    config = SweepConfig(epochs=2, trials=3, confirm=None)
+    config = SweepConfig(epochs=2, trials=3, confirm=None, initial_points=[HAND_TUNED])
     earlier = learn_from(_earlier(), config, MNIST)
     folder = LocalFolder(tmp_path / "mine")
     run_search(make_session(folder, train=play), config, blank, earlier)
