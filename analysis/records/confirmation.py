@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from analysis.errors import LedgerError
 from analysis.hyperparameters import DEFAULTS
-from analysis.records.epochs import Epoch
+from analysis.records.epochs import Epoch, Fraction
 from analysis.records.files import CONFIRMATION_FILE
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.journal import FirstRecord, Journal, JournalRecord, JournalWriter
@@ -110,9 +110,9 @@ class RunEpoch(JournalRecord, frozen=True, tag="run_epoch", gc=False):
     seed: int
     epoch: int
     train_loss: float
-    train_accuracy: float
+    train_accuracy: Fraction
     test_loss: float
-    test_accuracy: float
+    test_accuracy: Fraction
     seconds: float
     images_per_s: float
 

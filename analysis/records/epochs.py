@@ -1,6 +1,10 @@
 """The measurements of one epoch: the same for a trial of the search and a run of `confirm`."""
 
+from typing import Annotated
+
 import msgspec
+
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Epoch(msgspec.Struct, frozen=True, gc=False):
@@ -22,8 +26,8 @@ class Epoch(msgspec.Struct, frozen=True, gc=False):
 
     epoch: int
     train_loss: float
-    train_accuracy: float
+    train_accuracy: Fraction
     val_loss: float
-    val_accuracy: float
+    val_accuracy: Fraction
     seconds: float
     images_per_s: float

@@ -14,7 +14,7 @@ from typing_extensions import override
 from analysis.errors import LedgerError, StorageError
 from analysis.hyperparameters import DEFAULTS
 from analysis.records.dataset import MNIST, DataRecord
-from analysis.records.epochs import Epoch
+from analysis.records.epochs import Epoch, Fraction
 from analysis.records.files import CONFIRMATION_FILE, LEDGER_FILE
 from analysis.storage.folder import Folder
 from analysis.storage.journal import (
@@ -96,9 +96,9 @@ class EpochRecord(JournalRecord, frozen=True, tag="epoch", gc=False):
     trial_id: int
     epoch: int
     train_loss: float
-    train_accuracy: float
+    train_accuracy: Fraction
     val_loss: float
-    val_accuracy: float
+    val_accuracy: Fraction
     seconds: float
     images_per_s: float
 

@@ -8,7 +8,7 @@ and the next writer removes it. A damaged line that records follow is an error.
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
 
@@ -23,7 +23,7 @@ class JournalRecord(
 ):
     """One line of a journal. `time` is in seconds since 1970 (UTC)."""
 
-    time: float
+    time: Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 
 
 class FirstRecord(JournalRecord, frozen=True):

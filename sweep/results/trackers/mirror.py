@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from analysis.errors import LedgerError, StorageError
+from analysis.errors import LedgerError, StorageError, is_disk_full
 from analysis.records.sweeps import pause_after
 from analysis.storage.folder import Folder
 from sweep.errors import TrackerError, UsageError
@@ -61,5 +61,7 @@ def _failing_as(name: str) -> Iterator[None]:
     except (UsageError, LedgerError, StorageError):  # ours
         raise
     except Exception as error:
+        if isinstance(error, OSError) and is_disk_full(error):
+            raise StorageError(error.errno, error.strerror, error.filename) from error
         reason = str(error).strip() or type(error).__name__
         raise TrackerError(f"{name} cannot be used: {reason.splitlines()[0]}") from error

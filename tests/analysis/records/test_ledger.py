@@ -34,6 +34,7 @@ EPOCH = (
 )
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
+times, fractions = st.floats(0, 1e11), st.floats(0, 1)
 values = st.dictionaries(st.text(), st.one_of(numbers, st.booleans(), st.text(), st.none()))
 
 
@@ -61,10 +62,10 @@ def sum_of(records: list[Record]) -> Ledger:
 
 
 others = st.one_of(
-    st.builds(SessionStarted, numbers, st.text(), st.just(1), st.just(2)),
-    st.builds(ConfigChanged, numbers, values),
-    st.builds(Notice, numbers, st.none() | st.just(1), st.text()),
-    st.builds(SessionEnded, numbers, st.text()),
+    st.builds(SessionStarted, times, st.text(), st.just(1), st.just(2)),
+    st.builds(ConfigChanged, times, values),
+    st.builds(Notice, times, st.none() | st.just(1), st.text()),
+    st.builds(SessionEnded, times, st.text()),
 )
 
 
@@ -75,7 +76,7 @@ def histories(draw: st.DrawFn) -> list[Record]:
     running: dict[int, int] = {}
     n_started = 0
     for action in draw(st.lists(st.sampled_from(["start", "epoch", "end", "other"]))):
-        at = draw(numbers)
+        at = draw(times)
         if action == "other":
             history.append(draw(others))
         elif action == "start":
@@ -86,7 +87,8 @@ def histories(draw: st.DrawFn) -> list[Record]:
             trial_id = draw(st.sampled_from(sorted(running)))
             if action == "epoch":
                 running[trial_id] += 1
-                measured = [draw(numbers) for _ in range(6)]
+                kinds = (numbers, fractions, numbers, fractions, numbers, numbers)
+                measured = [draw(kind) for kind in kinds]
                 history.append(EpochRecord(at, trial_id, running[trial_id], *measured))
             else:
                 del running[trial_id]
@@ -194,6 +196,8 @@ def test_records_are_written_as_version_0_1_0_wrote_them(folder):
         EPOCH.replace("0.97", "true").strip(),
         EPOCH.replace('"epoch": 1', '"epoch": 1.0').strip(),
         EPOCH.replace('"trial_id": 1', '"trial_id": true').strip(),
+        EPOCH.replace('"time": 5.0', '"time": 1e300').strip(),
+        EPOCH.replace('"val_accuracy": 0.97', '"val_accuracy": 7.5').strip(),
         '{"kind": "trial_ended", "time": 1, "trial_id": 1, "state": "RUNNING", "reason": null}',
         '{"kind": "config", "time": 1, "config": []}',
     ],

@@ -1,18 +1,21 @@
+import errno
 import shutil
 import signal
 import subprocess
 import sys
 from typing import ClassVar
+from unittest.mock import Mock
 
 import pytest
 
+from analysis.errors import StorageError
 from analysis.records.ledger import (
     EpochRecord,
     TrialEnded,
     TrialStarted,
 )
 from appending import append
-from sweep.errors import TrackerError, UsageError
+from sweep.errors import TrackerError, UsageError, describe_failure
 from sweep.results.trackers import mirror as module
 from sweep.results.trackers.mirror import TRACKERS, mirror
 from sweep.results.trackers.runs import TrackedRun, Tracker
@@ -90,6 +93,18 @@ def test_tracker_that_fails_ends_in_one_line(make_sweep, recorded):
     assert str(caught.value) == "recorded cannot be used: no route to the server"
     assert [update[0] for update in recorded.updates] == ["trial-0001"]
     assert recorded.n_closed == 1
+
+
+def test_full_disk_is_not_the_fault_of_the_tracker(make_sweep, recorded, monkeypatch):
+    folder, _ = make_sweep(n_trials=2)
+    full = Mock(side_effect=OSError(errno.ENOSPC, "no space", "events"))
+    monkeypatch.setattr(recorded, "update", full)
+    with pytest.raises(StorageError) as caught:
+        mirror(folder, "recorded", None, follow=False)
+    assert describe_failure(caught.value) == (
+        "storage events: the disk is full: free some space",
+        4,
+    )
 
 
 @pytest.mark.parametrize(
