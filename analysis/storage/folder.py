@@ -9,6 +9,7 @@ written:
 | killed machine   | everything            | everything            | all but the last 20 s   |
 | full disk        | everything written    | everything written    | (the store refuses)     |
 | lost node        | its epochs up to the checkpoint that it wrote last, on every storage    |
+| moved or deleted | the driver stops at its next record, on every storage                   |
 | suspended driver | it keeps the lock     | it may lose the lock  | it loses the lock       |
 
 Records within those 20 s are repeated: their trials continue from checkpoints. A driver and its
