@@ -1,14 +1,15 @@
 """A sweep as tables: its trials, epochs and confirmation runs. Missing values are NaN or NA."""
 
 from collections.abc import Mapping
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from analysis.records.confirmation import Confirmation
 from analysis.records.epochs import Epoch
 from analysis.records.ledger import Ledger
 from analysis.results.selection import trial_accuracy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _EPOCH_FIELDS = Epoch.__struct_fields__
 _TYPES = {
@@ -20,7 +21,7 @@ _TYPES = {
 }
 
 
-def trials_table(ledger: Ledger) -> pd.DataFrame:
+def trials_table(ledger: Ledger) -> "pd.DataFrame":
     """Return one row per trial, by number.
 
     Columns: `trial_id`, `state`, `origin`, one for each hyperparameter that any trial has,
@@ -47,7 +48,7 @@ def trials_table(ledger: Ledger) -> pd.DataFrame:
     )
 
 
-def epochs_table(ledger: Ledger) -> pd.DataFrame:
+def epochs_table(ledger: Ledger) -> "pd.DataFrame":
     """Return one row per epoch, by trial and epoch: `trial_id` and the fields of `Epoch`."""
     trials = [ledger.trials[trial_id] for trial_id in sorted(ledger.trials)]
     epochs = [epoch for trial in trials for epoch in trial.epochs]
@@ -59,7 +60,7 @@ def epochs_table(ledger: Ledger) -> pd.DataFrame:
     )
 
 
-def runs_table(confirmation: Confirmation | None) -> pd.DataFrame:
+def runs_table(confirmation: Confirmation | None) -> "pd.DataFrame":
     """Return one row per confirmation run, by arm in their order and by seed; None has no rows.
 
     Columns: `arm`, `title`, `role`, `seed`, `state`, `epochs` (number trained),
@@ -90,7 +91,9 @@ def runs_table(confirmation: Confirmation | None) -> pd.DataFrame:
     )
 
 
-def _table(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
+def _table(columns: Mapping[str, list[Any]]) -> "pd.DataFrame":
+    import pandas as pd  # takes 0.3 s
+
     return pd.DataFrame(
         {name: pd.Series(values, dtype=_TYPES.get(name)) for name, values in columns.items()}
     )

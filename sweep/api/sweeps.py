@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import Ledger, read_ledger
+from analysis.results.tables import epochs_table, runs_table, trials_table
 from analysis.storage.folder import Folder
 from sweep.api import work
 from sweep.api.plan import Options, plan_sweep
@@ -49,22 +50,16 @@ class Sweep:
     @property
     def trials(self) -> "pd.DataFrame":
         """One row per trial, indexed by `trial_id`: see `analysis.results.tables.trials_table`."""
-        from analysis.results.tables import trials_table
-
         return trials_table(self._ledger()).set_index("trial_id")
 
     @property
     def epochs(self) -> "pd.DataFrame":
         """One row per epoch of a trial: see `analysis.results.tables.epochs_table`."""
-        from analysis.results.tables import epochs_table
-
         return epochs_table(self._ledger())
 
     @property
     def runs(self) -> "pd.DataFrame":
         """One row per confirmation run: see `analysis.results.tables.runs_table`."""
-        from analysis.results.tables import runs_table
-
         return runs_table(Confirmation.read(self._folder))
 
     @property

@@ -18,6 +18,7 @@ from analysis.records.sweeps import list_sweeps, no_such_sweep
 from analysis.results.budget import n_planned, seconds_spent
 from analysis.results.selection import best_trial, describe_rule, trial_accuracy
 from analysis.results.state import SweepState, state_in_words, sweep_state
+from analysis.results.tables import trials_table
 from analysis.storage.folder import Folder
 from sweep.screen.layout import Fitted, TrialTable, new_table
 from sweep.screen.output import escape, open_console, say, write_file
@@ -44,8 +45,6 @@ def trial_document(trial: Trial) -> dict[str, Any]:
 
 def write_csv(ledger: Ledger, trials: Sequence[Trial], path: Path) -> None:
     """Write trials of a ledger as CSV, in their order, one column per hyperparameter."""
-    from analysis.results.tables import trials_table
-
     table = trials_table(ledger).set_index("trial_id").round({"seconds": 3})
     text = table.loc[[trial.trial_id for trial in trials]].to_csv()
     if path == Path("-"):
