@@ -77,6 +77,7 @@ class ImageDataset:
 
     def __post_init__(self) -> None:
         assert self.images.dtype == np.uint8
+        assert self.labels.dtype in (np.uint8, np.uint16)
         assert self.images.shape == (len(self.labels), *self.spec.shape)
         assert self.labels.max(initial=0) < len(self.spec.classes)
 

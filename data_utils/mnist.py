@@ -50,9 +50,9 @@ def load_mnist(
     torchvision puts them. If all are there and good, nothing is written. A bad file is renamed to
     `NAME.bad` and fetched again, unless its folder is named `raw` or is read-only.
 
-    The `folder` is created, by default in the user's cache. The `sources` are tried in order;
-    without `may_fetch` nothing is fetched or written. The arrays, of 60,000 training and 10,000
-    test images, are read-only.
+    By default the `folder` is in the user's cache; what is missing is fetched, from the first of
+    `sources` that has it. Without `may_fetch` nothing is fetched or written. The arrays, of 60,000
+    training and 10,000 test images, are read-only.
 
     Raises:
         DataError: `folder` cannot be written to, MNIST cannot be fetched, or a file is bad and

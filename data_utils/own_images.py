@@ -204,20 +204,23 @@ def _assemble(
             f"{where} has no test images: {len(labels['test']):,} of the {n:,} training images, "
             "the same share of each class as far as possible, are set aside for the test"
         )
-        learned_from = set(_digests(images["train"]))
-        if n_again := sum(digest in learned_from for digest in _digests(images["test"])):
+        if n_again := _n_copies(images["train"], images["test"]):
             raise DataError(
                 f"{where} has equal images, of which {n_again:,} would be set aside for the test "
                 "although the network learns from their copies; remove copies, or add test images"
             )
     validated = labels.get("val")
     if validated is None:
-        if copies := _describe_copies(parts["train"]):
-            progress.message(f"note: {where}: {copies}")
         n = n_held_out(len(labels["train"]))
-        validated = labels["train"][held_out(labels["train"], n, split, seed=0)]
-    for used_for, chosen in (("validation", validated), ("test", labels["test"])):
-        counts = np.bincount(chosen, minlength=len(classes))
+        chosen = held_out(labels["train"], n, split, seed=0)
+        validated = labels["train"][chosen]
+        if n_again := _n_copies(images["train"][~chosen], images["train"][chosen]):
+            progress.message(
+                f"note: {where}: {n_again:,} of the {n:,} images for validation have copies that "
+                "the network learns from, so that the validation accuracy is too high: remove them"
+            )
+    for used_for, held in (("validation", validated), ("test", labels["test"])):
+        counts = np.bincount(held, minlength=len(classes))
         if missing := [c for c, n in zip(names, counts, strict=True) if not n]:
             few = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
             progress.message(f"note: {where}: no images for {used_for} of class {few}")
@@ -229,22 +232,10 @@ def _assemble(
     return TrainTest(ImageDataset(learned, classified, spec), test, len(labels["val"]))
 
 
-def _describe_copies(part: _Part) -> str:
-    """Return how many images of the part are copies of others, as a sentence; empty for none."""
-    first: dict[bytes, int] = {}
-    pairs = [(first.setdefault(key, i), i) for i, key in enumerate(_digests(part.images))]
-    pairs = [(one, other) for one, other in pairs if one != other]
-    if not pairs:
-        return ""
-    # Labels that contradict each other are the more important finding.
-    pairs.sort(key=lambda pair: part.labels[pair[0]] == part.labels[pair[1]])
-    n_wrong = sum(part.labels[one] != part.labels[other] for one, other in pairs)
-    wrong = f", {n_wrong:,} in another class" if n_wrong else ""
-    example = " and ".join(map(part.named, pairs[0]))
-    return (
-        f"{len(pairs):,} of {len(part.labels):,} training images are copies of others{wrong}, "
-        f"such as {example}: remove them, or the validation accuracy will be too high"
-    )
+def _n_copies(learned: NDArray[np.uint8], held: NDArray[np.uint8]) -> int:
+    """Return how many of the images held out equal one that the network learns from."""
+    known = set(_digests(learned))
+    return sum(digest in known for digest in _digests(held))
 
 
 def _digests(images: NDArray[np.uint8]) -> list[bytes]:

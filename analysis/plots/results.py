@@ -81,7 +81,7 @@ class Results:
             raise NothingToDrawError(f"the best trial is not confirmed yet{self._next_step}")
         if not self.predictions:
             raise NothingToDrawError(
-                f"no run of {printable(arm.title)} has finished and saved its predictions"
+                f"no finished run of {printable(arm.title)} has its predictions"
             )
         return arm, self.predictions
 
@@ -94,7 +94,8 @@ def read_results(folder: Folder) -> Results:
     if confirmation is not None and arm is not None:
         finished = confirmation.test_accuracies(arm.arm)
         for seed in confirmation.ordered_seeds(ledger.config["seed"]):
-            loaded = load_predictions(folder, arm.arm, seed) if seed in finished else None
-            if loaded is not None:
+            if seed in finished and (
+                loaded := load_predictions(folder, arm.arm, seed, finished[seed])
+            ):
                 predictions[seed] = loaded
     return Results(ledger, confirmation, predictions, load_images(folder))

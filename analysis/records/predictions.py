@@ -1,6 +1,7 @@
 """Predictions of a confirmation's runs for the test images: npz files without pickles."""
 
 import io
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Self, TypeVar
 
@@ -74,9 +75,17 @@ def save_predictions(folder: Folder, arm: str, seed: int, predictions: Predictio
     _save(folder, predictions_name(run_name(arm, seed)), predictions)
 
 
-def load_predictions(folder: Folder, arm: str, seed: int) -> Predictions | None:
-    """Read the predictions of one run; None if they are missing or damaged."""
-    return _load(folder, predictions_name(run_name(arm, seed)), Predictions)
+def load_predictions(folder: Folder, arm: str, seed: int, accuracy: float) -> Predictions | None:
+    """Read the predictions of the run that reached a test accuracy.
+
+    None if they are missing, damaged, or of another accuracy, which other networks have. A network
+    that draws in evaluation, too, may differ by chance.
+    """
+    found = _load(folder, predictions_name(run_name(arm, seed)), Predictions)
+    if found is None or not (n := len(found.labels)):
+        return None
+    chance = 3 * math.sqrt(2 * accuracy * (1 - accuracy) / n) + 1 / n
+    return found if abs(found.correct.mean() - accuracy) <= chance else None
 
 
 def save_images(folder: Folder, images: ShownImages) -> None:

@@ -70,7 +70,7 @@ def no_such_sweep(storage: Folder, name: str | None = None) -> FileNotFoundError
     elif similar:
         hint = f"did you mean {similar[0]}?"
     if name in storage.folders():
-        hint = f"the folder of this name has no readable {LEDGER_FILE}; `sweep delete` removes it"
+        hint = f"the folder of this name has no readable {LEDGER_FILE}"
     what = "sweep" if name is None else f"sweep {name!r}"
     is_missing = isinstance(storage.path, Path) and not storage.path.exists()
     where = f"{storage}, which does not exist" if is_missing else f"{storage}"

@@ -101,26 +101,28 @@ def comparison_rows(
     verdict = (decisive.finalist, decisive.baseline) if decisive else None
     seeds = confirmation.ordered_seeds(ledger.config["seed"])
     for compared in compare_arms(confirmation):
-        comparison = with_new_images(compared, folder)
+        comparison = with_new_images(compared, confirmation, folder)
         yield {
             "finalist": confirmation.arms[comparison.finalist].title,
             "baseline": confirmation.arms[comparison.baseline].title,
             "comparison": comparison,
             "is_verdict": (comparison.finalist, comparison.baseline) == verdict,
             "finding": describe_comparison(confirmation, comparison),
-            "networks": _compare_networks(folder, comparison, seeds),
+            "networks": _compare_networks(folder, confirmation, comparison, seeds),
         }
 
 
 def _compare_networks(
-    folder: Folder, comparison: Comparison, seeds: Sequence[int]
+    folder: Folder, confirmation: Confirmation, comparison: Comparison, seeds: Sequence[int]
 ) -> tuple[int, McNemar] | None:
     seed = next((seed for seed in seeds if seed in comparison.seeds), None)
     if seed is None:
         return None
-    finalist = load_predictions(folder, comparison.finalist, seed)
-    baseline = load_predictions(folder, comparison.baseline, seed)
-    if finalist is None or baseline is None:
+    finalist, baseline = (
+        load_predictions(folder, arm, seed, confirmation.test_accuracies(arm)[seed])
+        for arm in (comparison.finalist, comparison.baseline)
+    )
+    if finalist is None or baseline is None or len(finalist.labels) != len(baseline.labels):
         return None
     return seed, mcnemar(finalist.correct, baseline.correct)
 

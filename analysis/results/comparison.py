@@ -1,6 +1,5 @@
 """Comparison of every finalist of a confirmation with every baseline, paired by seed."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -128,24 +127,27 @@ def compare_at_looks(
     ]
 
 
-def with_new_images(comparison: Comparison, folder: Folder) -> Comparison:
+def with_new_images(
+    comparison: Comparison, confirmation: Confirmation, folder: Folder
+) -> Comparison:
     """Add the interval over seeds and images, of the same level as the one over seeds.
 
-    It is left out if the predictions of a run are missing, damaged or not those of the accuracies.
+    It is left out if a run has no predictions, see `load_predictions`.
     """
-    if comparison.interval is None or comparison.difference is None:
+    if comparison.interval is None:
         return comparison
-    rows = []
-    for seed in comparison.seeds:
-        first = load_predictions(folder, comparison.finalist, seed)
-        second = load_predictions(folder, comparison.baseline, seed)
-        if first is None or second is None:
-            return comparison
-        rows.append(first.correct.astype(np.int8) - second.correct)
-    same_size = len({row.shape for row in rows}) == 1
-    if not (same_size and math.isclose(np.mean(rows), comparison.difference, abs_tol=1e-6)):
+    arms = comparison.finalist, comparison.baseline
+    found = [
+        load_predictions(folder, arm, seed, confirmation.test_accuracies(arm)[seed])
+        for arm in arms
+        for seed in comparison.seeds
+    ]
+    correct = [predictions.correct for predictions in found if predictions is not None]
+    if len(correct) < len(found) or len({row.shape for row in correct}) > 1:
         return comparison
-    interval = crossed_interval(np.array(rows, dtype=np.int8), level=comparison.level)
+    first, second = np.array_split(np.array(correct, dtype=np.int8), 2)
+    rows = first - second
+    interval = crossed_interval(rows, level=comparison.level)
     return replace(comparison, new_images=None if interval is None else _clip(interval))
 
 

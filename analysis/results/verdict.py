@@ -57,7 +57,7 @@ def describe_verdict(confirmation: Confirmation, trial_id: int, folder: Folder) 
         )
     comparison = decisive_comparison(confirmation, finalist)
     if comparison is not None:
-        text = describe_comparison(confirmation, with_new_images(comparison, folder))
+        text = describe_comparison(confirmation, with_new_images(comparison, confirmation, folder))
         return text + _begun_since(confirmation)
     if not confirmation.looks and confirmation.plan is not None:
         n_ended = confirmation.n_seeds_ended([finalist.arm])

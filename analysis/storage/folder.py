@@ -9,7 +9,7 @@ written:
 | killed machine   | everything            | everything            | all but the last 20 s   |
 | full disk        | everything written    | everything written    | (the store refuses)     |
 | lost node        | its epochs up to the checkpoint that it wrote last, on every storage    |
-| moved or deleted | the driver stops at its next record, on every storage                   |
+| moved or deleted | the driver stops, at its next record      | the same, within 20 s   |
 | suspended driver | it keeps the lock     | it may lose the lock  | it loses the lock       |
 
 Records within those 20 s are repeated: their trials continue from checkpoints. A driver and its
@@ -44,6 +44,12 @@ T = TypeVar("T")
 
 class ChangedError(Exception):
     """A file is not the version that was to be replaced."""
+
+
+def gone_error(path: str) -> StorageError:
+    """Return the error for a file that a driver has open, and that is not there any more."""
+    reason = "moved or deleted while the sweep was running; if moved, resume it by its new name"
+    return StorageError(errno.ENOENT, reason, path)
 
 
 class Appender(Protocol):

@@ -134,7 +134,7 @@ class Journal(ABC):
                 text = json.dumps(json.loads(line), ensure_ascii=False)
                 return cls.decoder.decode(text.encode("utf-8", "replace"))
         except (msgspec.ValidationError, RecursionError) as error:
-            raise LedgerError(f"is not a record ({shown!r})") from error
+            raise LedgerError(f"is not a record ({shown!r}): {error}") from error
         except ValueError as error:
             raise DamagedError(f"is not a record ({shown!r})") from error
 

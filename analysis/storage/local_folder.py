@@ -22,7 +22,7 @@ from typing import Self
 from typing_extensions import override
 
 from analysis.errors import InUseError, StorageError
-from analysis.storage.folder import LOCK_FILE, Folder
+from analysis.storage.folder import LOCK_FILE, Folder, gone_error
 
 _PART = re.compile(r"\..{1,40}-[0-9a-f]{16}\.part")
 _STALE_PART_S = 3600.0  # a report may be written without the lock
@@ -221,7 +221,7 @@ class FileAppender:
     def _write(self, line: bytes) -> None:
         path = self._folder.path / self._name
         if not (path.exists() and os.path.samestat(os.stat(path), os.fstat(self._file))):
-            raise OSError(errno.ENOENT, "it was moved or deleted while the sweep was running")
+            raise gone_error(str(path))
         end = os.lseek(self._file, 0, os.SEEK_END)
         try:
             written = os.write(self._file, line)

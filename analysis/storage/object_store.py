@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from analysis.errors import InUseError, StorageError
 from analysis.storage.connection import connect, mask_credentials
-from analysis.storage.folder import ChangedError, Folder, T
+from analysis.storage.folder import ChangedError, Folder, T, gone_error
 from analysis.storage.lease import Lease, Version, is_beating, keep_beating, suppress_unanswered
 
 _REPLACE_EVERY_S = 20.0
@@ -326,7 +326,10 @@ class ObjectAppender:
                 self._version = self._folder.replace(self._name, data, self._version)
                 return
             except ChangedError:
-                found, version = self._folder.read_version(self._name)
+                try:
+                    found, version = self._folder.read_version(self._name)
+                except FileNotFoundError as error:
+                    raise gone_error(self._folder.display_path(self._name)) from error
                 # Nothing has changed, or it is an earlier try, whose answer was lost.
                 if version.tags != self._version.tags and not data.startswith(found):
                     break

@@ -87,7 +87,7 @@ def print_dry_run(
         found = _estimate(config, options, data, missing)
         document = {
             "sweep": name,
-            "missing": missing.text if missing else None,
+            "missing": None if missing is None else missing.text,
             "searched": list(config.space),
             "off": config.off(),
             "estimate_s": None if found is None else round(found.total_s, 1),

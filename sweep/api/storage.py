@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.errors import InUseError, StorageError
-from analysis.records.confirmation import Confirmation
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import open_sweep
 from analysis.storage.folder import Folder
@@ -55,11 +54,14 @@ def find_sweep(storage: Storage, name: str | None) -> tuple[Folder, Ledger]:
         folder, ledger = open_sweep(storage_folder(storage), name)
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
-    journals: tuple[Journal | None, ...] = ledger, Confirmation.read(folder)
-    for journal in journals:
-        if journal is not None and journal.truncated_bytes:
-            say(f"warning: the damaged end of {folder.display_path(journal.file)} is ignored")
+    warn_of_damage(folder, ledger)
     return folder, ledger
+
+
+def warn_of_damage(folder: Folder, journal: Journal) -> None:
+    """Say that the end of a file is ignored, unless a driver is just replacing it."""
+    if journal.truncated_bytes and not folder.is_locked():
+        say(f"warning: the damaged end of {folder.display_path(journal.file)} is ignored")
 
 
 def follow_up(command: str, folder: Folder) -> str:

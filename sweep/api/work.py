@@ -242,7 +242,7 @@ def _confirm_command(plan: Confirm | Plan) -> str:
 def _how_to_continue(folder: Folder, again: str) -> str:
     with contextlib.suppress(StorageError, LedgerError):  # the storage may be what has failed
         if read_first_record(folder) is None:
-            return f"no trial of {folder.name} is recorded"
+            return f"there is no sweep {folder.name} to continue"
         found = Confirmation.read(folder)
         if found is not None and found.plan is not None and _confirm_command(found.plan) == again:
             again = "resume"  # the plan is recorded

@@ -196,7 +196,10 @@ def _list_images(paths: list[Path]) -> list[Path]:
                 continue
             if (path / LEDGER_FILE).exists():
                 raise UsageError(f"{path} is the folder of a sweep, not of images; give its name")
-            found = [item for item in sorted(path.rglob("*")) if item.is_file()]
+            inside = sorted(path.iterdir())
+            if not any(is_image(item.relative_to(path)) for item in inside):
+                inside = sorted(path.rglob("*"))  # they may be in folders by class
+            found = [item for item in inside if item.is_file()]
         except OSError as error:
             raise UsageError(f"cannot look into {path}: {describe_cause(error)}") from error
         images = [file for file in found if is_image(file.relative_to(path))]

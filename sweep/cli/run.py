@@ -115,7 +115,7 @@ def resume(
     name: options.NameArgument = None,
     trials: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Extend the sweep to N trials."),
+        typer.Option(metavar="N", min=1, max=1_000_000, help="Extend the sweep to N trials."),
     ] = None,
     time_budget: Annotated[
         str | None,
@@ -144,11 +144,15 @@ def confirm(
     name: options.NameArgument = None,
     top_k: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Number of finalists. [default: the config's]"),
+        typer.Option(
+            metavar="N", min=1, max=100, help="Number of finalists. [default: the config's]"
+        ),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Number of seeds per arm. [default: the config's]"),
+        typer.Option(
+            metavar="N", min=1, max=1000, help="Number of seeds per arm. [default: the config's]"
+        ),
     ] = None,
     until_decided: Annotated[
         bool,
@@ -159,7 +163,12 @@ def confirm(
     ] = False,
     max_seeds: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Most seeds per arm with --until-decided. [default: 20]"),
+        typer.Option(
+            metavar="N",
+            min=4,
+            max=1000,
+            help="Most seeds per arm with --until-decided. [default: 20]",
+        ),
     ] = None,
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,

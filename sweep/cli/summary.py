@@ -30,7 +30,7 @@ from analysis.results.selection import (
 from analysis.results.state import state_in_words, sweep_state
 from analysis.results.verdict import describe_others, describe_verdict, missing_step
 from analysis.storage.folder import Folder
-from sweep.api.storage import follow_up
+from sweep.api.storage import follow_up, warn_of_damage
 from sweep.results.best import best_document
 from sweep.screen.layout import Flow, new_table
 from sweep.screen.output import escape, open_console, print_json, say, wrap
@@ -68,6 +68,7 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
             label = ""
     confirmation = Confirmation.read(folder)
     if confirmation is not None:
+        warn_of_damage(folder, confirmation)
         print()
         _print_arms(confirmation, trial)
         print()

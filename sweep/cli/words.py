@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -119,7 +120,10 @@ class Command(TyperCommand):
         elif "=" in word:
             option = "--set"
         else:
-            option = "--config" if word.endswith((".yaml", ".yml")) else "--name"
+            is_file = word.endswith((".yaml", ".yml"))
+            with contextlib.suppress(OSError):  # such as too long a name
+                is_file |= Path(word).is_file()
+            option = "--config" if is_file else "--name"
         return f"{wrong}; did you mean `{option} {shlex.quote(word)}`?"
 
 

@@ -26,6 +26,7 @@ def config_schema() -> dict[str, Any]:
     properties["space"] = {"$ref": "#/$defs/Space", "description": about}
     definitions["Space"]["minProperties"] = 1
     properties["initial_points"]["items"] |= {"minProperties": 1}
+    del properties["initial_points"]["default"]  # in a file it is the preset's
     # A file gives what differs from the preset: a name alone, or parameters without a name.
     name = definitions["Scheduler"]["properties"]["name"]
     unused = {"type": "object", "properties": {"name": {"const": "none"}}, "required": ["name"]}

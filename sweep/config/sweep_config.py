@@ -124,7 +124,7 @@ _SPACE: Space = {
 
 
 class SweepConfig(Section):
-    """The resolved config of a sweep; the defaults are the preset `classic`."""
+    """The resolved config of a sweep; the defaults are `classic` without its initial points."""
 
     dataset: Annotated[
         str,

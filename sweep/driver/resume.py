@@ -33,7 +33,8 @@ from sweep.errors import UsageError
 
 _MAX_SEEDS = 20  # of `--until-decided`
 _MAY_CHANGE = ("trials", "time_budget", "confirm", "resources", "lenet-sweep")
-"""Keys of a config, and this package, whose versions train alike up to rounding."""
+"""What may change: keys of a config, and the version of this package. All versions train alike,
+up to rounding."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
             look = needs_look(confirmation, [arm.arm for arm in arms], seeds)
     planned = n_planned(ledger, config.model_dump())
     n_trials = max(0, planned - ledger.n_ended)
-    text = f"{len(runs)} of {n_runs} confirmation runs are missing"
+    text = "nothing is missing"
+    if runs:
+        text = f"{len(runs)} of {n_runs} confirmation runs are missing"
     if look:
         text = "the verdict is missing"
     if n_trials:

@@ -60,8 +60,8 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
 
 
 def _verdict_document(folder: Folder, confirmation: Confirmation, finalist: Arm) -> dict[str, Any]:
-    comparison = decisive_comparison(confirmation, finalist)
-    found = with_new_images(comparison, folder) if comparison else Comparison(finalist.arm, "", ())
+    found = decisive_comparison(confirmation, finalist) or Comparison(finalist.arm, "", ())
+    found = with_new_images(found, confirmation, folder)
     assert finalist.trial_id is not None
     return {
         "text": describe_verdict(confirmation, finalist.trial_id, folder),

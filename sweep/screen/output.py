@@ -12,7 +12,6 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from analysis.errors import StorageError, describe_cause, is_disk_full
 from analysis.formatting import WIDEST, printable
-from analysis.storage.local_folder import LocalFolder
 from sweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,16 +50,9 @@ def print_json(document: Any) -> None:
 
 
 def write_file(path: Path, contents: bytes) -> None:
-    """Write a file of the user's choice, whole or not at all, and the folders above it.
-
-    StorageError if the disk is full, UsageError if the file cannot be written otherwise.
-    """
+    """Write a file of the user's choice; StorageError on a full disk, else UsageError."""
     try:
-        if path.exists() and not path.is_file():  # such as /dev/stdout
-            path.write_bytes(contents)
-        else:
-            target = path.resolve()
-            LocalFolder(target.parent).write(target.name, contents)
+        path.write_bytes(contents)
     except OSError as error:
         if is_disk_full(error):
             raise StorageError(error.errno, error.strerror, str(path)) from error

@@ -57,7 +57,7 @@ class TrainingRun:
         self.optimizer = SGD(trained, **settings)
         averaged = self.optimizer.parameters if own["ema_decay"] else []
         self._average = [weights.detach().clone() for weights in averaged]
-        self._names = self.model.state_dict().keys()
+        self._names = set(self.model.state_dict())
         self.history: list[Epoch] = []
 
     def update_average(self, step: int) -> None:
@@ -94,7 +94,7 @@ class TrainingRun:
         with self.averaged():
             model = {k: v.to("cpu", copy=True) for k, v in self.model.state_dict().items()}
             weights = [v.to("cpu", copy=True) for v in self._average]
-        if changed := sorted(self._names ^ model.keys()):
+        if changed := sorted(self._names.symmetric_difference(model)):
             raise NetworkError(
                 f"`{changed[0]}` appears or disappears in the training, so that its weights would "
                 "fit no other network: make all layers in `__init__`"

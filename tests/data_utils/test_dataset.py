@@ -40,6 +40,7 @@ def test_take_keeps_the_order_of_its_indices():
     ("images", "labels"),
     [
         (np.zeros((2, 28, 28)), np.zeros(2, np.uint8)),
+        (np.zeros((2, 28, 28), np.uint8), np.zeros(2, np.int64)),
         (np.zeros((2, 784), np.uint8), np.zeros(2, np.uint8)),
         (np.zeros((2, 28, 28), np.uint8), np.zeros(3, np.uint8)),
         (np.zeros((1, 28, 28), np.uint8), np.full(1, 10, np.uint8)),

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from analysis.errors import InUseError, StorageError
+from analysis.hyperparameters import HAND_TUNED
 from analysis.records.confirmation import Confirmation
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE, LEDGER_FILE, checkpoint_name, trial_name
@@ -40,6 +41,7 @@ CONFIG = SweepConfig.model_validate(
         "trials": 3,
         "epochs": 2,
         "searcher": "random",
+        "initial_points": [HAND_TUNED],
         "confirm": {"top_k": 1, "seeds": 1},
     }
 )
@@ -251,6 +253,6 @@ class World:
 
     def _check_predictions(self, line: str, number: int) -> None:
         record = Confirmation.decoder.decode(line)
-        found = load_predictions(self.folder, record.arm, record.seed)
+        found = load_predictions(self.folder, record.arm, record.seed, 1.0)
         if found is None or (number >= 0 and found.confidence[0] != number):
             self.wrong.append(f"the predictions of {record.arm} are not those of its run")

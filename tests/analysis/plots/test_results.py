@@ -31,7 +31,7 @@ def test_shown_finalist_is_the_best_trial_or_nothing(some_ledger):
     with pytest.raises(NothingToDrawError, match="best trial is not confirmed.*`sweep confirm"):
         dataclasses.replace(results, confirmation=others).shown_finalist()
     confirmation = make_confirmation({"finalist": {1: 0.99}}, first_trial=3)
-    with pytest.raises(NothingToDrawError, match="no run of the finalist has finished"):
+    with pytest.raises(NothingToDrawError, match="no finished run of the finalist has"):
         dataclasses.replace(results, confirmation=confirmation).shown_finalist()
 
 

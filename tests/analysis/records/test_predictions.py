@@ -35,7 +35,7 @@ def test_predictions_are_read_as_written(folder):
     save_predictions(folder, "a", 1, predictions)
     save_predictions(folder, "a", 2, predictions)
     assert folder.read(FILE) == folder.read("predictions/a-seed-2.npz")
-    read = load_predictions(folder, "a", 1)
+    read = load_predictions(folder, "a", 1, predictions.correct.mean())
     assert read is not None
     for name in ("predicted", "confidence", "labels"):
         before, after = getattr(predictions, name), getattr(read, name)
@@ -53,7 +53,7 @@ def test_images_are_read_as_written(folder):
 
 
 def test_missing_files_are_no_error(folder):
-    assert load_predictions(folder, "a", 1) is None
+    assert load_predictions(folder, "a", 1, 1.0) is None
     images = load_images(folder)
     assert (images.indices.shape, images.images.shape) == ((0,), (0, 28, 28))
 
@@ -74,7 +74,7 @@ def test_missing_files_are_no_error(folder):
 )
 def test_damaged_predictions_count_as_missing(folder, data):
     folder.write(FILE, data)
-    assert load_predictions(folder, "a", 1) is None
+    assert load_predictions(folder, "a", 1, 1.0) is None
 
 
 def test_images_of_another_shape_count_as_missing(folder):

@@ -257,6 +257,19 @@ def test_put_that_is_refused_without_need_is_no_other_process(unreliable, kind):
     assert unreliable.read("lines") == b"one\n"
 
 
+def test_driver_notices_that_its_object_was_deleted(unreliable):
+    with unreliable.lock() as locked:
+        appender = locked.append_to("lines")
+        appender.write_line(b"one\n")
+        appender.flush()
+        unreliable.delete("lines")
+        appender.write_line(b"two\n", at_once=True)
+        wait_until(lambda: appender._error is not None, 10)
+        for act in (lambda: appender.write_line(b"three\n"), appender.close):
+            with pytest.raises(StorageError, match="moved or deleted while the sweep was running"):
+                act()
+
+
 def test_driver_waits_for_a_store_that_does_not_answer(unreliable):
     client = unreliable.unreliable
     assert client

@@ -93,7 +93,7 @@ def test_disk_that_fills_costs_the_epochs_in_flight(
     [
         (1, "; choose another folder with --storage"),
         pytest.param(2, "; choose another folder with --storage", marks=pytest.mark.long),
-        pytest.param(3, "\nno trial of mine is recorded", marks=pytest.mark.long),
+        pytest.param(3, "\nthere is no sweep mine to continue", marks=pytest.mark.long),
     ],
 )
 def test_disk_that_cannot_store_a_ledger_begins_no_sweep(

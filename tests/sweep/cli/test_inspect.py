@@ -1,8 +1,6 @@
 import csv
-import errno
 import io
 import json
-import os
 import re
 import shutil
 from contextlib import ExitStack
@@ -205,26 +203,6 @@ def test_csv_is_the_same_table(call, add_sweep, tmp_path):
         assert {n: float(row[n]) for n in names} == document["hyperparameters"]
         accuracy = document["val_accuracy"]
         assert row["val_accuracy"] == ("" if accuracy is None else str(accuracy))
-
-
-def fail(number: int) -> int:
-    raise OSError(number, os.strerror(number))
-
-
-def test_csv_file_is_replaced_as_a_whole_or_not_at_all(call, add_sweep, tmp_path, monkeypatch):
-    add_sweep("made", n_trials=4)
-    target, link = tmp_path / "trials.csv", tmp_path / "link.csv"
-    target.write_text("of yesterday")
-    link.symlink_to(target)
-    real = os.write
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda file, data: real(file, data[:40]) and fail(errno.ENOSPC))
-        outcome = call("trials", "--csv", link)
-    assert (outcome.exit_code, "the disk is full" in outcome.err) == (4, True)
-    assert {path.name for path in tmp_path.iterdir()} == {"trials.csv", "link.csv", "storage"}
-    assert target.read_text() == "of yesterday"
-    assert call("trials", "--csv", link).exit_code == 0
-    assert target.read_text() == call("trials", "--csv", "-").out
 
 
 def test_list_shows_every_sweep_newest_first(call, add_sweep, tmp_path):

@@ -240,7 +240,7 @@ def test_confirmation_that_fails_is_an_error_after_its_result(reason, exit_code,
     ("begins", "advice"),
     [
         (True, "every finished epoch is kept; continue with: sweep resume mine"),
-        (False, "no trial of mine is recorded"),
+        (False, "there is no sweep mine to continue"),
     ],
 )
 def test_run_that_is_cut_off_says_how_to_continue(
@@ -479,6 +479,7 @@ def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(call, pretended):
     outcome = call(*begin, *again)
     assert "it is complete already\n" in outcome.out
     assert "  time  " not in outcome.out
+    assert json.loads(call(*begin, *again, "--json").out)["missing"] == "nothing is missing"
     document = json.loads(call(*begin, *again, "--trials", "3", "--json").out)
     assert document["missing"] == "1 of 3 trials have ended"
     assert document["estimate_s"] == pytest.approx((15 + 3 * 15 * 5.2) * 2 / 3, abs=0.1)

@@ -195,7 +195,7 @@ def test_confirmation_records_epochs_notices_failures_and_predictions(confirming
     assert {run.state for run in failed} == {"FAILED"}
     assert [run.reason for run in failed] == ["why"] * 3 + ["its process died 3 times"]
     assert [said.text for said in confirmation.notices] == [f"trial-4, seed {SEEDS[0]}: {notice}"]
-    predictions = load_predictions(LocalFolder(tmp_path), "trial-4", SEEDS[0])
+    predictions = load_predictions(LocalFolder(tmp_path), "trial-4", SEEDS[0], 0.75)
     assert predictions is not None
     assert predictions.predicted.tolist() == [0, 0, 0, 9, 0, 0, 0, 0, 0, 0]
 
@@ -271,7 +271,7 @@ def test_interrupted_confirmation_goes_on_and_gives_what_an_undisturbed_training
         assert [(e.train_loss, e.val_accuracy) for e in run.epochs] == [
             (metrics.train_loss, metrics.val_accuracy) for metrics in epochs
         ]
-        predictions = load_predictions(folder, name, seed)
+        predictions = load_predictions(folder, name, seed, run.epochs[-1].val_accuracy)
         assert predictions is not None
         np.testing.assert_array_equal(predictions.labels, tiny.test.labels)
         assert predictions.correct.mean() == run.epochs[-1].val_accuracy
