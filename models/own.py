@@ -257,6 +257,7 @@ def _blaming(file: str, what: str) -> Iterator[None]:
 
     try:
         with (
+            contextlib.chdir("."),  # back to it at the end
             contextlib.redirect_stdout(sys.stderr),
             warnings.catch_warnings(),
             patch("os._exit", sys.exit),

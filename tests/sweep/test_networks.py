@@ -254,6 +254,13 @@ def trained(config: SweepConfig, state: dict[str, Any] | None, *, epochs: int) -
     return run
 
 
+def test_network_that_changes_the_folder_of_the_process_is_undone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text("import os; os.chdir('/')\n" + made(LINEAR))
+    resolve_config(settings=["model=net.py:Net"])
+    assert Path.cwd() == tmp_path
+
+
 def test_network_that_gets_a_layer_in_its_training_fails():
     grow = "self.n += 1; self.n == 2 and setattr(self, 'b', self.a)"
     text = made(f"{LINEAR}; self.n = 0", forward=f"{grow}; return self.a(x.flatten(1))")
