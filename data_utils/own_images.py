@@ -195,16 +195,19 @@ def _assemble(
     images = {name: _channels_first(part.images) for name, part in parts.items()}
     labels: dict[str, NDArray[np.uint8 | np.uint16]]
     labels = {name: part.labels.astype(kind) for name, part in parts.items()}
+    n = len(labels["train"])
+    kept = np.arange(n)
     if "test" not in parts:
-        n = len(labels["train"])
         for_test = held_out(labels["train"], n_held_out(n), split, seed=0)
+        kept = np.flatnonzero(~for_test)
         images |= {"train": images["train"][~for_test], "test": images["train"][for_test]}
         labels |= {"train": labels["train"][~for_test], "test": labels["train"][for_test]}
         progress.message(
             f"{where} has no test images: {len(labels['test']):,} of the {n:,} training images, "
             "the same share of each class as far as possible, are set aside for the test"
         )
-        if n_again := _n_copies(images["train"], images["test"]):
+        learned_from = set(_digests(images["train"]))
+        if n_again := sum(digest in learned_from for digest in _digests(images["test"])):
             raise DataError(
                 f"{where} has equal images, of which {n_again:,} would be set aside for the test "
                 "although the network learns from their copies; remove copies, or add test images"
@@ -212,12 +215,14 @@ def _assemble(
     validated = labels.get("val")
     if validated is None:
         n = n_held_out(len(labels["train"]))
-        chosen = held_out(labels["train"], n, split, seed=0)
-        validated = labels["train"][chosen]
-        if n_again := _n_copies(images["train"][~chosen], images["train"][chosen]):
+        validated = labels["train"][held_out(labels["train"], n, split, seed=0)]
+        first: dict[bytes, int] = {}
+        pairs = [(first.setdefault(key, i), i) for i, key in enumerate(_digests(images["train"]))]
+        if copies := [pair for pair in pairs if pair[0] != pair[1]]:
+            example = " and ".join(parts["train"].named(kept[i]) for i in copies[0])
             progress.message(
-                f"note: {where}: {n_again:,} of the {n:,} images for validation have copies that "
-                "the network learns from, so that the validation accuracy is too high: remove them"
+                f"note: {where}: {len(copies):,} training images are copies of others, such as "
+                f"{example}: where only one of them is for validation, its accuracy is too high"
             )
     for used_for, held in (("validation", validated), ("test", labels["test"])):
         counts = np.bincount(held, minlength=len(classes))
@@ -230,12 +235,6 @@ def _assemble(
         return TrainTest(ImageDataset(images["train"], labels["train"], spec), test)
     learned, classified = (np.concatenate([of["train"], of["val"]]) for of in (images, labels))
     return TrainTest(ImageDataset(learned, classified, spec), test, len(labels["val"]))
-
-
-def _n_copies(learned: NDArray[np.uint8], held: NDArray[np.uint8]) -> int:
-    """Return how many of the images held out equal one that the network learns from."""
-    known = set(_digests(learned))
-    return sum(digest in known for digest in _digests(held))
 
 
 def _digests(images: NDArray[np.uint8]) -> list[bytes]:

@@ -1,7 +1,6 @@
 """Predictions of a confirmation's runs for the test images: npz files without pickles."""
 
 import io
-import math
 from dataclasses import dataclass, fields
 from typing import Any, Self, TypeVar
 
@@ -78,14 +77,13 @@ def save_predictions(folder: Folder, arm: str, seed: int, predictions: Predictio
 def load_predictions(folder: Folder, arm: str, seed: int, accuracy: float) -> Predictions | None:
     """Read the predictions of the run that reached a test accuracy.
 
-    None if they are missing, damaged, or of another accuracy, which other networks have. A network
-    that draws in evaluation, too, may differ by chance.
+    None if they are missing, damaged, or of another accuracy: those of another network, or of one
+    that draws in evaluation, too.
     """
     found = _load(folder, predictions_name(run_name(arm, seed)), Predictions)
-    if found is None or not (n := len(found.labels)):
+    if found is None or abs(found.correct.sum() - accuracy * len(found.labels)) > 0.5:
         return None
-    chance = 3 * math.sqrt(2 * accuracy * (1 - accuracy) / n) + 1 / n
-    return found if abs(found.correct.mean() - accuracy) <= chance else None
+    return found
 
 
 def save_images(folder: Folder, images: ShownImages) -> None:

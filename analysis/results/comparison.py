@@ -136,12 +136,10 @@ def with_new_images(
     """
     if comparison.interval is None:
         return comparison
-    arms = comparison.finalist, comparison.baseline
-    found = [
-        load_predictions(folder, arm, seed, confirmation.test_accuracies(arm)[seed])
-        for arm in arms
-        for seed in comparison.seeds
-    ]
+    found = []
+    for arm in (comparison.finalist, comparison.baseline):
+        reached = confirmation.test_accuracies(arm)
+        found += [load_predictions(folder, arm, seed, reached[seed]) for seed in comparison.seeds]
     correct = [predictions.correct for predictions in found if predictions is not None]
     if len(correct) < len(found) or len({row.shape for row in correct}) > 1:
         return comparison

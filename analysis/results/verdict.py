@@ -200,7 +200,7 @@ def _ends(ends: Interval | None, sign: int) -> tuple[str, int]:
 
 def _on_new_images(comparison: Comparison) -> str:
     if comparison.new_images is None:
-        return "nothing is known about new images, because predictions are missing or damaged"
+        return "nothing is known about new images, because predictions are missing or do not match"
     sign = -1 if comparison.outcome == "worse" else 1
     ends, _ = _ends(comparison.new_images, sign)
     if comparison.outcome == "open":

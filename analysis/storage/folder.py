@@ -46,10 +46,12 @@ class ChangedError(Exception):
     """A file is not the version that was to be replaced."""
 
 
+GONE = "moved or deleted while the sweep was running; if moved, resume it by its new name"
+
+
 def gone_error(path: str) -> StorageError:
     """Return the error for a file that a driver has open, and that is not there any more."""
-    reason = "moved or deleted while the sweep was running; if moved, resume it by its new name"
-    return StorageError(errno.ENOENT, reason, path)
+    return StorageError(errno.ENOENT, GONE, path)
 
 
 class Appender(Protocol):

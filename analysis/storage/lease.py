@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.errors import InUseError, StorageError
-from analysis.storage.folder import LOCK_FILE, ChangedError, Folder
+from analysis.storage.folder import GONE, LOCK_FILE, ChangedError, Folder
 from analysis.storage.local_folder import describe_owner, in_use_error, name_owner
 
 _BEAT_S = 5.0
@@ -75,7 +75,9 @@ class Lease:
                 self.beat()
 
     def check(self) -> None:
-        """Raise InUseError if another process is known to have taken the lock over."""
+        """Raise InUseError if the lock is known to be lost."""
+        if self._lost_to == b"":
+            raise InUseError(f"{self._store} was {GONE}")
         if self._lost_to is not None:
             raise InUseError(
                 f"{name_owner(self._lost_to)} has taken over {self._store}, because this process "
@@ -89,7 +91,7 @@ class Lease:
             self.beat()
 
     def _replace(self) -> bytes | None:
-        """Replace the lock; return what another process has written to it, if one has."""
+        """Replace the lock; return what another process has written, b"" if there is no lock."""
         for _ in range(_TRIES):
             self._n_beats += 1
             beat = self._owner | {

@@ -141,9 +141,9 @@ def test_folder_without_test_images_has_the_first_ones_set_aside(tmp_path):
     assert drawn.fingerprint != data.fingerprint
 
 
-def test_copies_on_both_sides_of_the_split_are_said(tmp_path):
+def test_copies_among_the_training_images_are_said(tmp_path):
     images = _images(12, 1)
-    images[[8, 10]] = images[[0, 6]]  # 0 and 1, the first of each class, are for validation
+    images[[8, 10]] = images[[0, 6]]
     _fill(tmp_path, "train", images, "a", "b")
     _fill(tmp_path, "test", _images(4, 2), "a", "b")
 
@@ -153,7 +153,8 @@ def test_copies_on_both_sides_of_the_split_are_said(tmp_path):
         return [line for line in said if line.startswith("note: ")]
 
     (note,) = notes()
-    assert "1 of the 2 images for validation have copies that the network learns from" in note
+    assert "2 training images are copies of others, such as " in note
+    assert f"{tmp_path}/train/a/000.png and {tmp_path}/train/a/008.png: " in note
     _fill(tmp_path, "val", _images(4, 3), "a", "b")  # validation images of its own
     assert not notes()
 

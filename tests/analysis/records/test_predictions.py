@@ -44,6 +44,13 @@ def test_predictions_are_read_as_written(folder):
     np.testing.assert_array_equal(read.correct, predictions.predicted == predictions.labels)
 
 
+def test_predictions_of_another_accuracy_count_as_missing(folder):
+    save_predictions(folder, "a", 1, Predictions(DIGITS, CERTAIN, DIGITS))
+    n = len(DIGITS)
+    assert load_predictions(folder, "a", 1, 1.0) is not None
+    assert load_predictions(folder, "a", 1, (n - 1) / n) is None
+
+
 def test_images_are_read_as_written(folder):
     images = np.arange(3 * 784, dtype=np.uint64).astype(np.uint8).reshape(3, 28, 28)
     save_images(folder, ShownImages(np.array([4, 9, 12], np.int32), images))

@@ -112,7 +112,7 @@ def test_networks_of_the_first_derived_seed_are_compared(
     folder, digits = LocalFolder(tmp_path), np.zeros(9, np.uint8)
     runs = {}
     for arm in ("finalist-1", "mlp"):
-        runs[arm] = dict.fromkeys(sorted(seeds), 0.9) | ({seeds[0]: None} if arm == fails else {})
+        runs[arm] = dict.fromkeys(sorted(seeds), 1.0) | ({seeds[0]: None} if arm == fails else {})
         for seed in seeds if has_predictions else ():
             save_predictions(folder, arm, seed, Predictions(digits, np.ones(9), digits))
     ledger.config["seed"] = 1

@@ -285,7 +285,7 @@ def test_same_files_give_the_same_bytes_wherever_they_are_drawn(confirmed_report
         assert (copy / kind).read_bytes() == render(MODEL_PLOTS[0], results, kind)[0]
 
 
-UNKNOWN = "othing is known about new images, because predictions are missing or damaged"
+UNKNOWN = "othing is known about new images, because predictions are missing or do not match"
 
 
 @pytest.mark.parametrize("damage", [lambda other: b"PK", lambda other: other])

@@ -22,7 +22,7 @@ from in_memory import by_seed, make_confirmation, make_ledger
 EMPTY = LocalFolder(Path("empty"))  # a sweep without predictions
 BASE = by_seed(0.992, 0.992, 0.992, 0.992)
 OPEN = "No evidence that the finalist-1 beats the hand-tuned: difference"
-UNKNOWN = "Nothing is known about new images, because predictions are missing or damaged."
+UNKNOWN = "Nothing is known about new images, because predictions are missing or do not match."
 FORECAST = "If the true difference is this one, {} seeds would show it with probability 0.8."
 
 

@@ -270,6 +270,18 @@ def test_driver_notices_that_its_object_was_deleted(unreliable):
                 act()
 
 
+def test_driver_whose_sweep_was_deleted_says_so(unreliable):
+    said = "was moved or deleted while the sweep was running"
+    lock = unreliable.lock()
+    locked = lock.__enter__()
+    for name in locked.files():
+        locked.delete(name)
+    with pytest.raises(InUseError, match=said):
+        locked.lease.beat()
+    with pytest.raises(InUseError, match=said):
+        lock.__exit__(None, None, None)
+
+
 def test_driver_waits_for_a_store_that_does_not_answer(unreliable):
     client = unreliable.unreliable
     assert client

@@ -195,7 +195,7 @@ def test_confirmation_records_epochs_notices_failures_and_predictions(confirming
     assert {run.state for run in failed} == {"FAILED"}
     assert [run.reason for run in failed] == ["why"] * 3 + ["its process died 3 times"]
     assert [said.text for said in confirmation.notices] == [f"trial-4, seed {SEEDS[0]}: {notice}"]
-    predictions = load_predictions(LocalFolder(tmp_path), "trial-4", SEEDS[0], 0.75)
+    predictions = load_predictions(LocalFolder(tmp_path), "trial-4", SEEDS[0], 0.9)
     assert predictions is not None
     assert predictions.predicted.tolist() == [0, 0, 0, 9, 0, 0, 0, 0, 0, 0]
 
