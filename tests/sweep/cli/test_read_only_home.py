@@ -46,7 +46,9 @@ def test_sweep_runs_and_draws_without_a_home(homeless, start_driver, brief):
     lines = outcome.err.splitlines()
     assert lines[0].startswith("sweep mine: 3 trials")
     begun = lines.index("2 at a time; starting Ray") + 1
-    assert all(" trials, " in line for line in lines[begun:])
+    *progress, last = lines[begun:]
+    assert all(" trials, " in line for line in progress)
+    assert last == "drawing the plots and writing the report"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 import ray
 import torch
 
+from analysis.hyperparameters import HAND_TUNED
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, trial_name
 from analysis.records.ledger import (
@@ -97,6 +98,7 @@ def test_search_stops_bad_trials_early_and_runs_all_others(run_tiny, tiny, folde
         epochs=3,
         scheduler={"name": "asha", "grace_period": 1, "reduction_factor": 3},
         confirm={"top_k": 2, "seeds": 1},
+        initial_points=[HAND_TUNED],
     )
     ledger = run_tiny(config, folder)
     assert ledger.in_state("FAILED") == []
