@@ -222,7 +222,7 @@ def _assemble(
             example = " and ".join(parts["train"].named(kept[i]) for i in copies[0])
             progress.message(
                 f"note: {where}: {len(copies):,} training images are copies of others, such as "
-                f"{example}: where only one of them is for validation, its accuracy is too high"
+                f"{example}: they can make the validation accuracy too high; remove copies"
             )
     for used_for, held in (("validation", validated), ("test", labels["test"])):
         counts = np.bincount(held, minlength=len(classes))

@@ -143,9 +143,8 @@ def with_new_images(
     correct = [predictions.correct for predictions in found if predictions is not None]
     if len(correct) < len(found) or len({row.shape for row in correct}) > 1:
         return comparison
-    first, second = np.array_split(np.array(correct, dtype=np.int8), 2)
-    rows = first - second
-    interval = crossed_interval(rows, level=comparison.level)
+    rows, n = np.array(correct, dtype=np.int8), len(comparison.seeds)
+    interval = crossed_interval(rows[:n] - rows[n:], level=comparison.level)
     return replace(comparison, new_images=None if interval is None else _clip(interval))
 
 

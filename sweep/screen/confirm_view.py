@@ -72,8 +72,8 @@ class ConfirmationView:
         return Group(head, Text(), Fitted(table))
 
     def _progress(self) -> tuple[str, ...]:
-        states = [run.state for run in self._runs()]
-        n_epochs = sum(len(run.epochs) for run in self._runs())
+        runs = self._runs()
+        states, n_epochs = [run.state for run in runs], sum(len(run.epochs) for run in runs)
         n_failed = states.count("FAILED")
         return (
             f"{states.count('COMPLETE')}/{self._n_runs} runs",
