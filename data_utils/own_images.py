@@ -9,6 +9,7 @@ import hashlib
 import zipfile
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ class _Part:
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     where: list[str]
+
+    @cached_property
+    def digests(self) -> list[bytes]:
+        """What tells each image from others."""
+        return [hashlib.sha256(image.tobytes()).digest() for image in self.images]
 
     def named(self, i: int) -> str:
         return self.where[i] if len(self.where) > 1 else f"{self.where[0]}[{i}]"
@@ -196,18 +202,19 @@ def _assemble(
     labels: dict[str, NDArray[np.uint8 | np.uint16]]
     labels = {name: part.labels.astype(kind) for name, part in parts.items()}
     n = len(labels["train"])
-    kept = np.arange(n)
+    kept = list(range(n))
     if "test" not in parts:
         for_test = held_out(labels["train"], n_held_out(n), split, seed=0)
-        kept = np.flatnonzero(~for_test)
+        kept = np.flatnonzero(~for_test).tolist()
         images |= {"train": images["train"][~for_test], "test": images["train"][for_test]}
         labels |= {"train": labels["train"][~for_test], "test": labels["train"][for_test]}
         progress.message(
             f"{where} has no test images: {len(labels['test']):,} of the {n:,} training images, "
             "the same share of each class as far as possible, are set aside for the test"
         )
-        learned_from = set(_digests(images["train"]))
-        if n_again := sum(digest in learned_from for digest in _digests(images["test"])):
+        learned_from = {parts["train"].digests[i] for i in kept}
+        held = np.flatnonzero(for_test)
+        if n_again := sum(parts["train"].digests[i] in learned_from for i in held):
             raise DataError(
                 f"{where} has equal images, of which {n_again:,} would be set aside for the test "
                 "although the network learns from their copies; remove copies, or add test images"
@@ -217,15 +224,15 @@ def _assemble(
         n = n_held_out(len(labels["train"]))
         validated = labels["train"][held_out(labels["train"], n, split, seed=0)]
         first: dict[bytes, int] = {}
-        pairs = [(first.setdefault(key, i), i) for i, key in enumerate(_digests(images["train"]))]
+        pairs = [(first.setdefault(parts["train"].digests[i], i), i) for i in kept]
         if copies := [pair for pair in pairs if pair[0] != pair[1]]:
-            example = " and ".join(parts["train"].named(kept[i]) for i in copies[0])
+            example = " and ".join(parts["train"].named(i) for i in copies[0])
             progress.message(
                 f"note: {where}: {len(copies):,} training images are copies of others, such as "
                 f"{example}: they can make the validation accuracy too high; remove copies"
             )
-    for used_for, held in (("validation", validated), ("test", labels["test"])):
-        counts = np.bincount(held, minlength=len(classes))
+    for used_for, chosen in (("validation", validated), ("test", labels["test"])):
+        counts = np.bincount(chosen, minlength=len(classes))
         if missing := [c for c, n in zip(names, counts, strict=True) if not n]:
             few = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
             progress.message(f"note: {where}: no images for {used_for} of class {few}")
@@ -235,11 +242,6 @@ def _assemble(
         return TrainTest(ImageDataset(images["train"], labels["train"], spec), test)
     learned, classified = (np.concatenate([of["train"], of["val"]]) for of in (images, labels))
     return TrainTest(ImageDataset(learned, classified, spec), test, len(labels["val"]))
-
-
-def _digests(images: NDArray[np.uint8]) -> list[bytes]:
-    """Return what tells each image from others."""
-    return [hashlib.sha256(image.tobytes()).digest() for image in images]
 
 
 def _printable(name: str) -> str:
@@ -284,8 +286,8 @@ def _check_together(where: str, parts: dict[str, _Part], classes: list[str]) -> 
                 f"the class {_printable(classes[label])} of {where} has {found}; {advice}"
             )
     for one, other in combinations(parts, 2):
-        first = {digest: i for i, digest in enumerate(_digests(parts[one].images))}
-        second = enumerate(_digests(parts[other].images))
+        first = {digest: i for i, digest in enumerate(parts[one].digests)}
+        second = enumerate(parts[other].digests)
         again = [(first[digest], i) for i, digest in second if digest in first]
         if again:
             pair = f"{parts[one].named(again[0][0])} and {parts[other].named(again[0][1])}"

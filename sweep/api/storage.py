@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.errors import InUseError, StorageError
+from analysis.records.files import LEDGER_FILE
 from analysis.records.ledger import Ledger
 from analysis.records.sweeps import open_sweep
 from analysis.storage.folder import Folder
@@ -79,5 +80,7 @@ def watchable(folder: Folder) -> Iterator[None]:
     try:
         yield
     except InUseError as error:
-        error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
+        with contextlib.suppress(StorageError):
+            if folder.exists(LEDGER_FILE):  # it was not deleted
+                error.add_note(f"watch it with: {follow_up('status --follow', folder)}")
         raise
