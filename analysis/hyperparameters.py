@@ -15,6 +15,8 @@ from analysis.formatting import printable
 
 Value = bool | int | float | str
 
+_LARGEST_OWN = 1e15  # what samplers and plots compute with stays exact
+
 
 @dataclass(frozen=True)
 class Hyperparameter:
@@ -60,9 +62,11 @@ class Hyperparameter:
     def check(self, value: object) -> Value:
         """Return the value, a float where the kind is float; ValueError if it is not allowed."""
         if self.kind == "own":
-            if isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value)):
+            if isinstance(value, str) or (
+                isinstance(value, int | float) and abs(value) <= _LARGEST_OWN
+            ):
                 return value
-            kinds = "a number, a text, true or false"
+            kinds = f"a number up to {_LARGEST_OWN:g}, a text, true or false"
             raise ValueError(f"must be {kinds}, but got {show_value(value)}")
         if not self.is_number:
             for allowed in self.choices or (False, True):

@@ -80,6 +80,8 @@ def opaque(image: Image.Image) -> Image.Image:
 
 def open_image(path: Path, prepare: Callable[[Image.Image], T]) -> T:
     """Return what `prepare` makes of the first frame of an image, or raise DataError."""
+    if path.is_fifo():  # a pipe, which might never end
+        raise DataError(f"{path} is not a file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

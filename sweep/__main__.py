@@ -17,19 +17,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     `arguments` follow the program's name; by default they are the process's own.
     """
-    from sweep.cli import app
-    from sweep.driver.signals import Interrupted
-    from sweep.errors import describe_failure
-    from sweep.screen.output import say
+    try:
+        from sweep.cli import app
+        from sweep.driver.signals import Interrupted, interruptible
+        from sweep.errors import describe_failure
+        from sweep.screen.output import say
+    except KeyboardInterrupt:
+        sys.exit(130)
 
     _repair_streams()
     # It warns about a read-only home folder, but works without one.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
-        try:
-            app(arguments, prog_name="sweep")
-        finally:
-            sys.stdout.flush()
+        with interruptible():
+            try:
+                app(arguments, prog_name="sweep")
+            finally:
+                sys.stdout.flush()
     except Interrupted as interrupted:
         sys.exit(interrupted.exit_code)
     except Exception as error:

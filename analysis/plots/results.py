@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from analysis.formatting import count, printable
-from analysis.records.confirmation import Arm, Confirmation
+from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.predictions import Predictions, ShownImages, load_images, load_predictions
+from analysis.results.completeness import confirm_command
 from analysis.results.selection import best_finalist, describe_rule
-from analysis.results.verdict import confirm_command
 from analysis.storage.folder import Folder
 
 
@@ -88,7 +88,8 @@ class Results:
 
 def read_results(folder: Folder) -> Results:
     """Read the results of a sweep; FileNotFoundError if there is none, LedgerError if damaged."""
-    ledger, confirmation = read_ledger(folder), Confirmation.read(folder)
+    ledger = read_ledger(folder)
+    confirmation = read_confirmation(folder, ledger)
     arm = best_finalist(ledger, confirmation) if confirmation else None
     predictions = {}
     if confirmation is not None and arm is not None:

@@ -16,7 +16,9 @@ from analysis.errors import LedgerError
 from analysis.hyperparameters import DEFAULTS
 from analysis.records.epochs import Epoch, Fraction
 from analysis.records.files import CONFIRMATION_FILE
+from analysis.records.ledger import Ledger
 from analysis.records.seeds import confirmation_seeds
+from analysis.storage.folder import Folder
 from analysis.storage.journal import FirstRecord, Journal, JournalRecord, JournalWriter
 
 Role = Literal["finalist", "baseline"]
@@ -31,14 +33,18 @@ _MAX_LOOKS = 6
 _ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
-class ConfirmationBegun(FirstRecord, frozen=True, tag="confirmation"):
-    """A confirmation of the sweep `name` begins; its arms are trained for `epochs`."""
+class ConfirmationBegun(FirstRecord, frozen=True, tag="confirmation", omit_defaults=True):
+    """A confirmation of the sweep `name` begins; its arms are trained for `epochs`.
+
+    `created` is the time of the first record of the sweep's ledger; earlier versions had none.
+    """
 
     epochs: int
+    created: float = 0.0
 
 
-class Plan(JournalRecord, frozen=True, tag="plan"):
-    """How many finalists are confirmed, and with how many seeds.
+class Plan(JournalRecord, frozen=True, tag="plan", omit_defaults=True):
+    """How many finalists are confirmed, with how many seeds, and the names of all arms.
 
     With `max_seeds` seeds are added until the verdict is clear, and `seeds` does not count.
     """
@@ -46,6 +52,7 @@ class Plan(JournalRecord, frozen=True, tag="plan"):
     top_k: int
     seeds: int
     max_seeds: int | None
+    arms: tuple[str, ...] = ()
 
     @property
     def n_planned(self) -> int:
@@ -203,6 +210,11 @@ class Confirmation(Journal):
         n_seeds = max(1, len(self.seeds))
         return [self._look(n_seeds, n_seeds)]
 
+    @property
+    def planned_arms(self) -> tuple[str, ...]:
+        """The names of the arms in the last plan, or of all, if there is none or it names none."""
+        return (self.plan and self.plan.arms) or tuple(self.arms)
+
     def n_seeds_ended(self, arms: Collection[str]) -> int:
         """Return the number of seeds with which the runs of all `arms` have ended."""
         ended = {key for key, run in self.runs.items() if run.state != "RUNNING"}
@@ -315,6 +327,15 @@ class Confirmation(Journal):
 
     def _run(self, record: RunEpoch | RunEnded) -> Run:
         return self.runs.setdefault((record.arm, record.seed), Run(record.arm, record.seed))
+
+
+def read_confirmation(folder: Folder, ledger: Ledger) -> Confirmation | None:
+    """Read the confirmation of a sweep; None without one, LedgerError if it is another's."""
+    found = Confirmation.read(folder)
+    if found is not None and found.begun.created not in (0.0, ledger.created.time):
+        path = folder.display_path(CONFIRMATION_FILE)
+        raise LedgerError(f"{path} is of another sweep; bring back that of {ledger.name}")
+    return found
 
 
 class ConfirmationWriter(JournalWriter[Confirmation]):

@@ -3,7 +3,7 @@
 from contextlib import closing
 from fnmatch import fnmatchcase
 
-from analysis.records.files import FILES, FOLDERS, LEDGER_FILE
+from analysis.records.files import FOLDERS, LEDGER_FILE, is_record
 from analysis.storage.folder import LOCK_FILE, Folder
 
 _UNFINISHED = ".*.part"  # what a killed process did not finish writing
@@ -41,7 +41,7 @@ def delete_files(locked: Folder) -> None:
                 part.delete(file)
             part.remove_if_empty()
     for name in locked.files():
-        if any(fnmatchcase(name, pattern) for pattern in (*FILES, _UNFINISHED)):
+        if name != LEDGER_FILE and (is_record(name) or fnmatchcase(name, _UNFINISHED)):
             locked.delete(name)
     locked.delete(LEDGER_FILE)
     locked.remove_if_empty()

@@ -1,5 +1,7 @@
 """Names of the files in a sweep's folder."""
 
+from fnmatch import fnmatchcase
+
 LEDGER_FILE = "ledger.jsonl"
 CONFIRMATION_FILE = "confirm.jsonl"
 CONFIG_FILE = "config.yaml"
@@ -43,8 +45,12 @@ def earlier_model_name(digest: str) -> str:
 
 
 FOLDERS = (CHECKPOINTS_FOLDER, PREDICTIONS_FOLDER, FAILURES_FOLDER, PLOTS_FOLDER)
-FILES = (
-    *(CONFIG_FILE, ENVIRONMENT_FILE, CONFIRMATION_FILE, REPORT_FILE, MODEL_FILE),
+_FILES = (
+    *(LEDGER_FILE, CONFIG_FILE, ENVIRONMENT_FILE, CONFIRMATION_FILE, REPORT_FILE, MODEL_FILE),
     *("confirm-*-epochs*.jsonl", earlier_model_name("?" * 8)),  # earlier ones
 )
-"""Patterns of all files beside the ledger."""
+
+
+def is_record(name: str) -> bool:
+    """Return whether a file in a sweep's folder has a name that sweeps give."""
+    return any(fnmatchcase(name, pattern) for pattern in _FILES)

@@ -128,7 +128,10 @@ class Notice(JournalRecord, frozen=True, tag="notice"):
 
 
 class SessionEnded(JournalRecord, frozen=True, tag="session_ended"):
-    """A driver stops cleanly: `finished`, `interrupted` or what went wrong."""
+    """A driver stops: `finished`, `interrupted by …` or what went wrong.
+
+    One that was `killed` is recorded as such by the next.
+    """
 
     reason: str
 
@@ -254,6 +257,11 @@ class Ledger(Journal):
     def n_ended(self) -> int:
         """How many trials have ended."""
         return sum(trial.state != "RUNNING" for trial in self.trials.values())
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether a driver that works on the sweep is searching: its session has not ended."""
+        return self.ended is None
 
     def in_state(self, state: State) -> list[Trial]:
         """Return the trials in `state`, in the order in which they started."""

@@ -9,9 +9,9 @@ from analysis.records.confirmation import Confirmation
 from analysis.records.files import CONFIG_FILE, ENVIRONMENT_FILE, MODEL_FILE
 from analysis.records.ledger import Ledger
 from analysis.report.facts import Row
+from analysis.results.completeness import confirm_command, missing_step
 from analysis.results.cost import describe_shortened, search_cost
 from analysis.results.selection import best_trial
-from analysis.results.verdict import confirm_command, missing_step
 from analysis.storage.folder import Folder
 from analysis.yaml_text import yaml_text
 

@@ -30,7 +30,7 @@ from analysis.plots.gallery import (
 from analysis.plots.results import NothingToDrawError, Results, read_results
 from analysis.records.files import REPORT_FILE
 from analysis.report import costs, facts
-from analysis.results.verdict import confirm_command
+from analysis.results.completeness import confirm_command
 from analysis.storage.folder import Folder
 
 # An SVG of many marks is larger than a PNG, and slow.

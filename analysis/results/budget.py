@@ -41,11 +41,16 @@ def n_planned(ledger: Ledger, config: Mapping[str, Any] | None = None) -> int:
     """
     config = config or ledger.config
     budget, n_trials = config["time_budget"], int(config["trials"])
-    if budget is None or seconds_spent(ledger) < read_duration(budget):
+    if not is_used_up(ledger, budget):
         return n_trials
     if not ledger.trials:
         return 1
     return min(n_trials, max(ledger.trials) + has_only_previews(ledger))
+
+
+def is_used_up(ledger: Ledger, budget: str | None) -> bool:
+    """Return whether a search has taken the time of a budget, which may be none."""
+    return budget is not None and seconds_spent(ledger) >= read_duration(budget)
 
 
 def has_only_previews(ledger: Ledger) -> bool:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from analysis.formatting import count
-from analysis.records.confirmation import Confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.budget import n_planned
 from analysis.storage.folder import Folder
@@ -24,7 +24,9 @@ def sweep_state(folder: Folder, ledger: Ledger) -> SweepState:
 
     It is `finished` once its search and the confirmation that was begun, if any, are complete.
     """
-    return "running" if folder.is_locked() else state_at_rest(ledger, Confirmation.read(folder))
+    if folder.is_locked():
+        return "running"
+    return state_at_rest(ledger, read_confirmation(folder, ledger))
 
 
 def state_at_rest(ledger: Ledger, confirmation: Confirmation | None) -> SweepState:
@@ -33,6 +35,6 @@ def state_at_rest(ledger: Ledger, confirmation: Confirmation | None) -> SweepSta
         return "interrupted"
     if confirmation is None:
         return "finished"
-    from analysis.results.verdict import is_cut_off  # SciPy takes a while to import
+    from analysis.results.completeness import is_cut_off  # SciPy takes a while to import
 
     return "interrupted" if is_cut_off(ledger, confirmation) else "finished"

@@ -1,6 +1,5 @@
 """The verdict of a confirmation, in plain sentences."""
 
-import shlex
 from math import floor, log10
 
 from analysis.formatting import count, interval, points
@@ -8,7 +7,7 @@ from analysis.hyperparameters import REGULARIZERS
 from analysis.records.confirmation import MIN_SEEDS, Arm, Confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison, compare_arms, outcome_of, with_new_images
-from analysis.results.selection import best_finalist, best_trial
+from analysis.results.selection import best_finalist
 from analysis.results.sequential import nominal_levels
 from analysis.results.statistics import LEVEL, POWER, Interval, seeds_needed
 from analysis.storage.folder import Folder
@@ -60,7 +59,7 @@ def describe_verdict(confirmation: Confirmation, trial_id: int, folder: Folder) 
         text = describe_comparison(confirmation, with_new_images(comparison, confirmation, folder))
         return text + _begun_since(confirmation)
     if not confirmation.looks and confirmation.plan is not None:
-        n_ended = confirmation.n_seeds_ended([finalist.arm])
+        n_ended = confirmation.n_seeds_ended(confirmation.planned_arms)
         planned = confirmation.plan.next_look(0)
         if n_ended >= (planned or 0):
             ended = "all planned seeds have ended, and `sweep resume` completes it"
@@ -103,48 +102,6 @@ def is_decided(ledger: Ledger, confirmation: Confirmation) -> bool:
     """Return whether more seeds cannot change the verdict on the best trial."""
     comparison = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
     return comparison is None or comparison.outcome != "open"
-
-
-def is_cut_off(ledger: Ledger, confirmation: Confirmation) -> bool:
-    """Return whether a confirmation that was begun is not complete."""
-    n_seeds, plan = len(confirmation.seeds), confirmation.plan
-    if plan is None:  # of version 0.1.0
-        return any(run.state == "RUNNING" for run in confirmation.runs.values())
-    if not confirmation.looks or confirmation.seeds != confirmation.looks[-1].seeds:
-        return True
-    arm = best_finalist(ledger, confirmation)
-    if arm is not None and confirmation.n_seeds_ended([arm.arm]) < n_seeds:
-        return True
-    if plan.max_seeds is None:
-        return n_seeds < plan.seeds
-    return n_seeds < plan.max_seeds and not is_decided(ledger, confirmation)
-
-
-def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
-    """Return the `confirm` command that completes the verdict, without program and sweep.
-
-    None if nothing is missing, or if no trial ran all its epochs.
-    """
-    if not best_trial(ledger):
-        return None
-    if confirmation is None or not confirmation.runs:
-        return "confirm"
-    if confirmation.plan is not None and is_cut_off(ledger, confirmation):
-        return "resume"
-    finalist = best_finalist(ledger, confirmation)
-    n_seeds = max(len(confirmation.seeds), MIN_SEEDS)
-    if finalist is not None:
-        arms = filter(None, (finalist, confirmation.reference_of(finalist)))
-        if confirmation.n_seeds_ended([arm.arm for arm in arms]) >= n_seeds:
-            return None
-    planned = (ledger.config.get("confirm") or {}).get("seeds", 0)
-    return f"confirm --seeds {n_seeds}" if n_seeds > planned else "confirm"
-
-
-def confirm_command(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
-    """Return the command that completes the verdict; None if nothing is missing."""
-    step = missing_step(ledger, confirmation)
-    return None if step is None else f"sweep {step} {shlex.quote(ledger.name)}"
 
 
 def _finding(comparison: Comparison, finalist: str, baseline: str) -> list[str]:

@@ -156,14 +156,16 @@ def _count_slots(resources: Resources, concurrency: int | None) -> int:
     """Return how many trials run at a time here; UsageError without the resources for one."""
     available = n_processors()
     if available < resources.cpu:
+        processors = count(available, "processor")
         raise UsageError(
-            f"`resources.cpu` is {resources.cpu:g}, but this machine has {available} processors"
+            f"`resources.cpu` is {resources.cpu:g}, but this machine has {processors}"
         )
     n_gpus = gpus().get("gpus", 0) if resources.gpu else 0
     if n_gpus < resources.gpu:
+        usable = f"{count(n_gpus, 'GPU')} usable with CUDA"
         raise UsageError(
-            f"`resources.gpu` is {resources.gpu:g}, but this machine has {n_gpus} GPUs usable "
-            "with CUDA; set `resources.gpu` to 0 to train on processors"
+            f"`resources.gpu` is {resources.gpu:g}, but this machine has {usable}; set "
+            "`resources.gpu` to 0 to train on processors"
         )
     slots = resources.slots(available, n_gpus)
     if concurrency is not None and concurrency > slots:
@@ -184,13 +186,8 @@ def _estimate(
         return None
     slots = _count_slots(config.resources, options.concurrency)
     try:
-        found = estimate_time(config, slots, data)
+        return estimate_time(config, slots, data, missing)
     except (Exception, SystemExit):
         if is_own(config.model):  # its trials record the reason
             return None
         raise
-    if missing is None:
-        return found
-    runs = 1.0 if missing.n_trials else len(missing.runs) / max(missing.n_runs, 1)
-    search_s = found.search_s * missing.n_trials / config.trials
-    return Estimate(search_s, found.confirmation_s * runs)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.records.confirmation import Confirmation
+from analysis.records.confirmation import read_confirmation
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.results.tables import epochs_table, runs_table, trials_table
@@ -60,7 +60,7 @@ class Sweep:
     @property
     def runs(self) -> "pd.DataFrame":
         """One row per confirmation run: see `analysis.results.tables.runs_table`."""
-        return runs_table(Confirmation.read(self._folder))
+        return runs_table(read_confirmation(self._folder, self._ledger()))
 
     @property
     def best(self) -> dict[str, Any]:
@@ -149,7 +149,8 @@ class Sweep:
     ) -> "Sweep":
         """Train finalists and baselines with fresh seeds and test them, as `sweep confirm` does.
 
-        `until_decided` adds seeds until the verdict is clear, up to `max_seeds`, by default 20.
+        `until_decided` adds seeds until the verdict is clear, up to `max_seeds`, by default the
+        config's, or 20.
         """
         ledger = self._ledger()
         plan = plan_confirmation(ledger, top_k, seeds, max_seeds, until_decided=until_decided)
@@ -202,7 +203,7 @@ def run(
         config: A config file that overrides the preset.
         settings: Single keys of the config, such as `{"recipe.momentum": 0.95}`.
         dataset: A name or a path, as in a config.
-        name: Of the new sweep; by default the preset and the time.
+        name: Of the new sweep; by default that of the preset or the config file, and the time.
         trials: Number of trials.
         time_budget: Time after which no trial starts, such as `30m`.
         epochs: Epochs of a trial.
@@ -214,20 +215,31 @@ def run(
         concurrency: Trials at a time, by default as many as fit.
         data: Folder of the dataset's files, by default the user's cache.
     """
-    if not isinstance(settings, Mapping | None):
-        raise UsageError("`settings` must be a dict, such as {'recipe.momentum': 0.95}")
+    if not isinstance(settings, Mapping | None) or isinstance(config, Mapping):
+        raise UsageError(
+            "`settings` must be a dict, such as {'recipe.momentum': 0.95}, and `config` a path"
+        )
+    texts = {"preset": preset, "name": name, "from_sweep": from_sweep, "address": address}
+    for argument, value in texts.items():
+        if not isinstance(value, str | None):
+            raise UsageError(f"`{argument}` must be a text, but got {value!r}")
     pairs = (settings or {}).items()
     name, resolved = plan_sweep(
         name,
         preset=preset,
         path=None if config is None else Path(config),
         search_only=search_only,
-        settings=[f"{key}={json.dumps(value, default=_plain)}" for key, value in pairs],
+        settings=[
+            f"{key}={json.dumps(value, default=_plain, ensure_ascii=False)}"
+            for key, value in pairs
+        ],
         trials=trials,
         time_budget=time_budget,
         epochs=epochs,
         seed=seed,
-        dataset=None if dataset is None else os.fspath(dataset),
+        dataset=dataset
+        if isinstance(dataset, str | None)
+        else str(Path(dataset).expanduser().absolute()),
     )
     folder = storage_folder(storage)
     earlier = None if from_sweep is None else find_sweep(storage, from_sweep)[1]
@@ -238,11 +250,13 @@ def run(
 
 
 def _plain(value: Any) -> Any:
-    """Return a number of NumPy as one of Python; TypeError for anything else."""
+    """Return numbers of NumPy as those of Python, and a path as a text; else UsageError."""
+    if isinstance(value, os.PathLike):
+        return str(Path(value).expanduser().absolute())
     try:
-        return value.item()
+        return value.tolist()
     except AttributeError:
-        raise TypeError(f"a setting cannot be a {type(value).__name__}") from None
+        raise UsageError(f"a setting cannot be a {type(value).__name__}") from None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
-from analysis.records.confirmation import Confirmation, Plan
+from analysis.records.confirmation import Confirmation, Plan, read_confirmation
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import EarlierSweep, Ledger, has_diverged, read_first_record
 from analysis.results.budget import describe_budget
@@ -47,13 +47,21 @@ def start_sweep(
 
 
 def continue_sweep(
-    folder: Folder, ledger: Ledger, config: SweepConfig, options: Options, *, accept_changes: bool
+    folder: Folder,
+    ledger: Ledger,
+    config: SweepConfig,
+    options: Options,
+    *,
+    accept_changes: bool,
+    search_only: bool = False,
 ) -> None:
     """Run the missing trials and confirmation runs of the sweep."""
     if folder.is_locked():  # what follows would blame the user for what the other process does
         with watchable(folder), folder.lock():
             pass
-    config, changes, missing = plan_resume(folder, ledger, config, accept_changes=accept_changes)
+    config, changes, missing = plan_resume(
+        folder, ledger, config, accept_changes=accept_changes, search_only=search_only
+    )
     if not missing:
         _record_changes(folder, ledger, config, options)
         say(f"{folder.name} is complete: nothing to do")
@@ -63,10 +71,7 @@ def continue_sweep(
         elif config.time_budget != ledger.config["time_budget"]:
             more = follow_up(f"resume --trials {2 * config.trials}", folder)
             say(f"all of its trials have ended; for more trials: {more}")
-        if folder.exists(REPORT_FILE):
-            options.show(folder, ledger)
-        else:
-            _finish(folder, ledger, options)
+        _finish(folder, ledger, options)
         return
     _load_networks(folder, ledger, config)
     with watchable(folder), _advising(folder), folder.lock() as locked:
@@ -76,8 +81,10 @@ def continue_sweep(
         if config.model != ledger.config["model"]:
             keep_network(locked, config.model)
         say(f"resuming {folder.name}: {missing.text}")
-        if any(change.startswith("`initial_points`") for change in changes):
-            say("note: the new initial points are not tried: a sweep tries them at its start")
+        n = min(max(ledger.trials, default=0), len(config.initial_points))
+        if n and any(change.startswith("`initial_points`") for change in changes):
+            begun = "because the sweep has begun"
+            say(f"note: of the new initial points the first {n} are left out, {begun}")
         say(f"sweep {folder.name}: {describe_size(config)}")
         with passing_line(start):
             ledger = _train(locked, config, options, data)
@@ -91,7 +98,7 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
     missing = find_missing(folder, ledger, config)
     if not missing.runs and not missing.look:
         say(f"{ledger.name} is already confirmed")
-        options.show(folder, ledger)
+        _finish(folder, ledger, options)
         return
     again = _confirm_command(plan)
     _load_networks(folder, ledger, config)
@@ -149,7 +156,7 @@ def _train(
     """Search, unless the `ledger` to confirm is given, then confirm; `again` continues it."""
     # Ray takes seconds to import: mistakes in the command line are reported before.
     from sweep.driver.confirm import run_confirmation
-    from sweep.driver.search import run_search
+    from sweep.driver.search import end_killed_search, run_search
     from sweep.driver.session import open_session
 
     with open_session(
@@ -160,8 +167,11 @@ def _train(
         advise=lambda: _how_to_continue(locked, again),
         may_exit=options.may_exit,
     ) as session:
+        locked.delete(REPORT_FILE)  # one that stays until the end could be taken for the result
         if ledger is None:
             ledger = run_search(session, config, data, earlier)
+        else:
+            end_killed_search(locked, ledger)
         if config.confirm is not None and rank_trials(ledger):
             run_confirmation(session, config, ledger, data)
     return ledger
@@ -185,28 +195,29 @@ def _record_changes(folder: Folder, ledger: Ledger, config: SweepConfig, options
 
 
 def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
-    """Draw the plots, write the report and show the result.
+    """Draw the plots and write the report, if there is none, and show the result.
 
     The result is shown even if the plots cannot be written. Afterwards, a trial or a run of the
     confirmation that failed for a reason other than divergence is an error.
     """
-    from analysis.plots.gallery import draw_all
-    from analysis.report.page import write_report
-
     try:
-        with passing_line("drawing the plots and writing the report"):
-            draw_all(folder, "png")
-            write_report(folder)
-    except (StorageError, KeyboardInterrupt) as error:
+        if not folder.exists(REPORT_FILE):  # it is deleted before a training
+            from analysis.plots.gallery import draw_all
+            from analysis.report.page import write_report
+
+            with passing_line("drawing the plots and writing the report"):
+                draw_all(folder, "png")
+                write_report(folder)
+    except (StorageError, Interrupted, KeyboardInterrupt) as error:
         again = f"{follow_up('plot', folder)}; {follow_up('report', folder)}"
         hint = f"the sweep itself is finished; write its plots and report with: {again}"
-        if isinstance(error, KeyboardInterrupt):
+        if not isinstance(error, StorageError):
             say(f"interrupted; {hint}")
         error.add_note(hint)
         raise
     finally:
         options.show(folder, ledger)
-    confirmation = Confirmation.read(folder)
+    confirmation = read_confirmation(folder, ledger)
     runs = [] if confirmation is None else confirmation.runs.values()
     trials = [(f"trial {t.trial_id}", t.reason) for t in ledger.in_state("FAILED")]
     failed = [(f"{r.arm}, seed {r.seed}", r.reason) for r in runs if r.state == "FAILED"]

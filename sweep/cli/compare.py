@@ -19,13 +19,14 @@ from analysis.formatting import (
     percent_number,
 )
 from analysis.hyperparameters import DEFAULTS, format_value
-from analysis.records.confirmation import Confirmation
+from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger
 from analysis.results.comparison import Comparison
+from analysis.results.completeness import missing_step
 from analysis.results.progress import improvements
 from analysis.results.side_by_side import Contender, Difference, compare_sweeps
 from analysis.results.state import sweep_state
-from analysis.results.verdict import describe_difference, missing_step
+from analysis.results.verdict import describe_difference
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up
 from sweep.cli.tables import sweep_document
@@ -47,7 +48,9 @@ def comparison_of_sweeps(
 
     Commands that confirm the sweeps without test accuracies follow.
     """
-    contenders = [Contender(ledger, Confirmation.read(folder)) for folder, ledger in sweeps]
+    contenders = [
+        Contender(ledger, read_confirmation(folder, ledger)) for folder, ledger in sweeps
+    ]
     differences = compare_sweeps(contenders)
     document = {
         "sweeps": [_document(folder, ledger) for folder, ledger in sweeps],
@@ -165,7 +168,7 @@ def _column(
     return {
         "dataset": dataset_name(document),
         "network": network_name(document),
-        "trials": f"{document['trials_ended']}/{document['trials']}",
+        "trials": f"{document['trials_ended']}/{document['planned']}",
         "previews": str(document["previews"]),
         "stopped": str(document["stopped"]),
         "failed": str(document["failed"]),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analysis.records.confirmation import Confirmation
+from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.records.sweeps import pause_after
 from analysis.results.selection import best_first
@@ -61,7 +61,7 @@ def status(
     console = open_console()
     console.print(escape(f"sweep {ledger.name}: {state_in_words(ledger, state)}{why}"))
     console.print(SearchView(ledger, is_running=state == "running").picture())
-    if (confirmation := Confirmation.read(folder)) is not None:
+    if (confirmation := read_confirmation(folder, ledger)) is not None:
         console.print(describe_runs(confirmation, is_running=state == "running"))
     if state == "interrupted":
         say(f"continue with: {follow_up('resume', folder)}", sys.stdout)
@@ -89,7 +89,7 @@ def _follow(folder: Folder, ledger: Ledger) -> Ledger:
             pause = pause_after(time.monotonic() - began)
             display.view = SearchView(ledger)
             config = SweepConfig.model_validate(ledger.config)
-            found = current_confirmation(folder, config)
+            found = current_confirmation(folder, ledger, config)
             if ledger.ended is None or found is None or found.plan is None:
                 continue
             config = with_recorded_plan(found, ledger, config)

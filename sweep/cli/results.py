@@ -168,7 +168,7 @@ def _name_and_images(
     first: str | None, others: list[str], storage: str
 ) -> tuple[str | None, list[Path]]:
     """Split the arguments into a sweep and images: the first may be either."""
-    if first is None:
+    if first is None or "" in (first, *others):
         raise UsageError("give an image file: sweep predict [NAME] IMAGE")
     try:
         is_file, exists = Path(first).is_file(), Path(first).exists()

@@ -31,7 +31,9 @@ def run(
     dataset: options.DatasetOption = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Name of the sweep. [default: preset and time]"),
+        typer.Option(
+            metavar="NAME", help="Name of the sweep. [default: preset or config file, and time]"
+        ),
     ] = None,
     trials: Annotated[
         int | None, typer.Option(metavar="N", help="Number of trials. [default: the preset's]")
@@ -97,11 +99,18 @@ def run(
         folder, ledger = find_sweep(storage, name)
         if dry_run:
             resolved, _, missing = plan_resume(
-                folder, ledger, resolved, accept_changes=accept_changes
+                folder, ledger, resolved, accept_changes=accept_changes, search_only=search_only
             )
             print_dry_run(name, resolved, how, missing, ledger=ledger, as_json=as_json)
         else:
-            continue_sweep(folder, ledger, resolved, how, accept_changes=accept_changes)
+            continue_sweep(
+                folder,
+                ledger,
+                resolved,
+                how,
+                accept_changes=accept_changes,
+                search_only=search_only,
+            )
         return
     earlier = None if from_sweep is None else find_sweep(storage, from_sweep)[1]
     if dry_run:
@@ -167,7 +176,7 @@ def confirm(
             metavar="N",
             min=4,
             max=1000,
-            help="Most seeds per arm with --until-decided. [default: 20]",
+            help="Most seeds per arm with --until-decided. [default: the config's, or 20]",
         ),
     ] = None,
     address: options.AddressOption = None,

@@ -15,11 +15,12 @@ from analysis.formatting import (
     percent,
 )
 from analysis.hyperparameters import format_value
-from analysis.records.confirmation import Confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import Ledger, Trial
 from analysis.results.budget import describe_budget, n_planned
 from analysis.results.comparison import summarize_arm
+from analysis.results.completeness import missing_step
 from analysis.results.cost import describe_shortened, search_cost
 from analysis.results.selection import (
     describe_baseline,
@@ -28,7 +29,7 @@ from analysis.results.selection import (
     searched_recipe,
 )
 from analysis.results.state import state_in_words, sweep_state
-from analysis.results.verdict import describe_others, describe_verdict, missing_step
+from analysis.results.verdict import describe_others, describe_verdict
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up, warn_of_damage
 from sweep.results.best import best_document
@@ -66,7 +67,7 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
         for line in wrap(escape(value), space).split("\n"):
             console.print(Text.assemble(f"  {label:{width}}  ", (line, style)), soft_wrap=True)
             label = ""
-    confirmation = Confirmation.read(folder)
+    confirmation = read_confirmation(folder, ledger)
     if confirmation is not None:
         warn_of_damage(folder, confirmation)
         print()
@@ -96,7 +97,7 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     _print_cost(ledger)
     for trial in ledger.in_state("FAILED"):
         say(f"trial {trial.trial_id} failed: {trial.reason}", sys.stdout)
-    confirmation = Confirmation.read(folder)
+    confirmation = read_confirmation(folder, ledger)
     for run in [] if confirmation is None else confirmation.runs.values():
         if run.state == "FAILED":
             say(f"{run.arm}, seed {run.seed} failed: {run.reason}", sys.stdout)

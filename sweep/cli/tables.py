@@ -12,7 +12,7 @@ from rich.text import Text
 
 from analysis.errors import LedgerError
 from analysis.formatting import dataset_name, duration, is_usual, network_name, percent
-from analysis.records.confirmation import Confirmation
+from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import list_sweeps, no_such_sweep
 from analysis.results.budget import n_planned, seconds_spent
@@ -56,12 +56,13 @@ def write_csv(ledger: Ledger, trials: Sequence[Trial], path: Path) -> None:
 def print_trials(ledger: Ledger, trials: Sequence[Trial], state: SweepState) -> None:
     """Print the state of the sweep, then trials of it as a table.
 
-    Where no driver is at work, a trial without an end is interrupted.
+    Where no driver searches, a trial without an end is interrupted.
     """
     console = open_console()
     console.print(escape(f"sweep {ledger.name}: {state_in_words(ledger, state)}"))
     if not trials:
         return
+    is_searching = state == "running" and ledger.is_searching
     with_repeats = any(trial.repeats for trial in trials)
     headings = ["trial", "state", "epochs", "validation", "time", *["repeats"] * with_repeats]
     rows: list[tuple[Trial, list[Text | str]]] = [
@@ -69,7 +70,7 @@ def print_trials(ledger: Ledger, trials: Sequence[Trial], state: SweepState) -> 
             trial,
             [
                 str(trial.trial_id),
-                Text(*_shown_state(trial, state)),
+                Text(*_shown_state(trial, is_searching=is_searching)),
                 f"{len(trial.epochs)}/{trial.planned_epochs}",
                 percent(trial_accuracy(trial)),
                 duration(trial.seconds),
@@ -83,9 +84,9 @@ def print_trials(ledger: Ledger, trials: Sequence[Trial], state: SweepState) -> 
     console.print(note, style="dim")
 
 
-def _shown_state(trial: Trial, state: SweepState) -> tuple[str, str]:
+def _shown_state(trial: Trial, *, is_searching: bool) -> tuple[str, str]:
     """Return the word for a trial's state, and its color."""
-    if trial.state == "RUNNING" and state != "running":
+    if trial.state == "RUNNING" and not is_searching:
         return "interrupted", _STATE_COLORS["interrupted"]
     return trial.outcome, _COLORS[trial.state]
 
@@ -103,6 +104,7 @@ def sweep_document(folder: Folder, ledger: Ledger, state: SweepState) -> dict[st
         "at_work": state == "running",
         "started": ledger.created.time,
         "trials": int(ledger.config["trials"]),
+        "planned": n_planned(ledger),
         "trials_ended": ledger.n_ended,
         "complete": n["complete"],
         "previews": n["preview"],
@@ -128,8 +130,10 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
             folder = storage.child(entry.name)
             ledger = read_ledger(folder)
             document = sweep_document(folder, ledger, sweep_state(folder, ledger))
-            document["finished"] = ledger.n_ended >= n_planned(ledger)
-            document["test_accuracy_mean"] = _test_accuracy(folder, document["best_trial_id"])
+            document["finished"] = ledger.n_ended >= document["planned"]
+            document["test_accuracy_mean"] = _test_accuracy(
+                folder, ledger, document["best_trial_id"]
+            )
         except FileNotFoundError:  # just deleted
             continue
         except LedgerError as error:
@@ -139,9 +143,9 @@ def list_documents(storage: Folder) -> list[dict[str, Any]]:
     return documents + [{"sweep": name, "error": reason} for name, reason in damaged.items()]
 
 
-def _test_accuracy(folder: Folder, best_id: int | None) -> float | None:
+def _test_accuracy(folder: Folder, ledger: Ledger, best_id: int | None) -> float | None:
     """Return the mean test accuracy of the best trial, None if it is not confirmed."""
-    if best_id is None or (confirmation := Confirmation.read(folder)) is None:
+    if best_id is None or (confirmation := read_confirmation(folder, ledger)) is None:
         return None
     arm = confirmation.finalist(best_id)
     # Not by `summarize_arm`, which imports SciPy: that takes as long as all the rest.
@@ -169,7 +173,7 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
             name,
             time.strftime("%Y-%m-%d %H:%M", time.localtime(document["started"])),
             *(name(document) for name in (dataset_name, network_name) if what),
-            f"{document['trials_ended']}/{document['trials']}",
+            f"{document['trials_ended']}/{document['planned']}",
             duration(document["elapsed_s"]),
             percent(document["best_val_accuracy"]),
             percent(document["test_accuracy_mean"]),

@@ -58,7 +58,8 @@ class FloatRange(Section):
 
     def describe(self, show: Callable[[Value], str]) -> str:
         """Return the range in words; `show` formats a value."""
-        return f"{show(self.low)} to {show(self.high)}{' (log)' if self.log else ''}"
+        steps = "" if self.step is None else f" in steps of {show(self.step)}"
+        return f"{show(self.low)} to {show(self.high)}{' (log)' if self.log else steps}"
 
     def why_invalid(self, value: Value) -> str | None:
         """Return why a value is not in the search space, or None."""
@@ -102,7 +103,7 @@ class IntRange(FloatRange):
 
     @override
     def why_invalid(self, value: Value) -> str | None:
-        if isinstance(value, str | bool) or value != round(value):
+        if type(value) is not int:
             return f"must be an integer, but got {show_value(value)}"
         return super().why_invalid(value)
 
@@ -118,7 +119,7 @@ class Choices(Section):
 
     def why_invalid(self, value: Value) -> str | None:
         """Return why a value is not in the search space, or None."""
-        if value in self.choices:
+        if any(type(value) is type(choice) and value == choice for choice in self.choices):
             return None
         choices = ", ".join(map(show_value, self.choices))
         return f"must be one of the searched choices, {choices}, but got {show_value(value)}"

@@ -9,8 +9,8 @@ from analysis.hyperparameters import DEFAULTS, HAND_TUNED, REGULARIZERS
 from analysis.records.confirmation import Arm, Confirmation, Plan
 from analysis.records.ledger import Ledger, Trial, has_diverged
 from analysis.records.seeds import confirmation_seeds
+from analysis.results.completeness import n_seeds_planned
 from analysis.results.selection import Selection, rank_trials
-from analysis.results.verdict import is_decided
 from models.registry import MODELS
 from sweep.config import SweepConfig
 
@@ -28,7 +28,7 @@ def plan_arms(
     without any regularizers, including those that the recipe fixes.
 
     Of arms with equal values only the first is planned, or the recorded one. So a finalist with
-    a baseline's values is a reference, too.
+    a reference's values is a reference, too, unless it is recorded as none.
 
     `finalists` has at least one, best first; `recorded` has the arms already in the
     confirmation.
@@ -64,7 +64,7 @@ def plan_arms(
             hyperparameters={**best.hyperparameters, **without},
             reference=True,
         )
-        return _without_equals(planned, [off], recorded)
+        return _without_equals([*planned, off], recorded)
     own = replace(
         tuned,
         arm=f"hand-tuned-recipe-of-trial-{best.trial_id}",
@@ -77,7 +77,7 @@ def plan_arms(
         },
     )
     references = [own, tuned] if own.differences(tuned) else [tuned]
-    return [*_without_equals(planned, references, recorded), plain, mlp]
+    return _without_equals([*planned, *references, plain, mlp], recorded)
 
 
 def plan_runs(
@@ -87,31 +87,20 @@ def plan_runs(
     plan = plan_of(config)
     recorded = () if confirmation is None else confirmation.arms.values()
     arms = plan_arms(config, rank_trials(ledger)[: plan.top_k], recorded)
-    n_seeds = plan.n_planned
-    if plan.max_seeds is not None:
-        looks = [] if confirmation is None else confirmation.looks
-        looked = looks[-1].n_seeds if looks else 0
-        is_over = confirmation is not None and looked > 0 and is_decided(ledger, confirmation)
-        n_seeds = looked if is_over else plan.next_look(looked) or plan.n_planned
-    return arms, confirmation_seeds(config.seed, n_seeds)
+    return arms, plan_seeds(config, ledger, confirmation)
+
+
+def plan_seeds(
+    config: SweepConfig, ledger: Ledger, confirmation: Confirmation | None
+) -> list[int]:
+    """Return the seeds up to the next look of a confirmation, or up to its last."""
+    return confirmation_seeds(config.seed, n_seeds_planned(plan_of(config), ledger, confirmation))
 
 
 def plan_of(config: SweepConfig) -> Plan:
     """Return the config's plan of the confirmation, which it must have."""
     assert config.confirm is not None
     return Plan(time.time(), **config.confirm.model_dump())
-
-
-def needs_look(confirmation: Confirmation, arms: list[str], seeds: list[int]) -> bool:
-    """Return whether a look is due. All runs of `arms` and `seeds` must have ended."""
-    if not confirmation.looks:
-        return True
-    seen = confirmation.looks[-1].accuracies
-    return any(
-        seed in seeds and seed not in seen.get(arm, {})
-        for arm in arms
-        for seed in confirmation.test_accuracies(arm)
-    )
 
 
 def missing_runs(
@@ -144,23 +133,30 @@ def _finalist(trial: Trial, plain: Arm) -> Arm:
     )
 
 
-def _without_equals(
-    finalists: list[Arm], references: list[Arm], recorded: Collection[Arm]
-) -> list[Arm]:
-    """Return finalists and references, each of them under one name."""
-    best, *others = [_marked(finalist, references) for finalist in finalists]
+def _without_equals(planned: list[Arm], recorded: Collection[Arm]) -> list[Arm]:
+    """Return the arms, the best finalist first, each of them under one name.
+
+    A reference is not replaced by an arm that is none.
+    """
+    references = [arm for arm in planned if arm.reference]
+    known_names = {arm.arm: arm for arm in recorded}
+    best, *others = [known_names.get(arm.arm) or _marked(arm, references) for arm in planned]
     arms = [best]
-    for arm in (*others, *references):
-        equals = (known for known in (*arms, *recorded) if known.differences(arm) == 0)
+    for arm in others:
+        equals = (
+            known
+            for known in (*arms, *recorded)
+            if known.differences(arm) == 0 and known.reference >= arm.reference
+        )
         if (chosen := next(equals, arm)) not in arms:
             arms.append(chosen)
     return arms
 
 
-def _marked(finalist: Arm, references: list[Arm]) -> Arm:
+def _marked(arm: Arm, references: list[Arm]) -> Arm:
     """Mark a finalist with the values of a reference as one."""
-    if all(finalist.differences(reference) for reference in references):
-        return finalist
-    is_tuned = any(finalist.hyperparameters.get(name) for name in REGULARIZERS)
+    if arm.role != "finalist" or all(map(arm.differences, references)):
+        return arm
+    is_tuned = any(arm.hyperparameters.get(name) for name in REGULARIZERS)
     point = "the hand-tuned point" if is_tuned else "without regularizers"
-    return replace(finalist, title=f"{finalist.title} ({point})", reference=True)
+    return replace(arm, title=f"{arm.title} ({point})", reference=True)

@@ -18,16 +18,18 @@ from analysis.records.confirmation import (
     RunEnded,
     RunEndState,
     RunEpoch,
+    read_confirmation,
 )
 from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, run_name
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import ShownImages, load_images, save_images, save_predictions
+from analysis.results.completeness import needs_look
 from analysis.storage.folder import Folder
 from analysis.storage.journal import FORMAT
 from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import SweepConfig
-from sweep.driver.arms import missing_runs, needs_look, plan_of, plan_runs
+from sweep.driver.arms import missing_runs, plan_of, plan_runs, plan_seeds
 from sweep.driver.session import Session
 from sweep.screen.confirm_view import ConfirmationView
 from sweep.screen.display import Display
@@ -48,20 +50,20 @@ def run_confirmation(
     The ledger must have a complete trial. Errors are those of `run_search`.
     """
     engine = session.engine
-    move_to = _name_for_other_epochs(engine.folder, config.epochs)
-    begun = ConfirmationBegun(time.time(), FORMAT, ledger.name, config.epochs)
+    move_to = _name_for_other_epochs(engine.folder, ledger, config.epochs)
+    created = ledger.created.time
+    begun = ConfirmationBegun(time.time(), FORMAT, ledger.name, config.epochs, created)
     with ConfirmationWriter(engine.folder, begun, move_to=move_to) as writer:
         confirmation = writer.journal
-        _record_plan(writer, plan_of(config))
+        arms, _ = plan_runs(config, ledger, confirmation)
+        names = [arm.arm for arm in arms]
+        _record_plan(writer, replace(plan_of(config), arms=tuple(names)))
+        for arm in arms:
+            if arm.arm not in confirmation.arms:
+                writer.append(arm)
         trained: list[int] = []
-        while True:
-            arms, seeds = plan_runs(config, ledger, confirmation)
-            if seeds == trained:  # runs that failed are not tried again at once
-                return confirmation
-            names = [arm.arm for arm in arms]
-            for arm in arms:
-                if arm.arm not in confirmation.arms:
-                    writer.append(arm)
+        # Runs that failed are not tried again at once.
+        while (seeds := plan_seeds(config, ledger, confirmation)) != trained:
             _train(session, writer, names, seeds, data)
             if needs_look(confirmation, names, seeds):
                 looks = confirmation.looks
@@ -69,6 +71,7 @@ def run_confirmation(
                 n_ended = confirmation.n_seeds_ended(names)
                 writer.append(LookTaken(time.time(), n_ended, n_planned))
             trained = seeds
+        return confirmation
 
 
 def _record_plan(writer: ConfirmationWriter, plan: Plan) -> None:
@@ -111,12 +114,12 @@ def _train(
         recorder.delete_leftovers()
 
 
-def _name_for_other_epochs(folder: Folder, epochs: int) -> str | None:
+def _name_for_other_epochs(folder: Folder, ledger: Ledger, epochs: int) -> str | None:
     """Return a new name for a confirmation of another number of epochs; None without one.
 
     Its arms are not comparable with those of this one.
     """
-    found = Confirmation.read(folder)
+    found = read_confirmation(folder, ledger)
     if found is None or found.begun.epochs == epochs:
         return None
     stem = aside = f"confirm-{found.begun.epochs}-epochs"

@@ -20,6 +20,7 @@ from data_utils.dataset import ImageDataset
 from sweep.config import SweepConfig
 from sweep.config.dimensions import Choices
 from sweep.driver.arms import plan_arms
+from sweep.driver.resume import Missing
 from sweep.networks import spec_of
 
 _START_S = 15.0  # on a slow machine, until Ray has started and its workers have the data
@@ -46,8 +47,10 @@ class Speed:
     validation_s: float
 
 
-def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> Estimate:
-    """Estimate the time of a sweep of `slots` trials at a time."""
+def estimate_time(
+    config: SweepConfig, slots: int, data: DataRecord = MNIST, missing: Missing | None = None
+) -> Estimate:
+    """Estimate the time of a sweep of `slots` trials at a time, or of what is missing from it."""
     draw = _typical_draw(config)
     known: dict[tuple[Any, ...], Speed] = {}
 
@@ -64,20 +67,25 @@ def estimate_time(config: SweepConfig, slots: int, data: DataRecord = MNIST) -> 
     trial_s = fmean(config.epochs_of(number, n) for number in range(1, n + 1)) * epoch_s(
         config.model, values, data.n_train - data.n_validation, data.n_validation
     )
+    budget_s = None if config.time_budget is None else float(read_duration(config.time_budget))
+    if missing is not None:
+        n, budget_s = missing.n_trials, missing.budget_s
     search_s = math.ceil(n / slots) * trial_s
-    if config.time_budget is not None:
-        search_s = min(search_s, read_duration(config.time_budget) + trial_s)
+    if budget_s is not None:
+        search_s = min(search_s, budget_s + trial_s)
     if config.confirm is None:
         return Estimate(_START_S + search_s, 0.0)
     plain = config.model_dump(mode="json")
     made_up = Trial(trial_id=1, seed=0, hyperparameters=draw, started=0.0, config=plain)
     arms = plan_arms(config, [Selection(made_up, 1.0)])
-    arms += arms[:1] * (config.confirm.top_k - 1)
+    arms += arms[:1] * (min(config.confirm.top_k, config.trials) - 1)
     counts = data.n_train, data.n_test
     each = [epoch_s(arm.model, arm.hyperparameters, *counts) for arm in arms]
-    n_seeds = config.confirm.max_seeds or config.confirm.seeds
-    runs_s = config.epochs * n_seeds * sum(each)
-    return Estimate(_START_S + search_s, runs_s / slots)
+    n_runs = (config.confirm.max_seeds or config.confirm.seeds) * len(arms)
+    if missing is not None and not missing.n_trials:
+        n_runs -= missing.n_runs - len(missing.runs)
+    runs_s = math.ceil(n_runs / slots) * config.epochs * fmean(each)
+    return Estimate(_START_S + search_s, runs_s)
 
 
 def n_training_steps(config: SweepConfig, data: DataRecord) -> int:

@@ -6,19 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from analysis.records.confirmation import Confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.dataset import DataRecord
 from analysis.records.files import ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
 from analysis.results.budget import (
     LONGEST,
-    describe_budget,
     has_only_previews,
+    is_used_up,
     n_planned,
     read_duration,
     seconds_spent,
     write_duration,
 )
+from analysis.results.completeness import needs_look
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest
@@ -27,7 +28,7 @@ from data_utils.registry import is_path
 from models.own import is_own, source_hash
 from sweep.config import Confirm, SweepConfig
 from sweep.config.messages import checked
-from sweep.driver.arms import missing_runs, needs_look, plan_runs
+from sweep.driver.arms import missing_runs, plan_runs
 from sweep.environment import versions
 from sweep.errors import UsageError
 
@@ -41,11 +42,13 @@ up to rounding."""
 class Missing:
     """What is missing from a sweep; false if nothing.
 
-    `runs` has arm and seed of each run to be trained before the next look, of `n_runs` in all.
-    `look` says that only the look is missing. `text` is a sentence.
+    `budget_s` are the seconds left of its time budget, if it has one. `runs` has arm and seed of
+    each run to be trained before the next look, of `n_runs` in all. `look` says that only the
+    look is missing. `text` is a sentence.
     """
 
     n_trials: int
+    budget_s: float | None
     runs: list[tuple[str, int]]
     n_runs: int
     text: str
@@ -62,7 +65,7 @@ def extend(ledger: Ledger, trials: int | None, time_budget: str | None) -> Sweep
     a time budget where the budget is used up. UsageError if an option is invalid.
     """
     given: dict[str, Any] = {} if trials is None else {"trials": trials}
-    if trials is not None and describe_budget(ledger) is not None:
+    if trials is not None and is_used_up(ledger, ledger.config["time_budget"]):
         given["time_budget"] = None
     if time_budget is not None:
         given["time_budget"] = time_budget
@@ -103,7 +106,7 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
     """Return the trials and runs of `config` that are missing from the sweep in `folder`."""
     runs, n_runs, look = [], 0, False
     if config.confirm is not None and rank_trials(ledger):
-        confirmation = current_confirmation(folder, config)
+        confirmation = current_confirmation(folder, ledger, config)
         arms, seeds = plan_runs(config, ledger, confirmation)
         runs = missing_runs(confirmation, [arm.arm for arm in arms], seeds)
         n_runs = len(arms) * len(seeds)
@@ -120,12 +123,17 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
         text = f"{planned - n_trials} of {planned} trials have ended"
         if cut_off := ledger.in_state("RUNNING"):
             text += f", {len(cut_off)} interrupted"
-    return Missing(n_trials, runs, n_runs, text, look)
+    budget_s = None
+    if config.time_budget is not None:
+        budget_s = max(0.0, read_duration(config.time_budget) - seconds_spent(ledger))
+    return Missing(n_trials, budget_s, runs, n_runs, text, look)
 
 
-def current_confirmation(folder: Folder, config: SweepConfig) -> Confirmation | None:
+def current_confirmation(
+    folder: Folder, ledger: Ledger, config: SweepConfig
+) -> Confirmation | None:
     """Read the confirmation of a sweep; None for one of other epochs, which will be set aside."""
-    found = Confirmation.read(folder)
+    found = read_confirmation(folder, ledger)
     return None if found is None or found.begun.epochs != config.epochs else found
 
 
@@ -145,15 +153,22 @@ def with_recorded_plan(
 
 
 def plan_resume(
-    folder: Folder, ledger: Ledger, config: SweepConfig, *, accept_changes: bool
+    folder: Folder,
+    ledger: Ledger,
+    config: SweepConfig,
+    *,
+    accept_changes: bool,
+    search_only: bool = False,
 ) -> tuple[SweepConfig, list[str], Missing]:
     """Return the config to continue with, its changes (see `check_changes`), and what is missing.
 
-    A `config` that was given no split has the sweep's own. UsageError as `check_changes`.
+    A `config` that was given no split has the sweep's own. A confirmation that was begun is
+    missing until it is complete, unless `search_only`. UsageError as `check_changes`.
     """
     own = {key: ledger.config[key] for key in {"split", "split_seed"} - config.model_fields_set}
     config = config.model_copy(update=own)
-    config = with_recorded_plan(current_confirmation(folder, config), ledger, config)
+    if not search_only:
+        config = with_recorded_plan(current_confirmation(folder, ledger, config), ledger, config)
     changes = check_changes(folder, ledger, config, accept_changes=accept_changes)
     return config, changes, find_missing(folder, ledger, config)
 
@@ -235,6 +250,6 @@ def _versions_then(folder: Folder) -> dict[str, str]:
     """Return the versions that the sweep began with; without a record, the current ones."""
     try:
         found = json.loads(folder.read(ENVIRONMENT_FILE))["versions"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {name: str(found.get(name)) for name in versions()} if found else versions()
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return versions()
-    return {name: str(found.get(name)) for name in versions()} if found else versions()

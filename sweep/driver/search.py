@@ -58,6 +58,7 @@ def run_search(
     engine = session.engine
     with open_ledger(engine.folder, config, describe_data(data), earlier) as writer:
         ledger = writer.journal
+        _end_killed_session(writer)
         if ledger.n_ended >= n_planned(ledger):
             return ledger
         train, validation = data.split(config.split, config.split_seed)
@@ -97,6 +98,20 @@ def open_ledger(
         if not folder.exists(CONFIG_FILE) or folder.read(CONFIG_FILE) != text:
             folder.write(CONFIG_FILE, text)
         yield writer
+
+
+def end_killed_search(folder: Folder, ledger: Ledger) -> None:
+    """Record in a locked folder, before something else runs there, that a search was killed."""
+    if ledger.sessions and ledger.is_searching:
+        with LedgerWriter(folder, ledger.created) as writer:
+            _end_killed_session(writer)
+
+
+def _end_killed_session(writer: LedgerWriter) -> None:
+    """Record the end of a session whose driver could not do it: with its last record."""
+    ledger = writer.journal
+    if ledger.sessions and ledger.is_searching:
+        writer.append(SessionEnded(ledger.records[-1].time, "killed"))
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analysis.records.confirmation import Arm, Confirmation
+from analysis.records.confirmation import Arm, Confirmation, read_confirmation
 from analysis.records.files import checkpoint_name, trial_name
 from analysis.records.ledger import Ledger, Trial
 from analysis.results.comparison import Comparison, summarize_arm, with_new_images
@@ -46,7 +46,7 @@ def best_document(folder: Folder, ledger: Ledger) -> dict[str, Any]:
         "selection": describe_rule(ledger),
         "checkpoint": folder.display_path(checkpoint) if folder.exists(checkpoint) else None,
     }
-    confirmation = Confirmation.read(folder)
+    confirmation = read_confirmation(folder, ledger)
     arm = confirmation.finalist(best.trial.trial_id) if confirmation else None
     if confirmation and arm and (summary := summarize_arm(confirmation, arm.arm)):
         document["confirmed"] = {

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from analysis.errors import StorageError
 from analysis.formatting import percent
 from analysis.hyperparameters import complete, own_arguments
-from analysis.records.confirmation import Confirmation, Run
+from analysis.records.confirmation import Run, read_confirmation
 from analysis.records.files import checkpoint_name, run_name, trial_name
 from analysis.records.ledger import Ledger, Trial
 from analysis.records.seeds import confirmation_seeds
@@ -152,7 +152,7 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
 
 def _first_confirmed(folder: Folder, ledger: Ledger, trial_id: int) -> Run | None:
     """Return the trial's run with the confirmation's first seed, if it is complete."""
-    confirmation = Confirmation.read(folder)
+    confirmation = read_confirmation(folder, ledger)
     arm = confirmation.finalist(trial_id) if confirmation else None
     (seed,) = confirmation_seeds(ledger.config["seed"], 1)
     if confirmation and arm and seed in confirmation.test_accuracies(arm.arm):

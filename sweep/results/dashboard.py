@@ -22,7 +22,7 @@ from analysis.errors import LedgerError, StorageError
 from analysis.formatting import mean_accuracy, percent
 from analysis.plots.importance import importances
 from analysis.plots.results import NothingToDrawError
-from analysis.records.confirmation import Confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import pause_after
 from analysis.results.comparison import summarize_arm
@@ -136,8 +136,9 @@ class StudyMirror:
 
     def update(self, ledger: Ledger) -> None:
         """Add what is new in a ledger, which only grows, and in the sweep's confirmation."""
-        confirmation = Confirmation.read(self._folder)
+        confirmation = read_confirmation(self._folder, ledger)
         is_running = self._folder.is_locked()
+        is_searching = is_running and ledger.is_searching
         state = "running" if is_running else state_at_rest(ledger, confirmation)
         trials = dict(self.storage.trials.get(self.study_id, {}))
         space = {
@@ -148,7 +149,7 @@ class StudyMirror:
         }
         for number in sorted(ledger.trials):
             if number not in trials or not trials[number].state.is_finished():
-                shown = _shown_trial(ledger.trials[number], space, is_running=is_running)
+                shown = _shown_trial(ledger.trials[number], space, is_searching=is_searching)
                 shown.number, shown._trial_id = number, self.study_id * _STRIDE + number
                 trials[number] = shown
         self.storage.trials[self.study_id] = trials
@@ -157,7 +158,7 @@ class StudyMirror:
             self._importances = (ledger.n_ended, *_importance_rows(ledger))
         described = (state, ledger.n_ended, self._importances, confirmation)
         if described != self._described:  # because a verdict reads predictions
-            self._describe(ledger, state, confirmation)
+            self._describe(ledger, state, confirmation, is_searching=is_searching)
             self._described = described
 
     def _update_alike(self, ledger: Ledger, trials: dict[int, FrozenTrial]) -> None:
@@ -190,7 +191,12 @@ class StudyMirror:
         self.storage.trials[self._alike_id] = alike
 
     def _describe(
-        self, ledger: Ledger, state: SweepState, confirmation: Confirmation | None
+        self,
+        ledger: Ledger,
+        state: SweepState,
+        confirmation: Confirmation | None,
+        *,
+        is_searching: bool,
     ) -> None:
         """Say in the study of the sweep what its result is, and how to read the plots."""
         plots, alike = {"Importance": self._importances[2]}, ""
@@ -198,7 +204,7 @@ class StudyMirror:
             alike = f"see the study {self.storage.get_study_name_from_id(self._alike_id)}"
             plots["Contour, Rank, EDF"] = f"{alike}; here they mix trials of different lengths"
             plots["Pruned trials"] = "stopped early, or previews; shown with their last accuracy"
-        if (are_open := ledger.in_state("RUNNING")) and state != "running":
+        if (are_open := ledger.in_state("RUNNING")) and not is_searching:
             plots["Waiting trials"] = "interrupted; `sweep resume` continues them"
         bullets = "\n".join(f"* **{title}:** {text}." for title, text in plots.items())
         note = result_note(self._folder, ledger, confirmation, state)
@@ -244,11 +250,11 @@ class StudyMirror:
 
 
 def _shown_trial(
-    trial: Trial, space: Mapping[str, BaseDistribution], *, is_running: bool
+    trial: Trial, space: Mapping[str, BaseDistribution], *, is_searching: bool
 ) -> FrozenTrial:
-    """Return a trial as the page shows it best; `is_running` says whether a driver works on it."""
+    """Return a trial as the page shows it best; `is_searching` says whether a driver runs it."""
     shown = optuna_trial(trial, space)
-    if trial.state == "RUNNING" and not is_running:
+    if trial.state == "RUNNING" and not is_searching:
         shown.state, shown.user_attrs["outcome"] = TrialState.WAITING, "interrupted"
         # Of a waiting trial the page shows these.
         shown.system_attrs["fixed_params"] = shown.params

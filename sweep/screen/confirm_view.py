@@ -98,16 +98,23 @@ class ConfirmationView:
         )
 
     def _seconds_left(self) -> float | None:
-        """Estimate the time from the epochs that are done: of the same arm, if it has any."""
+        """Estimate the time from the epochs that are done: of the same arm, if it has any.
+
+        It is at least that of the longest open run.
+        """
         known = [epoch.seconds for run in self._runs() for epoch in run.epochs]
         if not known or not self._n_left():
             return None
-        left = 0.0
+        left, longest = 0.0, 0.0
         for name in self._arms:
-            own = (run for run in self._runs() if run.arm == name)
-            seconds = [epoch.seconds for run in own for epoch in run.epochs]
-            left += self._n_left(name) * fmean(seconds or known)
-        return left / self._slots
+            own = [run for run in self._runs() if run.arm == name]
+            per_epoch = fmean([epoch.seconds for run in own for epoch in run.epochs] or known)
+            left += self._n_left(name) * per_epoch
+            for run in own:
+                if run.state == "RUNNING":
+                    n_left = self._confirmation.arms[name].epochs - len(run.epochs)
+                    longest = max(longest, n_left * per_epoch)
+        return max(left / self._slots, longest)
 
 
 def describe_runs(confirmation: Confirmation, *, is_running: bool) -> str:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from analysis.errors import StorageError, describe_cause, is_disk_full
 from analysis.formatting import WIDEST, printable
+from analysis.records.files import LEDGER_FILE, is_record
 from sweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +51,12 @@ def print_json(document: Any) -> None:
 
 
 def write_file(path: Path, contents: bytes) -> None:
-    """Write a file of the user's choice; StorageError on a full disk, else UsageError."""
+    """Write a file of the user's choice, but over none of a sweep's records.
+
+    StorageError on a full disk, else UsageError.
+    """
+    if (path.parent / LEDGER_FILE).exists() and is_record(path.name):
+        raise UsageError(f"{path} is a file of the sweep; choose another name")
     try:
         path.write_bytes(contents)
     except OSError as error:

@@ -16,7 +16,7 @@ def describe_size(config: SweepConfig) -> str:
     size = f"{count(n, 'trial')} of up to {count(config.epochs, 'epoch')}"
     if config.preview_epochs is not None:
         n_previews = sum(config.epochs_of(i, n) < config.epochs for i in range(1, n + 1))
-        size += f", {n_previews} of them previews of {config.preview_epochs}"
+        size += f", with {count(n_previews, 'preview')} of {config.preview_epochs}"
     return size + (f", none started after {config.time_budget}" if config.time_budget else "")
 
 

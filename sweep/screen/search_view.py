@@ -71,11 +71,10 @@ class SearchView:
         With a `height`, in lines, only as many trials are shown as have space.
         """
         ledger, n_trials = self.ledger, n_planned(self.ledger)
-        is_searching = self._is_running and ledger.ended is None
         n_failed = self._count("FAILED")
         parts: list[RenderableType] = [
             Flow(
-                "searching" if is_searching else "",
+                "searching" if self._is_searching else "",
                 progress_bar(self.fraction()),
                 f"{ledger.n_ended} of {count(n_trials, 'trial')}",
                 *self._times(),
@@ -105,6 +104,10 @@ class SearchView:
             parts += [Text(), _open_trials(running, max_lines)]
         return Group(*parts)
 
+    @property
+    def _is_searching(self) -> bool:
+        return self._is_running and self.ledger.is_searching
+
     def _best(self) -> Selection | None:
         """Return the best trial, or the best preview as long as no other trial has a score."""
         ranked = rank_trials(self.ledger) or rank_trials(self.ledger, preview_score)
@@ -116,7 +119,7 @@ class SearchView:
     def _open(self) -> str:
         """Return how many trials have begun and not ended."""
         n_open = self._count("RUNNING")
-        if not self._is_running:
+        if not self._is_searching:
             return f"{n_open} interrupted" if n_open else ""
         for record in reversed(self.ledger.records):
             if isinstance(record, TrialStarted | EpochRecord):
@@ -130,8 +133,8 @@ class SearchView:
 
     def _times(self) -> tuple[str, str]:
         """Return the time of work so far, and an estimate of the time left."""
-        now = self._clock() if self._is_running else None
-        left = time_left(seconds_left(self.ledger)) if self._is_running else ""
+        now = self._clock() if self._is_searching else None
+        left = time_left(seconds_left(self.ledger)) if self._is_searching else ""
         if left and self.ledger.config.get("confirm") is not None:
             left += ", then the confirmation"
         return f"{duration(seconds_spent(self.ledger, now))} elapsed", left
@@ -141,7 +144,8 @@ def seconds_left(ledger: Ledger) -> float | None:
     """Return the seconds left, if the trials to come take as long as those before.
 
     Of these, an open one counts as if it will run to its end: at first, only trials that were
-    stopped early have ended. None before the first epoch, and at the end.
+    stopped early have ended. It takes at least as long as the longest open one. None before the
+    first epoch, and at the end.
     """
     running = ledger.in_state("RUNNING")
     ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]
@@ -156,11 +160,11 @@ def seconds_left(ledger: Ledger) -> float | None:
     to_come = waiting * typical * per_epoch
     if (budget := ledger.config["time_budget"]) is not None:
         to_come = min(to_come, max(0.0, read_duration(budget) - seconds_spent(ledger)))
-    open_epochs = 0.0
+    open_epochs = [0.0]
     for trial in running:
         done, planned = len(trial.epochs), trial.planned_epochs
-        open_epochs += max(min(typical, planned) - done, (planned - done) / 2)
-    return to_come + open_epochs * per_epoch
+        open_epochs.append(max(min(typical, planned) - done, (planned - done) / 2))
+    return max(to_come + sum(open_epochs) * per_epoch, max(open_epochs) * fmean(seconds))
 
 
 def sparklines(trials: Sequence[Trial], width: int) -> list[str]:

@@ -71,7 +71,7 @@ class Slots:
             return None
         if not self._available:
             return f"no node can run a trial; waiting for one, {minutes} at most"
-        possible = count(self._available, "trial")
+        possible = count(self.count, "trial")
         return f"nodes have changed: {possible} at a time instead of {before}"
 
     def _look(self) -> int:

@@ -77,6 +77,8 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
                 reason = (
                     "it refuses the token; set RAY_AUTH_TOKEN_PATH to the cluster's token file"
                 )
+            if "ray.init twice" in reason:
+                reason = "this process uses Ray already: end that with `ray.shutdown()`"
             if address is None and type(error) is Exception:  # a part of Ray started too slowly
                 reason = reason.rstrip(".") + "; if this machine is busy, try again later"
             raise ClusterError(f"cannot {what}: {reason}") from error

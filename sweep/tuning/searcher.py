@@ -64,12 +64,12 @@ class StudySearcher(NotPickled, Searcher):
         super().__init__(metric=METRIC, mode="max")
         self._config, self._ledger = config, ledger
         self._distributions = {name: _distribution(d) for name, d in config.space.items()}
-        n_past, points = max(ledger.trials, default=0), list(config.initial_points)
+        self._n_past, points = max(ledger.trials, default=0), list(config.initial_points)
         make_sampler = resolve_name(SEARCHERS[config.searcher])
         options = {}
         if config.searcher == "gp":  # Optuna's 10 random trials may be all of them
             options["n_startup_trials"] = max(3, min(10, config.trials // 3))
-        sampler = make_sampler(seed=sampler_seed(config.seed, n_past), **options)
+        sampler = make_sampler(seed=sampler_seed(config.seed, self._n_past), **options)
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
         self._running: dict[str, tuple[optuna.Trial, Assignment]] = {}
         earlier, self._n_earlier = ledger.created.earlier, 0
@@ -81,11 +81,11 @@ class StudySearcher(NotPickled, Searcher):
         # Optuna numbers from 0 what it is given, waiting or not, and proposes what waits first.
         # So each trial keeps its number. A driver may have been killed before it recorded a
         # number, which is then proposed as for the first time.
-        self._n_given = max(n_past, len(points))
-        for number in range(1, self._n_given + 1):
+        self._points = dict(enumerate(points, start=1))
+        for number in range(1, self._n_past + 1):
             trial = ledger.trials.get(number)
             if trial is None:
-                self.study.enqueue_trial(dict(points[number - 1]) if number <= len(points) else {})
+                self.study.enqueue_trial(dict(self._points.get(number, {})))
             elif trial.state == "RUNNING":
                 self.study.enqueue_trial(self._values_in_space(trial))
             else:
@@ -102,13 +102,17 @@ class StudySearcher(NotPickled, Searcher):
         if config.time_budget is not None and number > n_trials:
             return str(Searcher.FINISHED)
         begun = self._ledger.trials.get(number)
+        is_waiting = number <= self._n_past
         epochs, repeats = config.epochs_of(number, n_trials), None
         if begun is None and epochs > (config.preview_epochs or epochs):
-            repeats = self._best_preview(number)
+            if not is_waiting and (number == n_trials or number not in self._points):
+                repeats = self._best_preview()
             if repeats is None and number < n_trials:  # there is nothing to repeat yet
                 epochs = config.preview_epochs or epochs
         if repeats is not None:
             self.study.enqueue_trial(self._values_in_space(repeats))
+        elif not is_waiting and number in self._points:
+            self.study.enqueue_trial(dict(self._points[number]))
         # A trial that has begun has its own values, also where today's space is another.
         names = self._distributions if begun is None else self._values_in_space(begun)
         trial = self.study.ask({name: self._distributions[name] for name in names})
@@ -152,10 +156,8 @@ class StudySearcher(NotPickled, Searcher):
         """Return whether the searcher learns from a trial; with previews, from these alone."""
         return trial.preview_epochs == self._config.preview_epochs
 
-    def _best_preview(self, number: int) -> Trial | None:
-        """Return the best preview that no trial repeats; None if this trial has values already."""
-        if number <= self._n_given:
-            return None
+    def _best_preview(self) -> Trial | None:
+        """Return the best preview that no trial repeats."""
         trials = self._ledger.trials.values()
         repeated = {trial.repeats for trial in trials}
         repeated |= {assignment.repeats for _, assignment in self._running.values()}

@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from analysis.formatting import dataset_name
 from analysis.hyperparameters import DEFAULTS
-from analysis.records.confirmation import Confirmation
+from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIG_FILE, REPORT_FILE, checkpoint_name, run_name, trial_name
 from analysis.records.ledger import Ledger, read_ledger
@@ -109,7 +109,8 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
 
     `is_running` says whether a process works on the sweep.
     """
-    ledger, confirmation = read_ledger(folder), Confirmation.read(folder)
+    ledger = read_ledger(folder)
+    confirmation = read_confirmation(folder, ledger)
     ranked = rank_trials(ledger)
     best = ranked[0].trial.trial_id if ranked else None
     note, files = "", dict[str, bytes]()
@@ -120,9 +121,10 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
         key = f"{ledger.name} {ledger.created.time!r} {name}"
         return hashlib.sha256(key.encode()).hexdigest()[:16]
 
-    def shown_state(state: str) -> str:
-        return "INTERRUPTED" if state == "RUNNING" and not is_running else state
+    def shown_state(state: str, *, may_run: bool) -> str:
+        return "INTERRUPTED" if state == "RUNNING" and not may_run else state
 
+    is_searching = is_running and ledger.is_searching
     for trial in ledger.trials.values():
         name = trial_name(trial.trial_id)
         parameters = {key: trial.value(key) for key in {**DEFAULTS, **trial.hyperparameters}}
@@ -146,7 +148,7 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
             parameters=parameters | about,
             started=trial.started,
             metrics=[_metrics(epoch) for epoch in trial.epochs],
-            state=shown_state(trial.outcome.upper()),
+            state=shown_state(trial.outcome.upper(), may_run=is_searching),
             reason=trial.reason,
             score=trial_score(trial),
             searched=tuple(k for k in trial.hyperparameters if k in trial.config["space"]),
@@ -178,7 +180,7 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
             parameters=dict(arm.hyperparameters) | about,
             started=run.started or arm.time,
             metrics=metrics,
-            state=shown_state(run.state),
+            state=shown_state(run.state, may_run=is_running),
             reason=run.reason,
         )
 

@@ -13,11 +13,13 @@ from analysis.records.confirmation import (
     ConfirmationWriter,
     RunEnded,
     RunEpoch,
+    read_confirmation,
 )
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE
 from analysis.records.seeds import confirmation_seeds
-from analysis.storage.journal import encode_record
+from analysis.storage.journal import FORMAT, encode_record
+from in_memory import make_ledger
 
 BEGUN = ConfirmationBegun(0.0, 1, "s", 2)
 ARM = Arm(
@@ -160,3 +162,19 @@ def test_contradiction_is_refused_by_reader_and_writer(folder, records, message)
         Confirmation.read(folder)
     path = folder.display_path(CONFIRMATION_FILE)
     assert str(caught.value) == f"{path}:{len(records) + 1} {message}"
+
+
+def test_confirmation_of_another_sweep_is_refused(folder):
+    ledger = make_ledger(("COMPLETE", {}, [0.9]))
+    created = ledger.created.time
+    assert read_confirmation(folder, ledger) is None
+    for recorded, is_own in ((0.0, True), (created, True), (created + 1, False)):
+        begun = ConfirmationBegun(1.0, FORMAT, "renamed since", 2, recorded)
+        folder.write("confirm.jsonl", encode_record(begun))
+        if is_own:
+            found = read_confirmation(folder, ledger)
+            assert found is not None
+            assert found.begun == begun
+        else:
+            with pytest.raises(LedgerError, match="confirm.jsonl is of another sweep; bring back"):
+                read_confirmation(folder, ledger)

@@ -9,12 +9,11 @@ from msgspec.structs import replace
 from analysis.hyperparameters import HAND_TUNED
 from analysis.records.confirmation import LookTaken, Plan, RunEnded, RunEpoch
 from analysis.results.comparison import compare_arms
+from analysis.results.completeness import missing_step
 from analysis.results.verdict import (
     decisive_comparison,
     describe_comparison,
     describe_verdict,
-    is_cut_off,
-    missing_step,
 )
 from analysis.storage.local_folder import LocalFolder
 from in_memory import by_seed, make_confirmation, make_ledger
@@ -198,53 +197,6 @@ def test_verdict_is_against_the_reference_in_the_finalists_recipe():
     of_mlp = replace(confirmation.arms["finalist-1"], model="mlp")
     confirmation.arms["own-2"] = replace(confirmation.arms["own-2"], model="mlp")
     assert confirmation.reference_of(of_mlp) == confirmation.arms["own-1"]
-
-
-@pytest.mark.parametrize(
-    ("finalist", "hand_tuned", "planned", "step"),
-    [
-        (BASE, BASE, 4, None),
-        (by_seed(0.99, None, 0.99, 0.99), BASE, 4, None),  # a run that fails fails again
-        (by_seed(0.99, 0.99), BASE, 4, "confirm"),
-        (BASE, by_seed(0.99), 5, "confirm"),
-        (by_seed(0.99), BASE, 3, "confirm --seeds 4"),
-        (by_seed(0.99, 0.98), by_seed(0.99, 0.98), 2, "confirm --seeds 4"),
-        (by_seed(0.99), BASE, None, "confirm --seeds 4"),
-    ],
-)
-def test_missing_step_is_what_the_verdict_lacks(finalist, hand_tuned, planned, step):
-    confirm = None if planned is None else {"top_k": 1, "seeds": planned}
-    arms = {"finalist-1": finalist, "hand-tuned": hand_tuned, "mlp": by_seed(0.9)}
-    ledger = make_ledger(("COMPLETE", {}, [0.9]), confirm=confirm)
-    assert missing_step(ledger, make_confirmation(arms)) == step
-
-
-def test_missing_step_confirms_the_best_trial():
-    ledger = make_ledger(("COMPLETE", {}, [0.9]))
-    begun = make_confirmation({"finalist-1": {}, "mlp": {}})
-    others = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE}, first_trial=2)
-    for confirmation in (None, begun, others):
-        assert missing_step(ledger, confirmation) == "confirm"
-        assert missing_step(make_ledger(("FAILED", {}, [0.9])), confirmation) is None
-
-
-def test_confirmation_is_cut_off_until_its_plan_is_done():
-    ledger = make_ledger(("COMPLETE", {}, [0.9]))
-    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
-    assert not is_cut_off(ledger, confirmation)
-    for n_seeds, max_seeds, expected in ((4, None, False), (5, None, True), (4, 20, True)):
-        confirmation.apply(Plan(1.0, 1, n_seeds, max_seeds))
-        assert is_cut_off(ledger, confirmation)  # without a look
-        confirmation.apply(LookTaken(1.0, 4, 4))
-        assert is_cut_off(ledger, confirmation) == expected
-        confirmation.taken_looks.clear()
-    confirmation.apply(Plan(1.0, 1, 4, None))
-    confirmation.apply(LookTaken(1.0, 4, 4))
-    longer = make_ledger(("COMPLETE", {}, [0.9]), ("COMPLETE", {}, [0.95]))
-    assert not is_cut_off(longer, confirmation)
-    confirmation.apply(replace(confirmation.arms["finalist-1"], arm="finalist-2", trial_id=2))
-    assert is_cut_off(longer, confirmation)
-    assert not is_cut_off(ledger, confirmation)
 
 
 def test_unfinished_runs_are_mentioned():

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 import sweep
 import synthetic
-from sweep.errors import NoTrialError, UsageError
+from sweep.errors import DataError, NoTrialError, UsageError
 
 SMALL = {
     "model": "mlp",
@@ -79,6 +79,12 @@ WRONG = (
     {"settings": ["recipe.dropout=0.3"]},
     {"name": "a/b"},
     {"settings": {"recipe.batch_size": np.int64(0)}},
+    {"settings": {"space.batch_size": {1, 2}}},
+    {"settings": {"space.batch_size": np.array([0, 64])}},
+    {"config": {"trials": 2}},
+    {"name": 5},
+    {"preset": Path("quick")},
+    {"from_sweep": sweep},
 )
 
 
@@ -90,6 +96,13 @@ def test_mistakes_are_errors_before_anything_is_written(tmp_path):
     with pytest.raises(UsageError, match="at most"):
         sweep.run(storage=storage, concurrency=1000)
     assert not storage.exists()
+
+
+def test_dataset_may_be_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given in ({"dataset": Path("😀.npz")}, {"settings": {"dataset": Path("./😀.npz")}}):
+        with pytest.raises(DataError, match=f"there is no file {tmp_path}/😀.npz"):
+            sweep.run(storage=tmp_path / "storage", **given)
 
 
 def test_numbers_of_seeds_and_trials_at_a_time_are_checked(make_sweep, tmp_path):

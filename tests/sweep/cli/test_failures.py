@@ -26,6 +26,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
     storage.child("damaged").write("ledger.jsonl", first + b"\ngarbage\n" + rest)
     storage.child("unreadable").write("ledger.jsonl", b"garbage\n")
     (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "bad.yaml").write_text("trials: 8\nepoch: 3\n")
     (tmp_path / "raw").mkdir()  # called as torchvision's: nothing in it is replaced
     (tmp_path / "raw" / "train-images-idx3-ubyte").write_bytes(b"not what it should be")
@@ -85,6 +86,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("trials made --csv file/below", 2, "cannot write file/below: Not a directory"),
         ("trials made --csv /dev/full", 4, "storage /dev/full: the disk is full"),
         ("trials made --csv - --json", 2, "choose one"),
+        ("trials made --csv storage/made/ledger.jsonl", 2, "is a file of the sweep; choose anoth"),
         ("list --storage file", 2, "file is a file"),
         ("best --storage nowhere", 2, "nowhere, which does not exist; start one"),
         ("track made --to wandbb", 2, "`--to` cannot be 'wandbb'; did you mean `wandb`?"),
@@ -107,6 +109,8 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         (f"run {300 * 'x'}", 2, "takes no argument"),
         (f"predict {300 * 'x'}", 2, "File name too long"),
         ("predict", 2, "give an image file: sweep predict"),
+        ("predict made ''", 2, "give an image file: sweep predict"),
+        ("predict made pipe", 2, "pipe is not a file"),
         ("predict made", 2, "'made' is a sweep; give an image file, too"),
         ("predict mdae file", 2, "'mdae' is neither a sweep in "),
         ("predict young file", 5, "no trial of young has run all its epochs yet"),

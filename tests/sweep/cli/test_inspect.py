@@ -276,6 +276,7 @@ def test_status_counts_the_trials(call, add_sweep):
         "at_work": False,
         "started": 1_800_000_000.0,
         "trials": 20,
+        "planned": 20,
         "trials_ended": 18,
         "complete": states.count("COMPLETE"),
         "previews": 0,

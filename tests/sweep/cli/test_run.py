@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import sweep.driver.search
 import sweep.driver.session
 from analysis.errors import StorageError
 from analysis.records.confirmation import ConfirmationBegun, ConfirmationWriter, Plan, RunEnded
+from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import (
     DIVERGED,
     EpochRecord,
@@ -39,6 +41,7 @@ from data_utils.registry import is_path
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.arms import plan_arms
 from sweep.driver.estimate import Speed
+from sweep.driver.resume import extend
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError
 
@@ -135,6 +138,7 @@ class Pretended:
 
     def write_report(self, folder: Folder) -> None:
         self.done.append(("report", folder.name))
+        folder.write(REPORT_FILE, b"")
 
 
 @pytest.fixture
@@ -207,6 +211,7 @@ def test_run_with_failed_trials_reports_its_result_before_it_fails(
     assert outcome.exit_code == exit_code
     assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
     assert outcome.err.endswith(f"starting Ray\n{WRITING}\n{error}")
+    assert call("resume", "mine").exit_code == exit_code, "nothing is missing"
     if 3 in failed:
         assert outcome.out == ""
     else:
@@ -252,6 +257,21 @@ def test_run_that_is_cut_off_says_how_to_continue(
     assert (outcome.exit_code, outcome.out) == (exit_code, "")
     assert outcome.err.endswith(f"starting Ray\n{says.format(advice)}")
     assert pretended.advise() == advice  # for the watchdog, which ends the process itself
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signal_before_ray_starts_leaves_no_folder(
+    number, exit_code, call, pretended, monkeypatch
+):
+    monkeypatch.setattr(
+        "sweep.driver.estimate.measure_speed", lambda *_: os.kill(os.getpid(), number)
+    )
+    outcome = call("run", "--name", "mine")
+    assert outcome.exit_code == exit_code
+    assert outcome.err.endswith("interrupted; there is no sweep mine to continue\n")
+    assert not pretended.storage.exists("mine")
+    assert pretended.storage.folders() == []
+    assert signal.getsignal(number) == signal.SIG_DFL
 
 
 def test_signal_does_not_end_a_process_that_calls_a_sweep(pretended, tmp_path):
@@ -306,12 +326,54 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
     assert refused.exit_code == 2
     assert "`seed`: 0 then, 9 now" in refused.err
     assert call(*changed, "--accept-changes").exit_code == 0
-    points = ("--set", "initial_points=[]", "--accept-changes")
-    assert "note: the new initial points are not tried" in (
-        call(*options, "6", "--seed", "9", *points).err
-    )
+    none, some = "initial_points=[]", "initial_points=[{dropout: 0.1}, {dropout: 0.2}]"
+    note = "note: of the new initial points the first"
+    for trials, points, n in (("6", none, 0), ("7", some, 2)):
+        set_points = ("--seed", "9", "--set", points, "--accept-changes")
+        assert (f"{note} {n} are left out" in call(*options, trials, *set_points).err) == bool(n)
     searches = [step for step in pretended.done if step[0] == "search"]
-    assert [trials for _, _, trials, _ in searches] == [1, 2, 4, 5, 6]
+    assert [trials for _, _, trials, _ in searches] == [1, 2, 4, 5, 6, 7]
+
+
+def test_report_of_before_does_not_stay_where_a_driver_is_killed(call, pretended):
+    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    drawn = [("draw", "mine", "png"), ("report", "mine")]
+    assert pretended.done[-2:] == drawn
+    pretended.done.clear()
+    assert call("resume", "mine").exit_code == 0
+    assert pretended.done == []
+    pretended.error = Interrupted(signal.SIGTERM)
+    for again in (("resume", "mine", "--trials", "3"), ("confirm", "mine")):
+        assert call(*again).exit_code == 143
+        assert not pretended.storage.child("mine").exists(REPORT_FILE)
+    assert call("resume", "mine").exit_code == 0
+    assert pretended.done[-2:] == drawn
+
+
+@pytest.mark.parametrize("trials", [3, 2])
+def test_more_trials_end_a_time_budget_that_is_used_up(trials, call, pretended):
+    call("run", "--name", "mine", "--trials", "3", "--search-only", "--time-budget", "1s")
+    config = SweepConfig(trials=trials, time_budget="1s", confirm=None).model_dump(mode="json")
+    ledger = read_ledger(pretended.storage.child("mine"))
+    ledger.config = config
+    assert extend(ledger, 5, None).time_budget is None
+    assert extend(ledger, 5, "30m").time_budget == "30m6s"
+    assert extend(ledger, None, None).time_budget == "1s"
+
+
+def test_search_only_leaves_a_confirmation_that_was_begun(call, pretended):
+    begin = ("run", "--name", "mine", "--search-only", "--trials")
+    call(*begin, "1")
+    begun = ConfirmationBegun(1.0, FORMAT, "mine", 15)
+    with ConfirmationWriter(pretended.storage.child("mine"), begun) as writer:
+        writer.append(Plan(1.0, 1, 9, None))
+    pretended.done.clear()
+    dry = json.loads(call(*begin, "2", "--resume", "--dry-run", "--json").out)
+    assert dry["config"]["confirm"] is None
+    assert call(*begin, "2", "--resume").exit_code == 0
+    assert [step[0] for step in pretended.done] == ["open", "search", "draw", "report"]
+    call("resume", "mine", "--trials", "2")
+    assert ("confirm", Confirm(top_k=1, seeds=9)) in pretended.done
 
 
 def test_time_budget_alone_adds_no_trial(call, pretended):
@@ -482,7 +544,7 @@ def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(call, pretended):
     assert json.loads(call(*begin, *again, "--json").out)["missing"] == "nothing is missing"
     document = json.loads(call(*begin, *again, "--trials", "3", "--json").out)
     assert document["missing"] == "1 of 3 trials have ended"
-    assert document["estimate_s"] == pytest.approx((15 + 3 * 15 * 5.2) * 2 / 3, abs=0.1)
+    assert document["estimate_s"] == pytest.approx(15 + 2 * 15 * 5.2)
 
     call("run", "--name", "other", "--trials", "1")
     begun = ConfirmationBegun(1.0, FORMAT, "other", 15)

@@ -118,8 +118,9 @@ def test_dimension_is_a_range_or_choices_of_the_kind_of_the_hyperparameter(name,
     [
         (FloatRange(low=0.1, high=0.5), [0.1, 0.5], [0.0, 0.51]),
         (FloatRange(low=0.1, high=0.7, step=0.1), [0.3, 0.7], [0.35]),
-        (IntRange(low=16, high=64, step=16), [48], [40]),
-        (Choices(choices=(32, 64)), [64], [48]),
+        (IntRange(low=16, high=64, step=16), [48], [40, 48.0, True]),
+        (Choices(choices=(32, 64)), [64], [48, 64.0]),
+        (Choices(choices=(0, 1)), [1], [True]),
     ],
 )
 def test_why_invalid_is_none_inside_the_dimension(dimension, inside, outside):

@@ -41,6 +41,7 @@ def _names(arms: list[Arm]) -> list[str]:
         ({}, [HAND_TUNED], ["trial-1*"]),
         ({}, [HAND_TUNED, FOUND], ["trial-1*", "trial-2"]),
         ({}, [FOUND, HAND_TUNED], ["trial-1", "trial-2*"]),
+        ({}, [FOUND, PLAIN], ["trial-1", "trial-2", "hand-tuned*"]),
         ({"recipe": {"schedule": "linear"}}, [HAND_TUNED], ["trial-1*", "hand-tuned*"]),
         (  # a regularizer that is not searched does not make another recipe
             {"space": {"dropout": SPACE["dropout"]}, "recipe": {"rotation": 5.0}},
@@ -59,7 +60,7 @@ def test_arms_are_finalists_references_and_plain_networks_and_none_is_trained_tw
 ):
     sweep_config = SweepConfig.model_validate(config)
     arms = plan_arms(sweep_config, _finalists(sweep_config, *draws))
-    assert _names(arms) == [*names, "lenet5", "mlp"]
+    assert _names(arms) == [*names, *["lenet5"] * (PLAIN not in draws), "mlp"]
 
 
 @pytest.mark.parametrize("config", [{"dataset": "fashion-mnist"}])
@@ -140,3 +141,18 @@ def test_what_is_recorded_is_not_planned_under_another_name():
     assert own[1] in plan_arms(config, [best, tuned], own)
     # What is now the best is a finalist, whatever is recorded.
     assert plan_arms(config, [tuned], own)[0].arm == "trial-1"
+
+
+def test_reference_is_not_replaced_by_a_recorded_arm_that_is_none():
+    """Else the best would be compared with the reference of another finalist."""
+    config = SweepConfig.model_validate({"dataset": "fashion-mnist"})
+    rates = [{"learning_rate": rate} for rate in (0.02, 0.03, 0.03)]
+    draws = (FOUND | rates[0], PLAIN | rates[1], FOUND | rates[2])
+    first, second, best = _finalists(config, *draws)
+    recorded = plan_arms(config, [first, second])
+    assert _names(recorded) == ["trial-1", "trial-2", "plain-trial-1*"]
+    arms = plan_arms(config, [best], recorded)
+    assert _names(arms) == ["trial-3", "plain-trial-3*"]
+    assert not arms[1].differences(recorded[1])
+    # A finalist that is recorded as none is compared with a reference of its own.
+    assert _names(plan_arms(config, [second], recorded)) == ["trial-2", "plain-trial-2*"]

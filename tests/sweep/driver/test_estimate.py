@@ -10,6 +10,7 @@ from analysis.records.epochs import Epoch
 from data_utils.dataset import ImageDataset
 from sweep.config import SweepConfig
 from sweep.driver.estimate import Speed, estimate_time, measure_speed
+from sweep.driver.resume import Missing
 from sweep.training.loop import TrainingRun
 
 START_S = 15.0
@@ -62,6 +63,27 @@ def test_time_budget_limits_the_search(measured):
     config = SweepConfig(trials=1000, epochs=2, time_budget="10m", confirm=None)
     found = estimate_time(config, slots=2)
     assert (found.search_s, found.confirmation_s) == (START_S + 600 + 2 * 10, 0.0)
+
+
+def test_estimate_is_of_what_is_missing(measured):
+    plan = {"trials": 8, "epochs": 1, "time_budget": "1h", "confirm": {"seeds": 4, "top_k": 100}}
+    config = SweepConfig.model_validate(plan)
+    missing = Missing(n_trials=3, budget_s=12.0, runs=[], n_runs=0, text="")
+    found = estimate_time(config, slots=1, missing=missing)
+    assert found.search_s == pytest.approx(START_S + 12 + 10)
+    # There are no more than eight finalists, beside three baselines.
+    every = 9 * 12 + 2 * 6
+    assert found.confirmation_s == pytest.approx(4 * every)
+    missing = Missing(0, None, runs=[("mlp", 1), ("mlp", 2)], n_runs=4 * 11, text="")
+    found = estimate_time(config, slots=1, missing=missing)
+    assert found.search_s == START_S
+    assert found.confirmation_s == pytest.approx(2 * every / 11)
+
+
+def test_last_runs_of_the_confirmation_take_as_long_as_the_others(measured):
+    config = SweepConfig.model_validate({"trials": 1, "epochs": 1, "confirm": {"seeds": 5}})
+    found = estimate_time(config, slots=16)  # 20 runs
+    assert found.confirmation_s == pytest.approx(2 * (2 * 12 + 2 * 6) / 4)
 
 
 def test_speed_of_a_training_that_would_diverge_is_measured():

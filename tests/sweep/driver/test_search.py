@@ -22,6 +22,7 @@ from analysis.records.ledger import (
     DIVERGED,
     Ledger,
     LedgerWriter,
+    SessionEnded,
     SweepCreated,
     read_ledger,
 )
@@ -33,7 +34,7 @@ from data_utils.dataset import ImageDataset, TrainTest
 from retraining import retrain, timeless
 from sweep.config import SweepConfig
 from sweep.driver.resume import extend, find_missing
-from sweep.driver.search import run_search
+from sweep.driver.search import end_killed_search, run_search
 from sweep.driver.session import Session
 from sweep.driver.signals import Interrupted
 from sweep.errors import ClusterError
@@ -248,6 +249,25 @@ def test_search_writes_a_ledger_and_trains_only_what_is_missing(make_session, bl
     assert (ledger.created.config["trials"], ledger.config["trials"]) == (3, 5)
     assert read_ledger(folder) == ledger
     assert b"trials: 5" in folder.read("config.yaml")
+
+
+def test_end_of_a_search_that_was_killed_is_recorded_by_what_follows(make_session, blank, folder):
+    config = SweepConfig(trials=1, epochs=1)
+    session: Any = make_session(folder, train=_play)
+    run_search(session, config, blank)
+    *kept, _ = folder.read("ledger.jsonl").splitlines(keepends=True)
+    for follow in (
+        lambda: run_search(session, config, blank),
+        lambda: end_killed_search(folder, read_ledger(folder)),
+    ):
+        folder.write("ledger.jsonl", b"".join(kept))
+        assert read_ledger(folder).is_searching
+        follow()
+        ledger = read_ledger(folder)
+        assert not ledger.is_searching
+        assert ledger.ended == SessionEnded(ledger.records[-2].time, "killed")
+        end_killed_search(folder, ledger)
+        assert read_ledger(folder) == ledger
 
 
 def test_time_budget_ends_a_search_which_can_be_continued(

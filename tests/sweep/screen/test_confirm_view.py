@@ -78,6 +78,13 @@ def test_estimate_for_an_arm_without_epochs_is_from_the_others(confirmation):
     assert _view(confirmation, slots=1).line().endswith("about 7 min left")
 
 
+def test_estimate_is_at_least_that_of_the_longest_run(confirmation):
+    view = _view(confirmation, slots=16)
+    for arm, seed in itertools.product(ARMS, SEEDS):
+        _train(confirmation, arm, seed, 0.97, seconds=60.0)
+    assert view.line().endswith("about 60 s left")
+
+
 def test_nothing_is_left_of_a_run_that_failed(confirmation):
     view = _view(confirmation)
     (arm, seed), *others = itertools.product(ARMS, SEEDS)

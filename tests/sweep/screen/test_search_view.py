@@ -9,6 +9,7 @@ from analysis.records.ledger import (
     EpochRecord,
     Ledger,
     Notice,
+    SessionEnded,
     SessionStarted,
     SweepCreated,
     TrialEnded,
@@ -189,9 +190,13 @@ def test_nothing_is_running_without_a_driver():
     story = Story(n_trials=4, epochs=5)
     story.start(1)
     story.epoch(1, 0.9, 0.95)
-    picture = render(SearchView(story.ledger, lambda: BEGIN + 65, is_running=False).picture())
-    assert picture[0] == f"{'─' * 24}  0 of 4 trials  20 s elapsed"
-    assert "  1 interrupted  " in picture[1]
+    for is_running in (False, True):
+        view = SearchView(story.ledger, lambda: BEGIN + 65, is_running=is_running)
+        picture = render(view.picture())
+        assert picture[0] == f"{'─' * 24}  0 of 4 trials  20 s elapsed"
+        assert "  1 interrupted  " in picture[1]
+        # A driver that works on the sweep now, confirms it.
+        story.ledger.apply(SessionEnded(story.now, "interrupted by SIGINT"))
 
 
 @pytest.mark.parametrize(
@@ -263,6 +268,14 @@ def test_estimate_is_from_the_trials_that_have_ended_and_the_open_ones():
     # They took 2 and 4 epochs, trial 3 may take 10. Three wait; trial 3 has either the rest of
     # these 16 / 3 epochs left or, should it outlast the others, half of its remaining 9.
     assert seconds_left(story.ledger) == pytest.approx((3 * 16 / 3 + 4.5) * 4 / 2)
+
+
+def test_estimate_is_at_least_that_of_the_longest_trial():
+    story = Story(n_trials=2, epochs=10, slots=16, seconds=4.0)
+    story.start(1, 2)
+    story.epoch(1, 0.9)
+    story.epoch(2, 0.9, 0.91, 0.92)
+    assert seconds_left(story.ledger) == pytest.approx(9 * 4)
 
 
 def test_estimate_continues_while_the_next_trial_begins():

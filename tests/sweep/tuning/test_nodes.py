@@ -100,3 +100,10 @@ def test_concurrency_is_kept_and_ray_on_this_machine_is_not_waited_for(present):
     assert slots.count == 16  # where nodes are yet to come
     with pytest.raises(ClusterError, match="no node could run a trial$"):
         slots.follow()
+    present(8, 8)
+    assert slots.follow() == "nodes have changed: 16 trials at a time instead of 0"
+    few = Slots(Resources(), concurrency=3, patience_s=60)
+    present()
+    few.follow()
+    present(8, 8)
+    assert few.follow() == "nodes have changed: 3 trials at a time instead of 0"

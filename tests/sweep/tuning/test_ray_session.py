@@ -125,6 +125,10 @@ def test_session_joins_a_cluster_with_a_token(started, listening, tmp_path, monk
     [
         (RuntimeError("too little\nmemory"), "cannot start Ray: too little memory"),
         (OSError(), r"cannot start Ray: OSError\(\)"),
+        (
+            RuntimeError("Maybe you called ray.init twice by accident?"),
+            r"cannot start Ray: this process uses Ray already: end that with `ray.shutdown\(\)`",
+        ),
         (Exception("slow."), "cannot start Ray: slow; if this machine is busy, try again later"),
     ],
 )

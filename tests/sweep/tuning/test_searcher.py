@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from analysis.hyperparameters import complete
-from analysis.records.ledger import Ledger
+from analysis.records.ledger import Ledger, TrialStarted
 from analysis.records.seeds import trial_seed
 from config_ledgers import begin_ledger, make_result, record
 from sweep.config import SweepConfig
@@ -288,6 +288,31 @@ def test_trial_from_before_a_value_was_searched_has_its_fixed_value(is_cut_off, 
     assert trial.state == TrialState.COMPLETE
     assert trial.params == {"dropout": 0.03, "learning_rate": 0.01, "schedule": "constant"}
     assert trial.value == pytest.approx(objective(0.91))
+
+
+@pytest.mark.parametrize("budget", [None, "3s"])
+def test_last_trial_repeats_a_preview_rather_than_an_initial_point(budget):
+    points = [{"dropout": value} for value in (0.1, 0.2, 0.3, 0.4)]
+    config = SweepConfig.model_validate(
+        {
+            "space": DROPOUT,
+            "initial_points": points,
+            "scheduler": {"name": "preview", "grace_period": 1},
+            "epochs": 2,
+            "trials": 40 if budget else 3,
+            "time_budget": budget,
+        }
+    )
+    driven = Driven(config, ledger := begin_ledger(config))
+    for number, accuracy in enumerate((0.9, 0.8), start=1):
+        preview = driven.suggest(f"t{number}")
+        assert preview.epochs == 1
+        values = {"dropout": preview.hyperparameters["dropout"]}
+        ledger.apply(TrialStarted(1.0, number, preview.seed, values, preview_epochs=1))
+        record(ledger, number, [accuracy], "STOPPED")
+        driven.searcher.on_trial_complete(f"t{number}", make_result(accuracy, epochs=1))
+    last = driven.suggest("c")
+    assert (last.epochs, last.repeats, last.hyperparameters["dropout"]) == (2, 1, 0.1)
 
 
 def test_resumed_searcher_does_not_repeat_its_draws():

@@ -1,0 +1,68 @@
+"""What a confirmation still lacks."""
+
+import shlex
+from collections.abc import Collection
+
+from analysis.records.confirmation import MIN_SEEDS, Confirmation, Plan
+from analysis.records.ledger import Ledger
+from analysis.results.selection import best_finalist, best_trial
+from analysis.results.verdict import is_decided
+
+
+def n_seeds_planned(plan: Plan, ledger: Ledger, confirmation: Confirmation | None) -> int:
+    """Return the number of seeds up to the next look of a plan, or up to its last."""
+    if plan.max_seeds is None:
+        return plan.seeds
+    looked = confirmation.looks[-1].n_seeds if confirmation and confirmation.looks else 0
+    if confirmation is not None and looked and is_decided(ledger, confirmation):
+        return looked
+    return plan.next_look(looked) or plan.max_seeds
+
+
+def needs_look(confirmation: Confirmation, arms: Collection[str], seeds: Collection[int]) -> bool:
+    """Return whether a look is due. All runs of `arms` and `seeds` must have ended."""
+    if not confirmation.looks:
+        return True
+    seen = confirmation.looks[-1].accuracies
+    return any(
+        seed in seeds and seed not in seen.get(arm, {})
+        for arm in arms
+        for seed in confirmation.test_accuracies(arm)
+    )
+
+
+def is_cut_off(ledger: Ledger, confirmation: Confirmation) -> bool:
+    """Return whether a confirmation that was begun is not complete."""
+    plan, arms = confirmation.plan, confirmation.planned_arms
+    if plan is None:  # of version 0.1.0
+        return any(run.state == "RUNNING" for run in confirmation.runs.values())
+    n_seeds = n_seeds_planned(plan, ledger, confirmation)
+    seeds = confirmation.ordered_seeds(ledger.config["seed"])[:n_seeds]
+    return confirmation.n_seeds_ended(arms) < n_seeds or needs_look(confirmation, arms, seeds)
+
+
+def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
+    """Return the `confirm` command that completes the verdict, without program and sweep.
+
+    None if nothing is missing, or if no trial ran all its epochs.
+    """
+    if not best_trial(ledger):
+        return None
+    if confirmation is None or not confirmation.runs:
+        return "confirm"
+    if confirmation.plan is not None and is_cut_off(ledger, confirmation):
+        return "resume"
+    finalist = best_finalist(ledger, confirmation)
+    n_seeds = max(len(confirmation.seeds), MIN_SEEDS)
+    if finalist is not None:
+        arms = filter(None, (finalist, confirmation.reference_of(finalist)))
+        if confirmation.n_seeds_ended([arm.arm for arm in arms]) >= n_seeds:
+            return None
+    planned = (ledger.config.get("confirm") or {}).get("seeds", 0)
+    return f"confirm --seeds {n_seeds}" if n_seeds > planned else "confirm"
+
+
+def confirm_command(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
+    """Return the command that completes the verdict; None if nothing is missing."""
+    step = missing_step(ledger, confirmation)
+    return None if step is None else f"sweep {step} {shlex.quote(ledger.name)}"

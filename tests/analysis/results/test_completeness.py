@@ -1,0 +1,86 @@
+import pytest
+from msgspec.structs import replace
+
+from analysis.records.confirmation import LookTaken, Plan, RunEnded, RunEpoch
+from analysis.results.completeness import is_cut_off, missing_step
+from in_memory import by_seed, make_confirmation, make_ledger
+
+BASE = by_seed(0.992, 0.992, 0.992, 0.992)
+
+
+@pytest.mark.parametrize(
+    ("finalist", "hand_tuned", "planned", "step"),
+    [
+        (BASE, BASE, 4, None),
+        (by_seed(0.99, None, 0.99, 0.99), BASE, 4, None),  # a run that fails fails again
+        (by_seed(0.99, 0.99), BASE, 4, "confirm"),
+        (BASE, by_seed(0.99), 5, "confirm"),
+        (by_seed(0.99), BASE, 3, "confirm --seeds 4"),
+        (by_seed(0.99, 0.98), by_seed(0.99, 0.98), 2, "confirm --seeds 4"),
+        (by_seed(0.99), BASE, None, "confirm --seeds 4"),
+    ],
+)
+def test_missing_step_is_what_the_verdict_lacks(finalist, hand_tuned, planned, step):
+    confirm = None if planned is None else {"top_k": 1, "seeds": planned}
+    arms = {"finalist-1": finalist, "hand-tuned": hand_tuned, "mlp": by_seed(0.9)}
+    ledger = make_ledger(("COMPLETE", {}, [0.9]), confirm=confirm)
+    assert missing_step(ledger, make_confirmation(arms)) == step
+
+
+def test_missing_step_confirms_the_best_trial():
+    ledger = make_ledger(("COMPLETE", {}, [0.9]))
+    begun = make_confirmation({"finalist-1": {}, "mlp": {}})
+    others = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE}, first_trial=2)
+    for confirmation in (None, begun, others):
+        assert missing_step(ledger, confirmation) == "confirm"
+        assert missing_step(make_ledger(("FAILED", {}, [0.9])), confirmation) is None
+
+
+def test_confirmation_is_cut_off_until_its_plan_is_done():
+    ledger = make_ledger(("COMPLETE", {}, [0.9]))
+    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
+    assert not is_cut_off(ledger, confirmation)
+    for n_seeds, max_seeds, expected in ((4, None, False), (5, None, True), (4, 20, True)):
+        confirmation.apply(Plan(1.0, 1, n_seeds, max_seeds))
+        assert is_cut_off(ledger, confirmation)  # without a look
+        confirmation.apply(LookTaken(1.0, 4, 4))
+        assert is_cut_off(ledger, confirmation) == expected
+        confirmation.taken_looks.clear()
+    confirmation.apply(Plan(1.0, 1, 4, None))
+    confirmation.apply(LookTaken(1.0, 4, 4))
+    assert not is_cut_off(make_ledger(*[("COMPLETE", {}, [0.9])] * 2), confirmation)
+
+
+def test_confirmation_is_cut_off_until_all_planned_arms_are_trained():
+    ledger = make_ledger(("COMPLETE", {}, [0.9]))
+    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
+    confirmation.apply(LookTaken(1.0, 4, 4))
+    confirmation.apply(Plan(1.0, 1, 4, None, ("finalist-1", "hand-tuned")))
+    assert not is_cut_off(ledger, confirmation)
+    confirmation.apply(Plan(1.0, 2, 4, None, ("finalist-1", "finalist-2", "hand-tuned")))
+    confirmation.apply(replace(confirmation.arms["finalist-1"], arm="finalist-2", trial_id=2))
+    for seed in BASE:
+        assert is_cut_off(ledger, confirmation)
+        assert missing_step(ledger, confirmation) == "resume"
+        for epoch in (1, 2):
+            confirmation.apply(
+                RunEpoch(2.0, "finalist-2", seed, epoch, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0)
+            )
+        confirmation.apply(RunEnded(3.0, "finalist-2", seed, "COMPLETE", None))
+    assert is_cut_off(ledger, confirmation)  # without a look at the new runs
+    confirmation.apply(LookTaken(4.0, 4, 4))
+    assert not is_cut_off(ledger, confirmation)
+    confirmation.apply(Plan(5.0, 1, 4, None, ("finalist-1", "hand-tuned")))
+    confirmation.apply(RunEpoch(6.0, "finalist-2", 99, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
+    assert not is_cut_off(ledger, confirmation)  # this arm is not planned any more
+
+
+def test_confirmation_is_complete_if_all_runs_of_a_seed_have_failed():
+    ledger = make_ledger(("COMPLETE", {}, [0.9]))
+    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
+    confirmation.apply(LookTaken(1.0, 4, 5))
+    confirmation.apply(Plan(1.0, 1, 5, None))
+    for arm in ("finalist-1", "hand-tuned"):
+        assert is_cut_off(ledger, confirmation)
+        confirmation.apply(RunEnded(3.0, arm, 99, "FAILED", "diverged"))
+    assert not is_cut_off(ledger, confirmation)
