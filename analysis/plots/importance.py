@@ -111,10 +111,14 @@ def draw_importance(results: Results) -> Picture:
     about = f"{results.about_search} · above chance: {clear or 'none'}"
     figure = new_figure(2.1 + 0.42 * len(rows), about, note, legend_rows=1)
     _draw_bars(figure.subplots(), rows[::-1], chance)
-    bars = (
-        Patch(color=BLUE, label="above chance"),
-        Patch(color=_PALE_BLUE, label="within chance"),
-    )
+    bars = [
+        Patch(color=color, label=label)
+        for color, label, is_clear in (
+            (BLUE, "above chance", True),
+            (_PALE_BLUE, "within chance", False),
+        )
+        if any(row.is_clear == is_clear for row in rows)
+    ]
     add_legend(figure, [*bars, Line2D([], [], color=INK, ls="--", lw=1.4, label="chance")])
     words = ", ".join(f"{in_words(row.name)} {row.value:.2f}" for row in rows)
     return Picture(figure, f"Importance in {trials}: {words}; chance {chance:.2f}.")

@@ -297,10 +297,18 @@ class Confirmation(Journal):
                 run.state, run.reason = record.state, record.reason
             case Plan():
                 self.plan = record
+                self._forget_unplanned()
             case LookTaken(seeds=n_seeds, planned=n_planned):
                 self.taken_looks.append(self._look(n_seeds, n_planned))
             case ConfirmationNotice():
                 self.notices.append(record)
+
+    def _forget_unplanned(self) -> None:
+        """Forget the arms that are not planned any more, if no run of theirs has ended."""
+        ended = {run.arm for run in self.runs.values() if run.state != "RUNNING"}
+        kept = {*self.planned_arms, *ended}
+        self.arms = {name: arm for name, arm in self.arms.items() if name in kept}
+        self.runs = {key: run for key, run in self.runs.items() if key[0] in kept}
 
     def _look(self, n_seeds: int, n_planned: int) -> Look:
         accuracies = {arm: self.test_accuracies(arm) for arm in self.arms}

@@ -27,9 +27,9 @@ class DataRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     std: float = 0.3081
     is_digits: bool = True
 
-    def image_error(self, accuracy: float) -> float:
-        """Return the standard error of an accuracy by the choice of the test images."""
-        return math.sqrt(accuracy * (1 - accuracy) / self.n_test)
+    def image_error(self, accuracy: float, n_images: int | None = None) -> float:
+        """Return the standard error of an accuracy by the choice of images, of all test images."""
+        return math.sqrt(accuracy * (1 - accuracy) / (n_images or self.n_test))
 
 
 MNIST = DataRecord()

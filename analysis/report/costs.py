@@ -107,7 +107,7 @@ def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str
     if (confirm := confirm_command(ledger, confirmation)) is not None:
         is_begun = missing_step(ledger, confirmation) == "resume"
         test = "test the best trial on fresh seeds, against the baselines"
-        found = {confirm: "finish the confirmation" if is_begun else test} | found
+        found = {confirm: "finish the sweep" if is_begun else test} | found
     if best_trial(ledger):
         found[f"sweep export {name} --out model"] = "export the weights of the best model"
     return found

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from analysis.records.confirmation import MIN_SEEDS, Confirmation, Plan
 from analysis.records.ledger import Ledger
+from analysis.results.budget import n_planned
 from analysis.results.selection import best_finalist, best_trial
 from analysis.results.verdict import is_decided
 
@@ -42,27 +43,31 @@ def is_cut_off(ledger: Ledger, confirmation: Confirmation) -> bool:
 
 
 def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
-    """Return the `confirm` command that completes the verdict, without program and sweep.
+    """Return the command that completes the search, or the verdict, without program and sweep.
 
     None if nothing is missing, or if no trial ran all its epochs.
     """
     if not best_trial(ledger):
         return None
+    if ledger.n_ended < n_planned(ledger):
+        return "resume"
     if confirmation is None or not confirmation.runs:
         return "confirm"
     if confirmation.plan is not None and is_cut_off(ledger, confirmation):
         return "resume"
-    finalist = best_finalist(ledger, confirmation)
-    n_seeds = max(len(confirmation.seeds), MIN_SEEDS)
+    finalist, n_seeds = best_finalist(ledger, confirmation), len(confirmation.seeds)
+    reference = None if finalist is None else confirmation.reference_of(finalist)
+    if finalist is None or (reference is not None and finalist.differences(reference)):
+        n_seeds = max(n_seeds, MIN_SEEDS)
     if finalist is not None:
-        arms = filter(None, (finalist, confirmation.reference_of(finalist)))
-        if confirmation.n_seeds_ended([arm.arm for arm in arms]) >= n_seeds:
+        arms = [arm.arm for arm in (finalist, reference) if arm is not None]
+        if confirmation.n_seeds_ended(arms) >= n_seeds:
             return None
     planned = (ledger.config.get("confirm") or {}).get("seeds", 0)
     return f"confirm --seeds {n_seeds}" if n_seeds > planned else "confirm"
 
 
 def confirm_command(ledger: Ledger, confirmation: Confirmation | None) -> str | None:
-    """Return the command that completes the verdict; None if nothing is missing."""
+    """Return the command of `missing_step`; None if nothing is missing."""
     step = missing_step(ledger, confirmation)
     return None if step is None else f"sweep {step} {shlex.quote(ledger.name)}"

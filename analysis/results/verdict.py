@@ -182,8 +182,8 @@ def _forecast(comparison: Comparison, finalist: str) -> list[str]:
     # A spread known from few seeds carries no more than two digits.
     unit = 10 ** max(0, floor(log10(needed)) - 1)
     seeds = f"{-(-needed // unit) * unit:,} seeds"
-    what = "it" if comparison.difference > 0 else f"that {finalist} is worse"
-    shown = f"{seeds} would show {what} with probability {POWER}"
+    what = "better" if comparison.difference > 0 else "worse"
+    shown = f"{seeds} would show with probability {POWER} that {finalist} is {what}"
     return [f"if the true difference is this one, {shown}"]
 
 

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from msgspec.structs import replace
 
-from analysis.formatting import count
+from analysis.formatting import count, points
 from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import EarlierSweep, Ledger
 from analysis.storage.folder import Folder
@@ -29,6 +29,7 @@ from sweep.screen.output import print_json, say
 from sweep.screen.plan import describe_size, print_entry, print_space
 
 _FEW_STEPS = 500  # three epochs of MNIST have 2,300
+_LARGE_ERROR = 0.01  # of a score by the choice of fewer than 900 images
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,9 @@ def print_plan(
     if is_path(config.dataset) and (n := n_training_steps(config, data)) < _FEW_STEPS:
         more = "more epochs or smaller batches will likely be better"
         print_entry("note", f"{count(n, 'step')} of training per trial: {more}", stream)
+    if (error := data.image_error(0.9, data.n_validation)) > _LARGE_ERROR:
+        few = f"{count(data.n_validation, 'validation image')}: a score of 90 % has a standard"
+        print_entry("note", f"{few} error of {points(error, 1)} points", stream)
     if from_sweep is not None and earlier is not None:
         learning = describe_learning(earlier, len(from_sweep.trials), config)
         say(learning, stream)

@@ -85,7 +85,8 @@ class Sweep:
     def plot(self, name: str, ax: "Axes | None" = None) -> "Figure":
         """Draw a plot, one of `plots`. A notebook shows the figure that is returned.
 
-        With `ax` it is drawn into these axes, if it has only one, with its title and legend.
+        With `ax` it is drawn into these axes, if it has only one, with its title and legend. Make
+        them with `layout="constrained"`, so that nothing is cut off.
         UsageError if there is no such plot, the sweep lacks what it shows, or the plot has several
         axes, which do not fit into `ax`.
         """

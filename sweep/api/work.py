@@ -9,7 +9,7 @@ from analysis.formatting import count
 from analysis.records.confirmation import Confirmation, Plan, read_confirmation
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import EarlierSweep, Ledger, has_diverged, read_first_record
-from analysis.results.budget import describe_budget
+from analysis.results.budget import describe_budget, n_planned
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest
@@ -105,6 +105,11 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
     with watchable(folder), _advising(folder, again), folder.lock() as locked:
         start, data = _prepare(config, options, folder, ledger)
         say(f"confirming {ledger.name}: {describe_seeds(plan)}")
+        if (planned := n_planned(ledger)) > ledger.n_ended:
+            say(
+                f"note: {ledger.n_ended} of {count(planned, 'trial')} have ended, and the best of "
+                f"them is confirmed; continue the search with: {follow_up('resume', folder)}"
+            )
         with passing_line(start):
             _train(locked, config, options, data, ledger, again=again)
     _finish(folder, ledger, options)
@@ -208,15 +213,15 @@ def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
             with passing_line("drawing the plots and writing the report"):
                 draw_all(folder, "png")
                 write_report(folder)
-    except (StorageError, Interrupted, KeyboardInterrupt) as error:
+    except BaseException as error:
+        options.show(folder, ledger)
         again = f"{follow_up('plot', folder)}; {follow_up('report', folder)}"
         hint = f"the sweep itself is finished; write its plots and report with: {again}"
-        if not isinstance(error, StorageError):
+        if isinstance(error, Interrupted | KeyboardInterrupt):
             say(f"interrupted; {hint}")
         error.add_note(hint)
         raise
-    finally:
-        options.show(folder, ledger)
+    options.show(folder, ledger)
     confirmation = read_confirmation(folder, ledger)
     runs = [] if confirmation is None else confirmation.runs.values()
     trials = [(f"trial {t.trial_id}", t.reason) for t in ledger.in_state("FAILED")]

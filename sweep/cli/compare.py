@@ -46,7 +46,7 @@ def comparison_of_sweeps(
 ) -> tuple[dict[str, Any], list[str]]:
     """Return sweeps side by side as a JSON document, and their differences as sentences.
 
-    Commands that confirm the sweeps without test accuracies follow.
+    Commands that finish or confirm the sweeps without test accuracies follow.
     """
     contenders = [
         Contender(ledger, read_confirmation(folder, ledger)) for folder, ledger in sweeps
@@ -60,7 +60,8 @@ def comparison_of_sweeps(
     for (folder, _), one in zip(sweeps, contenders, strict=True):
         step = missing_step(one.ledger, one.confirmation)
         if step is not None and not one.test_accuracies:
-            sentences.append(f"confirm {one.name} with: {follow_up(step, folder)}")
+            verb = "finish" if step == "resume" else "confirm"
+            sentences.append(f"{verb} {one.name} with: {follow_up(step, folder)}")
     return document, sentences
 
 

@@ -66,7 +66,10 @@ def report(
 
 
 def export(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to, new or empty.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Folder to write to: new, empty, or of an export."),
+    ],
     name: options.NameArgument = None,
     storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,

@@ -101,7 +101,10 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     for run in [] if confirmation is None else confirmation.runs.values():
         if run.state == "FAILED":
             say(f"{run.arm}, seed {run.seed} failed: {run.reason}", sys.stdout)
-    print(escape(f"files  {folder}\nreport {folder.display_path(REPORT_FILE)}"))
+    report = folder.display_path(REPORT_FILE)
+    if not folder.exists(REPORT_FILE):
+        report = f"not written yet: {follow_up('report', folder)}"
+    print(escape(f"files  {folder}\nreport {report}"))
     steps = {"trials --top 10": "the ten best trials"}
     missing = missing_step(ledger, confirmation)
     if missing is not None:

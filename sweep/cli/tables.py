@@ -16,7 +16,7 @@ from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import list_sweeps, no_such_sweep
 from analysis.results.budget import n_planned, seconds_spent
-from analysis.results.selection import best_trial, describe_rule, trial_accuracy
+from analysis.results.selection import best_trial, describe_rule, trial_accuracy, trial_score
 from analysis.results.state import SweepState, state_in_words, sweep_state
 from analysis.results.tables import trials_table
 from analysis.storage.folder import Folder
@@ -80,7 +80,9 @@ def print_trials(ledger: Ledger, trials: Sequence[Trial], state: SweepState) -> 
         for trial in trials
     ]
     console.print(TrialTable(headings, rows, left=("state",), optional=("time", "repeats")))
-    note = f"best first: {describe_rule(ledger)}; the others have that of their last epoch"
+    note = f"best first: {describe_rule(ledger)}"
+    if any(trial_score(trial) is None for trial in trials):
+        note += "; the others have that of their last epoch"
     console.print(note, style="dim")
 
 

@@ -159,9 +159,17 @@ def _unknown(location: Location, value: object, option: str) -> str:
         names = HYPERPARAMETERS
         if name.startswith("model."):
             return "is no name of an argument, such as `model.width`"
-    if name in SweepConfig.model_fields and name not in names:
+        if name == "model" and isinstance(value, dict):
+            example = f"model.{next(iter(value), 'width')}"
+            return f"is unknown: write its arguments with a dot, such as `{printable(example)}`"
+    known = list(names)
+    is_meant = section in _SECTIONS and _similar(name, known)  # such as `confirm.seeds`
+    if name in SweepConfig.model_fields and not is_meant:
         return "belongs at the top level"
-    return "is unknown" + suggest(name, names)
+    own = ""
+    if names is HYPERPARAMETERS and name.isidentifier() and not _similar(name, known):
+        own = f", or `model.{name}` for an argument of your own network"
+    return "is unknown" + suggest(name, known) + own
 
 
 def _where(key: str, value: object, option: str) -> str:

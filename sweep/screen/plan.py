@@ -21,7 +21,7 @@ def describe_size(config: SweepConfig) -> str:
 
 
 def print_space(config: SweepConfig, stream: TextIO) -> None:
-    """Print what is searched, what is fixed, and which regularizers are off."""
+    """Print what is searched, fixed and off, and which point is tried first."""
     off = config.off()
     searched = [
         f"{name} {dimension.describe(partial(format_value, name))}"
@@ -35,6 +35,11 @@ def print_space(config: SweepConfig, stream: TextIO) -> None:
     for label, names in (("searched", searched), ("fixed", fixed), ("off", off)):
         if names:
             print_entry(label, ", ".join(names), stream)
+    if config.initial_points:
+        first, *others = config.initial_points
+        point = ", ".join(f"{name} {format_value(name, value)}" for name, value in first.items())
+        more = f"; {count(len(others), 'other point')}" if others else ""
+        print_entry("first", point + more, stream)
 
 
 def print_entry(label: str, text: str, stream: TextIO) -> None:

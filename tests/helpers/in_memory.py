@@ -17,7 +17,6 @@ from analysis.records.ledger import (
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
-    "trials": 4,
     "epochs": 4,
     "recipe": {"schedule": "linear"},
     "space": {
@@ -37,7 +36,7 @@ def make_ledger(
     Of each trial the arguments say how it ended, its hyperparameters, and its validation
     accuracies by epoch. An epoch takes 2 s, starting and ending a trial nothing.
     """
-    ledger = Ledger(SweepCreated(100.0, 1, "made", CONFIG | config))
+    ledger = Ledger(SweepCreated(100.0, 1, "made", CONFIG | {"trials": len(trials)} | config))
     ledger.apply(SessionStarted(100.0, "host", 1, 1))
     time = 100.0
     for trial_id, (state, hyperparameters, accuracies) in enumerate(trials, start=1):

@@ -206,6 +206,11 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
         "",
         "`w` of `Net` of net.py must be real floats",
     ),
+    "huge range": (
+        GOOD,
+        WITH_WIDTH.replace("high: 4", "high: 1.0e+300"),
+        "`space.model.width.high` must be a number up to 1e+15, a text, true or false",
+    ),
     "mixed range": (GOOD, WITH_WIDTH.replace("2", "x"), "`space.model.width.low` must be"),
     "fixed and searched": (
         GOOD,

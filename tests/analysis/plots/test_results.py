@@ -24,6 +24,10 @@ def test_predictions_are_those_of_the_best_trial(confirmed_folder):
 
 def test_shown_finalist_is_the_best_trial_or_nothing(some_ledger):
     results = Results(some_ledger, None, {}, ShownImages.none())
+    with pytest.raises(NothingToDrawError, match="not confirmed yet.*`sweep resume made`"):
+        results.shown_finalist()
+    ledger = make_ledger(*(("COMPLETE", {}, [accuracy]) for accuracy in (0.9, 0.91, 0.92)))
+    results = dataclasses.replace(results, ledger=ledger)
     with pytest.raises(NothingToDrawError, match="not confirmed yet.*`sweep confirm made`"):
         results.shown_finalist()
     # The best trial is the third.

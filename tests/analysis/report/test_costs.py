@@ -122,7 +122,7 @@ def test_commands_confirm_only_what_is_there_to_confirm(confirmed_folder):
     assert confirmation is not None
     assert not any("confirm" in command for command in commands(ledger, confirmation))
     confirmation.apply(Plan(1.0, 1, 5, None))  # one seed more
-    assert commands(ledger, confirmation)["sweep resume 'two words'"] == "finish the confirmation"
+    assert commands(ledger, confirmation)["sweep resume 'two words'"] == "finish the sweep"
     nothing = Ledger(ledger.created)
     assert list(commands(nothing, None)) == [
         "sweep run --config config.yaml --concurrency 1",

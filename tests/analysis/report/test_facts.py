@@ -43,7 +43,7 @@ def test_verdict_of_an_unfinished_search_without_a_best_trial_says_so():
     ledger = make_ledger(("FAILED", {}, []), (None, {}, [0.9]))
     verdict = find_verdict(LocalFolder(Path("no-predictions")), ledger, None)
     assert "no best trial" in verdict["text"]
-    assert verdict["note"] == "The search is not finished: 1 of 4 trials have ended."
+    assert verdict["note"] == "The search is not finished: 1 of 2 trials have ended."
     assert describe_best(ledger) is None
 
 

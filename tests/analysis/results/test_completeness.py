@@ -84,3 +84,27 @@ def test_confirmation_is_complete_if_all_runs_of_a_seed_have_failed():
         assert is_cut_off(ledger, confirmation)
         confirmation.apply(RunEnded(3.0, arm, 99, "FAILED", "diverged"))
     assert not is_cut_off(ledger, confirmation)
+
+
+def test_search_is_finished_before_its_best_trial_is_confirmed():
+    ledger = make_ledger(("COMPLETE", {}, [0.9]), trials=2)
+    for confirmation in (None, make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})):
+        assert missing_step(ledger, confirmation) == "resume"
+
+
+def test_more_seeds_are_no_step_to_a_verdict_where_the_best_is_the_reference():
+    ledger = make_ledger(("COMPLETE", {}, [0.9]))
+    confirmation = make_confirmation({"finalist-1": by_seed(0.99, 0.98)})
+    confirmation.arms["finalist-1"] = replace(confirmation.arms["finalist-1"], reference=True)
+    assert missing_step(ledger, confirmation) is None
+
+
+def test_arms_of_a_plan_that_did_not_begin_are_forgotten():
+    confirmation = make_confirmation({"finalist-1": {}, "hand-tuned": {}, "mlp": by_seed(None)})
+    confirmation.apply(Plan(1.0, 1, 4, None, tuple(confirmation.arms)))
+    arm = confirmation.arms["finalist-1"]
+    confirmation.apply(RunEpoch(9.0, "finalist-1", 7, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
+    confirmation.apply(Plan(2.0, 1, 4, None, ("finalist-2",)))
+    assert list(confirmation.arms) == ["mlp"]  # whose run has ended
+    assert {name for name, _ in confirmation.runs} == {"mlp"}
+    confirmation.apply(arm)  # it may be planned again

@@ -22,7 +22,10 @@ EMPTY = LocalFolder(Path("empty"))  # a sweep without predictions
 BASE = by_seed(0.992, 0.992, 0.992, 0.992)
 OPEN = "No evidence that the finalist-1 beats the hand-tuned: difference"
 UNKNOWN = "Nothing is known about new images, because predictions are missing or do not match."
-FORECAST = "If the true difference is this one, {} seeds would show it with probability 0.8."
+FORECAST = (
+    "If the true difference is this one, {} seeds would show with probability 0.8 that the "
+    "finalist-1 is better."
+)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ FORECAST = "If the true difference is this one, {} seeds would show it with prob
             by_seed(0.9919, 0.9914, 0.9918, 0.9913),
             f"{OPEN} -0.04 points on these images (95 % interval -0.09 to 0.01, 4 seeds, "
             f"allowing for later looks). {UNKNOWN} If the true difference is this one, 10 seeds "
-            "would show that the finalist-1 is worse with probability 0.8.",
+            "would show with probability 0.8 that the finalist-1 is worse.",
         ),
         (
             # More than two digits would claim too much.

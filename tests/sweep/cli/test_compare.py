@@ -32,7 +32,7 @@ def test_sweeps_are_shown_side_by_side(call, add_sweep, tmp_path):
     assert ["seeds", "4", "5", "–"] in rows
     assert "he best of b" in outcome.out
     assert "the best of young and the best of a: the best trial of young is" in outcome.out
-    assert outcome.out.endswith("confirm young with: sweep confirm young\n")
+    assert outcome.out.endswith("finish young with: sweep resume young\n")
     assert (tmp_path / "so-far.svg").read_text().count("<svg") == 1
 
 

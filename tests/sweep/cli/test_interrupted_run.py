@@ -31,7 +31,7 @@ PICTURE = [
     re.compile(pattern)
     for pattern in (
         r"sweep mine: 3 trials of up to 6 epochs",
-        r"  (searched  |fixed     |off       |time      |          )\S.*\S",  # wrapped
+        r"  (searched  |fixed     |off       |first     |time      |          )\S.*\S",  # wrapped
         r"trial \d: its process died .*",
         r"",
         r"searching  [━─]{24}  \d of 3 trials  (\d+ min )?\d+ s elapsed(  about .* left)?",

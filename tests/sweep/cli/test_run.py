@@ -24,6 +24,7 @@ from analysis.records.confirmation import ConfirmationBegun, ConfirmationWriter,
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import (
     DIVERGED,
+    ConfigChanged,
     EpochRecord,
     Ledger,
     LedgerWriter,
@@ -34,7 +35,7 @@ from analysis.records.ledger import (
 )
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
-from analysis.storage.journal import FORMAT
+from analysis.storage.journal import FORMAT, encode_record
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import ImageDataset, TrainTest
 from data_utils.registry import is_path
@@ -161,10 +162,11 @@ def test_run_searches_confirms_and_reports(call, pretended):
     options = ("--preset", "classic", "--name", "mine", "--trials", "3", "--epochs", "5")
     outcome = call("run", *options, "--concurrency", "1")
     assert outcome.exit_code == 0
-    header, searched, fixed, time, start, report = outcome.err.splitlines()[-6:]
+    header, searched, fixed, first, time, start, report = outcome.err.splitlines()[-7:]
     assert header == "sweep mine: 3 trials of up to 5 epochs"
     assert searched.startswith("  searched  dropout 0 to 0.5, rotation 0° to 30°, ")
     assert fixed.startswith("  fixed     batch_size 64, ")
+    assert first == "  first     dropout 0.25, rotation 10°, shift 0.05, weight_decay 0.001"
     assert time == (  # 3 trials, and 4 arms with 5 seeds, of 5 epochs of 5.2 s and 6.2 s
         "  time      up to about 12 min at the present load: search 95 s, confirmation 11 min"
     )
@@ -350,6 +352,18 @@ def test_report_of_before_does_not_stay_where_a_driver_is_killed(call, pretended
     assert pretended.done[-2:] == drawn
 
 
+def test_confirm_of_a_search_that_is_not_finished_says_so(call, pretended):
+    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    folder = pretended.storage.child("mine")
+    ledger = read_ledger(folder)
+    more = ConfigChanged(4.0, ledger.config | {"trials": 3})
+    folder.write("ledger.jsonl", folder.read("ledger.jsonl") + encode_record(more))
+    assert (
+        "note: 2 of 3 trials have ended, and the best of them is confirmed; "
+        "continue the search with: sweep resume mine\n"
+    ) in call("confirm", "mine").err
+
+
 @pytest.mark.parametrize("trials", [3, 2])
 def test_more_trials_end_a_time_budget_that_is_used_up(trials, call, pretended):
     call("run", "--name", "mine", "--trials", "3", "--search-only", "--time-budget", "1s")
@@ -517,11 +531,12 @@ def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(call, pr
     options = ("run", "--dry-run", "--name", "mine", "--trials", "3", "--set", "space.shift=null")
     outcome = call(*options)
     assert outcome.exit_code == 0
-    header, searched, fixed, off, time, end = outcome.out.splitlines()
+    header, searched, fixed, off, first, time, end = outcome.out.splitlines()
     assert header.startswith("sweep mine would run 3 trials of up to 15 epochs, then: ")
     assert searched.startswith("  searched  dropout 0 to 0.5, ")
     assert fixed.startswith("  fixed     batch_size 64, ")
     assert off == "  off       shift"
+    assert first == "  first     dropout 0.25, rotation 10°, weight_decay 0.001"
     assert time.startswith("  time      up to about ")
     assert end == "nothing was started or written"
     document = json.loads(call(*options, "--concurrency", "1", "--json").out)

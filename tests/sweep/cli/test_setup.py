@@ -38,6 +38,7 @@ def test_validate_says_what_is_searched_fixed_and_off(call, tmp_path):
         "  fixed     shift 0.05, learning_rate 0.01, schedule constant, warmup_epochs 0, "
         "momentum 0.9, nesterov false\n"
         "  off       rotation, weight_decay\n"
+        "  first     dropout 0.25\n"
     )
     assert outcome.err == ""
     quick = json.loads(call("validate", "mine.yaml", "--preset", "quick", "--json").out)

@@ -189,6 +189,12 @@ _ERRORS = [
     ("recipe: {lr: 3}", "`recipe.lr` is unknown; did you mean `learning_rate`? (sweep.yaml:1)"),
     ("recipe: {epochs: 3}", "`recipe.epochs` belongs at the top level (sweep.yaml:1)"),
     ("space: {kernel: [1, 2]}", "`space.kernel` is unknown; choose from dropout,"),
+    ("space: {kernel: [1, 2]}", ", or `model.kernel` for an argument of your own network (sw"),
+    (
+        "space: {model: {wide: [1, 2]}}",
+        "its arguments with a dot, such as `model.wide` (sweep.",
+    ),
+    ("confirm: {seed: 4}", "`confirm.seed` is unknown; did you mean `seeds`? (sweep.yaml:1)"),
     ("space: {shift: {lo: 0, high: 0.1, low: 0}}", "`space.shift.lo` is unknown; did you mean"),
     (
         "first: []\ninitial_points: []",
