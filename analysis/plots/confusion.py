@@ -74,7 +74,8 @@ def _draw_matrix(axes: Axes, counts: NDArray[np.int64], classes: list[str], noun
     is_wide = max(map(len, classes)) * n > 60
     axes.set_yticks(ticks, labels, size=font)
     axes.set_xticks(ticks, labels, size=font, rotation=90 if is_wide else 0)
-    axes.set(xlabel=f"predicted {noun}", ylabel=f"true {noun}")
+    axes.set_xlabel(f"predicted {noun}", labelpad=8, x=0.5 * n / size)
+    axes.set_ylabel(f"true {noun}", labelpad=8, y=1 - 0.5 * n / size)
     axes.xaxis.set_label_position("top")
     axes.tick_params(length=0, top=True, labeltop=has_names, bottom=False, labelbottom=False)
     axes.grid(visible=False)

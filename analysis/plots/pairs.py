@@ -83,7 +83,7 @@ def _draw_pair(axes: Axes, data: Points, x: Dimension, y: Dimension, score: Dime
         (x, axes.set_xticks, axes.set_xlim),
         (y, axes.set_yticks, axes.set_ylim),
     ):
-        ticks = dimension.ticks(10)
+        ticks = dimension.ticks(10, few=True)
         set_ticks(list(ticks), list(ticks.values()), size=8)
         set_limits(-dimension.margin, 1 + dimension.margin)
 

@@ -86,8 +86,11 @@ class Dimension:
         low, middle, high = numbers.tolist()
         return float((middle - low) / (high - low))
 
-    def ticks(self, longest: int = 16) -> dict[float, str]:
-        """Return the positions of a few round values, or of all choices, with their labels."""
+    def ticks(self, longest: int = 16, *, few: bool = False) -> dict[float, str]:
+        """Return the positions of round values, or of all choices, with their labels.
+
+        Labels of choices are cut to `longest`. A small panel has space for `few` values.
+        """
         if self.choices:
             labels = short_names((format_value(self.name, c) for c in self.choices), longest)
             return dict(zip(map(self.position, self.choices), labels, strict=True))
@@ -100,7 +103,7 @@ class Dimension:
         if self.scale == "accuracy":
             ticks = AccuracyLocator().tick_values(self.low, self.high)
         elif self.scale == "log":
-            ticks = RoundLocator(4).tick_values(self.low, self.high)
+            ticks = RoundLocator(2 if few else 4).tick_values(self.low, self.high)
             formatter = FuncFormatter(_power)
         else:
             ticks = even_ticks(self.low, self.high, 5)
