@@ -263,9 +263,9 @@ def _blaming(file: str, what: str) -> Iterator[None]:
             patch("os._exit", sys.exit),
         ):
             yield
-    except (NetworkError, KeyboardInterrupt):
+    except NetworkError:
         raise
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
         line = next((f.lineno for f in reversed(frames) if f.filename == file), None)
         text = " ".join(str(error).split())

@@ -261,7 +261,7 @@ class Ledger(Journal):
     @property
     def is_searching(self) -> bool:
         """Whether a driver that works on the sweep is searching: its session has not ended."""
-        return self.ended is None
+        return bool(self.sessions) and self.ended is None
 
     def in_state(self, state: State) -> list[Trial]:
         """Return the trials in `state`, in the order in which they started."""

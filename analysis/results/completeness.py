@@ -34,9 +34,11 @@ def needs_look(confirmation: Confirmation, arms: Collection[str], seeds: Collect
 
 def is_cut_off(ledger: Ledger, confirmation: Confirmation) -> bool:
     """Return whether a confirmation that was begun is not complete."""
-    plan, arms = confirmation.plan, confirmation.planned_arms
+    plan, best = confirmation.plan, best_finalist(ledger, confirmation)
     if plan is None:  # of version 0.1.0
         return any(run.state == "RUNNING" for run in confirmation.runs.values())
+    # Plans that name no arms have been written before; some of their arms may be given up.
+    arms = plan.arms or ([best.arm] if best else [])
     n_seeds = n_seeds_planned(plan, ledger, confirmation)
     seeds = confirmation.ordered_seeds(ledger.config["seed"])[:n_seeds]
     return confirmation.n_seeds_ended(arms) < n_seeds or needs_look(confirmation, arms, seeds)
@@ -55,14 +57,13 @@ def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | Non
         return "confirm"
     if confirmation.plan is not None and is_cut_off(ledger, confirmation):
         return "resume"
-    finalist, n_seeds = best_finalist(ledger, confirmation), len(confirmation.seeds)
-    reference = None if finalist is None else confirmation.reference_of(finalist)
-    if finalist is None or (reference is not None and finalist.differences(reference)):
+    n_seeds = len(confirmation.seeds)
+    finalist = best_finalist(ledger, confirmation)
+    rival = finalist and (confirmation.reference_of(finalist) or finalist)
+    if finalist is None or rival is None or finalist.differences(rival):
         n_seeds = max(n_seeds, MIN_SEEDS)
-    if finalist is not None:
-        arms = [arm.arm for arm in (finalist, reference) if arm is not None]
-        if confirmation.n_seeds_ended(arms) >= n_seeds:
-            return None
+    if finalist and rival and confirmation.n_seeds_ended([finalist.arm, rival.arm]) >= n_seeds:
+        return None
     planned = (ledger.config.get("confirm") or {}).get("seeds", 0)
     return f"confirm --seeds {n_seeds}" if n_seeds > planned else "confirm"
 

@@ -216,14 +216,22 @@ def run(
         concurrency: Trials at a time, by default as many as fit.
         data: Folder of the dataset's files, by default the user's cache.
     """
-    if not isinstance(settings, Mapping | None) or isinstance(config, Mapping):
-        raise UsageError(
-            "`settings` must be a dict, such as {'recipe.momentum': 0.95}, and `config` a path"
-        )
-    texts = {"preset": preset, "name": name, "from_sweep": from_sweep, "address": address}
-    for argument, value in texts.items():
-        if not isinstance(value, str | None):
-            raise UsageError(f"`{argument}` must be a text, but got {value!r}")
+    path = (str, os.PathLike)
+    given: dict[str, tuple[object, Any]] = {
+        "settings": (settings, Mapping),
+        "config": (config, path),
+        "dataset": (dataset, path),
+        "preset": (preset, str),
+        "name": (name, str),
+        "from_sweep": (from_sweep, str),
+        "address": (address, str),
+    }
+    for argument, (value, kind) in given.items():
+        if value is not None and not isinstance(value, kind):
+            of = f"of type {type(value).__name__}"
+            raise UsageError(f"`{argument}` cannot be {of}; see `help(sweep.run)`")
+    if isinstance(dataset, os.PathLike):
+        dataset = str(Path(dataset).expanduser().absolute())
     pairs = (settings or {}).items()
     name, resolved = plan_sweep(
         name,
@@ -238,9 +246,7 @@ def run(
         time_budget=time_budget,
         epochs=epochs,
         seed=seed,
-        dataset=dataset
-        if isinstance(dataset, str | None)
-        else str(Path(dataset).expanduser().absolute()),
+        dataset=dataset,
     )
     folder = storage_folder(storage)
     earlier = None if from_sweep is None else find_sweep(storage, from_sweep)[1]

@@ -71,7 +71,7 @@ def continue_sweep(
         elif config.time_budget != ledger.config["time_budget"]:
             more = follow_up(f"resume --trials {2 * config.trials}", folder)
             say(f"all of its trials have ended; for more trials: {more}")
-        _finish(folder, ledger, options)
+        _finish(folder, ledger, options, has_trained=False)
         return
     _load_networks(folder, ledger, config)
     with watchable(folder), _advising(folder), folder.lock() as locked:
@@ -83,8 +83,8 @@ def continue_sweep(
         say(f"resuming {folder.name}: {missing.text}")
         n = min(max(ledger.trials, default=0), len(config.initial_points))
         if n and any(change.startswith("`initial_points`") for change in changes):
-            begun = "because the sweep has begun"
-            say(f"note: of the new initial points the first {n} are left out, {begun}")
+            left_out = "is" if n == 1 else "are"
+            say(f"note: the first {n} of the new initial points {left_out} not tried any more")
         say(f"sweep {folder.name}: {describe_size(config)}")
         with passing_line(start):
             ledger = _train(locked, config, options, data)
@@ -98,7 +98,7 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
     missing = find_missing(folder, ledger, config)
     if not missing.runs and not missing.look:
         say(f"{ledger.name} is already confirmed")
-        _finish(folder, ledger, options)
+        _finish(folder, ledger, options, has_trained=False)
         return
     again = _confirm_command(plan)
     _load_networks(folder, ledger, config)
@@ -199,14 +199,14 @@ def _record_changes(folder: Folder, ledger: Ledger, config: SweepConfig, options
         pass
 
 
-def _finish(folder: Folder, ledger: Ledger, options: Options) -> None:
-    """Draw the plots and write the report, if there is none, and show the result.
+def _finish(folder: Folder, ledger: Ledger, options: Options, *, has_trained: bool = True) -> None:
+    """Draw the plots and write the report, unless they are there already, and show the result.
 
     The result is shown even if the plots cannot be written. Afterwards, a trial or a run of the
     confirmation that failed for a reason other than divergence is an error.
     """
     try:
-        if not folder.exists(REPORT_FILE):  # it is deleted before a training
+        if has_trained or not folder.exists(REPORT_FILE):  # deleted before a training
             from analysis.plots.gallery import draw_all
             from analysis.report.page import write_report
 

@@ -108,8 +108,9 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     steps = {"trials --top 10": "the ten best trials"}
     missing = missing_step(ledger, confirmation)
     if missing is not None:
-        is_known = "confirmed" in document
-        steps[missing] = f"the {'verdict' if is_known else 'test accuracy'}, against the baselines"
+        what = "verdict" if "confirmed" in document else "test accuracy"
+        purpose = f"the {what}, against the baselines"
+        steps[missing] = "the rest of the sweep" if missing == "resume" else purpose
     steps["best --json"] = "the best trial as JSON"
     commands = [follow_up(step, folder) for step in steps]
     width = max(map(len, commands))

@@ -24,7 +24,7 @@ from analysis.records.ledger import (
     TrialEnded,
     TrialStarted,
 )
-from analysis.results.budget import describe_budget, n_planned
+from analysis.results.budget import describe_budget, n_planned, working_clock
 from analysis.results.selection import Selection, rank_trials, trial_score
 from analysis.storage.folder import Folder
 from analysis.storage.journal import FORMAT
@@ -102,16 +102,17 @@ def open_ledger(
 
 def end_killed_search(folder: Folder, ledger: Ledger) -> None:
     """Record in a locked folder, before something else runs there, that a search was killed."""
-    if ledger.sessions and ledger.is_searching:
+    if ledger.is_searching:
         with LedgerWriter(folder, ledger.created) as writer:
             _end_killed_session(writer)
 
 
 def _end_killed_session(writer: LedgerWriter) -> None:
-    """Record the end of a session whose driver could not do it: with its last record."""
+    """Record the end of a session whose driver could not do it: with the last record of work."""
     ledger = writer.journal
-    if ledger.sessions and ledger.is_searching:
-        writer.append(SessionEnded(ledger.records[-1].time, "killed"))
+    if ledger.is_searching:
+        *_, (_, last) = working_clock(ledger)  # a change of the config is no work
+        writer.append(SessionEnded(last.time, "killed"))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -26,6 +27,15 @@ class Interrupted(BaseException):
         return 128 + self.signal_number
 
 
+def silence(screen: TextIO) -> None:
+    """Discard what is written to a terminal that is gone, where it would be an error."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in (1, 2, screen.fileno()):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                os.dup2(null, descriptor)
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise Interrupted in a `with` block, instead of ending the process.
@@ -34,11 +44,15 @@ def interruptible() -> Iterator[None]:
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        for other in numbers:  # nothing may interrupt the cleaning up
+            signal.signal(other, signal.SIG_IGN)
+        if number == signal.SIGHUP:
+            silence(sys.stderr)
         raise Interrupted(number)
 
-    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
-    if threading.current_thread() is not threading.main_thread():
-        numbers.clear()
+    is_main = threading.current_thread() is threading.main_thread()
+    both = (signal.SIGTERM, signal.SIGHUP)
+    numbers = [n for n in both if is_main and signal.getsignal(n) == signal.SIG_DFL]
     for number in numbers:
         signal.signal(number, interrupt)
     try:
@@ -81,7 +95,7 @@ class Interruption:
         if self._timer is not None:
             self._timer.cancel()
         if self._received == signal.SIGHUP:  # the session has put the terminal back meanwhile
-            self._silence()
+            silence(self._screen)
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -100,7 +114,7 @@ class Interruption:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         is_first, self._received = self._received is None, number
         if number == signal.SIGHUP:
-            self._silence()
+            silence(self._screen)
         if not self._may_exit:
             return
         if is_first:
@@ -111,11 +125,3 @@ class Interruption:
         elif number == signal.SIGINT:
             advise, self._advise = self._advise, str  # a third SIGINT does not wait for it
             self.leave(128 + number, f"interrupted; {advise()}\n")
-
-    def _silence(self) -> None:
-        """Discard what is written to a terminal that is gone, where it would be an error."""
-        with contextlib.suppress(OSError, ValueError):
-            null = os.open(os.devnull, os.O_WRONLY)
-            for descriptor in (1, 2, self._screen.fileno()):
-                if stat.S_ISCHR(os.fstat(descriptor).st_mode):
-                    os.dup2(null, descriptor)

@@ -55,9 +55,9 @@ def write_file(path: Path, contents: bytes) -> None:
 
     StorageError on a full disk, else UsageError.
     """
-    if (path.parent / LEDGER_FILE).exists() and is_record(path.name):
-        raise UsageError(f"{path} is a file of the sweep; choose another name")
     try:
+        if (path.parent / LEDGER_FILE).exists() and is_record(path.name):
+            raise UsageError(f"{path} is a file of the sweep; choose another name")
         path.write_bytes(contents)
     except OSError as error:
         if is_disk_full(error):

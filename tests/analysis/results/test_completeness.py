@@ -79,7 +79,7 @@ def test_confirmation_is_complete_if_all_runs_of_a_seed_have_failed():
     ledger = make_ledger(("COMPLETE", {}, [0.9]))
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
     confirmation.apply(LookTaken(1.0, 4, 5))
-    confirmation.apply(Plan(1.0, 1, 5, None))
+    confirmation.apply(Plan(1.0, 1, 5, None, tuple(confirmation.arms)))
     for arm in ("finalist-1", "hand-tuned"):
         assert is_cut_off(ledger, confirmation)
         confirmation.apply(RunEnded(3.0, arm, 99, "FAILED", "diverged"))
@@ -97,6 +97,18 @@ def test_more_seeds_are_no_step_to_a_verdict_where_the_best_is_the_reference():
     confirmation = make_confirmation({"finalist-1": by_seed(0.99, 0.98)})
     confirmation.arms["finalist-1"] = replace(confirmation.arms["finalist-1"], reference=True)
     assert missing_step(ledger, confirmation) is None
+
+
+def test_plan_that_names_no_arms_is_done_with_those_of_the_best_trial():
+    """As the plans before arms were named: other arms may have been given up."""
+    ledger = make_ledger(("COMPLETE", {}, [0.9]))
+    confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
+    gone = replace(confirmation.arms["finalist-1"], arm="finalist-2", trial_id=2)
+    confirmation.apply(gone)
+    confirmation.apply(LookTaken(1.0, 4, 4))
+    confirmation.apply(Plan(1.0, 1, 4, None))
+    assert not is_cut_off(ledger, confirmation)
+    assert not is_cut_off(make_ledger(("FAILED", {}, [])), confirmation)
 
 
 def test_arms_of_a_plan_that_did_not_begin_are_forgotten():

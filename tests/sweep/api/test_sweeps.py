@@ -82,6 +82,7 @@ WRONG = (
     {"settings": {"space.batch_size": {1, 2}}},
     {"settings": {"space.batch_size": np.array([0, 64])}},
     {"config": {"trials": 2}},
+    {"dataset": 5},
     {"name": 5},
     {"preset": Path("quick")},
     {"from_sweep": sweep},

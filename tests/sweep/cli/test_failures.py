@@ -86,6 +86,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("trials made --csv file/below", 2, "cannot write file/below: Not a directory"),
         ("trials made --csv /dev/full", 4, "storage /dev/full: the disk is full"),
         ("trials made --csv - --json", 2, "choose one"),
+        (f"trials made --csv {300 * 'x'}/y.csv", 2, "File name too long"),
         ("trials made --csv storage/made/ledger.jsonl", 2, "is a file of the sweep; choose anoth"),
         ("list --storage file", 2, "file is a file"),
         ("best --storage nowhere", 2, "nowhere, which does not exist; start one"),

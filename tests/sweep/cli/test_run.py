@@ -67,6 +67,7 @@ class Pretended:
         error: Raised in the middle of the search and of the confirmation.
         begins: Whether the ledger exists by then.
         drawing_error: Raised by the plots.
+        writes_report: Whether a report is written during the search.
         fetch: Called while the data is loaded.
     """
 
@@ -78,6 +79,7 @@ class Pretended:
         self.error: BaseException | None = None
         self.begins = True
         self.drawing_error: BaseException | None = None
+        self.writes_report = False
         self.fetch: Callable[[], None] = lambda: None
         self.data = DATA
 
@@ -100,6 +102,8 @@ class Pretended:
         self.done.append(("search", name, config.trials, config.epochs))
         if not self.begins and self.error is not None:
             raise self.error
+        if self.writes_report:
+            session.write(REPORT_FILE, b"")
         values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
         created = SweepCreated(1.0, FORMAT, name, config.model_dump(mode="json"), earlier)
         with LedgerWriter(session, created) as writer:
@@ -329,10 +333,11 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
     assert "`seed`: 0 then, 9 now" in refused.err
     assert call(*changed, "--accept-changes").exit_code == 0
     none, some = "initial_points=[]", "initial_points=[{dropout: 0.1}, {dropout: 0.2}]"
-    note = "note: of the new initial points the first"
+    note = "note: the first"
     for trials, points, n in (("6", none, 0), ("7", some, 2)):
         set_points = ("--seed", "9", "--set", points, "--accept-changes")
-        assert (f"{note} {n} are left out" in call(*options, trials, *set_points).err) == bool(n)
+        err = call(*options, trials, *set_points).err
+        assert (f"{note} {n} of the new initial points are not" in err) == bool(n)
     searches = [step for step in pretended.done if step[0] == "search"]
     assert [trials for _, _, trials, _ in searches] == [1, 2, 4, 5, 6, 7]
 
@@ -344,11 +349,15 @@ def test_report_of_before_does_not_stay_where_a_driver_is_killed(call, pretended
     pretended.done.clear()
     assert call("resume", "mine").exit_code == 0
     assert pretended.done == []
+    pretended.writes_report = True  # as another process may at any time
+    assert call("resume", "mine", "--trials", "3").exit_code == 0
+    assert pretended.done[-2:] == drawn
+    pretended.writes_report = False
     pretended.error = Interrupted(signal.SIGTERM)
-    for again in (("resume", "mine", "--trials", "3"), ("confirm", "mine")):
+    for again in (("resume", "mine", "--trials", "4"), ("confirm", "mine")):
         assert call(*again).exit_code == 143
         assert not pretended.storage.child("mine").exists(REPORT_FILE)
-    assert call("resume", "mine").exit_code == 0
+    assert call("resume", "mine", "--trials", "3").exit_code == 0
     assert pretended.done[-2:] == drawn
 
 

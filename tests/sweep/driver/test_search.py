@@ -26,6 +26,7 @@ from analysis.records.ledger import (
     SweepCreated,
     read_ledger,
 )
+from analysis.results.budget import seconds_spent
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from analysis.storage.journal import FORMAT
@@ -256,16 +257,21 @@ def test_end_of_a_search_that_was_killed_is_recorded_by_what_follows(make_sessio
     session: Any = make_session(folder, train=_play)
     run_search(session, config, blank)
     *kept, _ = folder.read("ledger.jsonl").splitlines(keepends=True)
+    written = b"".join(kept)
+    changed = config.model_copy(update={"time_budget": "30m"})
     for follow in (
         lambda: run_search(session, config, blank),
+        lambda: run_search(session, changed, blank),
         lambda: end_killed_search(folder, read_ledger(folder)),
     ):
-        folder.write("ledger.jsonl", b"".join(kept))
-        assert read_ledger(folder).is_searching
+        folder.write("ledger.jsonl", written)
+        killed = read_ledger(folder)
+        assert killed.is_searching
         follow()
         ledger = read_ledger(folder)
         assert not ledger.is_searching
-        assert ledger.ended == SessionEnded(ledger.records[-2].time, "killed")
+        assert ledger.ended == SessionEnded(killed.records[-1].time, "killed")
+        assert seconds_spent(ledger) == seconds_spent(killed)
         end_killed_search(folder, ledger)
         assert read_ledger(folder) == ledger
 

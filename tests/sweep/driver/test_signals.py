@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.driver.signals import Interrupted, Interruption
+from sweep.driver.signals import Interrupted, Interruption, interruptible
 
 # Prints when its handlers are in place; attentive ones then check every 20 ms.
 DRIVER = """
@@ -145,3 +145,48 @@ def test_leaving_at_once_shows_the_cursor_on_a_terminal():
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+def test_signal_is_an_exception_whose_cleaning_up_no_other_signal_ends():
+    cleaned = []
+
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                os.kill(os.getpid(), number)
+                cleaned.append(number)
+
+    with pytest.raises(Interrupted) as interrupted, interruptible():
+        work()
+    assert (interrupted.value.exit_code, len(cleaned)) == (143, 2)
+    assert {signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)} == {signal.SIG_DFL}
+    with interruptible():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under `nohup`
+        with interruptible():
+            os.kill(os.getpid(), signal.SIGHUP)
+
+
+# Closes the terminal of the process while it says something, and says how the process ended.
+CLOSING = """
+import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    from sweep.driver.signals import Interrupted, interruptible
+    try:
+        with interruptible():
+            print("ready", file=sys.stderr, flush=True)
+            signal.pause()
+    except Interrupted as interrupted:
+        print("not lost", file=sys.stderr, flush=True)
+        os._exit(interrupted.exit_code)
+assert os.read(terminal, 5) == b"ready"
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_closed_terminal_does_not_disturb_the_cleaning_up():
+    done = subprocess.run([sys.executable, "-c", CLOSING], capture_output=True, timeout=60)
+    assert (done.stdout, done.stderr) == (b"129\n", b"")
