@@ -72,7 +72,7 @@ def test_own_images_are_swept(tmp_path):
     )
     best = re.search(r"([Tt]rial \d+)", ran.stdout)
     assert best is not None
-    assert ran.stdout.endswith(" 8\n")
+    assert ran.stdout.endswith(" 12\n")
     assert "without regularizers" in ran.stdout
     with np.load(tmp_path / "halves.npz") as arrays:
         for i in (0, 1):
