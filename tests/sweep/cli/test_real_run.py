@@ -55,7 +55,7 @@ def test_run_prints_one_json_document_and_few_lines_on_stderr(outcome):
     assert lines[0].startswith("note: no trial will be stopped early: ")
     assert lines[1] == "sweep real: 2 trials of up to 1 epoch"
     start = next(n for n, line in enumerate(lines) if re.fullmatch(r"\d at a time; .*", line))
-    assert all(re.match("  (searched|fixed|off|time) ", line) for line in lines[2:start])
+    assert all(re.match("  (searched|fixed|off|first|time) ", line) for line in lines[2:start])
     progress = (
         r"(search(ing|ed): [12]/2 trials, 0 stopped early, [12] epochs?|"
         r"confirm(ing|ed): \d/[34] runs, \d/[34] epochs)"
