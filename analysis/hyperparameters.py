@@ -15,7 +15,7 @@ from analysis.formatting import printable
 
 Value = bool | int | float | str
 
-_LARGEST_OWN = 1e15  # what samplers and plots compute with stays exact
+_LARGEST_OWN = 1e15  # integers up to it are exact as the floats of samplers and plots
 
 
 @dataclass(frozen=True)

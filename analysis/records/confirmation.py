@@ -210,11 +210,6 @@ class Confirmation(Journal):
         n_seeds = max(1, len(self.seeds))
         return [self._look(n_seeds, n_seeds)]
 
-    @property
-    def planned_arms(self) -> tuple[str, ...]:
-        """The names of the arms in the last plan, or of all, if there is none or it names none."""
-        return (self.plan and self.plan.arms) or tuple(self.arms)
-
     def n_seeds_ended(self, arms: Collection[str]) -> int:
         """Return the number of seeds with which the runs of all `arms` have ended."""
         ended = {key for key, run in self.runs.items() if run.state != "RUNNING"}
@@ -297,16 +292,17 @@ class Confirmation(Journal):
                 run.state, run.reason = record.state, record.reason
             case Plan():
                 self.plan = record
-                self._forget_unplanned()
+                if record.arms:
+                    self._forget_all_but(record.arms)
             case LookTaken(seeds=n_seeds, planned=n_planned):
                 self.taken_looks.append(self._look(n_seeds, n_planned))
             case ConfirmationNotice():
                 self.notices.append(record)
 
-    def _forget_unplanned(self) -> None:
+    def _forget_all_but(self, planned: Collection[str]) -> None:
         """Forget the arms that are not planned any more, if no run of theirs has ended."""
         ended = {run.arm for run in self.runs.values() if run.state != "RUNNING"}
-        kept = {*self.planned_arms, *ended}
+        kept = {*planned, *ended}
         self.arms = {name: arm for name, arm in self.arms.items() if name in kept}
         self.runs = {key: run for key, run in self.runs.items() if key[0] in kept}
 
@@ -342,7 +338,10 @@ def read_confirmation(folder: Folder, ledger: Ledger) -> Confirmation | None:
     found = Confirmation.read(folder)
     if found is not None and found.begun.created not in (0.0, ledger.created.time):
         path = folder.display_path(CONFIRMATION_FILE)
-        raise LedgerError(f"{path} is of another sweep; bring back that of {ledger.name}")
+        raise LedgerError(
+            f"{path} is of another sweep: bring back that of {ledger.name}, or delete it and "
+            "confirm the sweep again"
+        )
     return found
 
 

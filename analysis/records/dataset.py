@@ -28,7 +28,7 @@ class DataRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     is_digits: bool = True
 
     def image_error(self, accuracy: float, n_images: int | None = None) -> float:
-        """Return the standard error of an accuracy by the choice of images, of all test images."""
+        """Return the standard error of an accuracy on n images, by default the test images."""
         return math.sqrt(accuracy * (1 - accuracy) / (n_images or self.n_test))
 
 

@@ -130,7 +130,7 @@ class Notice(JournalRecord, frozen=True, tag="notice"):
 class SessionEnded(JournalRecord, frozen=True, tag="session_ended"):
     """A driver stops: `finished`, `interrupted by …` or what went wrong.
 
-    One that was `killed` is recorded as such by the next.
+    The next driver writes it for one that was `killed`.
     """
 
     reason: str
@@ -259,8 +259,8 @@ class Ledger(Journal):
         return sum(trial.state != "RUNNING" for trial in self.trials.values())
 
     @property
-    def is_searching(self) -> bool:
-        """Whether a driver that works on the sweep is searching: its session has not ended."""
+    def has_open_session(self) -> bool:
+        """Whether the last session has not ended: its driver is searching, or was killed."""
         return bool(self.sessions) and self.ended is None
 
     def in_state(self, state: State) -> list[Trial]:

@@ -58,11 +58,11 @@ def missing_step(ledger: Ledger, confirmation: Confirmation | None) -> str | Non
     if confirmation.plan is not None and is_cut_off(ledger, confirmation):
         return "resume"
     n_seeds = len(confirmation.seeds)
-    finalist = best_finalist(ledger, confirmation)
-    rival = finalist and (confirmation.reference_of(finalist) or finalist)
-    if finalist is None or rival is None or finalist.differences(rival):
+    best = best_finalist(ledger, confirmation)
+    compared = [] if best is None else [best, confirmation.reference_of(best) or best]
+    if not compared or compared[0].differences(compared[1]):
         n_seeds = max(n_seeds, MIN_SEEDS)
-    if finalist and rival and confirmation.n_seeds_ended([finalist.arm, rival.arm]) >= n_seeds:
+    if compared and confirmation.n_seeds_ended([arm.arm for arm in compared]) >= n_seeds:
         return None
     planned = (ledger.config.get("confirm") or {}).get("seeds", 0)
     return f"confirm --seeds {n_seeds}" if n_seeds > planned else "confirm"

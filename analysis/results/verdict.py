@@ -59,7 +59,7 @@ def describe_verdict(confirmation: Confirmation, trial_id: int, folder: Folder) 
         text = describe_comparison(confirmation, with_new_images(comparison, confirmation, folder))
         return text + _begun_since(confirmation)
     if not confirmation.looks and confirmation.plan is not None:
-        n_ended = confirmation.n_seeds_ended(confirmation.planned_arms)
+        n_ended = confirmation.n_seeds_ended(confirmation.plan.arms or confirmation.arms)
         planned = confirmation.plan.next_look(0)
         if n_ended >= (planned or 0):
             ended = "all planned seeds have ended, and `sweep resume` completes it"

@@ -206,7 +206,7 @@ def _finish(folder: Folder, ledger: Ledger, options: Options, *, has_trained: bo
     confirmation that failed for a reason other than divergence is an error.
     """
     try:
-        if has_trained or not folder.exists(REPORT_FILE):  # deleted before a training
+        if has_trained or not folder.exists(REPORT_FILE):  # which a training deletes
             from analysis.plots.gallery import draw_all
             from analysis.report.page import write_report
 

@@ -70,7 +70,7 @@ def status(
 def _follow(folder: Folder, ledger: Ledger) -> Ledger:
     """Show the search, then the confirmation, while a driver works; return the ledger then."""
     from sweep.config import SweepConfig
-    from sweep.driver.arms import plan_runs
+    from sweep.driver.arms import planned_arms, planned_seeds
     from sweep.driver.resume import current_confirmation, with_recorded_plan
     from sweep.screen.confirm_view import ConfirmationView
     from sweep.screen.display import Display
@@ -95,11 +95,12 @@ def _follow(folder: Folder, ledger: Ledger) -> Ledger:
             config = with_recorded_plan(found, ledger, config)
             if config.confirm is None:
                 continue
-            arms, seeds = plan_runs(config, ledger, found)
-            if found.arms.keys() >= (names := {arm.arm: arm for arm in arms}).keys():
+            names = [arm.arm for arm in planned_arms(config, ledger, found)]
+            if found.arms.keys() >= set(names):
                 begun = max(found.begun.time, found.plan.time, ledger.ended.time)
                 slots = ledger.sessions[-1].slots
-                display.view = ConfirmationView(found, [*names], seeds, slots, begun=begun)
+                seeds = planned_seeds(config, ledger, found)
+                display.view = ConfirmationView(found, names, seeds, slots, begun=begun)
     return ledger
 
 

@@ -62,7 +62,7 @@ def print_trials(ledger: Ledger, trials: Sequence[Trial], state: SweepState) -> 
     console.print(escape(f"sweep {ledger.name}: {state_in_words(ledger, state)}"))
     if not trials:
         return
-    is_searching = state == "running" and ledger.is_searching
+    is_searching = state == "running" and ledger.has_open_session
     with_repeats = any(trial.repeats for trial in trials)
     headings = ["trial", "state", "epochs", "validation", "time", *["repeats"] * with_repeats]
     rows: list[tuple[Trial, list[Text | str]]] = [

@@ -80,17 +80,15 @@ def plan_arms(
     return _without_equals([*planned, *references, plain, mlp], recorded)
 
 
-def plan_runs(
+def planned_arms(
     config: SweepConfig, ledger: Ledger, confirmation: Confirmation | None
-) -> tuple[list[Arm], list[int]]:
-    """Return the arms and seeds up to the next look of a confirmation, or up to its last."""
-    plan = plan_of(config)
+) -> list[Arm]:
+    """Return the arms of a confirmation; see `plan_arms`."""
     recorded = () if confirmation is None else confirmation.arms.values()
-    arms = plan_arms(config, rank_trials(ledger)[: plan.top_k], recorded)
-    return arms, plan_seeds(config, ledger, confirmation)
+    return plan_arms(config, rank_trials(ledger)[: plan_of(config).top_k], recorded)
 
 
-def plan_seeds(
+def planned_seeds(
     config: SweepConfig, ledger: Ledger, confirmation: Confirmation | None
 ) -> list[int]:
     """Return the seeds up to the next look of a confirmation, or up to its last."""
@@ -139,8 +137,8 @@ def _without_equals(planned: list[Arm], recorded: Collection[Arm]) -> list[Arm]:
     A reference is not replaced by an arm that is none.
     """
     references = [arm for arm in planned if arm.reference]
-    known_names = {arm.arm: arm for arm in recorded}
-    best, *others = [known_names.get(arm.arm) or _marked(arm, references) for arm in planned]
+    recorded_arms = {arm.arm: arm for arm in recorded}
+    best, *others = [recorded_arms.get(arm.arm) or _marked(arm, references) for arm in planned]
     arms = [best]
     for arm in others:
         equals = (

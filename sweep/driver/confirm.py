@@ -29,7 +29,7 @@ from analysis.storage.folder import Folder
 from analysis.storage.journal import FORMAT
 from data_utils.dataset import ImageDataset, TrainTest
 from sweep.config import SweepConfig
-from sweep.driver.arms import missing_runs, plan_of, plan_runs, plan_seeds
+from sweep.driver.arms import missing_runs, plan_of, planned_arms, planned_seeds
 from sweep.driver.session import Session
 from sweep.screen.confirm_view import ConfirmationView
 from sweep.screen.display import Display
@@ -55,7 +55,7 @@ def run_confirmation(
     begun = ConfirmationBegun(time.time(), FORMAT, ledger.name, config.epochs, created)
     with ConfirmationWriter(engine.folder, begun, move_to=move_to) as writer:
         confirmation = writer.journal
-        arms, _ = plan_runs(config, ledger, confirmation)
+        arms = planned_arms(config, ledger, confirmation)
         names = [arm.arm for arm in arms]
         _record_plan(writer, replace(plan_of(config), arms=tuple(names)))
         for arm in arms:
@@ -63,7 +63,7 @@ def run_confirmation(
                 writer.append(arm)
         trained: list[int] = []
         # Runs that failed are not tried again at once.
-        while (seeds := plan_seeds(config, ledger, confirmation)) != trained:
+        while (seeds := planned_seeds(config, ledger, confirmation)) != trained:
             _train(session, writer, names, seeds, data)
             if needs_look(confirmation, names, seeds):
                 looks = confirmation.looks

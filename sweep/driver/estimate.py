@@ -83,8 +83,8 @@ def estimate_time(
     each = [epoch_s(arm.model, arm.hyperparameters, *counts) for arm in arms]
     n_runs = (config.confirm.max_seeds or config.confirm.seeds) * len(arms)
     if missing is not None and not missing.n_trials:
-        later = n_runs - missing.n_runs if config.confirm.max_seeds else 0
-        n_runs = len(missing.runs) + max(0, later)
+        n_later = n_runs - missing.n_runs if config.confirm.max_seeds else 0  # after a look
+        n_runs = len(missing.runs) + max(0, n_later)
     runs_s = math.ceil(n_runs / slots) * config.epochs * fmean(each)
     return Estimate(_START_S + search_s, runs_s)
 

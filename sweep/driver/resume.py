@@ -28,7 +28,7 @@ from data_utils.registry import is_path
 from models.own import is_own, source_hash
 from sweep.config import Confirm, SweepConfig
 from sweep.config.messages import checked
-from sweep.driver.arms import missing_runs, plan_runs
+from sweep.driver.arms import missing_runs, planned_arms, planned_seeds
 from sweep.environment import versions
 from sweep.errors import UsageError
 
@@ -107,11 +107,11 @@ def find_missing(folder: Folder, ledger: Ledger, config: SweepConfig) -> Missing
     runs, n_runs, look = [], 0, False
     if config.confirm is not None and rank_trials(ledger):
         confirmation = current_confirmation(folder, ledger, config)
-        arms, seeds = plan_runs(config, ledger, confirmation)
-        runs = missing_runs(confirmation, [arm.arm for arm in arms], seeds)
-        n_runs = len(arms) * len(seeds)
+        names = [arm.arm for arm in planned_arms(config, ledger, confirmation)]
+        seeds = planned_seeds(config, ledger, confirmation)
+        runs, n_runs = missing_runs(confirmation, names, seeds), len(names) * len(seeds)
         if confirmation is not None and not runs:
-            look = needs_look(confirmation, [arm.arm for arm in arms], seeds)
+            look = needs_look(confirmation, names, seeds)
     planned = n_planned(ledger, config.model_dump())
     n_trials = max(0, planned - ledger.n_ended)
     text = "nothing is missing"

@@ -102,7 +102,7 @@ def open_ledger(
 
 def end_killed_search(folder: Folder, ledger: Ledger) -> None:
     """Record in a locked folder, before something else runs there, that a search was killed."""
-    if ledger.is_searching:
+    if ledger.has_open_session:
         with LedgerWriter(folder, ledger.created) as writer:
             _end_killed_session(writer)
 
@@ -110,7 +110,7 @@ def end_killed_search(folder: Folder, ledger: Ledger) -> None:
 def _end_killed_session(writer: LedgerWriter) -> None:
     """Record the end of a session whose driver could not do it: with the last record of work."""
     ledger = writer.journal
-    if ledger.is_searching:
+    if ledger.has_open_session:
         *_, (_, last) = working_clock(ledger)  # a change of the config is no work
         writer.append(SessionEnded(last.time, "killed"))
 

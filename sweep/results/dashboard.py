@@ -138,7 +138,7 @@ class StudyMirror:
         """Add what is new in a ledger, which only grows, and in the sweep's confirmation."""
         confirmation = read_confirmation(self._folder, ledger)
         is_running = self._folder.is_locked()
-        is_searching = is_running and ledger.is_searching
+        is_searching = is_running and ledger.has_open_session
         state = "running" if is_running else state_at_rest(ledger, confirmation)
         trials = dict(self.storage.trials.get(self.study_id, {}))
         space = {

@@ -100,7 +100,7 @@ class ConfirmationView:
     def _seconds_left(self) -> float | None:
         """Estimate the time from the epochs that are done: of the same arm, if it has any.
 
-        It is at least that of the longest open run.
+        The estimate is at least the time left of the longest open run.
         """
         known = [epoch.seconds for run in self._runs() for epoch in run.epochs]
         if not known or not self._n_left():

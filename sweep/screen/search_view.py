@@ -106,7 +106,7 @@ class SearchView:
 
     @property
     def _is_searching(self) -> bool:
-        return self._is_running and self.ledger.is_searching
+        return self._is_running and self.ledger.has_open_session
 
     def _best(self) -> Selection | None:
         """Return the best trial, or the best preview as long as no other trial has a score."""
@@ -144,8 +144,8 @@ def seconds_left(ledger: Ledger) -> float | None:
     """Return the seconds left, if the trials to come take as long as those before.
 
     Of these, an open one counts as if it will run to its end: at first, only trials that were
-    stopped early have ended. It takes at least as long as the longest open one. None before the
-    first epoch, and at the end.
+    stopped early have ended. The result is at least the time left of the longest open one. None
+    before the first epoch, and at the end.
     """
     running = ledger.in_state("RUNNING")
     ended = [trial for trial in ledger.trials.values() if trial.state != "RUNNING"]

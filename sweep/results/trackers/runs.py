@@ -124,7 +124,7 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
     def shown_state(state: str, *, may_run: bool) -> str:
         return "INTERRUPTED" if state == "RUNNING" and not may_run else state
 
-    is_searching = is_running and ledger.is_searching
+    is_searching = is_running and ledger.has_open_session
     for trial in ledger.trials.values():
         name = trial_name(trial.trial_id)
         parameters = {key: trial.value(key) for key in {**DEFAULTS, **trial.hyperparameters}}

@@ -105,3 +105,9 @@ def test_ticks_are_round(dimension, expected):
     ticks = dimension.ticks()
     assert list(ticks) == pytest.approx(list(expected))
     assert list(ticks.values()) == list(expected.values())
+
+
+def test_small_panel_has_few_ticks():
+    rate = Dimension("learning_rate", 0.003, 0.3, "log")
+    assert list(rate.ticks().values()) == ["0.005", "0.01", "0.02", "0.05", "0.1", "0.2"]
+    assert list(rate.ticks(few=True).values()) == ["0.01", "0.1"]

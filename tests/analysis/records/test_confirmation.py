@@ -176,5 +176,5 @@ def test_confirmation_of_another_sweep_is_refused(folder):
             assert found is not None
             assert found.begun == begun
         else:
-            with pytest.raises(LedgerError, match="confirm.jsonl is of another sweep; bring back"):
+            with pytest.raises(LedgerError, match="confirm.jsonl is of another sweep: bring back"):
                 read_confirmation(folder, ledger)

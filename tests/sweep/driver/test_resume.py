@@ -11,7 +11,7 @@ from analysis.storage.local_folder import LocalFolder
 from config_ledgers import make_ledger
 from sweep.config import SweepConfig
 from sweep.config.resolve import resolve_config
-from sweep.driver.arms import plan_runs
+from sweep.driver.arms import planned_arms, planned_seeds
 from sweep.driver.folders import write_environment
 from sweep.driver.resume import check_changes, find_missing, plan_resume
 from sweep.environment import versions
@@ -58,8 +58,8 @@ def _confirm(
     folder: Folder, config: SweepConfig, ledger: Ledger, n_seeds: int, failing: str = ""
 ) -> None:
     with ConfirmationWriter(folder, ConfirmationBegun(0.0, 1, "made", 1)) as writer:
-        arms, seeds = plan_runs(config, ledger, None)
-        for arm in arms:
+        seeds = planned_seeds(config, ledger, None)
+        for arm in planned_arms(config, ledger, None):
             writer.append(arm)
             for seed in seeds[:n_seeds]:
                 state = "FAILED" if arm.arm == failing else "COMPLETE"

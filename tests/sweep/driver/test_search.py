@@ -266,10 +266,10 @@ def test_end_of_a_search_that_was_killed_is_recorded_by_what_follows(make_sessio
     ):
         folder.write("ledger.jsonl", written)
         killed = read_ledger(folder)
-        assert killed.is_searching
+        assert killed.has_open_session
         follow()
         ledger = read_ledger(folder)
-        assert not ledger.is_searching
+        assert not ledger.has_open_session
         assert ledger.ended == SessionEnded(killed.records[-1].time, "killed")
         assert seconds_spent(ledger) == seconds_spent(killed)
         end_killed_search(folder, ledger)
