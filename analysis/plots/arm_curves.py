@@ -1,5 +1,7 @@
 """Accuracy and loss by epoch, of one arm (on training and test images) and of all arms."""
 
+from statistics import fmean
+
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -107,7 +109,7 @@ def draw_comparison_curves(results: Results) -> Picture:
         _draw_band(accuracy, arm["val_accuracy"], looks[name])
         _draw_band(loss, arm["val_loss"], looks[name])
     for name, arm in curves.items():
-        final = percent(float(arm["val_accuracy"][:, -1].mean()))
+        final = percent(fmean(arm["val_accuracy"][:, -1]))
         label = f"{printable(confirmation.arms[name].title, 36)}: {final}"
         legend.append(Line2D([], [], label=label, **looks[name]))
         finals.append(f"{titles[name]} {final}")

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def summarize(values: NDArray[np.float64], *, level: float = LEVEL) -> Summary:
     The interval contains the true mean with probability 1 - `level` if the values are
     normally distributed (Student, "The probable error of a mean", Biometrika 6, 1908).
     """
-    n, mean = len(values), float(np.mean(values))
+    n, mean = len(values), fmean(values)
     if n == 1:
         return Summary(n, mean, None, None)
     sd = float(np.std(values, ddof=1))

@@ -32,6 +32,11 @@ def test_too_few_and_equal_values_have_no_interval_and_no_p(values, sd):
     assert summary.p is None
 
 
+def test_mean_is_rounded_correctly():
+    """NumPy's is 0.9861500000000001: 98.62 % here and 98.61 % in the list of sweeps."""
+    assert summarize(np.array([0.9858, 0.9839, 0.9866, 0.9883])).mean == 0.98615
+
+
 @pytest.mark.parametrize(
     ("differences", "p"),
     [
