@@ -120,6 +120,12 @@ def parameters_of(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
         ) from error
 
 
+def defaults_of(model: str) -> dict[str, Any]:
+    """Return the arguments of an own network whose default is a number, text or bool, with it."""
+    parameters = parameters_of(find(model)).items()
+    return {name: p.default for name, p in parameters if isinstance(p.default, int | float | str)}
+
+
 def takes(make: Callable[..., Any], name: str) -> bool:
     """Return whether a class or function takes an argument of this name."""
     return bool(accepted(make, {name: None}))

@@ -16,7 +16,10 @@ from sweep.config import SweepConfig
 
 
 def plan_arms(
-    config: SweepConfig, finalists: list[Selection], recorded: Collection[Arm] = ()
+    config: SweepConfig,
+    finalists: list[Selection],
+    first: Trial | None = None,
+    recorded: Collection[Arm] = (),
 ) -> list[Arm]:
     """Return the finalists, then the baselines, all with the epochs of the sweep.
 
@@ -24,14 +27,14 @@ def plan_arms(
     in the published recipe, `classic`'s. If the best finalist has another recipe, the hand-tuned
     point in that recipe joins them. It is then the reference of the finalists: a better recipe
     must not be credited to the hyperparameters, nor a regularizer that the recipe fixes. For
-    other data, and for networks of the user, the baseline and reference is the best finalist
-    without any regularizers, including those that the recipe fixes.
+    other data, and for networks of the user, the reference is the best finalist without any
+    regularizers, including those that the recipe fixes, and the initial point is a baseline.
 
     Of arms with equal values only the first is planned, or the recorded one. So a finalist with
     a reference's values is a reference, too, unless it is recorded as none.
 
-    `finalists` has at least one, best first; `recorded` has the arms already in the
-    confirmation.
+    `finalists` has at least one, best first; `first` is trial 1 of the sweep; `recorded` has
+    the arms already in the confirmation.
     """
     classic = dict(DEFAULTS)
     plain = Arm(
@@ -64,7 +67,11 @@ def plan_arms(
             hyperparameters={**best.hyperparameters, **without},
             reference=True,
         )
-        return _without_equals([*planned, off], recorded)
+        others = [off]
+        if first is not None and first.origin == "initial":
+            initial = replace(_finalist(first, plain), title="initial point", role="baseline")
+            others.append(replace(initial, arm="initial-point", trial_id=None))
+        return _without_equals([*planned, *others], recorded)
     own = replace(
         tuned,
         arm=f"hand-tuned-recipe-of-trial-{best.trial_id}",
@@ -85,7 +92,8 @@ def planned_arms(
 ) -> list[Arm]:
     """Return the arms of a confirmation; see `plan_arms`."""
     recorded = () if confirmation is None else confirmation.arms.values()
-    return plan_arms(config, rank_trials(ledger)[: plan_of(config).top_k], recorded)
+    finalists = rank_trials(ledger)[: plan_of(config).top_k]
+    return plan_arms(config, finalists, ledger.trials.get(1), recorded)
 
 
 def planned_seeds(

@@ -4,7 +4,7 @@ import contextlib
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median, median_low
 from typing import Any
 
@@ -77,7 +77,9 @@ def estimate_time(
         return Estimate(_START_S + search_s, 0.0)
     plain = config.model_dump(mode="json")
     made_up = Trial(trial_id=1, seed=0, hyperparameters=draw, started=0.0, config=plain)
-    arms = plan_arms(config, [Selection(made_up, 1.0)])
+    point = next(iter(config.initial_points), {})
+    first = replace(made_up, hyperparameters={**draw, **point})
+    arms = plan_arms(config, [Selection(made_up, 1.0)], first)
     arms += arms[:1] * (min(config.confirm.top_k, config.trials) - 1)
     counts = data.n_train, data.n_test
     each = [epoch_s(arm.model, arm.hyperparameters, *counts) for arm in arms]

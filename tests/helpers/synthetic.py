@@ -201,7 +201,7 @@ def confirmation_records(
     rng = default_rng(1)
     time = BEGIN + 100_000
     yield ConfirmationBegun(time, FORMAT, ledger.name, config.epochs)
-    arms = plan_arms(config, rank_trials(ledger)[:top_k])
+    arms = plan_arms(config, rank_trials(ledger)[:top_k], ledger.trials.get(1))
     yield from (replace(arm, time=time) for arm in arms)
     seeds = confirmation_seeds(config.seed, n_seeds)
     for seed in seeds:

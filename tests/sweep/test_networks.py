@@ -320,3 +320,20 @@ def test_each_text_that_a_sweep_was_trained_with_is_kept(tmp_path, monkeypatch):
     folder.write("model.py", b"print('not this one')")
     with pytest.raises(StorageError, match="it is not the network that the sweep was trained"):
         load_network(folder, second)
+
+
+@pytest.mark.parametrize(
+    ("init", "space", "expected"),
+    [
+        (", width=8", "{low: 4, high: 16}", {"dropout": 0.2, "model.width": 8}),
+        (", width=8", "[4, 16]", {"dropout": 0.2}),  # 8 is none of these
+        (", width=None", "{low: 4, high: 16}", {"dropout": 0.2}),
+        (", *, width", "{low: 4, high: 16}", {"dropout": 0.2}),
+    ],
+)
+def test_initial_point_has_the_defaults_of_the_networks_arguments(tmp_path, init, space, expected):
+    text = made(LINEAR, init=f"{init}, dropout=0.1")
+    config = f"model: net.py:Net\nspace: {{dropout: {{low: 0.0, high: 0.5}}, model.width: {space}}}"
+    points = "initial_points: [{dropout: 0.2}, {model.width: 4}]"
+    first, second = resolve(tmp_path, text, f"{config}\n{points}").initial_points
+    assert (first, second) == (expected, {"model.width": 4})

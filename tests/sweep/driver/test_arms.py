@@ -74,6 +74,19 @@ def test_baseline_elsewhere_is_the_best_without_its_regularizers(config):
     assert (best.reference, best.title) == (True, "trial 1 (without regularizers)")
 
 
+def test_initial_point_is_a_baseline_of_other_data():
+    config = SweepConfig.model_validate({"dataset": "kmnist", "initial_points": [HAND_TUNED]})
+    finalists = _finalists(config, HAND_TUNED, FOUND)
+    first = finalists[0].trial
+    arms = plan_arms(config, finalists[1:], first)
+    assert _names(arms) == ["trial-2", "plain-trial-2*", "initial-point"]
+    assert (arms[-1].role, arms[-1].hyperparameters) == ("baseline", CLASSIC | HAND_TUNED)
+    assert _names(plan_arms(config, finalists, first)) == ["trial-1", "trial-2", "plain-trial-1*"]
+    proposed = SweepConfig(dataset="kmnist")
+    _, found = _finalists(proposed, HAND_TUNED, FOUND)
+    assert _names(plan_arms(proposed, [found], found.trial)) == ["trial-2", "plain-trial-2*"]
+
+
 def test_arms_of_the_classic_recipe():
     config = SweepConfig(epochs=7)
     arms = plan_arms(config, _finalists(config, FOUND))
@@ -129,7 +142,7 @@ def test_what_is_recorded_is_not_planned_under_another_name():
     tuned, best = _finalists(config, HAND_TUNED, FOUND)
     recorded = plan_arms(config, [tuned])
     # Trial 1 is the hand-tuned point in the same recipe, and confirmed as a finalist.
-    assert _names(plan_arms(config, [best], recorded)) == [
+    assert _names(plan_arms(config, [best], recorded=recorded)) == [
         "trial-2",
         "trial-1*",
         "hand-tuned*",
@@ -138,9 +151,9 @@ def test_what_is_recorded_is_not_planned_under_another_name():
     ]
     own = plan_arms(config, [best])
     assert own[1].arm == "hand-tuned-recipe-of-trial-2"
-    assert own[1] in plan_arms(config, [best, tuned], own)
+    assert own[1] in plan_arms(config, [best, tuned], recorded=own)
     # What is now the best is a finalist, whatever is recorded.
-    assert plan_arms(config, [tuned], own)[0].arm == "trial-1"
+    assert plan_arms(config, [tuned], recorded=own)[0].arm == "trial-1"
 
 
 def test_reference_is_not_replaced_by_a_recorded_arm_that_is_none():
@@ -151,8 +164,8 @@ def test_reference_is_not_replaced_by_a_recorded_arm_that_is_none():
     first, second, best = _finalists(config, *draws)
     recorded = plan_arms(config, [first, second])
     assert _names(recorded) == ["trial-1", "trial-2", "plain-trial-1*"]
-    arms = plan_arms(config, [best], recorded)
+    arms = plan_arms(config, [best], recorded=recorded)
     assert _names(arms) == ["trial-3", "plain-trial-3*"]
     assert not arms[1].differences(recorded[1])
     # A finalist that is recorded as none is compared with a reference of its own.
-    assert _names(plan_arms(config, [second], recorded)) == ["trial-2", "plain-trial-2*"]
+    assert _names(plan_arms(config, [second], recorded=recorded)) == ["trial-2", "plain-trial-2*"]
