@@ -15,7 +15,6 @@ from analysis.results.statistics import (
     Interval,
     Summary,
     crossed_interval,
-    sign_flip_p,
     summarize,
 )
 from analysis.storage.folder import Folder
@@ -42,7 +41,6 @@ class Comparison:
             confidence interval of C. Jennison and B. W. Turnbull, "Interim analyses: the
             repeated confidence interval approach", J. R. Statist. Soc. B 51, 1989.
         p: Two-sided, of Student's paired test, as if it were the only one.
-        p_sign_flip: Two-sided, of the exact permutation test, as if it were the only one.
         outcome: What the first interval without 0 showed. It stays when seeds are added: the
             error has been spent, and a later look that contains 0 does not take back what an
             earlier one excluded. The later interval still shows what all seeds say.
@@ -59,7 +57,6 @@ class Comparison:
     level: float = LEVEL
     interval: Interval | None = None
     p: float | None = None
-    p_sign_flip: float | None = None
     outcome: Outcome = "open"
     n_seeds_decided: int | None = None
     n_comparisons: int = 1
@@ -174,15 +171,9 @@ def _describe(pair: tuple[str, str], differences: Differences) -> Comparison:
     """Return a comparison without a test."""
     if not differences:
         return Comparison(*pair, ())
-    values = np.array(list(differences.values()))
-    summary = summarize(values)
+    summary = summarize(np.array(list(differences.values())))
     return Comparison(
-        *pair,
-        seeds=tuple(differences),
-        difference=summary.mean,
-        sd=summary.sd,
-        p=summary.p,
-        p_sign_flip=sign_flip_p(values),
+        *pair, seeds=tuple(differences), difference=summary.mean, sd=summary.sd, p=summary.p
     )
 
 

@@ -21,7 +21,6 @@ Interval = tuple[float, float]
 
 # Far less than one of 10,000 images: a smaller spread comes from rounding.
 _NO_SPREAD = 1e-9
-_MIN_FLIPPED, _MAX_FLIPPED = 7, 32
 _MAX_SEEDS = 100_000
 
 
@@ -72,32 +71,6 @@ def summarize(values: NDArray[np.float64], *, level: float = LEVEL) -> Summary:
         return Summary(n, mean, sd, None)
     half = float(-stdtrit(n - 1, level / 2)) * sd / n**0.5
     return Summary(n, mean, sd, (mean - half, mean + half))
-
-
-def sign_flip_p(differences: NDArray[np.float64]) -> float | None:
-    """Return the exact two-sided p of the paired permutation test, differences float64 [n].
-
-    Of all 2^n assignments of signs, it is the fraction whose sum is at least as far from 0 as
-    the observed one (R. A. Fisher, The Design of Experiments, 1935, section 21). It assumes no
-    distribution. None for n under 7, where it is never much below 0.05, and above 32, where
-    there are too many assignments.
-
-    The sums of one half are looked up among those of the other half, in about 2^(n/2) steps
-    (E. Horowitz and S. Sahni, "Computing partitions with applications to the knapsack
-    problem", J. ACM 21, 1974).
-    """
-    n = len(differences)
-    if not _MIN_FLIPPED <= n <= _MAX_FLIPPED:
-        return None
-    # Sums that differ by rounding only count as equal.
-    bound = abs(float(np.sum(differences))) - 1e-9 * float(np.sum(np.abs(differences)))
-    if bound <= 0:
-        return 1.0
-    first = _signed_sums(differences[: n // 2])
-    second = np.sort(_signed_sums(differences[n // 2 :]))
-    above = len(second) - np.searchsorted(second, bound - first, side="left")
-    below = np.searchsorted(second, -bound - first, side="right")
-    return float(np.sum(above + below)) / 2.0**n
 
 
 def crossed_interval(differences: NDArray[np.int8], *, level: float = LEVEL) -> Interval | None:
@@ -161,14 +134,6 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     fewer, both = min(only_first, only_second), only_first + only_second
     p = min(1.0, 2 * float(bdtr(fewer, both, 0.5))) if both else 1.0
     return McNemar(only_first, only_second, p)
-
-
-def _signed_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sums of `values` with all signs, float64 [2^n]."""
-    sums = np.zeros(1)
-    for value in values:
-        sums = np.concatenate((sums - value, sums + value))
-    return sums
 
 
 def _power(effect: float, n: int, level: float) -> float:

@@ -9,6 +9,7 @@ import typer
 
 from analysis.records.confirmation import read_confirmation
 from analysis.records.ledger import Ledger, read_ledger
+from analysis.records.seeds import confirmation_seeds
 from analysis.records.sweeps import pause_after
 from analysis.results.selection import best_first
 from analysis.results.state import state_in_words, sweep_state
@@ -69,9 +70,7 @@ def status(
 
 def _follow(folder: Folder, ledger: Ledger) -> Ledger:
     """Show the search, then the confirmation, while a driver works; return the ledger then."""
-    from sweep.config import SweepConfig
-    from sweep.driver.arms import planned_arms, planned_seeds
-    from sweep.driver.resume import current_confirmation, with_recorded_plan
+    from analysis.results.completeness import n_seeds_planned
     from sweep.screen.confirm_view import ConfirmationView
     from sweep.screen.display import Display
     from sweep.screen.search_view import SearchView
@@ -88,19 +87,16 @@ def _follow(folder: Folder, ledger: Ledger) -> Ledger:
                 raise UsageError(f"{error}: it was deleted") from error
             pause = pause_after(time.monotonic() - began)
             display.view = SearchView(ledger)
-            config = SweepConfig.model_validate(ledger.config)
-            found = current_confirmation(folder, ledger, config)
-            if ledger.ended is None or found is None or found.plan is None:
+            found = read_confirmation(folder, ledger)
+            plan = None if found is None else found.plan
+            if ledger.ended is None or found is None or plan is None:
                 continue
-            config = with_recorded_plan(found, ledger, config)
-            if config.confirm is None:
-                continue
-            names = [arm.arm for arm in planned_arms(config, ledger, found)]
-            if found.arms.keys() >= set(names):
-                begun = max(found.begun.time, found.plan.time, ledger.ended.time)
-                slots = ledger.sessions[-1].slots
-                seeds = planned_seeds(config, ledger, found)
-                display.view = ConfirmationView(found, names, seeds, slots, begun=begun)
+            if plan.arms and found.arms.keys() >= set(plan.arms):
+                seeds = confirmation_seeds(
+                    ledger.config["seed"], n_seeds_planned(plan, ledger, found)
+                )
+                begun, slots = max(plan.time, ledger.ended.time), ledger.sessions[-1].slots
+                display.view = ConfirmationView(found, plan.arms, seeds, slots, begun=begun)
     return ledger
 
 

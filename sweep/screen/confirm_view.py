@@ -1,7 +1,7 @@
 """The progress of a confirmation, from its record alone."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from rich.console import Group, RenderableType
@@ -23,7 +23,7 @@ class ConfirmationView:
     def __init__(
         self,
         confirmation: Confirmation,
-        arms: list[str],
+        arms: Sequence[str],
         seeds: list[int],
         slots: int,
         clock: Callable[[], float] = time.time,

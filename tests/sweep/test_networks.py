@@ -333,7 +333,9 @@ def test_each_text_that_a_sweep_was_trained_with_is_kept(tmp_path, monkeypatch):
 )
 def test_initial_point_has_the_defaults_of_the_networks_arguments(tmp_path, init, space, expected):
     text = made(LINEAR, init=f"{init}, dropout=0.1")
-    config = f"model: net.py:Net\nspace: {{dropout: {{low: 0.0, high: 0.5}}, model.width: {space}}}"
+    config = (
+        f"model: net.py:Net\nspace: {{dropout: {{low: 0.0, high: 0.5}}, model.width: {space}}}"
+    )
     points = "initial_points: [{dropout: 0.2}, {model.width: 4}]"
     first, second = resolve(tmp_path, text, f"{config}\n{points}").initial_points
     assert (first, second) == (expected, {"model.width": 4})

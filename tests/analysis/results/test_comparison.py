@@ -51,7 +51,6 @@ def test_comparison_on_paper():
         interval=pytest.approx((0.00115 - half, 0.00115 + half), abs=1e-9),
         level=pytest.approx(0.04),
         p=pytest.approx(p),
-        p_sign_flip=None,
         outcome="better",
         n_seeds_decided=4,
         n_comparisons=1,

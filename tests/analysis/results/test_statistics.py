@@ -2,14 +2,12 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from analysis.results.statistics import (
     McNemar,
     Summary,
     mcnemar,
     seeds_needed,
-    sign_flip_p,
     summarize,
 )
 
@@ -35,37 +33,6 @@ def test_too_few_and_equal_values_have_no_interval_and_no_p(values, sd):
 def test_mean_is_rounded_correctly():
     """NumPy's is 0.9861500000000001: 98.62 % here and 98.61 % in the list of sweeps."""
     assert summarize(np.array([0.9858, 0.9839, 0.9866, 0.9883])).mean == 0.98615
-
-
-@pytest.mark.parametrize(
-    ("differences", "p"),
-    [
-        ([1, 2, 3, 4, 5, 6, 7], 2 / 128),
-        ([-1, -2, -3, -4, -5, -6, -7], 2 / 128),
-        # |sum| is at least 5 with at most one sign of either kind: 2 · (1 + 7) ways.
-        ([1, 1, 1, 1, 1, 1, -1], 16 / 128),
-        # The 0 counts twice, with either sign: 2 · 2 of 256 ways.
-        ([1, 1, 1, 1, 1, 1, 1, 0], 4 / 256),
-        ([1, -1, 1, -1, 1, -1, 0, 0], 1.0),
-        ([0, 0, 0, 0, 0, 0, 0], 1.0),
-        (range(1, 33), 2 / 2**32),
-        ([1] * 6, None),
-        ([1] * 33, None),
-    ],
-)
-def test_sign_flip_p_on_paper(differences, p):
-    assert sign_flip_p(np.array(differences, dtype=float)) == p
-    assert sign_flip_p(np.array(differences) / 10_000) == p
-
-
-@pytest.mark.parametrize("n", [7, 12])
-def test_sign_flip_p_agrees_with_scipy(n):
-    rng = np.random.default_rng(n)
-    for differences in (rng.normal(0.5, 1, n), rng.integers(-3, 5, n).astype(float)):
-        expected = stats.permutation_test(
-            (differences,), np.sum, permutation_type="samples", n_resamples=np.inf
-        ).pvalue
-        assert sign_flip_p(differences) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import synthetic
 from analysis.formatting import duration
 from analysis.hyperparameters import HAND_TUNED
-from analysis.records.confirmation import LookTaken, Plan
+from analysis.records.confirmation import Arm, LookTaken, Plan
 from analysis.records.ledger import (
     EpochRecord,
     LedgerWriter,
@@ -314,7 +314,8 @@ def test_status_follows_a_search_and_its_confirmation_until_they_end(call, add_s
     ledger = read_ledger(folder)
     assert call("status").out.startswith("sweep made: finished\n")
     begun = [*synthetic.confirmation_records(ledger, 5, 1, "")][:-3]
-    begun.insert(1, Plan(begun[0].time, 1, 5, None))
+    arms = tuple(record.arm for record in begun if isinstance(record, Arm))
+    begun.insert(1, Plan(begun[0].time, 1, 5, None, arms))
 
     def confirm() -> None:
         folder.write("confirm.jsonl", b"".join(map(encode_record, begun)))
