@@ -37,6 +37,22 @@ def interval(ends: tuple[float, float] | None, show: Callable[[float], str]) -> 
     return "–" if ends is None else " to ".join(map(show, ends))
 
 
+def digits_beside_zero(ends: tuple[float, float] | None) -> int:
+    """Return how many digits an interval in points needs, so that no end looks like 0; up to 4."""
+    digits = 2
+    while ends is not None and digits < 4 and not ends[0] <= 0 <= ends[1]:
+        if all(round(100 * end, digits) for end in ends):
+            break
+        digits += 1
+    return digits
+
+
+def points_interval(ends: tuple[float, float] | None, *, sign: bool = False) -> str:
+    """Return an interval of differences in points, with the digits that it needs."""
+    digits = digits_beside_zero(ends)
+    return interval(ends, lambda end: points(end, digits, sign=sign))
+
+
 def mean_accuracy(mean: float, ends: tuple[float, float] | None, n_seeds: int) -> str:
     """Return a mean test accuracy with its interval, if it has one, and its number of seeds."""
     within = "" if ends is None else f" (95 % interval {interval(ends, percent)})"

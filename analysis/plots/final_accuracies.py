@@ -47,10 +47,10 @@ def draw_final_accuracies(results: Results) -> Picture:
     is_alike = results.ledger.config["dataset"] == "mnist"
     references = _REFERENCES if is_alike and epochs >= _REFERENCE_EPOCHS else ()
     has_interval = any(summary.interval for _, summary in rows)
-    note = "Interval: Student's, for the mean over seeds. " if has_interval else ""
+    note = "Interval: of each arm alone, for the mean over seeds. " if has_interval else ""
     data, highest = results.ledger.data, max(summary.mean for _, summary in rows)
     error = f"{points(data.image_error(highest))} points at {percent(highest, 1)}"
-    note += f"Other test images would shift all arms alike (standard error {error}). "
+    note += f"Other test images would shift all arms, mostly together (standard error {error}). "
     note += AXIS_NOTE
     note += left_out(confirmation, confirmation.arms)
     if references:

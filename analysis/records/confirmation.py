@@ -183,7 +183,11 @@ class Run:
 
 @dataclass
 class Confirmation(Journal):
-    """The contents of a confirmation: arms by name, runs by arm and seed."""
+    """The contents of a confirmation: arms by name, runs by arm and seed.
+
+    `n_planned` is the largest number of seeds that was planned since the first run ended: a plan
+    that is cut, perhaps because of a result, still spends the error as it was planned.
+    """
 
     file = CONFIRMATION_FILE
     first = ConfirmationBegun
@@ -196,6 +200,7 @@ class Confirmation(Journal):
     runs: dict[tuple[str, int], Run] = field(default_factory=dict)
     notices: list[ConfirmationNotice] = field(default_factory=list)
     plan: Plan | None = None
+    n_planned: int = 1
     taken_looks: list[Look] = field(default_factory=list)
 
     @property
@@ -291,6 +296,8 @@ class Confirmation(Journal):
                 run = self._run(record)
                 run.state, run.reason = record.state, record.reason
             case Plan():
+                has_results = any(run.state != "RUNNING" for run in self.runs.values())
+                self.n_planned = max(record.n_planned, self.n_planned if has_results else 1)
                 self.plan = record
                 if record.arms:
                     self._forget_all_but(record.arms)

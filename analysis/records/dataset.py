@@ -28,8 +28,14 @@ class DataRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     is_digits: bool = True
 
     def image_error(self, accuracy: float, n_images: int | None = None) -> float:
-        """Return the standard error of an accuracy on n images, by default the test images."""
-        return math.sqrt(accuracy * (1 - accuracy) / (n_images or self.n_test))
+        """Return the standard error of an accuracy on n images, by default the test images.
+
+        It counts two more images of either kind, so that 100 % has an error, too (A. Agresti
+        and B. A. Coull, "Approximate is better than “exact”", Am. Statist. 52, 1998).
+        """
+        n = (n_images or self.n_test) + 4
+        likely = (accuracy * (n - 4) + 2) / n
+        return math.sqrt(likely * (1 - likely) / n)
 
 
 MNIST = DataRecord()

@@ -13,11 +13,13 @@ from PIL import Image
 
 from analysis.formatting import (
     dataset_name,
+    digits_beside_zero,
     interval,
     network_name,
     p_value,
     percent_number,
     points,
+    points_interval,
 )
 from analysis.plots.gallery import (
     CONFIRMATION_PLOTS,
@@ -59,9 +61,9 @@ def write_report(folder: Folder) -> None:
     )
     environment.filters |= {
         "percent": percent_number,
-        "points": lambda difference: points(difference, sign=True),
+        "points": lambda value, ends: points(value, digits_beside_zero(ends), sign=True),
         "percent_interval": lambda ends: interval(ends, percent_number),
-        "points_interval": lambda ends: interval(ends, lambda end: points(end, sign=True)),
+        "points_interval": lambda ends: points_interval(ends, sign=True),
         "p_value": p_value,
     }
     script = loader.get_source(environment, "report.js")[0]

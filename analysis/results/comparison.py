@@ -30,8 +30,10 @@ class Comparison:
     fractions. A figure is None where there are too few seeds for it.
 
     All comparisons that are shown together share the error equally (Bonferroni), and each
-    spends its share over the looks. So the intervals of all comparisons at all looks contain
-    the true differences with a probability of at least 95 %.
+    spends its share over the looks. So the intervals over seeds of all comparisons at all looks
+    contain the true differences with a probability of at least 95 %; so do, by themselves, those
+    over seeds and images. A finalist that is added after a look makes the shares smaller from
+    then on, but does not account for what was shown before.
 
     Attributes:
         seeds: The seeds with which the runs of both arms were complete at the look.

@@ -1,6 +1,6 @@
 """Which trial is best, and by which rule."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -38,31 +38,27 @@ class Selection:
         return (-self.score, self.trial.trial_id)
 
 
-def selection_score(val_accuracies: Sequence[float], *, schedule: str) -> float:
-    """Return the score of a trial from its validation accuracies by epoch.
+def selection_score(trial: Trial) -> float:
+    """Return the score of a trial from the validation accuracies of its epochs, at least one.
 
     At a constant learning rate the accuracy varies by about 0.12 points from epoch to epoch,
     so the score is the mean of the last three epochs (or of all, if there are fewer). With a
-    decaying learning rate it is the last epoch's accuracy. The score is rounded, so that equal
-    numbers of correct images give equal scores.
+    decaying learning rate, or if the schedule is searched, it is the last epoch's accuracy. The
+    score is rounded, so that equal numbers of correct images give equal scores.
     """
-    shown = val_accuracies[-3:] if schedule == "constant" else val_accuracies[-1:]
-    return round(fmean(shown), 12)
+    is_constant = "schedule" not in trial.config["space"] and trial.value("schedule") == "constant"
+    shown = trial.epochs[-3:] if is_constant else trial.epochs[-1:]
+    return round(fmean(epoch.val_accuracy for epoch in shown), 12)
 
 
 def trial_score(trial: Trial) -> float | None:
     """Return the score of a trial that ran all its epochs, None for any other."""
-    return _score(trial) if trial.state == "COMPLETE" and trial.epochs else None
+    return selection_score(trial) if trial.state == "COMPLETE" and trial.epochs else None
 
 
 def preview_score(trial: Trial) -> float | None:
     """Return the score of a preview that has ended, None for any other trial."""
-    return _score(trial) if trial.outcome == "preview" else None
-
-
-def _score(trial: Trial) -> float:
-    accuracies = [epoch.val_accuracy for epoch in trial.epochs]
-    return selection_score(accuracies, schedule=trial.value("schedule"))
+    return selection_score(trial) if trial.outcome == "preview" else None
 
 
 def trial_accuracy(trial: Trial) -> float | None:
@@ -147,12 +143,9 @@ def describe_rule(ledger: Ledger) -> str:
     """
     best = best_trial(ledger)
     config = best.trial.config if best else ledger.config
-    decaying = constant = "validation accuracy of the last epoch"
-    if config["epochs"] > 1:
+    measure = "validation accuracy of the last epoch"
+    is_constant = "schedule" not in config["space"] and config["recipe"]["schedule"] == "constant"
+    if is_constant and config["epochs"] > 1:
         n_last = "two" if config["epochs"] == 2 else "three"
-        constant = f"mean validation accuracy of the last {n_last} epochs"
-    if "schedule" in config["space"]:
-        measure = f"{constant} (constant learning rate) or {decaying} (decaying)"
-    else:
-        measure = constant if config["recipe"]["schedule"] == "constant" else decaying
+        measure = f"mean validation accuracy of the last {n_last} epochs"
     return f"highest {measure}, among trials that ran all their epochs"

@@ -3,7 +3,7 @@
 A user who adds seeds and looks again has another chance of a false verdict. So each look gets
 a part of the error only (K. K. G. Lan and D. L. DeMets, "Discrete sequential boundaries for
 clinical trials", Biometrika 70, 1983). How much depends on the planned number of seeds alone,
-never on a result, so that a plan may be cut short, completed or extended.
+never on a result, so that a confirmation may be cut short, completed or extended.
 """
 
 from collections.abc import Sequence

@@ -85,6 +85,11 @@ def crossed_interval(differences: NDArray[np.int8], *, level: float = LEVEL) -> 
     Sankhyā A 23, 1961). Unlike with one quantile for the sum (F. E. Satterthwaite, Biometrics
     Bull. 2, 1946), it is never narrower than the interval over seeds alone.
 
+    Where few images differ, their variance is often too small by chance. So the images' variance
+    includes half an image that only the first classifies correctly, and half of the opposite
+    (A. Agresti and Y. Min, "Simple improved confidence intervals for comparing matched
+    proportions", Statist. Med. 24, 2005).
+
     The differences are whether the first network classifies an image correctly, less whether the
     second does, both trained with the same seed: -1, 0 or 1, int8 [n_seeds, n_images]. None for
     fewer than `MIN_SEEDS` seeds, for one image, and without spread between seeds.
@@ -97,7 +102,8 @@ def crossed_interval(differences: NDArray[np.int8], *, level: float = LEVEL) -> 
     rest = differences - of_seeds[:, None] - of_images + mean
     v_rest = float((rest**2).sum()) / ((n_seeds - 1) * (n_images - 1)) / differences.size
     v_seeds = float(np.var(of_seeds, ddof=1)) / n_seeds
-    v_images = max(float(np.var(of_images, ddof=1)) / n_images - v_rest, 0.0)
+    of_all = float(((of_images - mean) ** 2).sum()) + 1  # two halves of 1
+    v_images = max(of_all / (n_images - 1) / n_images - v_rest, 0.0)
     t_seeds, t_images = stdtrit([n_seeds - 1, n_images - 1], level / 2)
     half = float(t_seeds**2 * v_seeds + t_images**2 * v_images) ** 0.5
     return mean - half, mean + half

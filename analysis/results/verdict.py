@@ -2,7 +2,7 @@
 
 from math import floor, log10
 
-from analysis.formatting import count, interval, points
+from analysis.formatting import count, digits_beside_zero, points, points_interval
 from analysis.hyperparameters import REGULARIZERS
 from analysis.records.confirmation import MIN_SEEDS, Arm, Confirmation
 from analysis.records.ledger import Ledger
@@ -91,6 +91,7 @@ def describe_others(confirmation: Confirmation, trial_id: int) -> str:
             for other in compare_arms(confirmation)
             if (other.finalist, other.outcome) == (finalist.arm, outcome)
             and other.difference is not None
+            and not has_turned(other)
             and other != decisive
         ]
         if found:
@@ -112,9 +113,12 @@ def _finding(comparison: Comparison, finalist: str, baseline: str) -> list[str]:
             f"{finalist} cannot be compared with {baseline}: no seed has finished in both arms"
         ]
     if comparison.outcome != "open":
-        sign = 1 if comparison.outcome == "better" else -1
         verb = "beats" if comparison.outcome == "better" else "is worse than"
-        size, details = _figures(comparison, sign)
+        size, details = _figures(comparison)
+        if has_turned(comparison):
+            decided = count(comparison.n_seeds_decided or 0, "seed")
+            turned = f"{finalist} {verb} {baseline} with {decided}, but with more seeds the"
+            return [f"{turned} difference is {size} points on these images ({details})"]
         return [f"{finalist} {verb} {baseline} by {size} points on these images ({details})"]
     finding = f"no evidence that {finalist} beats {baseline}: difference "
     if comparison.interval is not None:
@@ -128,39 +132,43 @@ def _finding(comparison: Comparison, finalist: str, baseline: str) -> list[str]:
     return [f"{finding}{points(difference)} points with each of {n_seeds}", no_test]
 
 
-def _figures(comparison: Comparison, sign: int = 1) -> tuple[str, str]:
+def has_turned(comparison: Comparison) -> bool:
+    """Return whether the difference now has the opposite sign of what was decided earlier."""
+    now = comparison.difference or 0.0
+    return {"better": now < 0, "worse": now > 0, "open": False}[comparison.outcome]
+
+
+def _sign(comparison: Comparison) -> int:
+    """Return -1 if the text says by how much the finalist is worse, else 1."""
+    return -1 if comparison.outcome == "worse" and not has_turned(comparison) else 1
+
+
+def _shown(ends: Interval, sign: int) -> Interval:
+    low, high = sorted(sign * end for end in ends)
+    return low, high
+
+
+def _figures(comparison: Comparison) -> tuple[str, str]:
     """Return the difference, and its interval and basis, in enough digits to tell it from 0."""
     assert comparison.difference is not None
-    ends, digits = _ends(comparison.interval, sign)
-    details = f"95 % interval {ends}, {count(len(comparison.seeds), 'seed')}"
+    assert comparison.interval is not None
+    sign = _sign(comparison)
+    ends = _shown(comparison.interval, sign)
+    details = f"95 % interval {points_interval(ends)}, {count(len(comparison.seeds), 'seed')}"
     if (decided := comparison.n_seeds_decided) not in (None, len(comparison.seeds)):
         details += f", decided with {decided}"
     if comparison.n_comparisons > 1:
         details += f", allowing for {comparison.n_comparisons} comparisons and later looks"
     else:
         details += ", allowing for later looks"
-    return points(sign * comparison.difference, digits), details
-
-
-def _ends(ends: Interval | None, sign: int) -> tuple[str, int]:
-    assert ends is not None
-    low, high = sorted(sign * end for end in ends)
-    digits = 2
-    while (
-        digits < 4
-        and (low > 0 or high < 0)
-        and 0 in (round(100 * low, digits), round(100 * high, digits))
-    ):
-        digits += 1
-    return interval((low, high), lambda end: points(end, digits)), digits
+    return points(sign * comparison.difference, digits_beside_zero(ends)), details
 
 
 def _on_new_images(comparison: Comparison) -> str:
     if comparison.new_images is None:
         return "nothing is known about new images, because predictions are missing or do not match"
-    sign = -1 if comparison.outcome == "worse" else 1
-    ends, _ = _ends(comparison.new_images, sign)
-    if comparison.outcome == "open":
+    ends = points_interval(_shown(comparison.new_images, _sign(comparison)))
+    if comparison.outcome == "open" or has_turned(comparison):
         return f"on new images the interval is {ends}"
     if outcome_of(comparison.new_images) == comparison.outcome:
         return f"the same holds on new images ({ends})"

@@ -67,7 +67,7 @@ def run_confirmation(
             _train(session, writer, names, seeds, data)
             if needs_look(confirmation, names, seeds):
                 looks = confirmation.looks
-                n_planned = looks[0].n_planned if looks else plan_of(config).n_planned
+                n_planned = looks[0].n_planned if looks else confirmation.n_planned
                 n_ended = confirmation.n_seeds_ended(names)
                 writer.append(LookTaken(time.time(), n_ended, n_planned))
             trained = seeds

@@ -22,7 +22,7 @@ from analysis.errors import LedgerError, StorageError
 from analysis.formatting import mean_accuracy, percent
 from analysis.plots.importance import importances
 from analysis.plots.results import NothingToDrawError
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import MIN_SEEDS, Confirmation, read_confirmation
 from analysis.records.ledger import Ledger, Trial, read_ledger
 from analysis.records.sweeps import pause_after
 from analysis.results.comparison import summarize_arm
@@ -218,7 +218,7 @@ class StudyMirror:
             accuracy = mean_accuracy(summary.mean, summary.interval, summary.n)
         verdict = "no verdict"
         if confirmation and (decisive := decisive_comparison(confirmation, arm)):
-            outcome = decisive.outcome if decisive.interval else "few"
+            outcome = "few" if len(decisive.seeds) < MIN_SEEDS else decisive.outcome
             verdict = f"{_OUTCOMES[outcome]} {confirmation.arms[decisive.baseline].title}"
         about = {  # The page shows five of them, and cuts off long ones.
             "Sweep": state_in_words(ledger, state),

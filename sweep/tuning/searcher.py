@@ -148,8 +148,8 @@ class StudySearcher(NotPickled, Searcher):
         if result is not None and not error and (ended is None or self._teaches(ended)):
             outcome = result["report"].outcome()
         if outcome == "COMPLETE":
-            schedule = assignment.hyperparameters["schedule"]
-            value = objective(selection_score(accuracies, schedule=schedule))
+            assert ended is not None  # its last epoch is recorded before
+            value = objective(selection_score(ended))
         self.study.tell(trial, value, state=STATES[outcome], skip_if_finished=True)
 
     def _teaches(self, trial: Trial) -> bool:

@@ -11,6 +11,7 @@ from analysis.records.confirmation import (
     ConfirmationNotice,
     ConfirmationRecord,
     ConfirmationWriter,
+    Plan,
     RunEnded,
     RunEpoch,
     read_confirmation,
@@ -178,3 +179,9 @@ def test_confirmation_of_another_sweep_is_refused(folder):
         else:
             with pytest.raises(LedgerError, match="confirm.jsonl is of another sweep: bring back"):
                 read_confirmation(folder, ledger)
+
+
+def test_plan_that_is_cut_after_a_result_still_spends_the_error_as_it_was_planned():
+    twenty, five = Plan(1.0, 1, 20, None), Plan(1.0, 1, 5, None)
+    assert sum_of(twenty, five).n_planned == 5
+    assert sum_of(twenty, ARM, epoch(1), epoch(2), ended(), five).n_planned == 20

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from analysis.hyperparameters import HAND_TUNED
 from analysis.records.confirmation import LookTaken, Plan, RunEnded, RunEpoch
-from analysis.results.comparison import compare_arms
+from analysis.results.comparison import Comparison, compare_arms
 from analysis.results.completeness import missing_step
 from analysis.results.verdict import (
     decisive_comparison,
     describe_comparison,
+    describe_difference,
     describe_verdict,
 )
 from analysis.storage.local_folder import LocalFolder
@@ -249,3 +250,33 @@ def test_verdict_on_anything_agrees_with_its_interval(arms):
         assert (" is worse than " in text) == (comparison.outcome == "worse")
         if comparison.p_adjusted is not None and abs(comparison.p_adjusted - 0.05) > 1e-9:
             assert (comparison.p_adjusted < 0.05) == (comparison.outcome != "open")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "difference", "verb", "shown"),
+    [
+        ("better", -0.001, "beats", "-0.10 points on these images (95 % interval -0.35 to 0.16"),
+        (
+            "worse",
+            0.001,
+            "is worse than",
+            "0.10 points on these images (95 % interval -0.16 to 0.35",
+        ),
+    ],
+)
+def test_difference_that_turned_after_the_verdict_is_shown_with_its_sign(
+    outcome, difference, verb, shown
+):
+    ends = (-0.0035, 0.0016) if difference < 0 else (-0.0016, 0.0035)
+    found = Comparison(
+        "a",
+        "b",
+        tuple(range(10)),
+        difference=difference,
+        interval=ends,
+        outcome=outcome,
+        n_seeds_decided=5,
+    )
+    assert describe_difference(found, "A", "B").startswith(
+        f"A {verb} B with 5 seeds, but with more seeds the difference is {shown}, 10 seeds, "
+    )

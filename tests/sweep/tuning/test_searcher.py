@@ -178,8 +178,8 @@ def test_trials_that_learn_nothing_do_not_blind_a_gaussian_process(seed):
     ("schedule", "score"), [("constant", (0.92 + 0.96 + 0.97) / 3), ("linear", 0.97)]
 )
 def test_complete_trial_has_the_score_that_the_best_is_chosen_by(schedule, score):
-    space = {"schedule": SPACE["schedule"]}
-    driven = make_driven(space=space, initial_points=[{"schedule": schedule}], epochs=4)
+    space = {"dropout": SPACE["dropout"]}
+    driven = make_driven(space=space, recipe={"schedule": schedule}, epochs=4)
     driven.suggest("a")
     driven.end("a", 0.9, 0.92, 0.96, 0.97)
     (trial,) = driven.study.trials
