@@ -2,23 +2,11 @@
 
 from typing import Any
 
-from analysis.records.epochs import Epoch
-from analysis.records.ledger import (
-    EpochRecord,
-    Ledger,
-    SweepCreated,
-    TrialEnded,
-    TrialStarted,
-)
+from analysis.records.ledger import Ledger
 from analysis.records.seeds import trial_seed
-from analysis.storage.journal import FORMAT
+from in_memory import apply, begin_ledger, measured, trial_records
 from sweep.config import SweepConfig
 from sweep.training.assignment import Report
-
-
-def begin_ledger(config: SweepConfig) -> Ledger:
-    """Make the ledger of a sweep without trials."""
-    return Ledger(SweepCreated(0.0, FORMAT, "made", config.model_dump(mode="json")))
 
 
 def make_ledger(config: SweepConfig, *states: Any) -> Ledger:
@@ -26,12 +14,9 @@ def make_ledger(config: SweepConfig, *states: Any) -> Ledger:
     ledger = begin_ledger(config)
     for trial_id, state in enumerate(states, start=1):
         draw = {"dropout": trial_id / 100, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
-        ledger.add(TrialStarted(1.0, trial_id, 0, draw))
-        accuracy = 0.9 + trial_id / 100
-        for epoch in range(1, config.epochs + 1):
-            ledger.add(EpochRecord(2.0, trial_id, epoch, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4))
-        if state != "RUNNING":
-            ledger.add(TrialEnded(3.0, trial_id, state, None))
+        accuracies = [0.9 + trial_id / 100] * config.epochs
+        end = None if state == "RUNNING" else state
+        apply(ledger, *trial_records(trial_id, accuracies, end, draw))
     return ledger
 
 
@@ -39,13 +24,10 @@ def record(
     ledger: Ledger, number: int, accuracies: list[float], state: Any = None, **values: Any
 ) -> None:
     """Enter a trial's epochs in a ledger, each once; a trial without a state runs on."""
-    if number not in ledger.trials:
-        ledger.apply(TrialStarted(0.0, number, trial_seed(0, number), values))
-    known = len(ledger.trials[number].epochs)
-    for epoch, accuracy in enumerate(accuracies[known:], start=known + 1):
-        ledger.apply(EpochRecord.of(1.0, number, _metrics(epoch, accuracy)))
-    if state is not None:
-        ledger.apply(TrialEnded(2.0, number, state, None))
+    records = [*trial_records(number, accuracies, state, values, seed=trial_seed(0, number))]
+    trial = ledger.trials.get(number)
+    n_known = 0 if trial is None else 1 + len(trial.epochs)
+    apply(ledger, *records[n_known:])
 
 
 def make_result(*accuracies: float, epochs: int = 4, past: bool = False) -> dict[str, Any]:
@@ -53,10 +35,6 @@ def make_result(*accuracies: float, epochs: int = 4, past: bool = False) -> dict
 
     With `past` the epochs before the last are reported as well, as after a checkpoint.
     """
-    reported = [_metrics(epoch, accuracy) for epoch, accuracy in enumerate(accuracies, start=1)]
+    reported = [measured(epoch, accuracy) for epoch, accuracy in enumerate(accuracies, start=1)]
     report = Report(tuple(reported if past else reported[-1:]), is_last=len(reported) == epochs)
     return report.to_result()
-
-
-def _metrics(epoch: int, val_accuracy: float) -> Epoch:
-    return Epoch(epoch, 0.1, 0.9, 0.1, val_accuracy, seconds=1.0, images_per_s=5000.0)

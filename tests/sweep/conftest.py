@@ -7,26 +7,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.hyperparameters import complete
-from analysis.records.confirmation import (
-    Arm,
-    ConfirmationBegun,
-    ConfirmationWriter,
-    RunEnded,
-    RunEpoch,
-)
-from analysis.records.ledger import (
-    EpochRecord,
-    Ledger,
-    LedgerWriter,
-    SweepCreated,
-    TrialEnded,
-    TrialStarted,
-    read_ledger,
-)
+from analysis.records.confirmation import ConfirmationRecord, RunEpoch
+from analysis.records.ledger import EpochRecord, Ledger, read_ledger
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
+from appending import write_journal
 from data_utils.dataset import TrainTest
+from in_memory import (
+    begin_confirmation,
+    begin_ledger,
+    make_arm,
+    run_ended,
+    trial_ended,
+    trial_started,
+)
 from sweep.config import SweepConfig
 
 if TYPE_CHECKING:
@@ -109,12 +104,10 @@ def _write_search(folder: Folder, run: "TrainingRun") -> None:
     hyperparameters = dict(run.hyperparameters)
     searched = {name: hyperparameters[name] for name in SweepConfig().space}
     recipe = {k: v for k, v in hyperparameters.items() if k not in searched}
-    config = SweepConfig(trials=1, epochs=2, recipe=recipe).model_dump(mode="json")
-    with LedgerWriter(folder, SweepCreated(1.0, 1, "trained", config)) as writer:
-        writer.append(TrialStarted(2.0, 1, 7, searched))
-        for metrics in run.history:
-            writer.append(EpochRecord.of(3.0, 1, metrics))
-        writer.append(TrialEnded(4.0, 1, "COMPLETE", None))
+    config = SweepConfig(trials=1, epochs=2, recipe=recipe)
+    epochs = [EpochRecord.of(0.0, 1, metrics) for metrics in run.history]
+    started = trial_started(1, searched, seed=7)
+    write_journal(folder, begin_ledger(config), started, *epochs, trial_ended(1))
     Checkpoint(folder, Assignment("trial-0001", 7, "lenet5", 2, hyperparameters)).save(run)
 
 
@@ -125,14 +118,12 @@ def _write_confirmation(
     from sweep.training.checkpoints import Checkpoint
 
     values = dict(trial.hyperparameters)
-    arm = Arm(5.0, "trial-1", "trial 1", "finalist", "lenet5", 1, values, 2, False)
-    with ConfirmationWriter(folder, ConfirmationBegun(5.0, 1, "trained", 2)) as writer:
-        writer.append(arm)
-        for seed, run in zip(confirmation_seeds(0, len(runs)), runs, strict=True):
-            for metrics in run.history if run else ():
-                writer.append(RunEpoch.of(6.0, "trial-1", seed, metrics))
-            state, reason = ("COMPLETE", None) if run else ("FAILED", "loss became nan")
-            writer.append(RunEnded(7.0, "trial-1", seed, state, reason))
-            if run:
-                name = f"trial-1-seed-{seed}"
-                Checkpoint(folder, Assignment(name, seed, "lenet5", 2, values)).save(run)
+    arm = make_arm("trial-1", "finalist", title="trial 1", trial_id=1, hyperparameters=values)
+    records: list[ConfirmationRecord] = [arm]
+    for seed, run in zip(confirmation_seeds(0, len(runs)), runs, strict=True):
+        if run:
+            records += [RunEpoch.of(0.0, "trial-1", seed, metrics) for metrics in run.history]
+            name = f"trial-1-seed-{seed}"
+            Checkpoint(folder, Assignment(name, seed, "lenet5", 2, values)).save(run)
+        records.append(run_ended("trial-1", seed, "COMPLETE" if run else "FAILED"))
+    write_journal(folder, begin_confirmation(), *records)

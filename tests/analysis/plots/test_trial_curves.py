@@ -1,6 +1,6 @@
 from analysis.plots.trial_curves import draw_trial_curves, trial_curves
-from analysis.records.ledger import ConfigChanged, EpochRecord, TrialEnded, TrialStarted
-from in_memory import make_ledger
+from analysis.records.ledger import ConfigChanged
+from in_memory import apply, make_ledger, trial_records
 from shown import show
 
 
@@ -19,11 +19,8 @@ def test_trial_curves_without_early_stopping_have_no_rungs():
 
 def test_trial_curves_use_the_config_that_each_trial_started_with():
     ledger = make_ledger(("COMPLETE", {}, [0.9] * 9), epochs=9)
-    ledger.apply(ConfigChanged(200.0, ledger.config | {"epochs": 2}))
-    ledger.apply(TrialStarted(201.0, 2, 2, {}))
-    for epoch in (1, 2):
-        ledger.apply(EpochRecord(202.0 + epoch, 2, epoch, 0.1, 0.9, 0.05, 0.9, 2.0, 1e4))
-    ledger.apply(TrialEnded(205.0, 2, "COMPLETE", None))
+    changed = ConfigChanged(200.0, ledger.config | {"epochs": 2})
+    apply(ledger, changed, *trial_records(2, [0.9, 0.9], time=201.0))
     data = trial_curves(ledger)
     assert (data.epochs, data.rungs) == (9, (1, 2, 4, 8))
     shown = show(draw_trial_curves, ledger)

@@ -5,9 +5,7 @@ from msgspec.structs import replace
 
 from analysis.errors import LedgerError
 from analysis.records.confirmation import (
-    Arm,
     Confirmation,
-    ConfirmationBegun,
     ConfirmationNotice,
     ConfirmationRecord,
     ConfirmationWriter,
@@ -19,47 +17,34 @@ from analysis.records.confirmation import (
 from analysis.records.epochs import Epoch
 from analysis.records.files import CONFIRMATION_FILE
 from analysis.records.seeds import confirmation_seeds
-from analysis.storage.journal import FORMAT, encode_record
-from in_memory import make_ledger
+from analysis.storage.journal import encode_record
+from appending import write_journal
+from in_memory import apply, begin_confirmation, make_arm, make_ledger, run_ended, run_epoch
 
-BEGUN = ConfirmationBegun(0.0, 1, "s", 2)
-ARM = Arm(
-    time=1.0,
-    arm="hand-tuned",
-    title="hand-tuned LeNet-5",
-    role="baseline",
-    model="lenet5",
-    trial_id=None,
-    hyperparameters={"dropout": 0.25, "nesterov": False},
-    epochs=2,
-    reference=True,
-)
+BEGUN = begin_confirmation().begun
+ARM = make_arm("hand-tuned", hyperparameters={"dropout": 0.25, "nesterov": False}, reference=True)
 FINALIST = replace(ARM, arm="finalist-1", role="finalist", trial_id=17, reference=False)
 
 
 def epoch(number: int, accuracy: float = 0.99) -> RunEpoch:
-    return RunEpoch(2.0, "hand-tuned", 1001, number, 0.1, 0.97, 0.03, accuracy, 5.0, 1e4)
+    return run_epoch("hand-tuned", 1001, number, accuracy)
 
 
 def ended(state: str = "COMPLETE", reason: str | None = None, seed: int = 1001) -> RunEnded:
-    return RunEnded(3.0, "hand-tuned", seed, state, reason)
+    return run_ended("hand-tuned", seed, state, reason)
 
 
 def sum_of(*records: ConfirmationRecord) -> Confirmation:
-    confirmation = Confirmation(BEGUN)
-    for record in records:
-        confirmation.apply(record)
-    return confirmation
+    return apply(Confirmation(BEGUN), *records)
 
 
 def test_writer_and_reader_agree(folder):
     assert Confirmation.read(folder) is None
     notice = ConfirmationNotice(2.5, "so it is")
-    with ConfirmationWriter(folder, BEGUN) as writer:
-        for record in (FINALIST, ARM, epoch(1), notice, epoch(2, 0.98), ended()):
-            writer.append(record)
+    records = (FINALIST, ARM, epoch(1), notice, epoch(2, 0.98), ended())
+    written = write_journal(folder, Confirmation(BEGUN), *records)
     confirmation = Confirmation.read(folder)
-    assert confirmation == writer.journal
+    assert confirmation == written
     assert confirmation is not None
     assert list(confirmation.arms) == ["finalist-1", "hand-tuned"]
     assert confirmation.in_role("finalist") == [FINALIST]
@@ -170,7 +155,7 @@ def test_confirmation_of_another_sweep_is_refused(folder):
     created = ledger.created.time
     assert read_confirmation(folder, ledger) is None
     for recorded, is_own in ((0.0, True), (created, True), (created + 1, False)):
-        begun = ConfirmationBegun(1.0, FORMAT, "renamed since", 2, recorded)
+        begun = begin_confirmation(name="renamed since", created=recorded).begun
         folder.write("confirm.jsonl", encode_record(begun))
         if is_own:
             found = read_confirmation(folder, ledger)

@@ -14,7 +14,6 @@ from analysis.records.ledger import (
     Record,
     SessionEnded,
     SessionStarted,
-    SweepCreated,
     TrialEnded,
     TrialStarted,
     read_first_record,
@@ -23,9 +22,12 @@ from analysis.records.ledger import (
 from analysis.storage.folder import Folder
 from analysis.storage.journal import encode_record
 from analysis.storage.local_folder import LocalFolder
+from appending import append, write_journal
 from full_disk import file_size_limit
+from in_memory import apply, begin_ledger, session_started, trial_ended, trial_epoch, trial_started
 
-CREATED = SweepCreated(0.0, 1, "s", {"epochs": 3})
+CREATED = begin_ledger({"epochs": 3}, name="s").created
+STARTED, FIRST, SECOND = trial_started(1), trial_epoch(1, 1), trial_epoch(1, 2)
 # As version 0.1.0 wrote it, with a whole number where a number is expected.
 EPOCH = (
     '{"kind": "epoch", "time": 5.0, "trial_id": 1, "epoch": 1, "train_loss": 0.5, '
@@ -38,27 +40,10 @@ times, fractions = st.floats(0, 1e11), st.floats(0, 1)
 values = st.dictionaries(st.text(), st.one_of(numbers, st.booleans(), st.text(), st.none()))
 
 
-def started(trial_id: int = 1) -> TrialStarted:
-    return TrialStarted(10.0, trial_id, 7, {"dropout": 0.1})
-
-
-def epoch(number: int, trial_id: int = 1) -> EpochRecord:
-    return EpochRecord(10.0 + number, trial_id, number, 0.5, 0.8, 0.1, 0.97, 4.0, 1e4)
-
-
 def write(folder: Folder, *records: Record | bytes) -> None:
     lines = [CREATED, *records]
     data = b"".join(r if isinstance(r, bytes) else encode_record(r) for r in lines)
     folder.write(LEDGER_FILE, data)
-
-
-def sum_of(records: list[Record]) -> Ledger:
-    created, *rest = records
-    assert isinstance(created, SweepCreated)
-    ledger = Ledger(created)
-    for record in rest:
-        ledger.apply(record)
-    return ledger
 
 
 others = st.one_of(
@@ -112,12 +97,10 @@ def test_prefix_of_a_ledger_is_read_up_to_its_last_complete_record(
             read_ledger(folder)
         return
     ledger = Ledger.read(folder)
-    assert ledger == sum_of(history[:n_complete])
+    assert ledger == apply(Ledger(CREATED), *history[1:n_complete])
     assert ledger.truncated_bytes == len(kept) - kept.rindex(b"\n") - 1
 
-    with LedgerWriter(folder, read_ledger(folder).created) as writer:
-        for record in history[n_complete:]:
-            writer.append(record)
+    append(folder, *history[n_complete:])
     assert folder.read(LEDGER_FILE) == data
 
 
@@ -139,7 +122,7 @@ def test_damaged_ledger_is_read_or_refused_with_its_line(
     assert complaint == "" or complaint.startswith(wheres)
 
 
-INTACT = encode_record(CREATED) + encode_record(started())
+INTACT = encode_record(CREATED) + encode_record(STARTED)
 
 
 @pytest.mark.parametrize("contents", [INTACT, encode_record(CREATED)])
@@ -158,13 +141,12 @@ def test_damaged_end_is_ignored_and_removed(folder, contents, end):
     folder.write(LEDGER_FILE, contents + end)
     ledger = read_ledger(folder)
     assert (ledger.truncated_bytes, read_first_record(folder)) == (len(end), CREATED)
-    with LedgerWriter(folder, CREATED) as writer:
-        writer.append(Notice(1.0, None, "on"))
+    write_journal(folder, Ledger(CREATED), Notice(1.0, None, "on"))
     assert folder.read(LEDGER_FILE) == contents + encode_record(Notice(1.0, None, "on"))
 
 
 def test_records_are_written_as_version_0_1_0_wrote_them(folder):
-    write(folder, started(), EPOCH.encode())
+    write(folder, STARTED, EPOCH.encode())
     ledger = read_ledger(folder)
     assert ledger.trials[1].epochs == [Epoch(1, 0.5, 0.9, 0.1, 0.97, 4.0, 11000.0)]
     record = EpochRecord.of(5.0, 1, ledger.trials[1].epochs[0])
@@ -204,7 +186,7 @@ def test_records_are_written_as_version_0_1_0_wrote_them(folder):
     ids=lambda damaged: repr(damaged[:30]),
 )
 def test_damaged_line_is_refused_with_its_number(folder, damaged):
-    write(folder, started(), damaged.encode() + b"\n", Notice(1.0, None, "fine"))
+    write(folder, STARTED, damaged.encode() + b"\n", Notice(1.0, None, "fine"))
     with pytest.raises(LedgerError) as caught:
         read_ledger(folder)
     shown = damaged if len(damaged) <= 60 else damaged[:57] + "..."
@@ -213,18 +195,18 @@ def test_damaged_line_is_refused_with_its_number(folder, damaged):
 
 
 def test_damage_has_a_remedy_but_not_a_record_of_another_version(folder):
-    write(folder, started(), b'{"kind": \n', Notice(1.0, None, "fine"))
+    write(folder, STARTED, b'{"kind": \n', Notice(1.0, None, "fine"))
     remedy = "copy the sweep, delete the lines from 3 on and confirm.jsonl, and resume it"
     with pytest.raises(LedgerError, match=f"; to go on without it, {remedy}$"):
         read_ledger(folder)
     folder.write(LEDGER_FILE, b"")
-    write(folder, started(), b'{"kind": "promotion", "time": 1.0}\n')
+    write(folder, STARTED, b'{"kind": "promotion", "time": 1.0}\n')
     with pytest.raises(LedgerError, match=r"is not a record \('.*'\): Invalid value 'promotion'"):
         read_ledger(folder)
 
 
 def test_line_that_is_not_utf_8_is_refused(folder):
-    write(folder, b'{"kind": "notice", "time": 1, "trial_id": null, "text": "\xff"}\n', started())
+    write(folder, b'{"kind": "notice", "time": 1, "trial_id": null, "text": "\xff"}\n', STARTED)
     with pytest.raises(LedgerError, match=":2 is not a record"):
         read_ledger(folder)
 
@@ -232,7 +214,7 @@ def test_line_that_is_not_utf_8_is_refused(folder):
 @pytest.mark.parametrize(
     ("first", "message"),
     [
-        (encode_record(started()), "comes before the record that begins the file"),
+        (encode_record(STARTED), "comes before the record that begins the file"),
         (
             encode_record(CREATED).replace(b'"format": 1', b'"format": 2'),
             "is of format 2, but this program reads format 1; use the version of",
@@ -248,15 +230,12 @@ def test_first_record_must_begin_a_ledger_of_this_format(folder, first, message)
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ([started(), started()], "starts trial 1 a second time"),
-        ([epoch(1)], "is about trial 1, which was never started"),
-        ([TrialEnded(1.0, 1, "COMPLETE", None)], "is about trial 1, which was never started"),
-        ([started(), epoch(2)], "is epoch 2 of trial 1, but epoch 1 comes next"),
-        ([started(), epoch(1), epoch(1)], "is epoch 1 of trial 1, but epoch 2 comes next"),
-        (
-            [started(), TrialEnded(1.0, 1, "FAILED", "so"), epoch(1)],
-            "is about trial 1, which has ended (FAILED)",
-        ),
+        ([STARTED, STARTED], "starts trial 1 a second time"),
+        ([FIRST], "is about trial 1, which was never started"),
+        ([trial_ended(1)], "is about trial 1, which was never started"),
+        ([STARTED, SECOND], "is epoch 2 of trial 1, but epoch 1 comes next"),
+        ([STARTED, FIRST, FIRST], "is epoch 1 of trial 1, but epoch 2 comes next"),
+        ([STARTED, trial_ended(1, "FAILED"), FIRST], "is about trial 1, which has ended (FAILED)"),
         ([CREATED], "begins the sweep a second time"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
@@ -283,20 +262,18 @@ def test_ledger_is_the_sum_of_its_records(folder):
     session, notice = SessionStarted(5.0, "host", 3, 2), Notice(6.0, 1, "so it is")
     records: list[Record] = [
         session,
-        started(1),
-        started(2),
-        epoch(1),
+        trial_started(1, {"dropout": 0.1}, seed=7, time=10.0),
+        trial_started(2),
+        trial_epoch(1, 1, 0.96, seconds=4.0),
         notice,
         ConfigChanged(7.0, {"epochs": 4}),
-        epoch(2),
-        TrialEnded(30.0, 1, "FAILED", "loss became nan"),
+        trial_epoch(1, 2, 0.97, seconds=4.0),
+        trial_ended(1, "FAILED", time=30.0),
         SessionEnded(31.0, "interrupted"),
     ]
-    with LedgerWriter(folder, CREATED) as writer:
-        for record in records:
-            writer.append(record)
+    written = write_journal(folder, Ledger(CREATED), *records)
     ledger = Ledger.read(folder)
-    assert ledger == writer.journal
+    assert ledger == written
     assert (ledger.name, ledger.config["epochs"], ledger.records) == ("s", 4, records)
     assert (ledger.sessions, ledger.notices, ledger.ended) == ([session], [notice], records[-1])
     first, second = ledger.trials.values()
@@ -312,7 +289,7 @@ def test_ledger_is_the_sum_of_its_records(folder):
     )
     assert (ledger.in_state("RUNNING"), ledger.in_state("COMPLETE")) == ([second], [])
     assert ledger.n_ended == 1
-    ledger.apply(SessionStarted(32.0, "other", 4, 1))
+    ledger.apply(session_started(time=32.0))
     assert ledger.ended is None
 
 
@@ -321,22 +298,20 @@ def test_file_without_a_complete_record_is_replaced_but_never_a_sweep(folder, le
     if leftover is not None:
         folder.write(LEDGER_FILE, leftover)
     assert read_first_record(folder) is None
-    for created in (CREATED, SweepCreated(9.0, 1, "other", {})):
-        LedgerWriter(folder, created).close()
+    for begun in (Ledger(CREATED), begin_ledger({}, name="other")):
+        write_journal(folder, begun)
         assert folder.read(LEDGER_FILE) == encode_record(CREATED)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_non_finite_number_is_never_written(folder, value):
     with LedgerWriter(folder, CREATED) as writer:
-        for record in (
-            SessionStarted(value, "host", 1, 1),
-            TrialStarted(1.0, 1, 1, {"a": [{"dropout": value}]}),
-        ):
+        nested = {"a": [{"dropout": value}]}
+        for record in (session_started(time=value), trial_started(1, nested)):
             with pytest.raises(ValueError, match="JSON"):
                 writer.append(record)
     assert folder.read(LEDGER_FILE) == encode_record(CREATED)
-    assert writer.journal == sum_of([CREATED])
+    assert writer.journal == Ledger(CREATED)
 
 
 def test_text_that_is_not_unicode_is_written_with_question_marks(folder):
@@ -346,14 +321,14 @@ def test_text_that_is_not_unicode_is_written_with_question_marks(folder):
 
 def test_record_that_the_disk_refuses_is_not_in_the_ledger(folder):
     with LedgerWriter(folder, CREATED) as writer:
-        writer.append(started())
+        writer.append(STARTED)
         before = folder.read(LEDGER_FILE)
         with (
             file_size_limit(len(before) + 3),
             pytest.raises(StorageError, match="the disk took 3 of .* bytes; is it full") as caught,
         ):
-            writer.append(epoch(1))
+            writer.append(FIRST)
         assert caught.value.filename == folder.display_path(LEDGER_FILE)
         with pytest.raises(StorageError):  # what a disk holds after a failure is unknown
-            writer.append(epoch(1))
+            writer.append(FIRST)
     assert (folder.read(LEDGER_FILE), writer.journal.trials[1].epochs) == (before, [])

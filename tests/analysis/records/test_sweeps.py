@@ -5,10 +5,12 @@ import pytest
 
 from analysis.errors import LedgerError
 from analysis.records.files import LEDGER_FILE
-from analysis.records.ledger import LedgerWriter, SweepCreated, read_ledger
+from analysis.records.ledger import read_ledger
 from analysis.records.sweeps import list_sweeps, open_sweep
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
+from appending import write_journal
+from in_memory import begin_ledger
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def storage(tmp_path: Path) -> LocalFolder:
 
 
 def begin(storage: Folder, name: str, time: float) -> None:
-    LedgerWriter(storage.child(name), SweepCreated(time, 1, name, {})).close()
+    write_journal(storage.child(name), begin_ledger({}, name=name, time=time))
 
 
 def names(storage: Folder) -> list[str]:

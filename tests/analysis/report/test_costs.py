@@ -4,14 +4,7 @@ import pytest
 import yaml
 
 from analysis.records.confirmation import Confirmation, Plan
-from analysis.records.ledger import (
-    EpochRecord,
-    Ledger,
-    Notice,
-    TrialEnded,
-    TrialStarted,
-    read_ledger,
-)
+from analysis.records.ledger import Ledger, Notice, read_ledger
 from analysis.records.seeds import confirmation_seeds
 from analysis.report.costs import (
     commands,
@@ -22,7 +15,7 @@ from analysis.report.costs import (
     resolved_config,
 )
 from analysis.results.cost import describe_shortened, search_cost
-from in_memory import make_ledger
+from in_memory import apply, make_ledger, trial_records
 
 
 def test_costs_of_a_search_count_every_core(add_sweep):
@@ -39,9 +32,7 @@ def test_costs_of_a_search_count_every_core(add_sweep):
 
 def test_previews_are_not_called_early_stopping():
     ledger = make_ledger(("COMPLETE", {}, [0.9] * 4))
-    ledger.apply(TrialStarted(200.0, 2, 2, {}, preview_epochs=1))
-    ledger.apply(EpochRecord(201.0, 2, 1, 0.1, 0.9, 0.05, 0.9, 2.0, 1e4))
-    ledger.apply(TrialEnded(202.0, 2, "STOPPED", None))
+    apply(ledger, *trial_records(2, [0.9], "STOPPED", preview_epochs=1, time=200.0))
     assert dict(cost_rows(ledger, None))["Search: epochs saved"] == "3 of 8, 38 %: 1 preview"
 
 

@@ -12,19 +12,13 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 import synthetic
 from analysis.hyperparameters import format_value
 from analysis.plots.gallery import MODEL_PLOTS, SEARCH_PLOTS, render
 from analysis.plots.results import read_results
 from analysis.records.confirmation import Confirmation, Plan
-from analysis.records.ledger import (
-    EpochRecord,
-    TrialEnded,
-    TrialStarted,
-    read_ledger,
-)
+from analysis.records.ledger import read_ledger
 from analysis.report.facts import find_verdict
 from analysis.report.page import write_report
 from analysis.results.comparison import compare_arms, summarize_arm
@@ -33,6 +27,7 @@ from analysis.storage.folder import Folder
 from analysis.storage.journal import encode_record
 from analysis.storage.local_folder import LocalFolder
 from appending import append
+from in_memory import trial_records
 
 N_PICTURES = 14
 SMALL = {"n_trials": 22, "epochs": 3, "scheduler": "none"}
@@ -197,14 +192,8 @@ def test_report_is_accessible(confirmed_report):
 
 def test_report_of_an_extended_sweep_is_about_its_best_trial(confirmed_folder):
     folder = confirmed_folder({**SMALL, "failure_rate": 0}, n_seeds=2)
-    trial = read_ledger(folder).trials[1]
-    better = replace(trial.epochs[0], val_accuracy=1.0)
-    append(
-        folder,
-        TrialStarted(2e9, 23, 5, trial.hyperparameters),
-        *(EpochRecord.of(2e9, 23, replace(better, epoch=epoch)) for epoch in (1, 2, 3)),
-        TrialEnded(2e9, 23, "COMPLETE", None),
-    )
+    drawn = read_ledger(folder).trials[1].hyperparameters
+    append(folder, *trial_records(23, [1.0] * 3, "COMPLETE", drawn, time=2e9))
     page = ET.fromstring(report_of(folder))
     assert texts(page, "p")[1].startswith("Trial 23 is the best now")
     assert "sweep confirm --seeds" not in texts(page, "code")

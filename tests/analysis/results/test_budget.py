@@ -1,17 +1,8 @@
-from typing import Any
-
 import pytest
 
-from analysis.records.ledger import (
-    EpochRecord,
-    Ledger,
-    SessionEnded,
-    SessionStarted,
-    SweepCreated,
-    TrialStarted,
-)
+from analysis.records.ledger import Ledger, SessionEnded
 from analysis.results.budget import describe_budget, n_planned, read_duration, write_duration
-from analysis.storage.journal import FORMAT
+from in_memory import apply, begin_ledger, session_started, trial_epoch, trial_started
 
 
 @pytest.mark.parametrize(
@@ -34,18 +25,16 @@ def test_other_text_is_no_duration(text):
 
 def _ledger(budget: str | None, *, started: list[int]) -> Ledger:
     """Return a ledger with 10 seconds of work in each of two sessions, an hour apart."""
-    config: dict[str, Any] = {"trials": 8, "time_budget": budget}
-    ledger = Ledger(SweepCreated(0.0, FORMAT, "made", config))
-    ledger.add(SessionStarted(0.0, "here", 1, 2))
-    for trial_id in started:
-        ledger.add(TrialStarted(1.0, trial_id, 0, {}))
-    ledger.add(SessionEnded(10.0, "interrupted"))
-    ledger.add(SessionStarted(3610.0, "here", 1, 2))
-    if started:
-        ledger.add(EpochRecord(3620.0, started[0], 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1e4))
-    else:
-        ledger.add(SessionEnded(3620.0, "interrupted"))
-    return ledger
+    ended = SessionEnded(3620.0, "interrupted")
+    last = trial_epoch(started[0], 1, time=3620.0) if started else ended
+    return apply(
+        begin_ledger({"trials": 8, "time_budget": budget}),
+        session_started(slots=2),
+        *(trial_started(trial_id, time=1.0) for trial_id in started),
+        SessionEnded(10.0, "interrupted"),
+        session_started(slots=2, time=3610.0),
+        last,
+    )
 
 
 @pytest.mark.parametrize(

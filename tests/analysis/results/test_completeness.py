@@ -1,9 +1,9 @@
 import pytest
 from msgspec.structs import replace
 
-from analysis.records.confirmation import LookTaken, Plan, RunEnded, RunEpoch
+from analysis.records.confirmation import LookTaken, Plan
 from analysis.results.completeness import is_cut_off, missing_step
-from in_memory import by_seed, make_confirmation, make_ledger
+from in_memory import apply, by_seed, make_confirmation, make_ledger, run_epoch, run_records
 
 BASE = by_seed(0.992, 0.992, 0.992, 0.992)
 
@@ -46,43 +46,36 @@ def test_confirmation_is_cut_off_until_its_plan_is_done():
         confirmation.apply(LookTaken(1.0, 4, 4))
         assert is_cut_off(ledger, confirmation) == expected
         confirmation.taken_looks.clear()
-    confirmation.apply(Plan(1.0, 1, 4, None))
-    confirmation.apply(LookTaken(1.0, 4, 4))
+    apply(confirmation, Plan(1.0, 1, 4, None), LookTaken(1.0, 4, 4))
     assert not is_cut_off(make_ledger(*[("COMPLETE", {}, [0.9])] * 2), confirmation)
 
 
 def test_confirmation_is_cut_off_until_all_planned_arms_are_trained():
     ledger = make_ledger(("COMPLETE", {}, [0.9]))
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
-    confirmation.apply(LookTaken(1.0, 4, 4))
-    confirmation.apply(Plan(1.0, 1, 4, None, ("finalist-1", "hand-tuned")))
+    one, two = ("finalist-1", "hand-tuned"), ("finalist-1", "finalist-2", "hand-tuned")
+    apply(confirmation, LookTaken(1.0, 4, 4), Plan(1.0, 1, 4, None, one))
     assert not is_cut_off(ledger, confirmation)
-    confirmation.apply(Plan(1.0, 2, 4, None, ("finalist-1", "finalist-2", "hand-tuned")))
-    confirmation.apply(replace(confirmation.arms["finalist-1"], arm="finalist-2", trial_id=2))
+    second = replace(confirmation.arms["finalist-1"], arm="finalist-2", trial_id=2)
+    apply(confirmation, Plan(1.0, 2, 4, None, two), second)
     for seed in BASE:
         assert is_cut_off(ledger, confirmation)
         assert missing_step(ledger, confirmation) == "resume"
-        for epoch in (1, 2):
-            confirmation.apply(
-                RunEpoch(2.0, "finalist-2", seed, epoch, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0)
-            )
-        confirmation.apply(RunEnded(3.0, "finalist-2", seed, "COMPLETE", None))
+        apply(confirmation, *run_records("finalist-2", seed, [0.9, 0.9]))
     assert is_cut_off(ledger, confirmation)  # without a look at the new runs
     confirmation.apply(LookTaken(4.0, 4, 4))
     assert not is_cut_off(ledger, confirmation)
-    confirmation.apply(Plan(5.0, 1, 4, None, ("finalist-1", "hand-tuned")))
-    confirmation.apply(RunEpoch(6.0, "finalist-2", 99, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
+    apply(confirmation, Plan(5.0, 1, 4, None, one), run_epoch("finalist-2", 99, 1))
     assert not is_cut_off(ledger, confirmation)  # this arm is not planned any more
 
 
 def test_confirmation_is_complete_if_all_runs_of_a_seed_have_failed():
     ledger = make_ledger(("COMPLETE", {}, [0.9]))
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
-    confirmation.apply(LookTaken(1.0, 4, 5))
-    confirmation.apply(Plan(1.0, 1, 5, None, tuple(confirmation.arms)))
+    apply(confirmation, LookTaken(1.0, 4, 5), Plan(1.0, 1, 5, None, tuple(confirmation.arms)))
     for arm in ("finalist-1", "hand-tuned"):
         assert is_cut_off(ledger, confirmation)
-        confirmation.apply(RunEnded(3.0, arm, 99, "FAILED", "diverged"))
+        apply(confirmation, *run_records(arm, 99, [], "FAILED"))
     assert not is_cut_off(ledger, confirmation)
 
 
@@ -104,9 +97,7 @@ def test_plan_that_names_no_arms_is_done_with_those_of_the_best_trial():
     ledger = make_ledger(("COMPLETE", {}, [0.9]))
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
     gone = replace(confirmation.arms["finalist-1"], arm="finalist-2", trial_id=2)
-    confirmation.apply(gone)
-    confirmation.apply(LookTaken(1.0, 4, 4))
-    confirmation.apply(Plan(1.0, 1, 4, None))
+    apply(confirmation, gone, LookTaken(1.0, 4, 4), Plan(1.0, 1, 4, None))
     assert not is_cut_off(ledger, confirmation)
     assert not is_cut_off(make_ledger(("FAILED", {}, [])), confirmation)
 
@@ -115,7 +106,7 @@ def test_arms_of_a_plan_that_did_not_begin_are_forgotten():
     confirmation = make_confirmation({"finalist-1": {}, "hand-tuned": {}, "mlp": by_seed(None)})
     confirmation.apply(Plan(1.0, 1, 4, None, tuple(confirmation.arms)))
     arm = confirmation.arms["finalist-1"]
-    confirmation.apply(RunEpoch(9.0, "finalist-1", 7, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
+    confirmation.apply(run_epoch("finalist-1", 7, 1))
     confirmation.apply(Plan(2.0, 1, 4, None, ("finalist-2",)))
     assert list(confirmation.arms) == ["mlp"]  # whose run has ended
     assert {name for name, _ in confirmation.runs} == {"mlp"}

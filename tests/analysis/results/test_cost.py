@@ -1,55 +1,42 @@
 import pytest
 
-from analysis.records.ledger import (
-    ConfigChanged,
-    EpochRecord,
-    Ledger,
-    Notice,
-    Record,
-    SessionEnded,
-    SessionStarted,
-    SweepCreated,
-    TrialEnded,
-    TrialStarted,
-)
+from analysis.records.ledger import ConfigChanged, Ledger, Notice, Record, SessionEnded
 from analysis.results.cost import Cost, search_cost
+from in_memory import (
+    apply,
+    begin_ledger,
+    session_started,
+    trial_ended,
+    trial_epoch,
+    trial_records,
+    trial_started,
+)
 
 
 def ledger_of(n_trials: int, *records: Record) -> Ledger:
-    ledger = Ledger(SweepCreated(99.0, 1, "s", {"trials": n_trials, "epochs": 3}))
-    for record in records:
-        ledger.apply(record)
-    return ledger
-
-
-def epoch(time: float, trial_id: int, number: int, seconds: float) -> EpochRecord:
-    return EpochRecord(time, trial_id, number, 1.0, 0.5, 1.0, 0.5, seconds, 1.0)
-
-
-def start(time: float, trial_id: int) -> TrialStarted:
-    return TrialStarted(time, trial_id, 1, {})
+    return apply(begin_ledger({"trials": n_trials, "epochs": 3}, time=99.0), *records)
 
 
 def test_cost_of_a_search_in_one_session():
     ledger = ledger_of(
         4,
-        SessionStarted(100.0, "h", 1, 2),
-        start(103.0, 1),
-        start(103.0, 2),
-        epoch(105.0, 1, 1, 2.0),
-        epoch(106.0, 2, 1, 3.0),
-        TrialEnded(106.0, 2, "STOPPED", None),
-        start(106.5, 3),
-        epoch(107.0, 1, 2, 2.0),
-        epoch(108.0, 3, 1, 1.5),
-        TrialEnded(108.0, 3, "STOPPED", None),
-        start(108.0, 4),
-        epoch(109.0, 1, 3, 2.0),
-        TrialEnded(109.0, 1, "COMPLETE", None),
-        epoch(110.0, 4, 1, 2.0),
-        epoch(112.0, 4, 2, 2.0),
-        epoch(114.0, 4, 3, 2.0),
-        TrialEnded(114.0, 4, "COMPLETE", None),
+        session_started(slots=2, time=100.0),
+        trial_started(1, time=103.0),
+        trial_started(2, time=103.0),
+        trial_epoch(1, 1, time=105.0, seconds=2.0),
+        trial_epoch(2, 1, time=106.0, seconds=3.0),
+        trial_ended(2, "STOPPED", time=106.0),
+        trial_started(3, time=106.5),
+        trial_epoch(1, 2, time=107.0, seconds=2.0),
+        trial_epoch(3, 1, time=108.0, seconds=1.5),
+        trial_ended(3, "STOPPED", time=108.0),
+        trial_started(4, time=108.0),
+        trial_epoch(1, 3, time=109.0, seconds=2.0),
+        trial_ended(1, time=109.0),
+        trial_epoch(4, 1, time=110.0, seconds=2.0),
+        trial_epoch(4, 2, time=112.0, seconds=2.0),
+        trial_epoch(4, 3, time=114.0, seconds=2.0),
+        trial_ended(4, time=114.0),
         SessionEnded(115.0, "finished"),
     )
     # Both slots have work from 103 until the third of four trials ends at 109: 12 seconds,
@@ -66,18 +53,16 @@ def test_cost_of_a_search_in_one_session():
 def test_cost_leaves_out_the_pause_between_a_killed_session_and_the_next():
     ledger = ledger_of(
         2,
-        SessionStarted(100.0, "h", 1, 1),
-        start(101.0, 1),
-        epoch(102.0, 1, 1, 1.0),
-        epoch(103.0, 1, 2, 1.0),
-        SessionStarted(200.0, "h", 2, 1),
-        epoch(203.0, 1, 3, 1.0),
-        TrialEnded(203.0, 1, "COMPLETE", None),
-        start(203.0, 2),
-        epoch(204.0, 2, 1, 1.0),
-        epoch(206.0, 2, 2, 1.0),
-        epoch(207.0, 2, 3, 1.0),
-        TrialEnded(207.0, 2, "COMPLETE", None),
+        session_started(time=100.0),
+        *trial_records(1, [0.9, 0.9], None, time=101.0, seconds=1.0),
+        session_started(time=200.0),
+        trial_epoch(1, 3, time=203.0, seconds=1.0),
+        trial_ended(1, time=203.0),
+        trial_started(2, time=203.0),
+        trial_epoch(2, 1, time=204.0, seconds=1.0),
+        trial_epoch(2, 2, time=206.0, seconds=1.0),
+        trial_epoch(2, 3, time=207.0, seconds=1.0),
+        trial_ended(2, time=207.0),
         SessionEnded(208.0, "finished"),
     )
     # 101 to 103 without a gap; 202 to 207 with one second's.
@@ -92,7 +77,7 @@ def test_cost_leaves_out_the_pause_between_a_killed_session_and_the_next():
 
 @pytest.mark.parametrize(
     ("records", "elapsed_s"),
-    [((), 0.0), ((SessionStarted(100.0, "h", 1, 1), Notice(101.0, None, "starting")), 1.0)],
+    [((), 0.0), ((session_started(time=100.0), Notice(101.0, None, "starting")), 1.0)],
 )
 def test_cost_of_a_search_that_did_nothing_yet(records, elapsed_s):
     assert search_cost(ledger_of(2, *records)) == Cost(0, 0, 0, elapsed_s, None)
@@ -101,10 +86,8 @@ def test_cost_of_a_search_that_did_nothing_yet(records, elapsed_s):
 def test_fewer_trials_than_slots_have_no_utilization():
     ledger = ledger_of(
         1,
-        SessionStarted(100.0, "h", 1, 2),
-        start(101.0, 1),
-        epoch(102.0, 1, 1, 1.0),
-        TrialEnded(102.0, 1, "FAILED", "so"),
+        session_started(slots=2, time=100.0),
+        *trial_records(1, [0.9], "FAILED", time=101.0, seconds=1.0),
         SessionEnded(103.0, "finished"),
     )
     assert search_cost(ledger) == Cost(1, 0, 1.0, 3.0, None)  # a failed trial saves nothing
@@ -113,14 +96,14 @@ def test_fewer_trials_than_slots_have_no_utilization():
 def test_clock_that_was_set_back_stands_still():
     ledger = ledger_of(
         1,
-        SessionStarted(5000.0, "h", 1, 1),
-        start(5001.0, 1),
-        epoch(5003.0, 1, 1, 2.0),
-        epoch(1405.0, 1, 2, 2.0),  # an hour back
-        epoch(1407.0, 1, 3, 2.0),
-        TrialEnded(1407.0, 1, "COMPLETE", None),
+        session_started(time=5000.0),
+        trial_started(1, time=5001.0),
+        trial_epoch(1, 1, time=5003.0, seconds=2.0),
+        trial_epoch(1, 2, time=1405.0, seconds=2.0),  # an hour back
+        trial_epoch(1, 3, time=1407.0, seconds=2.0),
+        trial_ended(1, time=1407.0),
         SessionEnded(1408.0, "finished"),
-        SessionStarted(1300.0, "h", 1, 1),  # and once more, between two sessions
+        session_started(time=1300.0),  # and once more, between two sessions
         SessionEnded(1301.0, "finished"),
     )
     cost = search_cost(ledger)
@@ -131,16 +114,11 @@ def test_clock_that_was_set_back_stands_still():
 def test_epochs_are_saved_from_each_trials_own_plan():
     ledger = ledger_of(
         2,
-        SessionStarted(100.0, "h", 1, 1),
-        start(101.0, 1),
-        epoch(102.0, 1, 1, 1.0),
-        epoch(103.0, 1, 2, 1.0),
-        TrialEnded(103.0, 1, "STOPPED", None),  # with 1 of 3 epochs left
+        session_started(time=100.0),
+        *trial_records(1, [0.9, 0.9], "STOPPED", time=101.0, seconds=1.0),  # 1 of 3 is left
         ConfigChanged(150.0, {"trials": 2, "epochs": 1}),
-        SessionStarted(160.0, "h", 1, 1),
-        start(161.0, 2),
-        epoch(162.0, 2, 1, 1.0),
-        TrialEnded(162.0, 2, "COMPLETE", None),
+        session_started(time=160.0),
+        *trial_records(2, [0.9], time=161.0, seconds=1.0),
     )
     cost = search_cost(ledger)
     assert cost.epochs_saved == 1

@@ -2,15 +2,15 @@ import itertools
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy.stats import binomtest
 
 from analysis.records.confirmation import Look, LookTaken, Plan
 from analysis.records.dataset import DataRecord
-from analysis.records.ledger import SweepCreated
 from analysis.records.seeds import confirmation_seeds
 from analysis.results.comparison import compare_at_looks
 from analysis.results.side_by_side import Contender, compare_sweeps
-from in_memory import by_seed, make_confirmation, make_ledger
+from in_memory import apply, by_seed, make_confirmation, make_ledger
 
 HIGH = by_seed(0.994, 0.9945, 0.9938, 0.9943, 0.9941)
 LOW = by_seed(0.991, 0.9912, 0.9911, 0.9908, 0.9911)
@@ -19,7 +19,7 @@ LOW = by_seed(0.991, 0.9912, 0.9911, 0.9908, 0.9911)
 def contender(name: str, accuracies: dict[int, float] | None, **config: object) -> Contender:
     ledger = make_ledger(("COMPLETE", {}, [0.9, 0.9, 0.9, 0.95]), **config)
     data = DataRecord(fingerprint=str(config.get("dataset", "mnist")))
-    ledger.created = SweepCreated(100.0, 1, name, ledger.created.config, None, data)
+    ledger.created = replace(ledger.created, name=name, data=data)
     if accuracies is None:
         return Contender(ledger, None)
     tuned = dict(zip(accuracies, itertools.cycle(LOW.values()), strict=False))
@@ -47,8 +47,7 @@ def test_comparison_allows_for_the_looks_at_both_sweeps():
         assert other.confirmation is not None
         all_runs = dict(other.confirmation.runs)
         other.confirmation.runs = {key: all_runs[key] for key in all_runs if key[1] in some}
-        other.confirmation.apply(Plan(1.0, 1, 4, None))
-        other.confirmation.apply(LookTaken(1.0, 4, 4))
+        apply(other.confirmation, Plan(1.0, 1, 4, None), LookTaken(1.0, 4, 4))
         other.confirmation.runs = all_runs
     at_four = Look(4, 4, frozenset(some), {"a": LOW, "b": some})
     assert [d.comparison for d in compare_sweeps(others)] == compare_at_looks(

@@ -1,8 +1,7 @@
 import pandas as pd
 
-from analysis.records.confirmation import Confirmation, ConfirmationBegun
 from analysis.results.tables import epochs_table, runs_table, trials_table
-from in_memory import make_confirmation, make_ledger
+from in_memory import begin_confirmation, make_confirmation, make_ledger
 
 
 def texts(*values: str | None) -> "pd.Series[str]":
@@ -68,7 +67,7 @@ def test_empty_sweep_has_tables_of_the_same_columns():
     tables = [
         trials_table(make_ledger()),
         epochs_table(make_ledger()),
-        runs_table(Confirmation(ConfirmationBegun(0.0, 1, "s", 2))),
+        runs_table(begin_confirmation()),
         runs_table(None),
     ]
     assert [len(table) for table in tables] == [0, 0, 0, 0]

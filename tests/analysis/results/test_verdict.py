@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from analysis.hyperparameters import HAND_TUNED
-from analysis.records.confirmation import LookTaken, Plan, RunEnded, RunEpoch
+from analysis.records.confirmation import LookTaken, Plan
 from analysis.results.comparison import Comparison, compare_arms
 from analysis.results.completeness import missing_step
 from analysis.results.verdict import (
@@ -17,7 +17,7 @@ from analysis.results.verdict import (
     describe_verdict,
 )
 from analysis.storage.local_folder import LocalFolder
-from in_memory import by_seed, make_confirmation, make_ledger
+from in_memory import apply, by_seed, make_confirmation, make_ledger, run_ended, run_epoch
 
 EMPTY = LocalFolder(Path("empty"))  # a sweep without predictions
 BASE = by_seed(0.992, 0.992, 0.992, 0.992)
@@ -128,7 +128,7 @@ def test_there_is_no_verdict_between_looks():
     assert missing_step(ledger, confirmation) == "resume"
     confirmation.apply(LookTaken(1.0, 4, 8))
     at_look = describe_verdict(confirmation, 1, EMPTY)
-    confirmation.apply(RunEpoch(9.0, "hand-tuned", 1005, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
+    confirmation.apply(run_epoch("hand-tuned", 1005, 1))
     assert describe_verdict(confirmation, 1, EMPTY) == (
         f"{at_look} 1 more seed has begun, for the next look."
     )
@@ -206,7 +206,7 @@ def test_verdict_is_against_the_reference_in_the_finalists_recipe():
 def test_unfinished_runs_are_mentioned():
     hand_tuned = by_seed(0.992, 0.992, 0.992, None)
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": hand_tuned})
-    confirmation.apply(RunEpoch(9.0, "hand-tuned", 1005, 1, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0))
+    confirmation.apply(run_epoch("hand-tuned", 1005, 1))
     assert describe_verdict(confirmation, 1, EMPTY).endswith(
         ". 1 of 5 runs of the finalist-1 unfinished. "
         "1 of 5 runs of the hand-tuned failed, 1 of 5 runs of the hand-tuned unfinished."
@@ -217,14 +217,14 @@ def test_run_that_finished_after_the_look_is_mentioned():
     hand_tuned = by_seed(None, 0.992, 0.992, 0.992, 0.992)
     finalist = by_seed(0.99, 0.991, 0.992, 0.991, 0.99)
     confirmation = make_confirmation({"finalist-1": finalist, "hand-tuned": hand_tuned})
-    for record in (
+    apply(
+        confirmation,
         Plan(1.0, 1, 5, None),
         LookTaken(4.0, 5, 5),
-        RunEpoch(9.0, "hand-tuned", 1001, 2, 0.1, 0.9, 0.1, 0.9, 1.0, 1.0),
-        RunEnded(9.0, "hand-tuned", 1001, "COMPLETE", None),
+        run_epoch("hand-tuned", 1001, 2),
+        run_ended("hand-tuned", 1001),
         LookTaken(9.0, 5, 5),  # it does not count: there is no error left to spend
-    ):
-        confirmation.apply(record)
+    )
     verdict = describe_verdict(confirmation, 1, EMPTY)
     assert ", 4 seeds," in verdict
     assert verdict.endswith(" 1 seed is left out, because a run finished only after the look.")

@@ -14,17 +14,12 @@ import pytest
 
 from analysis.errors import InUseError
 from analysis.records.files import LEDGER_FILE
-from analysis.records.ledger import (
-    LedgerWriter,
-    SessionEnded,
-    SweepCreated,
-    TrialStarted,
-    read_ledger,
-)
+from analysis.records.ledger import SessionEnded, read_ledger
 from analysis.records.sweeps import list_sweeps, open_sweep
 from analysis.storage.folder import LOCK_FILE
-from analysis.storage.journal import FORMAT
 from analysis.storage.local_folder import LocalFolder
+from appending import write_journal
+from in_memory import begin_ledger, trial_started
 from store_model import ModelFolder
 
 OWNER = """
@@ -168,14 +163,13 @@ def test_lock_of_a_killed_process_is_free_again(storage, elsewhere):
 
 def test_sweep_is_stored_and_found(storage):
     folder = storage.child("mine")
-    created = SweepCreated(1.0, FORMAT, "mine", {"epochs": 1})
-    for record in (TrialStarted(2.0, 1, 0, {}), SessionEnded(3.0, "finished")):
-        with LedgerWriter(folder, created) as writer:
-            writer.append(record)
+    begun = begin_ledger({"epochs": 1}, name="mine")
+    for record in (trial_started(1), SessionEnded(3.0, "finished")):
+        write_journal(folder, begun, record)
     found, ledger = open_sweep(storage, None)
     assert found == folder
     assert (list(ledger.trials), ledger.ended) == ([1], SessionEnded(3.0, "finished"))
-    assert list_sweeps(storage) == ([created], {})
+    assert list_sweeps(storage) == ([begun.created], {})
     cut = storage.child("cut")
     cut.write(LEDGER_FILE, folder.read(LEDGER_FILE)[:-5])
     assert read_ledger(cut).truncated_bytes > 0

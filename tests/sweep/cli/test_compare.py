@@ -3,8 +3,9 @@ import json
 import pytest
 
 import synthetic
-from analysis.records.ledger import EpochRecord, TrialEnded, TrialStarted, read_ledger
+from analysis.records.ledger import read_ledger
 from appending import append
+from in_memory import trial_records
 
 
 def test_sweeps_are_shown_side_by_side(call, add_sweep, tmp_path):
@@ -47,14 +48,9 @@ def test_sweeps_with_other_seeds_are_compared_and_it_is_said(call, add_sweep):
 
 
 def test_previews_are_counted_apart(call, add_sweep):
-    preview = (
-        TrialStarted(2e9, 3, 3, {}, preview_epochs=1),
-        EpochRecord(2e9, 3, 1, 0.1, 0.9, 0.1, 0.9, 2.0, 1e4),
-        TrialEnded(2e9, 3, "STOPPED", None),
-    )
     for name in ("a", "b"):
         folder = add_sweep(name, n_trials=2, scheduler="none", failure_rate=0)
-        append(folder, *preview)
+        append(folder, *trial_records(3, [0.9], "STOPPED", preview_epochs=1, time=2e9))
     document = json.loads(call("compare", "a", "b", "--json").out)
     assert [(d["previews"], d["stopped"]) for d in document["sweeps"]] == [(1, 0)] * 2
 

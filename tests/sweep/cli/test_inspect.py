@@ -11,18 +11,12 @@ import synthetic
 from analysis.formatting import duration
 from analysis.hyperparameters import HAND_TUNED
 from analysis.records.confirmation import Arm, LookTaken, Plan
-from analysis.records.ledger import (
-    EpochRecord,
-    LedgerWriter,
-    SweepCreated,
-    TrialEnded,
-    TrialStarted,
-    read_ledger,
-)
+from analysis.records.ledger import read_ledger
 from analysis.records.sweeps import list_sweeps
-from analysis.storage.journal import FORMAT, encode_record
+from analysis.storage.journal import encode_record
 from analysis.storage.local_folder import LocalFolder
-from appending import append
+from appending import append, write_journal
+from in_memory import begin_ledger, trial_records
 from sweep.config import SweepConfig
 
 
@@ -32,24 +26,21 @@ def words(text: str) -> list[list[str]]:
 
 
 def test_trials_are_documents_with_the_best_first(call, tmp_path):
-    config = SweepConfig(epochs=4, initial_points=[HAND_TUNED]).model_dump(mode="json")
+    begun = begin_ledger(SweepConfig(epochs=4, initial_points=[HAND_TUNED]))
     values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
     folder = LocalFolder(tmp_path / "storage" / "made")
-    with LedgerWriter(folder, SweepCreated(1.0, FORMAT, "made", config)) as writer:
-        for trial_id, state, curve in (
-            (1, "STOPPED", [0.91]),
-            (2, "COMPLETE", [0.9, 0.95, 0.96, 0.97]),
-            (3, "RUNNING", []),
-            (4, "COMPLETE", [0.9, 0.97, 0.98, 0.96]),
-            (5, "FAILED", [0.5, 0.4]),
-            (6, "STOPPED", [0.92]),
-        ):
-            writer.append(TrialStarted(1.0, trial_id, 0, values))
-            for number, accuracy in enumerate(curve, start=1):
-                numbers = (0.1, 0.9, 0.1, accuracy, 1.25, 1e4)
-                writer.append(EpochRecord(2.0, trial_id, number, *numbers))
-            if state != "RUNNING":
-                writer.append(TrialEnded(3.0, trial_id, state, None))
+    trials = (
+        ("STOPPED", [0.91]),
+        ("COMPLETE", [0.9, 0.95, 0.96, 0.97]),
+        (None, []),
+        ("COMPLETE", [0.9, 0.97, 0.98, 0.96]),
+        ("FAILED", [0.5, 0.4]),
+        ("STOPPED", [0.92]),
+    )
+    records = []
+    for trial_id, (state, curve) in enumerate(trials, start=1):
+        records += trial_records(trial_id, curve, state, values, seconds=1.25)
+    write_journal(folder, begun, *records)
     outcome = call("trials", "made", "--json")
     assert (outcome.exit_code, outcome.err) == (0, "")
     document = json.loads(outcome.out)
@@ -91,15 +82,9 @@ def test_best_as_text_says_the_same_as_json(call, add_sweep, monkeypatch):
 def test_trial_that_repeats_a_preview_says_so(call, add_sweep):
     folder = add_sweep("made", n_trials=2, epochs=2, scheduler="none", failure_rate=0)
     drawn = read_ledger(folder).trials[2].hyperparameters
-    more = (
-        TrialStarted(2e9, 3, 3, drawn, preview_epochs=1),
-        EpochRecord(2e9, 3, 1, 0.1, 0.9, 0.1, 0.9, 2.0, 1e4),
-        TrialEnded(2e9, 3, "STOPPED", None),
-        TrialStarted(2e9, 4, 4, drawn, repeats=3),
-        *(EpochRecord(2e9, 4, epoch, 0.1, 0.9, 0.1, 1.0, 2.0, 1e4) for epoch in (1, 2)),
-        TrialEnded(2e9, 4, "COMPLETE", None),
-    )
-    append(folder, *more)
+    preview = trial_records(3, [0.9], "STOPPED", drawn, preview_epochs=1, time=2e9)
+    full = trial_records(4, [1.0, 1.0], "COMPLETE", drawn, repeats=3, time=2e9)
+    append(folder, *preview, *full)
     origin = "proposed by the searcher, repeats preview 3 in all 2 epochs"
     assert f"\n  origin         {origin}\n" in call("best").out
     document = json.loads(call("best", "--json").out)

@@ -20,25 +20,16 @@ import sweep.driver.estimate
 import sweep.driver.search
 import sweep.driver.session
 from analysis.errors import StorageError
-from analysis.records.confirmation import ConfirmationBegun, ConfirmationWriter, Plan, RunEnded
+from analysis.records.confirmation import Plan
 from analysis.records.files import REPORT_FILE
-from analysis.records.ledger import (
-    DIVERGED,
-    ConfigChanged,
-    EpochRecord,
-    Ledger,
-    LedgerWriter,
-    SweepCreated,
-    TrialEnded,
-    TrialStarted,
-    read_ledger,
-)
+from analysis.records.ledger import DIVERGED, ConfigChanged, Ledger, read_ledger
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
-from analysis.storage.journal import FORMAT, encode_record
 from analysis.storage.local_folder import LocalFolder
+from appending import append, write_journal
 from data_utils.dataset import ImageDataset, TrainTest
 from data_utils.registry import is_path
+from in_memory import begin_confirmation, begin_ledger, run_ended, trial_records
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.arms import plan_arms
 from sweep.driver.estimate import Speed
@@ -105,19 +96,17 @@ class Pretended:
         if self.writes_report:
             session.write(REPORT_FILE, b"")
         values = {"dropout": 0.1, "rotation": 5.0, "shift": 0.05, "weight_decay": 1e-4}
-        created = SweepCreated(1.0, FORMAT, name, config.model_dump(mode="json"), earlier)
-        with LedgerWriter(session, created) as writer:
-            if self.error is not None:
-                raise self.error
-            for trial_id in range(len(writer.journal.trials) + 1, config.trials + 1):
-                writer.append(TrialStarted(1.0, trial_id, 0, values))
-                reason = self.failures.get(trial_id)
-                for epoch in range(1, config.epochs + 1) if reason is None else ():
-                    numbers = (0.1, 0.9, 0.1, 0.9 + trial_id / 100, 1.0, 1e4)
-                    writer.append(EpochRecord(2.0, trial_id, epoch, *numbers))
-                state = "COMPLETE" if reason is None else "FAILED"
-                writer.append(TrialEnded(3.0, trial_id, state, reason))
-        return writer.journal
+        begun = begin_ledger(config, name=name, earlier=earlier)
+        ledger: Ledger = write_journal(session, begun)
+        if self.error is not None:
+            raise self.error
+        records: list[Any] = []
+        for trial_id in range(len(ledger.trials) + 1, config.trials + 1):
+            reason = self.failures.get(trial_id)
+            state = "COMPLETE" if reason is None else "FAILED"
+            curve = [0.9 + trial_id / 100] * config.epochs if reason is None else []
+            records += trial_records(trial_id, curve, state, values, reason=reason, seconds=1.0)
+        return write_journal(session, begun, *records)
 
     def run_confirmation(
         self, session: Folder, config: SweepConfig, ledger: Ledger, data: Any
@@ -127,11 +116,9 @@ class Pretended:
             raise self.error
         self.done.append(("confirm", config.confirm))
         if self.failing_run is not None:
-            begun = ConfirmationBegun(1.0, FORMAT, session.name, config.epochs)
-            with ConfirmationWriter(session, begun) as writer:
-                arm, *_ = plan_arms(config, rank_trials(ledger)[:1])
-                writer.append(arm)
-                writer.append(RunEnded(2.0, arm.arm, 7, "FAILED", self.failing_run))
+            arm, *_ = plan_arms(config, rank_trials(ledger)[:1])
+            failed = run_ended(arm.arm, 7, "FAILED", self.failing_run)
+            write_journal(session, begin_confirmation(config.epochs), arm, failed)
 
     def measure_speed(self, *given: Any) -> Speed:
         return Speed(training_s=1e-4, validation_s=2e-5)
@@ -363,9 +350,7 @@ def test_report_of_before_does_not_stay_where_a_driver_is_killed(call, pretended
 def test_confirm_of_a_search_that_is_not_finished_says_so(call, pretended):
     call("run", "--name", "mine", "--trials", "2", "--search-only")
     folder = pretended.storage.child("mine")
-    ledger = read_ledger(folder)
-    more = ConfigChanged(4.0, ledger.config | {"trials": 3})
-    folder.write("ledger.jsonl", folder.read("ledger.jsonl") + encode_record(more))
+    append(folder, ConfigChanged(4.0, read_ledger(folder).config | {"trials": 3}))
     assert (
         "note: 2 of 3 trials have ended, and the best of them is confirmed; "
         "continue the search with: sweep resume mine\n"
@@ -379,16 +364,15 @@ def test_more_trials_end_a_time_budget_that_is_used_up(trials, call, pretended):
     ledger = read_ledger(pretended.storage.child("mine"))
     ledger.config = config
     assert extend(ledger, 5, None).time_budget is None
-    assert extend(ledger, 5, "30m").time_budget == "30m6s"
+    assert extend(ledger, 5, "30m").time_budget == "30m45s"
     assert extend(ledger, None, None).time_budget == "1s"
 
 
 def test_search_only_leaves_a_confirmation_that_was_begun(call, pretended):
     begin = ("run", "--name", "mine", "--search-only", "--trials")
     call(*begin, "1")
-    begun = ConfirmationBegun(1.0, FORMAT, "mine", 15)
-    with ConfirmationWriter(pretended.storage.child("mine"), begun) as writer:
-        writer.append(Plan(1.0, 1, 9, None))
+    mine = pretended.storage.child("mine")
+    write_journal(mine, begin_confirmation(epochs=15), Plan(1.0, 1, 9, None))
     pretended.done.clear()
     dry = json.loads(call(*begin, "2", "--resume", "--dry-run", "--json").out)
     assert dry["config"]["confirm"] is None
@@ -482,9 +466,7 @@ def test_dry_run_refuses_other_data(call, tmp_path):
 
 def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(call, pretended):
     def begin() -> None:
-        folder = pretended.storage.child("mine")
-        plain = SweepConfig(trials=9).model_dump(mode="json")
-        LedgerWriter(folder, SweepCreated(1.0, FORMAT, "mine", plain)).close()
+        write_journal(pretended.storage.child("mine"), begin_ledger(SweepConfig(trials=9)))
 
     pretended.fetch = begin
     outcome = call("run", "--name", "mine")
@@ -532,9 +514,8 @@ def test_interrupted_confirm_says_how_to_continue(call, pretended):
         "sweep confirm --top-k 1 --seeds 3 mine"
     )
     # Once the plan is recorded, `sweep status` knows it, too.
-    begun = ConfirmationBegun(1.0, FORMAT, "mine", 15)
-    with ConfirmationWriter(pretended.storage.child("mine"), begun) as writer:
-        writer.append(Plan(1.0, 1, 3, None))
+    mine = pretended.storage.child("mine")
+    write_journal(mine, begin_confirmation(epochs=15), Plan(1.0, 1, 3, None))
     told = call("confirm", "--seeds", "3").err.splitlines()[-1].partition("; continue")[2]
     assert told == " with: sweep resume mine"
     assert call("status").out.splitlines()[-1] == f"continue{told}"
@@ -575,9 +556,8 @@ def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(call, pretended):
     assert document["estimate_s"] == pytest.approx(15 + 2 * 15 * 5.2)
 
     call("run", "--name", "other", "--trials", "1")
-    begun = ConfirmationBegun(1.0, FORMAT, "other", 15)
-    with ConfirmationWriter(pretended.storage.child("other"), begun) as writer:
-        writer.append(Plan(1.0, 1, 9, None))
+    other = pretended.storage.child("other")
+    write_journal(other, begin_confirmation(epochs=15), Plan(1.0, 1, 9, None))
     outcome = call("run", "--name", "other", "--trials", "1", *again)
     assert "confirmation of 1 finalist, 9 seeds per arm\n" in outcome.out
     assert "36 of 36 confirmation runs are missing" in outcome.out

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from analysis.hyperparameters import DEFAULTS
-from analysis.records.confirmation import Arm, Confirmation, ConfirmationBegun, RunEnded
+from analysis.records.confirmation import Arm
 from analysis.records.ledger import DIVERGED, Trial
 from analysis.results.selection import Selection
-from analysis.storage.journal import FORMAT
+from in_memory import apply, begin_confirmation, run_ended
 from sweep.config import SweepConfig
 from sweep.driver.arms import missing_runs, plan_arms
 
@@ -128,11 +128,13 @@ def test_finalist_keeps_the_recipe_of_its_own_config():
 
 
 def test_run_that_failed_is_missing_unless_it_diverged():
-    confirmation = Confirmation(ConfirmationBegun(1.0, FORMAT, "made", 1))
     arm, *_ = plan_arms(SweepConfig(), _finalists(SweepConfig(), FOUND))
-    confirmation.add(arm)
-    confirmation.add(RunEnded(2.0, arm.arm, 1, "FAILED", "ran out of memory"))
-    confirmation.add(RunEnded(2.0, arm.arm, 2, "FAILED", f"{DIVERGED}: the loss became nan"))
+    confirmation = apply(
+        begin_confirmation(),
+        arm,
+        run_ended(arm.arm, 1, "FAILED", "ran out of memory"),
+        run_ended(arm.arm, 2, "FAILED", f"{DIVERGED}: the loss became nan"),
+    )
     assert missing_runs(confirmation, [arm.arm], [1, 2, 3]) == [(arm.arm, 1), (arm.arm, 3)]
 
 

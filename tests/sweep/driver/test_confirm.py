@@ -8,12 +8,10 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
 
 import sweep.driver.confirm
 from analysis.errors import StorageError
 from analysis.records.confirmation import Confirmation
-from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, run_name
 from analysis.records.ledger import Ledger
 from analysis.records.predictions import Predictions, load_images, load_predictions
@@ -22,6 +20,7 @@ from analysis.results.verdict import decisive_comparison
 from analysis.storage.local_folder import LocalFolder
 from config_ledgers import make_ledger
 from data_utils.dataset import TrainTest
+from in_memory import measured
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.confirm import run_confirmation
 from sweep.driver.session import Session
@@ -51,7 +50,7 @@ def _end(recorder: Recorder, assignment: Assignment, *wrong: int) -> None:
     digits = np.zeros(10, dtype=np.uint8)
     digits[list(wrong)] = 9
     predictions = Predictions(digits, np.full(10, 0.9, np.float32), np.zeros(10, np.uint8))
-    report = Report((_epoch(EPOCHS),), is_last=True, predictions=predictions)
+    report = Report((measured(EPOCHS),), is_last=True, predictions=predictions)
     recorder.end(assignment, report, None)
 
 
@@ -76,10 +75,6 @@ def confirming(
         return confirmation
 
     return confirm
-
-
-def _epoch(epoch: int) -> Epoch:
-    return Epoch(epoch, 0.5, 0.8, 0.4, 0.75, 1.5, 1e4)
 
 
 def test_confirmation_trains_the_best_and_the_baselines_with_the_same_seeds(
@@ -150,7 +145,7 @@ def test_seeds_are_added_until_the_verdict_is_clear(gain, looks, confirming, tmp
         chance = np.random.default_rng(assignment.seed + len(assignment.key)).normal(0, 0.001)
         accuracy = 0.9 + float(chance) + gain * (assignment.key == "trial-4")
         for epoch in (1, EPOCHS):
-            recorder.epoch(assignment, replace(_epoch(epoch), val_accuracy=accuracy))
+            recorder.epoch(assignment, measured(epoch, accuracy))
         _end(recorder, assignment)
 
     def looks_taken() -> list[int]:
@@ -183,14 +178,14 @@ def test_confirmation_records_epochs_notices_failures_and_predictions(confirming
             recorder.start(assignment)
             for epoch in (1, 2):
                 assert recorder.n_epochs(assignment) == epoch - 1
-                recorder.epoch(assignment, _epoch(epoch))
+                recorder.epoch(assignment, measured(epoch, 0.75))
             recorder.notice(assignment, notice)
             _end(recorder, assignment, 3)
 
     confirmation = confirming(train)
     complete, *failed = confirmation.runs.values()
     assert (complete.arm, complete.seed, complete.state) == ("trial-4", SEEDS[0], "COMPLETE")
-    assert complete.epochs == [_epoch(1), _epoch(2)]
+    assert complete.epochs == [measured(1, 0.75), measured(2, 0.75)]
     assert confirmation.test_accuracies("trial-4") == {SEEDS[0]: 0.75}
     assert {run.state for run in failed} == {"FAILED"}
     assert [run.reason for run in failed] == ["why"] * 3 + ["its process died 3 times"]

@@ -9,13 +9,12 @@ from optuna.trial import TrialState
 
 from analysis.plots.importance import importances
 from analysis.plots.titles import trial_title
-from analysis.records.epochs import Epoch
-from analysis.records.ledger import Ledger, SweepCreated, read_ledger
+from analysis.records.ledger import Ledger, read_ledger
 from analysis.results.selection import describe_origin, preview_score, rank_trials
 from analysis.results.tables import trials_table
-from analysis.storage.journal import FORMAT
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
+from in_memory import begin_ledger, measured
 from sweep.config import SweepConfig
 from sweep.driver.estimate import Speed, estimate_time
 from sweep.driver.resume import check_changes
@@ -53,7 +52,7 @@ class Played:
         recorder.start(assignment)
         for number in range(recorder.n_epochs(assignment) + 1, assignment.epochs + 1):
             accuracy = 0.9 - assignment.hyperparameters["dropout"] / 10 + number / 1000
-            report = Report((Epoch(number, 0.5, 0.8, 0.4, accuracy, 1.5, 1e4),))
+            report = Report((measured(number, accuracy),))
             recorder.epoch(assignment, report.epochs[0])
             if assignment.key == self._until:
                 raise Interrupted(signal.SIGINT)
@@ -169,9 +168,7 @@ def test_sweep_learns_from_previews_only_if_its_own_are_as_long(play):
     assert {trial.trial_id for trial in earlier.trials} == {1, 2, 3, 4, 5, 7}
     best = rank_trials(ledger)[0].trial
     assert earlier.point == {name: best.value(name) for name in CONFIG.space}
-    searcher = StudySearcher(
-        CONFIG, Ledger(SweepCreated(0.0, FORMAT, "new", CONFIG.model_dump(mode="json"), earlier))
-    )
+    searcher = StudySearcher(CONFIG, begin_ledger(CONFIG, earlier=earlier))
     values = [trial.value for trial in searcher.study.get_trials(states=[TrialState.COMPLETE])]
     assert len(values) == 6
 

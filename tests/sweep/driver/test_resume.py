@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis.records.confirmation import ConfirmationBegun, ConfirmationWriter, RunEnded
 from analysis.records.ledger import Ledger
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
+from appending import write_journal
 from config_ledgers import make_ledger
+from in_memory import begin_confirmation, run_ended
 from sweep.config import SweepConfig
 from sweep.config.resolve import resolve_config
 from sweep.driver.arms import planned_arms, planned_seeds
@@ -57,13 +58,12 @@ def test_nothing_is_missing_without_a_finalist_or_a_confirmation(folder):
 def _confirm(
     folder: Folder, config: SweepConfig, ledger: Ledger, n_seeds: int, failing: str = ""
 ) -> None:
-    with ConfirmationWriter(folder, ConfirmationBegun(0.0, 1, "made", 1)) as writer:
-        seeds = planned_seeds(config, ledger, None)
-        for arm in planned_arms(config, ledger, None):
-            writer.append(arm)
-            for seed in seeds[:n_seeds]:
-                state = "FAILED" if arm.arm == failing else "COMPLETE"
-                writer.append(RunEnded(1.0, arm.arm, seed, state, None))
+    seeds = planned_seeds(config, ledger, None)[:n_seeds]
+    records = []
+    for arm in planned_arms(config, ledger, None):
+        state = "FAILED" if arm.arm == failing else "COMPLETE"
+        records += [arm, *(run_ended(arm.arm, seed, state) for seed in seeds)]
+    write_journal(folder, begin_confirmation(epochs=1), *records)
 
 
 def test_missing_runs_are_those_that_are_not_complete_seed_by_seed(folder):

@@ -16,22 +16,14 @@ import ray
 import torch
 
 from analysis.hyperparameters import HAND_TUNED
-from analysis.records.epochs import Epoch
 from analysis.records.files import checkpoint_name, trial_name
-from analysis.records.ledger import (
-    DIVERGED,
-    Ledger,
-    LedgerWriter,
-    SessionEnded,
-    SweepCreated,
-    read_ledger,
-)
+from analysis.records.ledger import DIVERGED, Ledger, LedgerWriter, SessionEnded, read_ledger
 from analysis.results.budget import seconds_spent
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
-from analysis.storage.journal import FORMAT
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import ImageDataset, TrainTest
+from in_memory import begin_ledger, measured
 from retraining import retrain, timeless
 from sweep.config import SweepConfig
 from sweep.driver.resume import extend, find_missing
@@ -142,8 +134,7 @@ class DeadlyFolder(LocalFolder):
 
 def _save_diverging_checkpoint(config: SweepConfig, folder: Folder, data: TrainTest) -> None:
     """Lets trial 1 begin with a checkpoint of its first epoch from which only NaN can come."""
-    created = SweepCreated(0.0, FORMAT, "mine", config.model_dump(mode="json"))
-    assignment = StudySearcher(config, Ledger(created)).suggest("a")["assignment"]
+    assignment = StudySearcher(config, begin_ledger(config)).suggest("a")["assignment"]
     run = TrainingRun(assignment.model, assignment.hyperparameters, seed=assignment.seed)
     next(train_epochs(run, data.train, data.test, epochs=assignment.epochs))
     with torch.no_grad():
@@ -215,16 +206,12 @@ def test_search_that_was_interrupted_goes_on_and_can_be_extended(run_tiny, tiny,
     assert len({trial.hyperparameters["dropout"] for trial in ledger.trials.values()}) == 3
 
 
-def _epoch(epoch: int, accuracy: float) -> Epoch:
-    return Epoch(epoch, 0.5, 0.8, 0.4, accuracy, 1.5, 1e4)
-
-
 def _play(recorder: Recorder, assignment: Assignment, *accuracies: float) -> None:
     """Record a trial instead of training it; without all its epochs it is stopped or fails."""
     recorder.start(assignment)
     report = Report(failure="why")
     for number, accuracy in enumerate(accuracies, start=1):
-        epoch = _epoch(number, accuracy)
+        epoch = measured(number, accuracy)
         report = Report((epoch,), is_last=number == assignment.epochs)
         recorder.epoch(assignment, epoch)
     recorder.end(assignment, report, report.failure)
@@ -378,7 +365,7 @@ def test_search_records_what_results_show(make_session, blank, folder):
         recorder.on_trial_recover(iteration=1, trial=trial)  # its process died before it began
         recorder.on_trial_start(iteration=2, trial=trial)
         assert recorder.n_epochs(assignment) == 0
-        recorder.epoch(assignment, _epoch(1, 0.9))
+        recorder.epoch(assignment, measured(1))
         assert recorder.n_epochs(assignment) == 1
         recorder.end(assignment, None, "its process died 3 times")
 
@@ -388,7 +375,7 @@ def test_search_records_what_results_show(make_session, blank, folder):
     (trial,) = ledger.trials.values()
     shown = {"dropout": 0.25, "rotation": 0.0, "shift": 0.0, "weight_decay": 0.0}
     assert (trial.trial_id, trial.hyperparameters) == (1, shown)
-    assert trial.epochs == [_epoch(1, 0.9)]
+    assert trial.epochs == [measured(1)]
     assert (trial.state, trial.reason) == ("FAILED", "its process died 3 times")
     assert [(notice.trial_id, notice.text) for notice in ledger.notices] == [
         (1, "its process died in its first epoch; another process continues")

@@ -18,16 +18,10 @@ import synthetic
 from analysis.plots.importance import importances
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import LEDGER_FILE
-from analysis.records.ledger import (
-    EpochRecord,
-    LedgerWriter,
-    TrialEnded,
-    TrialStarted,
-    read_ledger,
-)
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from appending import append
+from in_memory import apply, trial_ended, trial_epoch, trial_records, trial_started
 from sweep.errors import UsageError
 from sweep.results.best import best_document
 from sweep.results.dashboard import StudyMirror, _LedgerStorage, serve
@@ -46,30 +40,27 @@ def note_of(mirror: StudyMirror, study_id: int = 0) -> str:
     return get_note(load_study(study_name=name, storage=mirror.storage))
 
 
-def epoch(trial_id: int, number: int, accuracy: float) -> EpochRecord:
-    return EpochRecord(0.0, trial_id, number, 0.1, 0.9, 0.1, accuracy, 1.0, 1e4)
-
-
 def test_mirror_follows_a_ledger_that_grows(make_sweep):
-    folder, _ = make_sweep(n_trials=1, n_running=1, epochs=4)
-    with folder.lock(), LedgerWriter(folder, read_ledger(folder).created) as writer:
+    folder, ledger = make_sweep(n_trials=1, n_running=1, epochs=4)
+    with folder.lock():
         mirror = StudyMirror(folder, print)
-        mirror.update(writer.journal)
+        mirror.update(ledger)
         ((_, state, value, curve),) = trials_of(mirror)
         assert (state, value, list(curve)) == (TrialState.RUNNING, None, [1, 2])
-        writer.append(epoch(1, 3, 0.97))
-        writer.append(TrialStarted(0.0, 2, 5, VALUES))
-        mirror.update(writer.journal)
+        apply(ledger, trial_epoch(1, 3, 0.97), trial_started(2, VALUES))
+        mirror.update(ledger)
         assert [found[1] for found in trials_of(mirror)] == [TrialState.RUNNING] * 2
         assert trials_of(mirror)[0][3] == curve | {3: 0.97}
-        for accuracy, trial_id, number in ((0.98, 1, 4), (0.5, 2, 1)):
-            writer.append(epoch(trial_id, number, accuracy))
-        writer.append(TrialEnded(0.0, 1, "COMPLETE", None))
-        writer.append(TrialEnded(0.0, 2, "FAILED", "training loss became nan in epoch 2"))
-        writer.append(TrialStarted(0.0, 3, 6, VALUES | {"dropout": 0.9}))  # of a wider space
-        writer.append(TrialEnded(0.0, 3, "STOPPED", None))
+        apply(
+            ledger,
+            trial_epoch(1, 4, 0.98),
+            trial_epoch(2, 1, 0.5),
+            trial_ended(1),
+            trial_ended(2, "FAILED", "training loss became nan in epoch 2"),
+            *trial_records(3, [], "STOPPED", VALUES | {"dropout": 0.9}),  # of a wider space
+        )
         for _ in range(2):  # the second time there is nothing new
-            mirror.update(writer.journal)
+            mirror.update(ledger)
             assert trials_of(mirror) == [
                 (
                     1,
@@ -306,7 +297,7 @@ def test_dashboard_shows_a_sweep_and_follows_it(make_sweep, clean_environment):
         expected = [names[trial.state] for trial in [*ledger.trials.values()][:-1]]
         assert [trial["state"] for trial in ended] == expected
         assert last["state"] == "Waiting"
-        append(folder, TrialEnded(0.0, 8, "STOPPED", None))
+        append(folder, trial_ended(8, "STOPPED"))
 
         def is_shown() -> bool:
             last = json.loads(get(port, "/api/studies/0")[1])["trials"][-1]

@@ -2,14 +2,8 @@ import itertools
 
 import pytest
 
-from analysis.records.confirmation import (
-    Arm,
-    Confirmation,
-    ConfirmationBegun,
-    ConfirmationNotice,
-    RunEnded,
-    RunEpoch,
-)
+from analysis.records.confirmation import Confirmation, ConfirmationNotice
+from in_memory import apply, begin_confirmation, make_arm, run_ended, run_records
 from rendering import render
 from sweep.screen.confirm_view import ConfirmationView
 
@@ -18,11 +12,8 @@ ARMS, SEEDS = ["trial-3", "mlp"], [11, 12]
 
 @pytest.fixture
 def confirmation() -> Confirmation:
-    confirmation = Confirmation(ConfirmationBegun(0.0, 1, "made", 2))
-    for name, role in zip(ARMS, ("finalist", "baseline"), strict=True):
-        title = name.replace("-", " ")
-        confirmation.apply(Arm(0.0, name, title, role, "lenet5", None, {}, 2, False))
-    return confirmation
+    best = make_arm("trial-3", "finalist", title="trial 3")
+    return apply(begin_confirmation(), best, make_arm("mlp"))
 
 
 def _view(confirmation: Confirmation, slots: int = 2) -> ConfirmationView:
@@ -34,12 +25,8 @@ def _view(confirmation: Confirmation, slots: int = 2) -> ConfirmationView:
 def _train(
     confirmation: Confirmation, arm: str, seed: int, *accuracies: float, seconds: float = 30.0
 ) -> None:
-    for epoch, accuracy in enumerate(accuracies, start=1):
-        confirmation.apply(
-            RunEpoch(1.0, arm, seed, epoch, 0.1, 0.9, 0.1, accuracy, seconds, 5000.0)
-        )
-    if len(accuracies) == 2:
-        confirmation.apply(RunEnded(2.0, arm, seed, "COMPLETE", None))
+    state = "COMPLETE" if len(accuracies) == 2 else None
+    apply(confirmation, *run_records(arm, seed, accuracies, state, seconds=seconds))
 
 
 def test_view_at_the_beginning(confirmation):
@@ -91,7 +78,7 @@ def test_nothing_is_left_of_a_run_that_failed(confirmation):
     for run in others:
         _train(confirmation, *run, 0.97, 0.98)
     assert view.fraction() < 1
-    confirmation.apply(RunEnded(2.0, arm, seed, "FAILED", "diverged"))
+    confirmation.apply(run_ended(arm, seed, "FAILED"))
     assert view.fraction() == 1
     assert view.line().startswith("confirmed: ")
     assert view.line().endswith(" elapsed")
@@ -100,7 +87,7 @@ def test_nothing_is_left_of_a_run_that_failed(confirmation):
 def test_view_has_notices_and_failures(confirmation):
     view = _view(confirmation)
     confirmation.apply(ConfirmationNotice(2.0, "mlp, seed 12: its process died"))
-    confirmation.apply(RunEnded(2.0, "trial-3", 12, "FAILED", "its process died 3 times"))
+    confirmation.apply(run_ended("trial-3", 12, "FAILED", "its process died 3 times"))
     assert view.news() == [
         "mlp, seed 12: its process died",
         "trial-3, seed 12 failed: its process died 3 times",

@@ -5,17 +5,8 @@ from typing import Any
 import pytest
 
 from analysis.hyperparameters import format_value
-from analysis.records.ledger import (
-    EpochRecord,
-    Ledger,
-    Notice,
-    SessionEnded,
-    SessionStarted,
-    SweepCreated,
-    TrialEnded,
-    TrialStarted,
-)
-from analysis.storage.journal import FORMAT
+from analysis.records.ledger import Ledger, Notice, SessionEnded
+from in_memory import begin_ledger, session_started, trial_ended, trial_epoch, trial_started
 from rendering import render
 from sweep.screen.search_view import SearchView, seconds_left, sparklines
 
@@ -44,26 +35,26 @@ class Story:
         recipe = {"schedule": "constant"}
         space = {"dropout": {"low": 0.0, "high": 0.5}}
         config = {"trials": self.n_trials, "epochs": self.epochs, "recipe": recipe, "space": space}
-        self.ledger = Ledger(SweepCreated(self.now, FORMAT, "told", config))
+        self.ledger = begin_ledger(config, time=self.now)
         self.session()
 
     def session(self) -> None:
-        self.ledger.apply(SessionStarted(self.now, "laptop", 1, self.slots))
+        self.ledger.apply(session_started(self.slots, self.now))
 
     def start(self, *trial_ids: int, **hyperparameters: Any) -> None:
         for trial_id in trial_ids:
             values = hyperparameters or {"dropout": 0.25}
-            self.ledger.apply(TrialStarted(self.now, trial_id, trial_id, values))
+            self.ledger.apply(trial_started(trial_id, values, time=self.now))
 
     def epoch(self, trial_id: int, *accuracies: float) -> None:
         for accuracy in accuracies:
             self.now += self.seconds
             number = len(self.ledger.trials[trial_id].epochs) + 1
-            metrics = (number, 0.1, 0.9, 0.1, accuracy, self.seconds, 5000.0)
-            self.ledger.apply(EpochRecord(self.now, trial_id, *metrics))
+            taken = {"time": self.now, "seconds": self.seconds}
+            self.ledger.apply(trial_epoch(trial_id, number, accuracy, **taken))
 
     def end(self, trial_id: int, state: Any = "COMPLETE", reason: str | None = None) -> None:
-        self.ledger.apply(TrialEnded(self.now, trial_id, state, reason))
+        self.ledger.apply(trial_ended(trial_id, state, reason, self.now))
 
 
 def see(story: Story) -> SearchView:
@@ -127,7 +118,8 @@ def test_best_preview_is_shown_until_a_trial_has_run_all_its_epochs():
     story = Story(n_trials=3, epochs=4)
     view = see(story)
     for trial_id, accuracy in ((1, 0.97), (2, 0.96)):
-        story.ledger.apply(TrialStarted(story.now, trial_id, trial_id, {"dropout": 0.1}, 1))
+        preview = trial_started(trial_id, {"dropout": 0.1}, preview_epochs=1, time=story.now)
+        story.ledger.apply(preview)
         story.epoch(trial_id, accuracy)
         story.end(trial_id, "STOPPED")
     assert render(view.picture())[2] == "best preview so far 97.00 % (trial 1)  dropout 0.1"

@@ -7,7 +7,8 @@ import pytest
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from analysis.records.ledger import Ledger
-from config_ledgers import begin_ledger, make_result, record
+from config_ledgers import make_result, record
+from in_memory import begin_ledger
 from sweep.config import SweepConfig
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report
 from sweep.tuning.scheduler import build_scheduler

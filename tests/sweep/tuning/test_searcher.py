@@ -8,9 +8,10 @@ import pytest
 from optuna.trial import TrialState
 
 from analysis.hyperparameters import complete
-from analysis.records.ledger import Ledger, TrialStarted
+from analysis.records.ledger import Ledger
 from analysis.records.seeds import trial_seed
-from config_ledgers import begin_ledger, make_result, record
+from config_ledgers import make_result, record
+from in_memory import begin_ledger, trial_started
 from sweep.config import SweepConfig
 from sweep.config.registry import SEARCHERS
 from sweep.training.assignment import Assignment, Report
@@ -308,7 +309,7 @@ def test_last_trial_repeats_a_preview_rather_than_an_initial_point(budget):
         preview = driven.suggest(f"t{number}")
         assert preview.epochs == 1
         values = {"dropout": preview.hyperparameters["dropout"]}
-        ledger.apply(TrialStarted(1.0, number, preview.seed, values, preview_epochs=1))
+        ledger.apply(trial_started(number, values, seed=preview.seed, preview_epochs=1))
         record(ledger, number, [accuracy], "STOPPED")
         driven.searcher.on_trial_complete(f"t{number}", make_result(accuracy, epochs=1))
     last = driven.suggest("c")

@@ -9,12 +9,8 @@ from unittest.mock import Mock
 import pytest
 
 from analysis.errors import StorageError
-from analysis.records.ledger import (
-    EpochRecord,
-    TrialEnded,
-    TrialStarted,
-)
 from appending import append
+from in_memory import trial_ended, trial_epoch, trial_started
 from sweep.errors import TrackerError, UsageError, describe_failure
 from sweep.results.trackers import mirror as module
 from sweep.results.trackers.mirror import TRACKERS, mirror
@@ -53,11 +49,11 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
 
 def test_sweep_is_followed_to_its_end(make_sweep, recorded, monkeypatch):
     folder, _ = make_sweep(n_trials=2, n_running=1)
-    trial = TrialStarted(0.0, 3, 5, {"dropout": 0.1}, preview_epochs=1)
+    preview = trial_started(3, {"dropout": 0.1}, preview_epochs=1)
     steps = [
-        [EpochRecord(0.0, 2, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4), trial],
+        [trial_epoch(2, 3), preview],
         [],
-        [TrialEnded(0.0, 2, "FAILED", "diverged"), TrialEnded(0.0, 3, "STOPPED", None)],
+        [trial_ended(2, "FAILED"), trial_ended(3, "STOPPED")],
     ]
 
     def work(seconds: float) -> None:

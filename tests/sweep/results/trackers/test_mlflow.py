@@ -8,9 +8,10 @@ import pytest
 import synthetic
 from analysis.records.confirmation import Confirmation
 from analysis.records.files import checkpoint_name, trial_name
-from analysis.records.ledger import EpochRecord, TrialEnded, read_ledger
+from analysis.records.ledger import read_ledger
 from analysis.results.selection import rank_trials
 from appending import append
+from in_memory import trial_ended, trial_epoch
 from sweep.errors import TrackerError
 from sweep.results.best import best_document
 from sweep.results.note import result_note
@@ -49,8 +50,7 @@ def test_sweep_is_mirrored_once_and_grows(make_sweep, database):
     assert mirror(folder, "mlflow", database, follow=False)[1] == 2  # and the best, with its note
     _, before = runs_of(database, folder.name)
     assert before["trial-0003"].info.status == "KILLED"
-    more = EpochRecord(0.0, 3, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4)
-    append(folder, more, TrialEnded(0.0, 3, "FAILED", "diverged"))
+    append(folder, trial_epoch(3, 3, 0.97), trial_ended(3, "FAILED", "diverged"))
     ledger = read_ledger(folder)
     synthetic.write_confirmed(folder, ledger, 1)
     folder.write("report.html", b"<p>the report</p>")

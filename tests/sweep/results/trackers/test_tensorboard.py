@@ -7,9 +7,9 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import synthetic
 from analysis.records.confirmation import Confirmation
-from analysis.records.ledger import TrialEnded
 from analysis.results.selection import rank_trials, trial_score
 from appending import append
+from in_memory import trial_ended
 from sweep.errors import TrackerError, UsageError
 from sweep.results.best import best_document
 from sweep.results.note import result_note
@@ -86,7 +86,7 @@ def test_second_mirror_adds_only_what_is_new(make_sweep, tmp_path):
         first = contents(tmp_path / "out")
         mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
         assert contents(tmp_path / "out") == first
-    append(folder, TrialEnded(0.0, 3, "STOPPED", None))
+    append(folder, trial_ended(3, "STOPPED"))
     # As left by a process that was killed while it wrote.
     torn = tmp_path / "out" / folder.name / "trial-0003" / "events.out.tfevents.0.sweep"
     torn.write_bytes(torn.read_bytes()[:-7])
@@ -105,7 +105,7 @@ def test_interrupted_run_that_continues_is_written_again(make_sweep, tmp_path):
     run = tmp_path / "out" / folder.name / "trial-0002"
     for ended, state in ((False, b"INTERRUPTED"), (True, b"STOPPED")):
         if ended:
-            append(folder, TrialEnded(0.0, 2, "STOPPED", None))
+            append(folder, trial_ended(2, "STOPPED"))
         mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
         (text,) = read(run).Tensors("state/text_summary")
         assert text.tensor_proto.string_val[0] == state

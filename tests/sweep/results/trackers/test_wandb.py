@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from analysis.records.ledger import EpochRecord, TrialEnded
 from analysis.storage.folder import Folder
 from appending import append
+from in_memory import trial_ended, trial_epoch
 
 pytest.importorskip("wandb")
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
@@ -86,8 +86,7 @@ def test_second_mirror_adds_only_what_is_new_to_the_same_runs(
     with folder.lock():
         assert track(folder, out, offline).returncode == 0
     assert sorted(out.glob("wandb/offline-run-*/run-*.wandb")) == files
-    more = EpochRecord(0.0, 2, 3, 0.1, 0.9, 0.1, 0.97, 1.0, 1e4)
-    append(folder, more, TrialEnded(0.0, 2, "STOPPED", None))
+    append(folder, trial_epoch(2, 3, 0.97), trial_ended(2, "STOPPED"))
     folder.write("report.html", b"the report")
     assert track(folder, out, offline).returncode == 0
     new, best = sorted(
