@@ -54,17 +54,19 @@ def is_used_up(ledger: Ledger, budget: str | None) -> bool:
 
 
 def has_only_previews(ledger: Ledger) -> bool:
-    """Return whether there are previews, and every other trial has failed."""
-    trials = ledger.trials.values()
-    return all(trial.preview_epochs or trial.state == "FAILED" for trial in trials) and any(
-        trial.preview_epochs for trial in trials
-    )
+    """Return whether there are previews, and the other trials, at most two, have failed."""
+    others = [trial for trial in ledger.trials.values() if not trial.preview_epochs]
+    has_previews = len(others) < len(ledger.trials)
+    return has_previews and len(others) < 3 and all(t.state == "FAILED" for t in others)
 
 
-def describe_budget(ledger: Ledger) -> str | None:
-    """Return a sentence about a time budget that ended the search early, or None."""
-    config = ledger.config
-    if (planned := n_planned(ledger)) == int(config["trials"]):
+def describe_budget(ledger: Ledger, config: Mapping[str, Any] | None = None) -> str | None:
+    """Return a sentence about a time budget that ended the search early, or None.
+
+    It is by default that of the ledger's config.
+    """
+    config = config or ledger.config
+    if (planned := n_planned(ledger, config)) == int(config["trials"]):
         return None
     used = f"the time budget of {config['time_budget']} is used up"
     return f"{used}: the search has {planned:,} of {count(int(config['trials']), 'trial')}"

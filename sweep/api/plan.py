@@ -188,7 +188,7 @@ def _estimate(
     """
     if options.address is not None or (missing is not None and not missing):
         return None
-    slots = _count_slots(config.resources, options.concurrency)
+    slots = min(_count_slots(config.resources, options.concurrency), n_processors())
     try:
         return estimate_time(config, slots, data, missing)
     except (Exception, SystemExit):

@@ -1,6 +1,7 @@
 """What `run`, `resume` and `confirm` do, in Python and on the command line."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 
@@ -8,7 +9,13 @@ from analysis.errors import InUseError, LedgerError, StorageError
 from analysis.formatting import count
 from analysis.records.confirmation import Confirmation, Plan, read_confirmation
 from analysis.records.files import REPORT_FILE
-from analysis.records.ledger import EarlierSweep, Ledger, has_diverged, read_first_record
+from analysis.records.ledger import (
+    EarlierSweep,
+    Ledger,
+    has_diverged,
+    read_first_record,
+    read_ledger,
+)
 from analysis.results.budget import describe_budget, n_planned
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
@@ -38,7 +45,11 @@ def start_sweep(
     start, data = _prepare(config, options, folder)
     about = describe_data(data)
     earlier = None if from_sweep is None else learn_from(from_sweep, config, about)
-    with watchable(folder), new_folder(storage, name, config) as locked, _advising(folder):
+    with (
+        watchable(folder),
+        new_folder(storage, name, config) as locked,
+        _advising(folder, options),
+    ):
         say(f"sweep {name}: {describe_size(config)}")
         print_plan(config, options, from_sweep, earlier, about, sys.stderr)
         with passing_line(start):
@@ -65,7 +76,7 @@ def continue_sweep(
     if not missing:
         _record_changes(folder, ledger, config, options)
         say(f"{folder.name} is complete: nothing to do")
-        if (early := describe_budget(ledger)) is not None:
+        if (early := describe_budget(ledger, config.model_dump())) is not None:
             more = follow_up("resume --time-budget 30m", folder)
             say(f"{early}; continue it for 30 more minutes with: {more}")
         elif config.time_budget != ledger.config["time_budget"]:
@@ -74,7 +85,8 @@ def continue_sweep(
         _finish(folder, ledger, options, has_trained=False)
         return
     _load_networks(folder, ledger, config)
-    with watchable(folder), _advising(folder), folder.lock() as locked:
+    with watchable(folder), _advising(folder, options), folder.lock() as locked:
+        _check_unchanged(locked, ledger)
         start, data = _prepare(config, options, folder, ledger)
         if changes:
             write_environment(locked, config)
@@ -97,12 +109,24 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
     config = SweepConfig.model_validate(ledger.config).model_copy(update={"confirm": plan})
     missing = find_missing(folder, ledger, config)
     if not missing.runs and not missing.look:
+        found = read_confirmation(folder, ledger)
+        if found and found.plan and _confirm_command(found.plan) != _confirm_command(plan):
+            from sweep.driver.confirm import open_confirmation  # imports Ray
+
+            # A larger plan, of which runs are missing, is given up.
+            with (
+                watchable(folder),
+                folder.lock() as locked,
+                open_confirmation(locked, config, ledger),
+            ):
+                pass
         say(f"{ledger.name} is already confirmed")
         _finish(folder, ledger, options, has_trained=False)
         return
     again = _confirm_command(plan)
     _load_networks(folder, ledger, config)
-    with watchable(folder), _advising(folder, again), folder.lock() as locked:
+    with watchable(folder), _advising(folder, options, again), folder.lock() as locked:
+        _check_unchanged(locked, ledger)
         start, data = _prepare(config, options, folder, ledger)
         say(f"confirming {ledger.name}: {describe_seeds(plan)}")
         if (planned := n_planned(ledger)) > ledger.n_ended:
@@ -113,6 +137,12 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
         with passing_line(start):
             _train(locked, config, options, data, ledger, again=again)
     _finish(folder, ledger, options)
+
+
+def _check_unchanged(locked: Folder, ledger: Ledger) -> None:
+    """Raise InUseError if another process has added to a ledger since it was read."""
+    if len(read_ledger(locked).records) != len(ledger.records):
+        raise InUseError(f"another process has just worked on {locked}; run the command again")
 
 
 def _prepare(
@@ -169,7 +199,7 @@ def _train(
         locked,
         address=options.address,
         concurrency=options.concurrency,
-        advise=lambda: _how_to_continue(locked, again),
+        advise=lambda: _how_to_continue(locked, options, again),
         may_exit=options.may_exit,
     ) as session:
         locked.delete(REPORT_FILE)  # one that stays until the end could be taken for the result
@@ -234,16 +264,16 @@ def _finish(folder: Folder, ledger: Ledger, options: Options, *, has_trained: bo
 
 
 @contextlib.contextmanager
-def _advising(folder: Folder, again: str = "resume") -> Iterator[None]:
+def _advising(folder: Folder, options: Options, again: str = "resume") -> Iterator[None]:
     """Say what to do if a signal, the storage or the cluster ends the block."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt):
-        say(f"interrupted; {_how_to_continue(folder, again)}")
+        say(f"interrupted; {_how_to_continue(folder, options, again)}")
         raise
     except (StorageError, ClusterError) as error:
         if not isinstance(error, InUseError):  # see `watchable`
-            error.add_note(_how_to_continue(folder, again))
+            error.add_note(_how_to_continue(folder, options, again))
         raise
 
 
@@ -255,11 +285,13 @@ def _confirm_command(plan: Confirm | Plan) -> str:
     return f"confirm --top-k {plan.top_k} {n_seeds}"
 
 
-def _how_to_continue(folder: Folder, again: str) -> str:
+def _how_to_continue(folder: Folder, options: Options, again: str) -> str:
     with contextlib.suppress(StorageError, LedgerError):  # the storage may be what has failed
         if read_first_record(folder) is None:
             return f"there is no sweep {folder.name} to continue"
         found = Confirmation.read(folder)
         if found is not None and found.plan is not None and _confirm_command(found.plan) == again:
             again = "resume"  # the plan is recorded
+    if options.address not in (None, os.environ.get("RAY_ADDRESS")):
+        again += f" --address {options.address}"
     return f"every finished epoch is kept; continue with: {follow_up(again, folder)}"

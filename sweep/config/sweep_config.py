@@ -222,8 +222,9 @@ class SweepConfig(Section):
             yield f"`tpe` draws 10 trials at random first, and there are {self.trials}: try gp"
         if self.searcher == "gp" and self.scheduler.name == "asha" and grace_period < self.epochs:
             yield "`gp` learns nothing from trials that `asha` stops: try the scheduler preview"
-        if n_points > self.trials:
-            yield f"only {self.trials} of the {n_points} initial points will be tried"
+        n_tried = self.trials - (self.preview_epochs is not None)  # the last repeats a preview
+        if n_points > n_tried:
+            yield f"only {n_tried} of the {n_points} initial points will be tried"
 
     def to_yaml(self) -> str:
         """Return the config as YAML that gives the same config over any preset."""

@@ -1,7 +1,8 @@
 """The confirmation: trains finalists and baselines on all images, with fresh seeds."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from msgspec.structs import replace
@@ -49,18 +50,8 @@ def run_confirmation(
 
     The ledger must have a complete trial. Errors are those of `run_search`.
     """
-    engine = session.engine
-    move_to = _name_for_other_epochs(engine.folder, ledger, config.epochs)
-    created = ledger.created.time
-    begun = ConfirmationBegun(time.time(), FORMAT, ledger.name, config.epochs, created)
-    with ConfirmationWriter(engine.folder, begun, move_to=move_to) as writer:
+    with open_confirmation(session.engine.folder, config, ledger) as (writer, names):
         confirmation = writer.journal
-        arms = planned_arms(config, ledger, confirmation)
-        names = [arm.arm for arm in arms]
-        _record_plan(writer, replace(plan_of(config), arms=tuple(names)))
-        for arm in arms:
-            if arm.arm not in confirmation.arms:
-                writer.append(arm)
         trained: list[int] = []
         # Runs that failed are not tried again at once.
         while (seeds := planned_seeds(config, ledger, confirmation)) != trained:
@@ -72,6 +63,27 @@ def run_confirmation(
                 writer.append(LookTaken(time.time(), n_ended, n_planned))
             trained = seeds
         return confirmation
+
+
+@contextlib.contextmanager
+def open_confirmation(
+    folder: Folder, config: SweepConfig, ledger: Ledger
+) -> Iterator[tuple[ConfirmationWriter, list[str]]]:
+    """Begin or continue the confirmation of a sweep in its locked folder, and record its plan.
+
+    Yields the writer, and the names of the planned arms.
+    """
+    move_to = _name_for_other_epochs(folder, ledger, config.epochs)
+    created = ledger.created.time
+    begun = ConfirmationBegun(time.time(), FORMAT, ledger.name, config.epochs, created)
+    with ConfirmationWriter(folder, begun, move_to=move_to) as writer:
+        arms = planned_arms(config, ledger, writer.journal)
+        names = [arm.arm for arm in arms]
+        _record_plan(writer, replace(plan_of(config), arms=tuple(names)))
+        for arm in arms:
+            if arm.arm not in writer.journal.arms:
+                writer.append(arm)
+        yield writer, names
 
 
 def _record_plan(writer: ConfirmationWriter, plan: Plan) -> None:

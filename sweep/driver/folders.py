@@ -8,7 +8,13 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from analysis.errors import InUseError, StorageError, describe_cause
 from analysis.records.deletion import delete_files
-from analysis.records.files import CONFIG_FILE, CONFIRMATION_FILE, ENVIRONMENT_FILE, LEDGER_FILE
+from analysis.records.files import (
+    CHECKPOINTS_FOLDER,
+    CONFIG_FILE,
+    CONFIRMATION_FILE,
+    ENVIRONMENT_FILE,
+    LEDGER_FILE,
+)
 from analysis.records.ledger import read_first_record
 from analysis.storage.folder import Folder
 from sweep.config import SweepConfig
@@ -35,17 +41,24 @@ def name_after(stem: str) -> str:
 
 
 def check_is_new(storage: Folder, name: str) -> None:
-    """Raise UsageError if a sweep of this name exists already, or the confirmation of one."""
+    """Raise UsageError if a sweep of this name exists already, or results of one.
+
+    A trial would continue from the checkpoint of another sweep, perhaps of other data.
+    """
     folder = storage.child(name)
     if read_first_record(folder) is not None:
         raise UsageError(
             f"the sweep {name!r} already exists in {storage}; choose another --name, or "
             f"continue it: sweep resume {name}"
         )
-    if folder.exists(CONFIRMATION_FILE):
+    left = {
+        "the confirmation": folder.exists(CONFIRMATION_FILE),
+        "checkpoints": bool(folder.child(CHECKPOINTS_FOLDER).files()),
+    }
+    for what in (what for what, is_there in left.items() if is_there):
         raise UsageError(
-            f"{folder} has the confirmation of a sweep whose ledger is gone; choose another "
-            f"--name, or delete it: sweep delete {name}"
+            f"{folder} has {what} of a sweep whose ledger is gone; choose another --name, or "
+            f"delete what is left: sweep delete {name}"
         )
 
 

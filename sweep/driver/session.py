@@ -92,3 +92,4 @@ def open_session(
             return slots.follow()
 
         yield Session(engine, stream, watch)
+        interruption.check()  # a signal may have come after the last step

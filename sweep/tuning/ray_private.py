@@ -5,6 +5,7 @@ allowed in `pyproject.toml`.
 """
 
 import contextlib
+import socket
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 import psutil
 import ray
 from ray._private import node, ray_constants, services, worker
+from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
 _VITAL = ("raylet", "gcs_server")
+_ANSWER_S = 5.0
 
 
 class _Job(ray.job_config.JobConfig):
@@ -78,6 +81,11 @@ def report_no_callbacks() -> None:
     usage.tag_callbacks = lambda callbacks: False
 
 
+def read_token_again() -> None:
+    """Let Ray read its token again: in one process, several sweeps may need different ones."""
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
 def limit_connection_attempts() -> None:
     """Make `ray.init` give up on a cluster after 2 attempts; by default it makes 20 of 41 s.
 
@@ -102,6 +110,15 @@ def dead_process() -> str | None:
     """Return the name of a vital process of Ray's that has died here, or None."""
     kinds = [kind for kind, _ in worker._global_node.dead_processes() if kind in _VITAL]
     return kinds[0] if kinds else None
+
+
+def raylet_answers() -> bool:
+    """Return whether this machine's raylet answers, also where another process started it."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as raylet:
+        raylet.settimeout(_ANSWER_S)
+        raylet.connect(worker._global_node.raylet_socket_name)
+        return True
+    return False
 
 
 def shut_down() -> None:

@@ -51,6 +51,7 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             "create the virtual environment in another folder"
         )
     options = None if address is None else _join_options(address)
+    own_token = address is None and not _has_token()
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
@@ -61,6 +62,10 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             raise ClusterError(
                 f"cannot create a scratch folder: {describe_cause(error)}"
             ) from error
+        if own_token:
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+            stack.callback(os.environ.pop, "RAY_AUTH_TOKEN", None)
+        ray_private.read_token_again()
         try:
             small = contextlib.nullcontext() if options else ray_private.small_node()
             with _blocked(signal.SIGTERM), small:
@@ -147,8 +152,6 @@ def _check_answer(address: str) -> None:
 
 
 def _local_options(scratch: Path, n_cpus: int) -> dict[str, Any]:
-    if not _has_token():
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     return {
         "address": "local",
         "include_dashboard": False,

@@ -2,7 +2,7 @@ import pytest
 
 from analysis.records.ledger import Ledger, SessionEnded
 from analysis.results.budget import describe_budget, n_planned, read_duration, write_duration
-from in_memory import apply, begin_ledger, session_started, trial_epoch, trial_started
+from in_memory import apply, begin_ledger, make_ledger, session_started, trial_epoch, trial_started
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,11 @@ def test_time_budget_that_ended_a_search_is_described():
     assert describe_budget(_ledger("21s", started=[1, 2])) is None
     found = describe_budget(_ledger("20s", started=[1, 2]))
     assert found == "the time budget of 20s is used up: the search has 2 of 8 trials"
+
+
+@pytest.mark.parametrize(("n_failed", "planned"), [(0, 2), (1, 3), (2, 4), (3, 4)])
+def test_used_up_budget_allows_three_trials_with_all_epochs_if_they_fail(n_failed, planned):
+    failed = [("FAILED", {}, [0.5])] * n_failed
+    ledger = make_ledger(("STOPPED", {}, [0.5]), *failed, time_budget="1s", trials=20)
+    ledger.trials[1].preview_epochs = 1
+    assert n_planned(ledger) == planned

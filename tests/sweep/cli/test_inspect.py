@@ -413,3 +413,13 @@ def test_damaged_sweep_can_be_deleted(call, add_sweep, tmp_path):
     assert "(its ledger is damaged)" in call("delete", "made").err
     assert call("delete", "made", "--yes").exit_code == 0
     assert not (tmp_path / "storage/made").exists()
+
+
+def test_what_an_interrupted_deletion_left_is_not_continued_but_deleted(call, add_sweep):
+    folder = add_sweep("made", n_trials=2)
+    folder.write("checkpoints/trial-0001.pt", b"old")
+    folder.write("ledger.jsonl", b"")
+    assert "checkpoints of a sweep whose ledger is gone" in call("run", "--name", "made").err
+    assert call("delete", "made", "--yes").exit_code == 0
+    assert not folder.files()
+    assert not folder.child("checkpoints").files()

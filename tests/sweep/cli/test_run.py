@@ -20,16 +20,17 @@ import sweep.driver.estimate
 import sweep.driver.search
 import sweep.driver.session
 from analysis.errors import StorageError
-from analysis.records.confirmation import Plan
+from analysis.records.confirmation import LookTaken, Plan
 from analysis.records.files import REPORT_FILE
 from analysis.records.ledger import DIVERGED, ConfigChanged, Ledger, read_ledger
+from analysis.records.seeds import confirmation_seeds
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from appending import append, write_journal
 from data_utils.dataset import ImageDataset, TrainTest
 from data_utils.registry import is_path
-from in_memory import begin_confirmation, begin_ledger, run_ended, trial_records
+from in_memory import begin_confirmation, begin_ledger, run_ended, run_records, trial_records
 from sweep.config import Confirm, SweepConfig
 from sweep.driver.arms import plan_arms
 from sweep.driver.estimate import Speed
@@ -398,8 +399,8 @@ def test_few_steps_of_training_and_few_images_are_said(call, tmp_path):
     plan = ("run", "--dry-run", "--dataset", "./own.npz", "--epochs")
     few = call(*plan, "2").out
     assert "  note      8 steps of training per trial: " in few
-    # √(0.9 · 0.1 / 50) = 0.0424
-    note = "50 validation images: a score of 90 % has a standard error of 4.2 points"
+    # With two more images of either kind, 47 of 54: √(0.870 · 0.130 / 54) = 0.0457
+    note = "50 validation images: a score of 90 % has a standard error of 4.6 points"
     assert f"  note      {note}\n" in few
     assert "validation images" not in call("run", "--dry-run").out
     assert "of training per trial" not in call(*plan, "200").out
@@ -601,3 +602,44 @@ def test_sweep_that_learns_from_another_is_continued_without_it(call, pretended,
     assert outcome.exit_code == 2
     assert "`epochs` was 15, now 3 (3 trials)" in outcome.err
     assert not (tmp_path / "storage" / "other").exists()
+
+
+@pytest.mark.parametrize("command", [("confirm", "mine"), ("resume", "mine", "--trials", "4")])
+def test_sweep_that_another_process_has_just_changed_is_not_continued(
+    command, call, pretended, monkeypatch
+):
+    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    folder, done = pretended.storage.child("mine"), [*pretended.done]
+
+    def end_another_trial(*given: Any) -> None:
+        append(folder, *trial_records(3, [0.99]))
+
+    monkeypatch.setattr(sweep.api.work, "_load_networks", end_another_trial)
+    outcome = call(*command)
+    assert outcome.exit_code == 4
+    assert f"another process has just worked on {folder}; run the command again" in outcome.err
+    assert pretended.done == done
+
+
+def test_advice_has_the_address_of_the_cluster(call, pretended, monkeypatch):
+    pretended.error = ClusterError("no node")
+    address = ("--address", "10.0.0.1:6379")
+    told = call("run", "--name", "mine", *address).err
+    assert told.endswith("continue with: sweep resume --address 10.0.0.1:6379 mine\n")
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert call("resume", "mine").err.endswith("continue with: sweep resume mine\n")
+
+
+def test_confirmation_is_complete_once_a_larger_plan_is_given_up(call, pretended):
+    call("run", "--name", "mine", "--trials", "2", "--epochs", "2", "--search-only")
+    folder = pretended.storage.child("mine")
+    ledger = read_ledger(folder)
+    arms = plan_arms(SweepConfig.model_validate(ledger.config), rank_trials(ledger)[:1])
+    names, seeds = tuple(arm.arm for arm in arms), confirmation_seeds(0, 5)
+    runs = [r for arm in names for s in seeds for r in run_records(arm, s, [0.9, 0.95])]
+    plans = [Plan(1.0, 1, n, None, names) for n in (5, 20)]
+    begun = begin_confirmation(2, name="mine", created=ledger.created.time)
+    write_journal(folder, begun, plans[0], *arms, *runs, LookTaken(1.0, 5, 5), plans[1])
+    assert json.loads(call("status", "--json").out)["state"] == "interrupted"
+    assert "mine is already confirmed" in call("confirm", "mine", "--seeds", "5").err
+    assert json.loads(call("status", "--json").out)["state"] == "finished"

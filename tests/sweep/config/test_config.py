@@ -156,6 +156,14 @@ def test_scheduler_may_be_named_alone_and_none_has_one_form(raw, name):
         ({"trials": 8, "searcher": "gp"}, ["learns nothing from"]),
         ({"searcher": "gp", "scheduler": "preview"}, []),
         ({"trials": 1, "initial_points": [{"shift": 0.1}, {"shift": 0}]}, ["only 1 of the 2"]),
+        (  # the last trial repeats a preview
+            {
+                "trials": 2,
+                "initial_points": [{"shift": 0.1}, {"shift": 0}],
+                "scheduler": "preview",
+            },
+            ["only 1 of the 2"],
+        ),
     ],
 )
 def test_notes_tell_what_may_surprise(fields, words):

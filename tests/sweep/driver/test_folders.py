@@ -83,11 +83,16 @@ def test_sweep_that_does_not_start_leaves_nothing_and_deletes_nothing(tmp_path):
 
     fail()
     assert storage.folders() == []
-    storage.child("mine").write("checkpoints/trial-0001.pt", b"old")
+    storage.child("mine").write("notes.txt", b"old")
     fail()
-    assert storage.child("mine").read("checkpoints/trial-0001.pt") == b"old"
-    storage.child("mine").write("confirm.jsonl", b"{}\n")  # of a sweep whose ledger is gone
-    with pytest.raises(UsageError, match="ledger is gone; .* delete it: sweep delete mine"):
+    assert storage.child("mine").read("notes.txt") == b"old"
+
+
+@pytest.mark.parametrize("file", ["confirm.jsonl", "checkpoints/trial-0001.pt"])
+def test_results_of_a_sweep_whose_ledger_is_gone_are_not_continued(file, tmp_path):
+    storage = LocalFolder(tmp_path)
+    storage.child("mine").write(file, b"{}\n")
+    with pytest.raises(UsageError, match="ledger is gone; .* what is left: sweep delete mine"):
         new_folder(storage, "mine", SweepConfig()).__enter__()
 
 

@@ -44,22 +44,35 @@ def test_watchdog_ends_with_its_block(died, tmp_path):
     assert reported == []
 
 
-def test_watchdog_reports_a_head_that_stays_silent(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("dies", "death"),
+    [
+        ("head", "the head of the Ray cluster at 127.0.0.1:{} has not answered for 0 s"),
+        ("raylet", "Ray's raylet on this machine has died"),
+    ],
+)
+def test_watchdog_reports_what_has_died_in_a_joined_cluster(dies, death, monkeypatch, tmp_path):
     monkeypatch.setattr(watchdog_module, "_KNOCK_EVERY_S", 0.02)
     monkeypatch.setattr(watchdog_module, "_HEAD_SILENT_S", 0.3)
     reported = queue.Queue[str]()
-    with socket.create_server(("127.0.0.1", 0)) as head:
-        address = f"127.0.0.1:{head.getsockname()[1]}"
+    path = str(tmp_path / "raylet")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as head,
+        socket.socket(socket.AF_UNIX) as raylet,
+    ):
+        raylet.bind(path)
+        raylet.listen(1000)
+        port = head.getsockname()[1]
         node = SimpleNamespace(
             is_head=lambda: False,
-            gcs_address=address,
+            gcs_address=f"127.0.0.1:{port}",
+            raylet_socket_name=path,
             dead_processes=lambda: [],
             all_processes={},
         )
         monkeypatch.setattr(worker, "_global_node", node)
-        with watchdog(tmp_path, reported.put):
+        with watchdog(tmp_path / "scratch", reported.put):
             time.sleep(0.6)
             assert reported.empty()
-            head.close()
-            silence = f"the head of the Ray cluster at {address} has not answered for 0 s"
-            assert reported.get(timeout=5) == silence
+            {"head": head, "raylet": raylet}[dies].close()
+            assert reported.get(timeout=5) == death.format(port)
