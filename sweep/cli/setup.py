@@ -1,19 +1,23 @@
 """`sweep data`, `preset`, `validate`, `schema`, `doctor`: before a sweep."""
 
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.formatting import count
+from analysis.formatting import count, percent
 from analysis.records.dataset import MNIST
 from data_utils.registry import is_path
 from sweep.api.storage import DEFAULT_STORAGE, storage_folder
 from sweep.cli import options
 from sweep.errors import EXIT_CODES, ClusterError, NetworkError, UsageError
 from sweep.screen.output import print_json, say
+
+if TYPE_CHECKING:
+    from data_utils.dataset import ImageDataset
 
 
 def data(
@@ -32,7 +36,8 @@ def data(
     if as_json:
         shape = {"classes": found.spec.classes, "image_shape": found.spec.shape}
         counts = {"train_images": n_train, "test_images": n_test}
-        print_json({"dataset": name, "folder": folder, **counts, **shape})
+        per_class = {"train_images_per_class": _count_labels(found.train)}
+        print_json({"dataset": name, "folder": folder, **counts, **per_class, **shape})
         return
     own = f" ({found.n_own_validation:,} for validation)" if found.n_own_validation else ""
     counted = f"{count(n_train, 'training image')}{own}, {count(n_test, 'test image')}"
@@ -42,6 +47,21 @@ def data(
     spec = found.spec
     size = f"{'gray' if spec.channels == 1 else 'color'}, {spec.side}×{spec.side} pixels"
     say(f"{size}, {len(spec.classes)} classes: {', '.join(spec.classes)}"[:2000], sys.stdout)
+    n_by_class = _count_labels(found.train)
+    least, most = (pick(n_by_class, key=n_by_class.__getitem__) for pick in (min, max))
+    each = f"{n_by_class[least]:,} ({least}) to {n_by_class[most]:,} ({most})"
+    if n_by_class[least] == n_by_class[most]:
+        each = f"{n_by_class[most]:,}"
+    share = percent(max(_count_labels(found.test).values()) / n_test, 1)
+    say(
+        f"{each} training images per class; the largest has {share} of the test images", sys.stdout
+    )
+
+
+def _count_labels(images: "ImageDataset") -> dict[str, int]:
+    """Return the number of images of each class."""
+    counts = Counter(images.labels.tolist())
+    return {name: counts[label] for label, name in enumerate(images.spec.classes)}
 
 
 def _resolved(dataset: str | None) -> str:
