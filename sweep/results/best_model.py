@@ -46,7 +46,7 @@ class Classifier(nn.Module):
         pixels = images.unsqueeze(1) if self._spec.channels == 1 else images
         normalized = normalize(pixels.float(), self._spec.mean, self._spec.std)
         logits: Tensor = self.network(normalized)
-        return logits.softmax(1)
+        return logits.float().softmax(1)
 
 
 @dataclass(frozen=True)

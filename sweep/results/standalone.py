@@ -92,14 +92,15 @@ def predict_file(best: BestModel) -> str:
 """Classify image files with the exported network."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+import model as network_file
 from images import DataError, is_image, {reader}
-from model import {maker(best)}
 
 CLASSES = {list(spec.classes)}
 
@@ -110,7 +111,10 @@ def images_at(path: Path) -> list[Path]:
     """Return the images in a folder, in order of their names, or the file itself."""
     if not path.is_dir():
         return [path]
-    return [file for file in sorted(path.iterdir()) if is_image(Path(file.name))]
+    for files in (path.iterdir(), path.rglob("*")):  # they may be in folders by class
+        if found := [file for file in sorted(files) if is_image(file.relative_to(path))]:
+            return found
+    return []
 
 
 def main() -> int:
@@ -121,7 +125,7 @@ def main() -> int:
     paths = [path for given in parser.parse_args().images for path in images_at(given)]
     if not paths:
         parser.error("the folder has no images; use PNG or JPEG files")
-    model = {constructor(best)}
+    model = network_file.{constructor(best)}
     weights = Path(__file__).with_name("model.pt")
     model.load_state_dict(torch.load(weights, weights_only=True))
     model.eval()
@@ -136,7 +140,7 @@ def main() -> int:
         with torch.inference_mode():
             pixels = image.float().view(1, {spec.channels}, {spec.side}, {spec.side})
             normalized = normalize(pixels, {spec.mean}, {spec.std})
-            probabilities = model(normalized).softmax(1)[0]
+            probabilities = model(normalized).float().softmax(1)[0]
         probability, label = (value.item() for value in probabilities.max(0))
         percent = min(100 * probability, 99.99)  # no network is certain
         doubt = "   low confidence" if probability < {CONFIDENT} else ""
@@ -145,5 +149,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # a reader that has gone, as `head` does
+        os._exit(1)
+    sys.exit(status)
 '''

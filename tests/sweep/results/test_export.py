@@ -24,7 +24,7 @@ from sweep.errors import UsageError, describe_failure
 from sweep.results.best import best_document
 from sweep.results.best_model import BestModel, load_best_model
 from sweep.results.export import FILES, write_export
-from sweep.results.standalone import predict_file, program_file
+from sweep.results.standalone import program_file
 
 
 def load(folder: Folder) -> tuple[BestModel, dict[str, Any]]:
@@ -90,7 +90,7 @@ import json, runpy, sys
 sys.path[:0] = [".", *json.loads(sys.argv.pop(1))]
 for name in ("models", "data_utils", "analysis", "sweep", "ray", "optuna", "torchvision"):
     sys.modules[name] = None  # importing it fails
-for arguments in (["digit.png", "missing.png", "more"], ["empty"], ["--help"]):
+for arguments in (["digit.png", "missing.png", "more", "classes"], ["empty"], ["--help"]):
     sys.argv = ["predict.py", *arguments]
     try:
         runpy.run_path("predict.py", run_name="__main__")
@@ -106,9 +106,10 @@ def test_export_works_without_the_project(make_trained, clean_environment, tmp_p
     image = Image.new("L", (40, 40))
     ImageDraw.Draw(image).line((20, 5, 15, 35), fill=255, width=4)
     image.save(out / "digit.png")
-    for name in ("more", "empty"):
+    for name in ("more", "empty", "classes", "classes/7"):
         (out / name).mkdir()
         (out / name / "notes.txt").write_text("")
+    image.save(out / "classes" / "7" / "c.png")
     for name in ("b.png", "a.png"):
         image.save(out / "more" / name)
     installed = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
@@ -125,13 +126,26 @@ def test_export_works_without_the_project(make_trained, clean_environment, tmp_p
     digit, nothing = np.argmax(drawn), np.argmax(blank)
     assert max(drawn) < 0.9
     shown = f"{digit}  {100 * max(drawn):.2f} %   low confidence"
-    *lines, code, no_images, usage = ran.stdout.splitlines()[:6]
-    assert lines == [f"{name}  {shown}" for name in ("digit.png", "more/a.png", "more/b.png")]
+    *lines, code, no_images, usage = ran.stdout.splitlines()[:7]
+    files = ("digit.png", "more/a.png", "more/b.png", "classes/7/c.png")
+    assert lines == [f"{file}  {shown}" for file in files]
     assert (code, no_images, usage) == ("2", "2", "usage: predict.py [-h] IMAGE [IMAGE ...]")
     assert ran.stdout.splitlines()[-2:] == ["0", f"tensor([{nothing}])"]
     missing, *_, empty = ran.stderr.splitlines()
     assert missing == "missing.png does not exist"
     assert empty == "predict.py: error: the folder has no images; use PNG or JPEG files"
+
+
+def test_exported_program_ends_quietly_where_its_output_is_closed(make_trained, tmp_path):
+    out = tmp_path / "out"
+    export(make_trained(), out)
+    Image.linear_gradient("L").save(out / "digit.png")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as closed:
+        command = [sys.executable, "predict.py", "digit.png"]
+        ran = subprocess.run(command, cwd=out, stdout=closed, stderr=subprocess.PIPE, check=False)
+    assert (ran.returncode, ran.stderr) == (1, b"")
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -207,15 +221,31 @@ def test_export_that_fails_leaves_no_metrics_of_other_weights(make_trained, tmp_
     assert not (out / "metrics.json").exists()
 
 
-def test_exported_program_makes_an_own_network_by_the_name_in_its_file():
-    text = b"from torch import nn\ndef make(width):\n    return nn.Linear(4, width)\nNet = make\n"
-    model = f"model.py:Net@{own.register(text)}"
-    values = {"dropout": 0.0, "model.width": 3}
-    network = build_model(model, arguments={"width": 3})
-    best = BestModel(1, model, values, 7, 1, "search", 0.9, network, DatasetSpec())
-    program = predict_file(best)
-    assert "from model import Net\n" in program
-    assert "model = Net(width=3)\n" in program
+def test_exported_program_runs_an_own_network_of_any_name_and_precision(make_trained, tmp_path):
+    text = b"""from torch import nn
+class Net(nn.Linear):
+    def forward(self, images):
+        return super().forward(images.flatten(1)).bfloat16()
+def model(n_classes, width):
+    return Net(width * 28, n_classes)
+"""
+    name = f"model.py:model@{own.register(text)}"
+    spec = DatasetSpec(is_digits=False)
+    network = build_model(name, shape=spec.network, arguments={"width": 28})
+    values = {"dropout": 0.0, "model.width": 28}
+    best, summary = load(make_trained())
+    best = dataclasses.replace(
+        best, model=name, hyperparameters=values, network=network, spec=spec
+    )
+    write_export(best, summary, tmp_path / "out")
+    pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    command = [sys.executable, "out/predict.py", "a.png"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    (probabilities,) = best.predict([pixels])
+    assert sum(probabilities) == pytest.approx(1, abs=1e-6)  # not rounded to 8 bits
+    label, percent = np.argmax(probabilities), 100 * max(probabilities)
+    assert ran.stdout == f"a.png  {label}  {percent:.2f} %   low confidence\n"
 
 
 def test_what_an_own_network_prints_stays_out_of_standard_output(capsys):
