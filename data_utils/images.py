@@ -56,8 +56,8 @@ def read_image(path: Path, *, channels: int, side: int) -> NDArray[np.uint8]:
     """Read an image in gray or in color, scaled and cropped to a square.
 
     What is transparent becomes white. The pixels, otherwise as they are, are uint8 [side, side]
-    or, with three channels, [3, side, side]. DataError if the file is missing, not an image or too
-    large.
+    or, with three channels, [3, side, side]. DataError if the file is missing, not an image, too
+    large, or has more than 8 bits per channel.
     """
 
     def prepare(image: Image.Image) -> NDArray[np.uint8]:
@@ -71,7 +71,12 @@ def read_image(path: Path, *, channels: int, side: int) -> NDArray[np.uint8]:
 
 
 def opaque(image: Image.Image) -> Image.Image:
-    """Return an image without transparency: on a white background, if it has any."""
+    """Return an image without transparency: on a white background, if it has any.
+
+    ValueError if it has more than 8 bits per channel, whose scale is unknown.
+    """
+    if image.mode.startswith(("I", "F")):
+        raise ValueError("more than 8 bits per channel; save it with 8")
     if not image.has_transparency_data:
         return image
     image = image.convert("RGBA")
@@ -102,7 +107,7 @@ def open_image(path: Path, prepare: Callable[[Image.Image], T]) -> T:
 
 def _brightness(image: Image.Image) -> Gray:
     """Return the gray levels [height, width], 0 to 255, without transparency."""
-    if image.mode.startswith(("I", "F")):  # 16 or 32 bits per pixel, whose scale is unknown
+    if image.mode.startswith(("I", "F")):  # 16 or 32 bits per pixel
         pixels = np.asarray(image, dtype=np.float32)
         image = Image.fromarray(pixels * (255 / max(np.abs(pixels).max(), 1e-30))).convert("L")
     image = image.convert("LA")

@@ -8,6 +8,7 @@ A part `val` is used for validation; without a part `test`, some images are set 
 import hashlib
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -68,7 +69,7 @@ def load_npz(path: Path, progress: Progress, split: Split = DEFAULT_SPLIT) -> Tr
                     elif has_images or labels in arrays:
                         there, missing = (images, labels) if has_images else (labels, images)
                         raise DataError(f"{path} has {there}, but not {missing}")
-            found = ", ".join(arrays)
+            names_there = list(arrays)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}") from None
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
@@ -78,7 +79,12 @@ def load_npz(path: Path, progress: Progress, split: Split = DEFAULT_SPLIT) -> Tr
         raise DataError(f"{path} cannot be read as an .npz file: {reason}") from None
     if "train" not in parts:
         wanted = "x_train and y_train, or train_images and train_labels"
-        raise DataError(f"{path} must have {wanted}, but has {found or 'nothing'}")
+        found = ", ".join(names_there) or "nothing"
+        raise DataError(f"{path} must have {wanted}, but has {found}")
+    read = {name.format(part) for part in parts for names in _NAMES for name in names}
+    if unused := [_printable(name) for name in names_there if name not in read]:
+        few = ", ".join(unused[:5]) + ", …" * (len(unused) > 5)
+        progress.message(f"note: {path}: arrays that are not used: {few}")
     classes = [str(i) for i in range(int(parts["train"].labels.max(initial=0)) + 1)]
     return _assemble(str(path), parts, classes, progress, split)
 
@@ -110,6 +116,11 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
     for part in _PARTS:
         if n := sum(p.is_file() and is_image(Path(p.name)) for p in (path / part).glob("*")):
             progress.message(f"note: images without a class are not used: {n:,} in {path / part}")
+        if others := [p for p in _files(path / part) if not is_image(Path(p.name))]:
+            progress.message(
+                "note: files that are not PNG, JPEG and so on are not used: "
+                f"{len(others):,} in {path / part}, such as {others[0]}"
+            )
     classes = [folder.name for folder in _folders(path / "train")]
     parts = {}
     for part in _PARTS:
@@ -117,8 +128,7 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
         for folder in _folders(path / part):
             if folder.name not in classes:
                 raise DataError(f"{folder} has no images in {path / 'train' / folder.name}")
-            below = folder.rglob("*")
-            here = sorted(file for file in below if is_image(file.relative_to(folder)))
+            here = [file for file in _files(folder) if is_image(Path(file.name))]
             if not here:
                 raise DataError(f"{folder} has no images; use PNG or JPEG files")
             files += here
@@ -138,12 +148,21 @@ def _folders(path: Path) -> list[Path]:
     return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
+def _files(path: Path) -> Iterator[Path]:
+    """Yield the files below a folder, also behind links, without hidden ones, in order."""
+    for item in sorted(path.iterdir()) if path.is_dir() else ():
+        if item.name.startswith("."):
+            continue
+        if item.is_dir():
+            yield from _files(item)
+        else:
+            yield item
+
+
 def _stack(files: list[Path]) -> NDArray[np.uint8]:
     """Read images of one size: [n, side, side, 3]."""
 
     def prepare(image: Image.Image) -> NDArray[np.uint8]:
-        if image.mode.startswith(("I", "F")):
-            raise ValueError("more than 8 bits per channel; save it with 8")
         return np.asarray(opaque(image).convert("RGB"))
 
     pixels: list[NDArray[np.uint8]] = []
@@ -173,12 +192,21 @@ def _check_arrays(path: Path, name: str, images: NDArray[Any], labels: NDArray[A
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] != 3):
-        raise DataError(f"{where} must have the shape {_SHAPES}, but has {list(images.shape)}")
+        has = f"has {list(images.shape)}"
+        if images.ndim == 4 and images.shape[1] in (1, 3):
+            has += "; use `np.moveaxis(images, 1, -1)`"
+        raise DataError(f"{where} must have the shape {_SHAPES}, but {has}")
     if labels.shape not in ((len(images),), (len(images), 1)):
         wanted = f"one label for each of {len(images):,} images"
-        raise DataError(f"{where} needs {wanted}, but the labels' shape is {list(labels.shape)}")
+        has = f"the labels' shape is {list(labels.shape)}"
+        if labels.ndim == 2:
+            has += "; if they are one-hot, use `labels.argmax(1)`"
+        raise DataError(f"{where} needs {wanted}, but {has}")
     if labels.dtype.kind not in "iu":
-        raise DataError(f"{where} needs integers as labels, but they are of type {labels.dtype}")
+        raise DataError(
+            f"{where} needs integers as labels, but they are of type {labels.dtype}; use "
+            "`labels.astype(int)`, or for names `np.unique(labels, return_inverse=True)[1]`"
+        )
     labels = labels.reshape(-1)
     if labels.size and not 0 <= labels.min() <= labels.max() < MAX_CLASSES:
         raise DataError(

@@ -186,14 +186,16 @@ def test_copies_are_not_set_aside_for_the_test(tmp_path):
             {"x_train": _images(12, 1, 784)},
             r"must have the shape \[n, side, side\], .* \[12, 784\]",
         ),
-        ({"x_train": _images(12, 1, 28, 28, 4)}, r"but has \[12, 28, 28, 4\]"),
+        ({"x_train": _images(12, 1, 28, 28, 4)}, r"but has \[12, 28, 28, 4\]$"),
+        ({"x_train": _images(12, 1, 3, 28, 28)}, r"3, 28, 28\]; use `np.moveaxis\(images, 1, -1"),
         ({"x_train": _images(12, 1, 27, 27)}, "with 28 to 64 pixels a side, but train has 27×27"),
         ({"x_train": _images(12, 1, 28, 30)}, "must be square, .* but train has 30×28"),
         ({"x_test": _images(6, 1, 65, 65)}, "but test has 65×65"),
         ({"x_test": _images(6, 1, 32, 32)}, "test has gray images of 32×32 pixels, train gray"),
         ({"x_test": _images(6, 1, 28, 28, 3)}, "test has color images of 28×28 pixels, train gr"),
         ({"y_train": np.arange(11)}, r"one label for each of 12 images, .* shape is \[11\]"),
-        ({"y_train": np.eye(12)}, r"one label for each of 12 images, .* \[12, 12\]"),
+        ({"y_train": np.eye(12)}, r"12, 12\]; if they are one-hot, use `labels.argmax\(1\)`"),
+        ({"y_train": np.array(["cat", "dog"] * 6)}, r"type <U3; use .* for names `np.unique\(lab"),
         ({"y_train": np.zeros(12)}, "integers as labels, but they are of type float64"),
         ({"y_train": np.arange(12) - 1}, "between 0 and 999, but they are between -1 and 10"),
         ({"y_train": np.arange(12) + 990}, "but they are between 990 and 1001"),
@@ -263,6 +265,45 @@ def test_folder_with_a_fault_is_refused_with_the_reason(part, name, content, mes
         Image.fromarray(content).save(file)
     with pytest.raises(DataError, match=message):
         load_folder(tmp_path, Progress())
+
+
+@pytest.mark.parametrize("pixels", [np.uint16, np.int32, np.float32])
+def test_image_of_more_than_8_bits_is_refused_wherever_it_is_read(pixels, tmp_path):
+    path = tmp_path / "x.tiff"
+    Image.fromarray(_images(1, 5)[0].astype(pixels)).save(path)
+    for channels in (1, 3):
+        with pytest.raises(DataError, match=r"x\.tiff cannot be read: more than 8 bits per"):
+            read_image(path, channels=channels, side=28)
+
+
+def test_files_and_arrays_that_are_not_used_are_said(tmp_path):
+    said: list[str] = []
+    _fill(tmp_path, "train", _images(8, 1), "a", "b")
+    _fill(tmp_path, "test", _images(4, 2), "a", "b")
+    for name in ("train/a/x.avif", "train/a/.x.avif", "train/b/more/x", "test/list.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    load_folder(tmp_path, Progress(message=said.append))
+    note = "note: files that are not PNG, JPEG and so on are not used: "
+    assert said[:2] == [
+        f"{note}2 in {tmp_path}/train, such as {tmp_path}/train/a/x.avif",
+        f"{note}1 in {tmp_path}/test, such as {tmp_path}/test/list.csv",
+    ]
+    said.clear()
+    np.savez(tmp_path / "a.npz", **_arrays(x_valid=_images(6, 3), y_valid=np.arange(6)))
+    load_npz(tmp_path / "a.npz", Progress(message=said.append))
+    assert said[0] == f"note: {tmp_path}/a.npz: arrays that are not used: x_valid, y_valid"
+
+
+def test_links_to_folders_are_followed(tmp_path):
+    mine = tmp_path / "mine"
+    _fill(mine, "train", _images(8, 1), "a", "b")
+    _fill(mine, "test", _images(4, 2), "a", "b")
+    _fill(tmp_path, "elsewhere", _images(6, 3), "c", "more")
+    (mine / "train" / "c").symlink_to(tmp_path / "elsewhere" / "c")
+    (mine / "train" / "a" / "more").symlink_to(tmp_path / "elsewhere" / "more")
+    data = load_folder(mine, Progress())
+    assert np.bincount(data.train.labels).tolist() == [7, 4, 3]
 
 
 def test_pipe_is_refused_instead_of_waited_for(tmp_path):
