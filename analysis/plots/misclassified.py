@@ -39,6 +39,7 @@ def draw_misclassified(results: Results) -> Picture:
     run = f"{printable(arm.title)}, seed {seed}"
     data = results.ledger.data
     noun, labels = "digit" if data.is_digits else "class", predictions.labels
+    colors = "gray_r" if data.is_digits else "gray"  # a digit's bright pixels are ink
     names, n_rows = short_names(data.classes, 12), -(-len(shown) // _COLUMNS)
     figure = new_figure(
         1.22 + 1.35 * n_rows,
@@ -52,7 +53,7 @@ def draw_misclassified(results: Results) -> Picture:
     for i, index in enumerate(shown):
         row, column = divmod(i, _COLUMNS)
         left, top = column * (1 + _GAP), row * (1 + _TEXT)
-        _draw_image(axes, results.images, index, left, top)
+        _draw_image(axes, results.images, index, left, top, colors)
         true, seen = names[labels[index]], names[predictions.predicted[index]]
         is_short = len(true + seen) <= 3
         above = f"{true}, seen as {seen}" if is_short else f"{true}\n→ {seen}"
@@ -70,14 +71,16 @@ def draw_misclassified(results: Results) -> Picture:
     return Picture(figure, alt)
 
 
-def _draw_image(axes: Axes, images: ShownImages, index: int, left: float, top: float) -> None:
+def _draw_image(
+    axes: Axes, images: ShownImages, index: int, left: float, top: float, colors: str
+) -> None:
     (pixels,) = images.images[images.indices == index]
     # Enlarged here, because some viewers of SVG blur pixels.
     enlarged = np.kron(pixels, np.ones((_ENLARGED, _ENLARGED), np.uint8))
     axes.imshow(
         np.moveaxis(enlarged, 0, -1) if enlarged.ndim == 3 else enlarged,
         extent=(left, left + 1, top + 1, top),
-        cmap="gray_r",
+        cmap=colors,
         vmin=0,
         vmax=255,
         interpolation="nearest",

@@ -43,12 +43,17 @@ def test_draw_misclassified_shows_each_image_with_its_digits(some_ledger):
     )
 
 
-def test_long_names_of_classes_are_cut_so_that_they_differ(some_ledger, monkeypatch):
+@pytest.mark.parametrize(("is_digits", "cmap"), [(True, "gray_r"), (False, "gray")])
+def test_long_names_of_classes_are_cut_so_that_they_differ(
+    is_digits, cmap, some_ledger, monkeypatch
+):
     names = [f"Tomato___{word}_blight" for word in ("", "Early", "Late", "No", "Leaf")]
-    data = DataRecord(classes=(*names, "Pear", "Plum", "Fig", "Lime", "Date"))
+    classes = (*names, "Pear", "Plum", "Fig", "Lime", "Date")
+    data = DataRecord(classes=classes, is_digits=is_digits)
     monkeypatch.setattr(some_ledger, "created", replace(some_ledger.created, data=data))
     confirmation = make_confirmation({"finalist": {5: 0.99}}, first_trial=3)
     results = Results(some_ledger, confirmation, {5: PREDICTIONS}, images_of(1, 2, 3, 4))
     with plot_style():
         (axes,) = draw_misclassified(results).figure.axes
+    assert {image.get_cmap().name for image in axes.images} == {cmap}
     assert axes.texts[0].get_text() == "Tom…e_blight\n→ Tom…y_blight"
