@@ -15,7 +15,14 @@ from analysis.formatting import dataset_name
 from analysis.hyperparameters import DEFAULTS
 from analysis.records.confirmation import Confirmation, read_confirmation
 from analysis.records.epochs import Epoch
-from analysis.records.files import CONFIG_FILE, REPORT_FILE, checkpoint_name, run_name, trial_name
+from analysis.records.files import (
+    CONFIG_FILE,
+    MODEL_FILE,
+    REPORT_FILE,
+    checkpoint_name,
+    run_name,
+    trial_name,
+)
 from analysis.records.ledger import Ledger, read_ledger
 from analysis.results.selection import rank_trials, trial_score
 from analysis.results.state import state_at_rest
@@ -127,7 +134,7 @@ def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
     is_searching = is_running and ledger.has_open_session
     for trial in ledger.trials.values():
         name = trial_name(trial.trial_id)
-        parameters = {key: trial.value(key) for key in {**DEFAULTS, **trial.hyperparameters}}
+        parameters = {**DEFAULTS, **trial.config["recipe"], **trial.hyperparameters}
         kind: Kind = "trial" if trial.preview_epochs is None else "preview"
         about = {
             "arm": kind,
@@ -192,7 +199,7 @@ def _result(
     from sweep.results.note import result_note  # SciPy takes a while to import
 
     note = result_note(folder, ledger, confirmation, state_at_rest(ledger, confirmation))
-    names = (REPORT_FILE, CONFIG_FILE, checkpoint_name(trial_name(best)))
+    names = (REPORT_FILE, CONFIG_FILE, MODEL_FILE, checkpoint_name(trial_name(best)))
     return note, {Path(name).name: folder.read(name) for name in names if folder.exists(name)}
 
 
