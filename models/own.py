@@ -2,7 +2,8 @@
 
 A config names one as `FILE.py:NAME`. Resolved it is `model.py:NAME@SHA256`: one text, whatever its
 file is called and wherever it lies. A process builds the networks whose texts it has been given,
-see `register`; a text runs when its first network is built. Importing this file does not import
+see `register`. A text runs anew for each network, so that no network goes on with layers that
+another has trained, such as those of a default argument. Importing this file does not import
 torch.
 """
 
@@ -27,7 +28,6 @@ GIVEN = ("dropout", "n_channels", "side", "n_classes")
 """What a network gets without a `model.X` in the config."""
 
 _sources: dict[str, tuple[bytes, str]] = {}
-_modules: dict[str, ModuleType] = {}
 
 
 class NetworkError(Exception):
@@ -67,18 +67,16 @@ def source_of(model: str) -> bytes:
 
 
 def find(model: str) -> Callable[..., Any]:
-    """Return what makes an own network, running its text the first time; or raise NetworkError."""
+    """Run the text of an own network, and return what makes it; or raise NetworkError."""
     name, digest = model.removeprefix("model.py:").split("@")
     source, file = _sources[digest]
-    if (module := _modules.get(digest)) is None:
-        module = ModuleType(f"own_network_{digest[:16]}")
-        module.__file__ = file
-        lines = source.decode(errors="replace").splitlines(keepends=True)
-        linecache.cache[file] = (len(source), None, lines, file)  # for tracebacks
-        sys.modules[module.__name__] = module  # dataclasses look there
-        with _blaming(file, "it cannot be imported"):
-            exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
-        _modules[digest] = module
+    module = ModuleType(f"own_network_{digest[:16]}")
+    module.__file__ = file
+    lines = source.decode(errors="replace").splitlines(keepends=True)
+    linecache.cache[file] = (len(source), None, lines, file)  # for tracebacks
+    sys.modules[module.__name__] = module  # dataclasses look there
+    with _blaming(file, "it cannot be imported"):
+        exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
     found = getattr(module, name, None)
     if found is None:
         makers = inspect.getmembers(module, lambda v: inspect.isclass(v) or inspect.isfunction(v))
@@ -132,11 +130,17 @@ def takes(make: Callable[..., Any], name: str) -> bool:
 
 
 def accepted(make: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that the maker of a network asks for by name."""
+    """Return the arguments that the maker of a network asks for.
+
+    Those of `GIVEN` it must name; `**options` gets all others.
+    """
     asked = parameters_of(make)
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in asked.values()):
-        return dict(arguments)
-    return {name: value for name, value in arguments.items() if name in asked}
+    takes_others = any(p.kind is p.VAR_KEYWORD for p in asked.values())
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name in asked or (takes_others and name not in GIVEN)
+    }
 
 
 def build(model: str, arguments: Mapping[str, Any], generator: "Generator | None") -> "nn.Module":
@@ -145,13 +149,14 @@ def build(model: str, arguments: Mapping[str, Any], generator: "Generator | None
     NetworkError if it cannot be made, or is not an `nn.Module`.
     """
     import torch
-    from torch.nn.parameter import UninitializedParameter
+    from torch.nn.parameter import is_lazy
 
-    make, file = find(model), _file(model)
+    file = _file(model)
     with contextlib.ExitStack() as stack:
         if generator is not None:
             stack.enter_context(torch.random.fork_rng(devices=[]))
             seed_all(generator)
+        make = find(model)
         with _blaming(file, f"`{make.__name__}` cannot be made{_made_with(arguments)}"):
             # `check` reports it, with the arguments.
             warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
@@ -159,7 +164,7 @@ def build(model: str, arguments: Mapping[str, Any], generator: "Generator | None
             if not isinstance(network, torch.nn.Module):
                 must = f"`{make.__name__}` of {file} must make an `nn.Module`"
                 raise NetworkError(f"{must}, but made {_kind(network)}")
-            if any(isinstance(p, UninitializedParameter) for p in network.parameters()):
+            if any(map(is_lazy, (*network.parameters(), *network.buffers()))):
                 side = arguments["side"]
                 with torch.no_grad():
                     network.eval()(torch.zeros(2, arguments["n_channels"], side, side))
@@ -174,8 +179,10 @@ def seed_all(generator: "Generator") -> None:
     torch.manual_seed(int(seed.random_(generator=generator)))
 
 
-def check(model: str, shape: Mapping[str, int], tried: Mapping[str, list[Any]]) -> None:
-    """Make a small batch pass through an own network, forward and back.
+def check(
+    model: str, shape: Mapping[str, int], tried: Mapping[str, list[Any]], *, n_images: int = 3
+) -> None:
+    """Make a batch of `n_images` pass through an own network, forward and back.
 
     `tried` has by argument the values to try, such as the ends of a range. NetworkError if it
     fails, its output has another shape than [n, n_classes], or nothing of it can be trained.
@@ -185,10 +192,12 @@ def check(model: str, shape: Mapping[str, int], tried: Mapping[str, list[Any]]) 
     for i in range(max(map(len, tried.values()))):
         point = {name: values[i % len(values)] for name, values in tried.items()}
         network = build(model, {**shape, **point}, torch.Generator().manual_seed(0))
-        _check_batches(network, _file(model), shape, _made_with(point))
+        _check_batches(network, _file(model), shape, _made_with(point), n_images)
 
 
-def _check_batches(network: "nn.Module", file: str, shape: Mapping[str, int], made: str) -> None:
+def _check_batches(
+    network: "nn.Module", file: str, shape: Mapping[str, int], made: str, n_images: int
+) -> None:
     import torch
     import torch.nn.functional as F
 
@@ -204,8 +213,8 @@ def _check_batches(network: "nn.Module", file: str, shape: Mapping[str, int], ma
     for name, value in network.state_dict().items():
         if not isinstance(value, torch.Tensor):
             raise NetworkError(f"`{name}` in the `state_dict` of `{kind}` of {file} is no tensor")
-    names = network.state_dict().keys()
-    for n, mode in ((3, True), (1, False)):
+    shapes = shapes_of(network)
+    for n, mode in ((n_images, True), (1, False)):
         images = torch.rand(n, shape["n_channels"], shape["side"], shape["side"])
         size = f"{n} image{'s' * (n > 1)} of shape {list(images.shape[1:])}"
         network.train(mode)
@@ -233,11 +242,16 @@ def _check_batches(network: "nn.Module", file: str, shape: Mapping[str, int], ma
             with _blaming(file, f"`{kind}` has no gradients{made}"):
                 loss = F.cross_entropy(logits, torch.zeros(n, dtype=torch.int64))
                 torch.autograd.grad(loss, parameters, materialize_grads=True)
-        if changed := sorted(names ^ network.state_dict().keys()):
+        if changed := sorted(shapes ^ shapes_of(network)):
             raise NetworkError(
-                f"`{kind}` of {file} must make all layers in `__init__`: its first batch changes "
-                f"`{changed[0]}`, which would not be trained{made}"
+                f"`{kind}` of {file} must make all layers in `__init__`, in their final shapes: "
+                f"its first batch changes `{changed[0][0]}`{made}"
             )
+
+
+def shapes_of(network: "nn.Module") -> set[tuple[str, tuple[int, ...]]]:
+    """Return the names and shapes of all weights and buffers."""
+    return {(name, tuple(value.shape)) for name, value in network.state_dict().items()}
 
 
 def _file(model: str) -> str:

@@ -68,4 +68,5 @@ def check_network(config: SweepConfig, spec: "DatasetSpec") -> None:
         else:
             tried[name] = [dimension.low, dimension.high]
     arguments = own_arguments(tried) | {"dropout": tried["dropout"]}
-    own.check(config.model, spec.network, arguments)
+    smallest = min(3, *map(int, tried["batch_size"]))
+    own.check(config.model, spec.network, arguments, n_images=smallest)

@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from analysis.hyperparameters import AUGMENTATIONS, complete, own_arguments
 from analysis.records.epochs import Epoch
 from data_utils.batches import DeviceImages, evaluation_batches, to_device, training_batches
 from data_utils.dataset import MNIST, DatasetSpec, ImageDataset
 from models import build_model
-from models.own import NetworkError, is_own, seed_all
+from models.own import NetworkError, is_own, seed_all, shapes_of
 from sweep.training.evaluation import evaluate
 from sweep.training.sgd import SGD
 
@@ -55,21 +56,28 @@ class TrainingRun:
         settings = {key: own[key] for key in ("momentum", "nesterov", "weight_decay")}
         trained = (p for p in self.model.parameters() if p.requires_grad)
         self.optimizer = SGD(trained, **settings)
-        averaged = self.optimizer.parameters if own["ema_decay"] else []
-        self._average = [weights.detach().clone() for weights in averaged]
-        self._names = set(self.model.state_dict())
+        self._shapes = shapes_of(self.model)
+        kept = {name for name, _ in self._shapes}
+        buffers = [name for name, b in self.model.named_buffers() if b.is_floating_point()]
+        self._buffers = [name for name in buffers if name in kept]
+        self._average = [tensor.detach().clone() for tensor in self._averaged_tensors()]
         self.history: list[Epoch] = []
 
     def update_average(self, step: int) -> None:
         """Move the average of the weights, if there is one, towards the weights after a step.
 
-        The first steps count more, so that the initial weights are soon forgotten. Buffers, such
-        as those of a batch norm, are not averaged.
+        The first steps count more, so that the initial weights are soon forgotten. Buffers of
+        floats, such as those of a batch norm, are averaged too.
         """
         if self._average:
             decay = min(self.hyperparameters["ema_decay"], (1 + step) / (10 + step))
-            weights = [p.detach() for p in self.optimizer.parameters]
-            torch._foreach_lerp_(self._average, weights, 1 - decay)
+            tensors = [tensor.detach() for tensor in self._averaged_tensors()]
+            n = len(self.optimizer.parameters)
+            torch._foreach_lerp_(self._average[:n], tensors[:n], 1 - decay)
+            for average, buffer in zip(self._average[n:], tensors[n:], strict=True):
+                # The average of an infinite value, as in a mask, would not be a number.
+                moved = average.lerp(buffer, 1 - decay)
+                average.copy_(moved.where(average.isfinite(), buffer))
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
@@ -80,10 +88,15 @@ class TrainingRun:
         finally:
             self._exchange()
 
+    def _averaged_tensors(self) -> list[Tensor]:
+        """Return the model's tensors of which the run has an average."""
+        if not self.hyperparameters["ema_decay"]:
+            return []
+        return [*self.optimizer.parameters, *map(self.model.get_buffer, self._buffers)]
+
     def _exchange(self) -> None:
-        for i, average in enumerate(self._average):
-            weights = self.optimizer.parameters[i]
-            weights.data, self._average[i] = average, weights.data
+        for i, tensor in enumerate(self._averaged_tensors()):
+            tensor.data, self._average[i] = self._average[i], tensor.data
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the state: tensors on the CPU and plain data.
@@ -94,10 +107,10 @@ class TrainingRun:
         with self.averaged():
             model = {k: v.to("cpu", copy=True) for k, v in self.model.state_dict().items()}
             weights = [v.to("cpu", copy=True) for v in self._average]
-        if changed := sorted(self._names.symmetric_difference(model)):
+        if changed := sorted(self._shapes ^ shapes_of(self.model)):
             raise NetworkError(
-                f"`{changed[0]}` appears or disappears in the training, so that its weights would "
-                "fit no other network: make all layers in `__init__`"
+                f"`{changed[0][0]}` appears, disappears or changes its shape in the training, so "
+                "that its weights would fit no other network: make all layers in `__init__`"
             )
         return {
             "model_name": self.model_name,
@@ -124,8 +137,11 @@ class TrainingRun:
                 raise ValueError(f"the state's `{name}` must be {own}, but is {found}")
         with self.averaged():
             self.model.load_state_dict(state["model"])
-            for weights, saved in zip(self._average, state.get("weights", []), strict=True):
-                weights.copy_(saved)
+            weights = state.get("weights", [])
+            # A state without buffers among them is of an earlier version, in `model` they are raw.
+            weights = [*weights, *self._averaged_tensors()[len(weights) :]]
+            for raw, saved in zip(self._average, weights, strict=True):
+                raw.copy_(saved)
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.history = [Epoch(**metrics) for metrics in state["history"]]

@@ -15,7 +15,9 @@ from sweep.config.resolve import resolve_config
 from sweep.driver.folders import new_folder
 from sweep.errors import NetworkError, UsageError, describe_failure
 from sweep.networks import check_network, keep_network, load_network
+from sweep.training.assignment import Assignment
 from sweep.training.loop import TrainingRun, train_epochs
+from sweep.training.worker import Worker
 
 GOOD = """\
 import torch
@@ -142,7 +144,20 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
     "lazy": (
         made(LINEAR, forward="self.b = nn.Linear(10, 10); return self.b(self.a(x.flatten(1)))"),
         "",
-        "`Net` of net.py must make all layers in `__init__`: its first batch changes `b.bias`",
+        "make all layers in `__init__`, in their final shapes: its first batch changes `b.bias`",
+    ),
+    "grows": (
+        made(
+            f"{LINEAR}; import torch; self.register_buffer('bank', torch.zeros(1))",
+            forward="self.bank = self.bank.repeat(2); return self.a(x.flatten(1))",
+        ),
+        "",
+        "make all layers in `__init__`, in their final shapes: its first batch changes `bank`",
+    ),
+    "batches of one": (
+        GOOD,
+        "model: net.py:Net\nspace: {batch_size: [1, 32]}",
+        "`Net` fails on 1 image of shape [1, 28, 28]: ValueError: Expected more than 1 value",
     ),
     "frozen": (
         made(f"{LINEAR}; self.requires_grad_(False)"),
@@ -266,13 +281,78 @@ def test_network_that_changes_the_folder_of_the_process_is_undone(tmp_path, monk
     assert Path.cwd() == tmp_path
 
 
-def test_network_that_gets_a_layer_in_its_training_fails():
-    grow = "self.n += 1; self.n == 2 and setattr(self, 'b', self.a)"
-    text = made(f"{LINEAR}; self.n = 0", forward=f"{grow}; return self.a(x.flatten(1))")
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [("b.bias", "setattr(self, 'b', self.a)"), ("s", "setattr(self, 's', self.s.repeat(2))")],
+)
+def test_network_that_gets_a_layer_or_a_larger_one_in_its_training_fails(name, change):
+    init = f"{LINEAR}; self.n = 0; self.register_buffer('s', self.a.bias.detach())"
+    grow = f"self.n += 1; self.n == 2 and {change}"
+    text = made(init, forward=f"{grow}; return self.a(x.flatten(1))")
     run = TrainingRun(f"model.py:Net@{own.register(text.encode())}", {}, seed=1)
     (*_,) = train_epochs(run, data(100), data(9), epochs=1)
-    with pytest.raises(NetworkError, match="`b.bias` appears or disappears in the training"):
+    with pytest.raises(NetworkError, match=f"`{name}` appears, disappears or changes its shape"):
         run.state_dict()
+
+
+SHARED = """\
+from torch import nn
+norm = nn.BatchNorm1d(784, momentum=0.5)
+class Net(nn.Module):
+    def __init__(self, n_classes, act=nn.PReLU(), first=nn.LazyLinear(8)):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), norm, first, act, nn.utils.weight_norm(nn.Linear(8, n_classes))
+        )
+    def forward(self, images):
+        return self.layers(images)
+"""
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_layers_that_a_file_makes_outside_of_its_network_are_new_in_each_training():
+    histories = []
+    for seed in (1, 2, 1):
+        run = TrainingRun(f"model.py:Net@{own.register(SHARED.encode())}", {}, seed=seed)
+        (*epochs,) = train_epochs(run, data(64), data(9), epochs=2)
+        histories.append([(epoch.train_loss, epoch.val_loss) for epoch in epochs])
+    assert histories[0] == histories[2]
+    assert histories[0] != histories[1]
+
+
+def test_network_can_use_a_buffer_that_it_replaces():
+    forward = "y = self.a(x.flatten(1)) * self.s; self.s = self.s * 0.9; return y"
+    init = f"{LINEAR}; self.register_buffer('s', self.a.bias.detach() + 1)"
+    model = f"model.py:Net@{own.register(made(init, forward=forward).encode())}"
+    for ema_decay in (0.0, 0.9):
+        run = TrainingRun(model, {"ema_decay": ema_decay}, seed=1)
+        assert len([*train_epochs(run, data(64), data(9), epochs=3)]) == 3
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "half", "double"])
+def test_network_can_have_an_output_of_any_precision(dtype, folder):
+    text = made(LINEAR, forward=f"return self.a(x.flatten(1)).{dtype}()")
+    model = f"model.py:Net@{own.register(text.encode())}"
+    worker = Worker(data(64), data(9), folder, device="cpu", predict=True)
+    worker.assign(Assignment("a", 1, model, 1, {"batch_size": 16}))
+    report = worker.step()
+    assert report.failure is None
+    assert report.predictions is not None
+    assert report.predictions.confidence.dtype == "float32"
+
+
+def test_options_of_a_network_are_its_own_arguments_alone(tmp_path):
+    text = f"""{made(LINEAR, init=", n_classes, width=1, depth=1")}
+def wrapped(n_classes, **options):
+    assert options == {{"width": 3}}
+    return Net(n_classes, **options)
+"""
+    notes: list[str] = []
+    (tmp_path / "net.py").write_text(text)
+    settings = [f"model={tmp_path}/net.py:wrapped", "recipe.model.width=3"]
+    config = resolve_config(settings=settings, notify=notes.append)
+    check_network(config, MNIST)
+    assert notes == [f"`dropout` is not used: `wrapped` of {tmp_path}/net.py does not take it"]
 
 
 def test_network_trains_with_a_last_batch_of_one_and_continues_bit_for_bit(tmp_path):
@@ -312,7 +392,6 @@ def test_each_text_that_a_sweep_was_trained_with_is_kept(tmp_path, monkeypatch):
     keep_network(folder, first)
     keep_network(folder, second)
     monkeypatch.setattr(own, "_sources", {})
-    monkeypatch.setattr(own, "_modules", {})
     for model in (first, second):
         load_network(folder, model)
         assert own.find(model).__name__ == "Net"

@@ -14,7 +14,7 @@ from torch import Generator, nn
 from analysis.records.epochs import Epoch
 from data_utils.batches import evaluation_batches, to_device
 from data_utils.dataset import ImageDataset
-from models import build_model
+from models import build_model, own
 from sweep.training.evaluation import evaluate
 from sweep.training.loop import DivergenceError, TrainingRun, schedule_factor, train_epochs
 from sweep.training.sgd import SGD
@@ -222,6 +222,67 @@ def test_average_of_the_weights_is_measured_and_kept():
     kept.load_state_dict(run.state_dict()["model"])
     measured = evaluate(kept, evaluation_batches(to_device(VALIDATION, "cpu")))
     assert measured == (run.history[-1].val_loss, run.history[-1].val_accuracy)
+
+
+NORMED = """
+import math, torch
+from torch import nn
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(784, 10), nn.BatchNorm1d(10))
+        self.register_buffer("mask", torch.tensor([0.3, -math.inf]))
+"""
+_BUFFERS = ["2.running_mean", "2.running_var", "mask"]
+
+
+def _normed(seed: int) -> TrainingRun:
+    model = f"model.py:Net@{own.register(NORMED.encode())}"
+    return TrainingRun(model, dict(PLAIN, ema_decay=0.6), seed=seed)
+
+
+def _buffers(run: TrainingRun) -> list[torch.Tensor]:
+    return [run.model.get_buffer(name).clone() for name in _BUFFERS]
+
+
+def test_average_has_the_mean_buffers_of_its_weights():
+    run = _normed(seed=0)
+    averages = [_buffers(run)]
+
+    class Recorded(SGD):
+        def step(self, gradients: Sequence[torch.Tensor], learning_rate: float) -> None:
+            super().step(gradients, learning_rate)
+            n = len(averages)
+            decay = min(0.6, n / (9 + n))
+            pairs = zip(averages[-1], _buffers(run), strict=True)
+            averages.append([decay * old + (1 - decay) * new for old, new in pairs])
+
+    run.optimizer = Recorded(
+        run.optimizer.parameters, momentum=0.9, nesterov=False, weight_decay=0.0
+    )
+    _train(run, epochs=2)
+    last = _buffers(run)
+    kept = run.state_dict()["model"]
+    for name, raw, average in zip(_BUFFERS, last, averages[-1], strict=True):
+        torch.testing.assert_close(kept[name], average)
+        assert torch.equal(raw, run.model.get_buffer(name))
+        assert torch.allclose(raw, average) == (name == "mask")
+
+
+@pytest.mark.parametrize("has_buffers", [True, False])
+def test_average_of_buffers_goes_on_from_a_file(has_buffers):
+    unbroken, broken, resumed = _normed(seed=3), _normed(seed=3), _normed(seed=4)
+    expected = _train(unbroken, epochs=3)
+    _train(broken, epochs=2)
+    state = broken.state_dict()
+    if not has_buffers:  # as earlier versions wrote it
+        state["weights"] = state["weights"][:-3]
+        state["model"] |= dict(zip(_BUFFERS, _buffers(broken), strict=True))
+    resumed.load_state_dict(_through_a_file(state))
+    (epoch,) = _train(resumed, epochs=3)
+    assert torch.equal(_parameters(resumed), _parameters(unbroken))
+    for found, wanted in zip(_buffers(resumed), _buffers(unbroken), strict=True):
+        assert torch.equal(found, wanted)
+    assert (epoch == expected[-1]) == has_buffers
 
 
 def test_smoothed_labels_change_the_training_loss_alone():
