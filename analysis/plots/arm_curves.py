@@ -43,8 +43,9 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     curves, summary = arm_curves(confirmation, arm), summarize_arm(confirmation, arm)
     assert summary is not None
     seeds, final = count(summary.n, "seed"), describe_summary(summary)
+    data = results.ledger.data
     note = (
-        f"Trained on all {results.ledger.data.n_train:,} training images. Training accuracy and "
+        f"Trained on all {data.n_train:,} training images. Training accuracy and "
         f"loss are averages over the epoch, with dropout and augmentation, if any. {AXIS_NOTE}"
         f"{left_out(confirmation, [arm])}"
     )
@@ -53,7 +54,8 @@ def draw_arm_curves(results: Results, arm: str) -> Picture:
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
     look = arm_looks(confirmation.arms)[arm]
     train_accuracy, test_accuracy, train_loss, test_loss = curves.values()
-    set_accuracy_scale(panels[0, 0], "y", np.append(train_accuracy, test_accuracy))
+    accuracies = np.append(train_accuracy, test_accuracy)
+    set_accuracy_scale(panels[0, 0], "y", accuracies, data.n_test)
     set_loss_scale(panels[1, 0], np.append(train_loss, test_loss))
     for axes, values in zip(panels.flat, curves.values(), strict=True):
         _draw_band(axes, values, look)
@@ -101,7 +103,8 @@ def draw_comparison_curves(results: Results) -> Picture:
     n_rows = -(-len(curves) // 2)
     figure = new_figure(4.5 + 0.2 * n_rows, about, note, legend_rows=n_rows)
     accuracy, loss = figure.subplots(1, 2)
-    set_accuracy_scale(accuracy, "y", (a for c in curves.values() for a in c["val_accuracy"].flat))
+    accuracies = (a for c in curves.values() for a in c["val_accuracy"].flat)
+    set_accuracy_scale(accuracy, "y", accuracies, data.n_test)
     set_loss_scale(loss, (a for c in curves.values() for a in c["val_loss"].flat))
     looks, legend, finals = arm_looks(confirmation.arms), [], []
     # The first arm, a finalist, is drawn on top.

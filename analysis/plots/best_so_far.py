@@ -24,7 +24,8 @@ def draw_best_so_far(results: Results) -> Picture:
     trials = results.ledger.trials
     if n := sum(trial.outcome == "preview" for trial in trials.values()):
         note += f" Not drawn: {count(n, 'preview')}, whose epochs and time count, too."
-    shown = in_view(scores)
+    n_images = results.ledger.data.n_validation
+    shown = in_view(scores, n_images)
     drawn = [i for i, score in enumerate(scores) if score >= min(shown)]
     if n := len(scores) - len(drawn):
         note += f" Not drawn: {count(n, 'trial')} far below."
@@ -37,7 +38,7 @@ def draw_best_so_far(results: Results) -> Picture:
         unit, name = 1, "seconds"
     times = [*(finish.seconds / unit for finish in data), cost.elapsed_s / unit]
     for axes, used in ((left, epochs), (right, times)):
-        set_accuracy_scale(axes, "y", shown)
+        set_accuracy_scale(axes, "y", shown, n_images)
         label = f"trials that ran all their epochs ({len(scores):,} of {len(trials):,})"
         x, y = [used[i] for i in drawn], [scores[i] for i in drawn]
         (dots,) = axes.plot(x, y, ls="", marker="o", ms=4, color=FAINT, label=label)

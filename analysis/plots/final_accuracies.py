@@ -60,7 +60,8 @@ def draw_final_accuracies(results: Results) -> Picture:
     )
     figure = new_figure(2.7 + 0.56 * len(rows), about, note, legend_rows=1)
     axes = figure.subplots()
-    _draw_rows(axes, confirmation, rows, [accuracy for _, accuracy, _ in references])
+    shown = [accuracy for _, accuracy, _ in references]
+    _draw_rows(axes, confirmation, rows, shown, data.n_test)
     seed = Line2D([], [], color=MUTED, ls="", marker="o", mew=0, alpha=0.8, label="one seed")
     legend = [seed]
     if any(summary.n > 1 for _, summary in rows):
@@ -81,7 +82,11 @@ def left_out(confirmation: Confirmation, arms: Iterable[str]) -> str:
 
 
 def _draw_rows(
-    axes: Axes, confirmation: Confirmation, rows: list[tuple[Arm, Summary]], shown: list[float]
+    axes: Axes,
+    confirmation: Confirmation,
+    rows: list[tuple[Arm, Summary]],
+    shown: list[float],
+    n_images: int,
 ) -> None:
     """Draw seeds, mean and interval of each arm, the first on top; the axis contains `shown`."""
     looks = arm_looks(confirmation.arms)
@@ -98,7 +103,7 @@ def _draw_rows(
             axes.plot([summary.mean], [y - 0.2], ls="", marker="|", ms=11, mew=2.6, color=INK)
         if summary.interval:
             axes.plot(summary.interval, [y - 0.2] * 2, lw=2, color=INK)
-    set_accuracy_scale(axes, "x", shown, n_ticks=8)
+    set_accuracy_scale(axes, "x", shown, n_images, n_ticks=8)
     labels = [f"{_title(arm)}\n{describe_summary(summary)}" for arm, summary in reversed(rows)]
     axes.set_yticks(range(len(rows)), labels, linespacing=1.35)
     axes.tick_params(axis="y", length=0, pad=9)  # another font may be wider

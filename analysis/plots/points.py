@@ -38,7 +38,7 @@ class Dimension:
 
     It extends from the lowest to the highest value that the space or a trial has. With
     `choices` the values are the indices of these; the last may stand for all others. The values
-    are integers if both ends are.
+    are integers if both ends are. Accuracies are measured on `n_images`.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Dimension:
     high: float
     scale: Scale = "linear"
     choices: tuple[Any, ...] = ()
+    n_images: int = 0
 
     @property
     def words(self) -> str:
@@ -82,7 +83,8 @@ class Dimension:
             return 0.5
         numbers = np.array([self.low, number, self.high])
         if self.scale != "linear":
-            numbers = np.log10(numbers) if self.scale == "log" else stretch(numbers)
+            is_log = self.scale == "log"
+            numbers = np.log10(numbers) if is_log else stretch(numbers, self.n_images)
         low, middle, high = numbers.tolist()
         return float((middle - low) / (high - low))
 
@@ -101,7 +103,7 @@ class Dimension:
                 label = percent_number(self.low)
             return {self.position(self.low): label}
         if self.scale == "accuracy":
-            ticks = AccuracyLocator().tick_values(self.low, self.high)
+            ticks = AccuracyLocator(self.n_images).tick_values(self.low, self.high)
         elif self.scale == "log":
             ticks = RoundLocator(2 if few else 4).tick_values(self.low, self.high)
             formatter = FuncFormatter(_power)
@@ -127,11 +129,13 @@ class Points:
 
     Trials of an earlier config that have no value of one of them are `left_out`.
 
-    Of the `ranked` trials, best first, an axis of scores should show the first `n_in_view`;
-    the others are far below. The same holds for the `previews`, which are not among the `stopped`.
+    The scores are measured on `n_images`. Of the `ranked` trials, best first, an axis of scores
+    should show the first `n_in_view`; the others are far below. The same holds for the
+    `previews`, which are not among the `stopped`.
     """
 
     dimensions: Sequence[Dimension]
+    n_images: int
     ranked: Sequence[Selection]
     n_in_view: int
     previews: Sequence[Selection]
@@ -178,7 +182,8 @@ class Points:
         """An axis of the scores of trials and previews, without those that are far below."""
         in_view = [*self.ranked[: self.n_in_view], *self.previews[: self.n_previews_in_view]]
         scores = [selection.score for selection in in_view]
-        return Dimension("validation accuracy (%)", min(scores), max(scores), "accuracy")
+        name, n_images = "validation accuracy (%)", self.n_images
+        return Dimension(name, min(scores), max(scores), "accuracy", n_images=n_images)
 
     @property
     def about_colors(self) -> str:
@@ -238,12 +243,19 @@ def points(ledger: Ledger) -> Points:
         with_values = " with a value of every hyperparameter" if left_out else ""
         raise NothingToDrawError(f"no trial{with_values} has run all its epochs")
     previews = [p for p in rank_trials(ledger, preview_score) if has_values(p.trial)]
+    n_images = ledger.data.n_validation
+
+    def n_in_view(selections: list[Selection]) -> int:
+        scores = [selection.score for selection in selections]
+        return len(in_view(scores, n_images)) if scores else 0
+
     return Points(
         searched,
+        n_images,
         ranked,
-        n_in_view=len(in_view(selection.score for selection in ranked)),
+        n_in_view=n_in_view(ranked),
         previews=previews,
-        n_previews_in_view=len(in_view(preview.score for preview in previews)) if previews else 0,
+        n_previews_in_view=n_in_view(previews),
         stopped=[trial for trial in trials if trial.outcome == "stopped"],
         failed=[trial for trial in trials if trial.state == "FAILED"],
         left_out=left_out,

@@ -5,6 +5,7 @@ long as the step from 96 to 98 %, because both halve the error.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,6 @@ AXIS_NOTE = "Accuracy axes are logarithmic in the error."
 
 Array = NDArray[np.float64]
 
-_HALF_AN_IMAGE = 5e-5  # of 10,000; added to errors, so that 100 % has a finite position
 _SMALLEST_LOSS = 1e-6
 # From dense to sparse; the first that gives few enough ticks is used.
 _MANTISSAS = (
@@ -32,25 +32,35 @@ _MANTISSAS = (
 _FAR_BELOW = 3  # times the third quartile of the errors
 _MARGIN = 0.06  # at both ends, as a fraction of the range of the values
 _MOST_EMPTY = 0.15  # of an accuracy axis at its high end, without a tick
+_FEW_WRONG = 5  # images; an axis of fewer, up to 100 %, has a tick for each number of them
 _EVEN_BELOW = 3  # the ratio of an axis' ends below which evenly spaced ticks fit best
 
 
-def in_view(accuracies: Iterable[float]) -> list[float]:
-    """Return the accuracies whose error is at most three times the third quartile of all."""
+def _half(n_images: int) -> float:
+    """Half an image, which is added to errors, so that 100 % has a finite position."""
+    return 0.5 / n_images
+
+
+def in_view(accuracies: Iterable[float], n_images: int) -> list[float]:
+    """Return the accuracies whose error is at most three times the third quartile of all.
+
+    They are measured on `n_images`.
+    """
     values = list(accuracies)
-    errors = 1 + _HALF_AN_IMAGE - np.array(values)
-    largest = _FAR_BELOW * np.quantile(errors, 0.75)
+    errors = 1 + _half(n_images) - np.array(values)
+    # One image less than 100 % is exactly three times the error of 100 %, but for rounding.
+    largest = _FAR_BELOW * np.quantile(errors, 0.75) + 1e-9
     return [value for value, error in zip(values, errors, strict=True) if error <= largest]
 
 
-def stretch(accuracy: Any) -> Array:
-    """Return the position of accuracies on an axis that is logarithmic in the error."""
-    error = 1 + _HALF_AN_IMAGE - np.asarray(accuracy, np.float64)
-    return np.asarray(-np.log10(np.maximum(error, _HALF_AN_IMAGE / 100)))
+def stretch(accuracy: Any, n_images: int) -> Array:
+    """Return the position of accuracies on n images, on an axis logarithmic in the error."""
+    error = 1 + _half(n_images) - np.asarray(accuracy, np.float64)
+    return np.asarray(-np.log10(np.maximum(error, _half(n_images) / 100)))
 
 
-def _unstretch(position: Any) -> Array:
-    return np.asarray(1 + _HALF_AN_IMAGE - 10.0 ** -np.asarray(position, np.float64))
+def _unstretch(position: Any, n_images: int) -> Array:
+    return np.asarray(1 + _half(n_images) - 10.0 ** -np.asarray(position, np.float64))
 
 
 class RoundLocator(Locator):
@@ -77,18 +87,22 @@ class RoundLocator(Locator):
 
 
 class AccuracyLocator(RoundLocator):
-    """About `n` round accuracies (fractions), none below `lowest`."""
+    """About `n` round accuracies (fractions) on `n_images`, none below `lowest`."""
 
-    def __init__(self, n: int = 6, lowest: float = 0.0) -> None:
+    def __init__(self, n_images: int, n: int = 6, lowest: float = 0.0) -> None:
         super().__init__(n)
+        self.n_images = n_images
         self.lowest = lowest
 
     def tick_values(self, vmin: float, vmax: float) -> list[float]:
         """Return the ticks from `vmin` to `vmax`."""
-        smallest_error = max(1 - vmax, 2 * _HALF_AN_IMAGE)
-        largest_error = 1 - max(vmin, self.lowest)
-        if largest_error < smallest_error:
-            return [1.0]
+        one, lowest = 1 / self.n_images, max(vmin, self.lowest)
+        smallest_error, largest_error = max(1 - vmax, one), 1 - lowest
+        if largest_error < _FEW_WRONG * one:
+            if vmax < 1:
+                return even_ticks(lowest, vmax, self.n)
+            most_wrong = int(largest_error / one + 1e-6)
+            return [round(1 - k * one, 5) for k in range(most_wrong, -1, -1)]
         errors = super().tick_values(smallest_error, largest_error)
         # Without a tick near the high end, where the best are, their values are hard to read.
         unit = 10.0 ** np.floor(np.log10(smallest_error))
@@ -124,21 +138,25 @@ def set_accuracy_scale(
     axes: Axes,
     side: Literal["x", "y"],
     values: Iterable[float],
+    n_images: int,
     *,
     n_ticks: int = 6,
     strip: float = 0.0,
 ) -> None:
     """Turn one side of `axes` into an accuracy axis that contains `values` (fractions).
 
-    `strip` is the fraction of the axis at its low end that is left free, without ticks.
+    They are measured on `n_images`; of several datasets this is the largest number. `strip` is
+    the fraction of the axis at its low end that is left free, without ticks.
     """
-    low, high = _with_margin(stretch(list(values)))
+    low, high = _with_margin(stretch(list(values), n_images))
     end = low - (high - low) * strip / (1 - strip)
-    lowest, above_strip, highest = _unstretch([end, low, high]).tolist()
-    scale = FuncScale(None, (stretch, _unstretch))
+    lowest, above_strip, highest = _unstretch([end, low, high], n_images).tolist()
+    functions = (partial(stretch, n_images=n_images), partial(_unstretch, n_images=n_images))
+    scale = FuncScale(None, functions)
     axes.set(**{f"{side}scale": scale, f"{side}lim": (lowest, highest)})
     axis = axes.xaxis if side == "x" else axes.yaxis
-    _set_ticks(axis, AccuracyLocator(n_ticks, max(above_strip, 0.0)), RoundFormatter(100))
+    locator = AccuracyLocator(n_images, n_ticks, max(above_strip, 0.0))
+    _set_ticks(axis, locator, RoundFormatter(100))
 
 
 def set_loss_scale(axes: Axes, values: Iterable[float]) -> None:

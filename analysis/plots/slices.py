@@ -83,7 +83,7 @@ def _draw_slice(
     scores = [selection.score for selection in shown]
     previews = data.previews[: data.n_previews_in_view]
     heights = [preview.score for preview in previews]
-    set_accuracy_scale(axes, "y", scores + heights, strip=strip)
+    set_accuracy_scale(axes, "y", scores + heights, data.n_images, strip=strip)
     ticks = dimension.ticks()
     axes.set_xlim(-dimension.margin, 1 + dimension.margin)
     look: dict[str, Any] = {}

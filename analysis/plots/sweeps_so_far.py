@@ -50,8 +50,9 @@ def draw_sweeps_so_far(ledgers: Mapping[str, Ledger]) -> Picture:
         legend_rows=n_rows,
     )
     axes = figure.subplots()
-    shown = [score for _, best in curves.values() for score in in_view(best)]
-    set_accuracy_scale(axes, "y", shown)
+    n_images = max(ledgers[name].data.n_validation for name in curves)
+    shown = [score for _, best in curves.values() for score in in_view(best, n_images)]
+    set_accuracy_scale(axes, "y", shown, n_images)
     for number, (label, (epochs, best)) in enumerate(zip(labels, curves.values(), strict=True)):
         color, style = _COLORS[number % len(_COLORS)], _STYLES[number % len(_STYLES)]
         axes.step(epochs, best, where="post", color=color, ls=style, label=label)

@@ -58,9 +58,10 @@ def trial_curves(ledger: Ledger) -> TrialCurves:
     if not trials:
         raise NothingToDrawError("no trial has finished an epoch")
     best = best_trial(ledger)
+    accuracies = (accuracy for trial in trials for accuracy in _curve(trial))
     return TrialCurves(
         {state: [trial for trial in trials if trial.state == state] for state in _LOOKS},
-        min(in_view(accuracy for trial in trials for accuracy in _curve(trial))),
+        min(in_view(accuracies, ledger.data.n_validation)),
         best.trial if best else None,
         tuple(sorted({rung for trial in trials for rung in _config_rungs(trial.config)})),
         max(int(trial.config["epochs"]) for trial in trials),
@@ -94,7 +95,7 @@ def draw_trial_curves(results: Results) -> Picture:
     figure = new_figure(4.9, results.about_search, _note(data, results), legend_rows=1)
     axes = figure.subplots()
     shown = (accuracy for curve in data.all for accuracy in curve if accuracy >= data.lowest)
-    set_accuracy_scale(axes, "y", shown)
+    set_accuracy_scale(axes, "y", shown, results.ledger.data.n_validation)
     axes.set(xlabel="epoch", ylabel="validation accuracy (%)", xlim=(0.7, data.epochs + 0.3))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     legend, endings = [], []

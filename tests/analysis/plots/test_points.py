@@ -1,7 +1,9 @@
 import pytest
+from msgspec.structs import replace
 
 from analysis.plots.points import Dimension, points
 from analysis.plots.results import NothingToDrawError
+from analysis.records.dataset import DataRecord
 from analysis.results.selection import Selection
 from in_memory import CONFIG, make_ledger
 
@@ -14,6 +16,15 @@ def test_points_group_trials_by_how_they_ended(some_ledger):
     assert dropout == Dimension("dropout", 0.0, 0.5)
     assert weight_decay == Dimension("weight_decay", 1e-6, 1e-2, "log")
     assert weight_decay.label == "weight decay"
+
+
+def test_scores_are_measured_on_the_validation_images_of_the_sweep():
+    ledger = make_ledger(*[("COMPLETE", {}, [0.9] * 3 + [last]) for last in (0.98, 1.0, 1.0, 1.0)])
+    assert len(points(ledger).far_below) == 1
+    ledger.created = replace(ledger.created, data=DataRecord(n_validation=50))
+    data = points(ledger)
+    assert data.far_below == []
+    assert data.score.ticks() == pytest.approx({0.0: "98", 1.0: "100"})
 
 
 def test_dimensions_know_choices():
@@ -77,8 +88,8 @@ def test_best_are_a_tenth_if_there_are_enough(n, expected):
     [
         (Dimension("x", 0.0, 0.5), 0.125, 0.25),
         (Dimension("x", 1e-6, 1e-2, "log"), 1e-5, 0.25),
-        (Dimension("x", 0.9, 0.99, "accuracy"), 0.99, 1.0),
-        (Dimension("x", 0.9, 0.99, "accuracy"), 0.1, 0.0),
+        (Dimension("x", 0.9, 0.99, "accuracy", n_images=100), 0.99, 1.0),
+        (Dimension("x", 0.9, 0.99, "accuracy", n_images=100), 0.1, 0.0),
         (Dimension("x", 3.0, 3.0), 3.0, 0.5),
         (Dimension("x", 3.0, 3.0), 2.0, 0.0),
         (Dimension("x", 0, 0, choices=("a",)), "a", 0.5),
