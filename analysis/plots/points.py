@@ -197,9 +197,15 @@ class Points:
 
     @property
     def n_best(self) -> int:
-        """How many trials count as the best: a tenth, at least three; one of fewer than eight."""
+        """How many trials count as the best: a tenth, at least three; one of fewer than eight.
+
+        Those that tie with the last of them count, too.
+        """
         n = len(self.ranked)
-        return max(3, math.ceil(n / 10)) if n >= FEWEST else 1
+        if n < FEWEST:
+            return 1
+        last = self.ranked[max(3, math.ceil(n / 10)) - 1].score
+        return sum(selection.score >= last for selection in self.ranked)
 
     @property
     def has_range(self) -> bool:

@@ -80,7 +80,14 @@ def test_points_need_something_searched():
 
 @pytest.mark.parametrize(("n", "expected"), [(1, 1), (7, 1), (8, 3), (30, 3), (31, 4), (170, 17)])
 def test_best_are_a_tenth_if_there_are_enough(n, expected):
-    assert points(make_ledger(*[("COMPLETE", {}, [0.9])] * n)).n_best == expected
+    trials = [("COMPLETE", {}, [0.9 + i / 1e4]) for i in range(n)]
+    assert points(make_ledger(*trials)).n_best == expected
+
+
+@pytest.mark.parametrize(("n_tied", "expected"), [(2, 3), (4, 4), (9, 9)])
+def test_trials_that_tie_with_the_last_of_the_best_count_too(n_tied, expected):
+    trials = [("COMPLETE", {}, [1.0 - max(0, i - n_tied + 1) / 1e4]) for i in range(12)]
+    assert points(make_ledger(*trials)).n_best == expected
 
 
 @pytest.mark.parametrize(
