@@ -74,6 +74,22 @@ def importances(ledger: Ledger) -> list[Importance]:
     return sorted(found, key=lambda importance: -importance.value)
 
 
+def most_important(ledger: Ledger, most: int) -> tuple[Sequence[Dimension], str]:
+    """Return at most some hyperparameters, in their order, and a sentence if not all.
+
+    They are the most important ones, or the first if the importances cannot be known.
+    """
+    found = points(ledger).dimensions
+    if len(found) <= most:
+        return found, ""
+    try:
+        names, which = [row.name for row in importances(ledger)[:most]], "most important"
+    except NothingToDrawError:
+        names, which = [dimension.name for dimension in found[:most]], "first"
+    about = f"The {most} {which} of {len(found)} hyperparameters. "
+    return [dimension for dimension in found if dimension.name in names], about
+
+
 def _counted(data: Points) -> Sequence[Selection]:
     """Return the previews or the trials that ran all epochs, whichever are more."""
     return max(data.ranked, data.previews, key=len)

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis.formatting import count, percent_number
+from analysis.plots.importance import most_important
 from analysis.plots.points import Dimension, Points, points
 from analysis.plots.results import Picture, Results
 from analysis.plots.style import INK, add_legend, new_figure, sequence
@@ -19,6 +20,7 @@ from analysis.plots.titles import set_titles, trial_title
 from analysis.records.ledger import Ledger, Trial
 from analysis.results.selection import Selection
 
+_MOST_AXES = 8  # hyperparameters whose names and ticks are legible
 _MOST = 150  # lines that can be told apart
 _MANY = 60
 _BAR = 0.06  # width of the color bar
@@ -31,7 +33,8 @@ _T = TypeVar("_T")
 class Parallel:
     """The lines' heights, from 0 to 1 on each axis.
 
-    The axes are the searched hyperparameters, and the score. `scored`, [n, axes], has the trials
+    The axes are the searched hyperparameters, of many the eight most important, and the score;
+    `about_axes` says which if not all. `scored`, [n, axes], has the trials
     that ran all epochs, best first; of many trials n is 150, evenly spaced by rank. `previews`
     are chosen alike, and `stopped`, [n, axes - 1], those that were stopped early. `trials` are
     those of the three, in this order.
@@ -39,6 +42,7 @@ class Parallel:
 
     points: Points
     axes: tuple[Dimension, ...]
+    about_axes: str
     scored: NDArray[np.float64]
     previews: NDArray[np.float64]
     stopped: NDArray[np.float64]
@@ -49,20 +53,22 @@ def parallel(ledger: Ledger) -> Parallel:
     """Return the lines; NothingToDrawError where `points` raises it."""
     data = points(ledger)
     score = replace(data.score, name="score (%)")
+    shown, about_axes = most_important(ledger, _MOST_AXES)
     ranked, previews = _thinned(data.ranked), _thinned(data.previews)
     stopped = _thinned(data.stopped)
 
     def heights(selections: Sequence[Selection]) -> NDArray[np.float64]:
         trials = [selection.trial for selection in selections]
-        columns = [dimension.positions(trials) for dimension in data.dimensions]
+        columns = [dimension.positions(trials) for dimension in shown]
         return np.column_stack([*columns, [score.position(s.score) for s in selections]])
 
     return Parallel(
         data,
-        (*data.dimensions, score),
+        (*shown, score),
+        about_axes,
         heights(ranked),
         heights(previews),
-        np.column_stack([dimension.positions(stopped) for dimension in data.dimensions]),
+        np.column_stack([dimension.positions(stopped) for dimension in shown]),
         ([s.trial for s in ranked], [s.trial for s in previews], stopped),
     )
 
@@ -78,7 +84,8 @@ def draw_parallel(results: Results) -> Picture:
     data = parallel(results.ledger)
     ranked, failed = data.points.ranked, data.points.failed
     previews, stopped = data.points.previews, data.points.stopped
-    note = f"{results.about_score} {data.points.about_left_out}{data.points.about_colors}"
+    note = f"{results.about_score} {data.points.about_left_out}{data.about_axes}"
+    note += data.points.about_colors
     if data.points.far_below or data.points.previews_far_below:
         note += "Their lines end where the axis begins. "
     if failed:
@@ -105,7 +112,7 @@ def draw_parallel(results: Results) -> Picture:
         label = f"stopped early, without a score ({n:,})"
         legend.append(Line2D([], [], color=_PALE, lw=1.2, label=label))
     add_legend(figure, legend)
-    names = ", ".join(dimension.label for dimension in data.points.dimensions)
+    names = ", ".join(dimension.label for dimension in data.axes[:-1])
     alt = (
         f"Each of {count(len(ranked), 'trial')} that ran all epochs as a line through {names} "
         f"to its score, from {percent_number(ranked[-1].score)} to "
@@ -141,7 +148,10 @@ def _draw_axes(axes: Axes, data: Parallel) -> None:
                 bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.6, "linewidth": 0},
             )
         name, _, unit = axis.label.partition(" (")
-        lines = textwrap.wrap(name, width) + textwrap.wrap(f"({unit}" if unit else "", width)
+        # A network's own argument, such as `model.width`, is also broken after its dot.
+        parts = textwrap.wrap(name.replace(".", ". "), width)
+        lines = [part.replace(". ", ".") for part in parts]
+        lines += textwrap.wrap(f"({unit}" if unit else "", width)
         for row, line in enumerate(lines):
             axes.annotate(
                 line,

@@ -1,6 +1,10 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from analysis.plots.importance import importances
 from analysis.plots.parallel import draw_parallel, parallel
 from analysis.plots.points import points
 from in_memory import make_ledger
@@ -29,6 +33,42 @@ def test_parallel_thins_many_lines_but_keeps_the_ends():
     assert data.scored[0, -1] == 1.0
     assert data.scored[-1, -1] == 0.0
     assert np.all(np.diff(data.scored[:, -1]) <= 0)
+
+
+def many_arguments(n_trials):
+    """Return a ledger in which the last of 30 hyperparameters decides about the score."""
+    names = [f"model.argument_{i}" for i in range(30)]
+    rng = np.random.default_rng(0)
+    draws = [dict(zip(names, map(float, rng.random(30)), strict=True)) for _ in range(n_trials)]
+    trials = [("COMPLETE", draw, [0.9, 0.9, 0.9, 0.9 + draw[names[-1]] / 20]) for draw in draws]
+    return make_ledger(*trials, space={name: {"low": 0.0, "high": 1.0} for name in names})
+
+
+@pytest.mark.parametrize(("n_trials", "which"), [(11, "first"), (40, "most important")])
+def test_parallel_shows_at_most_eight_hyperparameters(n_trials, which):
+    ledger = many_arguments(n_trials)
+    numbers = [int(axis.name.rpartition("_")[2]) for axis in parallel(ledger).axes[:-1]]
+    assert numbers == sorted(numbers)
+    if which == "first":
+        assert numbers == list(range(8))
+    else:
+        assert sorted(numbers) == sorted(
+            int(row.name.rpartition("_")[2]) for row in importances(ledger)[:8]
+        )
+        assert 29 in numbers
+    shown = show(draw_parallel, ledger)
+    assert f"The 8 {which} of 30 hyperparameters." in shown.text
+    assert shown.alt.count("model.argument") == 8
+
+
+def test_parallel_shows_names_that_do_not_overlap():
+    figure = show(draw_parallel, many_arguments(1)).figure
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    names = [text for text in figure.axes[0].texts if text.get_fontsize() == 9.5]
+    boxes = [name.get_window_extent(canvas.get_renderer()) for name in names]
+    assert {name.get_text() for name in names} > {"model.", "argument 7"}
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2) if a.y0 == b.y0)
 
 
 def test_parallel_says_which_scores_are_below_the_axis(ledger_with_a_wreck):
