@@ -115,14 +115,21 @@ def is_usual(config: Mapping[str, Any]) -> bool:
 
 
 def short_names(names: Iterable[str], longest: int) -> list[str]:
-    """Return names cut in the middle, or nearby if that tells more of them apart."""
+    """Return names cut in the middle, or nearby if that tells more of them apart.
+
+    Those that still look alike end in their number among all names.
+    """
     whole = [printable(name, 200) for name in names]
     heads = sorted(range(1, longest - 1), key=lambda head: abs(head - longest // 2))
     cuts = (
         [n if len(n) <= longest else f"{n[:head]}…{n[head + 1 - longest :]}" for n in whole]
         for head in heads
     )
-    return max(cuts, key=lambda cut: len(set(cut)))
+    best = max(cuts, key=lambda cut: len(set(cut)))
+    return [
+        cut if best.count(cut) == 1 else f"{name[: longest - 1 - len(str(i))]}…{i}"
+        for i, (name, cut) in enumerate(zip(whole, best, strict=True), start=1)
+    ]
 
 
 def printable(text: str, longest: int = 60) -> str:

@@ -67,6 +67,15 @@ def test_many_hyperparameters_and_trials_are_cut_and_the_note_says_so():
     assert shown.legend == ["best: trial 8", "other finished (7)", "stopped early (301)"]
 
 
+def test_choices_that_cannot_be_told_apart_when_cut_are_numbered():
+    kinds = [f"a very long name, {word} in the middle, and its end" for word in ("one", "two")]
+    space = {"model.kind": [*kinds, "short"], "dropout": {"low": 0.0, "high": 1.0}}
+    drawn = [(state, values | {"model.kind": kinds[0]}, c) for state, values, c in trials(8)]
+    axes, _bar = show(draw_pairs, make_ledger(*drawn, space=space)).figure.axes
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels == ["a very l…1", "a very l…2", "short"]
+
+
 def test_previews_are_colored_by_the_accuracy_after_their_epochs():
     previews = [
         ("STOPPED", {"dropout": 0.1, "weight_decay": 1e-4}, [0.9 + i / 100]) for i in range(8)
