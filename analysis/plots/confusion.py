@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from analysis.formatting import count, percent, printable, short_names
+from analysis.formatting import count, percent_number, printable, short_names
 from analysis.plots.results import Picture, Results
 from analysis.plots.style import GRID, INK, MUTED, new_figure
 from analysis.records.predictions import Predictions
@@ -90,8 +90,7 @@ def _write_numbers(
     for row, column in np.ndindex(n, n):
         k = int(counts[row, column])
         if row == column:
-            part = k / counts[row].sum() if counts[row].any() else None
-            recognized = percent(part, 1) if part is None or n <= 12 else f"{100 * part:.0f}"
+            recognized = _recognized(k, int(counts[row].sum()), n <= 12)
             axes.text(column, row, recognized, size=8.5 * scale, color=MUTED, **_CENTERED)
         elif k:
             axes.text(column, row, f"{k:,}", size=10.5 * scale, **_CENTERED)
@@ -103,3 +102,14 @@ def _write_numbers(
     for lines in (axes.hlines, axes.vlines):
         lines(np.arange(0.5, n - 0.5), -0.5, n - 0.5, color="white", lw=2 * scale)
         lines(n - 0.5, -0.5, n + 0.5, color=INK, lw=1, zorder=3)
+
+
+def _recognized(k: int, n: int, is_wide: bool) -> str:
+    """Return k of n in percent, with one decimal if the cell is wide; 100 only if k is n."""
+    if n == 0:
+        return "–"
+    digits, almost = (1, "> 99.9") if is_wide else (0, "> 99")
+    text = percent_number(k / n, digits)
+    if k < n and float(text) == 100:
+        text = almost
+    return f"{text} %" if is_wide else text
