@@ -101,8 +101,9 @@ def draw_trial_curves(results: Results) -> Picture:
     legend, endings = [], []
     for state, look in _LOOKS.items():
         if trials := data.by_state[state]:
-            if all(trial.outcome == "preview" for trial in trials):
-                look = look | {"label": "previews"}
+            if previews := [trial for trial in trials if trial.outcome == "preview"]:
+                is_mixed = len(previews) < len(trials)
+                look = look | {"label": "previews or stopped early" if is_mixed else "previews"}
             _draw_state(axes, trials, look, data)
             label = f"{look['label']} ({len(trials):,})"
             legend.append(Line2D([], [], **look | {"label": label, "lw": 1.8}))
@@ -140,7 +141,8 @@ def _draw_rungs(axes: Axes, data: TrialCurves) -> None:
     row_ends = [-math.inf, -math.inf]
     for rung in data.rungs:
         axes.axvline(rung, zorder=1, **_RUNG)
-        n_stopped = sum(len(trial.epochs) == rung for trial in data.by_state["STOPPED"])
+        stopped = (trial for trial in data.by_state["STOPPED"] if trial.outcome == "stopped")
+        n_stopped = sum(len(trial.epochs) == rung for trial in stopped)
         row = next((i for i, end in enumerate(row_ends) if rung >= end), None)
         if n_stopped == 0 or row is None:
             continue  # nothing to say, or no space for it

@@ -1,3 +1,5 @@
+import pytest
+
 from analysis.plots.trial_curves import draw_trial_curves, trial_curves
 from analysis.records.ledger import ConfigChanged
 from in_memory import apply, make_ledger, trial_records
@@ -37,6 +39,23 @@ def test_trial_curves_show_how_the_trials_ended(some_ledger):
     labels = [text.get_text() for text in shown.figure.axes[0].texts]
     assert labels == ["1 stopped"]
     assert "The best, trial 3, ends at 99.00 %." in shown.alt
+
+
+@pytest.mark.parametrize(
+    ("n_previews", "label", "rungs"),
+    [
+        (0, "stopped early (3)", ["3 stopped"]),
+        (2, "previews or stopped early (3)", ["1 stopped"]),
+        (3, "previews (3)", []),
+    ],
+)
+def test_trial_curves_tell_previews_from_stopped_trials(n_previews, label, rungs):
+    ledger = make_ledger(*[("STOPPED", {}, [0.9])] * 3)
+    for trial_id in range(1, n_previews + 1):
+        ledger.trials[trial_id].preview_epochs = 1
+    shown = show(draw_trial_curves, ledger)
+    assert shown.legend == [label, "rung"]
+    assert [text.get_text() for text in shown.figure.axes[0].texts] == rungs
 
 
 def test_trial_curves_say_what_is_cut_off(ledger_with_a_wreck):
