@@ -148,15 +148,19 @@ def _folders(path: Path) -> list[Path]:
     return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def _files(path: Path) -> Iterator[Path]:
-    """Yield the files below a folder, also behind links, without hidden ones, in order."""
+def _files(path: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield the files below a folder, also behind links, without hidden ones, in order.
+
+    A link to a folder that contains one of those on the way to it, `above`, is not followed.
+    """
+    above |= {path.resolve()}
     for item in sorted(path.iterdir()) if path.is_dir() else ():
         if item.name.startswith("."):
             continue
-        if item.is_dir():
-            yield from _files(item)
-        else:
+        if not item.is_dir():
             yield item
+        elif not any(folder.is_relative_to(item.resolve()) for folder in above):
+            yield from _files(item, above)
 
 
 def _stack(files: list[Path]) -> NDArray[np.uint8]:

@@ -2,8 +2,7 @@
 
 A config names one as `FILE.py:NAME`. Resolved it is `model.py:NAME@SHA256`: one text, whatever its
 file is called and wherever it lies. A process builds the networks whose texts it has been given,
-see `register`. A text runs anew for each network, so that no network goes on with layers that
-another has trained, such as those of a default argument. Importing this file does not import
+see `register`; a text runs when its first network is built. Importing this file does not import
 torch.
 """
 
@@ -20,7 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Generator, nn
+    from torch import Generator, Tensor, nn
 
 OWN_MODEL = r"model\.py:([^\W\d]\w*)@([0-9a-f]{64})"
 
@@ -28,6 +27,7 @@ GIVEN = ("dropout", "n_channels", "side", "n_classes")
 """What a network gets without a `model.X` in the config."""
 
 _sources: dict[str, tuple[bytes, str]] = {}
+_modules: dict[str, ModuleType] = {}
 
 
 class NetworkError(Exception):
@@ -67,16 +67,18 @@ def source_of(model: str) -> bytes:
 
 
 def find(model: str) -> Callable[..., Any]:
-    """Run the text of an own network, and return what makes it; or raise NetworkError."""
+    """Return what makes an own network, running its text the first time; or raise NetworkError."""
     name, digest = model.removeprefix("model.py:").split("@")
     source, file = _sources[digest]
-    module = ModuleType(f"own_network_{digest[:16]}")
-    module.__file__ = file
-    lines = source.decode(errors="replace").splitlines(keepends=True)
-    linecache.cache[file] = (len(source), None, lines, file)  # for tracebacks
-    sys.modules[module.__name__] = module  # dataclasses look there
-    with _blaming(file, "it cannot be imported"):
-        exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
+    if (module := _modules.get(digest)) is None:
+        module = ModuleType(f"own_network_{digest[:16]}")
+        module.__file__ = file
+        lines = source.decode(errors="replace").splitlines(keepends=True)
+        linecache.cache[file] = (len(source), None, lines, file)  # for tracebacks
+        sys.modules[module.__name__] = module  # dataclasses look there
+        with _blaming(file, "it cannot be imported"):
+            exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
+        _modules[digest] = module
     found = getattr(module, name, None)
     if found is None:
         makers = inspect.getmembers(module, lambda v: inspect.isclass(v) or inspect.isfunction(v))
@@ -132,14 +134,15 @@ def takes(make: Callable[..., Any], name: str) -> bool:
 def accepted(make: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that the maker of a network asks for.
 
-    Those of `GIVEN` it must name; `**options` gets all others.
+    If it names some of `GIVEN`, its `**options` do not get the others of these.
     """
     asked = parameters_of(make)
     takes_others = any(p.kind is p.VAR_KEYWORD for p in asked.values())
+    unwanted = GIVEN if any(name in asked for name in GIVEN) else ()
     return {
         name: value
         for name, value in arguments.items()
-        if name in asked or (takes_others and name not in GIVEN)
+        if name in asked or (takes_others and name not in unwanted)
     }
 
 
@@ -151,12 +154,11 @@ def build(model: str, arguments: Mapping[str, Any], generator: "Generator | None
     import torch
     from torch.nn.parameter import is_lazy
 
-    file = _file(model)
+    make, file = find(model), _file(model)
     with contextlib.ExitStack() as stack:
         if generator is not None:
             stack.enter_context(torch.random.fork_rng(devices=[]))
             seed_all(generator)
-        make = find(model)
         with _blaming(file, f"`{make.__name__}` cannot be made{_made_with(arguments)}"):
             # `check` reports it, with the arguments.
             warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
@@ -185,14 +187,31 @@ def check(
     """Make a batch of `n_images` pass through an own network, forward and back.
 
     `tried` has by argument the values to try, such as the ends of a range. NetworkError if it
-    fails, its output has another shape than [n, n_classes], or nothing of it can be trained.
+    fails, its output has another shape than [n, n_classes], nothing of it can be trained, or two
+    networks share what is trained: the second would go on with the weights of the first.
     """
     import torch
 
     for i in range(max(map(len, tried.values()))):
         point = {name: values[i % len(values)] for name, values in tried.items()}
         network = build(model, {**shape, **point}, torch.Generator().manual_seed(0))
+        if i == 0:
+            other = build(model, {**shape, **point}, torch.Generator().manual_seed(0))
+            known = set(map(id, _trained(other).values()))
+            if shared := [
+                name for name, tensor in _trained(network).items() if id(tensor) in known
+            ]:
+                raise NetworkError(
+                    f"all networks of {_file(model)} share `{shared[0]}`, so that one would go on "
+                    "with what another has learned: make it in `__init__`"
+                )
         _check_batches(network, _file(model), shape, _made_with(point), n_images)
+
+
+def _trained(network: "nn.Module") -> dict[str, "Tensor"]:
+    """Return what a training changes: weights and buffers by name."""
+    weights = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    return {**weights, **dict(network.named_buffers())}
 
 
 def _check_batches(

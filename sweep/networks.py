@@ -3,7 +3,7 @@
 import errno
 import hashlib
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.errors import StorageError
 from analysis.hyperparameters import own_arguments
@@ -55,6 +55,18 @@ def spec_of(data: DataRecord) -> "DatasetSpec":
     from data_utils.dataset import DatasetSpec
 
     return DatasetSpec(**{f.name: getattr(data, f.name) for f in fields(DatasetSpec)})
+
+
+def initial_points(config: SweepConfig) -> list[dict[str, Any]]:
+    """Return a config's initial points, with the defaults of an own network's arguments."""
+    defaults = own.defaults_of(config.model) if own.is_own(config.model) else {}
+    searched = {
+        name: default
+        for argument, default in defaults.items()
+        if (dimension := config.space.get(name := f"model.{argument}"))
+        and dimension.why_invalid(default) is None
+    }
+    return [{**searched, **point} for point in config.initial_points]
 
 
 def check_network(config: SweepConfig, spec: "DatasetSpec") -> None:

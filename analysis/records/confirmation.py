@@ -185,8 +185,8 @@ class Run:
 class Confirmation(Journal):
     """The contents of a confirmation: arms by name, runs by arm and seed.
 
-    `n_planned` is the largest number of seeds that was planned since the first run ended: a plan
-    that is cut, perhaps because of a result, still spends the error as it was planned.
+    `n_planned` is the largest number of seeds in the plans under which runs were completed: a
+    plan that is cut, perhaps because of a result, still spends the error as it was planned.
     """
 
     file = CONFIRMATION_FILE
@@ -202,6 +202,11 @@ class Confirmation(Journal):
     plan: Plan | None = None
     n_planned: int = 1
     taken_looks: list[Look] = field(default_factory=list)
+
+    @property
+    def has_results(self) -> bool:
+        """Whether a run is complete."""
+        return any(run.state == "COMPLETE" for run in self.runs.values())
 
     @property
     def looks(self) -> list[Look]:
@@ -296,8 +301,7 @@ class Confirmation(Journal):
                 run = self._run(record)
                 run.state, run.reason = record.state, record.reason
             case Plan():
-                has_results = any(run.state != "RUNNING" for run in self.runs.values())
-                self.n_planned = max(record.n_planned, self.n_planned if has_results else 1)
+                self.n_planned = max(record.n_planned, self.n_planned if self.has_results else 1)
                 self.plan = record
                 if record.arms:
                     self._forget_all_but(record.arms)

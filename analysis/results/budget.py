@@ -33,8 +33,8 @@ def write_duration(seconds: int) -> str:
 def n_planned(ledger: Ledger, config: Mapping[str, Any] | None = None) -> int:
     """Return how many trials the search runs, by default with the ledger's config.
 
-    Once its time budget is used up, these are the trials that have started, but at least one. If
-    all of these are previews, there is one more.
+    Once its time budget is used up, these are the trials that have started, but at least one, and
+    one more if `needs_full_trial`.
 
     Numbers below the highest that have not started count as started: a driver may have been
     killed before it recorded them.
@@ -45,7 +45,7 @@ def n_planned(ledger: Ledger, config: Mapping[str, Any] | None = None) -> int:
         return n_trials
     if not ledger.trials:
         return 1
-    return min(n_trials, max(ledger.trials) + has_only_previews(ledger))
+    return min(n_trials, max(ledger.trials) + needs_full_trial(ledger))
 
 
 def is_used_up(ledger: Ledger, budget: str | None) -> bool:
@@ -53,7 +53,7 @@ def is_used_up(ledger: Ledger, budget: str | None) -> bool:
     return budget is not None and seconds_spent(ledger) >= read_duration(budget)
 
 
-def has_only_previews(ledger: Ledger) -> bool:
+def needs_full_trial(ledger: Ledger) -> bool:
     """Return whether there are previews, and the other trials, at most two, have failed."""
     others = [trial for trial in ledger.trials.values() if not trial.preview_epochs]
     has_previews = len(others) < len(ledger.trials)

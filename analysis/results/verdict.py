@@ -133,9 +133,9 @@ def _finding(comparison: Comparison, finalist: str, baseline: str) -> list[str]:
 
 
 def has_turned(comparison: Comparison) -> bool:
-    """Return whether the difference now has the opposite sign of what was decided earlier."""
+    """Return whether the difference now has no more the sign of what was decided earlier."""
     now = comparison.difference or 0.0
-    return {"better": now < 0, "worse": now > 0, "open": False}[comparison.outcome]
+    return {"better": now <= 0, "worse": now >= 0, "open": False}[comparison.outcome]
 
 
 def _sign(comparison: Comparison) -> int:

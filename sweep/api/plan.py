@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from msgspec.structs import replace
 
 from analysis.formatting import count, points
+from analysis.records.confirmation import Plan
 from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.ledger import EarlierSweep, Ledger
 from analysis.storage.folder import Folder
@@ -133,7 +134,7 @@ def print_plan(
         say(learning, stream)
 
 
-def describe_seeds(plan: Confirm) -> str:
+def describe_seeds(plan: Confirm | Plan) -> str:
     """Return how many seeds a confirmation trains, in a few words."""
     if plan.max_seeds is not None:
         return f"until the verdict is clear, at most {count(plan.max_seeds, 'seed')} per arm"

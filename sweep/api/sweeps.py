@@ -154,7 +154,9 @@ class Sweep:
         config's, or 20.
         """
         ledger = self._ledger()
-        plan = plan_confirmation(ledger, top_k, seeds, max_seeds, until_decided=until_decided)
+        plan = plan_confirmation(
+            self._folder, ledger, top_k, seeds, max_seeds, until_decided=until_decided
+        )
         with _as_python_errors():
             work.confirm_sweep(self._folder, ledger, plan, Options(address, concurrency, data))
         return self

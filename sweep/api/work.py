@@ -1,6 +1,7 @@
 """What `run`, `resume` and `confirm` do, in Python and on the command line."""
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from analysis.records.ledger import (
     read_ledger,
 )
 from analysis.results.budget import describe_budget, n_planned
+from analysis.results.completeness import is_cut_off
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest
@@ -107,13 +109,12 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
     """Train the missing runs of a confirmation."""
     find_best(ledger)
     config = SweepConfig.model_validate(ledger.config).model_copy(update={"confirm": plan})
-    missing = find_missing(folder, ledger, config)
+    missing, found = find_missing(folder, ledger, config), read_confirmation(folder, ledger)
     if not missing.runs and not missing.look:
-        found = read_confirmation(folder, ledger)
-        if found and found.plan and _confirm_command(found.plan) != _confirm_command(plan):
+        if found is not None and found.plan is not None and is_cut_off(ledger, found):
             from sweep.driver.confirm import open_confirmation  # imports Ray
 
-            # A larger plan, of which runs are missing, is given up.
+            say(f"the plan of {describe_seeds(found.plan)} is given up")
             with (
                 watchable(folder),
                 folder.lock() as locked,
@@ -129,6 +130,9 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
         _check_unchanged(locked, ledger)
         start, data = _prepare(config, options, folder, ledger)
         say(f"confirming {ledger.name}: {describe_seeds(plan)}")
+        n = found.n_planned if found is not None and found.has_results and not found.looks else 0
+        if n > (plan.max_seeds or plan.seeds):
+            say(f"note: the intervals allow for the {n} seeds that were planned before")
         if (planned := n_planned(ledger)) > ledger.n_ended:
             say(
                 f"note: {ledger.n_ended} of {count(planned, 'trial')} have ended, and the best of "
@@ -140,9 +144,10 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
 
 
 def _check_unchanged(locked: Folder, ledger: Ledger) -> None:
-    """Raise InUseError if another process has added to a ledger since it was read."""
+    """Raise StorageError if another process has added to a ledger since it was read."""
     if len(read_ledger(locked).records) != len(ledger.records):
-        raise InUseError(f"another process has just worked on {locked}; run the command again")
+        reason = "another process has just worked on it; run the command again"
+        raise StorageError(errno.EBUSY, reason, str(locked))
 
 
 def _prepare(

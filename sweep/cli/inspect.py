@@ -91,7 +91,8 @@ def _follow(folder: Folder, ledger: Ledger) -> Ledger:
             plan = None if found is None else found.plan
             if ledger.ended is None or found is None or plan is None:
                 continue
-            if plan.arms and found.arms.keys() >= set(plan.arms):
+            is_of_now = found.begun.epochs == ledger.config["epochs"]
+            if is_of_now and plan.arms and found.arms.keys() >= set(plan.arms):
                 seeds = confirmation_seeds(
                     ledger.config["seed"], n_seeds_planned(plan, ledger, found)
                 )

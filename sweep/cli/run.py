@@ -190,7 +190,7 @@ def confirm(
     from sweep.driver.resume import plan_confirmation
 
     folder, ledger = find_sweep(storage, name)
-    plan = plan_confirmation(ledger, top_k, seeds, max_seeds, until_decided=until_decided)
+    plan = plan_confirmation(folder, ledger, top_k, seeds, max_seeds, until_decided=until_decided)
     how = _options(address, concurrency, data, as_json=as_json)
     confirm_sweep(folder, ledger, plan, how)
 

@@ -53,9 +53,7 @@ def data(
     if n_by_class[least] == n_by_class[most]:
         each = f"{n_by_class[most]:,}"
     share = percent(max(_count_labels(found.test).values()) / n_test, 1)
-    say(
-        f"{each} training images per class; the largest has {share} of the test images", sys.stdout
-    )
+    say(f"{each} training images per class; the most frequent is {share} of the test", sys.stdout)
 
 
 def _count_labels(images: "ImageDataset") -> dict[str, int]:

@@ -72,8 +72,6 @@ def resolve_config(
         config = SweepConfig.model_validate(layers.value, context=context)
     except ValidationError as error:
         raise UsageError("\n".join(layers.explain(error))) from None
-    if own.is_own(config.model):
-        config = _with_own_defaults(config)
     for i, reason in left_out.items():
         source, at = layers.find(("initial_points", i))
         notify(f"an initial point is left out: {reason} ({source.mark(at)})")
@@ -98,18 +96,6 @@ def preset_text(name: str) -> str:
     if name not in PRESETS:
         raise UsageError(f"there is no preset `{printable(name)}`{suggest(name, PRESETS)}")
     return (files("sweep") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
-
-
-def _with_own_defaults(config: SweepConfig) -> SweepConfig:
-    """Add to the initial points the defaults of the network's own arguments that they lack."""
-    known = {
-        name: default
-        for argument, default in own.defaults_of(config.model).items()
-        if (dimension := config.space.get(name := f"model.{argument}"))
-        and dimension.why_invalid(default) is None
-    }
-    points = tuple({**known, **point} for point in config.initial_points)
-    return config.model_copy(update={"initial_points": points})
 
 
 class _Layers:

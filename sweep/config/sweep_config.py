@@ -222,7 +222,8 @@ class SweepConfig(Section):
             yield f"`tpe` draws 10 trials at random first, and there are {self.trials}: try gp"
         if self.searcher == "gp" and self.scheduler.name == "asha" and grace_period < self.epochs:
             yield "`gp` learns nothing from trials that `asha` stops: try the scheduler preview"
-        n_tried = self.trials - (self.preview_epochs is not None)  # the last repeats a preview
+        repeats = self.preview_epochs is not None and self.trials > 1  # the last trial
+        n_tried = self.trials - repeats
         if n_points > n_tried:
             yield f"only {n_tried} of the {n_points} initial points will be tried"
 

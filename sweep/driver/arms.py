@@ -68,7 +68,7 @@ def plan_arms(
             reference=True,
         )
         others = [off]
-        if first is not None and first.origin == "initial":
+        if first is not None and first.origin == "initial" and first.state != "FAILED":
             initial = replace(_finalist(first, plain), title="initial point", role="baseline")
             others.append(replace(initial, arm="initial-point", trial_id=None))
         return _without_equals([*planned, *others], recorded)
@@ -91,9 +91,11 @@ def planned_arms(
     config: SweepConfig, ledger: Ledger, confirmation: Confirmation | None
 ) -> list[Arm]:
     """Return the arms of a confirmation; see `plan_arms`."""
-    recorded = () if confirmation is None else confirmation.arms.values()
-    finalists = rank_trials(ledger)[: plan_of(config).top_k]
-    return plan_arms(config, finalists, ledger.trials.get(1), recorded)
+    recorded = {} if confirmation is None else confirmation.arms
+    finalists, first = rank_trials(ledger)[: plan_of(config).top_k], ledger.trials.get(1)
+    if confirmation is not None and confirmation.looks and "initial-point" not in recorded:
+        first = None  # another comparison would change those of earlier versions
+    return plan_arms(config, finalists, first, recorded.values())
 
 
 def planned_seeds(

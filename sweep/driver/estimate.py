@@ -21,7 +21,7 @@ from sweep.config import SweepConfig
 from sweep.config.dimensions import Choices
 from sweep.driver.arms import plan_arms
 from sweep.driver.resume import Missing
-from sweep.networks import spec_of
+from sweep.networks import initial_points, spec_of
 
 _START_S = 15.0  # on a slow machine, until Ray has started and its workers have the data
 
@@ -77,7 +77,7 @@ def estimate_time(
         return Estimate(_START_S + search_s, 0.0)
     plain = config.model_dump(mode="json")
     made_up = Trial(trial_id=1, seed=0, hyperparameters=draw, started=0.0, config=plain)
-    point = next(iter(config.initial_points), {})
+    point = next(iter(initial_points(config)), {})
     first = replace(made_up, hyperparameters={**draw, **point})
     arms = plan_arms(config, [Selection(made_up, 1.0)], first)
     arms += arms[:1] * (min(config.confirm.top_k, config.trials) - 1)

@@ -58,7 +58,7 @@ def check_is_new(storage: Folder, name: str) -> None:
     for what in (what for what, is_there in left.items() if is_there):
         raise UsageError(
             f"{folder} has {what} of a sweep whose ledger is gone; choose another --name, or "
-            f"delete what is left: sweep delete {name}"
+            "delete that folder"
         )
 
 

@@ -6,20 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from analysis.records.confirmation import Confirmation, read_confirmation
+from analysis.records.confirmation import Confirmation, Plan, read_confirmation
 from analysis.records.dataset import DataRecord
 from analysis.records.files import ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
 from analysis.results.budget import (
     LONGEST,
-    has_only_previews,
     is_used_up,
     n_planned,
+    needs_full_trial,
     read_duration,
     seconds_spent,
     write_duration,
 )
-from analysis.results.completeness import needs_look
+from analysis.results.completeness import is_cut_off, needs_look
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest
@@ -77,6 +77,7 @@ def extend(ledger: Ledger, trials: int | None, time_budget: str | None) -> Sweep
 
 
 def plan_confirmation(
+    folder: Folder,
     ledger: Ledger,
     top_k: int | None,
     seeds: int | None,
@@ -86,9 +87,13 @@ def plan_confirmation(
 ) -> Confirm:
     """Return the plan of a confirmation; its defaults are in the config of the sweep.
 
-    UsageError if an option is invalid, or does not go with another.
+    If a confirmation was cut off, they are in its plan. UsageError if an option is invalid, or
+    does not go with another.
     """
     default = SweepConfig.model_validate(ledger.config).confirm or Confirm()
+    begun = read_confirmation(folder, ledger)
+    if begun is not None and begun.plan is not None and is_cut_off(ledger, begun):
+        default = _confirm_of(begun.plan)
     if until_decided and seeds is not None:
         raise UsageError("give `--max-seeds` instead of `--seeds` with `--until-decided`")
     if max_seeds is not None and not until_decided:
@@ -147,9 +152,11 @@ def with_recorded_plan(
     then = SweepConfig.model_validate(ledger.config).confirm
     if confirmation is None or confirmation.plan is None or config.confirm != then:
         return config
-    plan = confirmation.plan
-    confirm = Confirm(top_k=plan.top_k, seeds=plan.seeds, max_seeds=plan.max_seeds)
-    return config.model_copy(update={"confirm": confirm})
+    return config.model_copy(update={"confirm": _confirm_of(confirmation.plan)})
+
+
+def _confirm_of(plan: Plan) -> Confirm:
+    return Confirm(top_k=plan.top_k, seeds=plan.seeds, max_seeds=plan.max_seeds)
 
 
 def plan_resume(
@@ -184,7 +191,7 @@ def check_changes(
     scores do not compare, and fewer trials than have started.
     """
     started = len(ledger.trials)
-    least = started + has_only_previews(ledger)
+    least = started + needs_full_trial(ledger)
     if config.trials < least:
         which = "that many" if least == started else f"{started}, which are previews or failed"
         raise UsageError(

@@ -118,7 +118,7 @@ class Interruption:
         if not self._may_exit:
             return
         if is_first:
-            text = "interrupted in the middle of its work; `sweep list` shows what is recorded\n"
+            text = "interrupted in the middle of its work; every finished epoch is kept\n"
             self._timer = threading.Timer(_LIMIT_S, self.leave, (128 + number, text))
             self._timer.daemon = True
             self._timer.start()

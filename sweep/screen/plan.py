@@ -7,6 +7,7 @@ from typing import TextIO
 from analysis.formatting import count
 from analysis.hyperparameters import format_value, without_idle_extras
 from sweep.config import SweepConfig
+from sweep.networks import initial_points
 from sweep.screen.output import escape, open_console
 
 
@@ -35,8 +36,8 @@ def print_space(config: SweepConfig, stream: TextIO) -> None:
     for label, names in (("searched", searched), ("fixed", fixed), ("off", off)):
         if names:
             print_entry(label, ", ".join(names), stream)
-    if config.initial_points:
-        first, *others = config.initial_points
+    if points := initial_points(config):
+        first, *others = points
         point = ", ".join(f"{name} {format_value(name, value)}" for name, value in first.items())
         more = f"; {count(len(others), 'other point')}" if others else ""
         print_entry("first", point + more, stream)

@@ -17,7 +17,6 @@ from ray._private import node, ray_constants, services, worker
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
 _VITAL = ("raylet", "gcs_server")
-_ANSWER_S = 5.0
 
 
 class _Job(ray.job_config.JobConfig):
@@ -112,13 +111,17 @@ def dead_process() -> str | None:
     return kinds[0] if kinds else None
 
 
-def raylet_answers() -> bool:
-    """Return whether this machine's raylet answers, also where another process started it."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as raylet:
-        raylet.settimeout(_ANSWER_S)
-        raylet.connect(worker._global_node.raylet_socket_name)
+def raylet_listens() -> bool:
+    """Return whether this machine's raylet is there, also where another process started it."""
+    try:
+        with socket.socket(socket.AF_UNIX) as raylet:
+            raylet.settimeout(0)
+            raylet.connect(worker._global_node.raylet_socket_name)
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    except OSError:  # it is busy, or this process is
         return True
-    return False
+    return True
 
 
 def shut_down() -> None:

@@ -30,6 +30,8 @@ _LOG = "ray.log"
 _REFUSED_TOKEN = "InvalidAuthToken"  # only Ray's log says so
 _OBJECT_STORE_BYTES = 256 * 2**20  # the dataset takes 47 MB
 _CONNECT_TIMEOUT_S = 5.0
+_TOKEN = "RAY_AUTH_TOKEN"
+_LOCAL_TOKEN = secrets.token_hex(32)
 _DEFAULT_TOKEN = Path("~/.ray/auth_token")
 
 
@@ -50,8 +52,8 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             f"Ray cannot run {sys.executable}, because of special characters in its path; "
             "create the virtual environment in another folder"
         )
+    _set_token(is_local=address is None)
     options = None if address is None else _join_options(address)
-    own_token = address is None and not _has_token()
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
@@ -62,10 +64,6 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             raise ClusterError(
                 f"cannot create a scratch folder: {describe_cause(error)}"
             ) from error
-        if own_token:
-            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-            stack.callback(os.environ.pop, "RAY_AUTH_TOKEN", None)
-        ray_private.read_token_again()
         try:
             small = contextlib.nullcontext() if options else ray_private.small_node()
             with _blocked(signal.SIGTERM), small:
@@ -113,8 +111,22 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
 
 
 def _has_token(*files: Path) -> bool:
-    names = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    names = (_TOKEN, "RAY_AUTH_TOKEN_PATH")
     return any(map(os.environ.get, names)) or any(file.expanduser().is_file() for file in files)
+
+
+def _set_token(*, is_local: bool) -> None:
+    """Give a local Ray the token of this process, and take it away before a cluster is joined.
+
+    Between two local sessions it stays: the process may use a Ray of its own then.
+    """
+    if is_local and not _has_token():
+        os.environ[_TOKEN] = _LOCAL_TOKEN
+    elif is_local or os.environ.get(_TOKEN) != _LOCAL_TOKEN:
+        return
+    else:
+        del os.environ[_TOKEN]
+    ray_private.read_token_again()
 
 
 def _join_options(address: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from analysis.results.study import STATES, optuna_trial
 from sweep.config import SweepConfig
 from sweep.config.dimensions import Choices, Dimension, IntRange
 from sweep.config.registry import SEARCHERS
+from sweep.networks import initial_points
 from sweep.training.assignment import METRIC, Assignment
 from sweep.tuning.ray_private import NotPickled
 
@@ -64,7 +65,7 @@ class StudySearcher(NotPickled, Searcher):
         super().__init__(metric=METRIC, mode="max")
         self._config, self._ledger = config, ledger
         self._distributions = {name: _distribution(d) for name, d in config.space.items()}
-        self._n_past, points = max(ledger.trials, default=0), list(config.initial_points)
+        self._n_past, points = max(ledger.trials, default=0), initial_points(config)
         make_sampler = resolve_name(SEARCHERS[config.searcher])
         options = {}
         if config.searcher == "gp":  # Optuna's 10 random trials may be all of them

@@ -37,7 +37,7 @@ def watchdog(scratch: Path, on_death: Callable[[str], None]) -> Iterator[None]:
                     heard = time.monotonic()
             if (process := ray_private.dead_process()) is not None:
                 death = f"Ray's {process} has died"
-            elif head is not None and not ray_private.raylet_answers():
+            elif head is not None and not ray_private.raylet_listens():
                 death = "Ray's raylet on this machine has died"
             elif head is not None and time.monotonic() - heard > _HEAD_SILENT_S:
                 silence = f"has not answered for {_HEAD_SILENT_S:.0f} s"

@@ -295,6 +295,7 @@ def test_lost_head_ends_the_command_and_says_how_to_resume(cluster, store):
     done = finish(run, timeout=90)
     assert done.returncode == 4, done.stderr
     assert f"the head of the Ray cluster at {cluster.address} has not answered" in done.stderr
-    assert "continue with: sweep resume headless --storage 's3://" in done.stderr
+    again = f"continue with: sweep resume --address {cluster.address} headless --storage 's3://"
+    assert again in done.stderr
     assert "Traceback" not in done.stderr
     assert _of_kind(_ledger(store, "headless"), "epoch")

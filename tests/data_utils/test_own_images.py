@@ -302,6 +302,8 @@ def test_links_to_folders_are_followed(tmp_path):
     _fill(tmp_path, "elsewhere", _images(6, 3), "c", "more")
     (mine / "train" / "c").symlink_to(tmp_path / "elsewhere" / "c")
     (mine / "train" / "a" / "more").symlink_to(tmp_path / "elsewhere" / "more")
+    (mine / "train" / "a" / "circle").symlink_to(mine / "train")
+    (tmp_path / "elsewhere" / "more" / "circle").symlink_to(mine / "train" / "a")
     data = load_folder(mine, Progress())
     assert np.bincount(data.train.labels).tolist() == [7, 4, 3]
 

@@ -14,7 +14,7 @@ from sweep.config import SweepConfig
 from sweep.config.resolve import resolve_config
 from sweep.driver.folders import new_folder
 from sweep.errors import NetworkError, UsageError, describe_failure
-from sweep.networks import check_network, keep_network, load_network
+from sweep.networks import check_network, initial_points, keep_network, load_network
 from sweep.training.assignment import Assignment
 from sweep.training.loop import TrainingRun, train_epochs
 from sweep.training.worker import Worker
@@ -297,27 +297,25 @@ def test_network_that_gets_a_layer_or_a_larger_one_in_its_training_fails(name, c
 
 SHARED = """\
 from torch import nn
-norm = nn.BatchNorm1d(784, momentum=0.5)
+norm = nn.BatchNorm1d(784)
+frozen = nn.Linear(784, 784).requires_grad_(False)
 class Net(nn.Module):
-    def __init__(self, n_classes, act=nn.PReLU(), first=nn.LazyLinear(8)):
+    def __init__(self, n_classes, act=nn.ReLU()):
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Flatten(), norm, first, act, nn.utils.weight_norm(nn.Linear(8, n_classes))
-        )
+        self.act = act
+        self.layers = nn.Sequential(nn.Flatten(), frozen, act, nn.Linear(784, n_classes))
     def forward(self, images):
         return self.layers(images)
 """
 
 
-@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
-def test_layers_that_a_file_makes_outside_of_its_network_are_new_in_each_training():
-    histories = []
-    for seed in (1, 2, 1):
-        run = TrainingRun(f"model.py:Net@{own.register(SHARED.encode())}", {}, seed=seed)
-        (*epochs,) = train_epochs(run, data(64), data(9), epochs=2)
-        histories.append([(epoch.train_loss, epoch.val_loss) for epoch in epochs])
-    assert histories[0] == histories[2]
-    assert histories[0] != histories[1]
+@pytest.mark.parametrize(
+    ("shared", "name"), [("act=nn.PReLU()", "act.weight"), ("act=norm", "act.weight")]
+)
+def test_layers_that_networks_share_are_refused(shared, name, tmp_path):
+    with pytest.raises(NetworkError, match=f"share `{name}`, so that .* make it in `__init__`"):
+        resolve(tmp_path, SHARED.replace("act=nn.ReLU()", shared))
+    resolve(tmp_path, SHARED)
 
 
 def test_network_can_use_a_buffer_that_it_replaces():
@@ -416,5 +414,5 @@ def test_initial_point_has_the_defaults_of_the_networks_arguments(tmp_path, init
         f"model: net.py:Net\nspace: {{dropout: {{low: 0.0, high: 0.5}}, model.width: {space}}}"
     )
     points = "initial_points: [{dropout: 0.2}, {model.width: 4}]"
-    first, second = resolve(tmp_path, text, f"{config}\n{points}").initial_points
+    first, second = initial_points(resolve(tmp_path, text, f"{config}\n{points}"))
     assert (first, second) == (expected, {"model.width": 4})

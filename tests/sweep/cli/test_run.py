@@ -617,7 +617,8 @@ def test_sweep_that_another_process_has_just_changed_is_not_continued(
     monkeypatch.setattr(sweep.api.work, "_load_networks", end_another_trial)
     outcome = call(*command)
     assert outcome.exit_code == 4
-    assert f"another process has just worked on {folder}; run the command again" in outcome.err
+    assert f"{folder}: another process has just worked on it; run the" in outcome.err
+    assert "watch it" not in outcome.err
     assert pretended.done == done
 
 
@@ -641,5 +642,8 @@ def test_confirmation_is_complete_once_a_larger_plan_is_given_up(call, pretended
     begun = begin_confirmation(2, name="mine", created=ledger.created.time)
     write_journal(folder, begun, plans[0], *arms, *runs, LookTaken(1.0, 5, 5), plans[1])
     assert json.loads(call("status", "--json").out)["state"] == "interrupted"
-    assert "mine is already confirmed" in call("confirm", "mine", "--seeds", "5").err
+    call("confirm", "mine")  # continues what was cut off
+    assert pretended.done[-3] == ("confirm", Confirm(top_k=1, seeds=20))
+    done = call("confirm", "mine", "--seeds", "5").err
+    assert "the plan of 20 seeds per arm is given up\nmine is already confirmed\n" in done
     assert json.loads(call("status", "--json").out)["state"] == "finished"

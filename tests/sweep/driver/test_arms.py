@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 
 from analysis.hyperparameters import DEFAULTS
-from analysis.records.confirmation import Arm
+from analysis.records.confirmation import Arm, LookTaken, Plan
 from analysis.records.ledger import DIVERGED, Trial
-from analysis.results.selection import Selection
-from in_memory import apply, begin_confirmation, run_ended
+from analysis.results.selection import Selection, rank_trials
+from in_memory import apply, begin_confirmation, make_ledger, run_ended
 from sweep.config import SweepConfig
-from sweep.driver.arms import missing_runs, plan_arms
+from sweep.driver.arms import missing_runs, plan_arms, planned_arms
 
 PLAIN = {"dropout": 0.0, "rotation": 0.0, "shift": 0.0, "weight_decay": 0.0}
 HAND_TUNED = {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
@@ -85,6 +85,23 @@ def test_initial_point_is_a_baseline_of_other_data():
     proposed = SweepConfig(dataset="kmnist")
     _, found = _finalists(proposed, HAND_TUNED, FOUND)
     assert _names(plan_arms(proposed, [found], found.trial)) == ["trial-2", "plain-trial-2*"]
+
+
+def test_confirmation_with_a_result_gets_no_initial_point():
+    """Another comparison would widen the intervals that were shown."""
+    config = SweepConfig.model_validate({"dataset": "kmnist", "initial_points": [HAND_TUNED]})
+    plain = config.model_dump(mode="json") | {"epochs": 1}
+    draws = [("COMPLETE", draw, [0.9 + i / 100]) for i, draw in enumerate((HAND_TUNED, FOUND))]
+    ledger = make_ledger(*draws, **plain)
+    config = SweepConfig.model_validate(ledger.config)
+    before = _names(planned_arms(config, ledger, None))
+    assert before == ["trial-2", "plain-trial-2*", "initial-point"]
+    confirmation = begin_confirmation(1)
+    arms = plan_arms(config, rank_trials(ledger)[:1])
+    apply(confirmation, Plan(1.0, 1, 1, None), *arms)
+    assert _names(planned_arms(config, ledger, confirmation)) == before
+    apply(confirmation, LookTaken(1.0, 1, 1))
+    assert _names(planned_arms(config, ledger, confirmation)) == before[:2]
 
 
 def test_arms_of_the_classic_recipe():

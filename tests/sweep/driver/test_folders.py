@@ -92,7 +92,7 @@ def test_sweep_that_does_not_start_leaves_nothing_and_deletes_nothing(tmp_path):
 def test_results_of_a_sweep_whose_ledger_is_gone_are_not_continued(file, tmp_path):
     storage = LocalFolder(tmp_path)
     storage.child("mine").write(file, b"{}\n")
-    with pytest.raises(UsageError, match="ledger is gone; .* what is left: sweep delete mine"):
+    with pytest.raises(UsageError, match="ledger is gone; .* delete that folder"):
         new_folder(storage, "mine", SweepConfig()).__enter__()
 
 
