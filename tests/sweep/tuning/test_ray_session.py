@@ -1,4 +1,5 @@
 import fcntl
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import ray
 from ray._private import services
 
 from sweep.errors import ClusterError, UsageError
+from sweep.tuning import ray_private
 from sweep.tuning.ray_session import ray_session
 
 
@@ -118,6 +120,25 @@ def test_session_joins_a_cluster_with_a_token(started, listening, tmp_path, monk
     monkeypatch.delenv("RAY_AUTH_TOKEN_PATH")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     _open(listening)
+
+
+def test_token_of_local_sessions_is_not_given_to_a_cluster(
+    started, listening, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    read: list[str | None] = []
+    monkeypatch.setattr(
+        ray_private, "read_token_again", lambda: read.append(os.environ.get("RAY_AUTH_TOKEN"))
+    )
+    _open()
+    _open()
+    (own,) = read
+    assert own is not None
+    assert len(own) == 64
+    with pytest.raises(ClusterError, match="^no token for the Ray cluster"):
+        _open(listening)
+    assert read == [own, None]
 
 
 @pytest.mark.parametrize(
