@@ -185,7 +185,10 @@ def confirm(
     storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Retrain and test the best trials and the baselines."""
+    """Retrain and test the best trials and the baselines.
+
+    A confirmation that was cut off is continued, unless options change its plan.
+    """
     from sweep.api.work import confirm_sweep
     from sweep.driver.resume import plan_confirmation
 
