@@ -7,7 +7,7 @@ http://yann.lecun.com/exdb/mnist/.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,6 +50,21 @@ def read_digit(path: Path) -> NDArray[np.uint8]:
     if not ink.max() >= _MIN_CONTRAST:
         raise DataError(f"{path} is blank: it has the same color everywhere")
     return _center(_scale(ink / ink.max()))
+
+
+def files_below(path: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield the files below a folder, also behind links, without hidden ones, in order.
+
+    A link to a folder that contains one of those on the way to it, `above`, is not followed.
+    """
+    above |= {path.resolve()}
+    for item in sorted(path.iterdir()) if path.is_dir() else ():
+        if item.name.startswith("."):
+            continue
+        if not item.is_dir():
+            yield item
+        elif not any(folder.is_relative_to(item.resolve()) for folder in above):
+            yield from files_below(item, above)
 
 
 def read_image(path: Path, *, channels: int, side: int) -> NDArray[np.uint8]:

@@ -8,7 +8,6 @@ A part `val` is used for validation; without a part `test`, some images are set 
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -22,7 +21,7 @@ from PIL import Image
 from data_utils import DEFAULT_SPLIT, Split
 from data_utils.dataset import ImageDataset, TrainTest, describe_pixels, held_out, n_held_out
 from data_utils.errors import DataError
-from data_utils.images import is_image, opaque, open_image
+from data_utils.images import files_below, is_image, opaque, open_image
 from data_utils.sources import Progress
 
 MIN_SIDE, MAX_SIDE = 28, 64
@@ -116,7 +115,7 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
     for part in _PARTS:
         if n := sum(p.is_file() and is_image(Path(p.name)) for p in (path / part).glob("*")):
             progress.message(f"note: images without a class are not used: {n:,} in {path / part}")
-        if others := [p for p in _files(path / part) if not is_image(Path(p.name))]:
+        if others := [p for p in files_below(path / part) if not is_image(Path(p.name))]:
             progress.message(
                 "note: files that are not PNG, JPEG and so on are not used: "
                 f"{len(others):,} in {path / part}, such as {others[0]}"
@@ -128,7 +127,7 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
         for folder in _folders(path / part):
             if folder.name not in classes:
                 raise DataError(f"{folder} has no images in {path / 'train' / folder.name}")
-            here = [file for file in _files(folder) if is_image(Path(file.name))]
+            here = [file for file in files_below(folder) if is_image(Path(file.name))]
             if not here:
                 raise DataError(f"{folder} has no images; use PNG or JPEG files")
             files += here
@@ -145,22 +144,12 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
 def _folders(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
-    return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _files(path: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Yield the files below a folder, also behind links, without hidden ones, in order.
-
-    A link to a folder that contains one of those on the way to it, `above`, is not followed.
-    """
-    above |= {path.resolve()}
-    for item in sorted(path.iterdir()) if path.is_dir() else ():
-        if item.name.startswith("."):
-            continue
-        if not item.is_dir():
-            yield item
-        elif not any(folder.is_relative_to(item.resolve()) for folder in above):
-            yield from _files(item, above)
+    own = path.resolve()
+    return sorted(
+        p
+        for p in path.iterdir()
+        if p.is_dir() and not p.name.startswith(".") and not own.is_relative_to(p.resolve())
+    )
 
 
 def _stack(files: list[Path]) -> NDArray[np.uint8]:

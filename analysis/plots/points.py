@@ -210,7 +210,7 @@ class Points:
     @property
     def has_range(self) -> bool:
         """Whether the best are enough for the range of their values to be more than chance."""
-        return self.n_best >= FEWEST
+        return FEWEST <= self.n_best <= len(self.ranked) / 2
 
 
 def spread(dimension: Dimension, trials: Iterable[Trial]) -> list[float]:

@@ -63,7 +63,7 @@ def status(
     console.print(escape(f"sweep {ledger.name}: {state_in_words(ledger, state)}{why}"))
     console.print(SearchView(ledger, is_running=state == "running").picture())
     if (confirmation := read_confirmation(folder, ledger)) is not None:
-        console.print(describe_runs(confirmation, is_running=state == "running"))
+        console.print(describe_runs(confirmation, is_interrupted=state == "interrupted"))
     if state == "interrupted":
         say(f"continue with: {follow_up('resume', folder)}", sys.stdout)
 

@@ -189,7 +189,7 @@ def _name_and_images(
 
 def _list_images(paths: list[Path]) -> list[Path]:
     """Return the files, with the images of a folder in its place; say what is left out there."""
-    from data_utils.images import is_image
+    from data_utils.images import files_below, is_image
 
     files: list[Path] = []
     for path in paths:
@@ -201,7 +201,7 @@ def _list_images(paths: list[Path]) -> list[Path]:
                 raise UsageError(f"{path} is the folder of a sweep, not of images; give its name")
             inside = sorted(path.iterdir())
             if not any(is_image(item.relative_to(path)) for item in inside):
-                inside = sorted(path.rglob("*"))  # they may be in folders by class
+                inside = [*files_below(path)]  # they may be in folders by class
             found = [item for item in inside if item.is_file()]
         except OSError as error:
             raise UsageError(f"cannot look into {path}: {describe_cause(error)}") from error

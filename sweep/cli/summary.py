@@ -33,7 +33,7 @@ from analysis.results.verdict import describe_others, describe_verdict
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up, warn_of_damage
 from sweep.results.best import best_document
-from sweep.screen.layout import Flow, new_table
+from sweep.screen.layout import new_table
 from sweep.screen.output import escape, open_console, print_json, say, wrap
 
 
@@ -115,8 +115,10 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     commands = [follow_up(step, folder) for step in steps]
     width = max(map(len, commands))
     for label, command, does in zip(["next", "", ""], commands, steps.values(), strict=False):
-        step = Flow(f"{label:6} {command:{width}}", does)
-        open_console().print(step, soft_wrap=True)
+        line, console = f"{label:6} {command:{width}}  {does}", open_console()
+        if len(line) > console.width:
+            line = f"{label:6} {command}\n{'':9}{does}"
+        console.print(line, soft_wrap=True)
 
 
 def _print_arms(confirmation: Confirmation, best: Trial) -> None:

@@ -181,7 +181,7 @@ def print_list(storage: Folder, documents: Sequence[Mapping[str, Any]]) -> None:
             percent(document["test_accuracy_mean"]),
         )
     console = open_console()
-    console.print(Fitted(table, optional=("search", "started")))
+    console.print(Fitted(table, optional=("search", "started", "network", "dataset")))
     for document in documents:
         if "error" in document:
             console.print(escape(f"{document['sweep']} is damaged: {document['error']}"))

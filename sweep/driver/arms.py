@@ -93,7 +93,7 @@ def planned_arms(
     """Return the arms of a confirmation; see `plan_arms`."""
     recorded = {} if confirmation is None else confirmation.arms
     finalists, first = rank_trials(ledger)[: plan_of(config).top_k], ledger.trials.get(1)
-    if confirmation is not None and confirmation.looks and "initial-point" not in recorded:
+    if confirmation is not None and confirmation.taken_looks and "initial-point" not in recorded:
         first = None  # another comparison would change those of earlier versions
     return plan_arms(config, finalists, first, recorded.values())
 

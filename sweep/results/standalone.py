@@ -100,7 +100,7 @@ import torch
 from torch import Tensor
 
 import model as network_file
-from images import DataError, is_image, {reader}
+from images import DataError, files_below, is_image, {reader}
 
 CLASSES = {list(spec.classes)}
 
@@ -111,8 +111,8 @@ def images_at(path: Path) -> list[Path]:
     """Return the images in a folder, in order of their names, or the file itself."""
     if not path.is_dir():
         return [path]
-    for files in (path.iterdir(), path.rglob("*")):  # they may be in folders by class
-        if found := [file for file in sorted(files) if is_image(file.relative_to(path))]:
+    for files in (sorted(path.iterdir()), files_below(path)):  # they may be in folders by class
+        if found := [file for file in files if is_image(file.relative_to(path))]:
             return found
     return []
 

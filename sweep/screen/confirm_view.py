@@ -117,13 +117,13 @@ class ConfirmationView:
         return max(left / self._slots, longest)
 
 
-def describe_runs(confirmation: Confirmation, *, is_running: bool) -> str:
+def describe_runs(confirmation: Confirmation, *, is_interrupted: bool) -> str:
     """Return how many runs of a confirmation are complete, and how many are not."""
     runs = confirmation.runs.values()
     n_complete = sum(run.state == "COMPLETE" for run in runs)
     epochs = count(sum(len(run.epochs) for run in runs), "epoch")
     n_open = sum(run.state == "RUNNING" for run in runs)
-    cut_off = "" if is_running or not n_open else f", {n_open} interrupted"
+    cut_off = f", {n_open} interrupted" if is_interrupted and n_open else ""
     if n_failed := sum(run.state == "FAILED" for run in runs):
         cut_off += f", {n_failed} failed"
     return f"confirmation: {count(n_complete, 'run')} complete{cut_off}, {epochs}"

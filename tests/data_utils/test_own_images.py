@@ -303,6 +303,7 @@ def test_links_to_folders_are_followed(tmp_path):
     (mine / "train" / "c").symlink_to(tmp_path / "elsewhere" / "c")
     (mine / "train" / "a" / "more").symlink_to(tmp_path / "elsewhere" / "more")
     (mine / "train" / "a" / "circle").symlink_to(mine / "train")
+    (mine / "train" / "circle").symlink_to(mine)
     (tmp_path / "elsewhere" / "more" / "circle").symlink_to(mine / "train" / "a")
     data = load_folder(mine, Progress())
     assert np.bincount(data.train.labels).tolist() == [7, 4, 3]

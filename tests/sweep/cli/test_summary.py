@@ -82,7 +82,7 @@ def test_next_commands_stay_whole_on_a_narrow_terminal(make_sweep, monkeypatch):
                 read += chunk
         lines = [line.rstrip() for line in read.decode().splitlines()]
     assert f"next   {follow_up('trials --top 10', folder)}" in lines
-    assert "the ten best trials" in lines
+    assert f"{'':9}the ten best trials" in lines
 
 
 def test_storage_of_the_environment_need_not_be_one(make_sweep, tmp_path, monkeypatch):

@@ -97,6 +97,7 @@ def test_confirmation_with_a_result_gets_no_initial_point():
     before = _names(planned_arms(config, ledger, None))
     assert before == ["trial-2", "plain-trial-2*", "initial-point"]
     confirmation = begin_confirmation(1)
+    assert _names(planned_arms(config, ledger, confirmation)) == before  # it has just begun
     arms = plan_arms(config, rank_trials(ledger)[:1])
     apply(confirmation, Plan(1.0, 1, 1, None), *arms)
     assert _names(planned_arms(config, ledger, confirmation)) == before
