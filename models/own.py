@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor, nn
+    from torch import Generator, nn
 
 OWN_MODEL = r"model\.py:([^\W\d]\w*)@([0-9a-f]{64})"
 
@@ -188,7 +188,7 @@ def check(
 
     `tried` has by argument the values to try, such as the ends of a range. NetworkError if it
     fails, its output has another shape than [n, n_classes], nothing of it can be trained, or two
-    networks share what is trained: the second would go on with the weights of the first.
+    networks share weights: the second would go on with what the first has learned.
     """
     import torch
 
@@ -197,21 +197,13 @@ def check(
         network = build(model, {**shape, **point}, torch.Generator().manual_seed(0))
         if i == 0:
             other = build(model, {**shape, **point}, torch.Generator().manual_seed(0))
-            known = set(map(id, _trained(other).values()))
-            if shared := [
-                name for name, tensor in _trained(network).items() if id(tensor) in known
-            ]:
+            known = {id(weights) for weights in other.parameters() if weights.requires_grad}
+            if shared := [name for name, p in network.named_parameters() if id(p) in known]:
                 raise NetworkError(
                     f"all networks of {_file(model)} share `{shared[0]}`, so that one would go on "
                     "with what another has learned: make it in `__init__`"
                 )
         _check_batches(network, _file(model), shape, _made_with(point), n_images)
-
-
-def _trained(network: "nn.Module") -> dict[str, "Tensor"]:
-    """Return what a training changes: weights and buffers by name."""
-    weights = {name: p for name, p in network.named_parameters() if p.requires_grad}
-    return {**weights, **dict(network.named_buffers())}
 
 
 def _check_batches(

@@ -114,7 +114,7 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
         if found is not None and found.plan is not None and is_cut_off(ledger, found):
             from sweep.driver.confirm import open_confirmation  # imports Ray
 
-            say(f"the plan of {describe_seeds(found.plan)} is given up")
+            say(f"the earlier plan is given up: {describe_seeds(found.plan)}")
             with (
                 watchable(folder),
                 folder.lock() as locked,

@@ -120,7 +120,7 @@ def raylet_listens() -> bool:
     except (ConnectionRefusedError, FileNotFoundError):
         return False
     except OSError:  # it is busy, or this process is
-        return True
+        pass
     return True
 
 

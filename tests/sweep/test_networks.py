@@ -299,10 +299,12 @@ SHARED = """\
 from torch import nn
 norm = nn.BatchNorm1d(784)
 frozen = nn.Linear(784, 784).requires_grad_(False)
+scale = frozen.weight.new_ones(1)  # a constant that all networks may have
 class Net(nn.Module):
     def __init__(self, n_classes, act=nn.ReLU()):
         super().__init__()
         self.act = act
+        self.register_buffer("scale", scale)
         self.layers = nn.Sequential(nn.Flatten(), frozen, act, nn.Linear(784, n_classes))
     def forward(self, images):
         return self.layers(images)

@@ -645,5 +645,5 @@ def test_confirmation_is_complete_once_a_larger_plan_is_given_up(call, pretended
     call("confirm", "mine")  # continues what was cut off
     assert pretended.done[-3] == ("confirm", Confirm(top_k=1, seeds=20))
     done = call("confirm", "mine", "--seeds", "5").err
-    assert "the plan of 20 seeds per arm is given up\nmine is already confirmed\n" in done
+    assert "the earlier plan is given up: 20 seeds per arm\nmine is already confirmed\n" in done
     assert json.loads(call("status", "--json").out)["state"] == "finished"
