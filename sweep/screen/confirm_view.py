@@ -53,7 +53,7 @@ class ConfirmationView:
         stage = "confirmed" if ended == self._n_runs else "confirming"
         return f"{stage}: " + ", ".join(part for part in self._progress() if part)
 
-    def picture(self, height: int | None = None) -> RenderableType:
+    def picture(self) -> RenderableType:
         """Return the progress, and the runs of each arm so far."""
         table = new_table("arm", "runs", "epochs", "mean test accuracy", left=("arm",))
         for name in self._arms:

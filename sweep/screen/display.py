@@ -79,7 +79,7 @@ class Display:
         self._shown = news
         if self._is_live:
             follow_size(self._console)
-            self._live.update(self.view.picture(self._console.height), refresh=True)
+            self._live.update(self.view.picture(), refresh=True)
         elif (n_parts := int(_PARTS * self.view.fraction())) != self._n_parts:
             self._n_parts = n_parts
             self._print(self.view.line())

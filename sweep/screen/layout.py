@@ -94,10 +94,8 @@ class TrialTable:
         *,
         left: Collection[str],
         optional: Collection[str],
-        max_lines: int | None = None,
     ) -> None:
         self._headings, self._left, self._optional = headings, left, optional
-        self._max_lines = max_lines
         # The space may have changed since the first trials.
         names = list(dict.fromkeys(name for trial, _ in rows for name in trial.hyperparameters))
         self._names = [escape(name) for name in names]
@@ -107,37 +105,26 @@ class TrialTable:
         ]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        n_rows = self._n_rows(lines_per_row=1)
-        in_columns = self._table(n_rows, with_values=True)
+        in_columns = self._table(with_values=True)
         if fit_table(console, in_columns, options.max_width, self._optional):
             yield in_columns
-        else:
-            details = [self._details(values) for _, values in self._rows]
-            lines = [len(console.render_lines(detail, options)) for detail in details]
-            n_rows = self._n_rows(lines_per_row=1 + max(lines, default=0))
-            table = self._table(n_rows, with_values=False)
-            fit_table(console, table, options.max_width, self._optional)
-            rows = console.render_lines(table, options, pad=False)
-            for row in rows[: len(rows) - n_rows]:
-                yield from (*row, Segment.line())
-            for row, detail in zip(rows[len(rows) - n_rows :], details, strict=False):
-                yield from (*row, Segment.line())
-                yield detail
-        if n_rows < len(self._rows):
-            yield Text(f"… and {len(self._rows) - n_rows} more")
+            return
+        table = self._table(with_values=False)
+        fit_table(console, table, options.max_width, self._optional)
+        lines = console.render_lines(table, options, pad=False)
+        n_headings = len(lines) - len(self._rows)
+        for line in lines[:n_headings]:
+            yield from (*line, Segment.line())
+        for line, (_, values) in zip(lines[n_headings:], self._rows, strict=True):
+            yield from (*line, Segment.line())
+            yield self._details(values)
 
-    def _n_rows(self, lines_per_row: int) -> int:
-        """Return how many trials there is space for, below two lines of headings."""
-        if self._max_lines is None or lines_per_row * len(self._rows) + 2 <= self._max_lines:
-            return len(self._rows)
-        return min(len(self._rows), max(1, (self._max_lines - 3) // lines_per_row))
-
-    def _table(self, n_rows: int, *, with_values: bool) -> Table:
+    def _table(self, *, with_values: bool) -> Table:
         names = self._names if with_values else []
         table = new_table(*self._headings, *names, left=self._left)
         for column in table.columns:
             column.no_wrap = True
-        for cells, values in self._rows[:n_rows]:
+        for cells, values in self._rows:
             table.add_row(*cells, *(values if with_values else ()))
         return table
 

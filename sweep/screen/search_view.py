@@ -18,7 +18,6 @@ from analysis.results.selection import Selection, preview_score, rank_trials
 from sweep.screen.layout import Flow, TrialTable, progress_bar
 from sweep.screen.output import escape
 
-_OTHER_LINES = 9  # of a picture, at most, on a terminal of 60 columns
 _BARS = "▁▂▃▄▅▆▇█"
 _SMALLEST_ERROR = 0.001  # that a sparkline can show
 
@@ -65,11 +64,8 @@ class SearchView:
         ]
         return ", ".join(part for part in parts if part)
 
-    def picture(self, height: int | None = None) -> RenderableType:
-        """Return the progress, the best so far, and the open trials with their curves.
-
-        With a `height`, in lines, only as many trials are shown as have space.
-        """
+    def picture(self) -> RenderableType:
+        """Return the progress, the best so far, and the open trials with their curves."""
         ledger, n_trials = self.ledger, n_planned(self.ledger)
         n_failed = self._count("FAILED")
         parts: list[RenderableType] = [
@@ -100,8 +96,7 @@ class SearchView:
                 )
             )
         if running := ledger.in_state("RUNNING"):
-            max_lines = None if height is None else max(4, height - _OTHER_LINES)
-            parts += [Text(), _open_trials(running, max_lines)]
+            parts += [Text(), _open_trials(running)]
         return Group(*parts)
 
     @property
@@ -182,7 +177,7 @@ def sparklines(trials: Sequence[Trial], width: int) -> list[str]:
     return ["".join(curve).ljust(width, "·") for curve in bars]
 
 
-def _open_trials(trials: list[Trial], max_lines: int | None) -> TrialTable:
+def _open_trials(trials: list[Trial]) -> TrialTable:
     curves = sparklines(trials, width=min(max(trial.planned_epochs for trial in trials), 20))
     rows = [
         (
@@ -197,4 +192,4 @@ def _open_trials(trials: list[Trial], max_lines: int | None) -> TrialTable:
         for trial, curve in zip(trials, curves, strict=True)
     ]
     headings, last = ("trial", "epoch", "validation", "curve"), ("curve",)
-    return TrialTable(headings, rows, left=last, optional=last, max_lines=max_lines)
+    return TrialTable(headings, rows, left=last, optional=last)

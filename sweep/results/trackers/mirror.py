@@ -30,7 +30,7 @@ def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple
         UsageError: A package is missing, the place is of another sweep, or the sweep was deleted.
         TrackerError: The tracker cannot be used.
     """
-    done: dict[str, tuple[int, str, str]] = {}
+    progress: dict[str, str] = {}
     new: set[str] = set()
     with _failing_as(to), contextlib.closing(TRACKERS[to](folder.name, place)) as tracker:
         while True:
@@ -43,13 +43,12 @@ def mirror(folder: Folder, to: str, place: str | None, *, follow: bool) -> tuple
                 raise UsageError(f"{error}: it was deleted") from error
             pause = pause_after(time.monotonic() - began)
             for run in runs:
-                progress = (len(run.metrics), run.state, run.result)
-                if done.get(run.id) != progress:
+                if progress.get(run.id) != run.progress:
                     if tracker.update(run):
                         new.add(run.id)
-                    done[run.id] = progress
+                    progress[run.id] = run.progress
             if is_last:
-                return len(done), len(new), tracker.where
+                return len(progress), len(new), tracker.where
             time.sleep(pause)
 
 

@@ -40,9 +40,8 @@ class MLflow(Tracker):
     def update(self, run: TrackedRun) -> bool:
         if self._client is None:
             self._connect()
-        progress = f"{len(run.metrics)} {run.state} {run.result}"
         run_id, before = self._runs.get(run.id, ("", ""))
-        if before == progress:
+        if before == run.progress:
             return False
         if not run_id:
             created = self._client.create_run(
@@ -61,12 +60,12 @@ class MLflow(Tracker):
             tags |= {"best": "false", _NOTE: ""}
         if run.reason or before:  # a failed run may have been continued
             tags["reason"] = (run.reason or "")[:500]
-        tags[_PROGRESS] = progress
+        tags[_PROGRESS] = run.progress
         self._write_files(run_id, run)
         self._client.log_batch(
             run_id, tags=[self._mlflow.entities.RunTag(*tag) for tag in tags.items()]
         )
-        self._runs[run.id] = (run_id, progress)
+        self._runs[run.id] = (run_id, run.progress)
         return True
 
     def _connect(self) -> None:

@@ -68,13 +68,11 @@ class TrackedRun:
     n_seeds: int = 0
 
     @property
-    def result(self) -> str:
-        """A text that changes with what may change after the run's end."""
-        if not self.note and not self.n_seeds:
-            return ""
+    def progress(self) -> str:
+        """The number of its epochs, its state, and what changes with its result."""
         about = f"{self.note} {self.test_accuracy}".encode()
-        checksum = crc32(b"".join(self.files.values()), crc32(about))
-        return f"{'best' if self.note else 'confirmed'}-{checksum}"
+        result = crc32(b"".join(self.files.values()), crc32(about))
+        return f"{len(self.metrics)} {self.state} {'best-' if self.note else ''}{result}"
 
     @property
     def has_ended(self) -> bool:

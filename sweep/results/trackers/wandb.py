@@ -52,18 +52,19 @@ class WeightsAndBiases(Tracker):
         if not self._needs_login:
             self.where += f"; upload: wandb sync {settings.wandb_dir}/offline-run-*"
         self._file = Path(settings.wandb_dir) / f"sweep-{settings.mode}-{self._project}.json"
-        self._done: dict[str, tuple[int, str, str]] = {}
+        self._progress: dict[str, str] = {}
         with contextlib.suppress(FileNotFoundError, ValueError):
             found = json.loads(self._file.read_text())
-            self._done = {name: (*done, "")[:3] for name, done in found.items()}
+            # It was a list, which begins with the number of epochs.
+            self._progress = {k: v if isinstance(v, str) else str(v[0]) for k, v in found.items()}
         self._open: dict[str, Any] = {}
 
     @override
     def update(self, run: TrackedRun) -> bool:
-        done = (len(run.metrics), run.state, run.result)
-        n_before, _, result = before = self._done.get(run.id, (0, "", ""))
-        if before == done:
+        before = self._progress.get(run.id, "0")
+        if before == run.progress:
             return False
+        n_before = int(before.split()[0])
         mirrored = self._open.get(run.id) or self._begin(run)
         for number in range(max(n_before + 1, mirrored.starting_step), len(run.metrics) + 1):
             # The time of the training, not that of the mirroring.
@@ -76,7 +77,7 @@ class WeightsAndBiases(Tracker):
         mirrored.summary.update(
             {name: value for name, value in about.items() if value is not None}
         )
-        if run.note or result.startswith("best-"):
+        if run.note or " best-" in before:
             mirrored.notes = run.note
         tags = {*(mirrored.tags or ())} - _TAGS
         own = {run.state.lower()} & _TAGS | ({"best"} if run.note else set())
@@ -86,7 +87,7 @@ class WeightsAndBiases(Tracker):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
             mirrored.save(path, base_path=mirrored.dir, policy="now")
-        self._done[run.id] = done
+        self._progress[run.id] = run.progress
         if run.has_ended:
             self._open.pop(run.id).finish(exit_code=int(run.has_failed))
             self._save()
@@ -117,6 +118,6 @@ class WeightsAndBiases(Tracker):
 
     def _save(self) -> None:
         """Save what was written of the runs that are not open."""
-        done = {name: n for name, n in self._done.items() if name not in self._open}
+        done = {name: text for name, text in self._progress.items() if name not in self._open}
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_text(json.dumps(done))
