@@ -239,7 +239,6 @@ from sweep.results.trackers.runs import Tracker
 
 class Lines(Tracker):
     option = "--out"
-    errors = (OSError,)
     where = "the lines above"
 
     def __init__(self, sweep, place):

@@ -25,6 +25,9 @@ from analysis.storage.journal import (
     JournalWriter,
 )
 
+RENAMED_KEYS = {"first": "initial_points"}
+"""Key in configs of version 0.1.0 → its current name."""
+
 DIVERGED = "diverged"
 """How the reason of a failure begins if the loss became infinite or NaN."""
 
@@ -259,6 +262,11 @@ class Ledger(Journal):
         return sum(trial.state != "RUNNING" for trial in self.trials.values())
 
     @property
+    def n_epochs(self) -> int:
+        """How many epochs all trials have run."""
+        return sum(len(trial.epochs) for trial in self.trials.values())
+
+    @property
     def has_open_session(self) -> bool:
         """Whether the last session has not ended: its driver is searching, or was killed."""
         return bool(self.sessions) and self.ended is None
@@ -323,7 +331,7 @@ class Ledger(Journal):
 
 def _with_current_keys(config: dict[str, Any]) -> dict[str, Any]:
     """Return a recorded config with the keys of today, which an older one has not."""
-    renamed = {"initial_points" if key == "first" else key: v for key, v in config.items()}
+    renamed = {RENAMED_KEYS.get(key, key): value for key, value in config.items()}
     added: dict[str, Any] = {
         "dataset": "mnist",
         "split": "random",

@@ -28,7 +28,11 @@ def storage_folder(location: Storage = None) -> Folder:
     """
     if not location:
         location = os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE
-    location = os.fspath(location)
+    try:
+        location = os.fspath(location)
+    except TypeError:
+        kind = type(location).__name__
+        raise UsageError(f"`storage` must be a path or a URI, not of type {kind}") from None
     if "://" in location:
         from analysis.storage.connection import mask_credentials
         from analysis.storage.object_store import open_store

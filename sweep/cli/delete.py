@@ -72,5 +72,4 @@ def _describe(folder: Folder) -> str:
         ledger = read_ledger(folder)
     except LedgerError:
         return "its ledger is damaged"
-    n_epochs = sum(len(trial.epochs) for trial in ledger.trials.values())
-    return f"{count(len(ledger.trials), 'trial')}, {count(n_epochs, 'epoch')}"
+    return f"{count(len(ledger.trials), 'trial')}, {count(ledger.n_epochs, 'epoch')}"

@@ -10,6 +10,7 @@ from analysis.records.ledger import read_first_record
 from analysis.records.sweeps import list_sweeps
 from sweep.api.storage import DEFAULT_STORAGE, find_sweep, storage_folder
 from sweep.cli import options
+from sweep.screen.output import say
 
 if TYPE_CHECKING:
     from sweep.api.plan import Options
@@ -97,6 +98,9 @@ def run(
     how = _options(address, concurrency, data, as_json=as_json)
     if resume and read_first_record(sweeps.child(name)) is not None:
         folder, ledger = find_sweep(storage, name)
+        learned = ledger.created.earlier
+        if from_sweep is not None and (learned is None or learned.name != from_sweep):
+            say(f"note: `--from {from_sweep}` has no effect: {name} has been started without it")
         if dry_run:
             resolved, _, missing = plan_resume(
                 folder, ledger, resolved, accept_changes=accept_changes, search_only=search_only

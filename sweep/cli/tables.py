@@ -113,7 +113,7 @@ def sweep_document(folder: Folder, ledger: Ledger, state: SweepState) -> dict[st
         "stopped": n["stopped"],
         "failed": n["failed"],
         "running": n["running"],
-        "epochs": sum(len(trial.epochs) for trial in ledger.trials.values()),
+        "epochs": ledger.n_epochs,
         "elapsed_s": round(seconds_spent(ledger, now), 3),
         "best_trial_id": best.trial.trial_id if best else None,
         "best_val_accuracy": best.score if best else None,

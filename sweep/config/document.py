@@ -15,9 +15,9 @@ from yaml.reader import ReaderError
 
 from analysis.formatting import printable
 from analysis.hyperparameters import show_value
+from analysis.records.ledger import RENAMED_KEYS
 from analysis.yaml_text import EXPONENT
 from sweep.config.dimensions import Location
-from sweep.config.registry import RENAMED
 from sweep.errors import UsageError
 
 _MAX_CHARACTERS = 128 * 1024
@@ -97,7 +97,7 @@ def read_setting(setting: str) -> Source:
     first, *rest = (part.strip() for part in key.split("."))
     if first in ("space", "recipe") and rest[:1] == ["model"] and rest[1:]:
         rest[:2] = [".".join(rest[:2])]  # `model.width` is one name
-    at = (RENAMED.get(first, first), *rest)
+    at = (RENAMED_KEYS.get(first, first), *rest)
     name = printable(f"--set {setting}")
     if first == "model" and rest and equals:
         argument = ".".join(["model", *rest])
@@ -144,7 +144,7 @@ class _Loader(yaml.SafeLoader):
         for key, item in node.value:
             if not isinstance(key.value, str):
                 raise yaml.MarkedYAMLError(None, None, "a key must be a name", key.start_mark)
-            name = key.value if at else RENAMED.get(key.value, key.value)
+            name = key.value if at else RENAMED_KEYS.get(key.value, key.value)
             if name in mapping:
                 problem = f"`{name}` is given twice, first in line {self.lines[*at, name]}"
                 raise yaml.MarkedYAMLError(None, None, problem, key.start_mark)

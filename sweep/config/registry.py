@@ -16,6 +16,3 @@ SCHEDULERS = {  # schedulers of Ray Tune, see `sweep.tuning.scheduler.build_sche
     "preview": "sweep.tuning.scheduler:Fifo",  # the searcher proposes the previews
     "none": "sweep.tuning.scheduler:Fifo",
 }
-
-RENAMED = {"first": "initial_points"}
-"""Key in configs of version 0.1.0 → its current name."""

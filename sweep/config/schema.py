@@ -3,8 +3,8 @@
 from typing import Any
 
 from analysis.hyperparameters import HYPERPARAMETERS, OWN, Hyperparameter
+from analysis.records.ledger import RENAMED_KEYS
 from sweep.config.dimensions import Choices, FloatRange, IntRange
-from sweep.config.registry import RENAMED
 from sweep.config.sweep_config import SweepConfig
 
 
@@ -33,7 +33,7 @@ def config_schema() -> dict[str, Any]:
     others = [name, unused, {"$ref": "#/$defs/Scheduler"}, {"type": "null"}]
     properties["scheduler"] = {"anyOf": others}
     properties["confirm"]["anyOf"].append({"const": "none"})
-    for old, new in RENAMED.items():
+    for old, new in RENAMED_KEYS.items():
         properties[old] = {**properties[new], "deprecated": True}
     _tidy(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

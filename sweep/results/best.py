@@ -1,5 +1,6 @@
 """The best trial of a sweep, as a JSON document: its accuracies and the verdict on it."""
 
+import shlex
 from typing import Any
 
 from analysis.records.confirmation import Arm, Confirmation, read_confirmation
@@ -19,7 +20,8 @@ def find_best(ledger: Ledger) -> Selection:
     failed = ledger.in_state("FAILED")
     if not failed:
         raise NoTrialError(
-            f"no trial of {ledger.name} has run all its epochs yet; see `sweep status`"
+            f"no trial of {ledger.name} has run all its epochs yet; see: "
+            f"{shlex.join(['sweep', 'status', ledger.name])}"
         )
     counts = f"{len(failed)} of {len(ledger.trials)} failed"
     first = f"trial {failed[0].trial_id}: {failed[0].reason}"

@@ -49,7 +49,7 @@ _CHANGE_REFUSED = b'{"reason": "the dashboard shows a sweep and cannot change it
 
 
 def _package() -> Any:
-    return import_extra("optuna_dashboard", "the dashboard", "optuna-dashboard>=0.17")
+    return import_extra("optuna_dashboard", "the dashboard", "dashboard")
 
 
 class _NonzeroFloats(FloatDistribution):

@@ -124,7 +124,7 @@ class SearchView:
         return "starting workers"
 
     def _epochs(self) -> str:
-        return count(sum(len(trial.epochs) for trial in self.ledger.trials.values()), "epoch")
+        return count(self.ledger.n_epochs, "epoch")
 
     def _times(self) -> tuple[str, str]:
         """Return the time of work so far, and an estimate of the time left."""

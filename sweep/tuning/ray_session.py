@@ -145,7 +145,7 @@ def _join_options(address: str) -> dict[str, Any]:
         )
     ray_private.limit_connection_attempts()
     packages = [str(_CODE / name) for name in _PACKAGES]
-    runtime_env = {"py_modules": packages, "excludes": ["__pycache__", "*.png"]}
+    runtime_env = {"py_modules": packages, "excludes": ["__pycache__"]}
     return {"address": address, "runtime_env": runtime_env}
 
 

@@ -27,7 +27,7 @@ class MLflow(Tracker):
         # MLflow reports how it is used, and tries for minutes to reach a server.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        mlflow = import_extra("mlflow", "MLflow", "mlflow-skinny>=3.1")
+        mlflow = import_extra("mlflow", "MLflow", "mlflow")
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         uri = place or mlflow.get_tracking_uri()

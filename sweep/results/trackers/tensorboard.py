@@ -25,7 +25,7 @@ class TensorBoard(Tracker):
     option = "--out"
 
     def __init__(self, sweep: str, place: str | None) -> None:
-        import_extra("tensorboardX", "TensorBoard", "tensorboardX>=2.6")
+        import_extra("tensorboardX", "TensorBoard", "tensorboard")
         root = Path(place or "runs-tensorboard")
         self._folder, self.where = root / sweep, f"tensorboard --logdir {shlex.quote(str(root))}"
 

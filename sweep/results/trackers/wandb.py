@@ -25,7 +25,7 @@ class WeightsAndBiases(Tracker):
     option = "--out"
 
     def __init__(self, sweep: str, place: str | None) -> None:
-        self._wandb = import_extra("wandb", "W&B", "wandb>=0.31")
+        self._wandb = import_extra("wandb", "W&B", "wandb")
         own = {"root_dir": place} if place is not None else {}
         try:  # else W&B would write to a temporary folder
             Path(place or ".").mkdir(parents=True, exist_ok=True)

@@ -51,6 +51,8 @@ def test_unfinished_sweep_has_no_best_trial_and_no_runs(make_sweep, tmp_path):
         sweep.open("mad", storage=tmp_path / "storage")
     with pytest.raises(UsageError, match="opened by its name"):
         sweep.open(tmp_path / "storage" / "made")
+    with pytest.raises(UsageError, match="`storage` must be a path or a URI, not of type int"):
+        sweep.open("made", storage=5)  # type: ignore[arg-type]
 
 
 def test_plot_is_a_figure_or_is_drawn_into_axes(make_sweep, tmp_path):
@@ -69,6 +71,8 @@ def test_plot_is_a_figure_or_is_drawn_into_axes(make_sweep, tmp_path):
     pyplot.close(mine)
     with pytest.raises(UsageError, match="no plot 'slice'; did you mean `slices`"):
         made.plot("slice")
+    with pytest.raises(UsageError, match=r"no plot \['slices'\]"):
+        made.plot(["slices"])  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="confusion-matrix is not drawn: the sweep is not conf"):
         made.plot("confusion-matrix")
     assert "confusion-matrix" in made.plots

@@ -78,7 +78,7 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("confirm made --concurrency 100000", 2, "`--concurrency` must be at most"),
         ("best nowhere", 2, "; choose from "),
         ("best --storage empty", 2, "there is no sweep in"),
-        ("best young", 5, "no trial of young has run all its epochs yet"),
+        ("best young", 5, "run all its epochs yet; see: sweep status young"),
         ("best damaged", 4, "damaged/ledger.jsonl:"),
         ("best unreadable", 4, "unreadable/ledger.jsonl:1 is not a record ('garbage')"),
         ("best made --json --storage file", 2, "file is a file"),

@@ -593,10 +593,13 @@ def test_sweep_that_learns_from_another_is_continued_without_it(call, pretended,
     assert outcome.exit_code == 0
     assert "learning from 3 of 3 trials of old" in outcome.err
     shutil.rmtree(tmp_path / "storage" / "old")
-    assert call(*start, "--resume", "--trials", "3").exit_code == 0
+    outcome = call(*start, "--resume", "--trials", "3")
+    assert (outcome.exit_code, "no effect" in outcome.err) == (0, False)
     documents = json.loads(call("trials", "new", "--json").out)["trials"]
     origins = {document["trial_id"]: document["origin"] for document in documents}
     assert origins == {1: "initial", 2: "earlier sweep", 3: "proposed"}
+    outcome = call(*start, "--from", "an", "--resume", "--trials", "3")
+    assert "note: `--from an` has no effect: new has been started without it" in outcome.err
 
     outcome = call("run", "--name", "other", "--from", "new", "--epochs", "3")
     assert outcome.exit_code == 2

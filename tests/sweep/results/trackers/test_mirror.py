@@ -104,19 +104,19 @@ def test_full_disk_is_not_the_fault_of_the_tracker(make_sweep, recorded, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("tracker", "package", "requirement"),
+    ("tracker", "package", "requirements"),
     [
-        ("tensorboard", "tensorboardX", "tensorboardX>=2.6"),
-        ("mlflow", "mlflow", "mlflow-skinny>=3.1"),
-        ("wandb", "wandb", "wandb>=0.31"),
+        ("tensorboard", "tensorboardX", "'tensorboard>=2.18' 'tensorboardX>=2.6'"),
+        ("mlflow", "mlflow", "'mlflow-skinny>=3.1'"),
+        ("wandb", "wandb", "'wandb>=0.31'"),
     ],
 )
-def test_missing_package_is_named(make_sweep, monkeypatch, tracker, package, requirement):
+def test_missing_package_is_named(make_sweep, monkeypatch, tracker, package, requirements):
     folder, _ = make_sweep(n_trials=1)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError) as caught:
         mirror(folder, tracker, None, follow=False)
-    assert str(caught.value).endswith(f"install it with: pip install '{requirement}'")
+    assert str(caught.value).endswith(f"install it with: pip install {requirements}")
 
 
 def test_command_mirrors_and_ctrl_c_ends_it(make_sweep, clean_environment, tmp_path):
