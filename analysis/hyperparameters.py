@@ -31,6 +31,8 @@ class Hyperparameter:
         unit: What the numbers count, for messages and axes.
         symbol: Unit that follows a number directly, such as `°`.
         words: Name in words; if empty, `name` with spaces.
+        role: An augmentation is passed to `data_utils.augment` under its name. Augmentations and
+            other regularizers are 0 in a network without regularizers.
         is_extra: Whether texts leave it out where it is fixed to its default.
     """
 
@@ -46,6 +48,7 @@ class Hyperparameter:
     unit: str = ""
     symbol: str = ""
     words: str = ""
+    role: Literal["augmentation", "regularizer", "recipe"] = "recipe"
     is_extra: bool = False
 
     @property
@@ -101,23 +104,43 @@ class Hyperparameter:
 
 _TABLE = (
     # Probability of dropping an activation, after each convolution block.
-    Hyperparameter("dropout", high=1, below_high=True),
+    Hyperparameter("dropout", high=1, below_high=True, role="regularizer"),
     # Largest angle by which an image is rotated, to either side.
-    Hyperparameter("rotation", high=180, unit="degrees", symbol="°"),
+    Hyperparameter("rotation", high=180, unit="degrees", symbol="°", role="augmentation"),
     # Largest distance by which an image is shifted, along each axis.
-    Hyperparameter("shift", high=1, unit="of the image side"),
+    Hyperparameter("shift", high=1, unit="of the image side", role="augmentation"),
     # L2 coefficient of SGD.
-    Hyperparameter("weight_decay", high=100),
+    Hyperparameter("weight_decay", high=100, role="regularizer"),
     # Largest change of an image's size, as a fraction of it, to either side.
-    Hyperparameter("scale", high=1, below_high=True, unit="of the image size", is_extra=True),
+    Hyperparameter(
+        "scale",
+        high=1,
+        below_high=True,
+        unit="of the image size",
+        role="augmentation",
+        is_extra=True,
+    ),
     # Largest angle by which an image is sheared along its rows, to either side.
-    Hyperparameter("shear", high=90, below_high=True, unit="degrees", symbol="°", is_extra=True),
+    Hyperparameter(
+        "shear",
+        high=90,
+        below_high=True,
+        unit="degrees",
+        symbol="°",
+        role="augmentation",
+        is_extra=True,
+    ),
     # Largest displacement of the points of a grid, between which an image is bent smoothly.
     Hyperparameter(
-        "elastic", high=1, unit="of the image side", words="elastic distortion", is_extra=True
+        "elastic",
+        high=1,
+        unit="of the image side",
+        words="elastic distortion",
+        role="augmentation",
+        is_extra=True,
     ),
     # Probability that is taken from a label and spread over all classes, in training.
-    Hyperparameter("label_smoothing", high=1, below_high=True, is_extra=True),
+    Hyperparameter("label_smoothing", high=1, below_high=True, role="regularizer", is_extra=True),
     # Images per step.
     Hyperparameter("batch_size", "int", 64, low=1, high=50_000, unit="images"),
     # Highest learning rate that the schedule reaches.
@@ -148,11 +171,8 @@ HAND_TUNED: Mapping[str, float] = MappingProxyType(
     {"dropout": 0.25, "rotation": 10.0, "shift": 0.05, "weight_decay": 0.001}
 )
 """The regularizers of the hand-tuned baseline; its other values are `DEFAULTS`."""
-REGULARIZERS = (*HAND_TUNED, "scale", "shear", "elastic", "label_smoothing")
-"""What is 0 in a network without regularizers."""
-AUGMENTATIONS = ("rotation", "shift", "scale", "shear", "elastic")
-"""The amounts of `data_utils.augment`."""
-
+REGULARIZERS = tuple(row.name for row in _TABLE if row.role != "recipe")
+AUGMENTATIONS = tuple(row.name for row in _TABLE if row.role == "augmentation")
 
 OWN = Hyperparameter("model.…", "own", 0, words="argument of a network of your own")
 """Stands for every hyperparameter of a network of the user's own, which has no default."""
