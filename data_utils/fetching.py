@@ -63,8 +63,8 @@ def read_or_fetch(
     contents, reason = {}, f"{title} is not complete in {folder}"
     folders = (folder, folder / title / _RAW)
     try:
-        for name, sha256 in files.items():
-            if (data := _read(folders, name, sha256)) is not None:
+        for name, digest in files.items():
+            if (data := _read(folders, name, digest)) is not None:
                 contents[name] = data
     except _BadFileError as bad:
         if not sources or not bad.is_replaceable:
@@ -98,11 +98,11 @@ def _complete(
 ) -> tuple[dict[str, bytes], list[str]]:
     """Read good files, set bad ones aside, fetch and save the rest; return why sources failed."""
     contents, faults = {}, []
-    for name, sha256 in files.items():
-        if (data := _read_or_set_aside(folders, name, sha256, progress)) is not None:
+    for name, digest in files.items():
+        if (data := _read_or_set_aside(folders, name, digest, progress)) is not None:
             contents[name] = data
     for fetch in sources:
-        missing = {name: sha256 for name, sha256 in files.items() if name not in contents}
+        missing = {name: digest for name, digest in files.items() if name not in contents}
         if not missing:
             break
         try:
@@ -116,12 +116,12 @@ def _complete(
 
 
 def _read_or_set_aside(
-    folders: tuple[Path, Path], name: str, sha256: str, progress: Progress
+    folders: tuple[Path, Path], name: str, digest: str, progress: Progress
 ) -> bytes | None:
     """Read a file; rename a bad one to `NAME.bad` and look for another copy."""
     while True:
         try:
-            return _read(folders, name, sha256)
+            return _read(folders, name, digest)
         except _BadFileError as bad:
             if not bad.is_replaceable:
                 raise
@@ -133,12 +133,12 @@ def _read_or_set_aside(
             progress.message(f"{bad.path} {bad.fault}; renamed to {aside.name}")
 
 
-def _read(folders: tuple[Path, Path], name: str, sha256: str) -> bytes | None:
+def _read(folders: tuple[Path, Path], name: str, digest: str) -> bytes | None:
     """Read and check a file, plain or `.gz`, in one of two folders."""
     for directory in folders:
         for path in (directory / name, directory / f"{name}.gz"):
             try:
-                return check(path.read_bytes(), sha256, gzipped=path.name != name)
+                return check(path.read_bytes(), digest, gzipped=path.name != name)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:

@@ -60,7 +60,7 @@ Raises SourceError on failure.
 """
 
 
-def check(data: bytes, sha256: str, *, gzipped: bool = False) -> bytes:
+def check(data: bytes, digest: str, *, gzipped: bool = False) -> bytes:
     """Check that `data` has this SHA-256, uncompressed, and return it uncompressed.
 
     An MD5, which is half as long, is that of `data` itself. If it has another, or is not a
@@ -72,11 +72,11 @@ def check(data: bytes, sha256: str, *, gzipped: bool = False) -> bytes:
                 data = stream.read(_MAX_BYTES)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"is not a complete gzip file ({error})") from None
-    kind = "SHA-256" if len(sha256) == 64 else "MD5"
+    kind = "SHA-256" if len(digest) == 64 else "MD5"
     found = hashlib.new(kind.replace("-", ""), data, usedforsecurity=False).hexdigest()
-    if found != sha256:
+    if found != digest:
         raise ValueError(
-            f"has the wrong {kind}: expected {sha256[:16]}…, "
+            f"has the wrong {kind}: expected {digest[:16]}…, "
             f"found {found[:16]}… ({len(data):,} bytes)"
         )
     return data
@@ -119,11 +119,11 @@ def fetch_from_mirrors(
     for url in mirror_urls() if urls is None else urls:
         host = urlsplit(url).netloc
         try:
-            for name, sha256 in list(missing.items()):
+            for name, digest in list(missing.items()):
                 progress.message(f"downloading {name} from {host}")
                 packed = name.removesuffix(".gz") + ".gz"
                 answer = _request(f"{url}{packed}", connect_timeout_s, read_timeout_s)
-                yield name, check(_receive(answer, progress), sha256, gzipped=packed != name)
+                yield name, check(_receive(answer, progress), digest, gzipped=packed != name)
                 del missing[name]
         except (OSError, HTTPException, ValueError) as error:
             faults.append(f"{host}: {packed} {_in_words(error)}")

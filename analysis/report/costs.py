@@ -12,6 +12,7 @@ from analysis.report.facts import Row
 from analysis.results.completeness import confirm_command, missing_step
 from analysis.results.cost import describe_shortened, search_cost
 from analysis.results.selection import best_trial
+from analysis.results.state import failed_runs, failed_trials
 from analysis.storage.folder import Folder
 from analysis.yaml_text import yaml_text
 
@@ -50,14 +51,7 @@ def cost_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
 
 def failure_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
     """Return the failed trials and runs with their reasons, 20 rows at most."""
-    rows = [(f"trial {t.trial_id}", t.reason or "") for t in ledger.in_state("FAILED")]
-    if confirmation is not None:
-        rows += [
-            (f"{confirmation.arms[run.arm].title}, seed {run.seed}", run.reason or "")
-            for run in confirmation.runs.values()
-            if run.state == "FAILED"
-        ]
-    return _shortened(rows)
+    return _shortened([*failed_trials(ledger), *failed_runs(confirmation)])
 
 
 def notice_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The state of a sweep: whether a driver works on it, and whether anything was cut off."""
+"""The state of a sweep: whether a driver works on it, what was cut off, and what failed."""
 
 from typing import Literal
 
@@ -38,3 +38,19 @@ def state_at_rest(ledger: Ledger, confirmation: Confirmation | None) -> SweepSta
     from analysis.results.completeness import is_cut_off  # SciPy takes a while to import
 
     return "interrupted" if is_cut_off(ledger, confirmation) else "finished"
+
+
+def failed_trials(ledger: Ledger) -> list[tuple[str, str]]:
+    """Return the trials that failed, with the reasons."""
+    return [(f"trial {t.trial_id}", t.reason or "") for t in ledger.in_state("FAILED")]
+
+
+def failed_runs(confirmation: Confirmation | None) -> list[tuple[str, str]]:
+    """Return the runs of a confirmation that failed, with the reasons."""
+    if confirmation is None:
+        return []
+    return [
+        (f"{confirmation.arms[run.arm].title}, seed {run.seed}", run.reason or "")
+        for run in confirmation.runs.values()
+        if run.state == "FAILED"
+    ]

@@ -20,6 +20,7 @@ from analysis.records.ledger import (
 from analysis.results.budget import describe_budget, n_planned
 from analysis.results.completeness import is_cut_off
 from analysis.results.selection import rank_trials
+from analysis.results.state import failed_runs, failed_trials
 from analysis.storage.folder import Folder
 from data_utils.dataset import TrainTest
 from data_utils.errors import DataError
@@ -257,15 +258,10 @@ def _finish(folder: Folder, ledger: Ledger, options: Options, *, has_trained: bo
         error.add_note(hint)
         raise
     options.show(folder, ledger)
-    confirmation = read_confirmation(folder, ledger)
-    runs = [] if confirmation is None else confirmation.runs.values()
-    trials = [(f"trial {t.trial_id}", t.reason) for t in ledger.in_state("FAILED")]
-    failed = [(f"{r.arm}, seed {r.seed}", r.reason) for r in runs if r.state == "FAILED"]
-    for noun, failures in (("trial", trials), ("confirmation run", failed)):
-        wrong = [(what, why) for what, why in failures if not has_diverged(why)]
-        if wrong:
-            first = ": ".join(map(str, wrong[0]))
-            raise NoTrialError(f"{count(len(wrong), noun)} of {ledger.name} failed, {first}")
+    runs = failed_runs(read_confirmation(folder, ledger))
+    for noun, failures in (("trial", failed_trials(ledger)), ("confirmation run", runs)):
+        if wrong := [": ".join(failure) for failure in failures if not has_diverged(failure[1])]:
+            raise NoTrialError(f"{count(len(wrong), noun)} of {ledger.name} failed, {wrong[0]}")
 
 
 @contextlib.contextmanager

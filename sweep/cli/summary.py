@@ -28,7 +28,7 @@ from analysis.results.selection import (
     origin_in_words,
     searched_recipe,
 )
-from analysis.results.state import state_in_words, sweep_state
+from analysis.results.state import failed_runs, failed_trials, state_in_words, sweep_state
 from analysis.results.verdict import describe_others, describe_verdict
 from analysis.storage.folder import Folder
 from sweep.api.storage import follow_up, warn_of_damage
@@ -95,12 +95,9 @@ def print_result(folder: Folder, ledger: Ledger, *, as_json: bool) -> None:
     print_best(folder, ledger, document)
     print()
     _print_cost(ledger)
-    for trial in ledger.in_state("FAILED"):
-        say(f"trial {trial.trial_id} failed: {trial.reason}", sys.stdout)
     confirmation = read_confirmation(folder, ledger)
-    for run in [] if confirmation is None else confirmation.runs.values():
-        if run.state == "FAILED":
-            say(f"{run.arm}, seed {run.seed} failed: {run.reason}", sys.stdout)
+    for what, why in (*failed_trials(ledger), *failed_runs(confirmation)):
+        say(f"{what} failed: {why}", sys.stdout)
     report = folder.display_path(REPORT_FILE)
     if not folder.exists(REPORT_FILE):
         report = f"not written yet: {follow_up('report', folder)}"

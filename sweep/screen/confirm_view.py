@@ -9,6 +9,7 @@ from rich.text import Text
 
 from analysis.formatting import count, duration, percent, time_left
 from analysis.records.confirmation import Confirmation, Run
+from analysis.results.state import failed_runs
 from sweep.screen.layout import Fitted, Flow, new_table, progress_bar
 from sweep.screen.output import escape
 
@@ -37,11 +38,8 @@ class ConfirmationView:
 
     def news(self) -> list[str]:
         """Return all notices and failures so far."""
-        failed = [run for run in self._runs() if run.state == "FAILED"]
-        return [
-            *(notice.text for notice in self._confirmation.notices),
-            *(f"{run.arm}, seed {run.seed} failed: {run.reason}" for run in failed),
-        ]
+        notices = [notice.text for notice in self._confirmation.notices]
+        return notices + [f"{what} failed: {why}" for what, why in failed_runs(self._confirmation)]
 
     def fraction(self) -> float:
         """Return the fraction of the epochs that are done."""

@@ -15,6 +15,7 @@ from analysis.records.ledger import EpochRecord, Ledger, SessionStarted, State, 
 from analysis.results.budget import n_planned, read_duration, seconds_spent
 from analysis.results.cost import describe_shortened
 from analysis.results.selection import Selection, preview_score, rank_trials
+from analysis.results.state import failed_trials
 from sweep.screen.layout import Flow, TrialTable, progress_bar
 from sweep.screen.output import escape
 
@@ -39,8 +40,7 @@ class SearchView:
             notice.text if notice.trial_id is None else f"trial {notice.trial_id}: {notice.text}"
             for notice in self.ledger.notices
         ]
-        failed = self.ledger.in_state("FAILED")
-        return notices + [f"trial {t.trial_id} failed: {t.reason}" for t in failed]
+        return notices + [f"{what} failed: {why}" for what, why in failed_trials(self.ledger)]
 
     def fraction(self) -> float:
         """Return the fraction of the trials that have ended."""

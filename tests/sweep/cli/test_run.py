@@ -219,8 +219,8 @@ def test_confirmation_that_fails_is_an_error_after_its_result(reason, exit_code,
     pretended.failing_run = reason
     outcome = call("run", "--name", "mine", "--trials", "3")
     assert outcome.exit_code == exit_code
-    assert f"\ntrial-3, seed 7 failed: {reason}\n" in outcome.out
-    failure = f"error: 1 confirmation run of mine failed, trial-3, seed 7: {reason}\n"
+    assert f"\ntrial 3, seed 7 failed: {reason}\n" in outcome.out
+    failure = f"error: 1 confirmation run of mine failed, trial 3, seed 7: {reason}\n"
     assert outcome.err.endswith(failure) == bool(exit_code)
     assert ", 1 failed" in call("status", "mine").out
 

@@ -90,5 +90,5 @@ def test_view_has_notices_and_failures(confirmation):
     confirmation.apply(run_ended("trial-3", 12, "FAILED", "its process died 3 times"))
     assert view.news() == [
         "mlp, seed 12: its process died",
-        "trial-3, seed 12 failed: its process died 3 times",
+        "trial 3, seed 12 failed: its process died 3 times",
     ]
