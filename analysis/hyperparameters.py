@@ -33,7 +33,7 @@ class Hyperparameter:
         words: Name in words; if empty, `name` with spaces.
         role: An augmentation is passed to `data_utils.augment` under its name. Augmentations and
             other regularizers are 0 in a network without regularizers.
-        is_extra: Whether texts leave it out where it is fixed to its default.
+        is_extra: Whether it is hidden where it is fixed to its default.
     """
 
     name: str

@@ -126,7 +126,7 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
         files, labels = [], []
         for folder in _folders(path / part):
             if folder.name not in classes:
-                raise DataError(f"{folder} has no images in {path / 'train' / folder.name}")
+                raise DataError(f"{folder}: there is no class {folder.name} in {path / 'train'}")
             here = [file for file in files_below(folder) if is_image(Path(file.name))]
             if not here:
                 raise DataError(f"{folder} has no images; use PNG or JPEG files")
@@ -309,8 +309,7 @@ def _check_together(where: str, parts: dict[str, _Part], classes: list[str]) -> 
         again = [(first[digest], i) for i, digest in second if digest in first]
         if again:
             pair = f"{parts[one].named(again[0][0])} and {parts[other].named(again[0][1])}"
-            some = "1 image" if len(again) == 1 else f"{len(again):,} images"
+            some = "1 image is" if len(again) == 1 else f"{len(again):,} images are"
             raise DataError(
-                f"{other} has {some} of {one}, too: {pair} are the same; "
-                f"remove them from one of the two"
+                f"{some} in both {one} and {other}, such as {pair}; remove them from one of them"
             )

@@ -100,13 +100,13 @@ def check_arguments(model: str, given: Iterable[str]) -> None:
             continue
         if parameter.kind is parameter.POSITIONAL_ONLY:
             raise NetworkError(
-                f"`{make.__name__}` of {file} takes `{name}` by position alone, but its arguments "
+                f"`{make.__name__}` of {file} takes `{name}` only by position, but its arguments "
                 "are given by name: leave out the `/`"
             )
         if name not in known:
             raise NetworkError(
-                f"`{make.__name__}` of {file} needs `{name}`, which nothing gives: search or fix "
-                f"it as `model.{name}`, or give it a default"
+                f"`{make.__name__}` of {file} needs `{name}`, which the config does not set: "
+                f"search or fix it as `model.{name}`, or give it a default"
             )
 
 
@@ -149,7 +149,7 @@ def accepted(make: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str
 def build(model: str, arguments: Mapping[str, Any], generator: "Generator | None") -> "nn.Module":
     """Build an own network on the device of `generator`, which seeds its weights.
 
-    NetworkError if it cannot be made, or is not an `nn.Module`.
+    NetworkError if it cannot be built, or is not an `nn.Module`.
     """
     import torch
     from torch.nn.parameter import is_lazy
@@ -159,13 +159,13 @@ def build(model: str, arguments: Mapping[str, Any], generator: "Generator | None
         if generator is not None:
             stack.enter_context(torch.random.fork_rng(devices=[]))
             seed_all(generator)
-        with _blaming(file, f"`{make.__name__}` cannot be made{_made_with(arguments)}"):
+        with _blaming(file, f"`{make.__name__}` cannot be built{_made_with(arguments)}"):
             # `check` reports it, with the arguments.
             warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
             network = make(**accepted(make, arguments))
             if not isinstance(network, torch.nn.Module):
-                must = f"`{make.__name__}` of {file} must make an `nn.Module`"
-                raise NetworkError(f"{must}, but made {_kind(network)}")
+                must = f"`{make.__name__}` of {file} must return an `nn.Module`"
+                raise NetworkError(f"{must}, but returned {_kind(network)}")
             if any(map(is_lazy, (*network.parameters(), *network.buffers()))):
                 side = arguments["side"]
                 with torch.no_grad():
@@ -200,8 +200,8 @@ def check(
             known = {id(weights) for weights in other.parameters() if weights.requires_grad}
             if shared := [name for name, p in network.named_parameters() if id(p) in known]:
                 raise NetworkError(
-                    f"all networks of {_file(model)} share `{shared[0]}`, so that one would go on "
-                    "with what another has learned: make it in `__init__`"
+                    f"all networks of {_file(model)} share the weights `{shared[0]}`, so training "
+                    "one would change the others: create them in `__init__`"
                 )
         _check_batches(network, _file(model), shape, _made_with(point), n_images)
 
@@ -255,7 +255,7 @@ def _check_batches(
                 torch.autograd.grad(loss, parameters, materialize_grads=True)
         if changed := sorted(shapes ^ shapes_of(network)):
             raise NetworkError(
-                f"`{kind}` of {file} must make all layers in `__init__`, in their final shapes: "
+                f"`{kind}` of {file} must create all layers in `__init__`, in their final shapes: "
                 f"its first batch changes `{changed[0][0]}`{made}"
             )
 

@@ -41,7 +41,7 @@ def build_model(
 
     Raises:
         ValueError: There is no such network, or `dropout` is out of range.
-        NetworkError: A network of the user's own cannot be made.
+        NetworkError: A network of the user's own cannot be built.
     """
     if own.is_own(name):
         return own.build(name, {"dropout": dropout, **shape, **arguments}, generator)

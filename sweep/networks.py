@@ -47,7 +47,7 @@ def load_network(folder: Folder, model: str) -> None:
     reason = f"it is not the network that the sweep was trained with (SHA-256 {digest[:8]}…)"
     if not folder.exists(MODEL_FILE):
         reason = "the network that the sweep was trained with is missing"
-    raise StorageError(errno.EINVAL, f"{reason}; bring that file back", path)
+    raise StorageError(errno.EINVAL, f"{reason}; restore that file", path)
 
 
 def spec_of(data: DataRecord) -> "DatasetSpec":

@@ -44,7 +44,7 @@ def draw_best_so_far(results: Results) -> Picture:
         (dots,) = axes.plot(x, y, ls="", marker="o", ms=4, color=FAINT, label=label)
         set_titles(dots, (trial_title(trials[data[i].trial_id]) for i in drawn))
         axes.step(used, best, where="post", color=BLUE, label="best so far")
-        (star,) = axes.plot(used[winner], best[-1], **STAR, label="the best")
+        (star,) = axes.plot(used[winner], best[-1], **STAR, label="best trial")
         set_titles(star, trial_title(found.trial))
         axes.set_xlim(0, used[-1] * 1.03)
     left.set(xlabel="epochs of all trials", ylabel="validation accuracy (%)")

@@ -59,7 +59,7 @@ CONFIRMATION_PLOTS = (
     Plot("comparison", "Test accuracy and loss of all arms", draw_comparison_curves),
 )
 SEARCH_PLOTS = (
-    Plot("best-so-far", "Best so far", draw_best_so_far),
+    Plot("best-so-far", "Best score so far", draw_best_so_far),
     Plot("learning-curves", "Learning curves of the search", draw_trial_curves),
     Plot("slices", "Score against each hyperparameter", draw_slices),
     Plot("pairs", "Score against each pair of hyperparameters", draw_pairs),

@@ -119,8 +119,8 @@ def draw_importance(results: Results) -> Picture:
     note = (
         "Importance: the share of the differences in score, by rank, that a hyperparameter "
         f"explains alone (R² of a parabola), of {trials} that {which}. Chance: the largest bar "
-        "exceeds it in 1 of 20 shuffles of the scores. A search moves hyperparameters together, "
-        "so that the bars can overlap. With few trials only strong effects show"
+        "exceeds it in 1 of 20 shuffles of the scores. A search varies hyperparameters together, "
+        "so that their shares can overlap. With few trials only strong effects show"
         f"{', and early stopping has already removed the worst values' if data.stopped else ''}. "
         f"{data.about_left_out}"
     )

@@ -160,7 +160,7 @@ class Points:
     @property
     def best_words(self) -> str:
         """How the best trial of these is called."""
-        return "best drawn" if self.left_out else "best"
+        return "best shown" if self.left_out else "best"
 
     @property
     def best_label(self) -> str:
@@ -188,11 +188,11 @@ class Points:
     @property
     def about_colors(self) -> str:
         """What a color that stands for the score means, as sentences."""
-        text = "Color, logarithmic in the error: the score"
-        text += ", of previews the accuracy after their epochs. " if self.previews else ". "
+        text = "Color: score, on a log scale of the error"
+        text += " (previews: accuracy after their last epoch). " if self.previews else ". "
         if below := [*self.far_below, *self.previews_far_below]:
             trials = count(len(below), "trial")
-            text += f"{trials} far below the others: in the lowest color. "
+            text += f"{trials} far below the others: lowest color. "
         return text
 
     @property

@@ -150,7 +150,7 @@ def _legend(data: Points) -> list[Line2D]:
     entries: list[tuple[str, int, dict[str, Any]]] = [
         (data.best_label, 1, STAR),
         (
-            f"rest of the best {n_best}{', with their range' if data.has_range else ''}",
+            f"next best {n_best - 1}{f' (shaded: range of {n_best})' if data.has_range else ''}",
             n_best - 1,
             _GOOD,
         ),

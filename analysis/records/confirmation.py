@@ -186,7 +186,7 @@ class Confirmation(Journal):
     """The contents of a confirmation: arms by name, runs by arm and seed.
 
     `n_planned` is the largest number of seeds in the plans under which runs were completed: a
-    plan that is cut, perhaps because of a result, still spends the error as it was planned.
+    shortened plan still spends the error of the longest one.
     """
 
     file = CONFIRMATION_FILE
@@ -350,7 +350,7 @@ def read_confirmation(folder: Folder, ledger: Ledger) -> Confirmation | None:
     if found is not None and found.begun.created not in (0.0, ledger.created.time):
         path = folder.display_path(CONFIRMATION_FILE)
         raise LedgerError(
-            f"{path} is of another sweep: bring back that of {ledger.name}, or delete it and "
+            f"{path} is of another sweep: restore that of {ledger.name}, or delete it and "
             "confirm the sweep again"
         )
     return found

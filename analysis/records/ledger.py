@@ -232,7 +232,8 @@ class Ledger(Journal):
     decoder = msgspec.json.Decoder(Record)
     sent_at_once = (TrialEnded, SessionStarted, SessionEnded)
     remedy = (  # another trial may get the number of one that was confirmed
-        f"copy the sweep, delete the lines from {{}} on and {CONFIRMATION_FILE}, and resume it"
+        f"copy the sweep, delete {CONFIRMATION_FILE} and all lines from {{}} on in the copy, and "
+        "resume the copy"
     )
 
     created: SweepCreated

@@ -33,7 +33,7 @@ def cost_rows(ledger: Ledger, confirmation: Confirmation | None) -> list[Row]:
         ("Search: elapsed time without pauses", duration(cost.elapsed_s)),
     ]
     if cost.utilization is not None:
-        rows.append(("Search: slots in use, without start and end", percent(cost.utilization, 0)))
+        rows.append(("Search: utilization, without start and end", percent(cost.utilization, 0)))
     speeds = [e.images_per_s for trial in ledger.trials.values() for e in trial.epochs]
     if speeds:
         speed = f"{statistics.median(speeds):,.0f} images/s per slot (median epoch)"
@@ -103,7 +103,7 @@ def commands(ledger: Ledger, confirmation: Confirmation | None) -> dict[str, str
         test = "test the best trial on fresh seeds, against the baselines"
         found = {confirm: "finish the sweep" if is_begun else test} | found
     if best_trial(ledger):
-        found[f"sweep export {name} --out model"] = "export the weights of the best model"
+        found[f"sweep export {name} --out model"] = "export the best network"
     return found
 
 

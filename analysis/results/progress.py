@@ -1,4 +1,4 @@
-"""How a search got on: the trials that ran all their epochs, in the order in which they ended."""
+"""The progress of a search: the trials that ran all their epochs, in the order of their ends."""
 
 from dataclasses import dataclass
 from itertools import accumulate

@@ -128,12 +128,12 @@ def _finding(comparison: Comparison, finalist: str, baseline: str) -> list[str]:
     if len(comparison.seeds) < MIN_SEEDS:
         needs = f"a comparison needs at least {MIN_SEEDS} seeds"
         return [f"{finding}{points(difference)} points with {n_seeds}", needs]
-    no_test = "equal differences allow no test"
+    no_test = "no test is possible, because all differences are equal"
     return [f"{finding}{points(difference)} points with each of {n_seeds}", no_test]
 
 
 def has_turned(comparison: Comparison) -> bool:
-    """Return whether the difference now has no more the sign of what was decided earlier."""
+    """Return whether the difference has changed its sign since the decision."""
     now = comparison.difference or 0.0
     return {"better": now <= 0, "worse": now >= 0, "open": False}[comparison.outcome]
 
@@ -172,7 +172,7 @@ def _on_new_images(comparison: Comparison) -> str:
         return f"on new images the interval is {ends}"
     if outcome_of(comparison.new_images) == comparison.outcome:
         return f"the same holds on new images ({ends})"
-    return f"on new images this is open ({ends})"
+    return f"on new images this is inconclusive ({ends})"
 
 
 def _forecast(comparison: Comparison, finalist: str) -> list[str]:
@@ -197,11 +197,11 @@ def _forecast(comparison: Comparison, finalist: str) -> list[str]:
 
 def _begun_since(confirmation: Confirmation) -> str:
     """Say how many seeds wait for the next look."""
-    begun = confirmation.seeds - confirmation.looks[-1].seeds
-    if not begun:
+    started = confirmation.seeds - confirmation.looks[-1].seeds
+    if not started:
         return ""
-    verb = "has" if len(begun) == 1 else "have"
-    return f" {count(len(begun), 'more seed')} {verb} begun, for the next look."
+    verb = "has" if len(started) == 1 else "have"
+    return f" {count(len(started), 'more seed')} {verb} started and will count later."
 
 
 def _left_out(confirmation: Confirmation, arm: Arm) -> str:
@@ -221,7 +221,9 @@ def _too_late(confirmation: Confirmation, comparison: Comparison) -> list[str]:
         seeds &= confirmation.test_accuracies(arm).keys()
     n_late = len(seeds - set(comparison.seeds))
     verb = "is" if n_late == 1 else "are"
-    late = f"{count(n_late, 'seed')} {verb} left out, because a run finished only after the look"
+    late = (
+        f"{count(n_late, 'seed')} {verb} left out, because a run finished too late for this result"
+    )
     return [late] if n_late else []
 
 

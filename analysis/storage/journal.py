@@ -107,7 +107,9 @@ class Journal(ABC):
                 journal.apply(cls._decode(line))
         except LedgerError as error:
             is_lost = number > 1 and isinstance(error, DamagedError)
-            remedy = f"; to go on without it, {cls.remedy.format(number)}" if is_lost else ""
+            remedy = (
+                f"; to continue without that line, {cls.remedy.format(number)}" if is_lost else ""
+            )
             raise LedgerError(f"{path}:{number} {error}{remedy}") from error
         journal.truncated_bytes = len(data) - sum(map(len, lines)) - len(lines)
         return journal

@@ -106,7 +106,7 @@ def print_dry_run(
     print_plan(config, options, from_sweep, earlier, data, sys.stdout, missing)
     if missing is not None:
         print(f"it would continue: {missing.text}" if missing else "it is complete already")
-    asked = "" if options.address is None else ", and the cluster was not asked"
+    asked = "" if options.address is None else ", and the cluster was not contacted"
     print(f"nothing was started or written{asked}")
 
 

@@ -41,13 +41,13 @@ def storage_folder(location: Storage = None) -> Folder:
             return open_store(location)
         except ValueError as error:
             shown = mask_credentials(location)
-            raise UsageError(f"`--storage` cannot be {shown}: {error}") from error
+            raise UsageError(f"invalid `--storage` {shown}: {error}") from error
     try:
         path = Path(location).expanduser().absolute()
         is_file = path.exists() and not path.is_dir()
     except (OSError, RuntimeError) as error:  # a RuntimeError if there is no such user
         why = getattr(error, "strerror", None) or error
-        raise UsageError(f"`--storage` cannot be {location}: {why}") from error
+        raise UsageError(f"invalid `--storage` {location}: {why}") from error
     if is_file:
         raise UsageError(f"`--storage` must be a folder, but {path} is a file")
     return LocalFolder(path)

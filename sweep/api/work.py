@@ -115,7 +115,7 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
         if found is not None and found.plan is not None and is_cut_off(ledger, found):
             from sweep.driver.confirm import open_confirmation  # imports Ray
 
-            say(f"the earlier plan is given up: {describe_seeds(found.plan)}")
+            say(f"the earlier plan is dropped: {describe_seeds(found.plan)}")
             with (
                 watchable(folder),
                 folder.lock() as locked,
@@ -133,7 +133,7 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
         say(f"confirming {ledger.name}: {describe_seeds(plan)}")
         n = found.n_planned if found is not None and found.has_results and not found.looks else 0
         if n > (plan.max_seeds or plan.seeds):
-            say(f"note: the intervals allow for the {n} seeds that were planned before")
+            say(f"note: the intervals are adjusted for the {n} seeds of the earlier plan")
         if (planned := n_planned(ledger)) > ledger.n_ended:
             say(
                 f"note: {ledger.n_ended} of {count(planned, 'trial')} have ended, and the best of "

@@ -43,7 +43,7 @@ def delete(
     print(escape(f"deleted {folder}"))
     if kept:
         names = ", ".join(kept[:5]) + (", …" if len(kept) > 5 else "")
-        say(f"note: kept in {folder}, because no sweep has written it: {names}")
+        say(f"note: kept in {folder}, because they are not files of a sweep: {names}")
 
 
 def _is_sweep(folder: Folder) -> bool:

@@ -156,7 +156,9 @@ def compare(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw the best so far of all (.png, .svg or .pdf)."),
+        typer.Option(
+            metavar="FILE", help="Plot the best score so far of each (.png, .svg or .pdf)."
+        ),
     ] = None,
     storage: options.StorageOption = DEFAULT_STORAGE,
     as_json: options.JsonOption = False,
@@ -164,7 +166,7 @@ def compare(
     """Compare sweeps: cost, best trials, confirmed test accuracies.
 
     Sweeps with the same seed are confirmed with the same seeds. Their best trials are then
-    compared in pairs, which may tell smaller differences.
+    compared seed by seed, which can detect smaller differences.
     """
     from sweep.cli.compare import comparison_of_sweeps, draw_comparison, print_comparison
 
@@ -179,4 +181,4 @@ def compare(
     else:
         print_comparison(document, sentences)
     if out is not None:
-        say(f"picture {out}")
+        say(f"plot {out}")

@@ -51,7 +51,9 @@ TimeBudgetOption = Annotated[
 ]
 ConcurrencyOption = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Trials at a time. [default: as many as fit]"),
+    typer.Option(
+        metavar="N", min=1, help="Maximum number of concurrent trials. [default: as many as fit]"
+    ),
 ]
 AddressOption = Annotated[
     str | None,

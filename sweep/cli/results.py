@@ -68,7 +68,7 @@ def report(
 def export(
     out: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Folder to write to: new, empty, or of an export."),
+        typer.Option(metavar="DIR", help="New or empty folder, or one of an earlier export."),
     ],
     name: options.NameArgument = None,
     storage: options.StorageOption = DEFAULT_STORAGE,
@@ -277,7 +277,7 @@ def track(
     ],
     name: options.NameArgument = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Continue until no process works on the sweep.")
+        bool, typer.Option("--follow", help="Continue until the sweep stops running.")
     ] = False,
     out: Annotated[
         Path | None,
@@ -300,13 +300,12 @@ def track(
     """Mirror a sweep to a tracker.
 
     Each trial and each confirmation run becomes one run there. Only what is new is added, so the
-    command can be repeated, on any machine that reads the storage. The sweep itself does not
-    notice.
+    command can be repeated, on any machine that reads the storage. The sweep is not affected.
     """
     if to not in TRACKERS:
         from sweep.config.messages import suggest
 
-        raise UsageError(f"`--to` cannot be {to!r}{suggest(to, TRACKERS)}")
+        raise UsageError(f"there is no tracker {to!r}{suggest(to, TRACKERS)}")
     folder, _ = find_sweep(storage, name)
     places = {"--out": None if out is None else str(out), "--tracking-uri": tracking_uri}
     place = places.pop(TRACKERS[to].option)

@@ -65,7 +65,7 @@ def run(
         bool, typer.Option("--search-only", help="Search without confirmation.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would run; write nothing.")
+        bool, typer.Option("--dry-run", help="Show what would run, without writing anything.")
     ] = False,
     address: options.AddressOption = None,
     concurrency: options.ConcurrencyOption = None,
@@ -132,9 +132,7 @@ def resume(
     ] = None,
     time_budget: Annotated[
         str | None,
-        typer.Option(
-            metavar="T", help="Search for this long from now, such as 30m; none is no limit."
-        ),
+        typer.Option(metavar="T", help="Time limit from now, such as 30m, or `none`."),
     ] = None,
     accept_changes: options.AcceptOption = False,
     address: options.AddressOption = None,
@@ -180,7 +178,7 @@ def confirm(
             metavar="N",
             min=4,
             max=1000,
-            help="Most seeds per arm with --until-decided. [default: the config's, or 20]",
+            help="Maximum number of seeds with --until-decided. [default: the config's, or 20]",
         ),
     ] = None,
     address: options.AddressOption = None,
@@ -191,7 +189,7 @@ def confirm(
 ) -> None:
     """Retrain and test the best trials and the baselines.
 
-    A confirmation that was cut off is continued, unless options change its plan.
+    An interrupted confirmation is continued, unless options change its plan.
     """
     from sweep.api.work import confirm_sweep
     from sweep.driver.resume import plan_confirmation

@@ -53,7 +53,10 @@ def data(
     if n_by_class[least] == n_by_class[most]:
         each = f"{n_by_class[most]:,}"
     share = percent(max(_count_labels(found.test).values()) / n_test, 1)
-    say(f"{each} training images per class; the most frequent is {share} of the test", sys.stdout)
+    say(
+        f"{each} training images per class; the most frequent class is {share} of the test images",
+        sys.stdout,
+    )
 
 
 def _count_labels(images: "ImageDataset") -> dict[str, int]:

@@ -144,6 +144,5 @@ def _print_cost(ledger: Ledger) -> None:
     if (early := describe_budget(ledger)) is not None:
         lines.append(early)
     if cost.utilization is not None:
-        lines.append(f"{percent(cost.utilization, 1)} of the time was training and validation")
-        lines.append("not counting the start and the last trials")
+        lines.append(f"utilization {percent(cost.utilization, 1)}, without start and end")
     print(",\n       ".join(lines))

@@ -82,7 +82,7 @@ def print_trials(ledger: Ledger, trials: Sequence[Trial], state: SweepState) -> 
     console.print(TrialTable(headings, rows, left=("state",), optional=("time", "repeats")))
     note = f"best first: {describe_rule(ledger)}"
     if any(trial_score(trial) is None for trial in trials):
-        note += "; the others have that of their last epoch"
+        note += "; others show the accuracy of their last epoch"
     console.print(note, style="dim")
 
 

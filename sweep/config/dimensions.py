@@ -90,7 +90,9 @@ class FloatRange(Section):
             raise ValueError(f"must have between 1 and {_MAX_STEPS:,} steps of {step}")
         # In decimals, as in Optuna: in binary 0.3 is not a multiple of 0.1.
         if (Decimal(repr(high)) - Decimal(repr(low))) % Decimal(repr(step)):
-            raise ValueError(f"must have a `high` of {low} plus a multiple of {step}, not {high}")
+            raise ValueError(
+                f"must have a `high` that is {low} plus a multiple of {step}, not {high}"
+            )
         return self
 
 

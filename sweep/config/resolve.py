@@ -87,7 +87,7 @@ def resolve_config(
         str(path).encode()
     except (RuntimeError, UnicodeEncodeError) as error:
         why = error if isinstance(error, RuntimeError) else "its path must be UTF-8"
-        raise UsageError(f"`dataset` cannot be {printable(config.dataset)}: {why}") from None
+        raise UsageError(f"invalid `dataset` {printable(config.dataset)}: {why}") from None
     return config.model_copy(update={"dataset": str(path)})
 
 
@@ -202,7 +202,7 @@ class _Layers:
                 if make is None:
                     text = f"{what} is for a network of your own: `model: FILE.py:NAME`"
                 elif name in own.GIVEN:
-                    text = f"{what} is given by the data"
+                    text = f"{what} is set by the data"
                     if name == "dropout":
                         text = f"{what} is called `dropout`, without `model.`"
                 elif not own.takes(make, name):

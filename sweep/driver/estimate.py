@@ -98,14 +98,14 @@ def n_training_steps(config: SweepConfig, data: DataRecord) -> int:
 
 
 def describe_time(config: SweepConfig, found: Estimate) -> str:
-    """Return how long a sweep takes, such as `up to about 12 min at the present load`."""
+    """Return how long a sweep takes, such as `up to about 12 min at the current load`."""
     may_stop = config.scheduler.name == "asha" and config.scheduler.grace_period < config.epochs
     if config.confirm is not None and config.confirm.max_seeds is not None:
         may_stop = True
     total, search, confirmation = map(
         rough_duration, (found.total_s, found.search_s, found.confirmation_s)
     )
-    text = f"{'up to ' * may_stop}about {total} at the present load"
+    text = f"{'up to ' * may_stop}about {total} at the current load"
     if config.confirm is not None and found.total_s >= 90:  # rounded, shorter parts do not add up
         text += f": search {search}, confirmation {confirmation}"
     return text

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from analysis.formatting import count
 from analysis.records.confirmation import Confirmation, Plan, read_confirmation
 from analysis.records.dataset import DataRecord
 from analysis.records.files import ENVIRONMENT_FILE
@@ -188,16 +189,15 @@ def check_changes(
     Trials, time budget, confirmation and resources may change: they leave the existing trials
     as they are. So may the path of the data, which `check_data` compares by its contents. Changes
     without `accept_changes` are a UsageError. So are, in any case, other validation images, whose
-    scores do not compare, and fewer trials than have started.
+    scores are not comparable, and fewer trials than have started.
     """
     started = len(ledger.trials)
     least = started + needs_full_trial(ledger)
     if config.trials < least:
-        which = "that many" if least == started else f"{started}, which are previews or failed"
-        raise UsageError(
-            f"`trials` must be at least {least}, because {ledger.name} has "
-            f"started {which}, but got {config.trials}"
-        )
+        why = f"{ledger.name} has started {count(started, 'trial')}"
+        if least > started:
+            why += ", all previews or failed, and needs one of full length"
+        raise UsageError(f"`trials` must be at least {least}, but got {config.trials}: {why}")
     then = SweepConfig.model_validate(ledger.config)
     if is_path(then.dataset) and is_path(config.dataset):
         then = then.model_copy(update={"dataset": config.dataset})
@@ -209,7 +209,7 @@ def check_changes(
     has_scores = any(trial.epochs for trial in ledger.trials.values())
     if has_scores and (then.split, then.split_seed) != (config.split, config.split_seed):
         accept_changes = False
-        way_on = "scores on other validation images do not compare: start a new sweep"
+        way_on = "scores on other validation images are not comparable: start a new sweep"
     if changes and not accept_changes:
         listed = "".join(f"\n  {change}" for change in changes)
         raise UsageError(f"changed since {ledger.name} began:{listed}\n{way_on}")
@@ -230,7 +230,7 @@ def check_data(ledger: Ledger, now: DataRecord) -> None:
             f"the data is not that of {ledger.name}, which had {then.n_train:,} training and "
             f"{then.n_test:,} test images of {len(then.classes)} classes; this has "
             f"{now.n_train:,} and {now.n_test:,} of {len(now.classes)}, or other pixels or "
-            "labels. Bring the old data back, or start a new sweep"
+            "labels. Restore the old data, or start a new sweep"
         )
 
 

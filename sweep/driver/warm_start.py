@@ -19,7 +19,7 @@ def learn_from(ledger: Ledger, config: SweepConfig, data: DataRecord) -> Earlier
     """
     if config.split != (split := ledger.config["split"]):
         raise UsageError(
-            f"{ledger.name} chose its images with `split: {split}`, the new sweep with "
+            f"{ledger.name} chose its validation images with `split: {split}`, the new sweep with "
             f"`{config.split}`: add --set split={split}, or leave out --from"
         )
     if ledger.data.fingerprint != data.fingerprint:
@@ -85,8 +85,8 @@ def _why_unfit(trial: Trial, config: SweepConfig) -> str | None:
             return f"`{name}` was {before}, now {now}"
     learned = config.preview_epochs or config.epochs
     if trial.planned_epochs != learned:
-        had = f"its schedule had {count(trial.planned_epochs, 'epoch')}, not {learned}"
-        return had + (" as a preview: see `scheduler`" if config.preview_epochs else "")
+        kind = "previews" if config.preview_epochs else "trials"
+        return f"it was planned for {count(trial.planned_epochs, 'epoch')}, {kind} for {learned}"
     for name in dict.fromkeys((*config.recipe, *config.space, *then.recipe, *then.space)):
         value, fixed = trial.value(name), config.recipe.get(name)
         if name in config.space:

@@ -99,7 +99,7 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
 
     Raises:
         StorageError: The checkpoint is missing, damaged or from another training.
-        NetworkError: The user's own network cannot be made, here.
+        NetworkError: The user's own network cannot be built, here.
     """
     record: Trial | Run
     if run := _first_confirmed(folder, ledger, trial.trial_id):

@@ -177,7 +177,7 @@ class StudyMirror:
             which = f"{name}: {epochs} epochs"
             which += f" instead of {total}" if kind == "preview" else ""
             where = f"the study {self._folder.name}"
-            self._annotate(self._alike_id, f"The {which}. Timeline, best trial, result: {where}.")
+            self._annotate(self._alike_id, f"Only {which}. All trials and the result: {where}.")
             about = {"Trials": which, "Timeline, result": where}
             for key, text in about.items():
                 self.storage.set_study_user_attr(self._alike_id, key, text)

@@ -81,7 +81,7 @@ class TrainingRun:
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let the model have the average of its weights, if there is one, in a `with` block."""
+        """Replace the weights by their average, if there is one, in a `with` block."""
         self._exchange()
         try:
             yield

@@ -141,10 +141,10 @@ def _look(storage: Folder, probe: str, node_id: str) -> Look:
     problem = None
     try:
         if storage.read(probe) != probe.encode():
-            problem = "reads other data there than the driver wrote"
+            problem = "reads different data there than the driver wrote"
         storage.write(f"{probe}-{node_id}", node_id.encode())
     except FileNotFoundError:
-        problem = "does not find the file there that the driver wrote"
+        problem = "cannot find the file that the driver wrote"
     except StorageError as error:
         problem = f"cannot use it: {describe_cause(error)}"
     return Look(versions(), problem)

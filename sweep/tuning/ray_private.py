@@ -144,7 +144,7 @@ def kill() -> None:
 
 
 class NotPickled:
-    """Mixin for what is given to Tune, which saves it for a restore that never happens."""
+    """Mixin for objects that Tune pickles but never restores."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: a ledger, a study or a file would be large or cannot be pickled."""

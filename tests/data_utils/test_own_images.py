@@ -209,7 +209,7 @@ def test_copies_are_not_set_aside_for_the_test(tmp_path):
         ({"y_test": np.arange(6)}, "has images of class 3 in test, but not in train"),
         (
             {"x_test": _images(12, 1)[6:]},
-            r"test has 6 images of train, too: .*: x_train\[6\] and .*: x_test\[0\] are",
+            r"6 images are in both train and test, such as .*: x_train\[6\] and .*: x_test\[0\];",
         ),
     ],
 )
@@ -250,8 +250,13 @@ def test_file_that_is_no_npz_is_refused(tmp_path):
         ("train", "a/x.png", _images(1, 5)[0].astype(np.uint16), "more than 8 bits per channel"),
         ("train", "c/x.png", _images(1, 5)[0], "the class c of .* has one training image"),
         ("train", "c/notes.txt", b"", "c has no images; use PNG or JPEG files"),
-        ("test", "c/x.png", _images(1, 5)[0], "test/c has no images in .*train/c"),
-        ("test", "a/x.png", _images(8, 1)[0], "train/a/000.png and .*test/a/x.png are the same"),
+        ("test", "c/x.png", _images(1, 5)[0], "test/c: there is no class c in .*train"),
+        (
+            "test",
+            "a/x.png",
+            _images(8, 1)[0],
+            "1 image is in both train and test, such as .*train/a/000.png and .*test/a/x.png",
+        ),
     ],
 )
 def test_folder_with_a_fault_is_refused_with_the_reason(part, name, content, message, tmp_path):

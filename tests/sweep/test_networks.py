@@ -103,7 +103,7 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
     "it ends the process": (
         made("import os; os._exit(0)"),
         "",
-        "net.py:5: `Net` cannot be made: it ends the program",
+        "net.py:5: `Net` cannot be built: it ends the program",
     ),
     "it exits in training": (
         made(LINEAR, forward="exit()"),
@@ -113,14 +113,14 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
     "it raises": (
         made("raise RuntimeError('no luck\\nat all')"),
         "",
-        "net.py:5: `Net` cannot be made: RuntimeError: no luck at all",
+        "net.py:5: `Net` cannot be built: RuntimeError: no luck at all",
     ),
     "no module": (
         "def Net():\n    return 3\n",
         "",
-        "must make an `nn.Module`, but made a value of type int",
+        "must return an `nn.Module`, but returned a value of type int",
     ),
-    "nothing": ("def Net():\n    pass\n", "", "must make an `nn.Module`, but made nothing"),
+    "nothing": ("def Net():\n    pass\n", "", "must return an `nn.Module`, but returned nothing"),
     "wrong classes": (
         made("self.a = nn.Linear(784, 7)"),
         "",
@@ -144,7 +144,7 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
     "lazy": (
         made(LINEAR, forward="self.b = nn.Linear(10, 10); return self.b(self.a(x.flatten(1)))"),
         "",
-        "make all layers in `__init__`, in their final shapes: its first batch changes `b.bias`",
+        "create all layers in `__init__`, in their final shapes: its first batch changes `b.bias`",
     ),
     "grows": (
         made(
@@ -152,7 +152,7 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
             forward="self.bank = self.bank.repeat(2); return self.a(x.flatten(1))",
         ),
         "",
-        "make all layers in `__init__`, in their final shapes: its first batch changes `bank`",
+        "create all layers in `__init__`, in their final shapes: its first batch changes `bank`",
     ),
     "batches of one": (
         GOOD,
@@ -192,17 +192,18 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
     "no argument of its own": (
         GOOD,
         "model: net.py:Net\nrecipe: {model.side: 2}",
-        "`recipe.model.side` is given by the data (mine.yaml:2)",
+        "`recipe.model.side` is set by the data (mine.yaml:2)",
     ),
     "missing argument": (
         made(LINEAR, init=", depth"),
         "",
-        "`Net` of net.py needs `depth`, which nothing gives: search or fix it as `model.depth`",
+        "`Net` of net.py needs `depth`, which the config does not set: "
+        "search or fix it as `model.depth`",
     ),
     "one end of a range": (
         made("self.a = nn.Linear(784, 10, bias=10 % width)", init=", width"),
         WITH_WIDTH.replace("low: 2", "low: 0"),
-        "net.py:5: `Net` cannot be made with width=0: ZeroDivisionError",
+        "net.py:5: `Net` cannot be built with width=0: ZeroDivisionError",
     ),
     "no width at one end": (
         made(
@@ -214,7 +215,7 @@ WRONG: dict[str, tuple[str | None, str, str]] = {
     "no width in the last choice": (
         made("self.a = nn.Linear(784, 10, bias=10 % width)", init=", width"),
         "model: net.py:Net\nspace: {model.width: [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]}",
-        "net.py:5: `Net` cannot be made with width=0: ZeroDivisionError",
+        "net.py:5: `Net` cannot be built with width=0: ZeroDivisionError",
     ),
     "complex": (
         made(f"{LINEAR}; self.w = nn.Parameter(self.a.weight.cfloat())"),
@@ -315,7 +316,9 @@ class Net(nn.Module):
     ("shared", "name"), [("act=nn.PReLU()", "act.weight"), ("act=norm", "act.weight")]
 )
 def test_layers_that_networks_share_are_refused(shared, name, tmp_path):
-    with pytest.raises(NetworkError, match=f"share `{name}`, so that .* make it in `__init__`"):
+    with pytest.raises(
+        NetworkError, match=f"share the weights `{name}`, so training .* create them in `__init__`"
+    ):
         resolve(tmp_path, SHARED.replace("act=nn.ReLU()", shared))
     resolve(tmp_path, SHARED)
 

@@ -41,14 +41,14 @@ class TrackedRun:
         parameters: All hyperparameters, and what tells the run from others; `arm` is the title of
             its arm, or the kind of a trial.
         metrics: The figures of each epoch.
-        state: PREVIEW for a preview that has ended, INTERRUPTED for a run that has not ended and
-            on which no process works.
+        state: PREVIEW for a preview that has ended, INTERRUPTED for a run that has not ended, of
+            a sweep that is not running.
         score: Of a complete trial.
         searched: The names of a trial's hyperparameters that were searched.
-        note: The result of the sweep in Markdown: of the best trial, once no process works on
-            the sweep.
+        note: The result of the sweep in Markdown: of the best trial, once the sweep is not
+            running.
         files: Contents of files of the sweep by name, where there is a note.
-        test_accuracy: The mean of a confirmed trial, once no process works on the sweep.
+        test_accuracy: The mean of a confirmed trial, once the sweep is not running.
         n_seeds: Of how many seeds that is the mean.
     """
 
@@ -81,7 +81,7 @@ class TrackedRun:
 
     @property
     def has_failed(self) -> bool:
-        """Whether it did not come to its end."""
+        """Whether it failed or was interrupted."""
         return self.state in ("FAILED", "INTERRUPTED")
 
     def time(self, n_epochs: int) -> float:
@@ -112,7 +112,7 @@ class Tracker(ABC):
 def tracked_runs(folder: Folder, *, is_running: bool) -> Iterator[TrackedRun]:
     """Yield the trials of a sweep in order, then the confirmation runs.
 
-    `is_running` says whether a process works on the sweep.
+    `is_running` says whether the sweep is running.
     """
     ledger = read_ledger(folder)
     confirmation = read_confirmation(folder, ledger)

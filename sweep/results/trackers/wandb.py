@@ -30,7 +30,7 @@ class WeightsAndBiases(Tracker):
         try:  # else W&B would write to a temporary folder
             Path(place or ".").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"`--out` cannot be {place}: {error.strerror}") from error
+            raise UsageError(f"cannot write to `--out` {place}: {error.strerror}") from error
         # This machine and its code are not those that trained.
         self._settings = self._wandb.Settings(
             silent=True,

@@ -88,7 +88,7 @@ def test_previews_are_colored_by_the_accuracy_after_their_epochs():
     # From the lowest, of 90 %, to the highest, of 97 %; only the star, of 95 %, is no preview.
     assert colors[[0, -1]] == pytest.approx(sequence(np.array([0.0, 1.0])))
     assert shown.legend == ["best: trial 1", "previews (8)"]
-    assert "of previews the accuracy after their epochs" in shown.text
+    assert "previews: accuracy after their last epoch" in shown.text
 
 
 def test_every_mark_in_svg_says_its_trial():

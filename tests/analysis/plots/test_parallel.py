@@ -74,7 +74,7 @@ def test_parallel_shows_names_that_do_not_overlap():
 def test_parallel_says_which_scores_are_below_the_axis(ledger_with_a_wreck):
     shown = show(draw_parallel, ledger_with_a_wreck)
     assert parallel(ledger_with_a_wreck).scored[:, -1].tolist() == [0.5] * 5 + [0.0]
-    assert "1 trial far below the others: in the lowest color." in shown.text
+    assert "1 trial far below the others: lowest color." in shown.text
     assert "from 10.00 to 98.00 %" in shown.alt
 
 
@@ -97,7 +97,7 @@ def test_parallel_shows_previews_by_their_scores(ledger_with_previews):
     data, scores = parallel(ledger_with_previews), points(ledger_with_previews).score
     expected = [scores.position(preview.score) for preview in data.points.previews]
     assert data.previews[:, -1].tolist() == expected
-    assert "of previews the accuracy after their epochs" in shown.text
+    assert "previews: accuracy after their last epoch" in shown.text
 
 
 def test_parallel_shows_lines_behind_labels_which_stay_text(some_ledger):

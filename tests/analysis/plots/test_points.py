@@ -59,7 +59,7 @@ def test_trials_without_a_value_are_left_out_and_counted():
     assert data.dimensions[-1].ticks() == {0.0: "1", 0.5: "2", 1.0: "3"}
     assert (data.about_left_out, data.best_words) == (
         "Left out: 1 trial without a value of model.width. ",
-        "best drawn",
+        "best shown",
     )
     with pytest.raises(NothingToDrawError, match="no trial with a value of every"):
         points(make_ledger(("COMPLETE", drawn, [0.99]), space=space))

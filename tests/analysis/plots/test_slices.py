@@ -56,7 +56,7 @@ def test_slices_mark_the_best_trials():
     assert xs(dropout, BLUE) == pytest.approx([0.4, 0.5])
     # The range of three values says little.
     assert not dropout.patches
-    assert shown.legend == ["best: trial 2", "rest of the best 3", "other finished (5)"]
+    assert shown.legend == ["best: trial 2", "next best 2", "other finished (5)"]
     assert "trial, 2, reached 98.00 % with dropout 0.1, weight decay 0.001" in shown.alt
 
 
@@ -73,7 +73,7 @@ def test_slices_shade_the_range_of_the_best_of_many_trials():
     assert (ends.x0, ends.x1) == pytest.approx((0.2, 0.27), abs=0.01)
     assert shown.legend == [
         "best: trial 1",
-        "rest of the best 8, with their range",
+        "next best 7 (shaded: range of 8)",
         "other finished (72)",
     ]
 

@@ -162,7 +162,7 @@ def test_confirmation_of_another_sweep_is_refused(folder):
             assert found is not None
             assert found.begun == begun
         else:
-            with pytest.raises(LedgerError, match="confirm.jsonl is of another sweep: bring back"):
+            with pytest.raises(LedgerError, match="confirm.jsonl is of another sweep: restore"):
                 read_confirmation(folder, ledger)
 
 

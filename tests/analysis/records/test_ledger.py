@@ -196,8 +196,11 @@ def test_damaged_line_is_refused_with_its_number(folder, damaged):
 
 def test_damage_has_a_remedy_but_not_a_record_of_another_version(folder):
     write(folder, STARTED, b'{"kind": \n', Notice(1.0, None, "fine"))
-    remedy = "copy the sweep, delete the lines from 3 on and confirm.jsonl, and resume it"
-    with pytest.raises(LedgerError, match=f"; to go on without it, {remedy}$"):
+    remedy = (
+        "copy the sweep, delete confirm.jsonl and all lines from 3 on in the copy, "
+        "and resume the copy"
+    )
+    with pytest.raises(LedgerError, match=f"; to continue without that line, {remedy}$"):
         read_ledger(folder)
     folder.write(LEDGER_FILE, b"")
     write(folder, STARTED, b'{"kind": "promotion", "time": 1.0}\n')

@@ -85,7 +85,7 @@ def test_report_begins_with_the_verdict(confirmed_report):
     assert texts(page, "h1") == ["Sweep synthetic"]
     assert texts(page, "h2")[0] == "Verdict"
     about, shown = texts(page, "p")[:2]
-    assert about == "mnist · lenet5 · 22 trials of 3 epochs, begun 2027-01-15 08:00 UTC"
+    assert about == "mnist · lenet5 · 22 trials of 3 epochs, started 2027-01-15 08:00 UTC"
     assert shown == verdict["text"]
     prose = re.sub("<svg.*?</svg>", "", report, flags=re.DOTALL)
     assert re.search(r"\d %", prose) is None  # no line breaks between a number and its unit

@@ -69,7 +69,8 @@ FORECAST = (
         ),
         (
             by_seed(0.9940, 0.9940, 0.9940, 0.9940),
-            f"{OPEN} 0.20 points with each of 4 seeds. Equal differences allow no test.",
+            f"{OPEN} 0.20 points with each of 4 seeds. "
+            "No test is possible, because all differences are equal.",
         ),
         (
             by_seed(0.9921, 0.9919, 0.9921, 0.9919),
@@ -130,7 +131,7 @@ def test_there_is_no_verdict_between_looks():
     at_look = describe_verdict(confirmation, 1, EMPTY)
     confirmation.apply(run_epoch("hand-tuned", 1005, 1))
     assert describe_verdict(confirmation, 1, EMPTY) == (
-        f"{at_look} 1 more seed has begun, for the next look."
+        f"{at_look} 1 more seed has started and will count later."
     )
 
 
@@ -227,7 +228,9 @@ def test_run_that_finished_after_the_look_is_mentioned():
     )
     verdict = describe_verdict(confirmation, 1, EMPTY)
     assert ", 4 seeds," in verdict
-    assert verdict.endswith(" 1 seed is left out, because a run finished only after the look.")
+    assert verdict.endswith(
+        " 1 seed is left out, because a run finished too late for this result."
+    )
 
 
 accuracies = st.none() | st.integers(0, 10_000).map(lambda n: n / 10_000)

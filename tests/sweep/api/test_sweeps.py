@@ -59,7 +59,7 @@ def test_plot_is_a_figure_or_is_drawn_into_axes(make_sweep, tmp_path):
     make_sweep(name="made", n_trials=12)
     made = sweep.open("made", storage=tmp_path / "storage")
     figure = made.plot("best-so-far")
-    assert [text.get_text() for text in figure.texts][-1] == "Best so far"
+    assert [text.get_text() for text in figure.texts][-1] == "Best score so far"
     mine, axes = pyplot.subplots(1, 2)
     assert made.plot("learning-curves", ax=axes[1]) is mine
     assert (axes[0].has_data(), axes[1].has_data()) == (False, True)

@@ -160,7 +160,7 @@ def test_run_searches_confirms_and_reports(call, pretended):
     assert fixed.startswith("  fixed     batch_size 64, ")
     assert first == "  first     dropout 0.25, rotation 10°, shift 0.05, weight_decay 0.001"
     assert time == (  # 3 trials, and 4 arms with 5 seeds, of 5 epochs of 5.2 s and 6.2 s
-        "  time      up to about 12 min at the present load: search 95 s, confirmation 11 min"
+        "  time      up to about 12 min at the current load: search 95 s, confirmation 11 min"
     )
     assert start == "1 at a time; starting Ray"
     assert report == WRITING
@@ -648,5 +648,5 @@ def test_confirmation_is_complete_once_a_larger_plan_is_given_up(call, pretended
     call("confirm", "mine")  # continues what was cut off
     assert pretended.done[-3] == ("confirm", Confirm(top_k=1, seeds=20))
     done = call("confirm", "mine", "--seeds", "5").err
-    assert "the earlier plan is given up: 20 seeds per arm\nmine is already confirmed\n" in done
+    assert "the earlier plan is dropped: 20 seeds per arm\nmine is already confirmed\n" in done
     assert json.loads(call("status", "--json").out)["state"] == "finished"

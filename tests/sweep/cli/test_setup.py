@@ -61,7 +61,7 @@ def test_data_is_verified_and_counted(call):
     outcome = call("data")
     assert outcome.exit_code == 0
     assert "60,000 training images, 10,000 test images" in outcome.out
-    largest = "the most frequent is 11.3 % of the test"
+    largest = "the most frequent class is 11.3 % of the test images"
     assert f"5,421 (5) to 6,742 (1) training images per class; {largest}\n" in outcome.out
     document = json.loads(call("data", "--json").out)
     counts = {"train_images": 60_000, "test_images": 10_000}
@@ -82,7 +82,9 @@ def test_images_that_a_dataset_has_for_validation_are_named(call, tmp_path):
     np.savez(tmp_path / "own.npz", **arrays)
     outcome = call("data", "--dataset", "own.npz")
     assert "16 training images (4 for validation), 6 test images" in outcome.out
-    assert "8 training images per class; the most frequent is 50.0 % of the test" in outcome.out
+    assert (
+        "8 training images per class; the most frequent class is 50.0 % of the test" in outcome.out
+    )
 
 
 def test_schema_is_printed(call):

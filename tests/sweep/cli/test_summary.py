@@ -44,7 +44,7 @@ def test_result_as_text_has_the_costs_the_failures_and_the_arms(make_sweep, caps
     n_epochs = sum(len(trial.epochs) for trial in ledger.trials.values())
     assert f"\nsearch 12 trials and {n_epochs} epochs in " in text
     assert f",\n       {len(ledger.in_state('STOPPED'))} stopped early: " in text
-    assert " % of the time was training and validation,\n       not counting the start" in text
+    assert re.search(r"\butilization [\d.]+ %, without start and end", text)
 
     synthetic.write_confirmed(folder, ledger, n_seeds=5, predictions=False)
     print_result(folder, ledger, as_json=False)

@@ -159,7 +159,7 @@ def test_scheduler_keeps_its_name_and_with_it_its_parameters(text, setting, sche
 
 @pytest.mark.parametrize("name", ["h\udce4.npz", "./\udce4"])
 def test_path_of_a_dataset_must_be_utf8(name):
-    with pytest.raises(UsageError, match=r"`dataset` cannot be .*\\udce4.*must be UTF-8"):
+    with pytest.raises(UsageError, match=r"invalid `dataset` .*\\udce4.*must be UTF-8"):
         resolve_config(dataset=name)
 
 
@@ -242,7 +242,7 @@ _ERRORS = [
     ("space: {shift: {low: true, high: 1}}", "`space.shift.low` must be a number"),
     ("space: {rotation: {low: 0, high: 30, step: 0}}", "`space.rotation.step` must be above"),
     ("space: {rotation: {low: 0, high: 30, step: 31}}", "between 1 and 1,000,000 steps"),
-    ("space: {rotation: {low: 0, high: 30, step: 7}}", "of 0.0 plus a multiple of 7.0"),
+    ("space: {rotation: {low: 0, high: 30, step: 7}}", "that is 0.0 plus a multiple of 7.0"),
     (
         "space: {rotation: {low: 1, high: 4, step: 1, log: true}}",
         "not have both a `step` and `log: true`",

@@ -177,7 +177,7 @@ def test_sweep_learns_from_previews_only_if_its_own_are_as_long(play):
     found = learn_from(ledger, without, ledger.data)
     assert {trial.trial_id for trial in found.trials} == {6, 8, 9}
     longer = CONFIG.scheduler.model_copy(update={"grace_period": 1})
-    with pytest.raises(UsageError, match="its schedule had 2 epochs, not 1"):
+    with pytest.raises(UsageError, match="it was planned for 2 epochs, previews for 1"):
         learn_from(ledger, CONFIG.model_copy(update={"scheduler": longer}), ledger.data)
 
 
@@ -207,7 +207,9 @@ def test_previews_are_not_repeated_in_another_recipe(play):
 def test_only_previews_are_no_complete_search(play, tmp_path):
     cut, _ = play(until=4)
     folder = LocalFolder(tmp_path / "mine")
-    with pytest.raises(UsageError, match="must be at least 5, because mine has started 4"):
+    with pytest.raises(
+        UsageError, match="must be at least 5, but got 4: mine has started 4 trials"
+    ):
         check_changes(folder, cut, CONFIG.model_copy(update={"trials": 4}), accept_changes=True)
 
 

@@ -137,7 +137,7 @@ def test_other_validation_images_cannot_be_accepted(change, folder):
     new = make_ledger(SweepConfig())
     assert check_changes(folder, new, SweepConfig(**change), accept_changes=True)
     ledger = make_ledger(SweepConfig(), "COMPLETE")
-    with pytest.raises(UsageError, match="other validation images do not compare"):
+    with pytest.raises(UsageError, match="other validation images are not comparable"):
         check_changes(folder, ledger, SweepConfig(**change), accept_changes=True)
 
 

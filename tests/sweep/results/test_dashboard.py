@@ -197,7 +197,7 @@ def test_previews_have_a_study_of_their_own(make_sweep):
     assert all(mirror.storage.get_trial(trial._trial_id) is trial for trial in shown)
     about = mirror.storage.get_study_user_attrs(second._study_id)["Trials"]
     assert about == f"previews: {previews[0].planned_epochs} epochs instead of 15"
-    assert note_of(mirror, second._study_id).startswith(f"The {about}. ")
+    assert note_of(mirror, second._study_id).startswith(f"Only {about}. ")
 
 
 def test_study_of_equal_lengths_stays_so(make_sweep):
