@@ -87,7 +87,7 @@ def draw_parallel(results: Results) -> Picture:
     note = f"{results.about_score} {data.points.about_left_out}{data.about_axes}"
     note += data.points.about_colors
     if data.points.far_below or data.points.previews_far_below:
-        note += "Their lines end at the bottom of the axis. "
+        note += "Lines of such trials end at the bottom of the axis. "
     if failed:
         note += f"Not drawn: {count(len(failed), 'trial')} that failed. "
     for trials, n, which in zip(

@@ -128,7 +128,7 @@ def resume(
     name: options.NameArgument = None,
     trials: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=1_000_000, help="Extend the sweep to N trials."),
+        typer.Option(metavar="N", help="Extend the sweep to N trials."),
     ] = None,
     time_budget: Annotated[
         str | None,
@@ -155,15 +155,11 @@ def confirm(
     name: options.NameArgument = None,
     top_k: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, max=100, help="Number of finalists. [default: the config's]"
-        ),
+        typer.Option(metavar="N", help="Number of finalists. [default: the config's]"),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, max=1000, help="Number of seeds per arm. [default: the config's]"
-        ),
+        typer.Option(metavar="N", help="Number of seeds per arm. [default: the config's]"),
     ] = None,
     until_decided: Annotated[
         bool,
@@ -176,8 +172,6 @@ def confirm(
         int | None,
         typer.Option(
             metavar="N",
-            min=4,
-            max=1000,
             help="Maximum number of seeds with --until-decided. [default: the config's, or 20]",
         ),
     ] = None,
