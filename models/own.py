@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Generator, nn
+    from torch import Generator, Tensor, nn
 
 OWN_MODEL = r"model\.py:([^\W\d]\w*)@([0-9a-f]{64})"
 
@@ -188,22 +188,35 @@ def check(
 
     `tried` has by argument the values to try, such as the ends of a range. NetworkError if it
     fails, its output has another shape than [n, n_classes], nothing of it can be trained, or two
-    networks share weights: the second would go on with what the first has learned.
+    networks share what training changes: the second would go on with what the first has learned.
     """
     import torch
 
     for i in range(max(map(len, tried.values()))):
         point = {name: values[i % len(values)] for name, values in tried.items()}
         network = build(model, {**shape, **point}, torch.Generator().manual_seed(0))
-        if i == 0:
-            other = build(model, {**shape, **point}, torch.Generator().manual_seed(0))
-            known = {id(weights) for weights in other.parameters() if weights.requires_grad}
-            if shared := [name for name, p in network.named_parameters() if id(p) in known]:
-                raise NetworkError(
-                    f"all networks of {_file(model)} share the weights `{shared[0]}`, so training "
-                    "one would change the others: create them in `__init__`"
-                )
+        other = build(model, {**shape, **point}, torch.Generator().manual_seed(0))
+        shared = _in_same_memory(network, other)
+        before = {name: value.clone() for name, value in shared.items()}
         _check_batches(network, _file(model), shape, _made_with(point), n_images)
+        for name, value in shared.items():
+            if value.requires_grad or not torch.equal(value, before[name]):
+                raise NetworkError(
+                    f"all networks of {_file(model)} share `{name}`, so training one would change "
+                    "the others: create it in `__init__`"
+                )
+
+
+def _in_same_memory(network: "nn.Module", other: "nn.Module") -> dict[str, "Tensor"]:
+    """Return the parameters and buffers that lie in memory of another network, too.
+
+    A new `nn.Parameter` of a tensor that all networks use is another object in the same memory.
+    """
+    tensors, others = (
+        dict((*net.named_parameters(), *net.named_buffers())) for net in (network, other)
+    )
+    memory = {value.untyped_storage().data_ptr() for value in others.values() if value.numel()}
+    return {k: v for k, v in tensors.items() if v.untyped_storage().data_ptr() in memory}
 
 
 def _check_batches(

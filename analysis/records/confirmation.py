@@ -345,15 +345,29 @@ class Confirmation(Journal):
 
 
 def read_confirmation(folder: Folder, ledger: Ledger) -> Confirmation | None:
-    """Read the confirmation of a sweep; None without one, LedgerError if it is another's."""
+    """Read the confirmation of a sweep; None without one, LedgerError if it is another's.
+
+    It may also be of trials that an older copy of the ledger has lost since.
+    """
     found = Confirmation.read(folder)
-    if found is not None and found.begun.created not in (0.0, ledger.created.time):
+    if found is None:
+        return None
+    is_other = found.begun.created not in (0.0, ledger.created.time)
+    of = "another sweep" if is_other else "other trials than those of the ledger"
+    if is_other or any(_has_other_values(arm, ledger) for arm in found.in_role("finalist")):
         path = folder.display_path(CONFIRMATION_FILE)
         raise LedgerError(
-            f"{path} is of another sweep: restore that of {ledger.name}, or delete it and "
-            "confirm the sweep again"
+            f"{path} is of {of}: restore that of {ledger.name}, or delete it and confirm the "
+            "sweep again"
         )
     return found
+
+
+def _has_other_values(finalist: Arm, ledger: Ledger) -> bool:
+    """Return whether a finalist has other hyperparameters than its trial, if that exists."""
+    trial = ledger.trials.get(finalist.trial_id or 0)
+    known = {} if trial is None else trial.hyperparameters
+    return any(finalist.hyperparameters.get(k, value) != value for k, value in known.items())
 
 
 class ConfirmationWriter(JournalWriter[Confirmation]):

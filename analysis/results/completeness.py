@@ -35,8 +35,10 @@ def needs_look(confirmation: Confirmation, arms: Collection[str], seeds: Collect
 def is_cut_off(ledger: Ledger, confirmation: Confirmation) -> bool:
     """Return whether a confirmation that was begun is not complete."""
     plan, best = confirmation.plan, best_finalist(ledger, confirmation)
-    if plan is None:  # of version 0.1.0
-        return any(run.state == "RUNNING" for run in confirmation.runs.values())
+    if plan is None:  # of version 0.1.0, which went by the config
+        planned = (ledger.config.get("confirm") or {}).get("seeds", 0)
+        is_open = any(run.state == "RUNNING" for run in confirmation.runs.values())
+        return is_open or confirmation.n_seeds_ended(confirmation.arms) < planned
     # Plans that name no arms have been written before; some of their arms may be given up.
     arms = plan.arms or ([best.arm] if best else [])
     n_seeds = n_seeds_planned(plan, ledger, confirmation)

@@ -9,7 +9,7 @@ from typing import Any
 from analysis.formatting import count
 from analysis.records.confirmation import Confirmation, Plan, read_confirmation
 from analysis.records.dataset import DataRecord
-from analysis.records.files import ENVIRONMENT_FILE
+from analysis.records.files import CHECKPOINTS_FOLDER, ENVIRONMENT_FILE
 from analysis.records.ledger import Ledger
 from analysis.results.budget import (
     LONGEST,
@@ -206,8 +206,9 @@ def check_changes(
         *(f"version of {change}" for change in _differences(_versions_then(folder), versions())),
     ]
     way_on = "continue with --accept-changes, or start a new sweep"
-    has_scores = any(trial.epochs for trial in ledger.trials.values())
-    if has_scores and (then.split, then.split_seed) != (config.split, config.split_seed):
+    # A checkpoint may have an epoch that the ledger has not.
+    has_begun = ledger.trials or folder.child(CHECKPOINTS_FOLDER).files()
+    if has_begun and (then.split, then.split_seed) != (config.split, config.split_seed):
         accept_changes = False
         way_on = "scores on other validation images are not comparable: start a new sweep"
     if changes and not accept_changes:

@@ -301,10 +301,17 @@ from torch import nn
 norm = nn.BatchNorm1d(784)
 frozen = nn.Linear(784, 784).requires_grad_(False)
 scale = frozen.weight.new_ones(1)  # a constant that all networks may have
+mean = nn.BatchNorm1d(784, affine=False)
+class Table(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bias = nn.Parameter(frozen.bias.detach())
+    def forward(self, x):
+        return x + self.bias
 class Net(nn.Module):
     def __init__(self, n_classes, act=nn.ReLU()):
         super().__init__()
-        self.act = act
+        self.act = act = act() if isinstance(act, type) else act
         self.register_buffer("scale", scale)
         self.layers = nn.Sequential(nn.Flatten(), frozen, act, nn.Linear(784, n_classes))
     def forward(self, images):
@@ -313,12 +320,16 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("shared", "name"), [("act=nn.PReLU()", "act.weight"), ("act=norm", "act.weight")]
+    ("shared", "name"),
+    [
+        ("act=nn.PReLU()", "act.weight"),
+        ("act=norm", "act.weight"),
+        ("act=mean", "act.running_mean"),
+        ("act=Table", "act.bias"),
+    ],
 )
 def test_layers_that_networks_share_are_refused(shared, name, tmp_path):
-    with pytest.raises(
-        NetworkError, match=f"share the weights `{name}`, so training .* create them in `__init__`"
-    ):
+    with pytest.raises(NetworkError, match=f"share `{name}`, .* create it in `__init__`"):
         resolve(tmp_path, SHARED.replace("act=nn.ReLU()", shared))
     resolve(tmp_path, SHARED)
 

@@ -166,6 +166,17 @@ def test_confirmation_of_another_sweep_is_refused(folder):
                 read_confirmation(folder, ledger)
 
 
+def test_confirmation_of_trials_that_an_older_ledger_has_lost_is_refused(folder):
+    values = {"dropout": 0.25}
+    finalist = make_arm("finalist-1", "finalist", trial_id=1, hyperparameters=values)
+    records = (begin_confirmation(created=0.0).begun, finalist)
+    folder.write("confirm.jsonl", b"".join(map(encode_record, records)))
+    assert read_confirmation(folder, make_ledger(("COMPLETE", values, [0.9]))) is not None
+    assert read_confirmation(folder, make_ledger()) is not None
+    with pytest.raises(LedgerError, match="confirm.jsonl is of other trials than those of"):
+        read_confirmation(folder, make_ledger(("COMPLETE", {"dropout": 0.3}, [0.9])))
+
+
 def test_plan_that_is_cut_after_a_result_still_spends_the_error_as_it_was_planned():
     twenty, five = Plan(1.0, 1, 20, None), Plan(1.0, 1, 5, None)
     assert sum_of(twenty, five).n_planned == 5

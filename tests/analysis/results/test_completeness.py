@@ -39,7 +39,6 @@ def test_missing_step_confirms_the_best_trial():
 def test_confirmation_is_cut_off_until_its_plan_is_done():
     ledger = make_ledger(("COMPLETE", {}, [0.9]))
     confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": BASE})
-    assert not is_cut_off(ledger, confirmation)
     for n_seeds, max_seeds, expected in ((4, None, False), (5, None, True), (4, 20, True)):
         confirmation.apply(Plan(1.0, 1, n_seeds, max_seeds))
         assert is_cut_off(ledger, confirmation)  # without a look
@@ -90,6 +89,14 @@ def test_more_seeds_are_no_step_to_a_verdict_where_the_best_is_the_reference():
     confirmation = make_confirmation({"finalist-1": by_seed(0.99, 0.98)})
     confirmation.arms["finalist-1"] = replace(confirmation.arms["finalist-1"], reference=True)
     assert missing_step(ledger, confirmation) is None
+
+
+def test_confirmation_without_a_plan_has_the_seeds_of_the_config():
+    """As version 0.1.0 wrote none; its driver may have been killed before the first run."""
+    ledger = make_ledger(("COMPLETE", {}, [0.9]), confirm={"top_k": 1, "seeds": 4})
+    for known, is_open in (({}, True), (dict([*BASE.items()][:2]), True), (BASE, False)):
+        confirmation = make_confirmation({"finalist-1": BASE, "hand-tuned": known})
+        assert is_cut_off(ledger, confirmation) == is_open
 
 
 def test_plan_that_names_no_arms_is_done_with_those_of_the_best_trial():

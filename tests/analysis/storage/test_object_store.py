@@ -301,6 +301,8 @@ def test_driver_waits_for_a_store_that_does_not_answer(unreliable):
         client.lost = ["request"]
         locked.delete("a")
         client.lost = ["request"]
+        locked.append_to("other lines").close()
+        client.lost = ["request"]
     assert unreliable.read("lines") == b"one\ntwo\n"
 
 

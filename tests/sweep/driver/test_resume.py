@@ -136,9 +136,12 @@ def test_split_is_kept_unless_another_one_is_given(folder):
 def test_other_validation_images_cannot_be_accepted(change, folder):
     new = make_ledger(SweepConfig())
     assert check_changes(folder, new, SweepConfig(**change), accept_changes=True)
-    ledger = make_ledger(SweepConfig(), "COMPLETE")
+    begun = make_ledger(SweepConfig(), "RUNNING")
     with pytest.raises(UsageError, match="other validation images are not comparable"):
-        check_changes(folder, ledger, SweepConfig(**change), accept_changes=True)
+        check_changes(folder, begun, SweepConfig(**change), accept_changes=True)
+    folder.write("checkpoints/trial-0001.pt", b"of a trial that the ledger has not recorded yet")
+    with pytest.raises(UsageError, match="other validation images are not comparable"):
+        check_changes(folder, new, SweepConfig(**change), accept_changes=True)
 
 
 def test_path_of_the_data_may_change_but_not_its_name(folder):
