@@ -10,6 +10,7 @@ from analysis.records.confirmation import Confirmation
 from analysis.records.files import checkpoint_name, trial_name
 from analysis.records.ledger import read_ledger
 from analysis.results.selection import rank_trials
+from analysis.results.state import state_at_rest
 from appending import append
 from in_memory import trial_ended, trial_epoch
 from sweep.errors import TrackerError
@@ -83,7 +84,7 @@ def test_sweep_is_mirrored_once_and_grows(make_sweep, database):
             assert curve(client, run, "test_accuracy") == expected
     assert runs["trial-0003"].data.tags["reason"] == "diverged"
     about = client.get_experiment_by_name(folder.name).tags["mlflow.note.content"]
-    assert about == result_note(folder, ledger, confirmation, "finished")
+    assert about == result_note(folder, ledger, confirmation, state_at_rest(ledger, confirmation))
     best = runs[f"trial-{rank_trials(ledger)[0].trial.trial_id:04}"]
     confirmed = best_document(folder, ledger)["confirmed"]
     assert best.data.metrics["test_accuracy_mean"] == confirmed["test_accuracy_mean"]

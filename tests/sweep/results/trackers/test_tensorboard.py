@@ -8,6 +8,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 import synthetic
 from analysis.records.confirmation import Confirmation
 from analysis.results.selection import rank_trials, trial_score
+from analysis.results.state import state_at_rest
 from appending import append
 from in_memory import trial_ended
 from sweep.errors import TrackerError, UsageError
@@ -66,7 +67,7 @@ def test_every_trial_and_confirmation_run_is_in_tensorboard(make_sweep, tmp_path
         assert ("result/text_summary" in events.Tags()["tensors"]) == is_best
         if is_best:
             (result,) = events.Tensors("result/text_summary")
-            note = result_note(folder, ledger, confirmation, "finished")
+            note = result_note(folder, ledger, confirmation, state_at_rest(ledger, confirmation))
             assert result.tensor_proto.string_val[0].decode() == note
             (mean,) = curve(events, MEAN).values()
             assert mean == pytest.approx(best_document(folder, ledger)["confirmed"][MEAN])
