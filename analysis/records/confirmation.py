@@ -15,7 +15,7 @@ from typing_extensions import override
 from analysis.errors import LedgerError
 from analysis.hyperparameters import DEFAULTS
 from analysis.records.epochs import Epoch, Fraction
-from analysis.records.files import CONFIRMATION_FILE
+from analysis.records.files import CONFIRMATION_FILE, LEDGER_FILE
 from analysis.records.ledger import Ledger
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
@@ -353,12 +353,12 @@ def read_confirmation(folder: Folder, ledger: Ledger) -> Confirmation | None:
     if found is None:
         return None
     is_other = found.begun.created not in (0.0, ledger.created.time)
-    of = "another sweep" if is_other else "other trials than those of the ledger"
+    of = "another sweep" if is_other else f"other trials than {LEDGER_FILE}"
     if is_other or any(_has_other_values(arm, ledger) for arm in found.in_role("finalist")):
         path = folder.display_path(CONFIRMATION_FILE)
         raise LedgerError(
-            f"{path} is of {of}: restore that of {ledger.name}, or delete it and confirm the "
-            "sweep again"
+            f"{path} is of {of}: restore the two files that belong together, or delete it and "
+            "confirm the sweep again"
         )
     return found
 

@@ -96,7 +96,7 @@ class Sweep:
 
         results = read_results(self._folder)
         plots = {plot.name: plot for plot in list_plots(results)}
-        if name not in [*plots]:
+        if name not in [*plots]:  # it may not be hashable
             raise UsageError(f"there is no plot {name!r}{suggest(str(name), plots)}")
         try:
             return draw(plots[name], results, ax)

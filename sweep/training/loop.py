@@ -110,7 +110,7 @@ class TrainingRun:
         if changed := sorted(self._shapes ^ shapes_of(self.model)):
             raise NetworkError(
                 f"`{changed[0][0]}` appears, disappears or changes its shape in the training, so "
-                "that its weights would fit no other network: make all layers in `__init__`"
+                "that its weights would fit no other network: create all layers in `__init__`"
             )
         return {
             "model_name": self.model_name,

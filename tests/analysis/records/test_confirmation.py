@@ -162,7 +162,9 @@ def test_confirmation_of_another_sweep_is_refused(folder):
             assert found is not None
             assert found.begun == begun
         else:
-            with pytest.raises(LedgerError, match="confirm.jsonl is of another sweep: restore"):
+            with pytest.raises(
+                LedgerError, match="confirm.jsonl is of another sweep: restore the two files"
+            ):
                 read_confirmation(folder, ledger)
 
 
@@ -173,7 +175,7 @@ def test_confirmation_of_trials_that_an_older_ledger_has_lost_is_refused(folder)
     folder.write("confirm.jsonl", b"".join(map(encode_record, records)))
     assert read_confirmation(folder, make_ledger(("COMPLETE", values, [0.9]))) is not None
     assert read_confirmation(folder, make_ledger()) is not None
-    with pytest.raises(LedgerError, match="confirm.jsonl is of other trials than those of"):
+    with pytest.raises(LedgerError, match="confirm.jsonl is of other trials than ledger.jsonl"):
         read_confirmation(folder, make_ledger(("COMPLETE", {"dropout": 0.3}, [0.9])))
 
 
