@@ -1,9 +1,11 @@
 """The command `sweep`."""
 
+import atexit
 import errno
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         message, exit_code = failure
         say(f"error: {message}")
         sys.exit(exit_code)
+    finally:
+        # A second Ctrl-C must not interrupt what is cleaned up as the process ends.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def _repair_streams() -> None:

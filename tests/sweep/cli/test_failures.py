@@ -169,6 +169,17 @@ main(["list"])
     assert done.stderr.endswith(b"OSError: a bug\n")
 
 
+def test_sigint_while_the_process_ends_shows_no_traceback(tmp_path):
+    code = """
+import atexit, os, signal
+from sweep.__main__ import main
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+main(["list"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 HOSTILE = "a\x1b[2Jb [red]c[/red] :smile:"
 SHOWN = r"a\x1b[2Jb [red]c[/red] :smile:"
 
