@@ -60,12 +60,10 @@ def read_or_fetch(
         DataError: A bad file cannot be replaced, a file cannot be read or fetched, or `folder`
             cannot be written to.
     """
-    contents, reason = {}, f"{title} is not complete in {folder}"
+    contents, reason = dict[str, bytes](), f"{title} is not complete in {folder}"
     folders = (folder, folder / title / _RAW)
     try:
-        for name, digest in files.items():
-            if (data := _read(folders, name, digest)) is not None:
-                contents[name] = data
+        contents = _read_all(folders, files)
     except _BadFileError as bad:
         if not sources or not bad.is_replaceable:
             raise
@@ -97,10 +95,7 @@ def _complete(
     progress: Progress,
 ) -> tuple[dict[str, bytes], list[str]]:
     """Read good files, set bad ones aside, fetch and save the rest; return why sources failed."""
-    contents, faults = {}, []
-    for name, digest in files.items():
-        if (data := _read_or_set_aside(folders, name, digest, progress)) is not None:
-            contents[name] = data
+    contents, faults = _read_good(folders, files, progress), []
     for fetch in sources:
         missing = {name: digest for name, digest in files.items() if name not in contents}
         if not missing:
@@ -115,13 +110,13 @@ def _complete(
     return contents, faults
 
 
-def _read_or_set_aside(
-    folders: tuple[Path, Path], name: str, digest: str, progress: Progress
-) -> bytes | None:
-    """Read a file; rename a bad one to `NAME.bad` and look for another copy."""
+def _read_good(
+    folders: tuple[Path, Path], files: Mapping[str, str], progress: Progress
+) -> dict[str, bytes]:
+    """Read the files that are there; rename bad ones to `NAME.bad` and look for other copies."""
     while True:
         try:
-            return _read(folders, name, digest)
+            return _read_all(folders, files)
         except _BadFileError as bad:
             if not bad.is_replaceable:
                 raise
@@ -133,8 +128,13 @@ def _read_or_set_aside(
             progress.message(f"{bad.path} {bad.fault}; renamed to {aside.name}")
 
 
+def _read_all(folders: tuple[Path, Path], files: Mapping[str, str]) -> dict[str, bytes]:
+    """Read and check the files that are there, plain or `.gz`, in one of two folders."""
+    found = {name: _read(folders, name, digest) for name, digest in files.items()}
+    return {name: data for name, data in found.items() if data is not None}
+
+
 def _read(folders: tuple[Path, Path], name: str, digest: str) -> bytes | None:
-    """Read and check a file, plain or `.gz`, in one of two folders."""
     for directory in folders:
         for path in (directory / name, directory / f"{name}.gz"):
             try:

@@ -225,51 +225,47 @@ def _check_batches(
     import torch
     import torch.nn.functional as F
 
-    kind, n_classes = type(network).__name__, shape["n_classes"]
+    kind = f"`{type(network).__name__}`"
+    who, n_classes = f"{kind} of {file}", shape["n_classes"]
     parameters = [p for p in network.parameters() if p.requires_grad]
     if not parameters:
-        raise NetworkError(f"`{kind}` of {file} has no parameters that can be trained{made}")
+        raise NetworkError(f"{who} has no parameters that can be trained{made}")
     for name, parameter in network.named_parameters():
         if not parameter.numel():
-            raise NetworkError(f"`{name}` of `{kind}` of {file} has no elements{made}")
+            raise NetworkError(f"`{name}` of {who} has no elements{made}")
         if not parameter.is_floating_point():
-            raise NetworkError(f"`{name}` of `{kind}` of {file} must be real floats{made}")
+            raise NetworkError(f"`{name}` of {who} must be real floats{made}")
     for name, value in network.state_dict().items():
         if not isinstance(value, torch.Tensor):
-            raise NetworkError(f"`{name}` in the `state_dict` of `{kind}` of {file} is no tensor")
+            raise NetworkError(f"`{name}` in the `state_dict` of {who} is no tensor")
     shapes = shapes_of(network)
     for n, mode in ((n_images, True), (1, False)):
         images = torch.rand(n, shape["n_channels"], shape["side"], shape["side"])
         size = f"{n} image{'s' * (n > 1)} of shape {list(images.shape[1:])}"
         network.train(mode)
-        with _blaming(file, f"`{kind}` fails on {size}{made}"), torch.random.fork_rng(devices=[]):
+        with _blaming(file, f"{kind} fails on {size}{made}"), torch.random.fork_rng(devices=[]):
             logits = network(images)
+        output = f"the output of {who}"
         is_tensor = isinstance(logits, torch.Tensor)
         if not is_tensor or logits.shape != (n, n_classes):
             got = f"shape {list(logits.shape)}" if is_tensor else _kind(logits)
-            raise NetworkError(
-                f"the output of `{kind}` of {file} must have the shape [{n}, {n_classes}] for "
-                f"{size}, but got {got}{made}"
-            )
+            must = f"must have the shape [{n}, {n_classes}] for {size}"
+            raise NetworkError(f"{output} {must}, but got {got}{made}")
         if not logits.is_floating_point():
-            raise NetworkError(f"the output of `{kind}` of {file} must be floats{made}")
+            raise NetworkError(f"{output} must be floats{made}")
         if not logits.isfinite().all():
-            raise NetworkError(
-                f"the output of `{kind}` of {file} is not finite for {size} of random pixels{made}"
-            )
-        if mode and not logits.requires_grad:
-            raise NetworkError(
-                f"the output of `{kind}` of {file} does not depend on parameters that can be "
-                f"trained{made}"
-            )
+            raise NetworkError(f"{output} is not finite for {size} of random pixels{made}")
         if mode:
-            with _blaming(file, f"`{kind}` has no gradients{made}"):
+            if not logits.requires_grad:
+                on = "does not depend on parameters that can be trained"
+                raise NetworkError(f"{output} {on}{made}")
+            with _blaming(file, f"{kind} has no gradients{made}"):
                 loss = F.cross_entropy(logits, torch.zeros(n, dtype=torch.int64))
                 torch.autograd.grad(loss, parameters, materialize_grads=True)
         if changed := sorted(shapes ^ shapes_of(network)):
             raise NetworkError(
-                f"`{kind}` of {file} must create all layers in `__init__`, in their final shapes: "
-                f"its first batch changes `{changed[0][0]}`{made}"
+                f"{who} must create all layers in `__init__`, in their final shapes: its first "
+                f"batch changes `{changed[0][0]}`{made}"
             )
 
 

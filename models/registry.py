@@ -49,13 +49,11 @@ def build_model(
         raise ValueError(f"`model` must be one of {', '.join(sorted(MODELS))}, but got {name}")
     import torch
 
-    from models.dropout import Dropout, draw_from
-    from models.initialisation import initialize
+    from models.seeded import Dropout, draw_from
 
     Dropout(dropout)  # raises the ValueError
     network = resolve_name(_FAST.get(name, MODELS[name]))  # not within the block below
     with torch.random.fork_rng(devices=[]):  # the layers draw weights too, which are replaced
         model: nn.Module = network(dropout=dropout, **own.accepted(network, shape))
     draw_from(model, generator)
-    initialize(model, generator)
     return model

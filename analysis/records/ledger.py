@@ -17,13 +17,7 @@ from analysis.records.dataset import MNIST, DataRecord
 from analysis.records.epochs import Epoch, Fraction
 from analysis.records.files import CONFIRMATION_FILE, LEDGER_FILE
 from analysis.storage.folder import Folder
-from analysis.storage.journal import (
-    DamagedError,
-    FirstRecord,
-    Journal,
-    JournalRecord,
-    JournalWriter,
-)
+from analysis.storage.journal import FirstRecord, Journal, JournalRecord, JournalWriter
 
 RENAMED_KEYS = {"first": "initial_points"}
 """Key in configs of version 0.1.0 → its current name."""
@@ -333,13 +327,8 @@ class Ledger(Journal):
 def _with_current_keys(config: dict[str, Any]) -> dict[str, Any]:
     """Return a recorded config with the keys of today, which an older one has not."""
     renamed = {RENAMED_KEYS.get(key, key): value for key, value in config.items()}
-    added: dict[str, Any] = {
-        "dataset": "mnist",
-        "split": "random",
-        "time_budget": None,
-        "initial_points": [],
-    }
-    return renamed | {key: v for key, v in added.items() if key not in renamed}
+    older: dict[str, Any] = {"dataset": "mnist", "split": "random", "time_budget": None}
+    return {**older, "initial_points": [], **renamed}
 
 
 def read_first_record(folder: Folder) -> SweepCreated | None:
@@ -347,18 +336,15 @@ def read_first_record(folder: Folder) -> SweepCreated | None:
     path = folder.display_path(LEDGER_FILE)
     try:
         line = folder.read_first_line(LEDGER_FILE)
-        return Ledger.begin(line).created if line.endswith(b"\n") else None
-    except DamagedError:
-        ledger = Ledger.read(folder)
-        return None if ledger is None else ledger.created
+        is_lost = line.startswith(b"\0")  # whether the file is damaged depends on its other lines
+        ledger = Ledger.read(folder) if is_lost else Ledger.parse(line, path)
     except FileNotFoundError:
         return None
     except StorageError as error:
         if error.errno in (EISDIR, ENAMETOOLONG, ENOTDIR):
             return None
         raise LedgerError(f"{path} cannot be read ({error.strerror})") from error
-    except LedgerError as error:
-        raise LedgerError(f"{path}:1 {error}") from error
+    return None if ledger is None else ledger.created
 
 
 def read_ledger(folder: Folder) -> Ledger:

@@ -115,8 +115,7 @@ class Folder(ABC):
 
     def folders(self) -> list[str]:
         """Return the names of the folders in this one, sorted; none if it does not exist."""
-        with self._errors_of(""):
-            return sorted(self._entries(folders=True))
+        return self._attempt("", lambda: sorted(self._entries(folders=True)))
 
     def files(self) -> list[str]:
         """Return the names of the files in this folder, sorted; none if it does not exist."""
@@ -132,8 +131,7 @@ class Folder(ABC):
 
     def read_first_line(self, name: str) -> bytes:
         """Return the first line of a file with its line end, without reading all of it."""
-        with self._errors_of(name):
-            return self._read_first_line(name)
+        return self._attempt(name, lambda: self._read_first_line(name))
 
     def write(self, name: str, data: bytes) -> None:
         """Write or replace a file; a reader, or a crash, finds the old or the new contents."""

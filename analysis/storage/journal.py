@@ -77,14 +77,6 @@ class Journal(ABC):
         self.add(record)
 
     @classmethod
-    def begin(cls, line: bytes) -> Self:
-        """Return the journal that begins with a line; LedgerError if it begins none."""
-        record = cls._decode(line)
-        if not isinstance(record, cls.first):
-            raise LedgerError("comes before the record that begins the file")
-        return cls(record)
-
-    @classmethod
     def read(cls, folder: Folder) -> Self | None:
         """Read the journal in `folder`; None without a complete record, LedgerError if damaged."""
         try:
@@ -102,7 +94,10 @@ class Journal(ABC):
             return None  # a power failure can lose the first page of the first record
         number = 1
         try:
-            journal = cls.begin(lines[0])
+            first = cls._decode(lines[0])
+            if not isinstance(first, cls.first):
+                raise LedgerError("comes before the record that begins the file")
+            journal = cls(first)
             for number, line in enumerate(lines[1:], start=2):  # noqa: B007
                 journal.apply(cls._decode(line))
         except LedgerError as error:
@@ -127,14 +122,11 @@ class Journal(ABC):
         start = line[:240].decode("utf-8", "replace").strip()
         shown = start if len(start) <= 60 else start[:57] + "..."
         try:
-            try:
-                return cls.decoder.decode(line)
-            except ValueError:
-                if b"\\ud" not in line:
-                    raise
+            if b"\\ud" in line:
                 # Version 0.1.0 escaped names that are not UTF-8, which msgspec refuses.
                 text = json.dumps(json.loads(line), ensure_ascii=False)
-                return cls.decoder.decode(text.encode("utf-8", "replace"))
+                line = text.encode("utf-8", "replace")
+            return cls.decoder.decode(line)
         except (msgspec.ValidationError, RecursionError) as error:
             raise LedgerError(f"is not a record ({shown!r}): {error}") from error
         except ValueError as error:
@@ -152,7 +144,7 @@ def encode_record(record: JournalRecord) -> bytes:
 
 
 class JournalWriter(Generic[J]):
-    """Continues a journal as read from `folder`; a `with` block closes it.
+    """Continues a journal as read from `folder`; at its end, a `with` block waits for the storage.
 
     On a file system each record is on the disk when `append` returns; an object store has it
     20 s later at most. The writer keeps `journal`, the sum of all records, up to date.
@@ -202,12 +194,8 @@ class JournalWriter(Generic[J]):
         """Delete files of the folder once the storage has all records so far."""
         self._appender.delete_when_safe(names)
 
-    def close(self) -> None:
-        """Wait until the storage has all records."""
-        self._appender.close()
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._appender.close()

@@ -228,18 +228,16 @@ def _version(answer: Any) -> Version:
 
 
 class ObjectAppender:
-    """Appends lines to an object by replacing it in a thread, every `every_s` seconds.
+    """Appends lines to an object by replacing it in a thread, every 20 s.
 
     A driver whose machine is lost loses no more than the lines of that time. Only the version
     that this appender has written last is replaced. What it begins with is sealed by a line
     that readers ignore, so that it cannot be replaced by an earlier appender either.
     """
 
-    def __init__(
-        self, folder: StoreFolder, name: str, *, every_s: float = _REPLACE_EVERY_S
-    ) -> None:
+    def __init__(self, folder: StoreFolder, name: str) -> None:
         # Each try ensures that the process has the lock.
-        self._folder, self._name, self._every_s = replace(folder, patience_s=0.0), name, every_s
+        self._folder, self._name = replace(folder, patience_s=0.0), name
         self._patience_s = folder.patience_s
         self.contents, self._version = repeat(self._seal, self._patience_s)
         self._data = bytearray(self.contents)
@@ -291,7 +289,7 @@ class ObjectAppender:
 
     def _replace_regularly(self) -> None:
         while not self._is_closed:
-            self._wake.wait(self._every_s)
+            self._wake.wait(_REPLACE_EVERY_S)
             self._wake.clear()
             try:
                 repeat(self._flush_unless_closed, self._patience_s)

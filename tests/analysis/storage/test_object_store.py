@@ -136,15 +136,20 @@ def test_configuration_that_cannot_be_used_is_refused(variables, message, monkey
         open_store("s3://bucket/of-a-test?endpoint_override=http://127.0.0.1:9")
 
 
-def test_lines_reach_the_store_after_a_while_or_at_once_or_at_the_end(store):
+def test_lines_reach_the_store_after_a_while_or_at_once_or_at_the_end(store, monkeypatch):
     store.write("lines", b"")
+    store.write("obsolete", b"")
     with closing(store.append_to("lines")) as appender:
         appender.write_line(b"one\n")
         assert b"one" not in store.read("lines")
         appender.write_line(b"two\n", at_once=True)
         wait_until(lambda: store.read("lines") == b"one\ntwo\n", 10)
         appender.write_line(b"three\n")
-    with closing(ObjectAppender(store, "lines", every_s=0.05)) as appender:
+        appender.delete_when_safe(["obsolete"])
+        assert store.exists("obsolete")  # until the line before is in the store
+    assert not store.exists("obsolete")
+    monkeypatch.setattr(object_store, "_REPLACE_EVERY_S", 0.05)
+    with closing(store.append_to("lines")) as appender:
         appender.write_line(b"four\n")
         wait_until(lambda: store.read("lines") == b"one\ntwo\nthree\nfour\n", 10)
 
@@ -166,8 +171,9 @@ def test_appender_cannot_write_over_a_later_one(store):
 class Unreliable:
     """A client of a store that loses requests or answers, or does not know conditions.
 
-    A `repeated` put is one whose answer was lost, so that the client sent it again; with a
-    `conflict` the store refuses it for no reason.
+    A lost `request` is the next of any kind, all others are the next put. A `repeated` put is one
+    whose answer was lost, so that the client sent it again; with a `conflict` the store refuses it
+    for no reason.
     """
 
     client: Any
@@ -189,6 +195,9 @@ class Unreliable:
         return answer
 
     def __getattr__(self, name: str) -> Any:
+        if self.lost[:1] == ["request"]:
+            del self.lost[0]
+            raise TimeoutError("no answer")
         return getattr(self.client, name)
 
 
@@ -202,15 +211,22 @@ class UnreliableFolder(StoreFolder):
 
 
 @pytest.fixture
-def unreliable(store: StoreFolder) -> UnreliableFolder:
-    return UnreliableFolder(store.path, store.uri, unreliable=Unreliable(store.client))
+def client(store: StoreFolder) -> Unreliable:
+    return Unreliable(store.client)
 
 
-def test_refused_lines_are_an_error_of_the_next_line_and_are_written_at_the_end(unreliable):
-    appender = ObjectAppender(unreliable, "lines", every_s=0.05)
-    assert unreliable.unreliable
+@pytest.fixture
+def unreliable(store: StoreFolder, client: Unreliable) -> UnreliableFolder:
+    return UnreliableFolder(store.path, store.uri, unreliable=client)
+
+
+def test_refused_lines_are_an_error_of_the_next_line_and_are_written_at_the_end(
+    unreliable, client, monkeypatch
+):
+    monkeypatch.setattr(object_store, "_REPLACE_EVERY_S", 0.05)
+    appender = unreliable.append_to("lines")
     wait_until(lambda: not appender._is_behind, 10)
-    unreliable.unreliable.lost = ["request"]
+    client.lost = ["request"]
     appender.write_line(b"one\n", at_once=True)
     wait_until(lambda: appender._error is not None, 10)
     with pytest.raises(StorageError, match="no answer"):
@@ -218,17 +234,14 @@ def test_refused_lines_are_an_error_of_the_next_line_and_are_written_at_the_end(
     appender.close()
     assert unreliable.read("lines") == b"one\n"
     appender = unreliable.append_to("lines")
-    unreliable.unreliable.lost = ["request", "request"]
+    client.lost = ["request", "request"]
     with pytest.raises(StorageError, match="no answer"):
         appender.close()
 
 
 @pytest.mark.usefixtures("hurried")
-def test_lost_answers_are_no_other_process(unreliable):
-    client = unreliable.unreliable
-    assert client
+def test_lost_answers_are_no_other_process(unreliable, client):
     with unreliable.lock() as locked:
-        assert locked.lease
         client.lost = ["answer"]
         with pytest.raises(StorageError):
             locked.lease.beat()
@@ -245,9 +258,7 @@ def test_lost_answers_are_no_other_process(unreliable):
 
 @pytest.mark.parametrize("kind", ["repeated", "conflict"])
 @pytest.mark.usefixtures("hurried")
-def test_put_that_is_refused_without_need_is_no_other_process(unreliable, kind):
-    client = unreliable.unreliable
-    assert client
+def test_put_that_is_refused_without_need_is_no_other_process(unreliable, client, kind):
     client.lost = ["repeated"]  # the check whether the store knows conditions
     with unreliable.lock() as locked:
         appender = ObjectAppender(locked, "lines")
@@ -281,29 +292,27 @@ def test_driver_whose_sweep_was_deleted_says_so(unreliable):
         lock.__exit__(None, None, None)
 
 
-def test_driver_waits_for_a_store_that_does_not_answer(unreliable):
-    client = unreliable.unreliable
-    assert client
+def test_driver_waits_for_a_store_that_does_not_answer(store, unreliable, client, monkeypatch):
+    monkeypatch.setattr(object_store, "_RETRY_EVERY_S", 0.05)
     with unreliable.lock() as locked, closing(locked.append_to("lines")) as appender:
         client.lost = ["request", "answer"]
         appender.write_line(b"one\n", at_once=True)
-        wait_until(lambda: unreliable.read("lines") == b"one\n" and not client.lost, 10)
+        wait_until(lambda: store.read("lines") == b"one\n" and not client.lost, 10)
         appender.write_line(b"two\n")
-        client.lost = ["request"]
-        locked.write("a", b"1")
         worker = pickle.loads(pickle.dumps(replace(locked, unreliable=None)))
+        for request in (
+            lambda: locked.write("a", b"1"),
+            lambda: replace(worker, unreliable=client).replace("b", b"1", None),
+            lambda: locked.exists("a"),
+            locked.files,
+            lambda: locked.delete("a"),
+            lambda: locked.append_to("other lines").close(),
+        ):
+            client.lost = ["request"]
+            request()
+            assert not client.lost
         client.lost = ["request"]
-        replace(worker, unreliable=client).replace("b", b"1", None)
-        client.lost = ["request"]
-        assert locked.exists("a")
-        client.lost = ["request"]
-        assert "a" in locked.files()
-        client.lost = ["request"]
-        locked.delete("a")
-        client.lost = ["request"]
-        locked.append_to("other lines").close()
-        client.lost = ["request"]
-    assert unreliable.read("lines") == b"one\ntwo\n"
+    assert store.read("lines") == b"one\ntwo\n"
 
 
 def test_request_in_which_the_process_was_suspended_is_made_again():
@@ -321,9 +330,8 @@ def test_request_in_which_the_process_was_suspended_is_made_again():
     assert repeat(request, 0.01) == "answer"
 
 
-def test_store_without_conditions_is_refused(unreliable):
-    assert unreliable.unreliable
-    unreliable.unreliable.knows_conditions = False
+def test_store_without_conditions_is_refused(unreliable, client):
+    client.knows_conditions = False
     with pytest.raises(StorageError, match="ignores conditions"), unreliable.lock():
         pass
     assert unreliable.files() == []
@@ -354,16 +362,6 @@ def test_driver_that_has_lost_the_lock_changes_nothing(store):
                 attempt()
     assert (store.read("lines"), store.read(LOCK_FILE)) == (b"one\n", OTHER)
     assert store.files() == [LOCK_FILE, "lines", "obsolete"]
-
-
-@pytest.mark.usefixtures("hurried")
-def test_files_are_deleted_once_the_lines_before_are_in_the_store(store):
-    store.write("obsolete", b"")
-    with store.lock() as locked, closing(locked.append_to("lines")) as appender:
-        appender.write_line(b"one\n")
-        appender.delete_when_safe(["obsolete"])
-        assert store.exists("obsolete")
-    assert (store.read("lines"), store.exists("obsolete")) == (b"one\n", False)
 
 
 def test_prefix_may_be_percent_encoded(s3):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator
 
-from models.dropout import Dropout
+from models.seeded import Dropout
 
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 

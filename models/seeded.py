@@ -1,4 +1,6 @@
-"""Dropout that draws from a given generator, 16 random bits per activation."""
+"""Weights and dropout masks from a given generator; PyTorch's layers use the global one."""
+
+import math
 
 import torch
 from torch import Generator, Tensor, nn
@@ -47,7 +49,24 @@ class Dropout(nn.Module):
 
 
 def draw_from(model: nn.Module, generator: Generator | None) -> None:
-    """Replace each `nn.Dropout` of `model` by a `Dropout` that draws from `generator`."""
+    """Draw the weights of a network from `generator`, which also draws its dropout masks then.
+
+    Weights and biases have PyTorch's default distribution, U(-b, b) with b = 1/sqrt(fan_in): what
+    `nn.Linear.reset_parameters` and `nn.Conv2d.reset_parameters` draw.
+
+    Args:
+        model: Its layers are moved to the generator's device, each `nn.Dropout` is replaced.
+        generator: Drawn from in the order of `model.modules()`, weight before bias. None:
+            torch's global generator, on torch's default device.
+    """
     for path, layer in list(model.named_modules(remove_duplicate=False)):
         if isinstance(layer, nn.Dropout):
             model.set_submodule(path, Dropout(layer.p, generator))
+    model.to(generator.device if generator else torch.get_default_device())
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            with torch.no_grad():
+                layer.weight.uniform_(-bound, bound, generator=generator)
+                if layer.bias is not None:
+                    layer.bias.uniform_(-bound, bound, generator=generator)
