@@ -29,10 +29,9 @@ _EDGE = 0.2  # fainter pixels, as a fraction of the darkest ink, do not extend t
 
 
 def is_image(path: Path) -> bool:
-    """Return whether a path in a folder is not hidden and has the extension of an image."""
-    is_hidden = any(part.startswith(".") for part in path.parts)
+    """Return whether a file is not hidden and has the extension of an image."""
     formats = Image.registered_extensions()
-    return not is_hidden and formats.get(path.suffix.lower()) in _FORMATS
+    return not path.name.startswith(".") and formats.get(path.suffix.lower()) in _FORMATS
 
 
 def read_digit(path: Path) -> NDArray[np.uint8]:

@@ -113,9 +113,9 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
         if folder.name not in _PARTS:
             progress.message(f"note: {folder} is not used; parts are called train, val and test")
     for part in _PARTS:
-        if n := sum(p.is_file() and is_image(Path(p.name)) for p in (path / part).glob("*")):
+        if n := sum(p.is_file() and is_image(p) for p in (path / part).glob("*")):
             progress.message(f"note: images without a class are not used: {n:,} in {path / part}")
-        if others := [p for p in files_below(path / part) if not is_image(Path(p.name))]:
+        if others := [p for p in files_below(path / part) if not is_image(p)]:
             progress.message(
                 "note: files that are not PNG, JPEG and so on are not used: "
                 f"{len(others):,} in {path / part}, such as {others[0]}"
@@ -127,7 +127,7 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
         for folder in _folders(path / part):
             if folder.name not in classes:
                 raise DataError(f"{folder}: there is no class {folder.name} in {path / 'train'}")
-            here = [file for file in files_below(folder) if is_image(Path(file.name))]
+            here = [file for file in files_below(folder) if is_image(file)]
             if not here:
                 raise DataError(f"{folder} has no images; use PNG or JPEG files")
             files += here

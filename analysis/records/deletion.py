@@ -1,12 +1,9 @@
 """Deletion of a sweep."""
 
 from contextlib import closing
-from fnmatch import fnmatchcase
 
 from analysis.records.files import FOLDERS, LEDGER_FILE, is_record
 from analysis.storage.folder import LOCK_FILE, Folder
-
-_UNFINISHED = ".*.part"  # what a killed process did not finish writing
 
 
 def linked_path(folder: Folder) -> str | None:
@@ -41,7 +38,7 @@ def delete_files(locked: Folder) -> None:
                 part.delete(file)
             part.remove_if_empty()
     for name in locked.files():
-        if name != LEDGER_FILE and (is_record(name) or fnmatchcase(name, _UNFINISHED)):
+        if name != LEDGER_FILE and is_record(name):
             locked.delete(name)
     locked.delete(LEDGER_FILE)
     locked.remove_if_empty()

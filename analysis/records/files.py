@@ -2,6 +2,8 @@
 
 from fnmatch import fnmatchcase
 
+from analysis.storage.folder import UNFINISHED
+
 LEDGER_FILE = "ledger.jsonl"
 CONFIRMATION_FILE = "confirm.jsonl"
 CONFIG_FILE = "config.yaml"
@@ -47,7 +49,7 @@ def earlier_model_name(digest: str) -> str:
 FOLDERS = (CHECKPOINTS_FOLDER, PREDICTIONS_FOLDER, FAILURES_FOLDER, PLOTS_FOLDER)
 _FILES = (
     *(LEDGER_FILE, CONFIG_FILE, ENVIRONMENT_FILE, CONFIRMATION_FILE, REPORT_FILE, MODEL_FILE),
-    *("confirm-*-epochs*.jsonl", earlier_model_name("?" * 8)),  # earlier ones
+    *("confirm-*-epochs*.jsonl", earlier_model_name("?" * 8), UNFINISHED),  # earlier ones
 )
 
 

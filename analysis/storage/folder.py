@@ -38,6 +38,8 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 from analysis.errors import StorageError
 
 LOCK_FILE = ".lock"
+UNFINISHED = f".?*-{'[0-9a-f]' * 16}.part"
+"""Pattern of the names of files that a killed process did not finish writing."""
 
 T = TypeVar("T")
 
@@ -205,11 +207,10 @@ class Folder(ABC):
     @abstractmethod
     def _append_to(self, name: str) -> Appender: ...
 
-    def _number(self, error: Exception) -> int:
-        return getattr(error, "errno", None) or errno.EIO
-
-    def _reason(self, error: Exception) -> str:
-        return getattr(error, "strerror", None) or str(error)
+    def _describe(self, error: Exception) -> tuple[int, str]:
+        """Return the number and the reason of a failure."""
+        number = getattr(error, "errno", None) or errno.EIO
+        return number, getattr(error, "strerror", None) or str(error)
 
     def _attempt(self, name: str, act: Callable[[], T], *, may_lack: bool = True) -> T:
         """Return what `act` returns, with the errors of `_errors_of`."""
@@ -230,4 +231,4 @@ class Folder(ABC):
             path = self.display_path(name)
             if isinstance(error, FileNotFoundError) and may_lack:
                 raise FileNotFoundError(errno.ENOENT, "no such file", path) from error
-            raise StorageError(self._number(error), self._reason(error), path) from error
+            raise StorageError(*self._describe(error), path) from error

@@ -8,7 +8,6 @@ import errno
 import fcntl
 import json
 import os
-import re
 import secrets
 import socket
 import time
@@ -22,9 +21,8 @@ from typing import Self
 from typing_extensions import override
 
 from analysis.errors import InUseError, StorageError
-from analysis.storage.folder import LOCK_FILE, Folder, gone_error
+from analysis.storage.folder import LOCK_FILE, UNFINISHED, Folder, gone_error
 
-_PART = re.compile(r"\..{1,40}-[0-9a-f]{16}\.part")
 _STALE_PART_S = 3600.0  # a report may be written without the lock
 # `is_locked` takes the lock for an instant, which must not stop a driver from starting.
 _RETRY_S = 1.0
@@ -112,12 +110,10 @@ class LocalFolder(Folder):
 
     def _delete_parts(self) -> None:
         """Delete the files that a killed process did not finish writing."""
-        for pattern in (".*.part", "*/.*.part"):
-            for path in self.path.glob(pattern):
-                with suppress(OSError):
-                    age_s = time.time() - path.stat().st_mtime
-                    if _PART.fullmatch(path.name) and age_s > _STALE_PART_S:
-                        os.unlink(path)
+        for path in (*self.path.glob(UNFINISHED), *self.path.glob(f"*/{UNFINISHED}")):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _STALE_PART_S:
+                    os.unlink(path)
 
     def _exists(self, name: str) -> bool:
         return (self.path / name).is_file()

@@ -174,20 +174,18 @@ class StoreFolder(Folder):
     def _append_to(self, name: str) -> "ObjectAppender":
         return ObjectAppender(self, name)
 
-    def _number(self, error: Exception) -> int:
+    def _describe(self, error: Exception) -> tuple[int, str]:
+        number, _ = super()._describe(error)
         code = _tag(error, "Code")
-        if not isinstance(error, GenericError | TimeoutError) or (code and code not in _BUSY):
-            return super()._number(error)
-        return errno.ETIMEDOUT
-
-    def _reason(self, error: Exception) -> str:
-        if code := _tag(error, "Code"):
+        if isinstance(error, GenericError | TimeoutError) and (not code or code in _BUSY):
+            number = errno.ETIMEDOUT
+        if code:
             message = _tag(error, "Message")
-            return f"the object store says {code}" + (f": {message}" if message else "")
+            return number, f"the object store says {code}" + (f": {message}" if message else "")
         text = mask_credentials(str(error)).partition("\n\nDebug source")[0]
         if "retries" in text or "HTTP error" in text:
-            return "the object store does not answer"
-        return " ".join(text.split())
+            return number, "the object store does not answer"
+        return number, " ".join(text.split())
 
 
 def open_store(uri: str) -> StoreFolder:

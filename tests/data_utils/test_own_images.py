@@ -1,3 +1,4 @@
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,16 @@ def _arrays(**changed: Any) -> dict[str, Any]:
 
 
 def _load_npz(folder: Path, **arrays: Any) -> TrainTest:
-    np.savez(folder / "a.npz", **arrays)
-    return load_npz(folder / "a.npz", Progress())
+    return _load(folder / "a.npz", **arrays)[0]
+
+
+def _load(path: Path, **arrays: Any) -> tuple[TrainTest, list[str]]:
+    """Load images, from a file with `arrays` if they are given; return what is said, too."""
+    said: list[str] = []
+    if arrays:
+        np.savez(path, **arrays)
+    load = load_npz if path.suffix == ".npz" else load_folder
+    return load(path, Progress(message=said.append)), said
 
 
 def _fill(root: Path, part: str, images: Pixels, *classes: str) -> None:
@@ -41,6 +50,14 @@ def _fill(root: Path, part: str, images: Pixels, *classes: str) -> None:
         folder = root / part / classes[i % len(classes)]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(folder / f"{i:03}.png")
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder of images by class."""
+    _fill(tmp_path / "images", "train", _images(8, 1), "a", "b")
+    _fill(tmp_path / "images", "test", _images(4, 2), "a", "b")
+    return tmp_path / "images"
 
 
 def test_npz_in_keras_names_keeps_its_pixels_and_labels(tmp_path):
@@ -93,10 +110,8 @@ def test_folder_is_gray_unless_an_image_has_color(is_color, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparent_pixels_are_white(mode, tmp_path):
-    _fill(tmp_path, "train", _images(8, 1), "cat", "dog")
-    _fill(tmp_path, "test", _images(4, 2), "cat")
-    path = tmp_path / "test" / "cat" / "000.png"
+def test_transparent_pixels_are_white(mode, images):
+    path = images / "test" / "a" / "000.png"
     image = Image.new(mode, (28, 28))
     if mode == "P":
         image.save(path, transparency=0)
@@ -107,7 +122,7 @@ def test_transparent_pixels_are_white(mode, tmp_path):
     expected = np.full((28, 28), 255)
     expected[0, :2] = (50, 0.8 * 255 + 0.2 * 50) if mode != "P" else 255
     for pixels in (
-        load_folder(tmp_path, Progress()).test.images[0],
+        load_folder(images, Progress()).test.images[0],
         read_image(path, channels=1, side=28),
         read_image(path, channels=3, side=28)[2],
     ):
@@ -118,8 +133,7 @@ def test_names_of_classes_are_escaped_and_folders_of_other_names_are_said(tmp_pa
     names = ("line\nbreak", "\x1b[31mred", os.fsdecode(b"caf\xe9"), "é" * 60)
     _fill(tmp_path, "train", _images(24, 1), *names)
     _fill(tmp_path, "Test", _images(4, 2), *names)
-    lines: list[str] = []
-    data = load_folder(tmp_path, Progress(lines.append))
+    data, lines = _load(tmp_path)
     shown = {r"line\nbreak", r"\x1b[31mred", r"caf\udce9", "é" * 60}
     assert set(data.spec.classes) == shown
     assert lines[0] == f"note: {tmp_path}/Test is not used; parts are called train, val and test"
@@ -128,8 +142,7 @@ def test_names_of_classes_are_escaped_and_folders_of_other_names_are_said(tmp_pa
 def test_folder_without_test_images_has_the_first_ones_set_aside(tmp_path):
     images = _images(24, 1)
     _fill(tmp_path, "train", images, "a", "b")
-    lines: list[str] = []
-    data = load_folder(tmp_path, Progress(lines.append))
+    data, lines = _load(tmp_path)
     assert (len(data.train), data.test.labels.tolist()) == (20, [0, 0, 1, 1])
     np.testing.assert_array_equal(data.test.images, images[[0, 2, 1, 3]])
     assert data.spec.mean == data.test.spec.mean == round((data.train.images / 255).mean(), 4)
@@ -146,17 +159,11 @@ def test_copies_among_the_training_images_are_said(tmp_path):
     images[[8, 10]] = images[[0, 6]]
     _fill(tmp_path, "train", images, "a", "b")
     _fill(tmp_path, "test", _images(4, 2), "a", "b")
-
-    def notes() -> list[str]:
-        said: list[str] = []
-        load_folder(tmp_path, Progress(message=said.append))
-        return [line for line in said if line.startswith("note: ")]
-
-    (note,) = notes()
+    (note,) = (line for line in _load(tmp_path)[1] if line.startswith("note: "))
     assert "2 training images are copies of others, such as " in note
     assert f"{tmp_path}/train/a/000.png and {tmp_path}/train/a/008.png: " in note
     _fill(tmp_path, "val", _images(4, 3), "a", "b")  # validation images of its own
-    assert not notes()
+    assert not any(line.startswith("note: ") for line in _load(tmp_path)[1])
 
 
 def test_copies_are_not_set_aside_for_the_test(tmp_path):
@@ -221,23 +228,21 @@ def test_npz_with_a_fault_is_refused_with_the_reason(changed, message, tmp_path)
 
 
 def test_file_that_is_no_npz_is_refused(tmp_path):
+    good, other = io.BytesIO(), io.BytesIO()
+    np.savez(good, **_arrays())
+    np.save(other, _images(2, 1))
     path = tmp_path / "a.npz"
-    with pytest.raises(DataError, match="there is no file"):
-        load_npz(path, Progress())
-    path.write_bytes(b"PK")
-    with pytest.raises(DataError, match="cannot be read as an .npz file"):
-        load_npz(path, Progress())
-    path.write_bytes(b"text")
-    with pytest.raises(DataError, match="numpy.savez`"):
-        load_npz(path, Progress())
-    with path.open("wb") as file:
-        np.save(file, _images(2, 1))
-    with pytest.raises(DataError, match="numpy.savez`"):
-        load_npz(path, Progress())
-    np.savez(path, **_arrays())
-    path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(DataError, match="cannot be read as an .npz file"):
-        load_npz(path, Progress())
+    for data, message in (
+        (None, "there is no file"),
+        (b"PK", "cannot be read as an .npz file"),
+        (b"text", "numpy.savez`"),
+        (other.getvalue(), "numpy.savez`"),
+        (good.getvalue()[:-200], "cannot be read as an .npz file"),
+    ):
+        if data is not None:
+            path.write_bytes(data)
+        with pytest.raises(DataError, match=message):
+            load_npz(path, Progress())
     with pytest.raises(DataError, match="Is a directory"):
         load_npz(tmp_path, Progress())
 
@@ -259,17 +264,15 @@ def test_file_that_is_no_npz_is_refused(tmp_path):
         ),
     ],
 )
-def test_folder_with_a_fault_is_refused_with_the_reason(part, name, content, message, tmp_path):
-    _fill(tmp_path, "train", _images(8, 1), "a", "b")
-    _fill(tmp_path, "test", _images(4, 2), "a", "b")
-    file = tmp_path / part / name
+def test_folder_with_a_fault_is_refused_with_the_reason(part, name, content, message, images):
+    file = images / part / name
     file.parent.mkdir(exist_ok=True)
     if isinstance(content, bytes):
         file.write_bytes(content)
     else:
         Image.fromarray(content).save(file)
     with pytest.raises(DataError, match=message):
-        load_folder(tmp_path, Progress())
+        load_folder(images, Progress())
 
 
 @pytest.mark.parametrize("pixels", [np.uint16, np.int32, np.float32])
@@ -281,70 +284,52 @@ def test_image_of_more_than_8_bits_is_refused_wherever_it_is_read(pixels, tmp_pa
             read_image(path, channels=channels, side=28)
 
 
-def test_files_and_arrays_that_are_not_used_are_said(tmp_path):
-    said: list[str] = []
-    _fill(tmp_path, "train", _images(8, 1), "a", "b")
-    _fill(tmp_path, "test", _images(4, 2), "a", "b")
+def test_files_and_arrays_that_are_not_used_are_said(images, tmp_path):
     for name in ("train/a/x.avif", "train/a/.x.avif", "train/b/more/x", "test/list.csv"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("")
-    load_folder(tmp_path, Progress(message=said.append))
+        (images / name).parent.mkdir(exist_ok=True)
+        (images / name).write_text("")
+    Image.fromarray(_images(1, 3)[0]).save(images / "test" / "loose.png")
     note = "note: files that are not PNG, JPEG and so on are not used: "
-    assert said[:2] == [
-        f"{note}2 in {tmp_path}/train, such as {tmp_path}/train/a/x.avif",
-        f"{note}1 in {tmp_path}/test, such as {tmp_path}/test/list.csv",
+    assert _load(images)[1][:3] == [
+        f"{note}2 in {images}/train, such as {images}/train/a/x.avif",
+        f"note: images without a class are not used: 1 in {images}/test",
+        f"{note}1 in {images}/test, such as {images}/test/list.csv",
     ]
-    said.clear()
-    np.savez(tmp_path / "a.npz", **_arrays(x_valid=_images(6, 3), y_valid=np.arange(6)))
-    load_npz(tmp_path / "a.npz", Progress(message=said.append))
+    arrays = _arrays(x_valid=_images(6, 3), y_valid=np.arange(6))
+    _, said = _load(tmp_path / "a.npz", **arrays)
     assert said[0] == f"note: {tmp_path}/a.npz: arrays that are not used: x_valid, y_valid"
 
 
-def test_links_to_folders_are_followed(tmp_path):
-    mine = tmp_path / "mine"
-    _fill(mine, "train", _images(8, 1), "a", "b")
-    _fill(mine, "test", _images(4, 2), "a", "b")
+def test_links_to_folders_are_followed(images, tmp_path):
     _fill(tmp_path, "elsewhere", _images(6, 3), "c", "more")
-    (mine / "train" / "c").symlink_to(tmp_path / "elsewhere" / "c")
-    (mine / "train" / "a" / "more").symlink_to(tmp_path / "elsewhere" / "more")
-    (mine / "train" / "a" / "circle").symlink_to(mine / "train")
-    (mine / "train" / "circle").symlink_to(mine)
-    (tmp_path / "elsewhere" / "more" / "circle").symlink_to(mine / "train" / "a")
-    data = load_folder(mine, Progress())
+    (images / "train" / "c").symlink_to(tmp_path / "elsewhere" / "c")
+    (images / "train" / "a" / "more").symlink_to(tmp_path / "elsewhere" / "more")
+    (images / "train" / "a" / "circle").symlink_to(images / "train")
+    (images / "train" / "circle").symlink_to(images)
+    (tmp_path / "elsewhere" / "more" / "circle").symlink_to(images / "train" / "a")
+    data = load_folder(images, Progress())
     assert np.bincount(data.train.labels).tolist() == [7, 4, 3]
 
 
-def test_pipe_is_refused_instead_of_waited_for(tmp_path):
-    _fill(tmp_path, "train", _images(8, 1), "a", "b")
-    os.mkfifo(tmp_path / "train" / "a" / "pipe.png")
+def test_pipe_is_refused_instead_of_waited_for(images):
+    os.mkfifo(images / "train" / "a" / "pipe.png")
     with pytest.raises(DataError, match=r"a/pipe\.png is not a file$"):
-        load_folder(tmp_path, Progress())
+        load_folder(images, Progress())
 
 
 def test_what_the_accuracy_does_not_speak_of_is_said(tmp_path):
-    said: list[str] = []
-    np.savez(tmp_path / "a.npz", **_arrays(y_test=np.arange(6) % 2))
-    load_npz(tmp_path / "a.npz", Progress(message=said.append))
-    assert said == [
-        f"note: {tmp_path / 'a.npz'}: no images for validation of class 2",
-        f"note: {tmp_path / 'a.npz'}: no images for test of class 2",
-    ]
-    said.clear()
-    np.savez(tmp_path / "b.npz", x_train=_images(15, 4), y_train=np.arange(15) % 3)
-    load_npz(tmp_path / "b.npz", Progress(message=said.append))
-    missing = "validation of class 1", "test of class 2"
-    assert [message.partition("b.npz: no images for ")[2] for message in said[1:]] == list(missing)
-    said.clear()
-    with pytest.raises(DataError, match=r"a\.npz is neither a folder of images nor an \.npz file"):
-        load_folder(tmp_path / "a.npz", Progress())
-    _fill(tmp_path, "train", _images(8, 1), "a", "b")
-    _fill(tmp_path, "test", _images(4, 2), "a", "b")
-    Image.fromarray(_images(1, 3)[0]).save(tmp_path / "test" / "loose.png")
-    load_folder(tmp_path, Progress(message=said.append))
-    assert said[0] == f"note: images without a class are not used: 1 in {tmp_path / 'test'}"
+    path = tmp_path / "a.npz"
+    missing = f"note: {path}: no images for "
+    _, said = _load(path, **_arrays(y_test=np.arange(6) % 2))
+    assert said == [f"{missing}validation of class 2", f"{missing}test of class 2"]
+    _, said = _load(path, x_train=_images(15, 4), y_train=np.arange(15) % 3)
+    assert said[1:] == [f"{missing}validation of class 1", f"{missing}test of class 2"]
 
 
 def test_folder_without_classes_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file is neither a folder of images nor an \.npz file"):
+        load_folder(tmp_path / "file", Progress())
     mine, said = tmp_path / "mine", list[str]()
     for message, next_folder in (
         ("there is no folder ", mine / "photos"),

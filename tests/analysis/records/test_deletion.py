@@ -49,9 +49,9 @@ def test_nothing_is_left_of_a_sweep(folder):
 
 
 def test_other_files_are_kept(folder):
-    for name in ("notes.txt", "mine/data.csv"):
+    for name in ("notes.txt", ".download.part", "mine/data.csv"):
         folder.write(name, b"mine")
-    assert delete_sweep(folder) == ["mine", "notes.txt"]
+    assert delete_sweep(folder) == ["mine", ".download.part", "notes.txt"]
     assert folder.read("notes.txt") == folder.read("mine/data.csv") == b"mine"
     assert not folder.exists(LEDGER_FILE)
 
