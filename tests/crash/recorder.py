@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from analysis.storage import local_folder
 from analysis.storage.local_folder import FileAppender, LocalFolder
@@ -203,17 +204,10 @@ def recording(root: Path, log: Log) -> Iterator[None]:
         write(self, name, data)
         recorder.told("file", self.path / name)
 
-    changes: tuple[tuple[Any, str, Any], ...] = (
-        (local_folder, "os", recorder),
-        (FileAppender, "__init__", recorded_init),
-        (FileAppender, "write_line", recorded_line),
-        (LocalFolder, "_write", recorded_write),
-    )
-    before = [getattr(owner, name) for owner, name, _ in changes]
-    for owner, name, new in changes:
-        setattr(owner, name, new)
-    try:
+    with (
+        patch.object(local_folder, "os", recorder),
+        patch.object(FileAppender, "__init__", recorded_init),
+        patch.object(FileAppender, "write_line", recorded_line),
+        patch.object(LocalFolder, "_write", recorded_write),
+    ):
         yield
-    finally:
-        for (owner, name, _), old in zip(changes, before, strict=True):
-            setattr(owner, name, old)
