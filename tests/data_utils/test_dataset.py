@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy import stats
 
 from analysis.records.dataset import DataRecord
 from data_utils.dataset import (
@@ -35,21 +34,6 @@ def test_take_keeps_the_order_of_its_indices():
     assert numbers(taken) == [2, 0]
     assert taken.labels.tolist() == [4, 3]
     assert len(numbered([3, 1, 4]).take([])) == 0
-
-
-@pytest.mark.parametrize(
-    ("images", "labels"),
-    [
-        (np.zeros((2, 28, 28)), np.zeros(2, np.uint8)),
-        (np.zeros((2, 28, 28), np.uint8), np.zeros(2, np.int64)),
-        (np.zeros((2, 784), np.uint8), np.zeros(2, np.uint8)),
-        (np.zeros((2, 28, 28), np.uint8), np.zeros(3, np.uint8)),
-        (np.zeros((1, 28, 28), np.uint8), np.full(1, 10, np.uint8)),
-    ],
-)
-def test_image_dataset_refuses_other_arrays(images, labels):
-    with pytest.raises(AssertionError):
-        ImageDataset(images, labels)
 
 
 def test_mean_and_std_are_those_of_the_training_images(mnist):
@@ -113,38 +97,6 @@ def test_contiguous_folds_cover_mnist_nearly_once(mnist):
         held_out(mnist.train.labels, 10_000, "contiguous", n).astype(int) for n in range(6)
     )
     assert abs(chosen - 1).sum() < 30  # where the sixth of a class is not a whole number
-
-
-def _slants(dataset):
-    """Return how far the strokes of each image lean, standardized within its class."""
-    pixels = dataset.images / 255
-    rows, columns = np.mgrid[:28, :28]
-    ink = pixels.sum((1, 2))
-    rows, columns = (
-        at - (pixels * at).sum((1, 2), keepdims=True) / ink[:, None, None]
-        for at in (rows, columns)
-    )
-    slants = (pixels * rows * columns).sum((1, 2)) / (pixels * rows**2).sum((1, 2))
-    for digit in range(10):
-        of_class = dataset.labels == digit
-        slants[of_class] = stats.zscore(slants[of_class])
-    return slants
-
-
-def test_images_of_one_writer_follow_one_another_in_mnist(mnist):
-    slants = _slants(mnist.train.take(range(20_000)))
-    alike = {gap: (slants[:-gap] * slants[gap:]).mean() for gap in (2, 40, 400, 4000)}
-    # Every other image is of another source of writers, about 120 images from each.
-    assert alike[2] > alike[40] > 1.5 * alike[400]
-    assert alike[4000] == pytest.approx(alike[400], abs=0.05)
-
-
-def test_contiguous_split_keeps_neighbors_of_mnist_together(mnist):
-    in_validation = held_out(mnist.train.labels, 10_000, "contiguous", 3)
-    apart = in_validation[:-2] != in_validation[2:]
-    assert apart.mean() < 0.02
-    drawn = held_out(mnist.train.labels, 10_000, "random", 3)
-    assert (drawn[:-2] != drawn[2:]).mean() > 0.25
 
 
 def test_dataset_sets_its_own_validation_images_aside():
