@@ -8,7 +8,7 @@ A part `val` is used for validation; without a part `test`, some images are set 
 import hashlib
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -34,19 +34,20 @@ _SHAPES = "[n, side, side], [n, side, side, 1] or [n, side, side, 3]"
 
 @dataclass(frozen=True)
 class _Part:
-    """Images [n, side, side] or [n, side, side, 3] with labels; `where` names one of them."""
+    """Images [n, side, side] or [n, side, side, 3] with labels, and how messages name each."""
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    where: list[str]
+    labels: NDArray[np.uint16]
+    names: list[str]
 
     @cached_property
     def digests(self) -> list[bytes]:
         """What tells each image from others."""
         return [hashlib.sha256(image.tobytes()).digest() for image in self.images]
 
-    def named(self, i: int) -> str:
-        return self.where[i] if len(self.where) > 1 else f"{self.where[0]}[{i}]"
+    def take(self, chosen: NDArray[np.bool]) -> "_Part":
+        names = [name for name, is_chosen in zip(self.names, chosen, strict=True) if is_chosen]
+        return _Part(self.images[chosen], self.labels[chosen], names)
 
 
 def load_npz(path: Path, progress: Progress, split: Split = DEFAULT_SPLIT) -> TrainTest:
@@ -98,7 +99,7 @@ def load_folder(path: Path, progress: Progress, split: Split = DEFAULT_SPLIT) ->
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     if all((part.images[..., :1] == part.images).all() for part in parts.values()):
-        parts = {k: _Part(p.images[..., 0], p.labels, p.where) for k, p in parts.items()}
+        parts = {k: replace(part, images=part.images[..., 0]) for k, part in parts.items()}
     return _assemble(str(path), parts, classes, progress, split)
 
 
@@ -134,8 +135,7 @@ def _read_parts(path: Path, progress: Progress) -> tuple[dict[str, _Part], list[
             labels += [classes.index(folder.name)] * len(here)
         if files:
             progress.message(f"reading {len(files):,} images from {path / part}")
-            images = _stack(files)
-            parts[part] = _Part(images, np.array(labels), [str(file) for file in files])
+            parts[part] = _Part(_stack(files), np.array(labels, np.uint16), list(map(str, files)))
     if not parts:
         raise DataError(f"{path / 'train'} has no classes; put the images into train/CLASS")
     return parts, classes
@@ -206,7 +206,8 @@ def _check_arrays(path: Path, name: str, images: NDArray[Any], labels: NDArray[A
             f"{where} needs labels between 0 and {MAX_CLASSES - 1}, but they are between "
             f"{labels.min()} and {labels.max()}"
         )
-    return _Part(images.astype(np.uint8, copy=False), labels.astype(np.int64), [where])
+    names = [f"{where}[{i}]" for i in range(len(images))]
+    return _Part(images.astype(np.uint8, copy=False), labels.astype(np.uint16), names)
 
 
 def _assemble(
@@ -214,52 +215,48 @@ def _assemble(
 ) -> TrainTest:
     """Check the parts together, and make the dataset."""
     _check_together(where, parts, classes)
-    kind = np.uint8 if len(classes) <= 256 else np.uint16
-    names = tuple(map(_printable, classes))
-    images = {name: _channels_first(part.images) for name, part in parts.items()}
-    labels: dict[str, NDArray[np.uint8 | np.uint16]]
-    labels = {name: part.labels.astype(kind) for name, part in parts.items()}
-    n = len(labels["train"])
-    kept = list(range(n))
+    train, class_names = parts["train"], tuple(map(_printable, classes))
     if "test" not in parts:
-        for_test = held_out(labels["train"], n_held_out(n), split, seed=0)
-        kept = np.flatnonzero(~for_test).tolist()
-        images |= {"train": images["train"][~for_test], "test": images["train"][for_test]}
-        labels |= {"train": labels["train"][~for_test], "test": labels["train"][for_test]}
+        n = len(train.labels)
+        for_test = held_out(train.labels, n_held_out(n), split, seed=0)
+        test, train = train.take(for_test), train.take(~for_test)
+        parts |= {"train": train, "test": test}
         progress.message(
-            f"{where} has no test images: {len(labels['test']):,} of the {n:,} training images, "
+            f"{where} has no test images: {len(test.labels):,} of the {n:,} training images, "
             "the same share of each class as far as possible, are set aside for the test"
         )
-        learned_from = {parts["train"].digests[i] for i in kept}
-        held = np.flatnonzero(for_test)
-        if n_again := sum(parts["train"].digests[i] in learned_from for i in held):
+        learned_from = set(train.digests)
+        if n_again := sum(digest in learned_from for digest in test.digests):
             raise DataError(
                 f"{where} has equal images, of which {n_again:,} would be set aside for the test "
                 "although the network learns from their copies; remove copies, or add test images"
             )
-    validated = labels.get("val")
-    if validated is None:
-        n = n_held_out(len(labels["train"]))
-        validated = labels["train"][held_out(labels["train"], n, split, seed=0)]
+    if (validation := parts.get("val")) is None:
+        n = n_held_out(len(train.labels))
+        validation = train.take(held_out(train.labels, n, split, seed=0))
         first: dict[bytes, int] = {}
-        pairs = [(first.setdefault(parts["train"].digests[i], i), i) for i in kept]
+        pairs = [(first.setdefault(digest, i), i) for i, digest in enumerate(train.digests)]
         if copies := [pair for pair in pairs if pair[0] != pair[1]]:
-            example = " and ".join(parts["train"].named(i) for i in copies[0])
+            example = " and ".join(train.names[i] for i in copies[0])
             progress.message(
                 f"note: {where}: {len(copies):,} training images are copies of others, such as "
                 f"{example}: they can make the validation accuracy too high; remove copies"
             )
-    for used_for, chosen in (("validation", validated), ("test", labels["test"])):
-        counts = np.bincount(chosen, minlength=len(classes))
-        if missing := [c for c, n in zip(names, counts, strict=True) if not n]:
+    for used_for, part in (("validation", validation), ("test", parts["test"])):
+        counts = np.bincount(part.labels, minlength=len(classes))
+        if missing := [c for c, n in zip(class_names, counts, strict=True) if not n]:
             few = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
             progress.message(f"note: {where}: no images for {used_for} of class {few}")
-    spec = describe_pixels(images["train"], names)  # without what is set aside
-    test = ImageDataset(images["test"], labels["test"], spec)
+    images = {name: _channels_first(part.images) for name, part in parts.items()}
+    kind = np.uint8 if len(classes) <= 256 else np.uint16
+    labels: dict[str, NDArray[np.uint8 | np.uint16]]
+    labels = {name: part.labels.astype(kind) for name, part in parts.items()}
+    spec = describe_pixels(images["train"], class_names)  # without what is set aside
+    test_images = ImageDataset(images["test"], labels["test"], spec)
     if "val" not in parts:
-        return TrainTest(ImageDataset(images["train"], labels["train"], spec), test)
+        return TrainTest(ImageDataset(images["train"], labels["train"], spec), test_images)
     learned, classified = (np.concatenate([of["train"], of["val"]]) for of in (images, labels))
-    return TrainTest(ImageDataset(learned, classified, spec), test, len(labels["val"]))
+    return TrainTest(ImageDataset(learned, classified, spec), test_images, len(labels["val"]))
 
 
 def _printable(name: str) -> str:
@@ -308,7 +305,7 @@ def _check_together(where: str, parts: dict[str, _Part], classes: list[str]) -> 
         second = enumerate(parts[other].digests)
         again = [(first[digest], i) for i, digest in second if digest in first]
         if again:
-            pair = f"{parts[one].named(again[0][0])} and {parts[other].named(again[0][1])}"
+            pair = f"{parts[one].names[again[0][0]]} and {parts[other].names[again[0][1]]}"
             some = "1 image is" if len(again) == 1 else f"{len(again):,} images are"
             raise DataError(
                 f"{some} in both {one} and {other}, such as {pair}; remove them from one of them"

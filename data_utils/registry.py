@@ -44,12 +44,10 @@ def load_dataset(
     written. Of own data without test images, `split` chooses some. Raises DataError as
     `load_mnist` does.
     """
-    data: TrainTest
     if is_path(name):
         from data_utils.own_images import load_folder, load_npz
 
-        data = (load_npz if _is_npz(name) else load_folder)(Path(name), progress, split)
-        return data
+        return (load_npz if _is_npz(name) else load_folder)(Path(name), progress, split)
     if folder is not None and not create:
         _check_exists(folder, name)
     module, _, kind = DATASETS[name].partition(":")
@@ -58,7 +56,7 @@ def load_dataset(
 
         return load_like_mnist(name, kind, folder, progress=progress, may_fetch=may_fetch)
     load = resolve_name(DATASETS[name])
-    data = load(folder, progress=progress, may_fetch=may_fetch)
+    data: TrainTest = load(folder, progress=progress, may_fetch=may_fetch)
     return data
 
 

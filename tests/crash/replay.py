@@ -84,7 +84,7 @@ def replaying(states: States) -> Iterator[None]:
     def train_epochs(run: TrainingRun, *images: Any, epochs: int) -> Iterator[Any]:
         name, n_epochs = PlainWorker.name, len(run.history)
         if n_epochs:
-            assert same_training(run.state_dict(), states[name, n_epochs])
+            assert fingerprint(run.state_dict()) == fingerprint(states[name, n_epochs])
         for epoch in range(n_epochs + 1, epochs + 1):
             run.load_state_dict(states[name, epoch])
             yield run.history[-1]
@@ -92,11 +92,6 @@ def replaying(states: States) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweep.training.worker.train_epochs", train_epochs)
         yield
-
-
-def same_training(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether two states of a run differ at most in times."""
-    return fingerprint(one) == fingerprint(other)
 
 
 def fingerprint(state: Any) -> Any:
