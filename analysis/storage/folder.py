@@ -162,8 +162,7 @@ class Folder(ABC):
 
     def append_to(self, name: str) -> Appender:
         """Return an appender of lines to a file, which is created if it does not exist."""
-        with self._errors_of(name, may_lack=False):
-            return self._append_to(name)
+        return self._attempt(name, lambda: self._append_to(name), may_lack=False)
 
     @abstractmethod
     def lock(self) -> AbstractContextManager[Self]:

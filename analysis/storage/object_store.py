@@ -237,7 +237,7 @@ class ObjectAppender:
         # Each try ensures that the process has the lock.
         self._folder, self._name = replace(folder, patience_s=0.0), name
         self._patience_s = folder.patience_s
-        self.contents, self._version = repeat(self._seal, self._patience_s)
+        self.contents, self._version = self._seal()
         self._data = bytearray(self.contents)
         self._obsolete: deque[str] = deque()
         self._is_behind = True  # the seal is to be removed

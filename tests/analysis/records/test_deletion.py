@@ -28,24 +28,20 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     folder = storage.child("made")
     synthetic.write_search(folder, synthetic.Search(n_trials=2, name="made"))
     names = ("config.yaml", "environment.json", "report.html", "confirm.jsonl", "model.py")
-    names += (
-        "confirm-3-epochs-2.jsonl",
-        "model-0a1b2c3d.py",
-        ".report.html-0123456789abcdef.part",
-    )
+    earlier = ("confirm-3-epochs-2.jsonl", "model-0a1b2c3d.py")
+    unfinished = ".report.html-0123456789abcdef.part"
     folders = ("checkpoints/trial-0001.pt", "predictions/a.npz", "plots/b.png", "failures/c.txt")
-    for name in (*names, *folders):
+    for name in (*names, *earlier, unfinished, *folders):
         folder.write(name, b"x")
     return folder
 
 
 def test_nothing_is_left_of_a_sweep(folder):
-    storage = folder.child("..") if isinstance(folder, LocalFolder) else None
     assert delete_sweep(folder) == []
     assert set(folder.files()) <= {LOCK_FILE}
     assert folder.folders() == []
-    if storage is not None:
-        assert storage.folders() == []
+    if isinstance(folder, LocalFolder):
+        assert not folder.path.exists()
 
 
 def test_other_files_are_kept(folder):
