@@ -1,6 +1,7 @@
 """Reads a dataset's files from a folder, and downloads missing ones into it.
 
-No file in the folder is ever replaced.
+A folder named `raw` is torchvision's (such as `MNIST/raw` under its root) and belongs to the user.
+Missing files are added to it if it is the given folder, but no file in it is replaced.
 """
 
 import errno
@@ -12,6 +13,8 @@ from pathlib import Path
 from data_utils.errors import DataError
 from data_utils.sources import Progress, Source, SourceError, check
 
+_RAW = "raw"
+
 
 def read_or_fetch(
     folder: Path,
@@ -21,7 +24,9 @@ def read_or_fetch(
     *,
     title: str = "MNIST",
 ) -> dict[str, bytes]:
-    """Read checked files from `folder`; fetch missing ones and save them there.
+    """Read checked files from `folder`; fetch missing and bad ones and save them there.
+
+    Bad files are renamed to `NAME.bad`.
 
     Args:
         folder: Created if necessary. Files can also be in torchvision's layout below it.
@@ -35,13 +40,14 @@ def read_or_fetch(
         Name → contents, uncompressed if the file has a SHA-256.
 
     Raises:
-        DataError: A file is bad, cannot be read or cannot be fetched, or `folder` cannot be
-            written to.
+        DataError: A bad file cannot be replaced, a file cannot be read or fetched, or `folder`
+            cannot be written to.
     """
     contents: dict[str, bytes] = {}
     faults: list[str] = []
+    folders, replacing = (folder, folder / title / _RAW), progress if sources else None
     for name, digest in files.items():
-        if (found := _read((folder, folder / title / "raw"), name, digest)) is not None:
+        if (found := _read(folders, name, digest, replacing)) is not None:
             contents[name] = found
     for fetch in sources:
         missing = {name: digest for name, digest in files.items() if name not in contents}
@@ -69,8 +75,13 @@ def read_or_fetch(
     return contents
 
 
-def _read(folders: Sequence[Path], name: str, digest: str) -> bytes | None:
-    """Read and check a file, plain or `.gz`, in one of some folders."""
+def _read(
+    folders: Sequence[Path], name: str, digest: str, replacing: Progress | None
+) -> bytes | None:
+    """Read and check a file, plain or `.gz`, in one of some folders; set bad ones aside.
+
+    Without `replacing`, or where a bad one must stay, it is a DataError.
+    """
     for directory in folders:
         for path in (directory / name, directory / f"{name}.gz"):
             try:
@@ -83,11 +94,25 @@ def _read(folders: Sequence[Path], name: str, digest: str) -> bytes | None:
                     "Make it readable or choose another folder with --data."
                 ) from None
             except ValueError as error:
-                raise DataError(
-                    f"{path} {error}. Delete it, replace it with a good copy, or choose another "
-                    "folder with --data."
-                ) from None
+                if replacing is None or not _set_aside(path):
+                    raise DataError(
+                        f"{path} {error}. Delete it, replace it with a good copy, or choose "
+                        "another folder with --data."
+                    ) from None
+                replacing.message(f"{path} {error}; renamed to {path.name}.bad")
     return None
+
+
+def _set_aside(path: Path) -> bool:
+    """Rename a bad file to `NAME.bad`; return whether that is allowed."""
+    if path.parent.resolve().name == _RAW:
+        return False
+    try:
+        _make_writable(path.parent)
+        path.replace(path.with_name(f"{path.name}.bad"))
+    except OSError:
+        return False
+    return True
 
 
 def _make_writable(folder: Path) -> None:

@@ -47,15 +47,16 @@ def load_mnist(
     """Load MNIST, check the SHA-256 of every file, and fetch missing files.
 
     The four IDX files, plain or `.gz`, can be in `folder` or in `MNIST/raw` under it, where
-    torchvision puts them. If all are there, nothing is written.
+    torchvision puts them. If all are there and good, nothing is written. A bad file is renamed to
+    `NAME.bad` and fetched again, unless its folder is named `raw` or is read-only.
 
     By default the `folder` is in the user's cache; what is missing is fetched, from the first of
     `sources` that has it. Without `may_fetch` nothing is fetched or written. The arrays, of 60,000
     training and 10,000 test images, are read-only.
 
     Raises:
-        DataError: `folder` cannot be written to, MNIST cannot be fetched, or a file is bad; the
-            message says what to do.
+        DataError: `folder` cannot be written to, MNIST cannot be fetched, or a file is bad and
+            may not be replaced; the message says what to do.
     """
     contents = read_or_fetch(
         folder or default_folder(), FILES, sources if may_fetch else (), progress

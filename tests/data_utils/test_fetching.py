@@ -63,6 +63,10 @@ def test_complete_folder_is_not_changed(tmp_path, path, ending):
     assert load(tmp_path, supply) == CONTENTS
     assert supply.asked == []
     assert state(tmp_path) == before
+    if path:  # a good copy behind a bad one
+        (tmp_path / "b").write_bytes(b"bad")
+        assert load(tmp_path, supply) == CONTENTS
+        assert supply.asked == []
 
 
 def test_fetched_files_are_saved_in_a_new_folder(tmp_path):
@@ -93,20 +97,19 @@ def test_error_names_the_failure_of_every_source_and_the_missing_files(tmp_path)
     assert sorted(state(tmp_path)) == ["a", "b"]  # kept for the next attempt
 
 
-@pytest.mark.parametrize("given", ["", "MNIST/raw"])
 @pytest.mark.parametrize("data", [b"", b"2", b"222", b"23"])
-def test_bad_file_is_refused_and_stays(tmp_path, data, given):
-    fill(tmp_path / "MNIST/raw", b=data)
-    before = state(tmp_path)
+def test_bad_file_is_set_aside(tmp_path, data):
+    fill(tmp_path, b=data)
+    lines: list[str] = []
     supply = Supply("abc")
-    with pytest.raises(DataError) as caught:
-        load(tmp_path / given, supply)
-    assert str(caught.value) == (
-        f"{tmp_path / 'MNIST/raw/b'} has the wrong SHA-256: expected {FILES['b'][:16]}…, "
-        f"found {hashlib.sha256(data).hexdigest()[:16]}… ({len(data)} bytes). "
-        "Delete it, replace it with a good copy, or choose another folder with --data."
-    )
-    assert (state(tmp_path), supply.asked) == (before, [])
+    assert load(tmp_path, supply, lines=lines) == CONTENTS
+    assert supply.asked == ["b"]
+    assert sorted(state(tmp_path)) == ["a", "b", "b.bad", "c"]
+    assert (tmp_path / "b.bad").read_bytes() == data
+    assert lines == [
+        f"{tmp_path / 'b'} has the wrong SHA-256: expected {FILES['b'][:16]}…, "
+        f"found {hashlib.sha256(data).hexdigest()[:16]}… ({len(data)} bytes); renamed to b.bad"
+    ]
 
 
 @pytest.mark.parametrize("n_lost", [1, 8, 12])
@@ -116,16 +119,36 @@ def test_incomplete_gzip_file_is_bad(tmp_path, n_lost):
     with pytest.raises(
         DataError, match="b.gz is not a complete gzip file .* Delete it, replace it"
     ):
-        load(tmp_path, Supply("abc"))
+        load(tmp_path)
+    assert load(tmp_path, Supply("b")) == CONTENTS
+    assert sorted(state(tmp_path)) == ["a", "b", "b.gz.bad", "c"]
 
 
-def test_read_only_folder_is_never_changed(tmp_path):
-    fill(tmp_path, "ac")
+@pytest.mark.parametrize("given", ["", "MNIST/raw", "link"])
+def test_torchvisions_bad_file_is_never_changed(tmp_path, given):
+    fill(tmp_path / "MNIST/raw", b=b"bad")
+    (tmp_path / "link").symlink_to(tmp_path / "MNIST/raw")
+    before = state(tmp_path)
+    supply = Supply("abc")
+    with pytest.raises(DataError, match="b has the wrong SHA-256"):
+        load(tmp_path / given, supply)
+    assert state(tmp_path) == before
+    assert supply.asked == []
+
+
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [("abc", "b has the wrong SHA-256"), ("ac", r"cannot be written to \(Permission denied\)")],
+)
+def test_read_only_folder_is_never_changed(tmp_path, names, complaint):
+    fill(tmp_path, names, b=b"bad")
+    before = state(tmp_path)
     tmp_path.chmod(0o555)
     supply = Supply("abc")
-    with pytest.raises(DataError, match=r"cannot be written to \(Permission denied\)"):
+    with pytest.raises(DataError, match=complaint):
         load(tmp_path, supply)
-    assert (sorted(state(tmp_path)), supply.asked) == (["a", "c"], [])
+    assert state(tmp_path) == before
+    assert supply.asked == []
 
 
 def test_nothing_is_written_without_sources(tmp_path):
@@ -137,6 +160,10 @@ def test_nothing_is_written_without_sources(tmp_path):
         f"Put these files, with or without .gz, into {folder}: a, b, c."
     )
     assert not folder.exists()
+    fill(folder, b=b"bad")
+    with pytest.raises(DataError, match="wrong SHA-256"):
+        load(folder)
+    assert sorted(state(folder)) == ["a", "b", "c"]
 
 
 def test_unusable_paths_are_named(tmp_path):
