@@ -152,19 +152,19 @@ def _validate(row: Hyperparameter, raw: object) -> Dimension:
     """Validate a dimension by its shape, then every value of it by the table."""
     if isinstance(raw, list | tuple):
         raw = {"choices": raw}
-    is_list = isinstance(raw, Choices) or (isinstance(raw, Mapping) and "choices" in raw)
-    is_valid = isinstance(raw, Section | Mapping)
-    if not is_valid or not (row.is_number or is_list):
+    is_list = isinstance(raw, Mapping) and "choices" in raw
+    if not isinstance(raw, Mapping) or not (row.is_number or is_list):
         shapes = "a range `{low: …, high: …}` or " if row.is_number else ""
-        hint = "" if is_valid else "; a fixed value belongs in `recipe`"
+        hint = "" if isinstance(raw, Mapping) else "; a fixed value belongs in `recipe`"
         raise ValueError(f"must be {shapes}a list of choices, but got {show_value(raw)}{hint}")
     is_whole = row.kind == "int"
-    if row.kind == "own" and isinstance(raw, Mapping):
+    if row.kind == "own":
         is_whole = type(raw.get("low")) is type(raw.get("high")) is int
-    range_type = IntRange if is_whole or isinstance(raw, IntRange) else FloatRange
-    dimension = (Choices if is_list else range_type).model_validate(raw)
+    kind = Choices if is_list else IntRange if is_whole else FloatRange
+    dimension: Dimension = kind.model_validate(raw)
+    values: dict[Any, Value]
     if isinstance(dimension, Choices):
-        values: dict[Any, Value] = dict(enumerate(dimension.choices))
+        values = dict(enumerate(dimension.choices))
     else:
         values = {"low": dimension.low, "high": dimension.high}
     problems: dict[Location, str] = {}

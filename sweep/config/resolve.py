@@ -218,19 +218,12 @@ class _Layers:
         if not isinstance(space, dict) or not isinstance(recipe, dict):
             return  # `SweepConfig` rejects it
         given = [(at[0], str(at[1])) for at in source.lines if at[1:]]
-        fixed, searched = (
-            {
-                name
-                for k, name in given
-                if k == key and (name in HYPERPARAMETERS or is_own_argument(name))
-            }
-            for key in ("recipe", "space")
-        )
-        for name in (*HYPERPARAMETERS, *sorted(fixed - HYPERPARAMETERS.keys())):
-            if name in fixed & searched:
-                marks = " and ".join(source.mark((key, name)) for key in ("recipe", "space"))
-                both = f"`{name}` is fixed in `recipe` and searched in `space`"
-                raise UsageError(f"{both}: keep one of them ({marks})")
+        known = [at for at in given if at[1] in HYPERPARAMETERS or is_own_argument(at[1])]
+        fixed, searched = ({name for k, name in known if k == key} for key in ("recipe", "space"))
+        for name in sorted(fixed & searched):
+            marks = " and ".join(source.mark((key, name)) for key in ("recipe", "space"))
+            both = f"`{name}` is fixed in `recipe` and searched in `space`"
+            raise UsageError(f"{both}: keep one of them ({marks})")
         ended = (fixed - searched) | {name for name in searched if space.get(name) is None}
         self.value["space"] = {name: v for name, v in space.items() if name not in ended}
         self.value["recipe"] = {

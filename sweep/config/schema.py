@@ -35,8 +35,7 @@ def config_schema() -> dict[str, Any]:
     properties["confirm"]["anyOf"].append({"const": "none"})
     for old, new in RENAMED_KEYS.items():
         properties[old] = {**properties[new], "deprecated": True}
-    _tidy(schema)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_tidy(schema)}
 
 
 def _value(row: Hyperparameter) -> dict[str, Any]:
@@ -69,15 +68,10 @@ def _dimension(row: Hyperparameter) -> dict[str, Any]:
     return {"description": about, "anyOf": shapes}
 
 
-def _tidy(schema: Any) -> None:
-    """Remove titles, which repeat the names, and line breaks in descriptions."""
+def _tidy(schema: Any) -> Any:
+    """Return a schema without titles, which repeat the names, and without line breaks."""
+    if isinstance(schema, dict):
+        return {key: _tidy(item) for key, item in schema.items() if key != "title"}
     if isinstance(schema, list):
-        for item in schema:
-            _tidy(item)
-    elif isinstance(schema, dict):
-        if isinstance(schema.get("title"), str):
-            del schema["title"]
-        if isinstance(description := schema.get("description"), str):
-            schema["description"] = " ".join(description.split())
-        for item in schema.values():
-            _tidy(item)
+        return [_tidy(item) for item in schema]
+    return " ".join(schema.split()) if isinstance(schema, str) else schema
