@@ -33,8 +33,8 @@ class ConfirmationView:
         self._confirmation, self._arms, self._seeds = confirmation, arms, seeds
         self._slots, self._clock = slots, clock
         self._begun = clock() if begun is None else begun
-        self._n_runs = len(arms) * len(seeds)
-        self._n_planned = len(seeds) * sum(confirmation.arms[name].epochs for name in arms)
+        self._keys = [(arm, seed) for arm in arms for seed in seeds]
+        self._n_planned = sum(confirmation.arms[arm].epochs for arm, _ in self._keys)
 
     def news(self) -> list[str]:
         """Return all notices and failures so far."""
@@ -43,12 +43,12 @@ class ConfirmationView:
 
     def fraction(self) -> float:
         """Return the fraction of the epochs that are done."""
-        return 1 - self._n_left() / self._n_planned
+        return 1 - sum(map(self._n_left, self._keys)) / self._n_planned
 
     def line(self) -> str:
         """Return the progress in one line."""
         ended = sum(run.state != "RUNNING" for run in self._runs())
-        stage = "confirmed" if ended == self._n_runs else "confirming"
+        stage = "confirmed" if ended == len(self._keys) else "confirming"
         return f"{stage}: " + ", ".join(part for part in self._progress() if part)
 
     def picture(self) -> RenderableType:
@@ -74,7 +74,7 @@ class ConfirmationView:
         states, n_epochs = [run.state for run in runs], sum(len(run.epochs) for run in runs)
         n_failed = states.count("FAILED")
         return (
-            f"{states.count('COMPLETE')}/{self._n_runs} runs",
+            f"{states.count('COMPLETE')}/{len(self._keys)} runs",
             f"{n_failed} failed" if n_failed else "",
             f"{n_epochs}/{self._n_planned} epochs",
             f"{duration(self._clock() - self._begun)} elapsed",
@@ -82,36 +82,32 @@ class ConfirmationView:
         )
 
     def _runs(self) -> list[Run]:
-        keys = [(arm, seed) for arm in self._arms for seed in self._seeds]
-        return [self._confirmation.runs[key] for key in keys if key in self._confirmation.runs]
+        return [
+            self._confirmation.runs[key] for key in self._keys if key in self._confirmation.runs
+        ]
 
-    def _n_left(self, *arms: str) -> int:
-        """Return how many epochs of the arms are to come, by default of all."""
-        names = arms or self._arms
-        planned = len(self._seeds) * sum(self._confirmation.arms[name].epochs for name in names)
-        return planned - sum(
-            self._confirmation.arms[run.arm].epochs if run.state == "FAILED" else len(run.epochs)
-            for run in self._runs()
-            if run.arm in names
-        )
+    def _n_left(self, key: tuple[str, int]) -> int:
+        """Return how many epochs of an arm's run with a seed are to come."""
+        run, planned = self._confirmation.runs.get(key), self._confirmation.arms[key[0]].epochs
+        if run is None:
+            return planned
+        return 0 if run.state == "FAILED" else planned - len(run.epochs)
 
     def _seconds_left(self) -> float | None:
         """Estimate the time from the epochs that are done: of the same arm, if it has any.
 
         The estimate is at least the time left of the longest open run.
         """
-        known = [epoch.seconds for run in self._runs() for epoch in run.epochs]
-        if not known or not self._n_left():
+        runs = self._runs()
+        known = [epoch.seconds for run in runs for epoch in run.epochs]
+        if not known or not any(map(self._n_left, self._keys)):
             return None
         left, longest = 0.0, 0.0
         for name in self._arms:
-            own = [run for run in self._runs() if run.arm == name]
+            own = [run for run in runs if run.arm == name]
             per_epoch = fmean([epoch.seconds for run in own for epoch in run.epochs] or known)
-            left += self._n_left(name) * per_epoch
-            for run in own:
-                if run.state == "RUNNING":
-                    n_left = self._confirmation.arms[name].epochs - len(run.epochs)
-                    longest = max(longest, n_left * per_epoch)
+            left += per_epoch * sum(self._n_left((name, seed)) for seed in self._seeds)
+            longest = max([longest, *(per_epoch * self._n_left((name, run.seed)) for run in own)])
         return max(left / self._slots, longest)
 
 

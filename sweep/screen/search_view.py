@@ -179,17 +179,9 @@ def sparklines(trials: Sequence[Trial], width: int) -> list[str]:
 
 def _open_trials(trials: list[Trial]) -> TrialTable:
     curves = sparklines(trials, width=min(max(trial.planned_epochs for trial in trials), 20))
-    rows = [
-        (
-            trial,
-            (
-                str(trial.trial_id),
-                f"{len(trial.epochs)}/{trial.planned_epochs}",
-                percent(trial.val_accuracy),
-                curve,
-            ),
-        )
-        for trial, curve in zip(trials, curves, strict=True)
-    ]
+    rows = []
+    for trial, curve in zip(trials, curves, strict=True):
+        epochs = f"{len(trial.epochs)}/{trial.planned_epochs}"
+        rows.append((trial, (str(trial.trial_id), epochs, percent(trial.val_accuracy), curve)))
     headings, last = ("trial", "epoch", "validation", "curve"), ("curve",)
     return TrialTable(headings, rows, left=last, optional=last)

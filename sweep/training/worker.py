@@ -76,13 +76,9 @@ class Worker:
             notice = None
 
     def _start(self) -> TrainingRun:
-        own = self._assignment
+        own, spec = self._assignment, self._train.spec
         return TrainingRun(
-            own.model,
-            own.hyperparameters,
-            seed=own.seed,
-            device=self._device,
-            spec=self._train.spec,
+            own.model, own.hyperparameters, seed=own.seed, device=self._device, spec=spec
         )
 
     def _report(

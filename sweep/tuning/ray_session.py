@@ -66,7 +66,7 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
             ) from error
         try:
             small = contextlib.nullcontext() if options else ray_private.small_node()
-            with _blocked(signal.SIGTERM), small:
+            with _sigterm_blocked(), small:
                 ray.init(
                     log_to_driver=False,
                     logging_level="ERROR",
@@ -92,8 +92,8 @@ def ray_session(*, address: str | None, n_cpus: int) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _blocked(number: signal.Signals) -> Iterator[None]:
-    """Block a signal in a `with` block, and restore its handler, which Ray replaces.
+def _sigterm_blocked() -> Iterator[None]:
+    """Block SIGTERM in a `with` block, and restore its handler, which Ray replaces.
 
     Ray's processes inherit the mask. So a signal to the whole process group ends this process
     first, which then ends them.
@@ -101,13 +101,13 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # neither Ray nor this process sets a handler there
         return
-    handler = signal.getsignal(number)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    handler = signal.getsignal(signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield
     finally:
-        signal.signal(number, handler)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        signal.signal(signal.SIGTERM, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _has_token(*files: Path) -> bool:

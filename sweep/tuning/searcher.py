@@ -212,7 +212,6 @@ class StudySearcher(NotPickled, Searcher):
 def _distribution(dimension: Dimension) -> BaseDistribution:
     if isinstance(dimension, Choices):
         return CategoricalDistribution(dimension.choices)
-    low, high, log = dimension.low, dimension.high, dimension.log
     if isinstance(dimension, IntRange):
-        return IntDistribution(dimension.low, dimension.high, log=log, step=dimension.step or 1)
-    return FloatDistribution(low, high, log=log, step=dimension.step)
+        return IntDistribution(dimension.low, dimension.high, dimension.log, dimension.step or 1)
+    return FloatDistribution(dimension.low, dimension.high, dimension.log, dimension.step)
