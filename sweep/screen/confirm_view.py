@@ -82,9 +82,8 @@ class ConfirmationView:
         )
 
     def _runs(self) -> list[Run]:
-        return [
-            self._confirmation.runs[key] for key in self._keys if key in self._confirmation.runs
-        ]
+        runs = self._confirmation.runs
+        return [runs[key] for key in self._keys if key in runs]
 
     def _n_left(self, key: tuple[str, int]) -> int:
         """Return how many epochs of an arm's run with a seed are to come."""

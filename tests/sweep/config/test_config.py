@@ -3,7 +3,7 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
-from analysis.hyperparameters import DEFAULTS, HAND_TUNED
+from analysis.hyperparameters import DEFAULTS
 from sweep.config import Scheduler, SweepConfig
 from sweep.config.dimensions import Choices, FloatRange, IntRange
 from sweep.config.resolve import PRESETS, resolve_config
@@ -37,13 +37,6 @@ def test_config_reads_back_equal_from_yaml_json_and_plain_data(config, preset, t
     assert SweepConfig.model_validate(config.model_dump(mode="json")) == config
     assert SweepConfig.model_validate_json(config.model_dump_json()) == config
     assert pickle.loads(pickle.dumps(config)) == config
-
-
-def test_to_yaml_writes_a_dimension_and_a_point_on_one_line():
-    lines = SweepConfig(initial_points=(HAND_TUNED,)).to_yaml().splitlines()
-    assert lines[0] == "dataset: mnist"
-    assert "  weight_decay: {low: 1.0e-06, high: 0.01, log: true}" in lines
-    assert "  - {dropout: 0.25, rotation: 10.0, shift: 0.05, weight_decay: 0.001}" in lines
 
 
 def test_hyperparameters_are_the_draw_then_the_recipe_then_the_defaults():

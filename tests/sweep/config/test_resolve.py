@@ -167,9 +167,7 @@ _ERRORS = [
     # the document
     ("", "is empty"),
     (b"\x89PNG\r\n\x1a\n\x00\x00", "a config must be text in UTF-8 (sweep.yaml:1)"),
-    ("trials: 3".encode("utf-16"), "a config must be text in UTF-8"),
     (b"a: 1\nb: \xff", "sweep.yaml:2)"),
-    ("trials: 3\n\x00\x00", "the character U+0000 is not allowed"),
     ("é" * 300_000, "is longer than 128 KiB"),
     ("# nothing\n---\n", "sweep.yaml is empty: write what differs from a preset"),
     ("- trials: 8", "a config must be a mapping, such as `trials: 8`, but got a list"),
@@ -188,7 +186,6 @@ _ERRORS = [
     ),
     ("recipe: {lr: 3}", "`recipe.lr` is unknown; did you mean `learning_rate`? (sweep.yaml:1)"),
     ("recipe: {epochs: 3}", "`recipe.epochs` belongs at the top level (sweep.yaml:1)"),
-    ("space: {kernel: [1, 2]}", "`space.kernel` is unknown; choose from dropout,"),
     ("space: {kernel: [1, 2]}", ", or `model.kernel` for an argument of your own network (sw"),
     (
         "space: {model: {wide: [1, 2]}}",

@@ -227,43 +227,30 @@ def test_estimate_ends_with_the_time_budget():
     assert seconds_left(story.ledger) == pytest.approx(20)
 
 
-def test_estimate_is_from_full_trials_before_one_has_ended():
-    story = Story(n_trials=6, epochs=10, slots=2, seconds=4.0)
-    assert seconds_left(story.ledger) is None
-    story.session()
-    story.start(1, 2)
-    story.epoch(1, 0.9, 0.91)
-    story.epoch(2, 0.9)
-    # Four trials of 10 epochs wait, 8 and 9 epochs remain of those running: 57 of 4 s by two.
-    assert seconds_left(story.ledger) == pytest.approx(57 * 4 / 2)
-
-
-def test_estimate_is_from_the_trials_that_have_ended_and_the_open_ones():
-    story = Story(n_trials=6, epochs=10, slots=2, seconds=4.0)
-    story.start(1, 2, 3)
-    story.epoch(1, 0.9, 0.91)
-    story.end(1, "STOPPED")
-    story.epoch(2, 0.9, 0.91, 0.92, 0.93)
-    story.end(2, "STOPPED")
-    story.epoch(3, 0.9)
-    # They took 2 and 4 epochs, trial 3 may take 10. Three wait; trial 3 has either the rest of
-    # these 16 / 3 epochs left or, should it outlast the others, half of its remaining 9.
-    assert seconds_left(story.ledger) == pytest.approx((3 * 16 / 3 + 4.5) * 4 / 2)
-
-
-def test_estimate_is_at_least_that_of_the_longest_trial():
-    story = Story(n_trials=2, epochs=10, slots=16, seconds=4.0)
-    story.start(1, 2)
-    story.epoch(1, 0.9)
-    story.epoch(2, 0.9, 0.91, 0.92)
-    assert seconds_left(story.ledger) == pytest.approx(9 * 4)
-
-
-def test_estimate_continues_while_the_next_trial_begins():
-    story = Story(n_trials=3, epochs=2, slots=1, seconds=4.0)
-    story.start(1)
-    story.epoch(1, 0.9, 0.91)
-    story.end(1)
-    assert seconds_left(story.ledger) == pytest.approx(2 * 2 * 4)
-    story.start(2)
-    assert seconds_left(story.ledger) == pytest.approx(2 * 2 * 4)
+@pytest.mark.parametrize(
+    ("story", "trials", "expected"),
+    [
+        (Story(6, 10, seconds=4.0), [], None),
+        # Four trials of 10 epochs wait, 8 and 9 epochs remain of those running: 57 of 4 s by two.
+        (Story(6, 10, seconds=4.0), [(2, None), (1, None)], 57 * 4 / 2),
+        # They took 2 and 4 epochs, trial 3 may take 10. Three wait; trial 3 has either the rest of
+        # these 16 / 3 epochs left or, should it outlast the others, half of its remaining 9.
+        (
+            Story(6, 10, seconds=4.0),
+            [(2, "STOPPED"), (4, "STOPPED"), (1, None)],
+            (3 * 16 / 3 + 4.5) * 4 / 2,
+        ),
+        # At least the time of the longest trial.
+        (Story(2, 10, slots=16, seconds=4.0), [(1, None), (3, None)], 9 * 4),
+        # The same before and after the next trial begins.
+        (Story(3, 2, slots=1, seconds=4.0), [(2, "COMPLETE")], 2 * 2 * 4),
+        (Story(3, 2, slots=1, seconds=4.0), [(2, "COMPLETE"), (0, None)], 2 * 2 * 4),
+    ],
+)
+def test_estimate_is_from_the_epochs_of_the_trials_so_far(story, trials, expected):
+    for trial_id, (n_epochs, state) in enumerate(trials, start=1):
+        story.start(trial_id)
+        story.epoch(trial_id, *[0.9] * n_epochs)
+        if state is not None:
+            story.end(trial_id, state)
+    assert seconds_left(story.ledger) == pytest.approx(expected)

@@ -1,7 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import msgspec
 import numpy as np
 import pytest
 import torch
@@ -12,6 +11,7 @@ from analysis.records.ledger import DIVERGED
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 from data_utils.dataset import TrainTest
+from retraining import timeless
 from sweep.training.assignment import METRIC, TIME_ATTRIBUTE, Assignment, Report
 from sweep.training.checkpoints import Checkpoint, unpack_checkpoint
 from sweep.training.loop import TrainingRun
@@ -63,8 +63,7 @@ def _steps(worker: Worker, n: int) -> list[Report]:
 
 def _timeless(reports: list[Report]) -> list[Epoch]:
     """The last epoch of each report, without what depends on the clock."""
-    epochs = [report.epochs[-1] for report in reports]
-    return [msgspec.structs.replace(epoch, seconds=0.0, images_per_s=0.0) for epoch in epochs]
+    return timeless([report.epochs[-1] for report in reports])
 
 
 def _history(folder: Folder, assignment: Assignment = ASSIGNMENT) -> list[Epoch]:

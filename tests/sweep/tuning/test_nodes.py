@@ -67,14 +67,6 @@ def test_slots_follow_the_nodes(present, clock):
     assert slots.follow() == "nodes have changed: 1 trial at a time instead of 4"
 
 
-def test_number_that_the_user_gave_does_not_follow_the_nodes(present, clock):
-    present(2)
-    slots = Slots(Resources(), concurrency=2, patience_s=60)
-    present(2, 2)
-    clock.now += 9
-    assert (slots.follow(), slots.count) == (None, 2)
-
-
 def test_cluster_without_a_node_is_waited_for_and_then_given_up(present, clock):
     present(1)
     slots = Slots(Resources(), concurrency=None, patience_s=120)
@@ -102,6 +94,8 @@ def test_concurrency_is_kept_and_ray_on_this_machine_is_not_waited_for(present):
         slots.follow()
     present(8, 8)
     assert slots.follow() == "nodes have changed: 16 trials at a time instead of 0"
+    present(8, 8, 8)
+    assert (slots.follow(), slots.count) == (None, 16)
     few = Slots(Resources(), concurrency=3, patience_s=60)
     present()
     few.follow()
