@@ -206,12 +206,11 @@ class SweepConfig(Section):
     def notes(self) -> Iterator[str]:
         """Yield notes about settings that are valid but may surprise, one sentence each."""
         epochs, n_points = f"`epochs` is {self.epochs}", len(self.initial_points)
-        grace_period, warmup = self.scheduler.grace_period, float(self.recipe["warmup_epochs"])
+        scheduler, grace_period = self.scheduler.name, self.scheduler.grace_period
+        warmup = float(self.recipe["warmup_epochs"])
         given = f"`scheduler.grace_period` is {grace_period}"
-        if self.scheduler.name != "none" and grace_period >= self.epochs:
-            effect = (
-                "is a preview" if self.scheduler.name == "preview" else "will be stopped early"
-            )
+        if scheduler != "none" and grace_period >= self.epochs:
+            effect = "is a preview" if scheduler == "preview" else "will be stopped early"
             yield f"no trial {effect}: {given}, {epochs}"
         if self.preview_epochs and self.preview_epochs <= warmup < self.epochs:
             yield f"previews only warm up: `recipe.warmup_epochs` is {warmup:g}, {given}"
@@ -220,7 +219,7 @@ class SweepConfig(Section):
             yield f"the learning rate will warm up until the end: {given}"
         if self.searcher == "tpe" and n_points < self.trials <= 10:
             yield f"`tpe` draws 10 trials at random first, and there are {self.trials}: try gp"
-        if self.searcher == "gp" and self.scheduler.name == "asha" and grace_period < self.epochs:
+        if self.searcher == "gp" and scheduler == "asha" and grace_period < self.epochs:
             yield "`gp` learns nothing from trials that `asha` stops: try the scheduler preview"
         repeats = self.preview_epochs is not None and self.trials > 1  # the last trial
         n_tried = self.trials - repeats

@@ -17,8 +17,6 @@ os.environ.update(
     TUNE_DISABLE_SIGINT_HANDLER="1",
     TUNE_DISABLE_STRICT_METRIC_CHECKING="1",  # a trial that diverges has no metric
     TUNE_GLOBAL_CHECKPOINT_S="1000000",  # the ledger is what a sweep resumes from
-    TUNE_PRINT_ALL_TRIAL_ERRORS="0",
-    TUNE_WARN_INSUFFICIENT_RESOURCE_THRESHOLD_S="1000000",
 )
 
 # Every connection requires a token.

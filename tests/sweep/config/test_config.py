@@ -135,6 +135,9 @@ def test_scheduler_may_be_named_alone_and_none_has_one_form(raw, name):
     assert SweepConfig(scheduler=raw).scheduler == Scheduler(name=name)
 
 
+_TWO_POINTS = {"initial_points": [{"shift": 0.1}, {"shift": 0}]}
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -148,15 +151,9 @@ def test_scheduler_may_be_named_alone_and_none_has_one_form(raw, name):
         ({"trials": 8}, ["at random"]),
         ({"trials": 8, "searcher": "gp"}, ["learns nothing from"]),
         ({"searcher": "gp", "scheduler": "preview"}, []),
-        ({"trials": 1, "initial_points": [{"shift": 0.1}, {"shift": 0}]}, ["only 1 of the 2"]),
-        (  # the last trial repeats a preview
-            {
-                "trials": 2,
-                "initial_points": [{"shift": 0.1}, {"shift": 0}],
-                "scheduler": "preview",
-            },
-            ["only 1 of the 2"],
-        ),
+        ({"trials": 1, **_TWO_POINTS}, ["only 1 of the 2"]),
+        # The last trial repeats a preview.
+        ({"trials": 2, "scheduler": "preview", **_TWO_POINTS}, ["only 1 of the 2"]),
     ],
 )
 def test_notes_tell_what_may_surprise(fields, words):

@@ -109,15 +109,8 @@ def test_assignment_has_number_and_seed_and_what_is_fixed():
 
 
 def _require_inside_space(values: dict[str, Any]) -> None:
-    assert 0 <= values["dropout"] <= 0.5
-    assert values["rotation"] in [2.5 * step for step in range(13)]
-    assert 1e-6 <= values["weight_decay"] <= 1e-2
-    assert type(values["batch_size"]) is int
-    assert 16 <= values["batch_size"] <= 256
-    assert values["learning_rate"] in (0.01, 0.03, 0.1)
-    assert values["schedule"] in ("constant", "linear")
-    assert values["warmup_epochs"] in (0, 1, 2, 3)
-    assert type(values["nesterov"]) is bool
+    for name, dimension in SweepConfig.model_validate({"space": SPACE}).space.items():
+        assert dimension.why_invalid(values[name]) is None
 
 
 @pytest.mark.parametrize("name", SEARCHERS)
