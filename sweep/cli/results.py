@@ -1,6 +1,8 @@
 """`sweep plot`, `report`, `export`, `predict`, `dashboard`, `track`: they use a sweep's result."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -220,14 +222,13 @@ def _read_images(
     """Return the images, prepared as those of the training; and why others are unusable."""
     from data_utils.images import read_digit, read_image
 
+    read: Callable[[Path], NDArray[np.uint8]] = read_digit
+    if not data.is_digits:
+        read = partial(read_image, channels=data.channels, side=data.side)
     images, errors = [], []
     for path in paths:
         try:
-            if data.is_digits:
-                images.append((path, read_digit(path)))
-            else:
-                image = read_image(path, channels=data.channels, side=data.side)
-                images.append((path, image))
+            images.append((path, read(path)))
         except DataError as error:
             errors.append((path, str(error)))
     return images, errors
@@ -248,22 +249,17 @@ def dashboard(
     """Show sweeps in optuna-dashboard, until Ctrl-C."""
     wanted: list[str | None] = [*dict.fromkeys(names or [])]
     folders = [find_sweep(storage, name)[0] for name in wanted or [None]]
-    try:
-        from sweep.results.dashboard import serve
+    from sweep.results.dashboard import serve
 
-        def on_ready(url: str) -> None:
-            shown = ", ".join(folder.name for folder in folders)
-            print(escape(f"{shown}: {url}  (Ctrl-C to stop)"), flush=True)
-            say(f"verdict, and how to read the plots: {url}/note")
+    def on_ready(url: str) -> None:
+        shown = ", ".join(folder.name for folder in folders)
+        print(escape(f"{shown}: {url}  (Ctrl-C to stop)"), flush=True)
+        say(f"verdict, and how to read the plots: {url}/note")
 
-        serve(
-            folders,
-            port=port,
-            on_ready=on_ready,
-            on_problem=lambda line: say(f"warning: the dashboard may be out of date: {line}"),
-        )
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    def on_problem(line: str) -> None:
+        say(f"warning: the dashboard may be out of date: {line}")
+
+    serve(folders, port=port, on_ready=on_ready, on_problem=on_problem)
 
 
 def track(
@@ -312,8 +308,5 @@ def track(
     for option, value in places.items():
         if value is not None:
             raise UsageError(f"`{option}` is not for --to {to}; use {TRACKERS[to].option}")
-    try:
-        n_runs, n_new, where = mirror(folder, to, place, follow=follow)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    n_runs, n_new, where = mirror(folder, to, place, follow=follow)
     say(f"{count(n_runs, 'run')} of {folder.name}, {n_new:,} new: {where}", sys.stdout)

@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,8 @@ class Command(TyperCommand):
     def _options(self) -> set[str]:
         return {option for parameter in self.params for option in parameter.opts}
 
-    def _meant_by_option(self, given: list[str], option: str) -> tuple[str, str] | None:
-        """Return what to type for an unknown option, and what else it does."""
+    def _meant_by_option(self, given: list[str], option: str) -> str:
+        """Return what to type for an unknown option, and what else it does; "" if nothing."""
         from analysis.hyperparameters import HYPERPARAMETERS
         from sweep.config.messages import find_key
 
@@ -101,12 +102,12 @@ class Command(TyperCommand):
         name = key.rpartition(".")[2]
         for meant in (_OPTIONS.get(option), f"--{name.replace('_', '-')}"):
             if meant in self._options:
-                return f"{meant} {value}".rstrip(), ""
+                words = f"{meant} {value}".rstrip()
+                return f"`{words}`"
         if not key or "--set" not in self._options:
-            return None
-        is_fixed = name in HYPERPARAMETERS
-        note = ", which fixes it for every trial" if is_fixed else ""
-        return f"--set {key}={shlex.quote(value) if value else '…'}", note
+            return ""
+        note = ", which fixes it for every trial" if name in HYPERPARAMETERS else ""
+        return f"`--set {key}={shlex.quote(value) if value else '…'}`{note}"
 
     def _describe_extra(self, word: str) -> str:
         """Describe an argument that the command does not take."""
@@ -129,11 +130,11 @@ class Command(TyperCommand):
 
 @contextlib.contextmanager
 def _in_one_line(
-    command: str, meant_by: Callable[[str], tuple[str, str] | None] = lambda option: None
+    command: str, meant_by: Callable[[str], str] = lambda option: ""
 ) -> Iterator[None]:
     """Turn an error of the library that reads the command line into a `UsageError`.
 
-    `meant_by` returns what to type for an unknown option, and what else it does, or None.
+    `meant_by` returns what to type for an unknown option, and what else it does, or "".
     """
     try:
         yield
@@ -147,9 +148,9 @@ def _in_one_line(
         problem = error.format_message().rstrip(".").replace("'", "`")
         if (option := getattr(error, "option_name", None)) and hasattr(error, "possibilities"):
             problem = f"`{command}` has no option `{printable(option)}`"
-            close = [(meant, "") for meant in error.possibilities or ()]
-            if meant := meant_by(option) or next(iter(close), None):
-                hint = f"did you mean `{meant[0]}`{meant[1]}?"
+            close = (f"`{meant}`" for meant in error.possibilities or ())
+            if meant := meant_by(option) or next(close, ""):
+                hint = f"did you mean {meant}?"
         raise UsageError(f"{problem[0].lower()}{problem[1:]}; {hint}") from None
 
 
@@ -168,9 +169,9 @@ def _describe_value(error: Any) -> str:
 
 def _value_of(option: str, given: list[str]) -> str:
     """Return the value that follows an option; empty if none does."""
-    for i, word in enumerate(given):
+    for word, following in pairwise([*given, "-"]):
         if word.startswith(f"{option}="):
             return word.partition("=")[2]
-        if word == option and given[i + 1 : i + 2] and not given[i + 1].startswith("-"):
-            return given[i + 1]
+        if word == option and not following.startswith("-"):
+            return following
     return ""
