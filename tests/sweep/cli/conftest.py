@@ -1,6 +1,7 @@
 import contextlib
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import psutil
 import pytest
@@ -30,6 +32,11 @@ class Outcome:
     out: str
     err: str
 
+    @property
+    def document(self) -> Any:
+        """What it printed, as JSON."""
+        return json.loads(self.out)
+
 
 Call = Callable[..., Outcome]
 
@@ -38,13 +45,16 @@ Call = Callable[..., Outcome]
 def call(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Call:
-    """Run a command in this process, in `tmp_path`, with the storage `storage` in it."""
+    """Run a command line in this process, in `tmp_path`, with the storage `storage` in it.
 
-    def run(*arguments: object) -> Outcome:
+    Further arguments are not split into words.
+    """
+
+    def run(command: str = "", *arguments: object) -> Outcome:
         capsys.readouterr()
         exit_code: int | str | None = 0
         try:
-            main([str(argument) for argument in arguments])
+            main([*shlex.split(command), *map(str, arguments)])
         except SystemExit as end:
             exit_code = end.code
         out, err = capsys.readouterr()
@@ -184,7 +194,7 @@ def finish(start_driver: Callable[..., Driver]) -> Callable[..., None]:
     def finish(driver: Driver, before: Mapping[object, list[Epoch]]) -> None:
         outcome = start_driver("resume", "mine", "--json", storage=driver.storage).wait()
         assert outcome.exit_code == 0, outcome
-        assert json.loads(outcome.out)["sweep"] == "mine"
+        assert outcome.document["sweep"] == "mine"
         after = driver.epochs()
         for key, epochs in before.items():
             assert after[key][: len(epochs)] == epochs

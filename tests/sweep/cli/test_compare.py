@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 import synthetic
@@ -13,10 +11,10 @@ def test_sweeps_are_shown_side_by_side(call, add_sweep, tmp_path):
         folder = add_sweep(name, n_trials=n_trials, n_running=2 if name == "young" else 0)
         if n_seeds:
             synthetic.write_confirmed(folder, read_ledger(folder), n_seeds, predictions=False)
-    document = json.loads(call("compare", "a", "b", "young", "--json").out)
+    document = call("compare a b young --json").document
     a, b, young = document["sweeps"]
     assert [a["trials"], b["trials"], young["trials_ended"]] == [8, 12, 1]
-    assert a["best"] == json.loads(call("best", "a", "--json").out)
+    assert a["best"] == call("best a --json").document
     assert a["best_so_far"][-1]["val_accuracy"] == pytest.approx(a["best"]["val_accuracy"])
     assert young["best"] is None or "confirmed" not in young["best"]
     against_b, against_young = document["differences"]
@@ -25,7 +23,7 @@ def test_sweeps_are_shown_side_by_side(call, add_sweep, tmp_path):
     assert against_b["paired"] is True
     assert against_young["reason"] == "the best trial of young is not confirmed"
 
-    outcome = call("compare", "a", "b", "young", "--out", "so-far.svg")
+    outcome = call("compare a b young --out so-far.svg")
     assert outcome.exit_code == 0
     heading, *rows = [line.split() for line in outcome.out.splitlines()]
     assert heading == ["a", "b", "young"]
@@ -41,17 +39,17 @@ def test_sweeps_with_other_seeds_are_compared_and_it_is_said(call, add_sweep):
     for seed, name in enumerate(("a", "b")):
         folder = add_sweep(name, n_trials=4, scheduler="none", failure_rate=0, seed=seed)
         synthetic.write_confirmed(folder, read_ledger(folder), 4, predictions=False)
-    (difference,) = json.loads(call("compare", "a", "b", "--json").out)["differences"]
+    (difference,) = call("compare a b --json").document["differences"]
     assert (difference["n_seeds"], difference["paired"]) == (4, False)
     assert difference["ci95"] is not None
-    assert "The runs are independent" in call("compare", "a", "b").out
+    assert "The runs are independent" in call("compare a b").out
 
 
 def test_previews_are_counted_apart(call, add_sweep):
     for name in ("a", "b"):
         folder = add_sweep(name, n_trials=2, scheduler="none", failure_rate=0)
         append(folder, *trial_records(3, [0.9], "STOPPED", preview_epochs=1, time=2e9))
-    document = json.loads(call("compare", "a", "b", "--json").out)
+    document = call("compare a b --json").document
     assert [(d["previews"], d["stopped"]) for d in document["sweeps"]] == [(1, 0)] * 2
 
 
@@ -60,7 +58,7 @@ def test_value_that_only_one_sweep_searched_or_has_in_its_recipe_is_shown(call, 
     add_sweep("decaying", n_trials=3, scheduler="none", failure_rate=0, decaying=True)
     rows = dict(
         line.split(maxsplit=1)
-        for line in call("compare", "classic", "decaying").out.splitlines()[1:]
+        for line in call("compare classic decaying").out.splitlines()[1:]
         if line.strip()
     )
     assert rows["learning_rate"].split()[0] == "0.01"
@@ -73,7 +71,7 @@ def test_other_data_and_another_network_are_named_and_never_compared(call, add_s
     for name in ("a", "b"):
         folder = add_sweep(name, n_trials=4, scheduler="none", failure_rate=0)
         synthetic.write_confirmed(folder, read_ledger(folder), 4, predictions=False)
-    assert "network" not in call("list").out + call("best", "b").out
+    assert "network" not in call("list").out + call("best b").out
     model = f"model.py:Net@{'ab' * 32}"
     ledger = tmp_path / "storage" / "b" / "ledger.jsonl"
     text = ledger.read_text().replace('"config":', '"data": {"fingerprint": "x"}, "config":', 1)
@@ -81,14 +79,14 @@ def test_other_data_and_another_network_are_named_and_never_compared(call, add_s
     text = text.replace('"split": "contiguous"', '"split": "random"', 1)
     ledger.write_text(text.replace('"model": "lenet5"', f'"model": "{model}"', 1))
 
-    document = json.loads(call("compare", "a", "b", "--json").out)
+    document = call("compare a b --json").document
     assert [(d["dataset"], d["model"]) for d in document["sweeps"]] == [
         ("mnist", "lenet5"),
         ("/here/halves.npz", model),
     ]
     (difference,) = document["differences"]
     assert (difference["n_seeds"], difference["difference"]) == (0, None)
-    outcome = call("compare", "a", "b")
+    outcome = call("compare a b")
     rows = [line.split() for line in outcome.out.splitlines()]
     assert ["dataset", "mnist", "halves.npz"] in rows
     assert ["network", "lenet5", "Net@abababab"] in rows
@@ -96,7 +94,7 @@ def test_other_data_and_another_network_are_named_and_never_compared(call, add_s
     assert outcome.out.splitlines()[-1].endswith(
         "their datasets differ, and accuracies on different images cannot be compared."
     )
-    listed = {row["sweep"]: row for row in json.loads(call("list", "--json").out)["sweeps"]}
+    listed = {row["sweep"]: row for row in call("list --json").document["sweeps"]}
     assert (listed["b"]["dataset"], listed["b"]["model"]) == ("/here/halves.npz", model)
     assert "halves.npz  Net@abababab" in call("list").out
-    assert "  network        Net@abababab" in call("best", "b").out
+    assert "  network        Net@abababab" in call("best b").out

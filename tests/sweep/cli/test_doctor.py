@@ -14,7 +14,7 @@ from sweep.environment import machine
 
 
 def test_doctor_checks_everything_and_leaves_nothing_behind(call, tmp_path):
-    outcome = call("doctor", "--json", "--storage", tmp_path / "here")
+    outcome = call("doctor --json --storage", tmp_path / "here")
     document = json.loads(outcome.out)
     findings = {f["check"]: f["text"] for f in document["findings"]}
     checks = ["versions", "processors", "memory", "gpu", "data", "storage", "network"]
@@ -32,7 +32,7 @@ def test_doctor_with_problems_ends_in_4(call, tmp_path, monkeypatch):
     n_bytes = int(1.5 * 2**30)
     monkeypatch.setattr(doctor, "machine", lambda: machine() | {"memory_bytes": n_bytes})
     (tmp_path / "file").write_text("")
-    outcome = call("doctor", "--storage", "file/below", "--data", "empty")
+    outcome = call("doctor --storage file/below --data empty")
     assert outcome.exit_code == 4
     lines = {
         line[8:20].strip(): (line[:8].strip(), line[20:]) for line in outcome.out.splitlines()

@@ -1,7 +1,6 @@
 """A storage that fails while a sweep runs: nothing that was finished is lost."""
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -102,7 +101,7 @@ def test_disk_that_cannot_store_a_ledger_begins_no_sweep(
     disk = mount_disk(str(n_pages * os.sysconf("SC_PAGE_SIZE")))
     driver = start_driver(*SEARCH, *brief, storage=disk.path)
     driver.ends(4, *f"error: .*{FULL}{advice}".split("\n"))
-    assert json.loads(call("list", "--json", "--storage", disk.path).out) == {"sweeps": []}
+    assert call("list --json --storage", disk.path).document == {"sweeps": []}
 
 
 @pytest.mark.parametrize("command", ["plot", "report"])

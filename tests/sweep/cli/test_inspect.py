@@ -41,7 +41,7 @@ def test_trials_are_documents_with_the_best_first(call, tmp_path):
     for trial_id, (state, curve) in enumerate(trials, start=1):
         records += trial_records(trial_id, curve, state, values, seconds=1.25)
     write_journal(folder, begun, *records)
-    outcome = call("trials", "made", "--json")
+    outcome = call("trials made --json")
     assert (outcome.exit_code, outcome.err) == (0, "")
     document = json.loads(outcome.out)
     names = ("trial_id", "state", "origin", "hyperparameters", "epochs", "val_accuracy", "seconds")
@@ -57,14 +57,14 @@ def test_trials_are_documents_with_the_best_first(call, tmp_path):
     more = {"planned_epochs": 4, "preview": False, "repeats": None}
     assert document == {"trials": [dict(zip(names, row, strict=True)) | more for row in rows]}
     for n in (1, 3, 100):
-        top = json.loads(call("trials", "--json", "--top", n).out)
+        top = call("trials --json --top", n).document
         assert top["trials"] == document["trials"][:n]
 
 
 def test_best_as_text_says_the_same_as_json(call, add_sweep, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")  # narrower than its longest line, which is not broken
     add_sweep("made", n_trials=12, epochs=5)
-    document = json.loads(call("best", "--json").out)
+    document = call("best --json").document
     title, *rows = words(call("best").out)
     trial_id, percent = document["trial_id"], f"{100 * document['val_accuracy']:.2f}"
     expected = f"best of made: trial {trial_id}, {percent} % on the validation images"
@@ -87,7 +87,7 @@ def test_trial_that_repeats_a_preview_says_so(call, add_sweep):
     append(folder, *preview, *full)
     origin = "proposed by the searcher, repeats preview 3 in all 2 epochs"
     assert f"\n  origin         {origin}\n" in call("best").out
-    document = json.loads(call("best", "--json").out)
+    document = call("best --json").document
     assert (document["origin"], document["repeats"]) == ("proposed", 3)
     _, header, *rows, _ = words(call("trials").out)
     repeats = {row[0]: row[header.index("repeats") - len(header)] for row in rows}
@@ -100,32 +100,32 @@ def test_trial_that_repeats_a_preview_says_so(call, add_sweep):
 
 def test_best_says_first_that_no_proposal_beat_the_initial_point(call, add_sweep):
     add_sweep("lost", n_trials=8)
-    assert json.loads(call("best", "lost", "--json").out)["origin"] == "initial"
-    first, second, *_ = call("best", "lost").out.splitlines()
+    assert call("best lost --json").document["origin"] == "initial"
+    first, second, *_ = call("best lost").out.splitlines()
     assert first == "None of 7 proposals of the searcher beat the initial point, trial 1"
     assert second.startswith("best of lost: trial 1, ")
 
 
 def test_best_of_a_sweep_that_is_not_finished_says_so(call, add_sweep):
     folder = add_sweep("cut", n_trials=6, n_running=2)
-    first, *rest = call("best", "cut").out.splitlines()
+    first, *rest = call("best cut").out.splitlines()
     hint = "continue with: sweep resume cut"
     assert first == f"sweep cut: interrupted, 4 of 6 trials ended; {hint}"
     assert any(line.startswith("best so far of cut: trial ") for line in rest)
     with folder.lock():
-        assert call("best", "cut").out.startswith("sweep cut: running, 4 of 6 trials ended\n")
+        assert call("best cut").out.startswith("sweep cut: running, 4 of 6 trials ended\n")
 
 
 def test_best_has_the_baselines_and_the_verdict(call, add_sweep):
     folder = add_sweep("made", n_trials=20, decaying=True, scheduler="none")
     synthetic.write_confirmed(folder, read_ledger(folder), 5, predictions=False)
-    document = json.loads(call("best", "made", "--json").out)
+    document = call("best made --json").document
     baselines = {arm["title"]: arm for arm in document["confirmed"]["baselines"]}
     own = f"hand-tuned, recipe of trial {document['trial_id']}"
     assert list(baselines) == [own, "hand-tuned LeNet-5", "plain LeNet-5", "MLP"]
     assert baselines[own]["searched_recipe"] == ["learning_rate"]
     assert baselines["hand-tuned LeNet-5"]["searched_recipe"] == []
-    text = call("best", "made").out
+    text = call("best made").out
     assert document["confirmed"]["verdict"]["text"] in text
     for title, arm in baselines.items():
         assert re.search(rf"{title} +{100 * arm['test_accuracy_mean']:.2f} %", text)
@@ -133,7 +133,7 @@ def test_best_has_the_baselines_and_the_verdict(call, add_sweep):
     pattern = rf"\nTrial {document['trial_id']} beats {wins} points\."
     assert re.search(pattern, text)
     mean = document["confirmed"]["test_accuracy_mean"]
-    (listed,) = json.loads(call("list", "--json").out)["sweeps"]
+    (listed,) = call("list --json").document["sweeps"]
     assert listed["test_accuracy_mean"] == pytest.approx(mean)
     assert f"  {100 * mean:.2f} %\n" in call("list").out
     fixed = "elastic 0.03, label smoothing 0.03"
@@ -145,7 +145,7 @@ def test_best_has_the_baselines_and_the_verdict(call, add_sweep):
 def test_trials_as_text_are_one_row_each(call, add_sweep, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")  # outside of a terminal a table has any width
     add_sweep("made", n_trials=12, n_running=1)
-    documents = json.loads(call("trials", "--json").out)["trials"]
+    documents = call("trials --json").document["trials"]
     state, header, *rows, note = words(call("trials").out)
     assert " ".join(state) == "sweep made: interrupted, 11 of 12 trials ended"
     assert " ".join(note).startswith("best first: highest mean validation accuracy of the last")
@@ -173,10 +173,10 @@ def test_trials_fit_a_terminal_of_80_columns(call, add_sweep, monkeypatch):
 
 def test_csv_is_the_same_table(call, add_sweep, tmp_path):
     add_sweep("made", n_trials=15, failure_rate=0.3, n_running=1)
-    both = call("trials", "--json", "--csv", tmp_path / "trials.csv")
+    both = call("trials --json --csv", tmp_path / "trials.csv")
     documents = json.loads(both.out)["trials"]
     text = (tmp_path / "trials.csv").read_text()
-    to_stdout = call("trials", "--csv", "-")
+    to_stdout = call("trials --csv -")
     assert (to_stdout.exit_code, to_stdout.out) == (0, text)
     rows = list(csv.DictReader(io.StringIO(text)))
     names = list(documents[0]["hyperparameters"])
@@ -192,27 +192,27 @@ def test_csv_is_the_same_table(call, add_sweep, tmp_path):
 
 def test_list_shows_every_sweep_newest_first(call, add_sweep, tmp_path):
     assert "start one with `sweep run`" in call("list").out
-    assert json.loads(call("list", "--json").out) == {"sweeps": []}
+    assert call("list --json").document == {"sweeps": []}
     older = add_sweep("older", n_trials=6, n_running=2)
     newer = add_sweep("newer", n_trials=8, scheduler="none", failure_rate=0)
     later = newer.read("ledger.jsonl").replace(b"1800000000.0", b"1800000900.0", 1)
     newer.write("ledger.jsonl", later)
-    assert json.loads(call("best", "--json").out)["sweep"] == "newer"  # the default
+    assert call("best --json").document["sweep"] == "newer"  # the default
     storage = LocalFolder(tmp_path / "storage")
     storage.child("damaged").write("ledger.jsonl", older.read("ledger.jsonl") + b"{}\n")
     storage.child("unreadable").write("ledger.jsonl", b"{}\n")
     storage.child("begun").write("config.yaml", b"trials: 3\n")  # no sweep yet
-    documents = json.loads(call("list", "--json").out)["sweeps"]
+    documents = call("list --json").document["sweeps"]
     names = ["newer", "damaged", "older", "unreadable"]
     assert [document["sweep"] for document in documents] == names
-    best = json.loads(call("best", "newer", "--json").out)
-    status = json.loads(call("status", "newer", "--json").out)
+    best = call("best newer --json").document
+    status = call("status newer --json").document
     assert documents[0] == status | {"finished": True, "test_accuracy_mean": None}
     assert (status["best_trial_id"], status["started"]) == (best["trial_id"], 1_800_000_900.0)
     assert (documents[2]["trials_ended"], documents[2]["finished"]) == (4, False)
     assert documents[2]["state"] == "interrupted"
     with older.lock():
-        assert json.loads(call("list", "--json").out)["sweeps"][2]["state"] == "running"
+        assert call("list --json").document["sweeps"][2]["state"] == "running"
     for document in (documents[1], documents[3]):
         assert set(document) == {"sweep", "error"}
         assert "ledger.jsonl:" in document["error"]
@@ -230,9 +230,9 @@ def test_list_shows_every_sweep_newest_first(call, add_sweep, tmp_path):
 @pytest.mark.parametrize("end", [b'{"kind": "epo', b"\0\0\n\xff\n\n"])
 def test_damaged_end_of_a_ledger_is_ignored_with_a_warning(call, add_sweep, end):
     folder = add_sweep("made", n_trials=3)
-    before = json.loads(call("trials", "--json").out)
+    before = call("trials --json").document
     folder.write("ledger.jsonl", folder.read("ledger.jsonl") + end)
-    outcome = call("trials", "--json")
+    outcome = call("trials --json")
     assert json.loads(outcome.out) == before
     assert outcome.err == f"warning: the damaged end of {folder}/ledger.jsonl is ignored\n"
 
@@ -249,10 +249,10 @@ def test_damaged_end_of_a_confirmation_is_ignored_with_a_warning(call, add_sweep
 
 def test_status_counts_the_trials(call, add_sweep):
     folder = add_sweep("made", n_trials=20, n_running=2, failure_rate=0.2)
-    trials = json.loads(call("trials", "--json").out)["trials"]
+    trials = call("trials --json").document["trials"]
     states = [trial["state"] for trial in trials]
     assert states.count("FAILED") > 0
-    document, best = (json.loads(call(name, "--json").out) for name in ("status", "best"))
+    document, best = (call(name, "--json").document for name in ("status", "best"))
     assert document == {
         "sweep": "made",
         "dataset": "mnist",
@@ -286,12 +286,12 @@ def test_status_counts_the_trials(call, add_sweep):
     assert lines[2][0] == str(document["complete"])
     assert " ".join(lines[-1]) == "continue with: sweep resume made"
     with folder.lock():
-        document = json.loads(call("status", "--json").out)
+        document = call("status --json").document
         assert (document["state"], document["at_work"]) == ("running", True)
         assert "continue with" not in call("status").out
     add_sweep("ended", n_trials=2)
-    assert json.loads(call("status", "ended", "--json").out)["state"] == "finished"
-    assert call("status", "ended").out.startswith("sweep ended: finished\n")
+    assert call("status ended --json").document["state"] == "finished"
+    assert call("status ended").out.startswith("sweep ended: finished\n")
 
 
 def test_status_follows_a_search_and_its_confirmation_until_they_end(call, add_sweep, monkeypatch):
@@ -309,19 +309,19 @@ def test_status_follows_a_search_and_its_confirmation_until_they_end(call, add_s
         steps = iter([confirm, lambda: None, stack.close])
         monkeypatch.setattr("time.sleep", lambda seconds: next(steps)())
         stack.enter_context(folder.lock())
-        outcome = call("status", "made", "--follow")
+        outcome = call("status made --follow")
     assert (outcome.exit_code, outcome.err) == (0, "")
     assert "confirming: 14/15 runs" in outcome.out
     assert "sweep made: search finished, confirmation interrupted\n" in outcome.out
     assert "continue with: sweep resume made" in outcome.out
-    assert json.loads(call("status", "--json").out)["state"] == "interrupted"
+    assert call("status --json").document["state"] == "interrupted"
     with folder.lock():
-        assert json.loads(call("status", "--json").out)["state"] == "running"
+        assert call("status --json").document["state"] == "running"
     begun[:] = synthetic.confirmation_records(ledger, 5, 1, "")
     begun += [LookTaken(begun[-1].time, 5, 5)]
     begun.insert(1, Plan(begun[0].time, 1, 5, None))
     confirm()
-    assert json.loads(call("list", "--json").out)["sweeps"][0]["state"] == "finished"
+    assert call("list --json").document["sweeps"][0]["state"] == "finished"
 
 
 def test_status_as_json_waits_for_the_end_too(call, add_sweep, monkeypatch):
@@ -329,7 +329,7 @@ def test_status_as_json_waits_for_the_end_too(call, add_sweep, monkeypatch):
     with ExitStack() as stack:
         stack.enter_context(folder.lock())
         monkeypatch.setattr("time.sleep", lambda seconds: stack.close())
-        assert json.loads(call("status", "--follow", "--json").out)["state"] == "finished"
+        assert call("status --follow --json").document["state"] == "finished"
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
@@ -345,7 +345,7 @@ def test_sweep_that_is_deleted_while_it_is_followed_ends_in_a_line(
             stack.close()
 
         monkeypatch.setattr("time.sleep", delete)
-        outcome = call("status", "made", "--follow", *form)
+        outcome = call("status made --follow", *form)
     assert (outcome.exit_code, len(outcome.err.splitlines())) == (2, 1)
 
 
@@ -356,15 +356,13 @@ def test_sweep_that_is_deleted_while_it_is_listed_is_left_out(call, add_sweep, m
         "sweep.cli.tables.list_sweeps",
         lambda storage: [list_sweeps(storage), shutil.rmtree(gone.path)][0],
     )
-    assert [found["sweep"] for found in json.loads(call("list", "--json").out)["sweeps"]] == [
-        "made"
-    ]
+    assert [found["sweep"] for found in call("list --json").document["sweeps"]] == ["made"]
 
 
 def test_storage_comes_from_the_environment_or_the_option(call, add_sweep, tmp_path, monkeypatch):
     add_sweep("made", n_trials=3)
     assert call("best").exit_code == 0
-    assert call("best", "--storage", tmp_path / "elsewhere").exit_code == 2
+    assert call("best --storage", tmp_path / "elsewhere").exit_code == 2
     monkeypatch.delenv("SWEEP_STORAGE")
     (tmp_path / "storage").rename(tmp_path / "runs")
     assert call("best").exit_code == 0
@@ -373,7 +371,7 @@ def test_storage_comes_from_the_environment_or_the_option(call, add_sweep, tmp_p
 def test_sweep_is_deleted(call, add_sweep, tmp_path, monkeypatch):
     folder = add_sweep("made", n_trials=2)
     add_sweep("kept", n_trials=2)
-    refused = call("delete", "made")
+    refused = call("delete made")
     assert refused.exit_code == 2
     assert re.fullmatch(
         r"error: to delete .*made \(2 trials, \d+ epochs\), add --yes\n", refused.err
@@ -381,18 +379,18 @@ def test_sweep_is_deleted(call, add_sweep, tmp_path, monkeypatch):
     for wrong in ("mad", "..", "../storage", ".", "made/checkpoints"):
         outcome = call("delete", wrong, "--yes")
         assert (outcome.exit_code, outcome.out) == (2, ""), wrong
-    assert "did you mean made?" in call("delete", "mad", "--yes").err
+    assert "did you mean made?" in call("delete mad --yes").err
     with folder.lock():
-        running = call("delete", "made", "--yes")
+        running = call("delete made --yes")
     assert running.exit_code == 4
     assert "watch it with: sweep status --follow made" in running.err
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     for answer, text in (("n", "nothing was deleted\n"), ("y", f"deleted {folder}\n")):
         monkeypatch.setattr("typer.confirm", lambda *_, answer=answer, **__: answer == "y")
-        assert call("delete", "made").out == text
+        assert call("delete made").out == text
     assert [path.name for path in (tmp_path / "storage").iterdir()] == ["kept"]
-    assert call("delete", "made", "--yes").exit_code == 2
+    assert call("delete made --yes").exit_code == 2
 
 
 def test_only_a_folder_of_a_sweep_is_deleted(call, tmp_path):
@@ -400,18 +398,18 @@ def test_only_a_folder_of_a_sweep_is_deleted(call, tmp_path):
     (folder / "plots").mkdir(parents=True)
     for name in ("config.yaml", "plots/a.png"):
         (folder / name).write_text("precious")
-    assert call("delete", "mine", "--yes").exit_code == 2
+    assert call("delete mine --yes").exit_code == 2
     assert (folder / "plots/a.png").exists()
     (folder / "environment.json").write_text("{}")  # now it is a sweep that did not start
-    assert call("delete", "mine", "--yes").exit_code == 0
+    assert call("delete mine --yes").exit_code == 0
     assert not folder.exists()
 
 
 def test_damaged_sweep_can_be_deleted(call, add_sweep, tmp_path):
     add_sweep("made", n_trials=2)
     (tmp_path / "storage/made/ledger.jsonl").write_text("damage\n{}\n")
-    assert "(its ledger is damaged)" in call("delete", "made").err
-    assert call("delete", "made", "--yes").exit_code == 0
+    assert "(its ledger is damaged)" in call("delete made").err
+    assert call("delete made --yes").exit_code == 0
     assert not (tmp_path / "storage/made").exists()
 
 
@@ -419,7 +417,7 @@ def test_what_an_interrupted_deletion_left_is_not_continued_but_deleted(call, ad
     folder = add_sweep("made", n_trials=2)
     folder.write("checkpoints/trial-0001.pt", b"old")
     folder.write("ledger.jsonl", b"")
-    assert "checkpoints of a sweep whose ledger is gone" in call("run", "--name", "made").err
-    assert call("delete", "made", "--yes").exit_code == 0
+    assert "checkpoints of a sweep whose ledger is gone" in call("run --name made").err
+    assert call("delete made --yes").exit_code == 0
     assert not folder.files()
     assert not folder.child("checkpoints").files()

@@ -62,8 +62,8 @@ def test_network_of_the_readme_survives_a_kill_and_is_exported(
     assert best["confirmed"]["verdict"]["baseline"].startswith("plain-trial-")
 
     Image.fromarray(images[200]).save(tmp_path / "one.png")
-    predicted = call("predict", "mine", "one.png", "--json", "--storage", storage)
-    exported = call("export", "mine", "--out", "out", "--storage", storage)
+    predicted = call("predict mine one.png --json --storage", storage)
+    exported = call("export mine --out out --storage", storage)
     assert exported.exit_code == 0, exported
     assert (tmp_path / "out" / "model.py").read_text() == network
     alone = subprocess.check_output(

@@ -118,10 +118,10 @@ def test_finished_sweep_is_shown_but_not_resumed_confirmed_or_run_again(
         again = call(command, "real", "--json", *storage)
         assert (again.exit_code, again.err) == (0, line)
         assert json.loads(again.out) == printed
-    (first, _) = json.loads(call("trials", "--json", *storage).out)["trials"]
+    (first, _) = call("trials --json", *storage).document["trials"]
     for name in ("trial_id", "hyperparameters", "val_accuracy"):
         assert first[name] == printed[name]
-    refused = call("run", "--name", "real", *storage)
+    refused = call("run --name real", *storage)
     assert refused.exit_code == 2
     assert "the sweep 'real' already exists" in refused.err
     assert folder.read("ledger.jsonl") == before

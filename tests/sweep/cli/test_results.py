@@ -57,7 +57,7 @@ def test_predict_as_json(trained, call, digit, name):
 
 def test_predict_reads_a_file_though_a_sweep_has_its_name(trained, call, digit):
     digit.rename(digit.with_name("trained"))
-    document = json.loads(call("predict", "trained", "--json").out)
+    document = call("predict trained --json").document
     assert document["predictions"][0]["image"] == "trained"
 
 
@@ -82,13 +82,13 @@ def test_predict_recognises_distorted_digits(call, mnist, tmp_path):
 
 def test_bad_images_do_not_stop_the_good_ones(trained, call, digit):
     Image.new("L", (9, 9)).save(digit.with_name("blank.png"))
-    outcome = call("predict", "blank.png", digit, "none.png")
+    outcome = call("predict blank.png", digit, "none.png")
     assert outcome.exit_code == 2
     assert [line.split()[0] for line in outcome.out.splitlines()] == [str(digit)]
     _, head, *others = outcome.err.splitlines()
     assert head == "error: 2 of 3 images cannot be used:"
     assert [line.split()[0] for line in others] == ["blank.png", "none.png"]
-    outcome = call("predict", "blank.png", digit, "--json")
+    outcome = call("predict blank.png", digit, "--json")
     good, bad = json.loads(outcome.out)["predictions"]
     assert (outcome.exit_code, good["image"]) == (2, str(digit))
     assert bad == {"image": "blank.png", "error": outcome.err.splitlines()[-1].strip()}
@@ -110,10 +110,10 @@ def test_predict_reads_the_images_of_a_folder(trained, call, digit, tmp_path):
     by_class = tmp_path / "test" / "new\nline"
     by_class.mkdir(parents=True)
     (by_class / "a.png").write_bytes(digit.read_bytes())
-    assert call("predict", "test").out.startswith(r"test/new\nline/a.png  ")
+    assert call("predict test").out.startswith(r"test/new\nline/a.png  ")
     assert "is the folder of a sweep" in call("predict", os.path.relpath(trained.path), digit).err
     (tmp_path / "empty").mkdir()
-    assert "the folder empty has no images" in call("predict", "empty").err
+    assert "the folder empty has no images" in call("predict empty").err
 
 
 def test_predict_says_where_the_network_is_not_sure(call, mnist, digit):

@@ -176,8 +176,8 @@ def test_run_searches_confirms_and_reports(call, pretended):
 
 def test_run_without_a_name_has_the_name_of_its_preset_and_the_time(call, pretended, tmp_path):
     (tmp_path / "own.yaml").write_text("trials: 1\n")
-    assert call("run", "--preset", "quick", "--trials", "1").exit_code == 0
-    assert call("run", "--config", "own.yaml", "--search-only").exit_code == 0
+    assert call("run --preset quick --trials 1").exit_code == 0
+    assert call("run --config own.yaml --search-only").exit_code == 0
     assert "confirm" not in [step[0] for step in pretended.done]
     names = sorted(pretended.storage.folders())
     assert [name.rpartition("-")[0].rpartition("-")[0] for name in names] == ["own", "quick"]
@@ -201,11 +201,11 @@ def test_run_with_failed_trials_reports_its_result_before_it_fails(
     failed, reason, exit_code, error, call, pretended
 ):
     pretended.failures = dict.fromkeys(failed, reason)
-    outcome = call("run", "--name", "mine", "--trials", "3", "--search-only", "--json")
+    outcome = call("run --name mine --trials 3 --search-only --json")
     assert outcome.exit_code == exit_code
     assert pretended.done[-2:] == [("draw", "mine", "png"), ("report", "mine")]
     assert outcome.err.endswith(f"starting Ray\n{WRITING}\n{error}")
-    assert call("resume", "mine").exit_code == exit_code, "nothing is missing"
+    assert call("resume mine").exit_code == exit_code, "nothing is missing"
     if 3 in failed:
         assert outcome.out == ""
     else:
@@ -217,12 +217,12 @@ def test_run_with_failed_trials_reports_its_result_before_it_fails(
 )
 def test_confirmation_that_fails_is_an_error_after_its_result(reason, exit_code, call, pretended):
     pretended.failing_run = reason
-    outcome = call("run", "--name", "mine", "--trials", "3")
+    outcome = call("run --name mine --trials 3")
     assert outcome.exit_code == exit_code
     assert f"\ntrial 3, seed 7 failed: {reason}\n" in outcome.out
     failure = f"error: 1 confirmation run of mine failed, trial 3, seed 7: {reason}\n"
     assert outcome.err.endswith(failure) == bool(exit_code)
-    assert ", 1 failed" in call("status", "mine").out
+    assert ", 1 failed" in call("status mine").out
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_run_that_is_cut_off_says_how_to_continue(
 ):
     error.__notes__ = []
     pretended.error, pretended.begins = error, begins
-    outcome = call("run", "--name", "mine", "--json")
+    outcome = call("run --name mine --json")
     assert (outcome.exit_code, outcome.out) == (exit_code, "")
     assert outcome.err.endswith(f"starting Ray\n{says.format(advice)}")
     assert pretended.advise() == advice  # for the watchdog, which ends the process itself
@@ -260,7 +260,7 @@ def test_signal_before_ray_starts_leaves_no_folder(
     monkeypatch.setattr(
         "sweep.driver.estimate.measure_speed", lambda *_: os.kill(os.getpid(), number)
     )
-    outcome = call("run", "--name", "mine")
+    outcome = call("run --name mine")
     assert outcome.exit_code == exit_code
     assert outcome.err.endswith("interrupted; there is no sweep mine to continue\n")
     assert pretended.storage.folders() == []
@@ -292,7 +292,7 @@ def test_run_whose_plots_fail_has_its_result_and_resume_draws_them(
     error, exit_code, message, call, pretended
 ):
     pretended.drawing_error = error
-    outcome = call("run", "--name", "mine", "--trials", "2", "--search-only", "--json")
+    outcome = call("run --name mine --trials 2 --search-only --json")
     assert outcome.exit_code == exit_code
     assert json.loads(outcome.out)["trial_id"] == 2
     assert message in outcome.err
@@ -308,7 +308,7 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
     options = ("run", "--resume", "--search-only", "--trials")
     assert call(*options, "1").exit_code == 0
     assert call(*options, "2").exit_code == 0
-    outcome = call("resume", "--trials", "4", "--json")
+    outcome = call("resume --trials 4 --json")
     assert outcome.exit_code == 0
     assert json.loads(outcome.out)["trial_id"] == 4
     (name,) = {step[1] for step in pretended.done}
@@ -330,37 +330,37 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
 
 
 def test_report_of_before_does_not_stay_where_a_driver_is_killed(call, pretended):
-    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    call("run --name mine --trials 2 --search-only")
     drawn = [("draw", "mine", "png"), ("report", "mine")]
     assert pretended.done[-2:] == drawn
     pretended.done.clear()
-    assert call("resume", "mine").exit_code == 0
+    assert call("resume mine").exit_code == 0
     assert pretended.done == []
     pretended.writes_report = True  # as another process may at any time
-    assert call("resume", "mine", "--trials", "3").exit_code == 0
+    assert call("resume mine --trials 3").exit_code == 0
     assert pretended.done[-2:] == drawn
     pretended.writes_report = False
     pretended.error = Interrupted(signal.SIGTERM)
     for again in (("resume", "mine", "--trials", "4"), ("confirm", "mine")):
         assert call(*again).exit_code == 143
         assert not pretended.storage.child("mine").exists(REPORT_FILE)
-    assert call("resume", "mine", "--trials", "3").exit_code == 0
+    assert call("resume mine --trials 3").exit_code == 0
     assert pretended.done[-2:] == drawn
 
 
 def test_confirm_of_a_search_that_is_not_finished_says_so(call, pretended):
-    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    call("run --name mine --trials 2 --search-only")
     folder = pretended.storage.child("mine")
     append(folder, ConfigChanged(4.0, read_ledger(folder).config | {"trials": 3}))
     assert (
         "note: 2 of 3 trials have ended, and the best of them is confirmed; "
         "continue the search with: sweep resume mine\n"
-    ) in call("confirm", "mine").err
+    ) in call("confirm mine").err
 
 
 @pytest.mark.parametrize("trials", [3, 9])
 def test_more_trials_end_a_time_budget_that_is_used_up(trials, call, pretended):
-    call("run", "--name", "mine", "--trials", "3", "--search-only", "--time-budget", "1s")
+    call("run --name mine --trials 3 --search-only --time-budget 1s")
     config = SweepConfig(trials=trials, time_budget="1s", confirm=None).model_dump(mode="json")
     ledger = read_ledger(pretended.storage.child("mine"))
     ledger.config = config
@@ -375,17 +375,17 @@ def test_search_only_leaves_a_confirmation_that_was_begun(call, pretended):
     mine = pretended.storage.child("mine")
     write_journal(mine, begin_confirmation(epochs=15), Plan(1.0, 1, 9, None))
     pretended.done.clear()
-    dry = json.loads(call(*begin, "2", "--resume", "--dry-run", "--json").out)
+    dry = call(*begin, "2", "--resume", "--dry-run", "--json").document
     assert dry["config"]["confirm"] is None
     assert call(*begin, "2", "--resume").exit_code == 0
     assert [step[0] for step in pretended.done] == ["open", "search", "draw", "report"]
-    call("resume", "mine", "--trials", "2")
+    call("resume mine --trials 2")
     assert ("confirm", Confirm(top_k=1, seeds=9)) in pretended.done
 
 
 def test_time_budget_alone_adds_no_trial(call, pretended):
-    call("run", "--name", "mine", "--trials", "2", "--search-only")
-    longer = call("resume", "--time-budget", "999999h")
+    call("run --name mine --trials 2 --search-only")
+    longer = call("resume --time-budget 999999h")
     assert longer.exit_code == 0
     more = "all of its trials have ended; for more trials: sweep resume --trials 4 mine\n"
     assert more in longer.err
@@ -402,7 +402,7 @@ def test_few_steps_of_training_and_few_images_are_said(call, tmp_path):
     # With two more images of either kind, 47 of 54: √(0.870 · 0.130 / 54) = 0.0457
     note = "50 validation images: a score of 90 % has a standard error of 4.6 points"
     assert f"  note      {note}\n" in few
-    assert "validation images" not in call("run", "--dry-run").out
+    assert "validation images" not in call("run --dry-run").out
     assert "of training per trial" not in call(*plan, "200").out
 
 
@@ -470,7 +470,7 @@ def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(call, pr
         write_journal(pretended.storage.child("mine"), begin_ledger(SweepConfig(trials=9)))
 
     pretended.fetch = begin
-    outcome = call("run", "--name", "mine")
+    outcome = call("run --name mine")
     assert outcome.exit_code == 2
     assert "the sweep 'mine' already exists in " in outcome.err
     assert pretended.done == []
@@ -478,19 +478,19 @@ def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(call, pr
 
 def test_confirm_takes_its_plan_from_options_then_from_the_config(call, pretended):
     config = ("--set", "confirm={top_k: 2, seeds: 7}")
-    call("run", "--name", "mine", "--trials", "3", *config)
-    call("run", "--name", "other", "--trials", "3", "--search-only")
+    call("run --name mine --trials 3", *config)
+    call("run --name other --trials 3 --search-only")
     pretended.done.clear()
-    outcome = call("confirm", "mine")
+    outcome = call("confirm mine")
     assert outcome.exit_code == 0
     assert "confirming mine: 7 seeds per arm\n" in outcome.err
-    call("confirm", "mine", "--seeds", "9")
-    call("confirm", "mine", "--top-k", "1", "--concurrency", "1")
-    call("confirm", "other")
-    call("confirm", "other", "--until-decided")
-    call("confirm", "other", "--until-decided", "--max-seeds", "12")
+    call("confirm mine --seeds 9")
+    call("confirm mine --top-k 1 --concurrency 1")
+    call("confirm other")
+    call("confirm other --until-decided")
+    call("confirm other --until-decided --max-seeds 12")
     for wrong in (("--max-seeds", "12"), ("--until-decided", "--seeds", "5")):
-        assert call("confirm", "other", *wrong).exit_code == 2
+        assert call("confirm other", *wrong).exit_code == 2
     plans = [step[1] for step in pretended.done if step[0] == "confirm"]
     assert plans == [
         Confirm(top_k=2, seeds=7),
@@ -506,9 +506,9 @@ def test_confirm_takes_its_plan_from_options_then_from_the_config(call, pretende
 
 
 def test_interrupted_confirm_says_how_to_continue(call, pretended):
-    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    call("run --name mine --trials 2 --search-only")
     pretended.error = Interrupted(signal.SIGINT)
-    outcome = call("confirm", "--seeds", "3")
+    outcome = call("confirm --seeds 3")
     assert outcome.exit_code == 130
     assert outcome.err.splitlines()[-1] == (
         "interrupted; every finished epoch is kept; continue with: "
@@ -517,7 +517,7 @@ def test_interrupted_confirm_says_how_to_continue(call, pretended):
     # Once the plan is recorded, `sweep status` knows it, too.
     mine = pretended.storage.child("mine")
     write_journal(mine, begin_confirmation(epochs=15), Plan(1.0, 1, 3, None))
-    told = call("confirm", "--seeds", "3").err.splitlines()[-1].partition("; continue")[2]
+    told = call("confirm --seeds 3").err.splitlines()[-1].partition("; continue")[2]
     assert told == " with: sweep resume mine"
     assert call("status").out.splitlines()[-1] == f"continue{told}"
 
@@ -534,13 +534,13 @@ def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(call, pr
     assert first == "  first     dropout 0.25, rotation 10°, weight_decay 0.001"
     assert time.startswith("  time      up to about ")
     assert end == "nothing was started or written"
-    document = json.loads(call(*options, "--concurrency", "1", "--json").out)
+    document = call(*options, "--concurrency", "1", "--json").document
     assert document["off"] == ["shift"]
     # The start, 3 trials of 15 epochs of 5.2 s, and 4 arms with 5 seeds of 15 epochs of 6.2 s.
     assert document["estimate_s"] == pytest.approx(15 + 3 * 15 * 5.2 + 4 * 5 * 15 * 6.2)
     assert pretended.done == []
     assert list(tmp_path.iterdir()) == []
-    call("run", "--name", "mine", "--trials", "1", "--search-only")
+    call("run --name mine --trials 1 --search-only")
     assert call(*options).exit_code == 2, "the sweep exists"
 
 
@@ -551,15 +551,15 @@ def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(call, pretended):
     outcome = call(*begin, *again)
     assert "it is complete already\n" in outcome.out
     assert "  time  " not in outcome.out
-    assert json.loads(call(*begin, *again, "--json").out)["missing"] == "nothing is missing"
-    document = json.loads(call(*begin, *again, "--trials", "3", "--json").out)
+    assert call(*begin, *again, "--json").document["missing"] == "nothing is missing"
+    document = call(*begin, *again, "--trials", "3", "--json").document
     assert document["missing"] == "1 of 3 trials have ended"
     assert document["estimate_s"] == pytest.approx(15 + 2 * 15 * 5.2)
 
-    call("run", "--name", "other", "--trials", "1")
+    call("run --name other --trials 1")
     other = pretended.storage.child("other")
     write_journal(other, begin_confirmation(epochs=15), Plan(1.0, 1, 9, None))
-    outcome = call("run", "--name", "other", "--trials", "1", *again)
+    outcome = call("run --name other --trials 1", *again)
     assert "confirmation of 1 finalist, 9 seeds per arm\n" in outcome.out
     assert "36 of 36 confirmation runs are missing" in outcome.out
 
@@ -578,14 +578,14 @@ def test_own_network_that_prints_and_fails_in_training_has_no_estimate(fails, ca
         f"        {fails}\n"
         "        return super().forward(images.flatten(1))\n"
     )
-    outcome = call("run", "--dry-run", "--set", "model=net.py:Net", "--json")
+    outcome = call("run --dry-run --set model=net.py:Net --json")
     assert outcome.exit_code == 0, outcome
     assert json.loads(outcome.out)["estimate_s"] is None
     assert outcome.err.count("printed") == 3  # two of them in the check
 
 
 def test_sweep_that_learns_from_another_is_continued_without_it(call, pretended, tmp_path):
-    call("run", "--name", "old", "--trials", "3", "--search-only")
+    call("run --name old --trials 3 --search-only")
     start = ("run", "--name", "new", "--from", "old", "--trials", "2", "--search-only")
     preview = call(*start, "--dry-run")
     assert "learning from 3 of 3 trials of old" in preview.out
@@ -595,13 +595,13 @@ def test_sweep_that_learns_from_another_is_continued_without_it(call, pretended,
     shutil.rmtree(tmp_path / "storage" / "old")
     outcome = call(*start, "--resume", "--trials", "3")
     assert (outcome.exit_code, "no effect" in outcome.err) == (0, False)
-    documents = json.loads(call("trials", "new", "--json").out)["trials"]
+    documents = call("trials new --json").document["trials"]
     origins = {document["trial_id"]: document["origin"] for document in documents}
     assert origins == {1: "initial", 2: "earlier sweep", 3: "proposed"}
     outcome = call(*start, "--from", "an", "--resume", "--trials", "3")
     assert "note: `--from an` has no effect: new has been started without it" in outcome.err
 
-    outcome = call("run", "--name", "other", "--from", "new", "--epochs", "3")
+    outcome = call("run --name other --from new --epochs 3")
     assert outcome.exit_code == 2
     assert "`epochs` was 15, now 3 (3 trials)" in outcome.err
     assert not (tmp_path / "storage" / "other").exists()
@@ -611,7 +611,7 @@ def test_sweep_that_learns_from_another_is_continued_without_it(call, pretended,
 def test_sweep_that_another_process_has_just_changed_is_not_continued(
     command, call, pretended, monkeypatch
 ):
-    call("run", "--name", "mine", "--trials", "2", "--search-only")
+    call("run --name mine --trials 2 --search-only")
     folder, done = pretended.storage.child("mine"), [*pretended.done]
 
     def end_another_trial(*given: Any) -> None:
@@ -628,14 +628,14 @@ def test_sweep_that_another_process_has_just_changed_is_not_continued(
 def test_advice_has_the_address_of_the_cluster(call, pretended, monkeypatch):
     pretended.error = ClusterError("no node")
     address = ("--address", "10.0.0.1:6379")
-    told = call("run", "--name", "mine", *address).err
+    told = call("run --name mine", *address).err
     assert told.endswith("continue with: sweep resume --address 10.0.0.1:6379 mine\n")
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert call("resume", "mine").err.endswith("continue with: sweep resume mine\n")
+    assert call("resume mine").err.endswith("continue with: sweep resume mine\n")
 
 
 def test_confirmation_is_complete_once_a_larger_plan_is_given_up(call, pretended):
-    call("run", "--name", "mine", "--trials", "2", "--epochs", "2", "--search-only")
+    call("run --name mine --trials 2 --epochs 2 --search-only")
     folder = pretended.storage.child("mine")
     ledger = read_ledger(folder)
     arms = plan_arms(SweepConfig.model_validate(ledger.config), rank_trials(ledger)[:1])
@@ -644,9 +644,9 @@ def test_confirmation_is_complete_once_a_larger_plan_is_given_up(call, pretended
     plans = [Plan(1.0, 1, n, None, names) for n in (5, 20)]
     begun = begin_confirmation(2, name="mine", created=ledger.created.time)
     write_journal(folder, begun, plans[0], *arms, *runs, LookTaken(1.0, 5, 5), plans[1])
-    assert json.loads(call("status", "--json").out)["state"] == "interrupted"
-    call("confirm", "mine")  # continues what was cut off
+    assert call("status --json").document["state"] == "interrupted"
+    call("confirm mine")  # continues what was cut off
     assert pretended.done[-3] == ("confirm", Confirm(top_k=1, seeds=20))
-    done = call("confirm", "mine", "--seeds", "5").err
+    done = call("confirm mine --seeds 5").err
     assert "the earlier plan is dropped: 20 seeds per arm\nmine is already confirmed\n" in done
-    assert json.loads(call("status", "--json").out)["state"] == "finished"
+    assert call("status --json").document["state"] == "finished"

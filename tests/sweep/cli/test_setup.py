@@ -19,7 +19,7 @@ def test_presets_are_listed_with_a_description_and_ready_to_be_saved(call, tmp_p
         assert (outcome.exit_code, outcome.err) == (0, "")
         assert yaml.safe_load(outcome.out)["model"] == "lenet5"
         (tmp_path / "mine.yaml").write_text(outcome.out)
-        assert call("validate", "mine.yaml").exit_code == 0
+        assert call("validate mine.yaml").exit_code == 0
 
 
 def test_version_is_that_of_the_package(call):
@@ -31,7 +31,7 @@ def test_validate_says_what_is_searched_fixed_and_off(call, tmp_path):
         "{trials: 12, epochs: 7, initial_points: [{dropout: 0.25}], recipe: {shift: 0.05},"
         " space: {dropout: {low: 0, high: 0.5}, batch_size: [32, 64]}}"
     )
-    outcome = call("validate", "mine.yaml")
+    outcome = call("validate mine.yaml")
     assert outcome.out == (
         "mine.yaml is a valid config: 12 trials of up to 7 epochs\n"
         "  searched  dropout 0 to 0.5, batch_size 32 or 64\n"
@@ -41,9 +41,9 @@ def test_validate_says_what_is_searched_fixed_and_off(call, tmp_path):
         "  first     dropout 0.25\n"
     )
     assert outcome.err == ""
-    quick = json.loads(call("validate", "mine.yaml", "--preset", "quick", "--json").out)
+    quick = call("validate mine.yaml --preset quick --json").document
     assert quick["config"]["searcher"] == "gp"
-    document = json.loads(call("validate", "mine.yaml", "--json").out)
+    document = call("validate mine.yaml --json").document
     config = document.pop("config")
     assert document == {
         "valid": True,
@@ -53,7 +53,7 @@ def test_validate_says_what_is_searched_fixed_and_off(call, tmp_path):
     assert (config["trials"], config["epochs"]) == (12, 7)
     assert SweepConfig.model_validate(config).model_dump(mode="json") == config
     (tmp_path / "mine.yaml").write_text("epochs: 2\n")
-    note = call("validate", "mine.yaml", "--json").err
+    note = call("validate mine.yaml --json").err
     assert note.startswith("note: no trial will be stopped early")
 
 
@@ -63,7 +63,7 @@ def test_data_is_verified_and_counted(call):
     assert "60,000 training images, 10,000 test images" in outcome.out
     largest = "the most frequent class is 11.3 % of the test images"
     assert f"5,421 (5) to 6,742 (1) training images per class; {largest}\n" in outcome.out
-    document = json.loads(call("data", "--json").out)
+    document = call("data --json").document
     counts = {"train_images": 60_000, "test_images": 10_000}
     shape = {"classes": [*"0123456789"], "image_shape": [28, 28]}
     where = {"dataset": "mnist", "folder": str(default_folder())}
@@ -80,7 +80,7 @@ def test_images_that_a_dataset_has_for_validation_are_named(call, tmp_path):
         arrays[f"{part}_images"][:, 0, 0] = np.arange(n)
         arrays[f"{part}_labels"] = np.arange(n) % 2
     np.savez(tmp_path / "own.npz", **arrays)
-    outcome = call("data", "--dataset", "own.npz")
+    outcome = call("data --dataset own.npz")
     assert "16 training images (4 for validation), 6 test images" in outcome.out
     assert (
         "8 training images per class; the most frequent class is 50.0 % of the test" in outcome.out
