@@ -14,6 +14,7 @@ import pytest
 
 import analysis.plots.gallery
 import analysis.report.page
+import sweep.api.plan
 import sweep.api.work
 import sweep.driver.confirm
 import sweep.driver.estimate
@@ -53,6 +54,7 @@ class Pretended:
     """Stands in for the driver: notes what it should do, and writes trials to the ledger.
 
     Attributes:
+        mine: The folder of the sweep `mine`.
         done: The calls, in order.
         failures: Reasons of the trials that fail.
         failing_run: Reason for which the confirmation's only run fails.
@@ -65,6 +67,7 @@ class Pretended:
 
     def __init__(self, storage: Path) -> None:
         self.storage = LocalFolder(storage)
+        self.mine = self.storage.child("mine")
         self.done: list[tuple[Any, ...]] = []
         self.failures: dict[int, str] = {}
         self.failing_run: str | None = None
@@ -138,6 +141,7 @@ class Pretended:
 def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretended:
     pretended = Pretended(tmp_path / "storage")
     for module, name in (
+        (sweep.api.plan, "load_data"),
         (sweep.api.work, "load_data"),
         (sweep.driver.session, "open_session"),
         (sweep.driver.search, "run_search"),
@@ -151,8 +155,8 @@ def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretended:
 
 
 def test_run_searches_confirms_and_reports(call, pretended):
-    options = ("--preset", "classic", "--name", "mine", "--trials", "3", "--epochs", "5")
-    outcome = call("run", *options, "--concurrency", "1")
+    options = "--preset classic --name mine --trials 3 --epochs 5"
+    outcome = call(f"run {options} --concurrency 1")
     assert outcome.exit_code == 0
     header, searched, fixed, first, time, start, report = outcome.err.splitlines()[-7:]
     assert header == "sweep mine: 3 trials of up to 5 epochs"
@@ -305,26 +309,23 @@ def test_run_whose_plots_fail_has_its_result_and_resume_draws_them(
 def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_the_same(
     call, pretended
 ):
-    options = ("run", "--resume", "--search-only", "--trials")
-    assert call(*options, "1").exit_code == 0
-    assert call(*options, "2").exit_code == 0
+    options = "run --resume --search-only --trials"
+    assert call(f"{options} 1").exit_code == 0
+    assert call(f"{options} 2").exit_code == 0
     outcome = call("resume --trials 4 --json")
     assert outcome.exit_code == 0
     assert json.loads(outcome.out)["trial_id"] == 4
     (name,) = {step[1] for step in pretended.done}
     assert f"resuming {name}: 2 of 4 trials have ended" in outcome.err
-    assert f"{name} is complete: nothing to do\n" in call(*options, "4").err
-    changed = (*options, "5", "--seed", "9")
-    refused = call(*changed)
+    assert f"{name} is complete: nothing to do\n" in call(f"{options} 4").err
+    refused = call(f"{options} 5 --seed 9")
     assert refused.exit_code == 2
     assert "`seed`: 0 then, 9 now" in refused.err
-    assert call(*changed, "--accept-changes").exit_code == 0
-    none, some = "initial_points=[]", "initial_points=[{dropout: 0.1}, {dropout: 0.2}]"
-    note = "note: the first"
-    for trials, points, n in (("6", none, 0), ("7", some, 2)):
-        set_points = ("--seed", "9", "--set", points, "--accept-changes")
-        err = call(*options, trials, *set_points).err
-        assert (f"{note} {n} of the new initial points are not" in err) == bool(n)
+    assert call(f"{options} 5 --seed 9 --accept-changes").exit_code == 0
+    for trials, points, n in ((6, "[]", 0), (7, "[{dropout: 0.1}, {dropout: 0.2}]", 2)):
+        changed = f"{options} {trials} --seed 9 --accept-changes --set"
+        err = call(changed, f"initial_points={points}").err
+        assert (f"note: the first {n} of the new initial points are not" in err) == bool(n)
     searches = [step for step in pretended.done if step[0] == "search"]
     assert [trials for _, _, trials, _ in searches] == [1, 2, 4, 5, 6, 7]
 
@@ -341,17 +342,17 @@ def test_report_of_before_does_not_stay_where_a_driver_is_killed(call, pretended
     assert pretended.done[-2:] == drawn
     pretended.writes_report = False
     pretended.error = Interrupted(signal.SIGTERM)
-    for again in (("resume", "mine", "--trials", "4"), ("confirm", "mine")):
-        assert call(*again).exit_code == 143
-        assert not pretended.storage.child("mine").exists(REPORT_FILE)
+    for again in ("resume mine --trials 4", "confirm mine"):
+        assert call(again).exit_code == 143
+        assert not pretended.mine.exists(REPORT_FILE)
     assert call("resume mine --trials 3").exit_code == 0
     assert pretended.done[-2:] == drawn
 
 
 def test_confirm_of_a_search_that_is_not_finished_says_so(call, pretended):
     call("run --name mine --trials 2 --search-only")
-    folder = pretended.storage.child("mine")
-    append(folder, ConfigChanged(4.0, read_ledger(folder).config | {"trials": 3}))
+    config = read_ledger(pretended.mine).config | {"trials": 3}
+    append(pretended.mine, ConfigChanged(4.0, config))
     assert (
         "note: 2 of 3 trials have ended, and the best of them is confirmed; "
         "continue the search with: sweep resume mine\n"
@@ -362,7 +363,7 @@ def test_confirm_of_a_search_that_is_not_finished_says_so(call, pretended):
 def test_more_trials_end_a_time_budget_that_is_used_up(trials, call, pretended):
     call("run --name mine --trials 3 --search-only --time-budget 1s")
     config = SweepConfig(trials=trials, time_budget="1s", confirm=None).model_dump(mode="json")
-    ledger = read_ledger(pretended.storage.child("mine"))
+    ledger = read_ledger(pretended.mine)
     ledger.config = config
     assert extend(ledger, 5, None).time_budget is None
     assert extend(ledger, 5, "30m").time_budget == "30m45s"
@@ -370,14 +371,13 @@ def test_more_trials_end_a_time_budget_that_is_used_up(trials, call, pretended):
 
 
 def test_search_only_leaves_a_confirmation_that_was_begun(call, pretended):
-    begin = ("run", "--name", "mine", "--search-only", "--trials")
-    call(*begin, "1")
-    mine = pretended.storage.child("mine")
-    write_journal(mine, begin_confirmation(epochs=15), Plan(1.0, 1, 9, None))
+    begin = "run --name mine --search-only --trials"
+    call(f"{begin} 1")
+    write_journal(pretended.mine, begin_confirmation(epochs=15), Plan(1.0, 1, 9, None))
     pretended.done.clear()
-    dry = call(*begin, "2", "--resume", "--dry-run", "--json").document
+    dry = call(f"{begin} 2 --resume --dry-run --json").document
     assert dry["config"]["confirm"] is None
-    assert call(*begin, "2", "--resume").exit_code == 0
+    assert call(f"{begin} 2 --resume").exit_code == 0
     assert [step[0] for step in pretended.done] == ["open", "search", "draw", "report"]
     call("resume mine --trials 2")
     assert ("confirm", Confirm(top_k=1, seeds=9)) in pretended.done
@@ -391,30 +391,29 @@ def test_time_budget_alone_adds_no_trial(call, pretended):
     assert more in longer.err
 
 
-@pytest.mark.usefixtures("pretended")
-def test_few_steps_of_training_and_few_images_are_said(call, tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), np.uint8)
-    x, y = np.split(images, [300]), np.split(np.arange(400) % 2, [300])
-    np.savez(tmp_path / "own.npz", x_train=x[0], y_train=y[0], x_test=x[1], y_test=y[1])
-    plan = ("run", "--dry-run", "--dataset", "./own.npz", "--epochs")
-    few = call(*plan, "2").out
+def test_few_steps_of_training_and_few_images_are_said(call, pretended):
+    pretended.data = TrainTest(_blank(300), _blank(100))
+    plan = "run --dry-run --dataset ./own.npz --epochs"
+    few = call(f"{plan} 2").out
     assert "  note      8 steps of training per trial: " in few
     # With two more images of either kind, 47 of 54: √(0.870 · 0.130 / 54) = 0.0457
     note = "50 validation images: a score of 90 % has a standard error of 4.6 points"
     assert f"  note      {note}\n" in few
     assert "validation images" not in call("run --dry-run").out
-    assert "of training per trial" not in call(*plan, "200").out
+    assert "of training per trial" not in call(f"{plan} 200").out
 
 
 def test_sweep_is_not_continued_with_other_data(call, pretended):
-    begin = ("run", "--name", "mine", "--search-only", "--trials", "1", "--dataset")
-    assert call(*begin, "./one.npz").exit_code == 0
-    assert call(*begin, "./moved/one.npz", "--resume").exit_code == 0
+    begin = "run --name mine --search-only --trials 1 --dataset"
+    assert call(f"{begin} ./one.npz").exit_code == 0
+    assert call(f"{begin} ./moved/one.npz --resume").exit_code == 0
     pretended.data = TrainTest(_blank(500), _blank(100))
     done = list(pretended.done)
-    complete = (*begin, "./two.npz", "--resume")
-    for command in (("resume", "mine", "--trials", "2"), ("confirm", "mine"), complete):
-        outcome = call(*command)
+    again = f"{begin} ./two.npz --resume"
+    dry = call(f"{again} --dry-run")
+    assert (dry.exit_code, "the data is not that of mine" in dry.err) == (3, True)
+    for command in ("resume mine --trials 2", "confirm mine", again):
+        outcome = call(command)
         assert outcome.exit_code == 3
         error, advice = outcome.err.splitlines()[-2:]
         assert error.startswith(
@@ -428,23 +427,23 @@ def test_sweep_is_not_continued_with_other_data(call, pretended):
 
 
 def test_sweep_at_work_is_not_continued(call, pretended):
-    begin = ("run", "--name", "mine", "--search-only", "--trials")
-    assert call(*begin, "2").exit_code == 0
-    with pretended.storage.child("mine").lock():
-        outcome = call(*begin, "1", "--resume")  # fewer than have started
+    begin = "run --name mine --search-only --trials"
+    assert call(f"{begin} 2").exit_code == 0
+    with pretended.mine.lock():
+        outcome = call(f"{begin} 1 --resume")  # fewer than have started
     assert outcome.exit_code == 4
     assert "error: another process is working on " in outcome.err
     assert "watch it with: sweep status --follow mine\n" in outcome.err
 
 
 def test_place_and_resources_alone_are_recorded_where_nothing_is_missing(call, pretended):
-    begin = ("run", "--name", "mine", "--preset", "classic", "--trials", "1", "--dataset")
-    assert call(*begin, "./one.npz").exit_code == 0
-    mine = pretended.storage.child("mine")
+    begin = "run --name mine --preset classic --trials 1 --dataset"
+    assert call(f"{begin} ./one.npz").exit_code == 0
+    mine = pretended.mine
     before, environment = read_ledger(mine).config, mine.read("environment.json")
     done = [step for step in pretended.done if step[0] in ("search", "confirm")]
-    settings = ("--set", "resources.cpu=0.5", "--search-only", "--seed", "5", "--accept-changes")
-    outcome = call(*begin, "./moved/one.npz", "--resume", *settings)
+    settings = "--set resources.cpu=0.5 --search-only --seed 5 --accept-changes"
+    outcome = call(f"{begin} ./moved/one.npz --resume {settings}")
     assert "mine is complete: nothing to do\n" in outcome.err
     moved = before["dataset"].replace("one.npz", "moved/one.npz")
     changed = {"dataset": moved, "resources": before["resources"] | {"cpu": 0.5}}
@@ -454,20 +453,9 @@ def test_place_and_resources_alone_are_recorded_where_nothing_is_missing(call, p
     assert [step for step in pretended.done if step[0] in ("search", "confirm")] == done
 
 
-@pytest.mark.usefixtures("pretended")
-def test_dry_run_refuses_other_data(call, tmp_path):
-    begin = ("run", "--name", "mine", "--search-only", "--trials", "1", "--dataset")
-    assert call(*begin, "./one.npz").exit_code == 0
-    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
-    np.savez(tmp_path / "other.npz", x_train=images, y_train=np.arange(20) % 2)
-    outcome = call(*begin, "./other.npz", "--resume", "--dry-run")
-    assert outcome.exit_code == 3
-    assert "the data is not that of mine" in outcome.err
-
-
 def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(call, pretended):
     def begin() -> None:
-        write_journal(pretended.storage.child("mine"), begin_ledger(SweepConfig(trials=9)))
+        write_journal(pretended.mine, begin_ledger(SweepConfig(trials=9)))
 
     pretended.fetch = begin
     outcome = call("run --name mine")
@@ -477,8 +465,7 @@ def test_run_leaves_a_sweep_alone_that_another_process_begins_meanwhile(call, pr
 
 
 def test_confirm_takes_its_plan_from_options_then_from_the_config(call, pretended):
-    config = ("--set", "confirm={top_k: 2, seeds: 7}")
-    call("run --name mine --trials 3", *config)
+    call("run --name mine --trials 3 --set", "confirm={top_k: 2, seeds: 7}")
     call("run --name other --trials 3 --search-only")
     pretended.done.clear()
     outcome = call("confirm mine")
@@ -489,8 +476,8 @@ def test_confirm_takes_its_plan_from_options_then_from_the_config(call, pretende
     call("confirm other")
     call("confirm other --until-decided")
     call("confirm other --until-decided --max-seeds 12")
-    for wrong in (("--max-seeds", "12"), ("--until-decided", "--seeds", "5")):
-        assert call("confirm other", *wrong).exit_code == 2
+    for wrong in ("--max-seeds 12", "--until-decided --seeds 5"):
+        assert call(f"confirm other {wrong}").exit_code == 2
     plans = [step[1] for step in pretended.done if step[0] == "confirm"]
     assert plans == [
         Confirm(top_k=2, seeds=7),
@@ -515,16 +502,15 @@ def test_interrupted_confirm_says_how_to_continue(call, pretended):
         "sweep confirm --top-k 1 --seeds 3 mine"
     )
     # Once the plan is recorded, `sweep status` knows it, too.
-    mine = pretended.storage.child("mine")
-    write_journal(mine, begin_confirmation(epochs=15), Plan(1.0, 1, 3, None))
+    write_journal(pretended.mine, begin_confirmation(epochs=15), Plan(1.0, 1, 3, None))
     told = call("confirm --seeds 3").err.splitlines()[-1].partition("; continue")[2]
     assert told == " with: sweep resume mine"
     assert call("status").out.splitlines()[-1] == f"continue{told}"
 
 
 def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(call, pretended, tmp_path):
-    options = ("run", "--dry-run", "--name", "mine", "--trials", "3", "--set", "space.shift=null")
-    outcome = call(*options)
+    options = "run --dry-run --name mine --trials 3 --set space.shift=null"
+    outcome = call(options)
     assert outcome.exit_code == 0
     header, searched, fixed, off, first, time, end = outcome.out.splitlines()
     assert header.startswith("sweep mine would run 3 trials of up to 15 epochs, then: ")
@@ -534,32 +520,32 @@ def test_dry_run_says_what_is_searched_fixed_and_off_and_writes_nothing(call, pr
     assert first == "  first     dropout 0.25, rotation 10°, weight_decay 0.001"
     assert time.startswith("  time      up to about ")
     assert end == "nothing was started or written"
-    document = call(*options, "--concurrency", "1", "--json").document
+    document = call(f"{options} --concurrency 1 --json").document
     assert document["off"] == ["shift"]
     # The start, 3 trials of 15 epochs of 5.2 s, and 4 arms with 5 seeds of 15 epochs of 6.2 s.
     assert document["estimate_s"] == pytest.approx(15 + 3 * 15 * 5.2 + 4 * 5 * 15 * 6.2)
     assert pretended.done == []
     assert list(tmp_path.iterdir()) == []
     call("run --name mine --trials 1 --search-only")
-    assert call(*options).exit_code == 2, "the sweep exists"
+    assert call(options).exit_code == 2, "the sweep exists"
 
 
 def test_dry_run_of_a_sweep_that_exists_says_what_is_missing(call, pretended):
-    begin = ("run", "--name", "mine", "--trials", "1", "--search-only")
-    call(*begin)
-    again = ("--resume", "--dry-run", "--concurrency", "1")
-    outcome = call(*begin, *again)
+    begin, again = "run --name mine --trials 1", "--resume --dry-run --concurrency 1"
+    call(f"{begin} --search-only")
+    outcome = call(f"{begin} --search-only {again}")
     assert "it is complete already\n" in outcome.out
     assert "  time  " not in outcome.out
-    assert call(*begin, *again, "--json").document["missing"] == "nothing is missing"
-    document = call(*begin, *again, "--trials", "3", "--json").document
+    document = call(f"{begin} --search-only {again} --json").document
+    assert document["missing"] == "nothing is missing"
+    document = call(f"{begin} --search-only {again} --trials 3 --json").document
     assert document["missing"] == "1 of 3 trials have ended"
     assert document["estimate_s"] == pytest.approx(15 + 2 * 15 * 5.2)
 
     call("run --name other --trials 1")
     other = pretended.storage.child("other")
     write_journal(other, begin_confirmation(epochs=15), Plan(1.0, 1, 9, None))
-    outcome = call("run --name other --trials 1", *again)
+    outcome = call(f"run --name other --trials 1 {again}")
     assert "confirmation of 1 finalist, 9 seeds per arm\n" in outcome.out
     assert "36 of 36 confirmation runs are missing" in outcome.out
 
@@ -586,19 +572,19 @@ def test_own_network_that_prints_and_fails_in_training_has_no_estimate(fails, ca
 
 def test_sweep_that_learns_from_another_is_continued_without_it(call, pretended, tmp_path):
     call("run --name old --trials 3 --search-only")
-    start = ("run", "--name", "new", "--from", "old", "--trials", "2", "--search-only")
-    preview = call(*start, "--dry-run")
+    start = "run --name new --from old --trials 2 --search-only"
+    preview = call(f"{start} --dry-run")
     assert "learning from 3 of 3 trials of old" in preview.out
-    outcome = call(*start)
+    outcome = call(start)
     assert outcome.exit_code == 0
     assert "learning from 3 of 3 trials of old" in outcome.err
     shutil.rmtree(tmp_path / "storage" / "old")
-    outcome = call(*start, "--resume", "--trials", "3")
+    outcome = call(f"{start} --resume --trials 3")
     assert (outcome.exit_code, "no effect" in outcome.err) == (0, False)
     documents = call("trials new --json").document["trials"]
     origins = {document["trial_id"]: document["origin"] for document in documents}
     assert origins == {1: "initial", 2: "earlier sweep", 3: "proposed"}
-    outcome = call(*start, "--from", "an", "--resume", "--trials", "3")
+    outcome = call(f"{start} --from an --resume --trials 3")
     assert "note: `--from an` has no effect: new has been started without it" in outcome.err
 
     outcome = call("run --name other --from new --epochs 3")
@@ -607,18 +593,18 @@ def test_sweep_that_learns_from_another_is_continued_without_it(call, pretended,
     assert not (tmp_path / "storage" / "other").exists()
 
 
-@pytest.mark.parametrize("command", [("confirm", "mine"), ("resume", "mine", "--trials", "4")])
+@pytest.mark.parametrize("command", ["confirm mine", "resume mine --trials 4"])
 def test_sweep_that_another_process_has_just_changed_is_not_continued(
     command, call, pretended, monkeypatch
 ):
     call("run --name mine --trials 2 --search-only")
-    folder, done = pretended.storage.child("mine"), [*pretended.done]
-
-    def end_another_trial(*given: Any) -> None:
-        append(folder, *trial_records(3, [0.99]))
-
-    monkeypatch.setattr(sweep.api.work, "_load_networks", end_another_trial)
-    outcome = call(*command)
+    folder, done = pretended.mine, [*pretended.done]
+    monkeypatch.setattr(
+        sweep.api.work,
+        "_load_networks",
+        lambda *given: append(folder, *trial_records(3, [0.99])),
+    )
+    outcome = call(command)
     assert outcome.exit_code == 4
     assert f"{folder}: another process has just worked on it; run the" in outcome.err
     assert "watch it" not in outcome.err
@@ -627,8 +613,7 @@ def test_sweep_that_another_process_has_just_changed_is_not_continued(
 
 def test_advice_has_the_address_of_the_cluster(call, pretended, monkeypatch):
     pretended.error = ClusterError("no node")
-    address = ("--address", "10.0.0.1:6379")
-    told = call("run --name mine", *address).err
+    told = call("run --name mine --address 10.0.0.1:6379").err
     assert told.endswith("continue with: sweep resume --address 10.0.0.1:6379 mine\n")
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     assert call("resume mine").err.endswith("continue with: sweep resume mine\n")
@@ -636,14 +621,13 @@ def test_advice_has_the_address_of_the_cluster(call, pretended, monkeypatch):
 
 def test_confirmation_is_complete_once_a_larger_plan_is_given_up(call, pretended):
     call("run --name mine --trials 2 --epochs 2 --search-only")
-    folder = pretended.storage.child("mine")
-    ledger = read_ledger(folder)
+    ledger = read_ledger(pretended.mine)
     arms = plan_arms(SweepConfig.model_validate(ledger.config), rank_trials(ledger)[:1])
     names, seeds = tuple(arm.arm for arm in arms), confirmation_seeds(0, 5)
     runs = [r for arm in names for s in seeds for r in run_records(arm, s, [0.9, 0.95])]
     plans = [Plan(1.0, 1, n, None, names) for n in (5, 20)]
     begun = begin_confirmation(2, name="mine", created=ledger.created.time)
-    write_journal(folder, begun, plans[0], *arms, *runs, LookTaken(1.0, 5, 5), plans[1])
+    write_journal(pretended.mine, begun, plans[0], *arms, *runs, LookTaken(1.0, 5, 5), plans[1])
     assert call("status --json").document["state"] == "interrupted"
     call("confirm mine")  # continues what was cut off
     assert pretended.done[-3] == ("confirm", Confirm(top_k=1, seeds=20))
