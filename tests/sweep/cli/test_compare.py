@@ -2,8 +2,6 @@ import pytest
 
 import synthetic
 from analysis.records.ledger import read_ledger
-from appending import append
-from in_memory import trial_records
 
 
 def test_sweeps_are_shown_side_by_side(call, add_sweep, tmp_path):
@@ -43,14 +41,6 @@ def test_sweeps_with_other_seeds_are_compared_and_it_is_said(call, add_sweep):
     assert (difference["n_seeds"], difference["paired"]) == (4, False)
     assert difference["ci95"] is not None
     assert "The runs are independent" in call("compare a b").out
-
-
-def test_previews_are_counted_apart(call, add_sweep):
-    for name in ("a", "b"):
-        folder = add_sweep(name, n_trials=2, scheduler="none", failure_rate=0)
-        append(folder, *trial_records(3, [0.9], "STOPPED", preview_epochs=1, time=2e9))
-    document = call("compare a b --json").document
-    assert [(d["previews"], d["stopped"]) for d in document["sweeps"]] == [(1, 0)] * 2
 
 
 def test_value_that_only_one_sweep_searched_or_has_in_its_recipe_is_shown(call, add_sweep):

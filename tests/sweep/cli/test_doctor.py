@@ -1,4 +1,3 @@
-import json
 import re
 import shutil
 import socket
@@ -15,7 +14,7 @@ from sweep.environment import machine
 
 def test_doctor_checks_everything_and_leaves_nothing_behind(call, tmp_path):
     outcome = call("doctor --json --storage", tmp_path / "here")
-    document = json.loads(outcome.out)
+    document = outcome.document
     findings = {f["check"]: f["text"] for f in document["findings"]}
     checks = ["versions", "processors", "memory", "gpu", "data", "storage", "network"]
     assert list(findings) == checks

@@ -43,7 +43,7 @@ def test_trials_are_documents_with_the_best_first(call, tmp_path):
     write_journal(folder, begun, *records)
     outcome = call("trials made --json")
     assert (outcome.exit_code, outcome.err) == (0, "")
-    document = json.loads(outcome.out)
+    document = outcome.document
     names = ("trial_id", "state", "origin", "hyperparameters", "epochs", "val_accuracy", "seconds")
     # Complete trials have the mean of the last three epochs, as the learning rate is constant.
     rows = [
@@ -89,6 +89,8 @@ def test_trial_that_repeats_a_preview_says_so(call, add_sweep):
     assert f"\n  origin         {origin}\n" in call("best").out
     document = call("best --json").document
     assert (document["origin"], document["repeats"]) == ("proposed", 3)
+    status = call("status --json").document
+    assert (status["previews"], status["stopped"]) == (1, 0)
     _, header, *rows, _ = words(call("trials").out)
     repeats = {row[0]: row[header.index("repeats") - len(header)] for row in rows}
     assert repeats == {"1": "–", "2": "–", "3": "–", "4": "3"}
@@ -174,7 +176,7 @@ def test_trials_fit_a_terminal_of_80_columns(call, add_sweep, monkeypatch):
 def test_csv_is_the_same_table(call, add_sweep, tmp_path):
     add_sweep("made", n_trials=15, failure_rate=0.3, n_running=1)
     both = call("trials --json --csv", tmp_path / "trials.csv")
-    documents = json.loads(both.out)["trials"]
+    documents = both.document["trials"]
     text = (tmp_path / "trials.csv").read_text()
     to_stdout = call("trials --csv -")
     assert (to_stdout.exit_code, to_stdout.out) == (0, text)
@@ -227,24 +229,22 @@ def test_list_shows_every_sweep_newest_first(call, add_sweep, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("end", [b'{"kind": "epo', b"\0\0\n\xff\n\n"])
-def test_damaged_end_of_a_ledger_is_ignored_with_a_warning(call, add_sweep, end):
-    folder = add_sweep("made", n_trials=3)
-    before = call("trials --json").document
-    folder.write("ledger.jsonl", folder.read("ledger.jsonl") + end)
-    outcome = call("trials --json")
-    assert json.loads(outcome.out) == before
-    assert outcome.err == f"warning: the damaged end of {folder}/ledger.jsonl is ignored\n"
-
-
-def test_damaged_end_of_a_confirmation_is_ignored_with_a_warning(call, add_sweep):
+@pytest.mark.parametrize(
+    ("file", "end"),
+    [
+        ("ledger.jsonl", b'{"kind": "epo'),
+        ("ledger.jsonl", b"\0\0\n\xff\n\n"),
+        ("confirm.jsonl", b'{"kind": "run_e'),
+    ],
+)
+def test_damaged_end_of_a_file_is_ignored_with_a_warning(file, end, call, add_sweep):
     folder = add_sweep("made", n_trials=3)
     synthetic.write_confirmed(folder, read_ledger(folder), n_seeds=2, predictions=False)
     before = call("best").out
-    folder.write("confirm.jsonl", folder.read("confirm.jsonl") + b'{"kind": "run_e')
+    folder.write(file, folder.read(file) + end)
     outcome = call("best")
     assert outcome.out == before
-    assert outcome.err == f"warning: the damaged end of {folder}/confirm.jsonl is ignored\n"
+    assert outcome.err == f"warning: the damaged end of {folder}/{file} is ignored\n"
 
 
 def test_status_counts_the_trials(call, add_sweep):
@@ -377,7 +377,7 @@ def test_sweep_is_deleted(call, add_sweep, tmp_path, monkeypatch):
         r"error: to delete .*made \(2 trials, \d+ epochs\), add --yes\n", refused.err
     )
     for wrong in ("mad", "..", "../storage", ".", "made/checkpoints"):
-        outcome = call("delete", wrong, "--yes")
+        outcome = call(f"delete {wrong} --yes")
         assert (outcome.exit_code, outcome.out) == (2, ""), wrong
     assert "did you mean made?" in call("delete mad --yes").err
     with folder.lock():
@@ -405,19 +405,17 @@ def test_only_a_folder_of_a_sweep_is_deleted(call, tmp_path):
     assert not folder.exists()
 
 
-def test_damaged_sweep_can_be_deleted(call, add_sweep, tmp_path):
-    add_sweep("made", n_trials=2)
-    (tmp_path / "storage/made/ledger.jsonl").write_text("damage\n{}\n")
-    assert "(its ledger is damaged)" in call("delete made").err
-    assert call("delete made --yes").exit_code == 0
-    assert not (tmp_path / "storage/made").exists()
-
-
-def test_what_an_interrupted_deletion_left_is_not_continued_but_deleted(call, add_sweep):
+@pytest.mark.parametrize(
+    ("ledger", "described"),
+    [
+        (b"damage\n{}\n", "its ledger is damaged"),
+        (b"", "what is left of a sweep"),  # by an interrupted deletion
+    ],
+)
+def test_sweep_without_a_readable_ledger_can_be_deleted(ledger, described, call, add_sweep):
     folder = add_sweep("made", n_trials=2)
     folder.write("checkpoints/trial-0001.pt", b"old")
-    folder.write("ledger.jsonl", b"")
-    assert "checkpoints of a sweep whose ledger is gone" in call("run --name made").err
+    folder.write("ledger.jsonl", ledger)
+    assert f"({described})" in call("delete made").err
     assert call("delete made --yes").exit_code == 0
-    assert not folder.files()
-    assert not folder.child("checkpoints").files()
+    assert not folder.path.exists()

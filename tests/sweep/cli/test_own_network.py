@@ -1,6 +1,5 @@
 """A network of the user's own, as the README shows it, from a run that is killed to an export."""
 
-import json
 import os
 import re
 import signal
@@ -56,7 +55,7 @@ def test_network_of_the_readme_survives_a_kill_and_is_exported(
     assert driver.ledger.config["dataset"] == moved
     after = driver.epochs()
     assert all(after[key][: len(epochs)] == epochs for key, epochs in before.items())
-    best = json.loads(outcome.out)
+    best = outcome.document
     assert 8 <= best["hyperparameters"]["model.width"] <= 32
     assert best["confirmed"]["n_seeds"] == 4
     assert best["confirmed"]["verdict"]["baseline"].startswith("plain-trial-")
@@ -69,5 +68,5 @@ def test_network_of_the_readme_survives_a_kill_and_is_exported(
     alone = subprocess.check_output(
         [sys.executable, "predict.py", "../one.png"], text=True, cwd=tmp_path / "out"
     )
-    (prediction,) = json.loads(predicted.out)["predictions"]
+    (prediction,) = predicted.document["predictions"]
     assert alone.split()[1] == prediction["class"]

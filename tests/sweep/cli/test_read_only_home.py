@@ -1,6 +1,5 @@
 """A home folder that cannot be written: everything works, or the message says what to do."""
 
-import json
 import os
 import re
 import subprocess
@@ -42,7 +41,7 @@ def test_sweep_runs_and_draws_without_a_home(homeless, start_driver, brief):
     options = ("run", "--name", "mine", "--search-only", *brief, "--epochs", "1")
     outcome = start_driver(*options, "--json", **homeless).wait()
     assert outcome.exit_code == 0, outcome
-    assert json.loads(outcome.out)["sweep"] == "mine"
+    assert outcome.document["sweep"] == "mine"
     lines = outcome.err.splitlines()
     assert lines[0].startswith("sweep mine: 3 trials")
     begun = lines.index("2 at a time; starting Ray") + 1

@@ -48,7 +48,7 @@ def _records(folder: Folder, kind: str, file: str = "ledger.jsonl") -> list[dict
 
 def test_run_prints_one_json_document_and_few_lines_on_stderr(outcome):
     assert outcome.exit_code == 0, outcome
-    document = json.loads(outcome.out)
+    document = outcome.document
     assert set(document) >= {"trial_id", "hyperparameters", "val_accuracy", "confirmed"}
     assert document["sweep"] == "real"
     lines = outcome.err.splitlines()
@@ -70,7 +70,7 @@ def test_run_prints_one_json_document_and_few_lines_on_stderr(outcome):
 def test_run_leaves_only_the_files_of_a_sweep(real, folder, outcome):
     assert real.left_over() == []
     assert [path.name for path in real.temporary.iterdir()] == ["models.py"]
-    best = json.loads(outcome.out)["trial_id"]
+    best = outcome.document["trial_id"]
     files = {"config.yaml", "environment.json", "ledger.jsonl", "confirm.jsonl", "report.html"}
     assert set(folder.files()) - {".lock"} == files
     assert set(folder.folders()) == {"checkpoints", "plots", "predictions"}
@@ -100,14 +100,14 @@ def test_run_records_trainings_on_mnist(folder, outcome):
     assert {end["state"] for end in _records(folder, "trial_ended")} == {"COMPLETE"}
     assert [end["reason"] for end in _records(folder, "session_ended")] == ["finished"]
     runs = _records(folder, "run_ended", "confirm.jsonl")
-    is_hand_tuned = json.loads(outcome.out)["trial_id"] == 1  # then it is its own baseline
+    is_hand_tuned = outcome.document["trial_id"] == 1  # then it is its own baseline
     assert [run["state"] for run in runs] == ["COMPLETE"] * (3 if is_hand_tuned else 4)
 
 
 def test_finished_sweep_is_shown_but_not_resumed_confirmed_or_run_again(
     real, folder, outcome, call
 ):
-    before, printed = folder.read("ledger.jsonl"), json.loads(outcome.out)
+    before, printed = folder.read("ledger.jsonl"), outcome.document
     assert Path(printed["checkpoint"]).is_file()
     storage = ("--storage", real.storage)
     for command, line in {
@@ -117,7 +117,7 @@ def test_finished_sweep_is_shown_but_not_resumed_confirmed_or_run_again(
     }.items():
         again = call(command, "real", "--json", *storage)
         assert (again.exit_code, again.err) == (0, line)
-        assert json.loads(again.out) == printed
+        assert again.document == printed
     (first, _) = call("trials --json", *storage).document["trials"]
     for name in ("trial_id", "hyperparameters", "val_accuracy"):
         assert first[name] == printed[name]

@@ -1,4 +1,3 @@
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +44,7 @@ def test_predict_shows_the_three_most_probable_digits(trained, call, digit):
 def test_predict_as_json(trained, call, digit, name):
     outcome = call("predict", *name, digit, "--json")
     assert outcome.err == ""
-    document = json.loads(outcome.out)
+    document = outcome.document
     assert (document["sweep"], document["trial_id"]) == ("trained", 1)
     (prediction,) = document["predictions"]
     assert prediction["image"] == str(digit)
@@ -75,7 +74,7 @@ def test_predict_recognises_distorted_digits(call, mnist, tmp_path):
         paths.append(tmp_path / f"{number}.{('png', 'jpg')[number % 2]}")
         sheet.save(paths[-1])
     outcome = call("predict", TRAINED.name, *paths, "--storage", TRAINED.parent, "--json")
-    found = [prediction["digit"] for prediction in json.loads(outcome.out)["predictions"]]
+    found = [prediction["digit"] for prediction in outcome.document["predictions"]]
     # This LeNet-5 misses 1.4 % of all test images as they are; 97 % are asked for.
     assert (found != test.labels).sum() <= 9
 
@@ -89,7 +88,7 @@ def test_bad_images_do_not_stop_the_good_ones(trained, call, digit):
     assert head == "error: 2 of 3 images cannot be used:"
     assert [line.split()[0] for line in others] == ["blank.png", "none.png"]
     outcome = call("predict blank.png", digit, "--json")
-    good, bad = json.loads(outcome.out)["predictions"]
+    good, bad = outcome.document["predictions"]
     assert (outcome.exit_code, good["image"]) == (2, str(digit))
     assert bad == {"image": "blank.png", "error": outcome.err.splitlines()[-1].strip()}
 

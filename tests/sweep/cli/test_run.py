@@ -1,7 +1,6 @@
 """`run`, `resume` and `confirm` with a driver that trains nothing."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -213,7 +212,7 @@ def test_run_with_failed_trials_reports_its_result_before_it_fails(
     if 3 in failed:
         assert outcome.out == ""
     else:
-        assert json.loads(outcome.out)["trial_id"] == 3
+        assert outcome.document["trial_id"] == 3
 
 
 @pytest.mark.parametrize(
@@ -298,7 +297,7 @@ def test_run_whose_plots_fail_has_its_result_and_resume_draws_them(
     pretended.drawing_error = error
     outcome = call("run --name mine --trials 2 --search-only --json")
     assert outcome.exit_code == exit_code
-    assert json.loads(outcome.out)["trial_id"] == 2
+    assert outcome.document["trial_id"] == 2
     assert message in outcome.err
     assert "write its plots and report with: sweep plot mine; sweep report mine" in outcome.err
     pretended.drawing_error = None
@@ -314,7 +313,7 @@ def test_resume_and_run_with_resume_continue_the_newest_sweep_if_its_config_is_t
     assert call(f"{options} 2").exit_code == 0
     outcome = call("resume --trials 4 --json")
     assert outcome.exit_code == 0
-    assert json.loads(outcome.out)["trial_id"] == 4
+    assert outcome.document["trial_id"] == 4
     (name,) = {step[1] for step in pretended.done}
     assert f"resuming {name}: 2 of 4 trials have ended" in outcome.err
     assert f"{name} is complete: nothing to do\n" in call(f"{options} 4").err
@@ -566,7 +565,7 @@ def test_own_network_that_prints_and_fails_in_training_has_no_estimate(fails, ca
     )
     outcome = call("run --dry-run --set model=net.py:Net --json")
     assert outcome.exit_code == 0, outcome
-    assert json.loads(outcome.out)["estimate_s"] is None
+    assert outcome.document["estimate_s"] is None
     assert outcome.err.count("printed") == 3  # two of them in the check
 
 
