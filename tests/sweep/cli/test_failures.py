@@ -1,8 +1,6 @@
-import gzip
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +11,9 @@ import pytest
 from analysis.storage.folder import Folder
 from analysis.storage.local_folder import LocalFolder
 
-AddSweep = Callable[..., Folder]
-
 
 @pytest.fixture
-def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
+def surroundings(tmp_path: Path, add_sweep: Callable[..., Folder]) -> Path:
     """A folder with a storage of good and damaged sweeps, and with damaged files."""
     made = add_sweep("made", n_trials=6, epochs=4)
     add_sweep("young", n_trials=2, epochs=4, n_running=2)
@@ -30,27 +26,14 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
     (tmp_path / "bad.yaml").write_text("trials: 8\nepoch: 3\n")
     (tmp_path / "raw").mkdir()  # called as torchvision's: nothing in it is replaced
     (tmp_path / "raw" / "train-images-idx3-ubyte").write_bytes(b"not what it should be")
-    labels = bytes.fromhex("00000801 0000ea60") + bytes(60_000)
-    for name, data in {
-        "other/raw/train-labels-idx1-ubyte": labels,
-        "cut/raw/train-labels-idx1-ubyte.gz": gzip.compress(labels)[:-20],
-    }.items():
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_bytes(data)
     return tmp_path
 
 
 @pytest.mark.parametrize(
     ("command", "exit_code", "says"),
     [
-        ("--no-such-option", 2, "--no-such-option"),
-        ("no-such-command", 2, "no-such-command"),
-        ("run --preset fast", 2, "there is no preset `fast`"),
         ("run --preset best --config none.yaml", 2, "there is no config file none.yaml"),
         ("run --config bad.yaml", 2, "`epoch` is unknown; did you mean `epochs`? (bad.yaml:2)"),
-        ("run --set trails=8", 2, "did you mean `trials`? (--set trails=8)"),
-        ("run --set trials", 2, "`--set` takes KEY=VALUE"),
-        ("run --set recipe.momentum=2", 2, "`recipe.momentum` must be"),
         ("run --trials 0", 2, "`trials` must be at least 1, but got 0"),
         ("run --name a/b", 2, "but got 'a/b'"),
         ("run --name a\x1b[2Jb", 2, "but got 'a\\x1b[2Jb'"),
@@ -61,15 +44,12 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("run --storage file", 2, "file is a file"),
         ("run --storage file/below", 4, "choose another folder with --storage"),
         ("run --concurrency 100000", 2, "`--concurrency` must be at most"),
-        ("run --set resources.cpu=1000", 2, "`resources.cpu` is 1000, but this machine has"),
-        ("run --set resources.gpu=64", 2, "`resources.gpu` is 64, but this machine has"),
         ("run --data nowhere", 3, "download mnist: `sweep data --dataset mnist --data nowhere`"),
         ("run --data raw", 3, "raw/train-images-idx3-ubyte"),
         ("resume nowhere", 2, "there is no sweep 'nowhere' in"),
         ("resume made --trials 2 --accept-changes", 2, "`trials` must be at least 6"),
         ("resume made --trials 1000001", 2, "`trials` must be at most 1000000, but got 1000001"),
         ("resume made --trials 9 --accept-changes --data nowhere", 3, "nowhere does not exist"),
-        ("confirm nowhere", 2, "there is no sweep 'nowhere' in"),
         ("confirm young", 5, "no trial of young has run all its epochs yet"),
         ("confirm made --seeds 1001", 2, "`seeds` must be at most 1000, but got 1001"),
         ("confirm made --top-k 0", 2, "`top_k` must be at least 1, but got 0"),
@@ -79,34 +59,27 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("confirm made --data nowhere", 3, "nowhere does not exist"),
         ("confirm made --concurrency 100000", 2, "`--concurrency` must be at most"),
         ("best nowhere", 2, "; choose from "),
-        ("best --storage empty", 2, "there is no sweep in"),
         ("best young", 5, "run all its epochs yet; see: sweep status young"),
         ("best damaged", 4, "damaged/ledger.jsonl:"),
         ("best unreadable", 4, "unreadable/ledger.jsonl:1 is not a record ('garbage')"),
         ("best made --json --storage file", 2, "file is a file"),
-        ("trials nowhere", 2, "there is no sweep 'nowhere' in"),
         ("trials made --csv file/below", 2, "cannot write file/below: Not a directory"),
         ("trials made --csv /dev/full", 4, "storage /dev/full: the disk is full"),
         ("trials made --csv - --json", 2, "choose one"),
         (f"trials made --csv {300 * 'x'}/y.csv", 2, "File name too long"),
         ("trials made --csv storage/made/ledger.jsonl", 2, "is a file of the sweep; choose anoth"),
-        ("list --storage file", 2, "file is a file"),
         ("best --storage nowhere", 2, "nowhere, which does not exist; start one"),
         ("track made --to wandbb", 2, "there is no tracker 'wandbb'; did you mean `wandb`?"),
         ("list --storage ~nosuchuser/x", 2, "invalid `--storage` ~nosuchuser/x: "),
         (f"list --storage {300 * 'x'}", 2, "File name too long"),
-        ("status nowhere", 2, "there is no sweep 'nowhere' in"),
         ("compare made", 2, "give two sweeps or more"),
         ("compare made made", 2, "each once"),
         ("compare made nowhere", 2, "there is no sweep 'nowhere'"),
         ("compare made young --out so-far.gif", 2, "ends in one of .png, .svg, .pdf"),
         ("compare made young --out file/below.png", 2, "cannot write file/below.png: Not a dir"),
-        ("plot nowhere", 2, "there is no sweep 'nowhere' in"),
         ("plot made --format gif", 2, "`--format`: 'gif' is not one of 'png', "),
         ("plot made --out file", 2, "invalid value for `--out`: "),
-        ("report nowhere", 2, "there is no sweep 'nowhere' in"),
         ("preset fast", 2, "there is no preset `fast`"),
-        ("validate bad.yaml", 2, "`epoch` is unknown; did you mean `epochs`? (bad.yaml:2)"),
         ("predict made bad.yaml", 2, "bad.yaml is not a readable image"),
         (f"plot made --out {300 * 'x'}", 4, "File name too long"),
         (f"run {300 * 'x'}", 2, "takes no argument"),
@@ -122,8 +95,6 @@ def surroundings(tmp_path: Path, add_sweep: AddSweep) -> Path:
         ("export young --out new", 5, "no trial of young has run all its epochs yet"),
         ("dashboard --port 65536", 2, "`--port` must be at most 65535, but got 65536"),
         ("data --data raw", 3, "Delete it, replace it with a good copy"),
-        ("data --data other/raw", 3, "has the wrong SHA-256: expected 65a50cbbf4e906d7"),
-        ("data --data cut/raw", 3, "is not a complete gzip file"),
         ("data --data file/below", 3, "cannot be written to (Not a directory)"),
     ],
 )
@@ -131,7 +102,7 @@ def test_mistake_ends_in_a_line_or_two_and_makes_no_folder(
     command, exit_code, says, call, surroundings
 ):
     before = [*surroundings.iterdir(), *(surroundings / "storage").iterdir()]
-    outcome = call(*shlex.split(command))
+    outcome = call(command)
     assert outcome.exit_code == exit_code, outcome
     assert outcome.out == ""
     assert says in outcome.err
@@ -145,8 +116,8 @@ def test_mistake_ends_in_a_line_or_two_and_makes_no_folder(
 def test_resume_of_a_sweep_in_use_is_refused_first(call, add_sweep):
     folder = add_sweep("made", n_trials=6, n_running=2)
     with folder.lock():
-        for command in (["resume", "--accept-changes"], ["confirm"]):
-            outcome = call(*command, "made")
+        for command in ("resume made --accept-changes", "confirm made"):
+            outcome = call(command)
             assert outcome.exit_code == 4
             error, hint = outcome.err.splitlines()
             assert error.startswith("error: another process is ")
@@ -194,10 +165,10 @@ def test_texts_from_a_ledger_are_printed_escaped(call, add_sweep, monkeypatch):
     LocalFolder(folder.path.with_name(name)).write("ledger.jsonl", text.encode())
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
     monkeypatch.setenv("COLUMNS", "200")
-    for command in (["list"], ["status", name], ["trials", name], ["best", name]):
-        outcome = call(*command)
+    for command in ("list", f"status {name}", f"trials {name}", f"best {name}"):
+        outcome = call(command)
         assert "\x1b[2J" not in outcome.out + outcome.err
-        assert name in outcome.out + outcome.err or command == ["trials", name]
+        assert name in outcome.out + outcome.err or command == f"trials {name}"
     assert SHOWN in outcome.err + outcome.out
 
 

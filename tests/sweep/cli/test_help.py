@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from sweep.cli import app
+from sweep.cli import app, words
 
 GROUP: Any = get_command(app)
 
@@ -29,3 +29,7 @@ def test_help_fits_a_terminal_and_has_a_sentence_and_examples_that_are_understoo
         program, word, *arguments = shlex.split(command)
         assert (program, word) == ("sweep", name)
         GROUP.commands[word].make_context(word, arguments)  # raises for what it does not know
+
+
+def test_every_command_that_is_suggested_exists():
+    assert set(words._COMMANDS.values()) <= {*GROUP.commands, "--help", "--version"}

@@ -1,7 +1,6 @@
 import pytest
 
 import synthetic
-from analysis.records.ledger import ConfigChanged
 from analysis.results.verdict import decisive_comparison, describe_verdict
 from sweep.results.best import best_document
 
@@ -54,11 +53,3 @@ def test_verdict_on_the_hand_tuned_point_itself_is_open(make_sweep):
         "ci95_new_images": None,
         "p": None,
     }
-
-
-def test_best_is_stated_by_its_own_rule_after_the_config_has_changed(make_sweep):
-    folder, ledger = make_sweep(n_trials=6)
-    document = best_document(folder, ledger)
-    recipe = ledger.config["recipe"] | {"schedule": "linear"}
-    ledger.apply(ConfigChanged(2e9, ledger.config | {"recipe": recipe}))
-    assert best_document(folder, ledger) == document
