@@ -1,10 +1,5 @@
-import contextlib
-import http.client
-import json
 import re
-import signal
 import socket
-import subprocess
 import sys
 import time
 from itertools import chain
@@ -20,12 +15,10 @@ from analysis.records.confirmation import Confirmation
 from analysis.records.files import LEDGER_FILE
 from analysis.results.selection import rank_trials
 from analysis.storage.folder import Folder
-from appending import append
 from in_memory import apply, trial_ended, trial_epoch, trial_records, trial_started
 from sweep.errors import UsageError
 from sweep.results.best import best_document
 from sweep.results.dashboard import StudyMirror, _LedgerStorage, serve
-from waiting import wait_until
 
 VALUES = {"dropout": 0.1, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
 
@@ -250,65 +243,6 @@ def test_mirror_reads_the_ledger_every_two_seconds_and_survives_damage(make_swee
     now += 1
     mirror.follow()
     assert [found[1] for found in trials_of(mirror)] == [TrialState.WAITING]
-
-
-def get(port: str, path: str, method: str = "GET") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
-    with contextlib.closing(connection):
-        connection.request(method, path)
-        response = connection.getresponse()
-        return response.status, response.read()
-
-
-def test_dashboard_shows_a_sweep_and_follows_it(make_sweep, clean_environment):
-    folder, ledger = make_sweep(n_trials=8, n_running=1)
-    make_sweep(n_trials=24, name="other", scheduler="none")
-    with contextlib.ExitStack() as stack:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sweep", "dashboard", "synthetic", "other", "--port", "0"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=clean_environment | {"SWEEP_STORAGE": folder.storage},
-            start_new_session=True,
-            # A shell that runs tests in the background makes them ignore SIGINT.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
-        stack.enter_context(process)
-        stack.callback(process.kill)
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        match = re.search(r"http://127\.0\.0\.1:(\d+)(/dashboard/studies/0)", line)
-        assert match is not None, line
-        port, page = match.groups()
-        assert get(port, page)[0] == 200
-        study = json.loads(get(port, "/api/studies/0")[1])
-        assert (study["name"], study["directions"]) == ("synthetic", ["maximize"])
-        assert study["objective_names"] == ["validation accuracy"]
-        names = {"COMPLETE": "Complete", "STOPPED": "Pruned", "FAILED": "Fail"}
-        *ended, last = study["trials"]
-        expected = [names[trial.state] for trial in [*ledger.trials.values()][:-1]]
-        assert [trial["state"] for trial in ended] == expected
-        assert last["state"] == "Waiting"
-        append(folder, trial_ended(8, "STOPPED"))
-
-        def is_shown() -> bool:
-            last = json.loads(get(port, "/api/studies/0")[1])["trials"][-1]
-            return last["state"] == "Pruned"
-
-        wait_until(is_shown, 10)
-        # Eight trials are too few.
-        status, answer = get(port, "/api/studies/0/param_importances")
-        assert (status, b"not shown:" in answer) == (200, True)
-        _, answer = get(port, "/api/studies/1/param_importances")
-        assert len(json.loads(answer)["param_importances"][0]) == 4
-        status, answer = get(port, "/api/studies/0", "DELETE")
-        assert (status, "cannot change it" in answer.decode()) == (405, True)
-        assert get(port, "/api/studies/0")[0] == 200
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=20)
-    assert (process.returncode, output) == (130, "")
-    assert errors == f"verdict, and how to read the plots: http://127.0.0.1:{port}{page}/note\n"
 
 
 def serve_quietly(folder: Folder, port: int) -> None:

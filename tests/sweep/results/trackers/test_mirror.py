@@ -1,7 +1,5 @@
 import errno
 import shutil
-import signal
-import subprocess
 import sys
 from typing import ClassVar
 from unittest.mock import Mock
@@ -15,7 +13,6 @@ from sweep.errors import TrackerError, UsageError, describe_failure
 from sweep.results.trackers import mirror as module
 from sweep.results.trackers.mirror import TRACKERS, mirror
 from sweep.results.trackers.runs import TrackedRun, Tracker
-from waiting import wait_until
 
 
 class Recorded(Tracker):
@@ -117,25 +114,3 @@ def test_missing_package_is_named(make_sweep, monkeypatch, tracker, package, req
     with pytest.raises(UsageError) as caught:
         mirror(folder, tracker, None, follow=False)
     assert str(caught.value).endswith(f"install it with: pip install {requirements}")
-
-
-def test_command_mirrors_and_ctrl_c_ends_it(make_sweep, clean_environment, tmp_path):
-    folder, _ = make_sweep(n_trials=1, n_running=1)
-    lock = folder.lock()
-    with lock:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sweep", "track", "--to", "tensorboard", "--follow"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-            env=clean_environment | {"SWEEP_STORAGE": folder.storage},
-            start_new_session=True,
-            # A shell that runs tests in the background makes them ignore SIGINT.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
-        events = tmp_path / "runs-tensorboard/synthetic/trial-0001"
-        wait_until(lambda: [*events.glob("events*")], 120, process=process)
-        process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=20)
-    assert (process.returncode, *output) == (130, "", "")
