@@ -1,4 +1,3 @@
-import json
 import os
 import pty
 import re
@@ -8,8 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import synthetic
-from analysis.records.ledger import DIVERGED, read_ledger
-from analysis.storage.local_folder import LocalFolder
+from analysis.records.ledger import DIVERGED
 from sweep.api.storage import follow_up
 from sweep.cli.summary import print_result
 from sweep.results.best import best_document
@@ -90,14 +88,3 @@ def test_storage_of_the_environment_need_not_be_one(make_sweep, tmp_path, monkey
     for unusable in (str(Path(__file__)), "s3://"):
         monkeypatch.setenv("SWEEP_STORAGE", unusable)
         assert follow_up("best", folder) == f"sweep best synthetic --storage {tmp_path}/storage"
-
-
-def test_result_of_a_renamed_folder_has_the_new_name(make_sweep, tmp_path, capsys):
-    folder, _ = make_sweep(n_trials=4)
-    folder.path.rename(tmp_path / "renamed")
-    renamed = LocalFolder(tmp_path / "renamed")
-    ledger = read_ledger(renamed)
-    print_result(renamed, ledger, as_json=True)
-    document = json.loads(capsys.readouterr().out)
-    assert document == best_document(renamed, ledger)
-    assert document["sweep"] == "renamed"
