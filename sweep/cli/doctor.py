@@ -68,19 +68,18 @@ def _check_gpu() -> Finding:
 
 def _check_data(dataset: str, data: Path | None) -> tuple[Finding, bool]:
     """Check the data without fetching any, and return whether it is complete."""
-    title = "MNIST" if dataset == "mnist" else dataset
+    title, option = ("MNIST", "") if dataset == "mnist" else (dataset, f" --dataset {dataset}")
+    folder = data or default_folder(dataset)
     try:
         found = load_dataset(dataset, data, create=False, progress=Progress(), may_fetch=False)
     except DataError as error:
         if is_path(dataset):
             return Finding("data", str(error), is_problem=True), False
-        get = "sweep data" if dataset == "mnist" else f"sweep data --dataset {dataset}"
-        text = f"{title} is not in {data or default_folder(dataset)}; run `{get}`"
-        return Finding("data", text), False
+        return Finding("data", f"{title} is not in {folder}; run `sweep data{option}`"), False
+    text = f"{title} is complete in {folder}"
     if is_path(dataset):
         text = f"{len(found.train):,} training and {len(found.test):,} test images in {dataset}"
-        return Finding("data", text), True
-    return Finding("data", f"{title} is complete in {data or default_folder(dataset)}"), True
+    return Finding("data", text), True
 
 
 def _check_storage(storage: Folder) -> Finding:

@@ -88,8 +88,7 @@ def _follow(folder: Folder, ledger: Ledger) -> Ledger:
             pause = pause_after(time.monotonic() - began)
             display.view = SearchView(ledger)
             found = read_confirmation(folder, ledger)
-            plan = None if found is None else found.plan
-            if ledger.ended is None or found is None or plan is None:
+            if ledger.ended is None or found is None or (plan := found.plan) is None:
                 continue
             is_of_now = found.begun.epochs == ledger.config["epochs"]
             if is_of_now and plan.arms and found.arms.keys() >= set(plan.arms):

@@ -47,8 +47,8 @@ def print_best(folder: Folder, ledger: Ledger, document: dict[str, Any]) -> None
     if not is_usual(document):
         rows |= {"dataset": document["dataset"], "network": network_name(document)}
     trial = ledger.trials[document["trial_id"]]
-    rows |= {"origin": origin_in_words(trial), "rule": document["selection"]}
-    rows |= {"checkpoint": document["checkpoint"] or "none"}
+    rows["origin"], rows["rule"] = origin_in_words(trial), document["selection"]
+    rows["checkpoint"] = document["checkpoint"] or "none"
     is_searched = ledger.n_ended >= n_planned(ledger)
     rows["test accuracy"] = "not known yet" + ": `sweep confirm` measures it" * is_searched
     if confirmed := document.get("confirmed"):

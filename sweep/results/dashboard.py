@@ -156,7 +156,7 @@ class StudyMirror:
         self._update_alike(ledger, trials)
         if ledger.n_ended != self._importances[0]:
             self._importances = (ledger.n_ended, *_importance_rows(ledger))
-        described = (state, ledger.n_ended, self._importances, confirmation)
+        described = (state, self._importances, confirmation)
         if described != self._described:  # because a verdict reads predictions
             self._describe(ledger, state, confirmation, is_searching=is_searching)
             self._described = described
