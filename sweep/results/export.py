@@ -13,16 +13,8 @@ from analysis.formatting import count, interval, percent
 from analysis.storage.local_folder import LocalFolder
 from models.own import is_own
 from sweep.errors import UsageError
+from sweep.results import standalone
 from sweep.results.best_model import BestModel
-from sweep.results.standalone import (
-    constructor,
-    images_file,
-    maker,
-    model_file,
-    plain_network,
-    predict_file,
-    program_file,
-)
 
 FILES = (
     "model.py",
@@ -87,16 +79,16 @@ def _contents(
     best: BestModel, summary: Mapping[str, Any], metrics: Mapping[str, Any]
 ) -> dict[str, bytes]:
     """Return the contents of `FILES`, in their order, without `model.pt2` if it cannot be made."""
-    network = plain_network(best)
+    network = standalone.plain_network(best)
     weights = io.BytesIO()
     torch.save(dict(network.state_dict()), weights)
-    program = program_file(best, network)
+    program = standalone.program_file(best, network)
     contents = (
-        model_file(best),
+        standalone.model_file(best),
         weights.getvalue(),
         program,
-        images_file().encode(),
-        predict_file(best).encode(),
+        standalone.images_file().encode(),
+        standalone.predict_file(best).encode(),
         _json(best.hyperparameters),
         _readme(best, summary, has_program=program is not None).encode(),
         _json(metrics),
@@ -149,11 +141,11 @@ print(classify(torch.zeros(1, {image}, dtype=torch.uint8)).argmax(1))
     return f"""\
 # {summary["sweep"]}, trial {best.trial_id}
 
-An image classifier, `{maker(best)}`: {best.describe()}.{accuracy}
+An image classifier, `{standalone.maker(best)}`: {best.describe()}.{accuracy}
 
 Its {n_classes} classes, in the order of its outputs: {classes}.
 
 - `predict.py` classifies image files, or all in a folder: `python predict.py IMAGE...`. It needs `torch`, `numpy` and `pillow`, and the files `images.py` ({prepares}), `model.py` and `model.pt`.
-- `model.py` is the {"file of the network" if is_own(best.model) else "network in plain PyTorch"}, and `model.pt` its weights: `model = {constructor(best)}`, `model.load_state_dict(torch.load("model.pt", weights_only=True))`, then `model.eval()`. Input: float32 [n, {spec.channels}, {spec.side}, {spec.side}], (pixel / 255 - {spec.mean}) / {spec.std}. Output: logits [n, {n_classes}].
+- `model.py` is the {"file of the network" if is_own(best.model) else "network in plain PyTorch"}, and `model.pt` its weights: `model = {standalone.constructor(best)}`, `model.load_state_dict(torch.load("model.pt", weights_only=True))`, then `model.eval()`. Input: float32 [n, {spec.channels}, {spec.side}, {spec.side}], (pixel / 255 - {spec.mean}) / {spec.std}. Output: logits [n, {n_classes}].
 {program}- `hyperparameters.json` has the hyperparameters of the training, and `metrics.json` the accuracies.
 """  # noqa: E501

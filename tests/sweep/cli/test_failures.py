@@ -116,7 +116,8 @@ def test_mistake_ends_in_a_line_or_two_and_makes_no_folder(
 def test_resume_of_a_sweep_in_use_is_refused_first(call, add_sweep):
     folder = add_sweep("made", n_trials=6, n_running=2)
     with folder.lock():
-        for command in ("resume made --accept-changes", "confirm made"):
+        fewer = "run --resume --name made --trials 1"  # fewer than have started
+        for command in ("resume made --accept-changes", "confirm made", fewer):
             outcome = call(command)
             assert outcome.exit_code == 4
             error, hint = outcome.err.splitlines()

@@ -54,6 +54,8 @@ def test_dashboard_shows_a_sweep_and_follows_it(make_sweep, start):
     expected = [names[trial.state] for trial in [*ledger.trials.values()][:-1]]
     assert [trial["state"] for trial in ended] == expected
     assert last["state"] == "Waiting"
+    other = get(port, "/api/studies/1")[1]
+    assert (other["name"], len(other["trials"])) == ("other", 24)
     append(folder, trial_ended(8, "STOPPED"))
     wait_until(lambda: get(port, "/api/studies/0")[1]["trials"][-1]["state"] == "Pruned", 10)
     # Eight trials are too few.

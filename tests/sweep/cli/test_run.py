@@ -425,16 +425,6 @@ def test_sweep_is_not_continued_with_other_data(call, pretended):
     assert pretended.done == done
 
 
-def test_sweep_at_work_is_not_continued(call, pretended):
-    begin = "run --name mine --search-only --trials"
-    assert call(f"{begin} 2").exit_code == 0
-    with pretended.mine.lock():
-        outcome = call(f"{begin} 1 --resume")  # fewer than have started
-    assert outcome.exit_code == 4
-    assert "error: another process is working on " in outcome.err
-    assert "watch it with: sweep status --follow mine\n" in outcome.err
-
-
 def test_place_and_resources_alone_are_recorded_where_nothing_is_missing(call, pretended):
     begin = "run --name mine --preset classic --trials 1 --dataset"
     assert call(f"{begin} ./one.npz").exit_code == 0

@@ -2,7 +2,6 @@ import re
 import socket
 import sys
 import time
-from itertools import chain
 
 import pytest
 from optuna import load_study
@@ -18,7 +17,7 @@ from analysis.storage.folder import Folder
 from in_memory import apply, trial_ended, trial_epoch, trial_records, trial_started
 from sweep.errors import UsageError
 from sweep.results.best import best_document
-from sweep.results.dashboard import StudyMirror, _LedgerStorage, serve
+from sweep.results.dashboard import StudyMirror, serve
 
 VALUES = {"dropout": 0.1, "rotation": 5.0, "shift": 0.1, "weight_decay": 1e-4}
 
@@ -149,18 +148,6 @@ def test_trials_of_an_interrupted_sweep_are_not_running(make_sweep):
         mirror.update(ledger)
     running = mirror.storage.get_trial(3)
     assert (running.state, running.user_attrs["outcome"]) == (TrialState.RUNNING, "running")
-
-
-def test_several_sweeps_share_a_dashboard(make_sweep):
-    storage = _LedgerStorage()
-    for name, n_trials in (("a", 3), ("b", 5)):
-        folder, ledger = make_sweep(n_trials=n_trials, name=name, scheduler="none", failure_rate=0)
-        mirror = StudyMirror(folder, print, storage)
-        mirror.update(ledger)
-    assert [study.study_name for study in storage.get_all_studies()] == ["a", "b"]
-    trials = [storage.get_all_trials(study_id) for study_id in (0, 1)]
-    assert [[trial.number for trial in found] for found in trials] == [[1, 2, 3], [1, 2, 3, 4, 5]]
-    assert all(storage.get_trial(trial._trial_id) is trial for trial in chain(*trials))
 
 
 def test_previews_have_a_study_of_their_own(make_sweep):

@@ -112,15 +112,6 @@ def test_interrupted_run_that_continues_is_written_again(make_sweep, tmp_path):
         assert text.tensor_proto.string_val[0] == state
 
 
-def test_failed_run_that_continues_is_written_again(make_sweep, tmp_path):
-    folder, _ = make_sweep(n_trials=1)
-    mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
-    ((path, expected),) = contents(tmp_path / "out").items()
-    path.write_bytes(expected[:-50] + bytes(90))
-    mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
-    assert path.read_bytes() == expected
-
-
 def test_files_of_another_sweep_are_left_alone(make_sweep, tmp_path):
     folder, _ = make_sweep(n_trials=1)
     mirror(folder, "tensorboard", str(tmp_path / "out"), follow=False)
