@@ -12,7 +12,7 @@ from in_memory import trial_ended, trial_epoch, trial_started
 from sweep.errors import TrackerError, UsageError, describe_failure
 from sweep.results.trackers import mirror as module
 from sweep.results.trackers.mirror import TRACKERS, mirror
-from sweep.results.trackers.runs import TrackedRun, Tracker
+from sweep.results.trackers.runs import TrackedRun, Tracker, tracked_runs
 
 
 class Recorded(Tracker):
@@ -114,3 +114,14 @@ def test_missing_package_is_named(make_sweep, monkeypatch, tracker, package, req
     with pytest.raises(UsageError) as caught:
         mirror(folder, tracker, None, follow=False)
     assert str(caught.value).endswith(f"install it with: pip install {requirements}")
+
+
+def test_trial_of_an_own_network_has_its_fixed_arguments_and_its_file(make_sweep):
+    folder, _ = make_sweep(n_trials=2)
+    ledger = folder.read("ledger.jsonl")
+    folder.write("ledger.jsonl", ledger.replace(b'"recipe": {', b'"recipe": {"model.width": 3, '))
+    folder.write("model.py", b"# a network")
+    runs = list(tracked_runs(folder, is_running=False))
+    assert [run.parameters["model.width"] for run in runs] == [3, 3]
+    (best,) = (run for run in runs if run.note)
+    assert best.files["model.py"] == b"# a network"
