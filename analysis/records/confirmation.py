@@ -364,10 +364,12 @@ def read_confirmation(folder: Folder, ledger: Ledger) -> Confirmation | None:
 
 
 def _has_other_values(finalist: Arm, ledger: Ledger) -> bool:
-    """Return whether a finalist has other hyperparameters than its trial, if that exists."""
+    """Return whether a finalist has another network or other values than its trial, if any."""
     trial = ledger.trials.get(finalist.trial_id or 0)
-    known = {} if trial is None else trial.hyperparameters
-    return any(finalist.hyperparameters.get(k, value) != value for k, value in known.items())
+    return trial is not None and (
+        finalist.model != trial.config["model"]
+        or any(trial.value(name) != value for name, value in finalist.hyperparameters.items())
+    )
 
 
 class ConfirmationWriter(JournalWriter[Confirmation]):

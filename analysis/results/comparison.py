@@ -117,9 +117,8 @@ def compare_at_looks(
         return []
     pairs = [(one, other) for one in finalists for other in baselines if one != other]
     series = [_measure(looks, *pair) for pair in pairs]
-    n_tested = sum(bool(measured) for measured in series)
     return [
-        _compare(pair, measured, n_tested)
+        _compare(pair, measured, len(pairs))
         if measured
         else _describe(pair, _differences(looks[-1], *pair))
         for pair, measured in zip(pairs, series, strict=True)

@@ -133,9 +133,8 @@ def _finding(comparison: Comparison, finalist: str, baseline: str) -> list[str]:
 
 
 def has_turned(comparison: Comparison) -> bool:
-    """Return whether the difference has changed its sign since the decision."""
-    now = comparison.difference or 0.0
-    return {"better": now <= 0, "worse": now >= 0, "open": False}[comparison.outcome]
+    """Return whether a decided comparison is no longer so by the interval of all seeds."""
+    return comparison.outcome not in ("open", outcome_of(comparison.interval))
 
 
 def _sign(comparison: Comparison) -> int:
@@ -192,7 +191,7 @@ def _forecast(comparison: Comparison, finalist: str) -> list[str]:
     seeds = f"{-(-needed // unit) * unit:,} seeds"
     what = "better" if comparison.difference > 0 else "worse"
     shown = f"{seeds} would show with probability {POWER} that {finalist} is {what}"
-    return [f"if the true difference is this one, {shown}"]
+    return [f"if the true difference is this one, about {shown}"]
 
 
 def _begun_since(confirmation: Confirmation) -> str:

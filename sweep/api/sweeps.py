@@ -33,7 +33,8 @@ class Sweep:
 
     Make one with `sweep.run` or `sweep.open`. The methods raise what the commands print as an
     error: `UsageError`, `DataError`, `ClusterError`, `NoTrialError` (see `sweep.errors`),
-    `StorageError` and `LedgerError` (see `analysis.errors`).
+    `StorageError` and `LedgerError` (see `analysis.errors`). FileNotFoundError if the sweep has
+    been moved or deleted since.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -200,6 +201,7 @@ def run(
     Progress is printed on standard error. Ctrl-C, or the stop button of a notebook, ends the
     sweep cleanly with KeyboardInterrupt; `sweep.open(name).resume()` continues it. SIGTERM and
     SIGHUP end it with ClusterError, but not the process. Only if Ray dies does the process end.
+    One sweep runs at a time in a process. What other threads print meanwhile is lost.
 
     Args:
         preset: `quick`, `classic` (the default) or `best`.

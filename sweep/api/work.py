@@ -116,12 +116,10 @@ def confirm_sweep(folder: Folder, ledger: Ledger, plan: Confirm, options: Option
             from sweep.driver.confirm import open_confirmation  # imports Ray
 
             say(f"the earlier plan is dropped: {describe_seeds(found.plan)}")
-            with (
-                watchable(folder),
-                folder.lock() as locked,
-                open_confirmation(locked, config, ledger),
-            ):
-                pass
+            with watchable(folder), folder.lock() as locked:
+                _check_unchanged(locked, ledger)
+                with open_confirmation(locked, config, ledger):
+                    pass
         say(f"{ledger.name} is already confirmed")
         _finish(folder, ledger, options, has_trained=False)
         return
@@ -231,8 +229,10 @@ def _record_changes(folder: Folder, ledger: Ledger, config: SweepConfig, options
 
     if now.dataset != then.dataset:
         _load_data(now, options, folder, ledger)
-    with watchable(folder), folder.lock() as locked, open_ledger(locked, now, ledger.data):
-        pass
+    with watchable(folder), folder.lock() as locked:
+        _check_unchanged(locked, ledger)
+        with open_ledger(locked, now, ledger.data):
+            pass
 
 
 def _finish(folder: Folder, ledger: Ledger, options: Options, *, has_trained: bool = True) -> None:

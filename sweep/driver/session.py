@@ -1,6 +1,7 @@
 """A driver's session: Ray is running, signals are caught, and the sweep is locked."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TextIO
@@ -20,6 +21,7 @@ from sweep.tuning.ray_session import ray_session, terminal
 from sweep.tuning.watchdog import watchdog
 
 _PATIENCE_S = 15 * 60.0  # with a cluster that has lost its last node
+_in_use = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ class Session:
 
 
 @contextlib.contextmanager
+def _only_one() -> Iterator[None]:
+    """Refuse a second session in this process, of another thread: Ray would end both."""
+    if not _in_use.acquire(blocking=False):
+        raise ClusterError(
+            "this process is already running a sweep: wait for its end, or use another process"
+        )
+    try:
+        yield
+    finally:
+        _in_use.release()
+
+
+@contextlib.contextmanager
 def open_session(
     resources: Resources,
     locked: Folder,
@@ -67,6 +82,7 @@ def open_session(
         interruption.leave(EXIT_CODES[ClusterError], f"error: {death}\n{advise()}\n")
 
     with (
+        _only_one(),
         terminal() as stream,
         Interruption(stream, advise, may_exit=may_exit) as interruption,
         ray_session(address=address, n_cpus=n_processors()) as scratch,

@@ -14,7 +14,7 @@ from analysis.errors import StorageError
 from analysis.formatting import percent
 from analysis.hyperparameters import complete, own_arguments
 from analysis.records.confirmation import Run, read_confirmation
-from analysis.records.files import checkpoint_name, run_name, trial_name
+from analysis.records.files import CONFIRMATION_FILE, checkpoint_name, run_name, trial_name
 from analysis.records.ledger import Ledger, Trial
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.folder import Folder
@@ -103,7 +103,11 @@ def load_best_model(folder: Folder, ledger: Ledger, trial: Trial) -> BestModel:
     """
     record: Trial | Run
     if run := _first_confirmed(folder, ledger, trial.trial_id):
-        name, record, remedy = run_name(run.arm, run.seed), run, ""
+        name, record = run_name(run.arm, run.seed), run
+        remedy = (
+            f"; restore it, or delete {folder.display_path(CONFIRMATION_FILE)} and confirm the "
+            "sweep again"
+        )
     else:
         name, record = trial_name(trial.trial_id), trial
         remedy = f"; `sweep confirm {folder.name}` trains it again"

@@ -26,6 +26,7 @@ from sweep.config import SweepConfig
 
 J = TypeVar("J", bound=Journal)
 CONFIG: dict[str, Any] = {
+    "model": "lenet5",
     "seed": 0,
     "epochs": 4,
     "recipe": {"schedule": "linear"},

@@ -19,7 +19,15 @@ from analysis.records.files import CONFIRMATION_FILE
 from analysis.records.seeds import confirmation_seeds
 from analysis.storage.journal import encode_record
 from appending import write_journal
-from in_memory import apply, begin_confirmation, make_arm, make_ledger, run_ended, run_epoch
+from in_memory import (
+    CONFIG,
+    apply,
+    begin_confirmation,
+    make_arm,
+    make_ledger,
+    run_ended,
+    run_epoch,
+)
 
 BEGUN = begin_confirmation().begun
 ARM = make_arm("hand-tuned", hyperparameters={"dropout": 0.25, "nesterov": False}, reference=True)
@@ -169,14 +177,21 @@ def test_confirmation_of_another_sweep_is_refused(folder):
 
 
 def test_confirmation_of_trials_that_an_older_ledger_has_lost_is_refused(folder):
-    values = {"dropout": 0.25}
+    drawn, recipe = {"dropout": 0.25}, CONFIG["recipe"]
+    values = {**recipe, **drawn, "learning_rate": 0.01}
     finalist = make_arm("finalist-1", "finalist", trial_id=1, hyperparameters=values)
     records = (begin_confirmation(created=0.0).begun, finalist)
     folder.write("confirm.jsonl", b"".join(map(encode_record, records)))
-    assert read_confirmation(folder, make_ledger(("COMPLETE", values, [0.9]))) is not None
+    assert read_confirmation(folder, make_ledger(("COMPLETE", drawn, [0.9]))) is not None
     assert read_confirmation(folder, make_ledger()) is not None
-    with pytest.raises(LedgerError, match="confirm.jsonl is of other trials than ledger.jsonl"):
-        read_confirmation(folder, make_ledger(("COMPLETE", {"dropout": 0.3}, [0.9])))
+    for other, config in (
+        ({"dropout": 0.3}, {}),
+        (drawn, {"model": "mlp"}),
+        (drawn, {"recipe": recipe | {"learning_rate": 0.5}}),
+    ):
+        ledger = make_ledger(("COMPLETE", other, [0.9]), **config)
+        with pytest.raises(LedgerError, match="confirm.jsonl is of other trials than ledger.j"):
+            read_confirmation(folder, ledger)
 
 
 def test_plan_that_is_cut_after_a_result_still_spends_the_error_as_it_was_planned():

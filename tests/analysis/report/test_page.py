@@ -240,10 +240,15 @@ def test_report_of_the_first_runs_claims_no_accuracy(confirmed_folder):
 def test_report_escapes_names_reasons_and_files(confirmed_folder):
     evil = "<script>alert(1)&\"'"
     folder = confirmed_folder({"n_trials": 3, "name": evil}, n_seeds=7, predictions=False)
-    for name, harmless in (("ledger.jsonl", '"lenet5"'), ("confirm.jsonl", '"plain LeNet-5"')):
+    for name, harmless in (
+        ("ledger.jsonl", '"lenet5"'),
+        ("confirm.jsonl", '"lenet5", "trial_id"'),
+        ("confirm.jsonl", '"plain LeNet-5"'),
+    ):
         text = folder.read(name).decode()
         assert harmless in text
-        folder.write(name, text.replace(harmless, json.dumps(evil)).encode())
+        evil_text = harmless.replace(harmless.split('"')[1], json.dumps(evil)[1:-1])
+        folder.write(name, text.replace(harmless, evil_text).encode())
     folder.write("config.yaml", evil.encode())
     folder.write("environment.json", b'{"<script>": {"<b>": "<script>x</script>"}}')
     report = report_of(folder)

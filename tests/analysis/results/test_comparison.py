@@ -95,7 +95,8 @@ def test_all_finalists_share_the_error():
             "finalist-2": by_seed(0.991, 0.9925, 0.992, 0.991),
             "hand-tuned": by_seed(0.991, 0.992, 0.993, 0.992),
             "lenet5": by_seed(0.992, 0.991, 0.993, 0.992),
-            "mlp": by_seed(0.98, 0.97, 0.98),  # too few seeds for a test
+            # Too few seeds for a test: whether runs fail must not make the others less strict.
+            "mlp": by_seed(0.98, 0.97, 0.98),
         }
     )
     comparisons = compare_arms(confirmation)
@@ -103,8 +104,8 @@ def test_all_finalists_share_the_error():
         (f"finalist-{i}", baseline) for i in (1, 2) for baseline in ("hand-tuned", "lenet5", "mlp")
     ]
     tested = [c for c in comparisons if c.baseline != "mlp"]
-    assert [c.level for c in tested] == pytest.approx([0.01] * 4)
-    assert {c.n_comparisons for c in tested} == {4}
+    assert [c.level for c in tested] == pytest.approx([0.04 / 6] * 4)
+    assert {c.n_comparisons for c in tested} == {6}
 
 
 @pytest.mark.parametrize("n_seeds", [0, 1, 2, 3])

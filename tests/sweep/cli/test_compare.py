@@ -68,6 +68,8 @@ def test_other_data_and_another_network_are_named_and_never_compared(call, add_s
     text = text.replace('"dataset": "mnist"', '"dataset": "/here/halves.npz"', 1)
     text = text.replace('"split": "contiguous"', '"split": "random"', 1)
     ledger.write_text(text.replace('"model": "lenet5"', f'"model": "{model}"', 1))
+    confirmed = ledger.with_name("confirm.jsonl")
+    confirmed.write_text(confirmed.read_text().replace('"lenet5", "trial', f'"{model}", "trial'))
 
     document = call("compare a b --json").document
     assert [(d["dataset"], d["model"]) for d in document["sweeps"]] == [

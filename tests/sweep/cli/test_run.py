@@ -600,6 +600,24 @@ def test_sweep_that_another_process_has_just_changed_is_not_continued(
     assert pretended.done == done
 
 
+def test_changed_resources_of_a_sweep_that_another_process_extends_are_not_recorded(
+    call, pretended, monkeypatch
+):
+    call("run --name mine --trials 2 --search-only")
+    folder = pretended.mine
+    lock = LocalFolder.lock
+
+    def lock_too_late(self: LocalFolder) -> contextlib.AbstractContextManager[LocalFolder]:
+        append(folder, *trial_records(3, [0.99]))
+        return lock(self)
+
+    monkeypatch.setattr(LocalFolder, "lock", lock_too_late)
+    outcome = call("run --resume --name mine --trials 2 --set resources.cpu=2 --search-only")
+    assert outcome.exit_code == 4
+    assert f"{folder}: another process has just worked on it; run the" in outcome.err
+    assert read_ledger(folder).config["resources"]["cpu"] == 1
+
+
 def test_advice_has_the_address_of_the_cluster(call, pretended, monkeypatch):
     pretended.error = ClusterError("no node")
     told = call("run --name mine --address 10.0.0.1:6379").err

@@ -1,12 +1,17 @@
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from unittest.mock import Mock, call
 
 import pytest
 
+import sweep.driver.session
 from analysis.storage.local_folder import LocalFolder
+from sweep.config import Resources
+from sweep.driver.session import open_session
 from sweep.driver.signals import Interrupted, Interruption
+from sweep.errors import ClusterError
 from sweep.screen.display import Display
 
 
@@ -28,3 +33,16 @@ def test_session_shows_progress_and_news_until_a_signal_comes(make_session, tmp_
         with pytest.raises(Interrupted, match="SIGINT"):
             on_step()
         assert display.update.call_count == 2
+
+
+def test_second_session_in_a_process_is_refused(tmp_path, monkeypatch):
+    for name in ("ray_session", "watchdog", "Slots"):
+        monkeypatch.setattr(sweep.driver.session, name, lambda *_, **__: nullcontext(tmp_path))
+    options = {"address": None, "concurrency": None, "advise": str}
+    for _ in range(2):
+        with (
+            open_session(Resources(), LocalFolder(tmp_path), **options),
+            pytest.raises(ClusterError, match="this process is already running a sweep"),
+            open_session(Resources(), LocalFolder(tmp_path), **options),
+        ):
+            pass

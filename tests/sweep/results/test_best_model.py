@@ -65,7 +65,11 @@ def test_weights_are_those_of_the_search_until_the_first_seed_is_complete(make_t
     ("confirmed", "name", "remedy"),
     [
         ([], trial_name(1), "; `sweep confirm trained` trains it again"),
-        ([1], run_name("trial-1", *confirmation_seeds(0, 1)), ""),
+        (
+            [1],
+            run_name("trial-1", *confirmation_seeds(0, 1)),
+            "; restore it, or delete {}/confirm.jsonl and confirm the sweep again",
+        ),
     ],
 )
 def test_missing_checkpoint_is_named(confirmed, name, remedy, make_trained):
@@ -75,7 +79,7 @@ def test_missing_checkpoint_is_named(confirmed, name, remedy, make_trained):
         load(folder)
     assert str(caught.value) == (
         f"the checkpoint {folder}/checkpoints/{name}.pt, with the weights of trial 1, "
-        f"is missing{remedy}"
+        f"is missing{remedy.format(folder)}"
     )
     with folder.lock(), pytest.raises(StorageError, match="better trial: try again$"):
         load(folder)
