@@ -262,10 +262,10 @@ def test_verdict_on_anything_agrees_with_its_interval(arms):
             "better",
             (-0.0035, 0.0016),
             "beats",
-            "-0.10 points on these images (95 % interval -0.35",
+            "-0.09 points on these images (95 % interval -0.35",
         ),
         ("better", (-0.0007, 0.0022), "beats", "0.08 points on these images (95 % interval -0.07"),
-        ("worse", (-0.0016, 0.0035), "is worse than", "0.10 points on these images (95 % inter"),
+        ("worse", (-0.0016, 0.0035), "is worse than", "0.09 points on these images (95 % inter"),
         ("worse", (-0.0022, 0.0007), "is worse than", "-0.08 points on these images (95 % inter"),
     ],
 )
