@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import stats
 
 from analysis.records.dataset import DataRecord
 from data_utils.dataset import (
@@ -97,6 +98,30 @@ def test_contiguous_folds_cover_mnist_nearly_once(mnist):
         held_out(mnist.train.labels, 10_000, "contiguous", n).astype(int) for n in range(6)
     )
     assert abs(chosen - 1).sum() < 30  # where the sixth of a class is not a whole number
+
+
+def _slants(dataset):
+    """Return how far the strokes of each image lean, standardized within its class."""
+    pixels = dataset.images / 255
+    rows, columns = np.mgrid[:28, :28]
+    ink = pixels.sum((1, 2))
+    rows, columns = (
+        at - (pixels * at).sum((1, 2), keepdims=True) / ink[:, None, None]
+        for at in (rows, columns)
+    )
+    slants = (pixels * rows * columns).sum((1, 2)) / (pixels * rows**2).sum((1, 2))
+    for digit in range(10):
+        of_class = dataset.labels == digit
+        slants[of_class] = stats.zscore(slants[of_class])
+    return slants
+
+
+def test_images_of_one_writer_follow_one_another_in_mnist(mnist):
+    slants = _slants(mnist.train.take(range(20_000)))
+    alike = {gap: (slants[:-gap] * slants[gap:]).mean() for gap in (2, 40, 400, 4000)}
+    # Every other image is of another source of writers, about 120 images from each.
+    assert alike[2] > alike[40] > 1.5 * alike[400]
+    assert alike[4000] == pytest.approx(alike[400], abs=0.05)
 
 
 def test_dataset_sets_its_own_validation_images_aside():
