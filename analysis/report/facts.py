@@ -60,7 +60,7 @@ def find_verdict(
     else:
         text = describe_verdict(confirmation, best.trial.trial_id, folder)
         decisive = decisive_comparison(confirmation, best_finalist(ledger, confirmation))
-        outcome = decisive.outcome if decisive else "none"
+        outcome = decisive.outcome if decisive and not decisive.has_turned else "none"
         others = describe_others(confirmation, best.trial.trial_id)
     if ledger.n_ended < (planned := n_planned(ledger)):
         note += f"The search is not finished: {ledger.n_ended:,} of {planned:,} trials have ended."

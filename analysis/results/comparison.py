@@ -73,6 +73,11 @@ class Comparison:
             return None
         return min(1.0, self.n_comparisons * sequential_p(self.looks, self.p_of_looks))
 
+    @property
+    def has_turned(self) -> bool:
+        """Whether it was decided, but the interval of all seeds shows it no longer."""
+        return self.outcome not in ("open", outcome_of(self.interval))
+
 
 def outcome_of(interval: Interval | None) -> Outcome:
     """Return what an interval of a difference shows."""

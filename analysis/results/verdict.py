@@ -91,7 +91,7 @@ def describe_others(confirmation: Confirmation, trial_id: int) -> str:
             for other in compare_arms(confirmation)
             if (other.finalist, other.outcome) == (finalist.arm, outcome)
             and other.difference is not None
-            and not has_turned(other)
+            and not other.has_turned
             and other != decisive
         ]
         if found:
@@ -115,7 +115,7 @@ def _finding(comparison: Comparison, finalist: str, baseline: str) -> list[str]:
     if comparison.outcome != "open":
         verb = "beats" if comparison.outcome == "better" else "is worse than"
         size, details = _figures(comparison)
-        if has_turned(comparison):
+        if comparison.has_turned:
             decided = count(comparison.n_seeds_decided or 0, "seed")
             turned = f"{finalist} {verb} {baseline} with {decided}, but with more seeds the"
             return [f"{turned} difference is {size} points on these images ({details})"]
@@ -132,14 +132,9 @@ def _finding(comparison: Comparison, finalist: str, baseline: str) -> list[str]:
     return [f"{finding}{points(difference)} points with each of {n_seeds}", no_test]
 
 
-def has_turned(comparison: Comparison) -> bool:
-    """Return whether a decided comparison is no longer so by the interval of all seeds."""
-    return comparison.outcome not in ("open", outcome_of(comparison.interval))
-
-
 def _sign(comparison: Comparison) -> int:
     """Return -1 if the text says by how much the finalist is worse, else 1."""
-    return -1 if comparison.outcome == "worse" and not has_turned(comparison) else 1
+    return -1 if comparison.outcome == "worse" and not comparison.has_turned else 1
 
 
 def _shown(ends: Interval, sign: int) -> Interval:
@@ -167,7 +162,7 @@ def _on_new_images(comparison: Comparison) -> str:
     if comparison.new_images is None:
         return "nothing is known about new images, because predictions are missing or do not match"
     ends = points_interval(_shown(comparison.new_images, _sign(comparison)))
-    if comparison.outcome == "open" or has_turned(comparison):
+    if comparison.outcome == "open" or comparison.has_turned:
         return f"on new images the interval is {ends}"
     if outcome_of(comparison.new_images) == comparison.outcome:
         return f"the same holds on new images ({ends})"
