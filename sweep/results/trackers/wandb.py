@@ -54,7 +54,9 @@ class WeightsAndBiases(Tracker):
         self._file = Path(settings.wandb_dir) / f"sweep-{settings.mode}-{self._project}.json"
         self._progress: dict[str, str] = {}
         with contextlib.suppress(FileNotFoundError, ValueError):
-            self._progress = json.loads(self._file.read_text())
+            found = json.loads(self._file.read_text())
+            # It was a list, which begins with the number of epochs.
+            self._progress = {k: v if isinstance(v, str) else str(v[0]) for k, v in found.items()}
         self._open: dict[str, Any] = {}
 
     @override
