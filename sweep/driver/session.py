@@ -1,6 +1,7 @@
 """A driver's session: Ray is running, signals are caught, and the sweep is locked."""
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from sweep.tuning.watchdog import watchdog
 
 _PATIENCE_S = 15 * 60.0  # with a cluster that has lost its last node
 _in_use = threading.Lock()
+_users: set[int] = set()  # ids of the processes that had a session, before a fork or after it
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,13 @@ class Session:
 
 @contextlib.contextmanager
 def _only_one() -> Iterator[None]:
-    """Refuse a second session in this process, of another thread: Ray would end both."""
+    """Refuse a session in which Ray would hang, or a second one, which would end both."""
+    if _users - {os.getpid()}:
+        raise ClusterError(
+            "this process was forked from one that has run a sweep, and Ray cannot start in it: "
+            'fork it before, or create it with multiprocessing\'s "spawn"'
+        )
+    _users.add(os.getpid())
     if not _in_use.acquire(blocking=False):
         raise ClusterError(
             "this process is already running a sweep: wait for its end, or use another process"

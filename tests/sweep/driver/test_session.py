@@ -46,3 +46,24 @@ def test_second_session_in_a_process_is_refused(tmp_path, monkeypatch):
             open_session(Resources(), LocalFolder(tmp_path), **options),
         ):
             pass
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_session_in_a_fork_of_a_process_that_had_one_is_refused(tmp_path, monkeypatch):
+    for name in ("ray_session", "watchdog", "Slots"):
+        monkeypatch.setattr(sweep.driver.session, name, lambda *_, **__: nullcontext(tmp_path))
+    options = {"address": None, "concurrency": None, "advise": str}
+    with open_session(Resources(), LocalFolder(tmp_path), **options):
+        pass
+    child = os.fork()
+    if child == 0:
+        try:
+            with (
+                pytest.raises(ClusterError, match="was forked from one that has run a sweep"),
+                open_session(Resources(), LocalFolder(tmp_path), **options),
+            ):
+                pass
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
